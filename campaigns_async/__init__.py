@@ -1,0 +1,148 @@
+"""An asyncio-first SDK for sending SMS campaigns in high volume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from campaigns_async._version import __version__
+
+if TYPE_CHECKING:
+    from campaigns_async.client import CampaignsClient
+    from campaigns_async.errors import (
+        APIError,
+        AuthenticationError,
+        CampaignsError,
+        ClientClosedError,
+        ConfigurationError,
+        ConflictError,
+        ConnectionFailedError,
+        ConnectTimeoutError,
+        DeadlineExceededError,
+        DecodeError,
+        InvalidArgumentError,
+        MethodNotAllowedError,
+        NotFoundError,
+        OutcomeUnknownError,
+        PagingError,
+        PayloadTooLargeError,
+        PermissionDeniedError,
+        Problem,
+        ReadTimeoutError,
+        ServerError,
+        ThrottledError,
+        TransportError,
+        ValidationFailedError,
+    )
+    from campaigns_async.events import AttemptFinished, CallFinished, Event, Observer, Waiting
+    from campaigns_async.fanout import FanOut
+    from campaigns_async.models import Campaign, CampaignStatus, CampaignUpdate, Contact, NewCampaign, NewContact
+    from campaigns_async.paging.checkpoint import Checkpoint
+    from campaigns_async.paging.paginator import Paginator
+    from campaigns_async.settings import RetryPolicy, Timeouts
+    from campaigns_async.values import Auth, Delivery, Operation, Outcome, Page
+    from campaigns_async.wire.messages import Response
+
+_HOME = {
+    "client": ("CampaignsClient",),
+    "errors": (
+        "APIError",
+        "AuthenticationError",
+        "CampaignsError",
+        "ClientClosedError",
+        "ConfigurationError",
+        "ConflictError",
+        "ConnectTimeoutError",
+        "ConnectionFailedError",
+        "DeadlineExceededError",
+        "DecodeError",
+        "InvalidArgumentError",
+        "MethodNotAllowedError",
+        "NotFoundError",
+        "OutcomeUnknownError",
+        "PagingError",
+        "PayloadTooLargeError",
+        "PermissionDeniedError",
+        "Problem",
+        "ReadTimeoutError",
+        "ServerError",
+        "ThrottledError",
+        "TransportError",
+        "ValidationFailedError",
+    ),
+    "events": ("AttemptFinished", "CallFinished", "Event", "Observer", "Waiting"),
+    "fanout": ("FanOut",),
+    "models": ("Campaign", "CampaignStatus", "CampaignUpdate", "Contact", "NewCampaign", "NewContact"),
+    "paging.checkpoint": ("Checkpoint",),
+    "paging.paginator": ("Paginator",),
+    "settings": ("RetryPolicy", "Timeouts"),
+    "values": ("Auth", "Delivery", "Operation", "Outcome", "Page"),
+    "wire.messages": ("Response",),
+}
+_MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name on first use (PEP 562), so that importing the package costs next to nothing."""
+    module = _MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULE_OF})
+
+
+__all__ = [
+    "APIError",
+    "AttemptFinished",
+    "Auth",
+    "AuthenticationError",
+    "CallFinished",
+    "Campaign",
+    "CampaignStatus",
+    "CampaignUpdate",
+    "CampaignsClient",
+    "CampaignsError",
+    "Checkpoint",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectTimeoutError",
+    "ConnectionFailedError",
+    "Contact",
+    "DeadlineExceededError",
+    "DecodeError",
+    "Delivery",
+    "Event",
+    "FanOut",
+    "InvalidArgumentError",
+    "MethodNotAllowedError",
+    "NewCampaign",
+    "NewContact",
+    "NotFoundError",
+    "Observer",
+    "Operation",
+    "Outcome",
+    "OutcomeUnknownError",
+    "Page",
+    "Paginator",
+    "PagingError",
+    "PayloadTooLargeError",
+    "PermissionDeniedError",
+    "Problem",
+    "ReadTimeoutError",
+    "Response",
+    "RetryPolicy",
+    "ServerError",
+    "ThrottledError",
+    "Timeouts",
+    "TransportError",
+    "ValidationFailedError",
+    "Waiting",
+    "__version__",
+]

@@ -1,0 +1,186 @@
+"""The client: puts the parts together, and does nothing else."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from campaigns_async import checks
+from campaigns_async.engine.call import Caller
+from campaigns_async.engine.credentials import KeyRing, KeySource
+from campaigns_async.engine.gate import Gate
+from campaigns_async.engine.pool import Pool
+from campaigns_async.engine.ports import LoopClock
+from campaigns_async.errors import ConfigurationError
+from campaigns_async.events import Observer
+from campaigns_async.fanout import FanOut, Items
+from campaigns_async.resources.campaigns import Campaigns
+from campaigns_async.settings import RetryPolicy, Timeouts
+from campaigns_async.transport import AiohttpTransport
+from campaigns_async.values import Auth
+from campaigns_async.wire import requests, responses
+from campaigns_async.wire.messages import Response
+
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_TIMEOUTS = Timeouts()
+_RETRY = RetryPolicy()
+
+
+class CampaignsClient:
+    """A client of the Campaigns API: one for an application's life, within one event loop.
+
+    Built anywhere; opened on first use in the running loop; closed by `async with` or `aclose()`.
+
+    Args:
+        base_url: `https://host` or `https://host/prefix`; default: the environment's CAMPAIGNS_BASE_URL.
+        api_key: Text, or an async callable that gives it and is asked again once after a 401; default: the
+            environment's CAMPAIGNS_API_KEY.
+        auth: Where the key travels.
+        max_concurrency: Requests in flight at most, from 1.
+        timeouts: In seconds.
+        retry: When and how often a request is sent again, where it may be.
+        page_size: Rows a page of a listing, from 1.
+        update_method: PUT, or POST.
+        delete_method: DELETE, or POST.
+        observer: Is told of each attempt, wait and outcome.
+        session: The caller's own aiohttp session; never closed by the client.
+
+    Raises:
+        ConfigurationError: A setting cannot be right; says which and why.
+    """
+
+    def __init__(
+        self,
+        base_url: str | None = None,
+        api_key: str | KeySource | None = None,
+        *,
+        auth: Auth = Auth.BEARER,
+        max_concurrency: int = 32,
+        timeouts: Timeouts = _TIMEOUTS,
+        retry: RetryPolicy = _RETRY,
+        page_size: int = 100,
+        update_method: str = "PUT",
+        delete_method: str = "DELETE",
+        observer: Observer | None = None,
+        session: ClientSession | None = None,
+    ) -> None:
+        url = checks.base_url("base_url", _or_environment(base_url, "base_url", "CAMPAIGNS_BASE_URL"))
+        key = _or_environment(api_key, "api_key", "CAMPAIGNS_API_KEY")
+        if observer is not None and not callable(getattr(observer, "on_event", None)):
+            raise ConfigurationError("observer must have a method on_event(event)")
+        self._page_size = checks.whole("page_size", page_size, least=1)
+        self._update_method = checks.one_of("update_method", update_method, ("PUT", "POST"))
+        self._delete_method = checks.one_of("delete_method", delete_method, ("DELETE", "POST"))
+        self._owner = True
+        self._pool = Pool(
+            transport=AiohttpTransport(url, session),
+            keys=KeyRing(
+                checks.one_of("auth", auth, tuple(Auth)),
+                key if callable(key) else checks.api_key("api_key", key),
+            ),
+            gate=Gate(checks.whole("max_concurrency", max_concurrency, least=1)),
+            clock=LoopClock(),
+            random=random.Random(),
+            observer=observer,
+        )
+        self._set_caller(timeouts, retry)
+
+    def _set_caller(self, timeouts: Timeouts, retry: RetryPolicy) -> None:
+        self._caller = Caller(
+            self._pool, checks.instance("timeouts", timeouts, Timeouts), checks.instance("retry", retry, RetryPolicy)
+        )
+        self.campaigns = Campaigns(
+            self._caller,
+            page_size=self._page_size,
+            update_method=self._update_method,
+            delete_method=self._delete_method,
+            limit=self._pool.gate.limit,
+        )
+
+    async def __aenter__(self) -> Self:
+        self._pool.enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Turn new and waiting calls away, let those in flight finish within `Timeouts.grace`, and close.
+
+        Safe to call twice. Does nothing on a view made by `with_options`, and never closes a session that
+        was handed in.
+        """
+        if self._owner:
+            await self._pool.close(self._caller.timeouts.grace)
+
+    def with_options(self, *, timeouts: Timeouts | None = None, retry: RetryPolicy | None = None) -> CampaignsClient:
+        """A view with other options on the same pool and session; closed with the client it came from.
+
+        Raises:
+            ConfigurationError: An option is of the wrong type.
+        """
+        view = object.__new__(type(self))
+        view.__dict__.update(self.__dict__)
+        view._owner = False
+        view._set_caller(
+            self._caller.timeouts if timeouts is None else timeouts, self._caller.retry if retry is None else retry
+        )
+        return view
+
+    def map(self, operation: Callable[[T], Awaitable[R]], items: Items[T]) -> FanOut[T, R]:
+        """Run any operation over many items in parallel, as `campaigns.create_many` does.
+
+        Args:
+            operation: For example `client.campaigns.get`.
+            items: An iterable or async iterable, read only as fast as it is worked off.
+        """
+        return FanOut(operation, items, limit=self._pool.gate.limit, grace=self._caller.timeouts.grace)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        json: object = None,
+    ) -> Response:
+        """The raw way in: any request, through the same pool, with the same certainty.
+
+        Args:
+            method: GET, HEAD, OPTIONS, PUT and DELETE are repeated as reads are; POST and PATCH as a create is.
+            path: Below `base_url`, percent-encoded: `/api/SMSMessages`.
+            params: The query.
+            json: The body.
+
+        Returns:
+            The response to a success, as it came; `.json()` gives its body.
+
+        Raises:
+            InvalidArgumentError: The request cannot be sent as it is. Nothing was sent.
+            CampaignsError: As for the other operations.
+        """
+        return await self._caller.run(requests.raw(method, path, params=params, json=json), responses.raw)
+
+    def __repr__(self) -> str:
+        gate = self._pool.gate
+        state = "closed" if self._pool.closed else f"{gate.in_flight}/{gate.limit} in flight, {gate.waiting} waiting"
+        return f"<CampaignsClient {state}>"
+
+
+def _or_environment(value: T | None, name: str, variable: str) -> T | str:
+    if value is not None:
+        return value
+    found = os.environ.get(variable)
+    if found is None:
+        raise ConfigurationError(f"{name} is missing: pass it, or set {variable} in the environment")
+    return found

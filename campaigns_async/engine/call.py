@@ -1,0 +1,221 @@
+"""One call: its attempts, its waits and its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from attrs import define, field
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result
+
+from campaigns_async.engine import failures, retry
+from campaigns_async.engine.deadline import Deadlines
+from campaigns_async.engine.delivery import Verdict, judge, worse
+from campaigns_async.engine.pool import Pool
+from campaigns_async.engine.ports import Failure, FailureKind, Progress
+from campaigns_async.errors import CampaignsError
+from campaigns_async.events import AttemptFinished, CallFinished, Waiting
+from campaigns_async.settings import RetryPolicy, Timeouts
+from campaigns_async.values import Delivery, Operation
+from campaigns_async.wire import problems
+from campaigns_async.wire.messages import Request, Response
+
+T = TypeVar("T")
+
+CANCELLED_DELIVERY = "campaigns_delivery"
+"""Attribute of a CancelledError that went through a call: its delivery."""
+
+
+@define(eq=False)
+class Call:
+    """What is known of a call while it runs."""
+
+    request: Request
+    started: float
+    give_up: float | None
+    """When the deadline passes."""
+    attempts: int = 0
+    delivery: Delivery = Delivery.NOT_SENT
+    """Of all attempts so far that came to an end."""
+    progress: Progress | None = None
+    """Of the attempt under way."""
+    verdict: Verdict | None = None
+    retry_after: float | None = None
+    renewed: bool = False
+    out_of_time: bool = False
+    """Whether another attempt was not made because the deadline would have passed before it."""
+
+    def delivery_now(self) -> Delivery:
+        """The delivery, should the call be cut off at this moment."""
+        if self.progress is not None and self.progress.sent:
+            return Delivery.UNKNOWN
+        return self.delivery
+
+
+@define
+class Caller:
+    """Runs calls with one set of options on a shared pool."""
+
+    pool: Pool
+    timeouts: Timeouts
+    retry: RetryPolicy
+    _deadlines: Deadlines = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._deadlines = Deadlines(self.timeouts.deadline)
+
+    async def run(self, request: Request, read: Callable[[Response], T]) -> T:
+        """Send a request, again where that is safe and of use, and read the answer.
+
+        Args:
+            request: What to send.
+            read: Makes a value of a success.
+
+        Raises:
+            CampaignsError: Of the class that says what happened; its `delivery` says what is known.
+        """
+        pool = self.pool
+        pool.enter()
+        deadline = self._deadlines.start()
+        call = Call(request, pool.clock.monotonic(), deadline.when if deadline else None)
+        result: Response | Failure
+        try:
+            result = await self._attempt(call)
+            if call.verdict is not None and call.verdict.again:
+                result = await self._persist(call, result)
+        except asyncio.CancelledError as stop:
+            delivery = call.delivery_now()
+            if deadline is None or not deadline.caught():
+                setattr(stop, CANCELLED_DELIVERY, delivery)
+                self._cut_off(call, "cancelled")
+                self._finished(call, delivery, "CancelledError")
+                raise
+            result = Failure(FailureKind.DEADLINE, sent=delivery is Delivery.UNKNOWN)
+            self._cut_off(call, result.kind)
+            call.delivery = delivery
+        except CampaignsError as error:  # from the key or the gate: before the attempt
+            self._attach(error, call)
+            self._finished(call, call.delivery, type(error).__name__)
+            raise
+        finally:
+            if deadline is not None:
+                deadline.stop()
+        return self._concluded(call, result, read)
+
+    async def _attempt(self, call: Call) -> Response | Failure:
+        pool, request = self.pool, call.request
+        while True:
+            credentials = pool.keys.current or await pool.keys.load()
+            if not pool.gate.try_acquire():
+                await pool.gate.acquire()
+            try:
+                credentials = pool.keys.current or credentials  # it may have been renewed in the queue
+                call.attempts += 1
+                call.progress = progress = Progress()
+                result = await pool.transport.send(request, credentials, self.timeouts, progress)
+            finally:
+                pool.gate.release()
+            verdict = self._judged(call, result)
+            if not verdict.renew_key or call.renewed or not pool.keys.renewable:
+                return result
+            call.renewed = True
+            if await pool.keys.renew(credentials) == credentials:
+                return result  # the same key again would be refused again
+
+    def _judged(self, call: Call, result: Response | Failure) -> Verdict:
+        call.progress, call.retry_after = None, None
+        if isinstance(result, Response) and result.status >= 300:
+            call.retry_after = problems.retry_after(result, now=self.pool.clock.now())
+        verdict = call.verdict = judge(
+            call.request.operation,
+            result,
+            asked_to_wait=call.retry_after is not None,
+            rejected_statuses=self.retry.rejected_statuses,
+        )
+        doubtful = call.delivery is Delivery.UNKNOWN
+        call.delivery = worse(call.delivery, verdict.delivery)
+        if doubtful and isinstance(result, Response) and result.status == 404 and call.request.operation is Operation.DELETE:
+            call.delivery = Delivery.DONE  # the doubtful attempt had deleted it
+        if self.pool.observer is not None:
+            status, why = (None, result.kind) if isinstance(result, Failure) else (result.status, None)
+            self._emit_attempt(call, status, why, verdict.delivery)
+        return verdict
+
+    async def _persist(self, call: Call, first: Response | Failure) -> Response | Failure:
+        """Attempts from the second on, by tenacity: a request that succeeds at once does not pay for it."""
+        waiting: list[Response | Failure] = [first]
+
+        async def attempt() -> Response | Failure:
+            return waiting.pop() if waiting else await self._attempt(call)
+
+        retrying = AsyncRetrying(
+            # By result, never by exception: a cancellation is no reason to try again.
+            retry=retry_if_result(lambda _: call.verdict is not None and call.verdict.again),
+            wait=lambda _: retry.wait(self.retry, call.attempts, call.retry_after, self.pool.random),
+            stop=lambda state: self._enough(call, state),
+            sleep=lambda seconds: self._back_off(call, seconds),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else first,
+        )
+        return await retrying(attempt)
+
+    def _enough(self, call: Call, state: RetryCallState) -> bool:
+        if call.attempts >= self.retry.attempts:
+            return True
+        if call.retry_after is not None and call.retry_after > self.retry.max_retry_after:
+            return True
+        if call.give_up is not None:
+            call.out_of_time = self.pool.clock.monotonic() + state.upcoming_sleep >= call.give_up
+        return call.out_of_time
+
+    async def _back_off(self, call: Call, seconds: float) -> None:
+        if self.pool.observer is not None:
+            reason = "backoff" if call.retry_after is None else "retry_after"
+            self.pool.emit(Waiting(call.request.operation, reason, seconds))
+        await self.pool.clock.sleep(seconds)
+
+    def _concluded(self, call: Call, result: Response | Failure, read: Callable[[Response], T]) -> T:
+        if call.delivery is Delivery.DONE and isinstance(result, Response):
+            try:
+                value = read(result)
+            except CampaignsError as error:
+                self._attach(error, call)
+                self._finished(call, Delivery.DONE, type(error).__name__)
+                raise
+            self._finished(call, Delivery.DONE, None)
+            return value
+        failure = failures.error(
+            call.request, result, call.delivery, out_of_time=call.out_of_time, now=self.pool.clock.now()
+        )
+        self._attach(failure, call)
+        self._finished(call, call.delivery, type(failure).__name__)
+        raise failure
+
+    def _attach(self, error: CampaignsError, call: Call) -> None:
+        error.attach(
+            method=call.request.method,
+            path=call.request.path,
+            attempts=call.attempts,
+            elapsed=self.pool.clock.monotonic() - call.started,
+            delivery=call.delivery,
+        )
+
+    def _cut_off(self, call: Call, why: str) -> None:
+        if call.progress is not None:
+            self._emit_attempt(call, None, why, call.delivery_now())
+
+    def _emit_attempt(self, call: Call, status: int | None, failure: str | None, delivery: Delivery) -> None:
+        request, elapsed = call.request, self.pool.clock.monotonic() - call.started
+        self.pool.emit(
+            AttemptFinished(
+                request.operation, request.method, request.path, call.attempts, status, failure, delivery, elapsed
+            )
+        )
+
+    def _finished(self, call: Call, delivery: Delivery, error_type: str | None) -> None:
+        if self.pool.observer is None:
+            return
+        request, elapsed = call.request, self.pool.clock.monotonic() - call.started
+        self.pool.emit(
+            CallFinished(request.operation, request.method, request.path, call.attempts, elapsed, delivery, error_type)
+        )

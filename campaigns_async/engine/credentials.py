@@ -1,0 +1,81 @@
+"""The API key: given as text, or asked of a callable, once for all who wait for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from campaigns_async import checks
+from campaigns_async.engine.ports import Credentials
+from campaigns_async.errors import ConfigurationError
+from campaigns_async.values import Auth
+from campaigns_async.wire.requests import authorized
+
+KeySource: TypeAlias = Callable[[], Awaitable[str]]
+
+
+class KeyRing:
+    """Holds the key that is good now, and asks for a new one where there is someone to ask."""
+
+    def __init__(self, auth: Auth, key: str | KeySource) -> None:
+        self._auth = auth
+        self._source = None if isinstance(key, str) else key
+        self._asking: asyncio.Task[Credentials] | None = None
+        self.current: Credentials | None = self._made(key) if isinstance(key, str) else None
+
+    @property
+    def renewable(self) -> bool:
+        """Whether a refused key can be replaced."""
+        return self._source is not None
+
+    async def load(self) -> Credentials:
+        """The key that is good now, asked for on first use.
+
+        Raises:
+            ConfigurationError: The callable raised (chained), or gave what is no key.
+        """
+        return self.current or await self._ask()
+
+    async def renew(self, refused: Credentials) -> Credentials:
+        """A key other than one that was refused, if there is one by now.
+
+        Raises:
+            ConfigurationError: As `load`.
+        """
+        if self.current is not refused and self.current is not None:
+            return self.current  # someone else was told the same, and asked before
+        return await self._ask()
+
+    async def _ask(self) -> Credentials:
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._fetch())
+            self._asking.add_done_callback(self._asked)
+        try:
+            # Shielded: one who gives up waiting must not take the answer from the others.
+            return await asyncio.shield(self._asking)
+        except ConfigurationError as error:  # one for each: callers write on theirs
+            raise ConfigurationError(error.message) from error.__cause__
+
+    def close(self) -> None:
+        """Stop asking."""
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def _fetch(self) -> Credentials:
+        assert self._source is not None, "a fixed key is never asked for"
+        try:
+            key = await self._source()
+        except Exception as error:
+            raise ConfigurationError(f"the api_key callable raised {type(error).__name__}") from error
+        self.current = self._made(key)
+        return self.current
+
+    def _asked(self, task: asyncio.Task[Credentials]) -> None:
+        self._asking = None
+        if not task.cancelled():
+            task.exception()  # seen, even if all who waited have gone
+
+    def _made(self, key: object) -> Credentials:
+        headers, query = authorized(self._auth, checks.api_key("api_key", key))
+        return Credentials(headers, query)

@@ -1,0 +1,76 @@
+"""One deadline over a call, at a fraction of what `asyncio.timeout` costs.
+
+Calls with the same delay expire in the order in which they began, so one timer serves them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+
+from attrs import define
+
+
+@define(eq=False)
+class Deadline:
+    """The deadline of one task; stop it when the call is over."""
+
+    when: float
+    task: asyncio.Task[object]
+    cancelling: int
+    """Cancellations that were already asked of the task, by others."""
+    lane: Deadlines
+    expired: bool = False
+    settled: bool = False
+    """Whether the cancellation that it caused was taken back."""
+
+    def stop(self) -> None:
+        """Call it off."""
+        self.lane.remove(self)
+        if self.expired and not self.settled:
+            self.task.uncancel()  # what ran swallowed the cancellation
+
+    def caught(self) -> bool:
+        """Whether a CancelledError that has just been caught is this deadline's doing alone."""
+        if not self.expired:
+            return False
+        self.settled = True
+        return self.task.uncancel() <= self.cancelling
+
+
+class Deadlines:
+    """All deadlines of one length."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
+        self._running: OrderedDict[Deadline, None] = OrderedDict()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> Deadline | None:
+        """A deadline for the current task; None where there is to be none."""
+        if self._seconds is None:
+            return None
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None, "a coroutine of this client must run in a task"
+        deadline = Deadline(loop.time() + self._seconds, task, task.cancelling(), self)
+        self._running[deadline] = None
+        if self._timer is None:
+            self._timer = loop.call_at(deadline.when, self._expire, loop)
+        return deadline
+
+    def remove(self, deadline: Deadline) -> None:
+        """Forget one."""
+        self._running.pop(deadline, None)  # the timer stays: it serves whoever comes next, or finds nobody
+
+    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        now = loop.time()
+        while self._running:
+            deadline = next(iter(self._running))
+            if deadline.when > now:
+                self._timer = loop.call_at(deadline.when, self._expire, loop)
+                return
+            del self._running[deadline]
+            deadline.expired = True
+            deadline.task.cancel()

@@ -1,0 +1,84 @@
+"""What all calls of a client share: slots, key, transport, clock. Lives in one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from campaigns_async.engine.credentials import KeyRing
+from campaigns_async.engine.gate import Gate
+from campaigns_async.engine.ports import Clock, Random, Transport
+from campaigns_async.errors import ClientClosedError, ConfigurationError
+from campaigns_async.events import Event, Observer
+
+_log = logging.getLogger("campaigns_async")
+
+
+class Pool:
+    """The shared state; `Caller` does the calling."""
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        keys: KeyRing,
+        gate: Gate,
+        clock: Clock,
+        random: Random,
+        observer: Observer | None = None,
+    ) -> None:
+        self.transport = transport
+        self.keys = keys
+        self.gate = gate
+        self.clock = clock
+        self.random = random
+        self.observer = observer
+        self.closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def enter(self) -> None:
+        """Check that a call may begin here and now.
+
+        Raises:
+            ClientClosedError: After `close`.
+            ConfigurationError: In another event loop than the first call's.
+        """
+        if self.closed:
+            raise ClientClosedError("the client is closed: make a new one")
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._loop is not None:
+                raise ConfigurationError(
+                    "this client belongs to another event loop, the one it was first used in: "
+                    "make one client a loop, inside the coroutine that asyncio.run() runs"
+                )
+            self._loop = loop
+
+    def emit(self, event: Event) -> None:
+        """Tell the observer."""
+        if self.observer is None:
+            return
+        try:
+            self.observer.on_event(event)
+        except Exception as error:  # an observer's fault must not harm a send
+            _log.warning("the observer raised %s, which was dropped", type(error).__name__)
+
+    async def close(self, grace: float) -> None:
+        """Let nobody in, let what is in flight finish for so many seconds, and close the transport.
+
+        Safe to call twice.
+        """
+        if self.closed:
+            return
+        self.closed = True
+        self.gate.close()
+        if self._loop is not None and self._loop is not asyncio.get_running_loop():
+            return  # its loop has gone, and its sockets with it
+        try:
+            async with asyncio.timeout(grace):
+                await self.gate.idle()
+        except TimeoutError:
+            pass
+        finally:
+            self.keys.close()
+            await self.transport.close()

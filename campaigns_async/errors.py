@@ -1,0 +1,220 @@
+"""All that the SDK raises.
+
+No text here quotes what a caller or a server wrote: keys, phone numbers, names and messages must not
+reach a log by way of an exception. What the server said is in attributes, for code to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from attrs import field, frozen
+
+from campaigns_async.values import Delivery
+
+NO_ERRORS: Mapping[str, tuple[str, ...]] = {}
+NO_CONTACT_ERRORS: Mapping[int, tuple[str, ...]] = {}
+
+
+@frozen
+class Problem:
+    """A problem document (RFC 9457, `application/problem+json`), as far as it could be read."""
+
+    type: str | None = field(default=None, repr=False)
+    title: str | None = field(default=None, repr=False)
+    status: int | None = None
+    detail: str | None = field(default=None, repr=False)
+    trace_id: str | None = None
+    errors: Mapping[str, tuple[str, ...]] = field(factory=dict, repr=lambda errors: f"<{len(errors)}>")
+
+
+class CampaignsError(Exception):
+    """The base of all errors of this package.
+
+    Attributes:
+        method: The HTTP method of the request that raised it, None where there was none.
+        path: Its path, without the query.
+        attempts: How many requests went out to the server, the failing one included.
+        elapsed: Seconds from the call to the error.
+        delivery: What is known of the request's effect.
+    """
+
+    method: str | None = None
+    path: str | None = None
+    attempts: int = 0
+    elapsed: float = 0.0
+    delivery: Delivery = Delivery.NOT_SENT
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def attach(self, *, method: str, path: str, attempts: int, elapsed: float, delivery: Delivery) -> Self:
+        """Fill in which request raised it; returns itself."""
+        self.method, self.path = method, path
+        self.attempts, self.elapsed, self.delivery = attempts, elapsed, delivery
+        return self
+
+    def __str__(self) -> str:
+        if self.method is None:
+            return self.message
+        tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
+        return f"{self.message} [{self.method} {self.path}, {tries}, {self.elapsed:.3g} s, {self.delivery.name}]"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Exceptions pickle by calling their class with `args`, which ours with keyword arguments cannot bear.
+        cause = self.__cause__ if isinstance(self.__cause__, CampaignsError) else None
+        return _restore, (type(self), self.message, dict(self.__dict__), cause)
+
+
+def _restore(cls: type[CampaignsError], message: str, state: dict[str, Any], cause: CampaignsError | None) -> CampaignsError:
+    error = cls.__new__(cls, message)
+    error.__dict__.update(state)
+    error.__cause__ = cause
+    return error
+
+
+class ConfigurationError(CampaignsError, ValueError):
+    """A setting that cannot be right, or a client used where it cannot work. Nothing was sent."""
+
+
+class InvalidArgumentError(CampaignsError, ValueError):
+    """An argument that cannot be sent as it is; says which and why. Nothing was sent."""
+
+
+class ClientClosedError(CampaignsError):
+    """The client was closed before the request could go out. Nothing of it was sent."""
+
+
+class PagingError(CampaignsError):
+    """A listing that cannot be walked: the server repeats itself or never ends."""
+
+    delivery = Delivery.DONE
+
+
+class APIError(CampaignsError):
+    """The server answered with a status that is no success.
+
+    Attributes:
+        status: The HTTP status.
+        problem: The problem document, None where the body held none.
+        request_id: What the provider's support would ask for, None where the server named none.
+        retry_after: Seconds that the server asked to wait, None where it did not.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        problem: Problem | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.problem = problem
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+
+class ValidationFailedError(APIError):
+    """The server refused what was sent (400, 422).
+
+    Attributes:
+        errors: The server's messages by its own path: `{"Contacts[3].PhoneNumber": ("…",)}`.
+        contact_errors: The same by the contact's index, from 0.
+    """
+
+    errors: Mapping[str, tuple[str, ...]] = NO_ERRORS
+    contact_errors: Mapping[int, tuple[str, ...]] = NO_CONTACT_ERRORS
+
+
+class AuthenticationError(APIError):
+    """The server did not accept the API key (401)."""
+
+
+class PermissionDeniedError(APIError):
+    """The API key may not do this (403)."""
+
+
+class NotFoundError(APIError):
+    """There is no such campaign (404)."""
+
+
+class MethodNotAllowedError(APIError):
+    """The server takes another HTTP method here (405); the message names the setting to try."""
+
+
+class ConflictError(APIError):
+    """The campaign cannot be changed any more (409)."""
+
+
+class PayloadTooLargeError(APIError):
+    """The request was too large for the server (413): send fewer contacts in a campaign."""
+
+
+class ThrottledError(APIError):
+    """The server asked to slow down (429, and 503 with Retry-After)."""
+
+
+class ServerError(APIError):
+    """The server failed (5xx)."""
+
+
+class TransportError(CampaignsError):
+    """No complete answer was received."""
+
+
+class ConnectionFailedError(TransportError):
+    """A connection could not be made, or was lost; `delivery` tells whether anything had gone out."""
+
+
+class ConnectTimeoutError(ConnectionFailedError, TimeoutError):
+    """No connection within `Timeouts.connect` seconds. Nothing was sent."""
+
+
+class ReadTimeoutError(TransportError, TimeoutError):
+    """The server was silent for `Timeouts.read` seconds."""
+
+
+class DeadlineExceededError(TransportError, TimeoutError):
+    """The call could not be finished within `Timeouts.deadline` seconds."""
+
+
+class DecodeError(CampaignsError):
+    """A success whose body cannot be read.
+
+    Attributes:
+        where: The place in the body: `$.items[3].status`.
+        status: The HTTP status.
+    """
+
+    def __init__(self, message: str, *, where: str = "$", status: int | None = None) -> None:
+        super().__init__(message)
+        self.where = where
+        self.status = status
+
+
+class OutcomeUnknownError(CampaignsError):
+    """A create that may or may not have been carried out. Sending it again may text everyone twice.
+
+    Attributes:
+        cause_type: The class of the error that left it in doubt.
+        status: The HTTP status, None where no complete answer came.
+        request_id: As in `APIError`.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause_type: type[BaseException],
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.cause_type = cause_type
+        self.status = status
+        self.request_id = request_id

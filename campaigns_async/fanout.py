@@ -1,0 +1,214 @@
+"""One operation over many items, in parallel, read only as fast as they are worked off."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import suppress
+from types import TracebackType
+from typing import Generic, Self, TypeAlias, TypeVar
+
+from campaigns_async.engine.call import CANCELLED_DELIVERY
+from campaigns_async.errors import CampaignsError, ClientClosedError, InvalidArgumentError, OutcomeUnknownError
+from campaigns_async.values import Delivery, Outcome
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Items: TypeAlias = Iterable[T] | AsyncIterable[T]
+
+
+class FanOut(Generic[T, R]):
+    """Outcomes as they complete: iterate it, best within `async with`.
+
+    Leaving the block stops the intake, lets what is in flight finish within the grace, and cancels the rest.
+    What finished by then can still be iterated. An iterator that is merely dropped cancels what is in flight.
+
+    Attributes:
+        unresolved: After the block: the outcomes that were not handed out and may have been carried out.
+    """
+
+    def __init__(
+        self, operation: Callable[[T], Awaitable[R]], items: Items[T], *, limit: int, grace: float
+    ) -> None:
+        self._run: _Run[T, R] = _Run(operation, items, limit)
+        self._grace = grace
+        self.unresolved: tuple[Outcome[T, R], ...] = ()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Outcome[T, R]:
+        outcome = await self._run.next()
+        if outcome is None:
+            raise StopAsyncIteration
+        return outcome
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """What leaving the block does."""
+        try:
+            await self._run.finish(self._grace)
+        finally:
+            self.unresolved = tuple(left for left in self._run.ready if left.delivery is Delivery.UNKNOWN)
+
+    def __del__(self) -> None:
+        run: _Run[T, R] | None = self.__dict__.get("_run")  # absent where __init__ raised
+        if run is not None and not run.over:
+            run.abandon()
+
+
+class _Run(Generic[T, R]):
+    """What the tasks share; they must not hold the iterator, which is to notice that it was dropped."""
+
+    def __init__(self, operation: Callable[[T], Awaitable[R]], items: Items[T], limit: int) -> None:
+        self._operation = operation
+        self._limit = limit
+        self._count = 0
+        self._tasks: dict[asyncio.Task[None], tuple[int, T]] = {}
+        self._changed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._intake: asyncio.Task[None] | None = None
+        self._error: Exception | None = None
+        self._exhausted = False
+        self.ready: deque[Outcome[T, R]] = deque()
+        self._async: AsyncIterator[T] | None = None
+        self._sync: Iterator[T] = iter(())
+        if isinstance(items, AsyncIterable):
+            self._async = aiter(items)
+        elif isinstance(items, Iterable) and not isinstance(items, (str, bytes)):
+            self._sync = iter(items)
+        else:
+            raise InvalidArgumentError(f"a fan-out takes an iterable or async iterable, not {type(items).__name__}")
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is under way and nothing will be."""
+        return self._exhausted and not self._tasks
+
+    async def next(self) -> Outcome[T, R] | None:
+        """The next outcome; None after the last.
+
+        Raises:
+            Exception: What the iterable raised, once all that was taken from it is handed out.
+        """
+        while True:
+            self._fill()
+            if self.ready:
+                outcome = self.ready.popleft()
+                self._fill()  # its place is free: keep the pool busy while the caller looks at it
+                return outcome
+            if self.over:
+                error, self._error = self._error, None
+                if error is not None:
+                    raise error
+                return None
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def finish(self, grace: float) -> None:
+        """Take nothing more in; give what is in flight so many seconds; cancel the rest."""
+        self._stop_intake()
+        try:
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=grace)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+            if self._intake is not None:
+                await asyncio.wait([self._intake])
+            close = getattr(self._async, "aclose", None)
+            if close is not None:
+                await close()
+
+    def abandon(self) -> None:
+        """Stop at once, from wherever the garbage collector runs."""
+        self._exhausted = True
+        for task in (*self._tasks, *([self._intake] if self._intake is not None else [])):
+            with suppress(RuntimeError):  # the loop is closed, and the tasks with it
+                task.get_loop().call_soon_threadsafe(task.cancel)
+
+    def _fill(self) -> None:
+        if self._async is not None:
+            self._room.set()
+            if self._intake is None and not self._exhausted:
+                self._intake = asyncio.create_task(self._take_in(self._async))
+            return
+        while not self._exhausted and self._has_room():
+            try:
+                item = next(self._sync)
+            except StopIteration:
+                self._exhausted = True
+            except Exception as error:  # handed to the caller, behind what is in flight
+                self._error, self._exhausted = error, True
+            else:
+                self._start(item)
+
+    async def _take_in(self, items: AsyncIterator[T]) -> None:
+        try:
+            while not self._exhausted:
+                while not self._has_room():
+                    self._room.clear()
+                    await self._room.wait()
+                self._start(await anext(items))
+        except StopAsyncIteration:
+            pass
+        except Exception as error:
+            self._error = error
+        finally:
+            self._exhausted = True
+            self._changed.set()
+
+    def _has_room(self) -> bool:
+        return len(self._tasks) + len(self.ready) < self._limit
+
+    def _start(self, item: T) -> None:
+        task = asyncio.create_task(self._one(self._count, item))
+        self._tasks[task] = self._count, item
+        self._count += 1
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        index, item = self._tasks.pop(task)
+        if task.cancelled():  # before its first step, so that nothing of it ran
+            self.ready.append(_cut_off(index, item, Delivery.NOT_SENT))
+        self._changed.set()
+
+    async def _one(self, index: int, item: T) -> None:
+        try:
+            outcome: Outcome[T, R] = Outcome(index, item, await self._operation(item))
+        except Exception as error:
+            delivery = error.delivery if isinstance(error, CampaignsError) else Delivery.UNKNOWN
+            outcome = Outcome(index, item, error=error, delivery=delivery)
+        except asyncio.CancelledError as stop:
+            # Swallowed: the task ends here, and what is known of it must not be lost.
+            outcome = _cut_off(index, item, getattr(stop, CANCELLED_DELIVERY, Delivery.UNKNOWN))
+        self.ready.append(outcome)
+
+    def _stop_intake(self) -> None:
+        self._exhausted = True
+        if self._intake is not None:
+            self._intake.cancel()
+
+
+def _cut_off(index: int, item: T, delivery: Delivery) -> Outcome[T, R]:
+    error: CampaignsError
+    if delivery is Delivery.UNKNOWN:
+        error = OutcomeUnknownError(
+            "cancelled while in flight: it may have been carried out. Look for it on the server before you send it again",
+            cause_type=asyncio.CancelledError,
+        )
+    else:
+        error = ClientClosedError("cancelled before the request could go out")
+    error.delivery = delivery
+    return Outcome(index, item, error=error, delivery=delivery)

@@ -1,0 +1,63 @@
+"""Settings of a client; each is checked when it is made."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from campaigns_async import checks
+
+
+@frozen
+class Timeouts:
+    """How long to wait, in seconds, each above 0.
+
+    Attributes:
+        connect: For a connection: DNS aside, TCP and TLS.
+        read: For the next byte of an answer.
+        deadline: For one call, from its first wait to the last byte, over all attempts and the waits
+            between them; None for no deadline.
+        grace: For requests in flight, when a fan-out's block is left or the client is closed.
+    """
+
+    connect: float = 10.0
+    read: float = 30.0
+    deadline: float | None = 120.0
+    grace: float = 10.0
+
+    def __attrs_post_init__(self) -> None:
+        checks.seconds("Timeouts.connect", self.connect)
+        checks.seconds("Timeouts.read", self.read)
+        if self.deadline is not None:
+            checks.seconds("Timeouts.deadline", self.deadline)
+        checks.seconds("Timeouts.grace", self.grace, least=0.0)
+
+
+@frozen
+class RetryPolicy:
+    """When and how often a request is sent again, where it may be at all.
+
+    The wait before attempt n + 1 is drawn evenly from 0 to min(cap, base * 2 ** (n - 1)) seconds
+    (full jitter), or is what the server's Retry-After names, and a jitter of up to `base` on top.
+
+    Attributes:
+        attempts: Requests a call may send, the first included, from 1 (no retry).
+        base: Seconds, above 0.
+        cap: Seconds, at least `base`.
+        max_retry_after: The longest Retry-After that is waited for, in seconds from 0; a longer one raises at once.
+        rejected_statuses: Statuses (400 to 599) by which this server is known to say that it did nothing,
+            so that even a create may be sent again: 503 for ASP.NET's own rate limiter.
+    """
+
+    attempts: int = 5
+    base: float = 0.25
+    cap: float = 20.0
+    max_retry_after: float = 60.0
+    rejected_statuses: tuple[int, ...] = field(default=(), converter=tuple)
+
+    def __attrs_post_init__(self) -> None:
+        checks.whole("RetryPolicy.attempts", self.attempts, least=1, most=1000)
+        checks.seconds("RetryPolicy.base", self.base)
+        checks.seconds("RetryPolicy.cap", self.cap, least=self.base)
+        checks.seconds("RetryPolicy.max_retry_after", self.max_retry_after, least=0.0)
+        for status in self.rejected_statuses:
+            checks.whole("RetryPolicy.rejected_statuses", status, least=400, most=599)

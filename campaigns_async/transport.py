@@ -1,0 +1,143 @@
+"""The session: the only module of the client that knows aiohttp.
+
+Sends each request once. aiohttp's own habits that would blur what the server saw are switched off: its
+silent resend over a dropped connection, its redirects (it posts again on 307 and 308, and carries keys to
+other hosts), its total timeout that counts the wait for a connection.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.payload import Payload
+from yarl import URL
+
+from campaigns_async.engine.ports import Credentials, Failure, FailureKind, Progress
+from campaigns_async.errors import ClientClosedError, ConfigurationError
+from campaigns_async.settings import Timeouts
+from campaigns_async.wire.messages import Request, Response
+
+
+class AiohttpTransport:
+    """Opens a session on first use, or borrows one, which it never closes."""
+
+    def __init__(self, base_url: str, session: aiohttp.ClientSession | None = None) -> None:
+        self._base_url = base_url
+        self._session = session
+        self._borrowed = session is not None
+        self._timeouts: tuple[Timeouts, aiohttp.ClientTimeout] | None = None
+
+    async def send(
+        self, request: Request, credentials: Credentials, timeouts: Timeouts, progress: Progress
+    ) -> Response | Failure:
+        """Send a request once and read the whole answer."""
+        session = self._session or self._open()
+        if session.closed:
+            raise ClientClosedError("the aiohttp session that was handed in has been closed by its owner")
+        options: dict[str, Any] = {}
+        if request.body is None:
+            progress.sent = True  # nothing tells when headers alone go out; for a read it makes no difference
+        else:
+            options["data"] = _Body(request.body, progress)
+            if not request.body:
+                options["skip_auto_headers"] = ("Content-Type",)
+        try:
+            response = await session.request(
+                request.method,
+                self._url(request, credentials),
+                headers=credentials.headers,
+                timeout=self._client_timeout(timeouts),
+                allow_redirects=False,
+                raise_for_status=False,
+                middlewares=(_send_once,),
+                **options,
+            )
+            return Response(response.status, response.headers, await response.read())
+        except aiohttp.ClientConnectorError as error:
+            return Failure(FailureKind.CONNECT, sent=False, detail=_detail(error))
+        except aiohttp.ConnectionTimeoutError:
+            return Failure(FailureKind.CONNECT_TIMEOUT, sent=False)
+        except TimeoutError:
+            return Failure(FailureKind.READ_TIMEOUT, sent=progress.sent)
+        except (aiohttp.ClientError, _DroppedError, OSError) as error:
+            return Failure(FailureKind.DROPPED, sent=progress.sent, detail=_detail(error))
+        except Exception as error:  # a session that was handed in may run anything
+            if progress.sent:
+                return Failure(FailureKind.DROPPED, sent=True, detail=_detail(error))
+            name = type(error).__name__
+        raise ConfigurationError(f"the aiohttp session refused to send the request ({name})")
+
+    async def close(self) -> None:
+        """Close the session, unless it is borrowed."""
+        if self._session is not None and not self._borrowed:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),  # the gate bounds, before aiohttp is asked
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self._session
+
+    def _url(self, request: Request, credentials: Credentials) -> URL:
+        query = "&".join(filter(None, (request.query, credentials.query)))
+        return URL(f"{self._base_url}{request.path}{'?' if query else ''}{query}", encoded=True)
+
+    def _client_timeout(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
+        if self._timeouts is None or self._timeouts[0] is not timeouts:
+            made = aiohttp.ClientTimeout(
+                total=None, connect=None, sock_connect=timeouts.connect, sock_read=timeouts.read
+            )
+            self._timeouts = (timeouts, made)
+        return self._timeouts[1]
+
+
+class _Body(Payload):
+    """A JSON body that marks the moment before its first byte, and so the headers', can leave.
+
+    aiohttp holds the headers back until the body's first write.
+    """
+
+    _default_content_type = "application/json"
+
+    def __init__(self, value: bytes, progress: Progress) -> None:
+        super().__init__(value, content_type="application/json")
+        self._size = len(value)
+        self._progress = progress
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        return bytes(self._value).decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await self.write_with_length(writer, None)
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        self._progress.sent = True
+        await writer.write(self._value)
+
+
+class _DroppedError(Exception):
+    """Stands in for what aiohttp would take as a reason to send again by itself."""
+
+
+async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        name = type(error).__name__
+    raise _DroppedError(name)
+
+
+def _detail(error: BaseException) -> str:
+    """What may be told of an aiohttp error: its text can hold the URL, and so the key."""
+    if isinstance(error, _DroppedError):
+        return str(error)
+    reason = error.strerror if isinstance(error, OSError) else None
+    if isinstance(error, aiohttp.ClientConnectorError):
+        reason = error.os_error.strerror
+    name = type(error).__name__
+    return f"{name}: {reason}" if reason and len(reason) <= 100 else name

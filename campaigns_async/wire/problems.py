@@ -1,0 +1,186 @@
+"""What a response means: the error of a failure. Decodes any body, and never fails on one."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from campaigns_async.errors import (
+    APIError,
+    AuthenticationError,
+    ConflictError,
+    MethodNotAllowedError,
+    NotFoundError,
+    PayloadTooLargeError,
+    PermissionDeniedError,
+    Problem,
+    ServerError,
+    ThrottledError,
+    ValidationFailedError,
+)
+from campaigns_async.values import Operation
+from campaigns_async.wire.messages import Request, Response
+
+_BY_STATUS: dict[int, tuple[type[APIError], str]] = {
+    400: (ValidationFailedError, "the server refused what was sent"),
+    401: (AuthenticationError, "the server did not accept the API key"),
+    403: (PermissionDeniedError, "the API key may not do this"),
+    404: (NotFoundError, "the server knows no such thing"),
+    405: (MethodNotAllowedError, "the server does not take this method here"),
+    408: (APIError, "the server gave up waiting for the request"),
+    409: (ConflictError, "the campaign cannot be changed any more"),
+    413: (PayloadTooLargeError, "too large for the server: send fewer contacts in a campaign"),
+    422: (ValidationFailedError, "the server refused what was sent"),
+    429: (ThrottledError, "the server asked to slow down"),
+}
+_SECONDS = re.compile(r"\d+(\.\d+)?\Z", re.ASCII)
+_ID = re.compile(r"[A-Za-z0-9._:|/+=-]{1,128}\Z")
+_PLACE = re.compile(
+    r"(?:\$\.?)?(?:contacts(?:\[\d{1,7}\])?\.?)?"
+    r"(?:startDateTime|sender|message|optOutLinkId|trackLinkUrl|phoneNumber|name|custom[12]|contactGroupId)?\Z",
+    re.IGNORECASE,
+)
+_CONTACT = re.compile(r"(?:\$\.)?contacts\[(\d{1,9})\]", re.IGNORECASE)
+_METHODS = re.compile(r"[A-Z]{3,7}")
+_PLACES_SHOWN = 5
+
+
+def error(request: Request, response: Response, *, now: datetime) -> APIError:
+    """The error that a response which is no success stands for.
+
+    Args:
+        request: What was asked.
+        response: What was answered.
+        now: The time, for a Retry-After that is a date.
+    """
+    status = response.status
+    problem = read_problem(response.body)
+    wait = retry_after(response, now=now)
+    cls, said = _class_of(status, wait)
+    if 300 <= status < 400:
+        said = "the server redirects, which is never followed: check base_url"
+    if cls is ValidationFailedError and problem is not None and problem.errors:
+        said += f": {_places(problem)}"
+    if cls is MethodNotAllowedError:
+        said += _setting_to_try(request, response)
+    if cls is ThrottledError and wait is not None:
+        said += f", for {wait:g} s"
+    found = cls(
+        f"{status}: {said}",
+        status=status,
+        problem=problem,
+        request_id=request_id(response, problem),
+        retry_after=wait,
+    )
+    if isinstance(found, ValidationFailedError) and problem is not None:
+        found.errors = problem.errors
+        found.contact_errors = _by_contact(problem)
+    return found
+
+
+def retry_after(response: Response, *, now: datetime) -> float | None:
+    """Seconds to wait by the Retry-After header (RFC 9110, 10.2.3), from 0; None where it says nothing of use."""
+    text = response.headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    if _SECONDS.match(text):
+        return float(text)  # inf, where it is absurdly long
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - now).total_seconds())
+
+
+def request_id(response: Response, problem: Problem | None) -> str | None:
+    """What the provider's support would ask for."""
+    for name in ("x-request-id", "request-id", "x-correlation-id"):
+        value = response.headers.get(name)
+        if value and _ID.match(value):
+            return value
+    return problem.trace_id if problem is not None else None
+
+
+def read_problem(body: bytes) -> Problem | None:
+    """The problem document in a body of any kind, None where there is none."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if not isinstance(value, dict):
+        return None
+    trace = _text(value.get("traceId"))
+    status = value.get("status")
+    return Problem(
+        type=_text(value.get("type")),
+        title=_text(value.get("title")),
+        status=status if isinstance(status, int) and not isinstance(status, bool) else None,
+        detail=_text(value.get("detail")),
+        trace_id=trace if trace and _ID.match(trace) else None,
+        errors=_errors(value.get("errors")),
+    )
+
+
+def _class_of(status: int, wait: float | None) -> tuple[type[APIError], str]:
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    if status == 503 and wait is not None:
+        return ThrottledError, "the server asked to slow down"
+    if status >= 500:
+        return ServerError, "the server failed"
+    return APIError, "no success"
+
+
+def _errors(value: Any) -> dict[str, tuple[str, ...]]:
+    """ASP.NET's `{path: [message]}`, and its looser relatives: a message alone, or a plain list."""
+    if isinstance(value, list):
+        value = {"": value}
+    if not isinstance(value, dict):
+        return {}
+    return {
+        path: tuple(message for message in (said if isinstance(said, list) else [said]) if isinstance(message, str))
+        for path, said in value.items()
+    }
+
+
+def _by_contact(problem: Problem) -> dict[int, tuple[str, ...]]:
+    found: dict[int, tuple[str, ...]] = {}
+    for path, messages in problem.errors.items():
+        if match := _CONTACT.match(path):
+            index = int(match[1])
+            found[index] = found.get(index, ()) + messages
+    return found
+
+
+def _places(problem: Problem) -> str:
+    # A message may quote a number, and so may what is no path of ours.
+    known = [path for path in problem.errors if path and _PLACE.match(path)]
+    shown = ", ".join(known[:_PLACES_SHOWN]) or "see .errors"
+    more = len(problem.errors) - len(known[:_PLACES_SHOWN])
+    return shown + (f" and {more} more" if known and more else "")
+
+
+def _setting_to_try(request: Request, response: Response) -> str:
+    allowed = ", ".join(_METHODS.findall(response.headers.get("Allow", ""))[:8])
+    said = f" (it takes {allowed})" if allowed else ""
+    if request.operation is Operation.UPDATE:
+        return f'{said}: try CampaignsClient(update_method="{_other(request, "PUT")}")'
+    if request.operation is Operation.DELETE:
+        return f'{said}: try CampaignsClient(delete_method="{_other(request, "DELETE")}")'
+    return said
+
+
+def _other(request: Request, usual: str) -> str:
+    return "POST" if request.method == usual else usual
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
