@@ -103,9 +103,9 @@ class _Run(Generic[T, R]):
         while True:
             self._fill()
             if self.ready:
-                outcome = self.ready.popleft()
-                self._fill()  # its place is free: keep the pool busy while the caller looks at it
-                return outcome
+                if not self._exhausted:  # its place is free once it is handed out: keep the pool busy
+                    asyncio.get_running_loop().call_soon(self._fill)
+                return self.ready.popleft()
             if self.over:
                 error, self._error = self._error, None
                 if error is not None:

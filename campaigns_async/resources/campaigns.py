@@ -144,7 +144,7 @@ class Campaigns:
         resume_from: Checkpoint | None,
     ) -> Paginator[T]:
         where = _text("filters", filters)
-        order = _text("sorts", sorts if sorts is None or isinstance(sorts, str) else ",".join(sorts))
+        order = _text("sorts", ",".join(sorts) if isinstance(sorts, (list, tuple)) else sorts)
         if page_size is not None:
             page_size = _whole("page_size", page_size, 1)
         start = checked(resume_from, digest(listing, where, order), page_size, self._page_size)

@@ -1,0 +1,133 @@
+"""Models to JSON bodies, strictly (a cattrs converter). No error quotes a value."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import attrs
+import orjson
+from cattrs import Converter
+from cattrs.gen import make_dict_unstructure_fn, override
+
+from campaigns_async.errors import InvalidArgumentError
+from campaigns_async.models import CampaignUpdate, NewCampaign, NewContact
+from campaigns_async.wire.naming import camel
+
+_MODELS = (NewContact, NewCampaign, CampaignUpdate)
+_INTEGERS = range(-(2**63), 2**63)
+
+
+def write(value: NewCampaign | CampaignUpdate) -> bytes:
+    """A model as a JSON body.
+
+    Raises:
+        InvalidArgumentError: A field cannot be sent; says which and why.
+    """
+    try:
+        return orjson.dumps(_converter.unstructure(value))
+    except (InvalidArgumentError, TypeError, AttributeError):
+        pass  # raised below, where the path is known and nothing is chained that could quote a value
+    raise _first_fault(value, "")
+
+
+def write_date(value: object) -> str:
+    """A moment as the API wants it: UTC, milliseconds, `Z`.
+
+    Raises:
+        InvalidArgumentError: It is no datetime, has no time zone, or lies outside of years 1 to 9999 in UTC.
+    """
+    if not isinstance(value, datetime):
+        raise InvalidArgumentError(f"must be a datetime, not {type(value).__name__}")
+    if value.tzinfo is not UTC:
+        if value.utcoffset() is None:
+            raise InvalidArgumentError(
+                "has no time zone, so it could mean any hour: pass tzinfo=, for example zoneinfo.ZoneInfo('Europe/London')"
+            )
+        moment = _in_utc(value)
+        if moment is None:
+            raise InvalidArgumentError("is out of range in UTC")
+        value = moment
+    return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def _in_utc(value: datetime) -> datetime | None:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        return None
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    raise InvalidArgumentError(f"must be text (str), not {type(value).__name__}")
+
+
+def _int(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value in _INTEGERS:
+            return int(value)
+        raise InvalidArgumentError("does not fit in 64 bits")
+    raise InvalidArgumentError(f"must be a whole number (int), not {type(value).__name__}")
+
+
+def _uuid(value: object) -> str:
+    if isinstance(value, UUID):
+        return str(value)
+    raise InvalidArgumentError(f"must be a uuid.UUID, not {type(value).__name__}")
+
+
+def _made() -> Converter:
+    converter = Converter()
+    converter.register_unstructure_hook(str, _text)
+    converter.register_unstructure_hook(int, _int)
+    converter.register_unstructure_hook(UUID, _uuid)
+    converter.register_unstructure_hook(datetime, write_date)
+    for cls in _MODELS:
+        # None is left out, whatever an API may make of null.
+        renames = {
+            name: override(rename=camel(name), omit_if_default=attribute.default is None)
+            for name, attribute in attrs.fields_dict(cls).items()
+        }
+        converter.register_unstructure_hook(cls, make_dict_unstructure_fn(cls, converter, **renames))  # type: ignore[arg-type]
+    return converter
+
+
+_converter = _made()
+
+
+def _first_fault(value: Any, path: str) -> InvalidArgumentError:
+    """Which field cannot be sent, found by trying them one by one."""
+    for attribute in attrs.fields(type(value)):
+        item, name = getattr(value, attribute.name), path + attribute.name
+        if item is None and attribute.default is None:
+            continue
+        if attribute.name == "contacts":
+            fault = _faulty_contact(item, name)
+            if fault is not None:
+                return fault
+        elif (problem := _problem(item, attribute.type)) is not None:
+            return InvalidArgumentError(f"{name} {problem}")
+    raise AssertionError("a fault was met and cannot be found again")
+
+
+def _faulty_contact(contacts: tuple[object, ...], name: str) -> InvalidArgumentError | None:
+    for index, contact in enumerate(contacts):
+        if not isinstance(contact, NewContact):
+            return InvalidArgumentError(f"{name}[{index}] must be a NewContact, not {type(contact).__name__}")
+        if _problem(contact, NewContact) is not None:
+            return _first_fault(contact, f"{name}[{index}].")
+    return None
+
+
+def _problem(value: object, kind: Any) -> str | None:
+    """Why it cannot be sent; None if it can."""
+    try:
+        orjson.dumps(_converter.get_unstructure_hook(kind)(value))
+    except InvalidArgumentError as error:
+        return error.message
+    except orjson.JSONEncodeError:
+        return "holds half of a surrogate pair, which UTF-8 cannot carry"
+    return None

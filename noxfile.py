@@ -1,0 +1,70 @@
+"""What is checked, and how: `python -m nox -s tests` for the tests, `python -m nox` for all.
+
+Every session installs the package as a wheel, so that what is checked is what would be published.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10"
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["tests", "lint", "types", "demo"]
+
+ROOT = Path(__file__).parent
+GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")["dependency-groups"]
+AIOHTTP = {"aiohttp-3.13": "aiohttp>=3.13,<3.14", "aiohttp-newest": "aiohttp>=3.14"}
+
+
+def install(session: nox.Session, *groups: str, extra: str = "all", also: tuple[str, ...] = ()) -> None:
+    """Install the package from its wheel, and what the session works with."""
+    session.install(f".[{extra}]", *(name for group in groups for name in GROUPS[group]), *also)
+
+
+@nox.session
+@nox.parametrize("aiohttp", list(AIOHTTP), ids=list(AIOHTTP))
+def tests(session: nox.Session, aiohttp: str) -> None:
+    """The tests, on the oldest line of aiohttp that is supported and on the newest."""
+    install(session, "tests", also=(AIOHTTP[aiohttp],))
+    data = Path(session.create_tmp(), "coverage").resolve()
+    session.env.update(COVERAGE_FILE=str(data), COVERAGE_PROCESS_START=str(ROOT / "pyproject.toml"))
+    session.run("coverage", "erase")
+    # By its path: `-m pytest` would put the checkout before the installed wheel.
+    session.run("coverage", "run", f"{session.bin}/pytest", *session.posargs)
+    if not session.posargs:
+        session.run("coverage", "combine", "--quiet")
+        session.run("coverage", "report")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and the commonest mistakes."""
+    session.install(*GROUPS["lint"])
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Two type checkers, the examples that users' code is like, and no public name without a type."""
+    install(session, "types", "tests")
+    session.run("mypy")
+    session.run("pyright")
+    session.run("pyright", "--verifytypes", "campaigns_async", "--ignoreexternal")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job, as a user runs it: from the wheel, in an empty directory."""
+    install(session, extra="all")
+    session.chdir(session.create_tmp())
+    session.run("campaigns-async", "demo", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks; `-- --quick` for a short run."""
+    install(session, extra="all")
+    session.run("python", "-m", "benchmarks", *session.posargs)

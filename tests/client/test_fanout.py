@@ -1,0 +1,241 @@
+"""`create_many` and `map`: as they complete, as fast as the pool, and nothing forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from support.made import client_of, new_campaign, rows
+
+from campaigns_async import (
+    CampaignsClient,
+    ClientClosedError,
+    Delivery,
+    InvalidArgumentError,
+    NewCampaign,
+    NotFoundError,
+    OutcomeUnknownError,
+    Timeouts,
+    ValidationFailedError,
+)
+from campaigns_async.sandbox import Sandbox
+
+
+async def test_every_item_comes_back_once_with_its_id(client: CampaignsClient, sandbox: Sandbox) -> None:
+    news = [new_campaign(n) for n in range(120)]
+    seen = {}
+    async for outcome in client.campaigns.create_many(news):
+        assert outcome.ok
+        assert outcome.item is news[outcome.index]
+        assert outcome.delivery is Delivery.DONE
+        seen[outcome.index] = outcome.value
+    assert sorted(seen) == list(range(120))
+    on_server = {created["id"]: created["message"] for created in sandbox.created}
+    assert {seen[index]: news[index].message for index in seen} == on_server
+
+
+async def test_outcomes_come_as_they_complete(sandbox: Sandbox) -> None:
+    release = asyncio.Event()
+    sandbox.fault(operation="create", nth=1, times=1, hold=release)
+    async with client_of(sandbox) as client:
+        order = []
+        async for outcome in client.campaigns.create_many(new_campaign(n) for n in range(5)):
+            order.append(outcome.index)
+            if len(order) == 4:
+                release.set()
+    assert order[-1] == 0
+    assert sorted(order) == list(range(5))
+
+
+async def test_one_that_fails_never_stops_the_others(client: CampaignsClient, sandbox: Sandbox) -> None:
+    sandbox.fault(operation="create", nth=3, times=1, status=400)
+    sandbox.fault(operation="create", nth=6, times=1, status=500)
+    news = [new_campaign(n) for n in range(10)]
+    news[4] = new_campaign(sender=5)
+    outcomes = [outcome async for outcome in client.campaigns.create_many(news)]
+    failed = {type(outcome.error): outcome.delivery for outcome in outcomes if not outcome.ok}
+    assert failed == {
+        ValidationFailedError: Delivery.REJECTED,
+        OutcomeUnknownError: Delivery.UNKNOWN,
+        InvalidArgumentError: Delivery.NOT_SENT,
+    }
+    assert len(outcomes) == 10
+    assert len(sandbox.created) == 7
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_the_intake_is_only_as_fast_as_the_pool(sandbox: Sandbox, kind: str) -> None:
+    taken = handed_out = worst = 0
+
+    def news() -> Iterator[NewCampaign]:
+        nonlocal taken, worst
+        for number in range(60):
+            taken += 1
+            worst = max(worst, taken - handed_out)
+            yield new_campaign(number)
+
+    async def slowly() -> AsyncIterator[NewCampaign]:
+        for new in news():
+            await asyncio.sleep(0)
+            yield new
+
+    async with client_of(sandbox, max_concurrency=4) as client:
+        assert taken == 0
+        async for outcome in client.campaigns.create_many(news() if kind == "sync" else slowly()):
+            handed_out += 1
+            assert outcome.ok
+    assert (taken, worst) == (60, 4)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+async def test_when_the_input_raises_what_is_in_flight_is_handed_out_first(sandbox: Sandbox, kind: str) -> None:
+    def news() -> Iterator[NewCampaign]:
+        yield from (new_campaign(n) for n in range(3))
+        raise LookupError("row 4 is no campaign")
+
+    async def later() -> AsyncIterator[NewCampaign]:
+        for new in news():
+            yield new
+
+    async with client_of(sandbox) as client:
+        outcomes = []
+        with pytest.raises(LookupError, match="row 4"):
+            async for outcome in client.campaigns.create_many(news() if kind == "sync" else later()):
+                outcomes.append(outcome)
+    assert len(outcomes) == len(sandbox.created) == 3
+
+
+async def test_leaving_the_block_lets_what_is_in_flight_finish(sandbox: Sandbox) -> None:
+    closed = False
+
+    async def news() -> AsyncIterator[NewCampaign]:
+        nonlocal closed
+        try:
+            for number in range(1000):
+                yield new_campaign(number)
+        finally:
+            closed = True
+
+    async with client_of(sandbox, max_concurrency=4) as client:
+        async with client.campaigns.create_many(news()) as outcomes:
+            async for _ in outcomes:
+                break
+        assert closed
+        assert outcomes.unresolved == ()
+        left = [outcome async for outcome in outcomes]
+        assert all(outcome.ok for outcome in left)
+        assert 1 + len(left) == len(sandbox.created) <= 9
+        assert client._pool.gate.in_flight == 0
+
+
+async def test_what_the_grace_does_not_suffice_for_is_listed_in_doubt(sandbox: Sandbox) -> None:
+    sandbox.fault(operation="create", nth=2, act=True, status=504, hold=asyncio.Event())
+    async with client_of(sandbox, max_concurrency=3, timeouts=Timeouts(grace=0.05)) as client:
+        async with client.campaigns.create_many(new_campaign(n) for n in range(50)) as outcomes:
+            async for outcome in outcomes:
+                assert outcome.ok
+                await sandbox.received(4)
+                break
+        assert [left.delivery for left in outcomes.unresolved] == [Delivery.UNKNOWN] * 3
+        assert all(isinstance(left.error, OutcomeUnknownError) for left in outcomes.unresolved)
+        handed = {outcome.index, *(left.index for left in outcomes.unresolved)}
+        assert handed == set(range(4))
+        assert (client._pool.gate.in_flight, client._pool.gate.waiting) == (0, 0)
+    assert len(sandbox.created) == 4
+
+
+async def test_what_was_read_but_not_sent_is_told_as_such(sandbox: Sandbox) -> None:
+    async with client_of(sandbox, max_concurrency=2, timeouts=Timeouts(grace=0)) as client:
+        await client._pool.gate.acquire()
+        await client._pool.gate.acquire()
+        async with client.campaigns.create_many(new_campaign(n) for n in range(9)) as outcomes:
+            waiting = asyncio.create_task(anext(outcomes))
+            while client._pool.gate.waiting < 2:
+                await asyncio.sleep(0)
+            waiting.cancel()
+        assert outcomes.unresolved == ()
+        left = [outcome async for outcome in outcomes]
+        assert [outcome.delivery for outcome in left] == [Delivery.NOT_SENT] * 2
+        assert all(isinstance(outcome.error, ClientClosedError) for outcome in left)
+        client._pool.gate.release()
+        client._pool.gate.release()
+    assert list(sandbox.requests) == []
+
+
+async def test_an_iterator_that_is_dropped_stops_at_once(sandbox: Sandbox) -> None:
+    taken = 0
+
+    async def news() -> AsyncIterator[NewCampaign]:
+        nonlocal taken
+        for number in range(1000):
+            taken += 1
+            yield new_campaign(number)
+
+    sandbox.fault(operation="create", nth=2, hold=asyncio.Event())
+    async with client_of(sandbox, max_concurrency=3) as client:
+        async for _ in client.campaigns.create_many(news()):
+            break
+        gc.collect()
+        while client._pool.gate.in_flight:
+            await asyncio.sleep(0)
+        before = taken
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert taken == before <= 7
+
+
+async def test_the_consumer_may_be_cancelled_and_come_back(sandbox: Sandbox) -> None:
+    release = asyncio.Event()
+    sandbox.fault(operation="create", hold=release)
+    async with client_of(sandbox) as client:
+        outcomes = client.campaigns.create_many(new_campaign(n) for n in range(3))
+        waiting = asyncio.create_task(anext(outcomes))
+        await sandbox.received(3)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        release.set()
+        assert len([outcome async for outcome in outcomes]) == 3
+
+
+async def test_the_pool_is_kept_full_while_the_caller_is_busy_with_an_outcome(sandbox: Sandbox) -> None:
+    async with client_of(sandbox, max_concurrency=2) as client:
+        release = asyncio.Event()
+        sandbox.fault(operation="create", nth=2, hold=release)
+        async with client.campaigns.create_many(new_campaign(n) for n in range(9)) as outcomes:
+            await anext(outcomes)
+            await sandbox.received(3)  # the place of the first is taken, though nobody has asked for more
+            release.set()
+
+
+async def test_any_operation_is_fanned_out() -> None:
+    async with Sandbox(rows(20)) as sandbox, client_of(sandbox, max_concurrency=3) as client:
+        ids = [f"c{n:03}" for n in range(20)] + ["gone"]
+        found = {outcome.item: outcome async for outcome in client.map(client.campaigns.get, ids)}
+        assert all(found[name].value.id == name for name in ids[:-1])
+        assert isinstance(found["gone"].error, NotFoundError)
+
+        async def broken(_: str) -> str:
+            raise ZeroDivisionError
+
+        outcomes = [outcome async for outcome in client.map(broken, ["a"])]
+        assert outcomes[0].delivery is Delivery.UNKNOWN
+        assert isinstance(outcomes[0].error, ZeroDivisionError)
+
+
+@pytest.mark.parametrize("items", [5, None, "text", b"bytes"])
+async def test_what_cannot_be_iterated_is_refused(client: CampaignsClient, items: object) -> None:
+    with pytest.raises(InvalidArgumentError, match="iterable"):
+        client.campaigns.create_many(items)  # type: ignore[arg-type]
+
+
+async def test_an_empty_input_ends_at_once(client: CampaignsClient) -> None:
+    assert [outcome async for outcome in client.campaigns.create_many([])] == []
+
+
+async def test_a_closed_client_fails_each_item_and_ends(sandbox: Sandbox) -> None:
+    client = client_of(sandbox)
+    await client.aclose()
+    outcomes = [outcome async for outcome in client.campaigns.create_many([new_campaign()])]
+    assert [type(outcome.error) for outcome in outcomes] == [ClientClosedError]

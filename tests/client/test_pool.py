@@ -1,0 +1,295 @@
+"""The pool: never above its limit, up to it under load, fair, and no slot is ever lost."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import Awaitable, Callable
+
+import aiohttp
+import pytest
+from support.made import client_of, new_campaign, rows
+from support.raw_server import raw_server, read_request
+
+from campaigns_async import (
+    CampaignsClient,
+    CampaignsError,
+    ClientClosedError,
+    ConfigurationError,
+    DeadlineExceededError,
+    Delivery,
+    OutcomeUnknownError,
+    RetryPolicy,
+    Timeouts,
+)
+from campaigns_async.engine.gate import Gate
+from campaigns_async.sandbox import Sandbox
+
+
+async def test_in_flight_reaches_the_limit_under_load_and_never_passes_it(sandbox: Sandbox) -> None:
+    async with client_of(sandbox, max_concurrency=7) as client:
+        release = asyncio.Event()
+        sandbox.fault(operation="create", hold=release)
+        calls = [asyncio.create_task(client.campaigns.create(new_campaign(n))) for n in range(40)]
+        await sandbox.received(7)
+        assert (sandbox.in_flight, client._pool.gate.in_flight, client._pool.gate.waiting) == (7, 7, 33)
+        assert "7/7 in flight, 33 waiting" in repr(client)
+        release.set()
+        await asyncio.gather(*calls)
+    assert sandbox.max_in_flight == 7
+    assert len(sandbox.created) == 40
+
+
+async def test_calls_are_served_first_come_first_served(sandbox: Sandbox) -> None:
+    async with client_of(sandbox, max_concurrency=1) as client:
+        await asyncio.gather(*(client.campaigns.create(new_campaign(n)) for n in range(20)))
+    assert [created["message"] for created in sandbox.created] == [new_campaign(n).message for n in range(20)]
+
+
+async def test_a_call_that_backs_off_holds_no_slot(sandbox: Sandbox) -> None:
+    policy = RetryPolicy(base=0.3, cap=0.3)
+    async with client_of(sandbox, max_concurrency=1, retry=policy) as client:
+        sandbox.fault(operation="create", times=1, status=429, headers={"Retry-After": "0.5"})
+        slow = asyncio.create_task(client.campaigns.create(new_campaign(1)))
+        await sandbox.received(1)
+        await client.campaigns.create(new_campaign(2))
+        assert not slow.done()
+        await slow
+    assert [created["message"] for created in sandbox.created] == [new_campaign(n).message for n in (2, 1)]
+
+
+Stage = Callable[[Sandbox], Awaitable[None]]
+
+
+@pytest.mark.parametrize("how", ["cancelled", "deadline"])
+@pytest.mark.parametrize("stage", ["queueing", "connecting", "waiting", "reading", "backing off"])
+async def test_a_call_cut_off_at_any_stage_gives_its_slot_back_and_says_what_is_known(stage: str, how: str) -> None:
+    reached = asyncio.Event()
+    hits = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal hits
+        while True:
+            await read_request(reader)
+            hits += 1
+            if stage == "reading":
+                writer.write(b'HTTP/1.1 201 Created\r\nContent-Length: 8\r\n\r\n"abc')
+            elif stage == "backing off":
+                writer.write(b"HTTP/1.1 429 Slow down\r\nContent-Length: 0\r\n\r\n")
+            reached.set()
+
+    policy = RetryPolicy(base=10_000, cap=10_000, attempts=2)
+    deadline = 0.2
+    async with raw_server(serve) as server:
+        connector = ConnectorThatHangs() if stage == "connecting" else None
+        async with aiohttp.ClientSession(connector=connector) as session:
+            client = CampaignsClient(
+                server.url,
+                "key",
+                max_concurrency=1,
+                retry=policy,
+                timeouts=Timeouts(deadline=deadline if how == "deadline" else None),
+                session=session,
+            )
+            gate = client._pool.gate
+            if stage == "queueing":
+                await gate.acquire()
+            call = asyncio.create_task(client.campaigns.create(new_campaign()))
+            match stage:
+                case "queueing":
+                    while gate.waiting == 0:
+                        await asyncio.sleep(0)
+                case "connecting":
+                    assert connector is not None
+                    await connector.reached.wait()
+                case _:
+                    await reached.wait()
+            if how == "cancelled":
+                while stage == "backing off" and gate.in_flight:
+                    await asyncio.sleep(0)
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+            else:
+                with pytest.raises(CampaignsError) as late:
+                    await call
+                if stage in ("waiting", "reading"):
+                    assert isinstance(late.value, OutcomeUnknownError)
+                    assert late.value.cause_type is DeadlineExceededError
+                    assert late.value.delivery is Delivery.UNKNOWN
+                else:
+                    assert type(late.value) is DeadlineExceededError
+                    known = Delivery.REJECTED if stage == "backing off" else Delivery.NOT_SENT
+                    assert late.value.delivery is known
+            if stage == "queueing":
+                gate.release()
+            assert (gate.in_flight, gate.waiting) == (0, 0)
+            assert gate.try_acquire()
+    if stage in ("queueing", "connecting"):
+        assert hits == 0
+    gc.collect()  # an unretrieved exception would be reported now, and fail the test
+
+
+class ConnectorThatHangs(aiohttp.TCPConnector):
+    """Never gets a connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+
+    async def connect(self, *args: object, **kwargs: object) -> aiohttp.connector.Connection:  # type: ignore[override]
+        self.reached.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_a_storm_of_cancellations_loses_no_slot(sandbox: Sandbox) -> None:
+    async with client_of(sandbox, max_concurrency=5) as client:
+        for round_ in range(30):
+            calls = [asyncio.create_task(client.campaigns.list().collect()) for _ in range(20)]
+            for _ in range(round_ % 7):
+                await asyncio.sleep(0)
+            for call in calls[round_ % 3 :: 2]:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+        gate = client._pool.gate
+        assert (gate.in_flight, gate.waiting) == (0, 0)
+        await client.campaigns.list().collect()
+
+
+async def test_a_slot_handed_to_one_who_is_cancelled_in_the_same_turn_is_passed_on() -> None:
+    gate = Gate(1)
+    await gate.acquire()
+    first, second = asyncio.create_task(gate.acquire()), asyncio.create_task(gate.acquire())
+    await asyncio.sleep(0)
+    gate.release()  # to the first
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await second
+    assert gate.in_flight == 1
+    gate.release()
+    assert gate.in_flight == 0
+
+
+async def test_nobody_overtakes_one_who_waits() -> None:
+    gate = Gate(1)
+    await gate.acquire()
+    waiting = asyncio.create_task(gate.acquire())
+    await asyncio.sleep(0)
+    gate.release()
+    assert not gate.try_acquire(), "the slot went to the one who waited, before it could run"
+    await waiting
+
+
+async def test_a_borrowed_session_is_used_and_never_closed() -> None:
+    async with Sandbox(rows(2)) as sandbox, aiohttp.ClientSession(raise_for_status=True) as session:
+        async with client_of(sandbox, session=session) as client:
+            assert len(await client.campaigns.list().collect()) == 2
+            with pytest.raises(CampaignsError):
+                await client.campaigns.get("gone")
+        assert not session.closed
+
+
+async def test_a_borrowed_session_that_was_closed_is_told_so(sandbox: Sandbox) -> None:
+    async with aiohttp.ClientSession() as session:
+        client = client_of(sandbox, session=session)
+    with pytest.raises(ClientClosedError, match="closed by its owner") as closed:
+        await client.campaigns.create(new_campaign())
+    assert closed.value.delivery is Delivery.NOT_SENT
+
+
+async def test_a_borrowed_session_with_few_connections_waits_within_the_deadline(sandbox: Sandbox) -> None:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+        client = client_of(sandbox, session=session, timeouts=Timeouts(deadline=0.2), retry=RetryPolicy(attempts=1))
+        release = asyncio.Event()
+        sandbox.fault(operation="create", times=1, hold=release)
+        patient = client.with_options(timeouts=Timeouts())
+        first = asyncio.create_task(patient.campaigns.create(new_campaign(1)))
+        await sandbox.received(1)
+        with pytest.raises(DeadlineExceededError) as late:
+            await client.campaigns.create(new_campaign(2))
+        assert late.value.delivery is Delivery.NOT_SENT
+        release.set()
+        await first
+    assert len(sandbox.requests) == 1
+
+
+def test_a_client_is_built_outside_a_loop_and_bound_to_the_first() -> None:
+    client = CampaignsClient("http://127.0.0.1:9", "key", retry=RetryPolicy(attempts=1))
+
+    async def use() -> None:
+        with pytest.raises(CampaignsError):
+            await client.campaigns.get("abc")
+        await client.aclose()
+
+    async def use_again() -> None:
+        with pytest.raises(ConfigurationError, match="another event loop"):
+            await other.campaigns.get("abc")
+
+    asyncio.run(use())
+    other = CampaignsClient("http://127.0.0.1:9", "key", retry=RetryPolicy(attempts=1))
+
+    async def bind() -> None:
+        with pytest.raises(CampaignsError):
+            await other.campaigns.get("abc")
+        assert other._pool.transport._session is not None
+        await other._pool.transport._session.close()
+
+    asyncio.run(bind())
+    asyncio.run(use_again())
+    asyncio.run(other.aclose())
+
+
+async def test_a_closed_client_turns_calls_away_and_may_be_closed_again(sandbox: Sandbox) -> None:
+    client = client_of(sandbox)
+    await client.campaigns.create(new_campaign())
+    await client.aclose()
+    await client.aclose()
+    with pytest.raises(ClientClosedError) as closed:
+        await client.campaigns.create(new_campaign())
+    assert closed.value.delivery is Delivery.NOT_SENT
+    assert "closed" in repr(client)
+    assert len(sandbox.created) == 1
+
+
+async def test_closing_lets_what_is_in_flight_finish_and_turns_away_who_waits(sandbox: Sandbox) -> None:
+    client = client_of(sandbox, max_concurrency=1)
+    release = asyncio.Event()
+    sandbox.fault(operation="create", hold=release)
+    first = asyncio.create_task(client.campaigns.create(new_campaign(1)))
+    await sandbox.received(1)
+    second = asyncio.create_task(client.campaigns.create(new_campaign(2)))
+    while client._pool.gate.waiting == 0:
+        await asyncio.sleep(0)
+    closing = asyncio.create_task(client.aclose())
+    with pytest.raises(ClientClosedError) as turned_away:
+        await second
+    assert turned_away.value.delivery is Delivery.NOT_SENT
+    assert not closing.done()
+    release.set()
+    assert await first
+    await closing
+
+
+async def test_closing_waits_no_longer_than_its_grace(sandbox: Sandbox) -> None:
+    client = client_of(sandbox, timeouts=Timeouts(grace=0.02))
+    sandbox.fault(operation="create", hold=asyncio.Event())
+    call = asyncio.create_task(client.campaigns.create(new_campaign()))
+    await sandbox.received(1)
+    await client.aclose()
+    with pytest.raises(OutcomeUnknownError):
+        await call
+
+
+async def test_options_are_a_view_on_the_same_pool(sandbox: Sandbox) -> None:
+    async with client_of(sandbox, max_concurrency=1) as client:
+        view = client.with_options(timeouts=Timeouts(deadline=0.05), retry=RetryPolicy(attempts=1))
+        sandbox.fault(operation="create", times=1, delay=30)
+        with pytest.raises(OutcomeUnknownError):
+            await view.campaigns.create(new_campaign())
+        async with view:
+            pass
+        await client.campaigns.create(new_campaign())
+        assert view._pool is client._pool
+        with pytest.raises(ConfigurationError, match="timeouts"):
+            client.with_options(timeouts=5)  # type: ignore[arg-type]

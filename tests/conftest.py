@@ -1,0 +1,25 @@
+"""What most tests begin with: a sandbox on a real port, and a client of it that does not wait for long."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from support.made import client_of
+
+from campaigns_async import CampaignsClient
+from campaigns_async.sandbox import Sandbox
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A fresh sandbox."""
+    async with Sandbox(seed=1) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(sandbox: Sandbox) -> AsyncIterator[CampaignsClient]:
+    """A client of the sandbox."""
+    async with client_of(sandbox) as opened:
+        yield opened

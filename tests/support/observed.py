@@ -1,0 +1,31 @@
+"""An observer that keeps what it is told."""
+
+from __future__ import annotations
+
+from campaigns_async import AttemptFinished, CallFinished, Event, Waiting
+
+
+class Recorder:
+    """Keeps the events, by kind too."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def on_event(self, event: Event, /) -> None:
+        """Keep one."""
+        self.events.append(event)
+
+    @property
+    def attempts(self) -> list[AttemptFinished]:
+        """The attempts."""
+        return [event for event in self.events if isinstance(event, AttemptFinished)]
+
+    @property
+    def waits(self) -> list[Waiting]:
+        """The waits."""
+        return [event for event in self.events if isinstance(event, Waiting)]
+
+    @property
+    def calls(self) -> list[CallFinished]:
+        """The calls that ended."""
+        return [event for event in self.events if isinstance(event, CallFinished)]

@@ -1,0 +1,66 @@
+"""A server of bytes: answers each request with just what a test hands it, well-formed or not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TypeAlias
+
+Script: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+class RawServer:
+    """Counts what it read; the script says what it writes."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.requests: list[bytes] = []
+        self.connections = 0
+
+
+@asynccontextmanager
+async def raw_server(answer: bytes | None | Script) -> AsyncIterator[RawServer]:
+    """A server that answers every request with the same bytes and closes, or does as the script says.
+
+    Args:
+        answer: Bytes; None closes without a word.
+    """
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        state.connections += 1
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            if callable(answer):
+                await answer(reader, writer)
+            else:
+                state.requests.append(await read_request(reader))
+                writer.write(answer or b"")
+                await writer.drain()
+        writer.close()
+        tasks.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    state = RawServer(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    try:
+        yield state
+    finally:
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await server.wait_closed()
+
+
+async def read_request(reader: asyncio.StreamReader) -> bytes:
+    """One request, head and body."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    for line in head.split(b"\r\n"):
+        name, _, value = line.partition(b":")
+        if name.lower() == b"content-length":
+            return head + await reader.readexactly(int(value))
+    return head

@@ -1,0 +1,33 @@
+"""The package as a whole: cheap to import, and all that is public is where it should be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import campaigns_async
+
+HEAVY = ("aiohttp", "attrs", "cattrs", "tenacity", "orjson", "click", "rich")
+
+
+def test_importing_the_package_loads_none_of_what_it_needs() -> None:
+    code = f"import campaigns_async, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_every_public_name_is_there_and_is_listed() -> None:
+    for name in campaigns_async.__all__:
+        assert getattr(campaigns_async, name) is not None
+    assert set(campaigns_async.__all__) <= set(dir(campaigns_async))
+
+
+def test_every_name_that_comes_lazily_is_public() -> None:
+    assert set(campaigns_async._MODULE_OF) | {"__version__"} == set(campaigns_async.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        campaigns_async.Nothing  # noqa: B018
