@@ -1,0 +1,206 @@
+"""Rules by which the sandbox misbehaves: which requests they meet, and what happens then."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import random
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar
+
+from attrs import Attribute, Factory, define, field, frozen
+
+from .app import OPERATIONS, Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .journal import RecordedRequest
+
+Drop = Literal["close", "reset", "cut_headers", "cut_body"]
+_STATUSES: Final = range(200, 600)
+DROPS: Final = ("close", "reset", "cut_headers", "cut_body")
+P = ParamSpec("P")
+S = TypeVar("S")
+
+# These send part of an answer, so there must be one.
+_CUTS: Final = frozenset({"cut_headers", "cut_body"})
+
+
+def _seconds(_: object, attribute: Attribute[Any], value: float | asyncio.Event | None) -> None:
+    if value is None or isinstance(value, asyncio.Event):
+        return
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{attribute.name} must be 0 seconds or more, not {value}")
+
+
+def _at_least_one(_: object, attribute: Attribute[Any], value: int | None) -> None:
+    if value is not None and value < 1:
+        raise ValueError(f"{attribute.name} must be 1 or more, not {value}")
+
+
+def _as_bytes(body: bytes | str | None) -> bytes | None:
+    return body.encode() if isinstance(body, str) else body
+
+
+def _one_of(*choices: str) -> Callable[[object, Attribute[Any], str | None], None]:
+    def check(_: object, attribute: Attribute[Any], value: str | None) -> None:
+        if value is not None and value not in choices:
+            raise ValueError(f"{attribute.name} must be one of {', '.join(choices)}, not {value!r}")
+
+    return check
+
+
+@frozen(kw_only=True)
+class Fault:
+    """What goes wrong, and with which requests. Seconds, and counts from 1.
+
+    A request that gets its proper answer, late or cut, is carried out on arrival, before
+    any waiting. One that gets another `status`, or none at all, is not, unless `act` or
+    `act_after` say so. Without any effect a request is served as ever.
+
+    Attributes:
+        operation: Only such requests; None: any.
+        when: Only requests of which this holds.
+        nth: From the nth request on that the rule fits, counted since it was added.
+        every: Of those, the first and then one in so many.
+        times: How often at most; None: always.
+        share: The part of those requests that it meets, 0 to 1, drawn from `seed`.
+        act: Carry the request out before the faulty answer. None: only when the answer is
+            the proper one.
+        act_after: Carry it out so long after the faulty answer, or once the event is set.
+        status: Answer with this, 200 to 599, and with `body`.
+        headers: Added to the answer.
+        body: In place of the answer's own; with `status`, empty unless given.
+        content_type: Of `body`; ``text/plain`` unless given.
+        drop: Send nothing and close ("close") or reset ("reset") the connection, or send half
+            of the headers ("cut_headers"), or those and half of the body ("cut_body"), and close.
+        delay: Wait so long before the answer.
+        hold: Wait for this event before the answer.
+        slow_body: Wait so long between the bytes of the body.
+        stale: Answer properly, and close the connection when the next request comes over it.
+        hidden_for: Lists leave a campaign that this creates out so long, or till the event is set.
+    """
+
+    operation: Operation | None = field(default=None, validator=_one_of(*OPERATIONS))
+    when: Callable[[RecordedRequest], bool] | None = None
+    nth: int = field(default=1, validator=_at_least_one)
+    every: int = field(default=1, validator=_at_least_one)
+    times: int | None = field(default=None, validator=_at_least_one)
+    share: float = 1.0
+    seed: int = 0
+    act: bool | None = None
+    act_after: float | asyncio.Event | None = field(default=None, validator=_seconds)
+    status: int | None = None
+    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
+    body: bytes | None = field(default=None, repr=False, converter=_as_bytes)
+    content_type: str | None = None
+    drop: Drop | None = field(default=None, validator=_one_of(*DROPS))
+    delay: float = field(default=0, validator=_seconds)
+    hold: asyncio.Event | None = None
+    slow_body: float = field(default=0, validator=_seconds)
+    stale: bool = False
+    hidden_for: float | asyncio.Event | None = field(default=None, validator=_seconds)
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise ValueError(f"share must be from 0 to 1, not {self.share}")
+        if self.status is not None and self.status not in _STATUSES:
+            raise ValueError(f"status must be from 200 to 599, not {self.status}")
+        if any("\r" in text or "\n" in text for item in self.headers.items() for text in item):
+            raise ValueError("headers must be of one line each")
+        if {"content-type", "content-length"} & {name.lower() for name in self.headers}:
+            raise ValueError("headers must leave out what content_type and body say")
+        if self.act_after is not None and (self.acts or self.proper):
+            raise ValueError("act_after needs a status or a drop, and act left out")
+        if self.act is False and self.proper:
+            raise ValueError("act=False needs a status or a drop: a proper answer comes of acting")
+        if self.hidden_for is not None and self.operation != "create":
+            raise ValueError("hidden_for needs operation='create'")
+        if self.stale and self.drop is not None:
+            raise ValueError("stale needs an answer: leave drop out")
+
+    @property
+    def proper(self) -> bool:
+        """Whether the answer comes of the request, be it late or cut."""
+        return self.status is None and (self.drop is None or self.drop in _CUTS)
+
+    @property
+    def acts(self) -> bool:
+        """Whether the request is carried out before the answer."""
+        return self.proper if self.act is None else self.act
+
+
+@define(eq=False)
+class Rule:
+    """A fault that was added: how often it fitted a request, and how often it fired."""
+
+    fault: Fault
+    seen: int = 0
+    fired: int = 0
+    stopped: bool = False
+    _random: random.Random = field(
+        init=False,
+        repr=False,
+        default=Factory(lambda self: random.Random(self.fault.seed), takes_self=True),  # noqa: S311
+    )
+
+    def stop(self) -> None:
+        """Meet no more requests; the counts stay."""
+        self.stopped = True
+
+    def is_due(self, request: RecordedRequest) -> bool:
+        """Count the request if the rule fits it, and say whether the fault is its due."""
+        fault = self.fault
+        if self.stopped:
+            return False
+        if fault.operation is not None and fault.operation != request.operation:
+            return False
+        if fault.when is not None and not fault.when(request):
+            return False
+        self.seen += 1
+        # Drawn for each request that fits, so that other rules do not alter the sequence.
+        drawn = fault.share >= 1 or self._random.random() < fault.share
+        if self.seen < fault.nth or (self.seen - fault.nth) % fault.every:
+            return False
+        return drawn and (fault.times is None or self.fired < fault.times)
+
+
+class Rules:
+    """The rules in the order in which they were added; the first that is due wins."""
+
+    def __init__(self) -> None:
+        self._rules: list[Rule] = []
+
+    def add(self, fault: Fault) -> Rule:
+        """Add a rule behind the others."""
+        rule = Rule(fault)
+        self._rules.append(rule)
+        return rule
+
+    def clear(self) -> None:
+        """Take all away."""
+        self._rules.clear()
+
+    def pick(self, request: RecordedRequest) -> Fault | None:
+        """The fault that meets this request."""
+        # Every rule counts, those behind the winner too.
+        due = [rule for rule in self._rules if rule.is_due(request)]
+        if not due:
+            return None
+        due[0].fired += 1
+        return due[0].fault
+
+
+def takes(
+    make: Callable[P, Fault],
+) -> Callable[[Callable[[S, Fault], Rule]], Callable[Concatenate[S, P], Rule]]:
+    """Have a method that takes a fault take the fault's fields instead, with their types."""
+
+    def decorate(method: Callable[[S, Fault], Rule]) -> Callable[Concatenate[S, P], Rule]:
+        def with_fields(self: S, /, *args: P.args, **fields: P.kwargs) -> Rule:
+            return method(self, make(*args, **fields))
+
+        functools.update_wrapper(with_fields, method)
+        return with_fields
+
+    return decorate

@@ -1,0 +1,459 @@
+"""Each fault does what it says, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from campaigns_async.sandbox import Fault, Sandbox
+
+Open = Callable[..., aiohttp.ClientSession]
+
+
+async def create(http: aiohttp.ClientSession, new: dict[str, Any]) -> int:
+    async with http.post("/api/Campaigns", json=new) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def listed(http: aiohttp.ClientSession) -> int:
+    async with http.get("/api/Campaigns") as answer:
+        total: int = (await answer.json())["totalRecords"]
+        return total
+
+
+async def statuses(
+    http: aiohttp.ClientSession, count: int, path: str = "/api/Campaigns"
+) -> list[int]:
+    found: list[int] = []
+    for _ in range(count):
+        async with http.get(path) as answer:
+            await answer.read()
+            found.append(answer.status)
+    return found
+
+
+async def raw(sandbox: Sandbox, request: bytes) -> bytes:
+    """All that comes back over a connection of its own, until the server closes it."""
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(request)
+        return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+def get_request(sandbox: Sandbox) -> bytes:
+    return f"GET /api/campaigns HTTP/1.1\r\nHost: x\r\napi-key: {sandbox.api_key}\r\n\r\n".encode()
+
+
+class TestWhichRequests:
+    async def test_a_fault_meets_its_operation_only(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        rule = sandbox.fault(operation="create", status=500)
+
+        assert await statuses(http, 1) == [200]
+        assert await create(http, new) == 500
+        assert rule.fired == 1
+
+    async def test_it_begins_with_the_nth_and_ends_after_some_times(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        rule = sandbox.fault(nth=2, times=2, status=503)
+
+        assert await statuses(http, 5) == [200, 503, 503, 200, 200]
+        assert (rule.seen, rule.fired) == (5, 2)
+
+    async def test_the_nth_is_counted_from_when_the_rule_was_added(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        await statuses(http, 3)
+        sandbox.fault(nth=2, times=1, status=503)
+
+        assert await statuses(http, 3) == [200, 503, 200]
+
+    async def test_it_meets_every_third(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        sandbox.fault(nth=3, every=3, status=503)
+
+        assert await statuses(http, 6) == [200, 200, 503, 200, 200, 503]
+
+    async def test_a_share_is_the_same_for_the_same_seed(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        rules = [sandbox.fault(share=0.5, seed=3, status=500)]
+        first = await statuses(http, 20)
+        rules[0].stop()
+        rules.append(sandbox.fault(share=0.5, seed=3, status=500))
+
+        assert await statuses(http, 20) == first
+        assert set(first) == {200, 500}
+        assert rules[0].fired == rules[1].fired == first.count(500)
+
+    async def test_a_share_of_none_meets_nothing(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        sandbox.fault(share=0, status=500)
+
+        assert await statuses(http, 5) == [200] * 5
+
+    async def test_the_first_rule_that_is_due_wins_and_the_others_count_on(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        sandbox.fault(times=1, status=500)
+        second = sandbox.fault(nth=2, times=1, status=502)
+
+        assert await statuses(http, 3) == [500, 502, 200]
+        assert second.seen == 3
+
+    async def test_a_condition_picks_requests(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(when=lambda request: request.body["sender"] == "Golf", status=500)
+
+        assert await create(http, new) == 500
+        assert await create(http, {**new, "sender": "Tennis"}) == 201
+
+    async def test_a_stopped_rule_meets_nothing_more(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        rule = sandbox.fault(status=500)
+        before = await statuses(http, 1)
+        rule.stop()
+
+        assert before + await statuses(http, 1) == [500, 200]
+
+
+class TestAnswers:
+    async def test_a_status_comes_with_its_headers_and_body(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        sandbox.fault(
+            status=429, headers={"Retry-After": "3"}, body="<b>slow</b>", content_type="text/html"
+        )
+
+        async with http.get("/api/Campaigns") as answer:
+            assert answer.status == 429
+            assert answer.headers["Retry-After"] == "3"
+            assert answer.content_type == "text/html"
+            assert await answer.text() == "<b>slow</b>"
+
+    async def test_a_bare_status_has_no_body(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        sandbox.fault(status=503)
+
+        async with http.get("/api/Campaigns") as answer:
+            assert await answer.read() == b""
+            assert "Content-Type" not in answer.headers
+
+    async def test_a_refused_create_is_not_carried_out(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(status=504)
+
+        assert await create(http, new) == 504
+        assert sandbox.created == []
+        assert not sandbox.requests[0].acted
+
+    async def test_a_create_may_be_carried_out_before_it_fails(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(status=504, act=True)
+
+        assert await create(http, new) == 504
+        assert len(sandbox.created) == 1
+        assert sandbox.requests[0].acted
+
+    async def test_a_create_may_be_carried_out_after_it_failed(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        later = asyncio.Event()
+        sandbox.fault(times=1, status=504, act_after=later)
+
+        assert await create(http, new) == 504
+        assert await listed(http) == 0
+        later.set()
+        await sandbox.acted(1, "create")
+        assert await listed(http) == 1
+
+    async def test_late_is_also_a_time_in_seconds(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(drop="close", act_after=0.01)
+
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await create(http, new)
+        await sandbox.acted(1, "create")
+        assert len(sandbox.created) == 1
+
+    async def test_a_proper_answer_can_have_other_bytes_and_more_headers(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(body=b"{garbage", headers={"X-Request-Id": "r1"})
+
+        async with http.post("/api/Campaigns", json=new) as answer:
+            assert answer.status == 201
+            assert answer.headers["X-Request-Id"] == "r1"
+            assert await answer.read() == b"{garbage"
+        assert len(sandbox.created) == 1
+
+    async def test_a_refusal_that_is_proper_stays_one(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        sandbox.fault(headers={"X-Request-Id": "r1"})
+
+        assert await statuses(http, 1, "/api/campaigns/nobody") == [404]
+        assert not sandbox.requests[0].acted
+
+
+class TestDrops:
+    @pytest.mark.parametrize(
+        ("drop", "error"),
+        [("close", aiohttp.ServerDisconnectedError), ("reset", aiohttp.ClientOSError)],
+    )
+    async def test_a_connection_ends_without_an_answer(
+        self,
+        sandbox: Sandbox,
+        http: aiohttp.ClientSession,
+        new: dict[str, Any],
+        drop: Any,
+        error: type[Exception],
+    ) -> None:
+        sandbox.fault(drop=drop)
+
+        with pytest.raises(error):
+            await create(http, new)
+        assert sandbox.created == []
+        assert sandbox.requests[0].status is None
+
+    async def test_it_may_end_after_the_request_was_carried_out(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(drop="reset", act=True)
+
+        with pytest.raises(aiohttp.ClientOSError):
+            await create(http, new)
+        assert len(sandbox.created) == 1
+
+    async def test_headers_are_cut_in_the_middle(self, sandbox: Sandbox) -> None:
+        sandbox.fault(drop="cut_headers")
+
+        got = await raw(sandbox, get_request(sandbox))
+
+        assert got.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert b"\r\n\r\n" not in got
+        assert sandbox.requests[0].acted
+
+    async def test_a_body_is_cut_in_the_middle(self, sandbox: Sandbox) -> None:
+        sandbox.fault(drop="cut_body")
+
+        got = await raw(sandbox, get_request(sandbox))
+
+        head, body = got.split(b"\r\n\r\n")
+        length = re.search(rb"Content-Length: (\d+)", head)
+        assert length is not None
+        assert len(body) == int(length[1]) // 2 > 0
+
+    async def test_a_client_knows_that_the_body_was_cut(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(drop="cut_body")
+
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await create(http, new)
+        assert len(sandbox.created) == 1
+        assert sandbox.requests[0].status == 201
+
+    async def test_an_answer_without_a_body_is_cut_in_its_headers(self, sandbox: Sandbox) -> None:
+        sandbox.fault(drop="cut_body", status=503)
+
+        assert b"\r\n\r\n" not in await raw(sandbox, get_request(sandbox))
+
+    async def test_a_stale_connection_is_closed_when_the_next_request_comes(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        rule = sandbox.fault(times=1, stale=True)
+
+        assert await create(http, new) == 201
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await create(http, new)
+        assert await create(http, new) == 201
+
+        assert [request.acted for request in sandbox.requests] == [True, False, True]
+        assert [request.connection for request in sandbox.requests] == [1, 1, 2]
+        assert len(sandbox.created) == 2
+        assert rule.fired == 1
+
+
+class TestWaits:
+    async def test_an_answer_is_held_until_the_event_and_was_carried_out_before(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        event = asyncio.Event()
+        sandbox.fault(operation="create", hold=event)
+
+        task = asyncio.create_task(create(http, new))
+        await sandbox.received(1)
+        assert len(sandbox.created) == 1
+        assert sandbox.requests[0].status is None
+        assert await listed(http) == 1
+        assert not task.done()
+
+        event.set()
+        assert await task == 201
+        assert sandbox.requests[0].status == 201
+
+    async def test_an_answer_is_delayed(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        clock = asyncio.get_running_loop().time
+        sandbox.fault(delay=0.05)
+
+        assert await statuses(http, 1) == [200]
+        # The loop may fire a timer early by the clock's resolution.
+        assert clock() - sandbox.requests[0].arrived >= 0.049
+
+    async def test_a_drop_can_wait_too(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        event = asyncio.Event()
+        sandbox.fault(drop="close", hold=event)
+        task = asyncio.create_task(create(http, new))
+        await sandbox.received(1)
+        event.set()
+
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await task
+
+    async def test_a_slow_body_comes_byte_by_byte_and_whole(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        sandbox.fault(status=500, body="slowly", slow_body=0.001)
+
+        async with http.get("/api/campaigns") as answer:
+            assert answer.status == 500
+            assert await answer.content.readany() == b"s"
+            assert await answer.read() == b"lowly"
+        assert await statuses(http, 1) == [500]
+        assert sandbox.requests[1].connection == 1
+
+    async def test_a_slow_body_stops_when_the_client_is_gone(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        rule = sandbox.fault(times=1, slow_body=0.001)
+        answer = await http.get("/api/campaigns")
+        answer.close()
+
+        assert await statuses(http, 1) == [200]
+        assert rule.fired == 1
+
+    async def test_a_client_that_goes_away_does_not_undo_its_request(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        event = asyncio.Event()
+        sandbox.fault(operation="create", status=500, hold=event, act_after=0)
+        task = asyncio.create_task(create(http, new))
+        await sandbox.received(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        event.set()
+        await sandbox.acted(1)
+        assert len(sandbox.created) == 1
+
+    async def test_an_answer_to_a_client_that_is_gone_is_not_sent(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        event = asyncio.Event()
+        sandbox.fault(times=1, hold=event)
+        host, port = sandbox.url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(get_request(sandbox))
+        await sandbox.received(1)
+        writer.close()
+        await writer.wait_closed()
+        # By the time of this answer the server has met the end of the other connection.
+        assert await statuses(http, 2) == [200, 200]
+
+        event.set()
+        assert await statuses(http, 1) == [200]
+        assert sandbox.requests[0].acted
+        assert sandbox.requests[0].status is None
+        assert sandbox.in_flight == 0
+
+    async def test_a_created_campaign_shows_in_lists_only_later(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        later = asyncio.Event()
+        sandbox.fault(operation="create", times=1, hidden_for=later)
+
+        async with http.post("/api/Campaigns", json=new) as answer:
+            key = await answer.json()
+        assert await create(http, new) == 201
+
+        assert await listed(http) == 1
+        assert await statuses(http, 1, f"/api/campaigns/{key}") == [200]
+        assert len(sandbox.campaigns) == 2
+        later.set()
+        assert await listed(http) == 2
+
+    async def test_hidden_is_also_a_time_in_seconds(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(operation="create", nth=1, times=1, hidden_for=3600)
+        sandbox.fault(operation="create", nth=2, hidden_for=0)
+        await create(http, new)
+        await create(http, new)
+
+        assert await listed(http) == 1
+
+    async def test_a_refused_create_hides_nothing(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        await create(http, new)
+        sandbox.fault(operation="create", hidden_for=3600)
+
+        assert await create(http, {**new, "sender": ""}) == 400
+        assert await listed(http) == 1
+
+
+class TestRefusedFaults:
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            ({"operation": "send"}, "operation must be one of list, get"),
+            ({"drop": "slam"}, "drop must be one of close, reset"),
+            ({"nth": 0}, "nth must be 1 or more"),
+            ({"every": 0}, "every must be 1 or more"),
+            ({"times": 0}, "times must be 1 or more"),
+            ({"share": 1.1}, "share must be from 0 to 1"),
+            ({"share": float("nan")}, "share must be from 0 to 1"),
+            ({"status": 199}, "status must be from 200 to 599"),
+            ({"delay": -1}, "delay must be 0 seconds or more"),
+            ({"slow_body": float("inf")}, "slow_body must be 0 seconds or more"),
+            ({"act_after": 1}, "act_after needs a status or a drop"),
+            ({"act_after": 1, "status": 500, "act": True}, "act_after needs a status or a drop"),
+            ({"act": False, "delay": 1}, "act=False needs a status or a drop"),
+            ({"act": False, "drop": "cut_body"}, "act=False needs a status or a drop"),
+            ({"hidden_for": 1}, "hidden_for needs operation='create'"),
+            ({"stale": True, "drop": "close"}, "stale needs an answer"),
+            ({"headers": {"X": "a\r\nb"}}, "headers must be of one line each"),
+            ({"headers": {"content-type": "text/html"}}, "headers must leave out"),
+        ],
+    )
+    def test_a_fault_that_cannot_be_says_why(self, fields: dict[str, Any], message: str) -> None:
+        with pytest.raises(ValueError, match=re.escape(message)):
+            Fault(**fields)
+        with pytest.raises(ValueError, match=re.escape(message)):
+            Sandbox().fault(**fields)

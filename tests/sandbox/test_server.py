@@ -1,0 +1,309 @@
+"""Starting, stopping, and what is seen from outside of what arrived."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from campaigns_async.sandbox import Sandbox
+
+Open = Callable[..., aiohttp.ClientSession]
+
+WIRE = {"id": "c1", "startDateTime": "2024-01-10T09:00:00Z", "sender": "Acme", "message": "Hi"}
+
+
+async def get(http: aiohttp.ClientSession, path: str = "/api/campaigns") -> int:
+    async with http.get(path) as answer:
+        await answer.read()
+        return answer.status
+
+
+async def connect(sandbox: Sandbox) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+async def hang_up(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    await writer.wait_closed()
+
+
+class TestLife:
+    async def test_it_listens_on_a_free_port_of_its_own(self) -> None:
+        async with Sandbox() as one, Sandbox() as other:
+            assert one.url != other.url
+            assert one.url.startswith("http://127.0.0.1:")
+
+    async def test_it_can_be_started_again_on_the_same_port(self, open_session: Open) -> None:
+        sandbox = Sandbox([WIRE])
+        await sandbox.start()
+        url = sandbox.url
+        await sandbox.stop()
+        await sandbox.start()
+        try:
+            assert sandbox.url == url
+            async with open_session(sandbox) as http:
+                assert await get(http) == 200
+        finally:
+            await sandbox.stop()
+
+    async def test_two_starts_are_one_too_many(self, sandbox: Sandbox) -> None:
+        with pytest.raises(RuntimeError, match="running already"):
+            await sandbox.start()
+
+    async def test_a_taken_port_is_an_error_and_leaves_nothing_open(self, sandbox: Sandbox) -> None:
+        port = int(sandbox.url.rpartition(":")[2])
+
+        other = Sandbox(port=port)
+        with pytest.raises(OSError, match="in use"):
+            await other.start()
+        assert "stopped" in repr(other)
+
+    async def test_stopping_twice_does_no_harm(self) -> None:
+        sandbox = Sandbox()
+        await sandbox.start()
+        await sandbox.stop()
+        await sandbox.stop()
+
+    async def test_nothing_listens_after_it_has_stopped(self, open_session: Open) -> None:
+        async with Sandbox() as sandbox:
+            pass
+        async with open_session(sandbox) as http:
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await get(http)
+
+    async def test_it_stops_with_connections_open_requests_held_and_halves_of_requests_read(
+        self, open_session: Open, new: dict[str, Any]
+    ) -> None:
+        before = asyncio.all_tasks()
+        sandbox = Sandbox()
+        await sandbox.start()
+        sandbox.fault(operation="list", hold=asyncio.Event())
+        sandbox.fault(operation="create", status=504, act_after=3600)
+        idle_reader, idle = await connect(sandbox)
+        _, half = await connect(sandbox)
+        half.write(b"POST /api/campaigns HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        async with open_session(sandbox) as http:
+            async with http.post("/api/campaigns", json=new):
+                pass
+            held = asyncio.create_task(get(http))
+            await sandbox.received(2)
+
+            async with asyncio.timeout(1):
+                await sandbox.stop()
+
+            with pytest.raises(aiohttp.ClientError):
+                await held
+        assert await idle_reader.read() == b""
+        for writer in (idle, half):
+            await hang_up(writer)
+        assert asyncio.all_tasks() == before
+
+    async def test_it_stops_though_a_client_does_not_read(self) -> None:
+        large = [{**WIRE, "id": f"c{number}", "message": "x" * 1000} for number in range(20_000)]
+        async with Sandbox(large) as sandbox:
+            _, writer = await connect(sandbox)
+            target = f"/api/campaigns?pageSize=20000&api-key={sandbox.api_key}"
+            writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            await sandbox.received(1)
+
+            async with asyncio.timeout(1):
+                await sandbox.stop()
+        await hang_up(writer)
+
+    async def test_a_prefix_stands_before_each_path(self) -> None:
+        async with (
+            Sandbox([WIRE], prefix="/tenant/", api_key="k") as sandbox,
+            aiohttp.ClientSession(headers={"api-key": "k"}) as http,
+        ):
+            assert sandbox.url.endswith("/tenant")
+            assert await get(http, f"{sandbox.url}/api/campaigns/c1") == 200
+            assert await get(http, sandbox.url.removesuffix("/tenant") + "/api/campaigns") == 404
+
+    @pytest.mark.parametrize("options", [{"update_method": "PATCH"}, {"delete_method": "GET"}])
+    def test_a_verb_that_cannot_be_is_refused(self, options: Any) -> None:
+        with pytest.raises(ValueError, match="_method must be"):
+            Sandbox(**options)
+
+    def test_seeds_that_do_not_fit_together_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="already"):
+            Sandbox([WIRE, WIRE])
+        with pytest.raises(ValueError, match="no such campaign"):
+            Sandbox([WIRE], {"c2": []})
+
+
+class TestJournal:
+    async def test_a_request_is_recorded_with_what_it_carried(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        async with http.post("/api/Campaigns/true?X=1&y=%2B", json=new, headers={"A-B": "c"}):
+            pass
+
+        (request,) = sandbox.requests
+        assert (request.number, request.method, request.operation) == (1, "POST", "create")
+        assert request.path == "/api/Campaigns/true"
+        assert request.query == {"x": "1", "y": "+"}
+        assert request.headers["a-b"] == "c"
+        assert request.body == new
+        assert (request.status, request.acted) == (201, True)
+
+    async def test_its_repr_shows_nothing_of_what_it_carried(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        async with http.post(f"/api/campaigns?api-key={sandbox.api_key}", json=new):
+            pass
+
+        shown = repr(sandbox.requests) + repr(sandbox)
+        for secret in (sandbox.api_key, "07700900123", "Ann", "Fore!", "Golf"):
+            assert secret not in shown
+        assert "operation='create'" in shown
+
+    async def test_a_body_that_is_no_json_is_kept_as_bytes(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        async with http.post("/api/campaigns", data=b"{"):
+            pass
+
+        assert sandbox.requests[0].content == b"{"
+        assert sandbox.requests[0].body is None
+
+    async def test_bodies_need_not_be_kept(self, open_session: Open, new: dict[str, Any]) -> None:
+        async with Sandbox(keep_bodies=False) as sandbox, open_session(sandbox) as http:
+            async with http.post("/api/campaigns", json=new) as answer:
+                assert answer.status == 201
+            assert sandbox.requests[0].content == b""
+
+    async def test_connections_have_numbers(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, open_session: Open
+    ) -> None:
+        await get(http)
+        await get(http)
+        async with open_session(sandbox) as other:
+            await get(other)
+
+        assert [request.connection for request in sandbox.requests] == [1, 1, 2]
+
+    async def test_a_request_that_breaks_off_is_not_recorded(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        _, writer = await connect(sandbox)
+        writer.write(b"POST /api/campaigns HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        await writer.drain()
+        await hang_up(writer)
+        await get(http)
+
+        assert [request.method for request in sandbox.requests] == ["GET"]
+
+    async def test_a_request_counts_though_its_client_hangs_up_at_once(
+        self, sandbox: Sandbox
+    ) -> None:
+        _, writer = await connect(sandbox)
+        head = f"DELETE /api/campaigns/c1?api-key={sandbox.api_key} HTTP/1.1\r\nHost: x\r\n\r\n"
+        sandbox.add(WIRE)
+        writer.write(head.encode())
+        await hang_up(writer)
+
+        await sandbox.acted(1)
+        assert sandbox.campaigns == []
+
+    async def test_a_client_that_asks_first_is_told_to_go_on(
+        self, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        async with http.post("/api/campaigns", json=new, expect100=True) as answer:
+            assert answer.status == 201
+
+    async def test_one_can_wait_for_requests_of_an_operation(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        two = asyncio.create_task(sandbox.received(2))
+        created = asyncio.create_task(sandbox.received(1, "create"))
+        await get(http)
+        assert not two.done()
+        await get(http)
+        await two
+        assert not created.done()
+
+        async with http.post("/api/campaigns", json=new):
+            await created
+        await sandbox.acted(3)
+
+    async def test_one_cannot_wait_for_an_operation_that_does_not_exist(
+        self, sandbox: Sandbox
+    ) -> None:
+        with pytest.raises(ValueError, match="operation must be one of"):
+            await sandbox.received(1, "send")  # type: ignore[arg-type]
+
+    async def test_in_flight_counts_what_is_unanswered(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        event = asyncio.Event()
+        sandbox.fault(hold=event)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(3):
+                group.create_task(get(http))
+            await sandbox.received(3)
+            assert sandbox.in_flight == 3
+            event.set()
+
+        assert sandbox.in_flight == 0
+        assert sandbox.max_in_flight == 3
+
+
+class TestData:
+    async def test_rows_can_come_and_go_while_it_runs(self, open_session: Open) -> None:
+        async with Sandbox([WIRE]) as sandbox, open_session(sandbox) as http:
+            sandbox.add({**WIRE, "id": "c0"}, [{"id": "k1", "phoneNumber": "1"}], at=0)
+            assert [campaign["id"] for campaign in sandbox.campaigns] == ["c0", "c1"]
+            assert sandbox.contacts("c0") == [{"id": "k1", "phoneNumber": "1"}]
+            sandbox.remove("c1")
+            assert await get(http, "/api/campaigns/c1") == 404
+
+    def test_what_is_not_there_cannot_be_taken_away_or_read(self) -> None:
+        with pytest.raises(KeyError):
+            Sandbox().remove("c1")
+        with pytest.raises(KeyError):
+            Sandbox().contacts("c1")
+
+    async def test_what_is_handed_out_is_a_copy(self) -> None:
+        sandbox = Sandbox([WIRE])
+        sandbox.campaigns[0]["sender"] = "changed"
+
+        assert sandbox.campaigns == [WIRE]
+
+    async def test_a_reset_goes_back_to_the_beginning(
+        self, open_session: Open, new: dict[str, Any]
+    ) -> None:
+        async with Sandbox([WIRE]) as sandbox, open_session(sandbox) as http:
+            later = asyncio.Event()
+            sandbox.fault(operation="create", nth=1, times=1, status=504, act_after=later)
+            for _ in range(2):
+                async with http.post("/api/campaigns", json=new):
+                    pass
+            async with http.delete("/api/campaigns/c1"):
+                pass
+
+            sandbox.reset()
+            later.set()
+
+            assert len(sandbox.requests) == 0
+            assert sandbox.created == []
+            assert sandbox.campaigns == [WIRE]
+            assert sandbox.max_in_flight == 0
+            async with http.post("/api/campaigns", json=new) as answer:
+                assert answer.status == 201
+            assert len(sandbox.created) == 1
+            assert sandbox.requests[0].number == 1
+
+    async def test_a_seed_makes_the_same_ids(self, open_session: Open, new: dict[str, Any]) -> None:
+        seen: list[Any] = []
+        for _ in range(2):
+            async with Sandbox(seed=1) as sandbox, open_session(sandbox) as http:
+                async with http.post("/api/campaigns", json=new):
+                    pass
+                seen.append(sandbox.created)
+
+        assert seen[0] == seen[1]
