@@ -8,6 +8,7 @@ from campaigns_async._version import __version__
 
 if TYPE_CHECKING:
     from campaigns_async.client import CampaignsClient
+    from campaigns_async.engine.stats import Stats
     from campaigns_async.errors import (
         APIError,
         AuthenticationError,
@@ -23,27 +24,30 @@ if TYPE_CHECKING:
         MethodNotAllowedError,
         NotFoundError,
         OutcomeUnknownError,
+        PageShiftedError,
         PagingError,
         PayloadTooLargeError,
         PermissionDeniedError,
+        PoolSaturatedError,
         Problem,
         ReadTimeoutError,
         ServerError,
         ThrottledError,
         TransportError,
         ValidationFailedError,
+        delivery_of,
     )
     from campaigns_async.events import AttemptFinished, CallFinished, Event, Observer, Waiting
     from campaigns_async.fanout import FanOut
     from campaigns_async.models import Campaign, CampaignStatus, CampaignUpdate, Contact, NewCampaign, NewContact
-    from campaigns_async.paging.checkpoint import Checkpoint
     from campaigns_async.paging.paginator import Paginator
     from campaigns_async.settings import RetryPolicy, Timeouts
-    from campaigns_async.values import Auth, Delivery, Operation, Outcome, Page
+    from campaigns_async.values import Auth, Checkpoint, Delivery, Operation, Outcome, Page
     from campaigns_async.wire.messages import Response
 
 _HOME = {
     "client": ("CampaignsClient",),
+    "engine.stats": ("Stats",),
     "errors": (
         "APIError",
         "AuthenticationError",
@@ -59,23 +63,25 @@ _HOME = {
         "MethodNotAllowedError",
         "NotFoundError",
         "OutcomeUnknownError",
+        "PageShiftedError",
         "PagingError",
         "PayloadTooLargeError",
         "PermissionDeniedError",
+        "PoolSaturatedError",
         "Problem",
         "ReadTimeoutError",
         "ServerError",
         "ThrottledError",
         "TransportError",
         "ValidationFailedError",
+        "delivery_of",
     ),
     "events": ("AttemptFinished", "CallFinished", "Event", "Observer", "Waiting"),
     "fanout": ("FanOut",),
     "models": ("Campaign", "CampaignStatus", "CampaignUpdate", "Contact", "NewCampaign", "NewContact"),
-    "paging.checkpoint": ("Checkpoint",),
     "paging.paginator": ("Paginator",),
     "settings": ("RetryPolicy", "Timeouts"),
-    "values": ("Auth", "Delivery", "Operation", "Outcome", "Page"),
+    "values": ("Auth", "Checkpoint", "Delivery", "Operation", "Outcome", "Page"),
     "wire.messages": ("Response",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
@@ -131,18 +137,22 @@ __all__ = [
     "OutcomeUnknownError",
     "Page",
     "Paginator",
+    "PageShiftedError",
     "PagingError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
+    "PoolSaturatedError",
     "Problem",
     "ReadTimeoutError",
     "Response",
     "RetryPolicy",
     "ServerError",
+    "Stats",
     "ThrottledError",
     "Timeouts",
     "TransportError",
     "ValidationFailedError",
     "Waiting",
     "__version__",
+    "delivery_of",
 ]

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import math
 import re
+from enum import Enum
+from ipaddress import IPv6Address
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from campaigns_async.errors import ConfigurationError
 
 C = TypeVar("C")
 
 _KEY = re.compile(r"[\x21-\x7e]+\Z")
+_PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/%-]*\Z")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_SLASH = re.compile(r"[/\\]")
+_LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
+_LONGEST_HOST = 253
+_LONGEST_SHOWN = 10**15
 
 
 def seconds(name: str, value: object, *, above: float | None = 0.0, least: float | None = None) -> float:
@@ -20,7 +28,7 @@ def seconds(name: str, value: object, *, above: float | None = 0.0, least: float
     Raises:
         ConfigurationError: It is none.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
         raise ConfigurationError(f"{name} must be a finite number, not {_shown(value)}")
     if least is not None:
         if value < least:
@@ -39,9 +47,9 @@ def whole(name: str, value: object, *, least: int, most: int | None = None) -> i
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(f"{name} must be a whole number, not {_shown(value)}")
     if value < least:
-        raise ConfigurationError(f"{name} must be at least {least}, not {value}")
+        raise ConfigurationError(f"{name} must be at least {least}, not {_shown(value)}")
     if most is not None and value > most:
-        raise ConfigurationError(f"{name} must be at most {most}, not {value}")
+        raise ConfigurationError(f"{name} must be at most {most}, not {_shown(value)}")
     return value
 
 
@@ -54,7 +62,7 @@ def one_of(name: str, value: object, allowed: tuple[C, ...]) -> C:
     for choice in allowed:
         if value == choice:
             return choice
-    raise ConfigurationError(f"{name} must be one of {', '.join(map(repr, allowed))}")
+    raise ConfigurationError(f"{name} must be one of {', '.join(map(_choice, allowed))}")
 
 
 def instance(name: str, value: object, cls: type[C]) -> C:
@@ -94,23 +102,66 @@ def base_url(name: str, value: object) -> str:
     """
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be text, not {type(value).__name__}")
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError:
-        raise ConfigurationError(f"{name} is no URL: it should look like https://host or https://host/prefix") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or port == 0:
+    if not value.isascii() or any(character <= " " or character == "\\" for character in value):
+        raise ConfigurationError(f"{name} must be plain ASCII without blanks: write it percent-encoded, a host in punycode")
+    parts = _split(value)
+    if parts is None:
+        raise ConfigurationError(f"{name} is no URL: it should look like https://host or https://host/prefix")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"{name} must begin with https:// or http:// and name a host")
-    if parts.username is not None or parts.password is not None:
+    if "@" in parts.netloc:
         raise ConfigurationError(f"{name} must not carry a user name or password; the key goes in api_key")
     if "?" in value or "#" in value:
         raise ConfigurationError(f"{name} must not carry a query or a fragment")
-    if not value.isascii() or any(character <= " " or character == "\\" for character in value):
-        raise ConfigurationError(f"{name} must be plain ASCII without blanks: write it percent-encoded, a host in punycode")
-    if any(segment in (".", "..") for segment in parts.path.split("/")):
-        raise ConfigurationError(f"{name} must not carry . or .. in its path")
+    if not _is_host(parts.hostname):
+        raise ConfigurationError(f"{name} must name a host that can be: letters, digits, hyphens and dots, or [IPv6]")
+    if not is_path(parts.path):
+        raise ConfigurationError(f"{name} must carry a percent-encoded prefix without . and .. as its path, or none")
     return value.rstrip("/")
 
 
+def is_path(text: str) -> bool:
+    """Whether it is a percent-encoded path without query, fragment and dot segments, disguised ones included."""
+    if not _PATH.match(text) or _BAD_ESCAPE.search(text):
+        return False
+    # What a server may see, should it decode slashes too, and drop parameters (`..;a`).
+    segments = _SLASH.split(unquote(text, "latin-1"))
+    return not any(segment.partition(";")[0] in (".", "..") for segment in segments)
+
+
+def _split(url: str) -> SplitResult | None:
+    """Its parts; None where it has none, or a port that cannot be."""
+    try:
+        parts = urlsplit(url)
+        bad = parts.port == 0 or parts.netloc.endswith(":")
+    except ValueError:  # not chained: it may quote a password
+        return None
+    return None if bad else parts
+
+
+def _is_host(host: str) -> bool:
+    if ":" in host:
+        try:
+            IPv6Address(host)
+        except ValueError:
+            return False
+        return True
+    labels = host.removesuffix(".").split(".")
+    return len(host) <= _LONGEST_HOST and all(_LABEL.match(label) for label in labels)
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no float can hold
+        return False
+
+
 def _shown(value: object) -> str:
+    if isinstance(value, int) and abs(value) > _LONGEST_SHOWN:
+        return "a number of that size"
     return repr(value) if isinstance(value, (bool, int, float)) else type(value).__name__
+
+
+def _choice(value: object) -> str:
+    return repr(value.value) if isinstance(value, Enum) else repr(value)

@@ -12,8 +12,11 @@ from campaigns_async import checks
 from campaigns_async.engine.call import Caller
 from campaigns_async.engine.credentials import KeyRing, KeySource
 from campaigns_async.engine.gate import Gate
+from campaigns_async.engine.pace import Pace
 from campaigns_async.engine.pool import Pool
 from campaigns_async.engine.ports import LoopClock
+from campaigns_async.engine.quota import Quota
+from campaigns_async.engine.stats import Stats
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.events import Observer
 from campaigns_async.fanout import FanOut, Items
@@ -45,11 +48,15 @@ class CampaignsClient:
             environment's CAMPAIGNS_API_KEY.
         auth: Where the key travels.
         max_concurrency: Requests in flight at most, from 1.
+        rate_limit: Requests a second at most, above 0, over all calls of the client; None for no limit.
         timeouts: In seconds.
         retry: When and how often a request is sent again, where it may be.
         page_size: Rows a page of a listing, from 1.
         update_method: PUT, or POST.
         delete_method: DELETE, or POST.
+        overload: "wait": calls queue for a slot; "raise": they raise `PoolSaturatedError` once more than
+            `max_waiting` wait.
+        max_waiting: Calls that may wait, from 0, with overload="raise"; default: as many as `max_concurrency`.
         observer: Is told of each attempt, wait and outcome.
         session: The caller's own aiohttp session; never closed by the client.
 
@@ -64,11 +71,14 @@ class CampaignsClient:
         *,
         auth: Auth = Auth.BEARER,
         max_concurrency: int = 32,
+        rate_limit: float | None = None,
         timeouts: Timeouts = _TIMEOUTS,
         retry: RetryPolicy = _RETRY,
         page_size: int = 100,
         update_method: str = "PUT",
         delete_method: str = "DELETE",
+        overload: str = "wait",
+        max_waiting: int | None = None,
         observer: Observer | None = None,
         session: ClientSession | None = None,
     ) -> None:
@@ -80,15 +90,26 @@ class CampaignsClient:
         self._update_method = checks.one_of("update_method", update_method, ("PUT", "POST"))
         self._delete_method = checks.one_of("delete_method", delete_method, ("DELETE", "POST"))
         self._owner = True
+        checks.instance("retry", retry, RetryPolicy)
+        slots = checks.whole("max_concurrency", max_concurrency, least=1)
+        clock, source = LoopClock(), random.Random()
         self._pool = Pool(
             transport=AiohttpTransport(url, session),
             keys=KeyRing(
                 checks.one_of("auth", auth, tuple(Auth)),
                 key if callable(key) else checks.api_key("api_key", key),
             ),
-            gate=Gate(checks.whole("max_concurrency", max_concurrency, least=1)),
-            clock=LoopClock(),
-            random=random.Random(),
+            gate=Gate(
+                slots,
+                clock=clock,
+                random=source,
+                pace=None if rate_limit is None else Pace(checks.seconds("rate_limit", rate_limit)),
+                stagger=retry.base,
+                max_waiting=_max_waiting(overload, max_waiting, slots),
+            ),
+            clock=clock,
+            random=source,
+            quota=Quota(retry.quota),
             observer=observer,
         )
         self._set_caller(timeouts, retry)
@@ -137,6 +158,16 @@ class CampaignsClient:
         )
         return view
 
+    @property
+    def timeouts(self) -> Timeouts:
+        """The timeouts of this client or view; `attrs.evolve` changes one of them for `with_options`."""
+        return self._caller.timeouts
+
+    @property
+    def retry(self) -> RetryPolicy:
+        """The retry policy of this client or view."""
+        return self._caller.retry
+
     def map(self, operation: Callable[[T], Awaitable[R]], items: Items[T]) -> FanOut[T, R]:
         """Run any operation over many items in parallel, as `campaigns.create_many` does.
 
@@ -171,10 +202,28 @@ class CampaignsClient:
         """
         return await self._caller.run(requests.raw(method, path, params=params, json=json), responses.raw)
 
+    def stats(self) -> Stats:
+        """What the client is doing at the moment."""
+        return self._pool.stats()
+
     def __repr__(self) -> str:
-        gate = self._pool.gate
-        state = "closed" if self._pool.closed else f"{gate.in_flight}/{gate.limit} in flight, {gate.waiting} waiting"
-        return f"<CampaignsClient {state}>"
+        if self._pool.closed:
+            return "<CampaignsClient closed>"
+        gate, pool = self._pool.gate, self._pool
+        state = f"{gate.in_flight}/{gate.limit} in flight, {gate.waiting} waiting"
+        if gate.pace is not None:
+            state += f", at most {gate.pace.rate:g} a second"
+        if held := gate.held_for():
+            state += f", held for {held:.3g} s"
+        return f"<CampaignsClient {state}, {pool.attempts} attempts, {pool.retries} retries>"
+
+
+def _max_waiting(overload: str, max_waiting: int | None, slots: int) -> int | None:
+    if checks.one_of("overload", overload, ("wait", "raise")) == "raise":
+        return slots if max_waiting is None else checks.whole("max_waiting", max_waiting, least=0)
+    if max_waiting is not None:
+        raise ConfigurationError('max_waiting has no meaning with overload="wait": pass overload="raise" too')
+    return None
 
 
 def _or_environment(value: T | None, name: str, variable: str) -> T | str:

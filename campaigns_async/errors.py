@@ -7,14 +7,15 @@ reach a log by way of an exception. What the server said is in attributes, for c
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Self
 
 from attrs import field, frozen
 
-from campaigns_async.values import Delivery
+from campaigns_async.values import Checkpoint, Delivery
 
-NO_ERRORS: Mapping[str, tuple[str, ...]] = {}
-NO_CONTACT_ERRORS: Mapping[int, tuple[str, ...]] = {}
+NO_ERRORS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+NO_CONTACT_ERRORS: Mapping[int, tuple[str, ...]] = MappingProxyType({})
 
 
 @frozen
@@ -26,7 +27,7 @@ class Problem:
     status: int | None = None
     detail: str | None = field(default=None, repr=False)
     trace_id: str | None = None
-    errors: Mapping[str, tuple[str, ...]] = field(factory=dict, repr=lambda errors: f"<{len(errors)}>")
+    errors: Mapping[str, tuple[str, ...]] = field(factory=dict[str, tuple[str, ...]], repr=lambda errors: f"<{len(errors)}>")
 
 
 class CampaignsError(Exception):
@@ -69,10 +70,29 @@ class CampaignsError(Exception):
 
 
 def _restore(cls: type[CampaignsError], message: str, state: dict[str, Any], cause: CampaignsError | None) -> CampaignsError:
-    error = cls.__new__(cls, message)
+    error = cls.__new__(cls)
+    error.args = (message,)  # by hand: the TimeoutErrors are OSErrors, whose __new__ leaves it to __init__
     error.__dict__.update(state)
-    error.__cause__ = cause
+    if cause is not None:
+        error.__cause__ = cause
     return error
+
+
+_NOTE = "campaigns_delivery"
+
+
+def delivery_of(error: BaseException) -> Delivery:
+    """What is known of the request that an exception ended: UNKNOWN where the exception does not tell.
+
+    Works for a `CancelledError` too, if it went through a call of this package.
+    """
+    known = error.delivery if isinstance(error, CampaignsError) else getattr(error, _NOTE, None)
+    return known if isinstance(known, Delivery) else Delivery.UNKNOWN
+
+
+def note_delivery(cancelled: BaseException, delivery: Delivery) -> None:
+    """Write on a `CancelledError` what `delivery_of` is to say of it."""
+    setattr(cancelled, _NOTE, delivery)
 
 
 class ConfigurationError(CampaignsError, ValueError):
@@ -87,10 +107,26 @@ class ClientClosedError(CampaignsError):
     """The client was closed before the request could go out. Nothing of it was sent."""
 
 
+class PoolSaturatedError(CampaignsError):
+    """More calls wait for a slot than `max_waiting` allows. Nothing was sent."""
+
+
 class PagingError(CampaignsError):
     """A listing that cannot be walked: the server repeats itself or never ends."""
 
     delivery = Delivery.DONE
+
+
+class PageShiftedError(PagingError):
+    """Rows came or went while a listing was read, and the place could not be found again.
+
+    Attributes:
+        checkpoint: Behind the last row that was handed out; for `resume_from=`, when the list is quieter.
+    """
+
+    def __init__(self, message: str, *, checkpoint: Checkpoint) -> None:
+        super().__init__(message)
+        self.checkpoint = checkpoint
 
 
 class APIError(CampaignsError):
@@ -191,6 +227,8 @@ class DecodeError(CampaignsError):
         status: The HTTP status.
     """
 
+    delivery = Delivery.DONE
+
     def __init__(self, message: str, *, where: str = "$", status: int | None = None) -> None:
         super().__init__(message)
         self.where = where
@@ -205,6 +243,8 @@ class OutcomeUnknownError(CampaignsError):
         status: The HTTP status, None where no complete answer came.
         request_id: As in `APIError`.
     """
+
+    delivery = Delivery.UNKNOWN
 
     def __init__(
         self,

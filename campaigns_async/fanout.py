@@ -9,8 +9,13 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Self, TypeAlias, TypeVar
 
-from campaigns_async.engine.call import CANCELLED_DELIVERY
-from campaigns_async.errors import CampaignsError, ClientClosedError, InvalidArgumentError, OutcomeUnknownError
+from campaigns_async.errors import (
+    CampaignsError,
+    ClientClosedError,
+    InvalidArgumentError,
+    OutcomeUnknownError,
+    delivery_of,
+)
 from campaigns_async.values import Delivery, Outcome
 
 T = TypeVar("T")
@@ -188,11 +193,10 @@ class _Run(Generic[T, R]):
         try:
             outcome: Outcome[T, R] = Outcome(index, item, await self._operation(item))
         except Exception as error:
-            delivery = error.delivery if isinstance(error, CampaignsError) else Delivery.UNKNOWN
-            outcome = Outcome(index, item, error=error, delivery=delivery)
+            outcome = Outcome(index, item, error=error, delivery=delivery_of(error))
         except asyncio.CancelledError as stop:
             # Swallowed: the task ends here, and what is known of it must not be lost.
-            outcome = _cut_off(index, item, getattr(stop, CANCELLED_DELIVERY, Delivery.UNKNOWN))
+            outcome = _cut_off(index, item, delivery_of(stop))
         self.ready.append(outcome)
 
     def _stop_intake(self) -> None:

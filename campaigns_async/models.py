@@ -6,11 +6,14 @@ sender, which may be a phone number too.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from enum import IntEnum
 from uuid import UUID
 
 from attrs import field, frozen
+
+from campaigns_async.errors import InvalidArgumentError
 
 
 class CampaignStatus(IntEnum):
@@ -66,12 +69,12 @@ class Campaign:
         """The update that changes nothing.
 
         Raises:
-            ValueError: The server left out a field that an update must have.
+            InvalidArgumentError: The server left out a field that an update must have.
         """
         if self.start_date_time is None or self.sender is None or self.message is None:
             needed = ("start_date_time", "sender", "message")
             missing = ", ".join(name for name in needed if getattr(self, name) is None)
-            raise ValueError(f"an update replaces the whole campaign, and the server did not tell its {missing}")
+            raise InvalidArgumentError(f"an update replaces the whole campaign, and the server did not tell its {missing}")
         return CampaignUpdate(
             start_date_time=self.start_date_time,
             sender=self.sender,
@@ -92,6 +95,12 @@ class NewContact:
     contact_group_id: UUID | None = None
 
 
+def _contacts(value: Iterable[NewContact]) -> tuple[NewContact, ...]:
+    if hasattr(value, "__iter__"):
+        return tuple(value)
+    raise InvalidArgumentError(f"contacts must be an iterable of NewContact, not {type(value).__name__}")
+
+
 @frozen
 class NewCampaign:
     """A campaign to create: one text to many people, at a start time."""
@@ -100,7 +109,7 @@ class NewCampaign:
     """Must know its time zone; sent as UTC, cut to milliseconds."""
     sender: str = field(repr=False)
     message: str = field(repr=False)
-    contacts: tuple[NewContact, ...] = field(converter=tuple, repr=lambda contacts: f"<{len(contacts)}>")
+    contacts: tuple[NewContact, ...] = field(converter=_contacts, repr=lambda contacts: f"<{len(contacts)}>")
     opt_out_link_id: int | None = None
     track_link_url: str | None = field(default=None, repr=False)
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from attrs import field, frozen
 
 from campaigns_async import checks
+from campaigns_async.errors import ConfigurationError
+
+
+def _statuses(value: Iterable[int]) -> tuple[int, ...]:
+    if hasattr(value, "__iter__"):
+        return tuple(value)
+    raise ConfigurationError(f"RetryPolicy.rejected_statuses must be some statuses, not {type(value).__name__}")
 
 
 @frozen
@@ -43,6 +52,8 @@ class RetryPolicy:
         attempts: Requests a call may send, the first included, from 1 (no retry).
         base: Seconds, above 0.
         cap: Seconds, at least `base`.
+        quota: Tokens, from 0, shared by all calls of a client: a retry costs 5, a success pays back. A view's
+            own quota is not used.
         max_retry_after: The longest Retry-After that is waited for, in seconds from 0; a longer one raises at once.
         rejected_statuses: Statuses (400 to 599) by which this server is known to say that it did nothing,
             so that even a create may be sent again: 503 for ASP.NET's own rate limiter.
@@ -51,13 +62,15 @@ class RetryPolicy:
     attempts: int = 5
     base: float = 0.25
     cap: float = 20.0
+    quota: int = 500
     max_retry_after: float = 60.0
-    rejected_statuses: tuple[int, ...] = field(default=(), converter=tuple)
+    rejected_statuses: tuple[int, ...] = field(default=(), converter=_statuses)
 
     def __attrs_post_init__(self) -> None:
         checks.whole("RetryPolicy.attempts", self.attempts, least=1, most=1000)
         checks.seconds("RetryPolicy.base", self.base)
         checks.seconds("RetryPolicy.cap", self.cap, least=self.base)
+        checks.whole("RetryPolicy.quota", self.quota, least=0)
         checks.seconds("RetryPolicy.max_retry_after", self.max_retry_after, least=0.0)
         for status in self.rejected_statuses:
             checks.whole("RetryPolicy.rejected_statuses", status, least=400, most=599)

@@ -20,11 +20,16 @@ from campaigns_async.settings import Timeouts
 from campaigns_async.wire.messages import Request, Response
 
 
+_BODILESS = ("GET", "HEAD", "OPTIONS")
+
+
 class AiohttpTransport:
     """Opens a session on first use, or borrows one, which it never closes."""
 
     def __init__(self, base_url: str, session: aiohttp.ClientSession | None = None) -> None:
         self._base_url = base_url
+        if session is not None and not isinstance(session, aiohttp.ClientSession):
+            raise ConfigurationError(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
         self._session = session
         self._borrowed = session is not None
         self._timeouts: tuple[Timeouts, aiohttp.ClientTimeout] | None = None
@@ -37,10 +42,10 @@ class AiohttpTransport:
         if session.closed:
             raise ClientClosedError("the aiohttp session that was handed in has been closed by its owner")
         options: dict[str, Any] = {}
-        if request.body is None:
-            progress.sent = True  # nothing tells when headers alone go out; for a read it makes no difference
+        if request.body is None and progress.on_sent is None:
+            progress.mark()  # early: nothing tells when headers alone go out, and for a read it is all the same
         else:
-            options["data"] = _Body(request.body, progress)
+            options["data"] = _Body(request.body or b"", progress)
             if not request.body:
                 options["skip_auto_headers"] = ("Content-Type",)
         try:
@@ -114,7 +119,7 @@ class _Body(Payload):
         await self.write_with_length(writer, None)
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        self._progress.sent = True
+        self._progress.mark()
         await writer.write(self._value)
 
 
@@ -123,6 +128,8 @@ class _DroppedError(Exception):
 
 
 async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    if request.method in _BODILESS:
+        request.headers.pop("Content-Length", None)  # of a body that is there for its mark alone
     try:
         return await handler(request)
     except aiohttp.ClientConnectorError:

@@ -64,6 +64,25 @@ class Page(Generic[T]):
 
 
 @frozen
+class Checkpoint:
+    """Rows handed out so far; hand it to `resume_from=` of the same call to go on behind them."""
+
+    listing: str
+    """A digest of what is listed, so that it is not taken up by another listing."""
+    page_size: int
+    page: int = 1
+    """The page that holds the next row, from 1, if nothing has moved since."""
+    offset: int = 0
+    """Rows of that page that were handed out."""
+    rows: int = 0
+    """Rows handed out in all."""
+    total: int | None = None
+    """How many rows there were, as the server counted."""
+    tail: tuple[str, ...] = field(default=(), repr=lambda tail: f"<{len(tail)}>")
+    """Ids of the newest rows, by which the place is found again when rows have come or gone."""
+
+
+@frozen
 class Outcome(Generic[T, R]):
     """What became of one item of a fan-out."""
 
@@ -72,7 +91,7 @@ class Outcome(Generic[T, R]):
     item: T = field(repr=False)
     value: R | None = None
     """What the operation returned: for `create_many`, the new id."""
-    error: Exception | None = field(default=None, repr=lambda error: type(error).__name__)
+    error: Exception | None = field(default=None, repr=lambda error: error and type(error).__name__)
     delivery: Delivery = Delivery.DONE
 
     @property

@@ -14,7 +14,7 @@ from campaigns_async.engine.deadline import Deadlines
 from campaigns_async.engine.delivery import Verdict, judge, worse
 from campaigns_async.engine.pool import Pool
 from campaigns_async.engine.ports import Failure, FailureKind, Progress
-from campaigns_async.errors import CampaignsError
+from campaigns_async.errors import CampaignsError, note_delivery
 from campaigns_async.events import AttemptFinished, CallFinished, Waiting
 from campaigns_async.settings import RetryPolicy, Timeouts
 from campaigns_async.values import Delivery, Operation
@@ -22,10 +22,6 @@ from campaigns_async.wire import problems
 from campaigns_async.wire.messages import Request, Response
 
 T = TypeVar("T")
-
-CANCELLED_DELIVERY = "campaigns_delivery"
-"""Attribute of a CancelledError that went through a call: its delivery."""
-
 
 @define(eq=False)
 class Call:
@@ -78,6 +74,7 @@ class Caller:
         pool = self.pool
         pool.enter()
         deadline = self._deadlines.start()
+        pool.calls += 1
         call = Call(request, pool.clock.monotonic(), deadline.when if deadline else None)
         result: Response | Failure
         try:
@@ -87,7 +84,7 @@ class Caller:
         except asyncio.CancelledError as stop:
             delivery = call.delivery_now()
             if deadline is None or not deadline.caught():
-                setattr(stop, CANCELLED_DELIVERY, delivery)
+                note_delivery(stop, delivery)
                 self._cut_off(call, "cancelled")
                 self._finished(call, delivery, "CancelledError")
                 raise
@@ -107,15 +104,19 @@ class Caller:
         pool, request = self.pool, call.request
         while True:
             credentials = pool.keys.current or await pool.keys.load()
-            if not pool.gate.try_acquire():
-                await pool.gate.acquire()
+            gate = pool.gate
+            if not gate.try_acquire():
+                await gate.acquire(patient=call.attempts > 0)
+            progress = Progress(None if gate.pace is None else gate.left)
             try:
                 credentials = pool.keys.current or credentials  # it may have been renewed in the queue
+                pool.attempts += 1
+                pool.retries += call.attempts > 0
                 call.attempts += 1
-                call.progress = progress = Progress()
+                call.progress = progress
                 result = await pool.transport.send(request, credentials, self.timeouts, progress)
             finally:
-                pool.gate.release()
+                gate.release(sent=progress.sent)
             verdict = self._judged(call, result)
             if not verdict.renew_key or call.renewed or not pool.keys.renewable:
                 return result
@@ -124,9 +125,13 @@ class Caller:
                 return result  # the same key again would be refused again
 
     def _judged(self, call: Call, result: Response | Failure) -> Verdict:
-        call.progress, call.retry_after = None, None
+        pool, call.progress, call.retry_after = self.pool, None, None
         if isinstance(result, Response) and result.status >= 300:
-            call.retry_after = problems.retry_after(result, now=self.pool.clock.now())
+            call.retry_after = problems.retry_after(result, now=pool.clock.now())
+            if self._asks_to_slow_down(result.status, call.retry_after):
+                pool.throttled += 1
+                if call.retry_after is not None and call.retry_after <= self.retry.max_retry_after:
+                    pool.gate.hold(call.retry_after)
         verdict = call.verdict = judge(
             call.request.operation,
             result,
@@ -141,6 +146,9 @@ class Caller:
             status, why = (None, result.kind) if isinstance(result, Failure) else (result.status, None)
             self._emit_attempt(call, status, why, verdict.delivery)
         return verdict
+
+    def _asks_to_slow_down(self, status: int, wait: float | None) -> bool:
+        return status == 429 or (status == 503 and wait is not None)
 
     async def _persist(self, call: Call, first: Response | Failure) -> Response | Failure:
         """Attempts from the second on, by tenacity: a request that succeeds at once does not pay for it."""
@@ -164,9 +172,10 @@ class Caller:
             return True
         if call.retry_after is not None and call.retry_after > self.retry.max_retry_after:
             return True
-        if call.give_up is not None:
-            call.out_of_time = self.pool.clock.monotonic() + state.upcoming_sleep >= call.give_up
-        return call.out_of_time
+        if call.give_up is not None and self.pool.clock.monotonic() + state.upcoming_sleep >= call.give_up:
+            call.out_of_time = call.retry_after is None  # a time that the server named is worth telling as such
+            return True
+        return not self.pool.quota.take()
 
     async def _back_off(self, call: Call, seconds: float) -> None:
         if self.pool.observer is not None:
@@ -183,6 +192,7 @@ class Caller:
                 self._finished(call, Delivery.DONE, type(error).__name__)
                 raise
             self._finished(call, Delivery.DONE, None)
+            self.pool.quota.pay_back(retried=call.attempts > 1)
             return value
         failure = failures.error(
             call.request, result, call.delivery, out_of_time=call.out_of_time, now=self.pool.clock.now()

@@ -1,71 +1,137 @@
-"""Slots: at most so many requests in flight, first come first served."""
+"""Who may send, and when: slots, rate and holds, first come first served."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 
-from campaigns_async.errors import ClientClosedError
+from campaigns_async.engine.pace import Pace
+from campaigns_async.engine.ports import Clock, Random
+from campaigns_async.errors import ClientClosedError, PoolSaturatedError
 
 
 class Gate:
-    """A fair counter of slots.
+    """A fair queue before a number of slots.
 
-    A slot that is given up goes straight to the first in the queue, so that nobody who comes
-    meanwhile can overtake.
+    A slot that is given up goes to the first in the queue at once, so that nobody who comes meanwhile can
+    overtake. The queue stands still while the server has asked to wait, and moves no faster than the pace.
+
+    Args:
+        limit: Slots, from 1.
+        clock: Tells the time.
+        random: For the jitter of a release.
+        pace: Requests a second; None for no limit.
+        stagger: Seconds over which the queue is let go again after a hold, so that it does not stampede.
+        max_waiting: How many may wait; None for any number.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(
+        self,
+        limit: int,
+        *,
+        clock: Clock,
+        random: Random,
+        pace: Pace | None = None,
+        stagger: float = 0.25,
+        max_waiting: int | None = None,
+    ) -> None:
         self.limit = limit
         self.in_flight = 0
         self.waiting = 0
+        self.pace = pace
+        self._clock = clock
+        self._random = random
+        self._stagger = stagger
+        self._max_waiting = max_waiting
         self._queue: deque[asyncio.Future[None]] = deque()
+        self._not_before: float | None = None
+        """When the hold ends, or the next may go after one; None while nothing is held back."""
+        self._held_until = 0.0
+        self._staggered = 0
+        """How many are still to be let go one by one, after a hold."""
+        self._timer: asyncio.TimerHandle | None = None
         self._idle: asyncio.Future[None] | None = None
         self._closed = False
 
     def try_acquire(self) -> bool:
-        """Take a slot if one is free and nobody waits for it."""
-        if self.in_flight >= self.limit or self._queue or self._closed:
+        """Take a slot, if one may be had at once and nobody waits for it."""
+        if self.in_flight >= self.limit or self.waiting or self._closed:
             return False
+        if self.pace is not None or self._not_before is not None:
+            return self._may_go_in() == 0.0 and self._let_go()
         self.in_flight += 1
         return True
 
-    async def acquire(self) -> None:
+    async def acquire(self, *, patient: bool = False) -> None:
         """Take a slot, waiting for one.
 
+        Args:
+            patient: Wait however many wait already: for a call that has begun.
+
         Raises:
+            PoolSaturatedError: Too many wait already.
             ClientClosedError: The gate is closed, or was closed meanwhile.
         """
         if self.try_acquire():
             return
         if self._closed:
             raise _closed()
+        if self._max_waiting is not None and not patient and self.waiting >= self._max_waiting:
+            raise PoolSaturatedError(
+                f"{self.waiting} calls are waiting already (max_waiting): answer your own caller with 429 or 503"
+            )
         future = asyncio.get_running_loop().create_future()
         self._queue.append(future)
         self.waiting += 1
+        self._pump()
         try:
             await future
         except asyncio.CancelledError:
             if future.done() and not future.cancelled() and future.exception() is None:
-                self.release()  # was given a slot in the same turn of the loop as it was cancelled
+                self.release(sent=False)  # was let go in the same turn of the loop as it was cancelled
             raise
         finally:
             self.waiting -= 1
 
-    def release(self) -> None:
-        """Give a slot up: to the first in the queue, if there is one."""
-        while self._queue:
-            future = self._queue.popleft()
-            if not future.done():
-                future.set_result(None)
-                return
+    def release(self, *, sent: bool = True) -> None:
+        """Give a slot up.
+
+        Args:
+            sent: Whether anything was sent with it.
+        """
+        if self.pace is not None and not sent:
+            self.pace.stayed()
         self.in_flight -= 1
+        if self._queue:
+            self._pump()
         if not self.in_flight and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
+
+    def left(self) -> None:
+        """A request that was let go has begun to leave."""
+        if self.pace is not None:
+            self.pace.left(self._clock.monotonic())
+            if self._queue:
+                self._pump()
+
+    def hold(self, seconds: float) -> None:
+        """Let nobody go for so long, and then one by one: the server has asked for it."""
+        now = self._clock.monotonic()
+        until = now + seconds
+        self._held_until = max(self._held_until, until)
+        # The jitter comes after the wait: several clients may have been told the same second.
+        self._not_before = max(self._not_before or now, until + self._random.uniform(0.0, self._stagger))
+        self._staggered = self.limit
+
+    def held_for(self) -> float:
+        """Seconds for which nobody is let go, by the server's word."""
+        return max(0.0, self._held_until - self._clock.monotonic()) if self._held_until else 0.0
 
     def close(self) -> None:
         """Let nobody in any more; those who wait are turned away."""
         self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         while self._queue:
             future = self._queue.popleft()
             if not future.done():
@@ -76,6 +142,60 @@ class Gate:
         while self.in_flight:
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
+
+    def _pump(self) -> None:
+        """Let go of as many as may go now, and come back when the next may."""
+        while self._queue:
+            if self._queue[0].done():  # gave up waiting
+                self._queue.popleft()
+                continue
+            if self.in_flight >= self.limit:
+                return
+            wait = self._may_go_in()
+            if wait is None:
+                return
+            if wait > 0.0:
+                self._come_back_in(wait)
+                return
+            self._let_go()
+            self._queue.popleft().set_result(None)
+
+    def _may_go_in(self) -> float | None:
+        """Seconds until one may go, slots aside; None: when one that was let go has left."""
+        if self.pace is None and self._not_before is None:
+            return 0.0
+        now = self._clock.monotonic()
+        held = 0.0 if self._not_before is None else max(0.0, self._not_before - now)
+        if self.pace is None:
+            return held
+        paced = self.pace.delay(now)
+        return None if paced is None else max(held, paced)
+
+    def _let_go(self) -> bool:
+        self.in_flight += 1
+        if self.pace is not None or self._not_before is not None:
+            now = self._clock.monotonic()
+            if self.pace is not None:
+                self.pace.let_go(now)
+            if self._staggered:
+                self._staggered -= 1
+                self._not_before = now + self._random.uniform(0.0, 2.0 * self._stagger / self.limit)
+            else:
+                self._not_before = None
+        return True
+
+    def _come_back_in(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        when = loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= when and not self._timer.cancelled():
+                return
+            self._timer.cancel()
+        self._timer = loop.call_at(when, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._pump()
 
 
 def _closed() -> ClientClosedError:

@@ -8,6 +8,8 @@ import logging
 from campaigns_async.engine.credentials import KeyRing
 from campaigns_async.engine.gate import Gate
 from campaigns_async.engine.ports import Clock, Random, Transport
+from campaigns_async.engine.quota import Quota
+from campaigns_async.engine.stats import Stats
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.events import Event, Observer
 
@@ -25,6 +27,7 @@ class Pool:
         gate: Gate,
         clock: Clock,
         random: Random,
+        quota: Quota,
         observer: Observer | None = None,
     ) -> None:
         self.transport = transport
@@ -32,6 +35,8 @@ class Pool:
         self.gate = gate
         self.clock = clock
         self.random = random
+        self.quota = quota
+        self.calls = self.attempts = self.retries = self.throttled = 0
         self.observer = observer
         self.closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -53,6 +58,23 @@ class Pool:
                     "make one client a loop, inside the coroutine that asyncio.run() runs"
                 )
             self._loop = loop
+
+    def stats(self) -> Stats:
+        """What is going on."""
+        gate, pace = self.gate, self.gate.pace
+        return Stats(
+            max_concurrency=gate.limit,
+            in_flight=gate.in_flight,
+            waiting=gate.waiting,
+            held_for=gate.held_for(),
+            rate_limit=pace.rate if pace else None,
+            sent_last_second=pace.recent(self.clock.monotonic()) if pace else None,
+            calls=self.calls,
+            attempts=self.attempts,
+            retries=self.retries,
+            throttled=self.throttled,
+            retry_quota=self.quota.left,
+        )
 
     def emit(self, event: Event) -> None:
         """Tell the observer."""

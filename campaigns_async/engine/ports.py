@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
@@ -35,11 +36,20 @@ class Failure:
     """What the operating system or the HTTP library called it; never an address or a value."""
 
 
-@define
+@define(eq=False)
 class Progress:
     """How far one attempt has come; the transport marks it, the engine reads it when the attempt is cut off."""
 
+    on_sent: Callable[[], None] | None = None
+    """Is called at the first mark. Where it is set, the mark must be exact; elsewhere it may come early."""
     sent: bool = False
+
+    def mark(self) -> None:
+        """The first byte is about to leave."""
+        if not self.sent:
+            self.sent = True
+            if self.on_sent is not None:
+                self.on_sent()
 
 
 @frozen
@@ -59,7 +69,7 @@ class Transport(Protocol):
     async def send(
         self, request: Request, credentials: Credentials, timeouts: Timeouts, progress: Progress
     ) -> Response | Failure:
-        """Send it and read the whole answer; sets `progress.sent` before the first byte may leave."""
+        """Send it and read the whole answer; marks the progress before the first byte may leave."""
         ...
 
     async def close(self) -> None:
@@ -88,7 +98,10 @@ class LoopClock:
 
     def monotonic(self) -> float:
         """Seconds; only differences mean anything."""
-        return asyncio.get_running_loop().time()
+        try:
+            return asyncio.get_running_loop().time()
+        except RuntimeError:  # no loop: a repr may be asked for anywhere
+            return time.monotonic()
 
     def now(self) -> datetime:
         """The time of day, in UTC."""

@@ -1,27 +1,11 @@
-"""Where a walk through a listing stands: small, and it pickles."""
+"""Checkpoints of a walk through a listing: made, and checked when they come back."""
 
 from __future__ import annotations
 
 import hashlib
 
-from attrs import frozen
-
 from campaigns_async.errors import InvalidArgumentError
-
-
-@frozen
-class Checkpoint:
-    """Rows handed out so far; hand it to `resume_from=` of the same call to go on behind them."""
-
-    listing: str
-    """A digest of what is listed, so that it is not taken up by another listing."""
-    page_size: int
-    page: int = 1
-    """The page that holds the next row, from 1."""
-    offset: int = 0
-    """Rows of that page that were handed out."""
-    rows: int = 0
-    """Rows handed out in all."""
+from campaigns_async.values import Checkpoint
 
 
 def digest(*parts: str | None) -> str:

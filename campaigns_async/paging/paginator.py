@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
+from itertools import count, islice
+from operator import length_hint
 from typing import Generic, Self, TypeVar
 
 from attrs import frozen
 
 from campaigns_async.errors import InvalidArgumentError
-from campaigns_async.paging.checkpoint import Checkpoint
 from campaigns_async.paging.window import Window
-from campaigns_async.values import Page
+from campaigns_async.values import Checkpoint, Page
 
 T = TypeVar("T")
 
@@ -25,6 +26,8 @@ class Source(Generic[T]):
     """Page number from 1, and page size."""
     key: Callable[[T], str]
     """What tells one row from another."""
+    check: Callable[[Page[T]], None]
+    """Raises where rows contradict what was asked for."""
 
 
 class Paginator(Generic[T]):
@@ -83,9 +86,7 @@ class Paginator(Generic[T]):
                 found = await pages.advance()
                 if found is None:
                     break
-                taken = found.items if limit is None else found.items[: limit - len(rows)]
-                rows.extend(taken)
-                pages.handed_out(len(taken), whole=len(taken) == len(found.items))
+                rows.extend(found[0] if limit is None else islice(found[0], limit - len(rows)))
         finally:
             await pages.aclose()
         return rows
@@ -103,58 +104,105 @@ class Pages(Generic[T]):
         self._window = window
         self._prefetch = prefetch
         self._limit = limit
-        self._fetching: dict[int, asyncio.Task[Page[T]]] = {}
-        self.handed_out = window.handed_out
+        self._ahead: dict[int, _Fetch[T]] = {}
+        self._epoch = window.epoch
+        self._ticks = count(1)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Page[T]:
-        page = await self.advance()
-        if page is None:
+        found = await self.advance()
+        if found is None:
             raise StopAsyncIteration
-        self.handed_out(len(page.items), whole=True)
-        return page
-
-    async def advance(self) -> Page[T] | None:
-        """The next page, cut to the rows that were not handed out yet; None at the end."""
-        index = self._window.next_page()
-        if index is None:
-            return None
-        task = self._fetching.pop(index, None)
-        page = await (task if task is not None else self._source.fetch(index, self._window.page_size))
-        items = self._window.accept(page)
-        self._fetch_ahead(len(items))
+        rows, page = found
+        items = tuple(rows)
         return page if len(items) == len(page.items) else Page(page.index, page.total_pages, page.total_records, items)
+
+    async def advance(self) -> tuple[Iterator[T], Page[T]] | None:
+        """The next rows that are new, and the page that was read last; None at the end.
+
+        Rows count as handed out when they are taken from the iterator.
+        """
+        while (wanted := self._window.wanted()) is not None:
+            page = await self._read(*wanted)
+            if page is None:
+                continue  # rows have moved meanwhile
+            self._source.check(page)
+            rows = self._window.accept(page)
+            if found := length_hint(rows):
+                self._fetch_ahead(found)
+                return rows, page
+        return None
 
     async def aclose(self) -> None:
         """Stop, and cancel what was fetched ahead."""
-        tasks = list(self._fetching.values())
-        self._cancel()
+        tasks = [fetch.task for fetch in self._ahead.values()]
+        self._drop()
         if tasks:
             await asyncio.wait(tasks)
+
+    async def _read(self, index: int, size: int) -> Page[T] | None:
+        """One page, once all that were being read at the same time have come too.
+
+        Only then is it known that nothing moved between them: one that was asked for later may have been
+        answered before.
+        """
+        if self._epoch != self._window.epoch:
+            await self.aclose()
+            self._epoch = self._window.epoch
+        fetch = self._ahead.pop(index, None)
+        if fetch is None:
+            page = await self._source.fetch(index, size)
+            ended = next(self._ticks)
+        else:
+            page = await fetch.task
+            ended = fetch.ended
+        if not self._ahead:
+            return page
+        if meanwhile := [other.task for other in self._ahead.values() if other.started < ended and not other.task.done()]:
+            await asyncio.wait(meanwhile)
+        for other in self._ahead.values():
+            if other.task.done() and not other.task.cancelled() and other.task.exception() is None:
+                self._window.notice(other.task.result())
+        return page if self._epoch == self._window.epoch else None
 
     def _fetch_ahead(self, rows: int) -> None:
         pages = self._prefetch
         if self._limit is not None:  # no further than the limit reaches
             self._limit -= rows
             pages = min(pages, -(-self._limit // self._window.page_size))
+        if self._epoch != self._window.epoch:
+            return
         for index in self._window.ahead(pages):
-            if index not in self._fetching:
-                task = asyncio.create_task(self._source.fetch(index, self._window.page_size))
-                task.add_done_callback(_seen)
-                self._fetching[index] = task
+            if index not in self._ahead:
+                self._ahead[index] = _Fetch(self._source.fetch(index, self._window.page_size), self._ticks)
 
-    def _cancel(self) -> None:
-        while self._fetching:
-            _, task = self._fetching.popitem()
+    def _drop(self) -> None:
+        while self._ahead:
+            _, fetch = self._ahead.popitem()
             with suppress(RuntimeError):  # the loop is closed, and the task with it
-                task.get_loop().call_soon_threadsafe(task.cancel)
+                fetch.task.get_loop().call_soon_threadsafe(fetch.task.cancel)
 
     def __del__(self) -> None:
         # `break` leaves the iterator to the garbage collector, which may run in any thread.
-        if self._fetching:
-            self._cancel()
+        if self._ahead:
+            self._drop()
+
+
+class _Fetch(Generic[T]):
+    """A page on its way, and when it set out and came in, counted in ticks."""
+
+    def __init__(self, fetching: Coroutine[None, None, Page[T]], ticks: Iterator[int]) -> None:
+        self.started = self.ended = next(ticks)
+        self._ticks = ticks
+        self.task = asyncio.create_task(fetching)
+        self.task.add_done_callback(self._come)
+
+    def _come(self, task: asyncio.Task[Page[T]]) -> None:
+        self.ended = next(self._ticks)
+        if not task.cancelled():
+            task.exception()  # belongs to whoever reads that page; if nobody comes, nobody missed it
 
 
 class Rows(AsyncIterator[T]):
@@ -170,19 +218,12 @@ class Rows(AsyncIterator[T]):
     async def __anext__(self) -> T:
         while True:
             for row in self._left:
-                self._pages.handed_out(1, whole=False)
                 return row
-            page = await self._pages.advance()
-            if page is None:
+            found = await self._pages.advance()
+            if found is None:
                 raise StopAsyncIteration
-            self._left = iter(page.items)
+            self._left = found[0]
 
     async def aclose(self) -> None:
         """Stop, and cancel what was fetched ahead."""
         await self._pages.aclose()
-
-
-def _seen(task: asyncio.Task[Page[T]]) -> None:
-    """Its error belongs to whoever reads that page; if nobody comes, nobody missed it."""
-    if not task.cancelled():
-        task.exception()

@@ -12,9 +12,9 @@ from campaigns_async.engine.call import Caller
 from campaigns_async.errors import ConfigurationError, InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
-from campaigns_async.paging.checkpoint import Checkpoint, checked, digest
+from campaigns_async.paging.checkpoint import checked, digest
 from campaigns_async.paging.paginator import Paginator, Source
-from campaigns_async.values import Page
+from campaigns_async.values import Checkpoint, Page
 from campaigns_async.wire import requests, responses
 from campaigns_async.wire.messages import Request, Response
 
@@ -153,7 +153,7 @@ class Campaigns:
             request = page_request(page=page, page_size=size, filters=where, sorts=order)
             return await self._caller.run(request, read)
 
-        return Paginator(Source(fetch, attrgetter("id")), start, prefetch=_whole("prefetch", prefetch, 0))
+        return Paginator(Source(fetch, attrgetter("id"), lambda _: None), start, prefetch=_whole("prefetch", prefetch, 0))
 
 
 def _text(name: str, value: object) -> str | None:

@@ -60,7 +60,7 @@ def read_many(values: list[object], cls: type[M], *, where: str = "$") -> tuple[
         pass
     for index, value in enumerate(values):
         read_one(value, cls, where=f"{where}[{index}]")
-    raise AssertionError("a fault was met and cannot be found again")
+    raise DecodeError(f"{where}: cannot be read", where=where)  # the two readers disagree
 
 
 def _text(value: object, _: object = None) -> str:
@@ -152,7 +152,7 @@ def _diagnosed(value: object, cls: type[M], where: str) -> DecodeError:
         return DecodeError(f"{camel(path)}: {reason}", where=camel(path))
     except _Unreadable as error:
         return DecodeError(f"{where}: {error}", where=where)
-    raise AssertionError("a fault was met and cannot be found again")
+    return DecodeError(f"{where}: cannot be read", where=where)  # the two readers disagree
 
 
 def _described(error: BaseException, _: type | None) -> str:

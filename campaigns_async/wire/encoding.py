@@ -8,6 +8,7 @@ from uuid import UUID
 
 import attrs
 import orjson
+from attrs import AttrsInstance
 from cattrs import Converter
 from cattrs.gen import make_dict_unstructure_fn, override
 
@@ -16,7 +17,7 @@ from campaigns_async.models import CampaignUpdate, NewCampaign, NewContact
 from campaigns_async.wire.naming import camel
 
 _MODELS = (NewContact, NewCampaign, CampaignUpdate)
-_INTEGERS = range(-(2**63), 2**63)
+_LEAST, _MOST = -(2**63), 2**63 - 1
 
 
 def write(value: NewCampaign | CampaignUpdate) -> bytes:
@@ -27,9 +28,9 @@ def write(value: NewCampaign | CampaignUpdate) -> bytes:
     """
     try:
         return orjson.dumps(_converter.unstructure(value))
-    except (InvalidArgumentError, TypeError, AttributeError):
+    except Exception:  # a caller's own tzinfo may raise anything
         pass  # raised below, where the path is known and nothing is chained that could quote a value
-    raise _first_fault(value, "")
+    raise _first_fault(value, NewCampaign if isinstance(value, NewCampaign) else CampaignUpdate, "")
 
 
 def write_date(value: object) -> str:
@@ -67,7 +68,7 @@ def _text(value: object) -> str:
 
 def _int(value: object) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
-        if value in _INTEGERS:
+        if _LEAST <= value <= _MOST:  # a range would count its way to an int of a subclass
             return int(value)
         raise InvalidArgumentError("does not fit in 64 bits")
     raise InvalidArgumentError(f"must be a whole number (int), not {type(value).__name__}")
@@ -98,27 +99,27 @@ def _made() -> Converter:
 _converter = _made()
 
 
-def _first_fault(value: Any, path: str) -> InvalidArgumentError:
+def _first_fault(value: object, cls: type[AttrsInstance], path: str) -> InvalidArgumentError:
     """Which field cannot be sent, found by trying them one by one."""
-    for attribute in attrs.fields(type(value)):
-        item, name = getattr(value, attribute.name), path + attribute.name
+    for attribute in attrs.fields(cls):
+        name = path + attribute.name
+        item: Any = getattr(value, attribute.name)
         if item is None and attribute.default is None:
             continue
         if attribute.name == "contacts":
-            fault = _faulty_contact(item, name)
-            if fault is not None:
+            if (fault := _faulty_contact(item, name)) is not None:
                 return fault
         elif (problem := _problem(item, attribute.type)) is not None:
             return InvalidArgumentError(f"{name} {problem}")
-    raise AssertionError("a fault was met and cannot be found again")
+    return InvalidArgumentError(f"{path or cls.__name__} cannot be written")  # it could be, field by field
 
 
-def _faulty_contact(contacts: tuple[object, ...], name: str) -> InvalidArgumentError | None:
+def _faulty_contact(contacts: Any, name: str) -> InvalidArgumentError | None:
     for index, contact in enumerate(contacts):
         if not isinstance(contact, NewContact):
             return InvalidArgumentError(f"{name}[{index}] must be a NewContact, not {type(contact).__name__}")
         if _problem(contact, NewContact) is not None:
-            return _first_fault(contact, f"{name}[{index}].")
+            return _first_fault(contact, NewContact, f"{name}[{index}].")
     return None
 
 
@@ -130,4 +131,6 @@ def _problem(value: object, kind: Any) -> str | None:
         return error.message
     except orjson.JSONEncodeError:
         return "holds half of a surrogate pair, which UTF-8 cannot carry"
+    except Exception:
+        return "cannot be written"
     return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any
 
 import orjson
 
@@ -23,7 +23,7 @@ from campaigns_async.errors import (
     ValidationFailedError,
 )
 from campaigns_async.values import Operation
-from campaigns_async.wire.messages import Request, Response
+from campaigns_async.wire.messages import Request, Response, is_array, is_object, parse, single
 
 _BY_STATUS: dict[int, tuple[type[APIError], str]] = {
     400: (ValidationFailedError, "the server refused what was sent"),
@@ -42,11 +42,17 @@ _ID = re.compile(r"[A-Za-z0-9._:|/+=-]{1,128}\Z")
 _PLACE = re.compile(
     r"(?:\$\.?)?(?:contacts(?:\[\d{1,7}\])?\.?)?"
     r"(?:startDateTime|sender|message|optOutLinkId|trackLinkUrl|phoneNumber|name|custom[12]|contactGroupId)?\Z",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
-_CONTACT = re.compile(r"(?:\$\.)?contacts\[(\d{1,9})\]", re.IGNORECASE)
-_METHODS = re.compile(r"[A-Z]{3,7}")
+_CONTACT = re.compile(r"(?:\A|\.)contacts\[(\d{1,9})\]", re.IGNORECASE | re.ASCII)
+_METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 _PLACES_SHOWN = 5
+_LONGEST_DATE = 64
+_DEEPEST_ERROR = 4
+
+
+_LONGEST = 1e9
+"""Seconds; a Retry-After beyond is as good as never."""
 
 
 def error(request: Request, response: Response, *, now: datetime) -> APIError:
@@ -88,10 +94,12 @@ def retry_after(response: Response, *, now: datetime) -> float | None:
     if not text:
         return None
     if _SECONDS.match(text):
-        return float(text)  # inf, where it is absurdly long
+        return min(float(text), _LONGEST)
+    if len(text) > _LONGEST_DATE:
+        return None
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, LookupError, TypeError):  # the standard library's parser has met all of them
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
@@ -110,12 +118,11 @@ def request_id(response: Response, problem: Problem | None) -> str | None:
 def read_problem(body: bytes) -> Problem | None:
     """The problem document in a body of any kind, None where there is none."""
     try:
-        value = orjson.loads(body)
+        value = parse(body)
     except orjson.JSONDecodeError:
         return None
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if not isinstance(value, dict):
+    value = single(value)
+    if not is_object(value):
         return None
     trace = _text(value.get("traceId"))
     status = value.get("status")
@@ -125,7 +132,7 @@ def read_problem(body: bytes) -> Problem | None:
         status=status if isinstance(status, int) and not isinstance(status, bool) else None,
         detail=_text(value.get("detail")),
         trace_id=trace if trace and _ID.match(trace) else None,
-        errors=_errors(value.get("errors")),
+        errors=_errors(value if _is_model_state(value) else value.get("errors")),
     )
 
 
@@ -139,22 +146,40 @@ def _class_of(status: int, wait: float | None) -> tuple[type[APIError], str]:
     return APIError, "no success"
 
 
-def _errors(value: Any) -> dict[str, tuple[str, ...]]:
-    """ASP.NET's `{path: [message]}`, and its looser relatives: a message alone, or a plain list."""
-    if isinstance(value, list):
-        value = {"": value}
-    if not isinstance(value, dict):
-        return {}
-    return {
-        path: tuple(message for message in (said if isinstance(said, list) else [said]) if isinstance(message, str))
-        for path, said in value.items()
-    }
+def _is_model_state(value: dict[str, object]) -> bool:
+    """Whether it is ASP.NET's bare `BadRequest(ModelState)`: messages by path, and no problem around them."""
+    return all(is_array(said) and said and all(isinstance(message, str) for message in said) for said in value.values())
+
+
+def _errors(value: object, path: str = "", depth: int = 0) -> dict[str, tuple[str, ...]]:
+    """ASP.NET's `{path: [message]}`, and its relatives: a message alone, a plain list, one within another."""
+    found: dict[str, tuple[str, ...]] = {}
+    if isinstance(value, str):
+        found[path] = (value,)
+    elif is_array(value):
+        messages = tuple(message for message in value if isinstance(message, str))
+        if messages or path:
+            found[path] = messages
+        inner = [(f"{path}[{index}]", said) for index, said in enumerate(value) if is_object(said)]
+        _merge(found, inner, depth)
+    elif is_object(value):
+        _merge(found, [(f"{path}.{name}" if path else name, said) for name, said in value.items()], depth)
+    elif path:
+        found[path] = ()
+    return found
+
+
+def _merge(found: dict[str, tuple[str, ...]], inner: Sequence[tuple[str, object]], depth: int) -> None:
+    if depth < _DEEPEST_ERROR:  # each level makes its paths longer
+        for path, said in inner:
+            for place, messages in _errors(said, path, depth + 1).items():
+                found[place] = found.get(place, ()) + messages
 
 
 def _by_contact(problem: Problem) -> dict[int, tuple[str, ...]]:
     found: dict[int, tuple[str, ...]] = {}
     for path, messages in problem.errors.items():
-        if match := _CONTACT.match(path):
+        if match := _CONTACT.search(path):
             index = int(match[1])
             found[index] = found.get(index, ()) + messages
     return found
@@ -169,7 +194,8 @@ def _places(problem: Problem) -> str:
 
 
 def _setting_to_try(request: Request, response: Response) -> str:
-    allowed = ", ".join(_METHODS.findall(response.headers.get("Allow", ""))[:8])
+    told = {method.strip().upper() for method in response.headers.get("Allow", "").split(",")}
+    allowed = ", ".join(method for method in _METHODS if method in told)
     said = f" (it takes {allowed})" if allowed else ""
     if request.operation is Operation.UPDATE:
         return f'{said}: try CampaignsClient(update_method="{_other(request, "PUT")}")'

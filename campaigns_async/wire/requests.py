@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import cast
 from urllib.parse import quote
 
 import orjson
 
+from campaigns_async import checks
 from campaigns_async._version import __version__
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.models import CampaignUpdate, NewCampaign
 from campaigns_async.values import Auth, Operation
-from campaigns_async.wire import codec
+from campaigns_async.wire import encoding
 from campaigns_async.wire.messages import Request
 
 ROOT = "/api/Campaigns"
@@ -29,8 +31,7 @@ _RAW_OPERATIONS = {
     "POST": Operation.RAW_SEND,
     "PATCH": Operation.RAW_SEND,
 }
-_RAW_PATH = re.compile(r"(/([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)+\Z")
-_FORBIDDEN_IN_ID = re.compile(r"[/\\?#%\x00-\x20\x7f-\xa0]")
+_FORBIDDEN_IN_ID = re.compile(r"[/\\?#% ]")  # other blanks and controls are not printable
 
 
 def list_page(
@@ -55,19 +56,17 @@ def contacts_page(
 
 def create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -> Request:
     """`POST /api/Campaigns`, or `/true` or `/false` below it."""
-    if not isinstance(new, NewCampaign):
-        raise InvalidArgumentError(f"a create takes a NewCampaign, not {type(new).__name__}")
-    if ignore_invalid_phone_numbers is not None and not isinstance(ignore_invalid_phone_numbers, bool):
-        raise InvalidArgumentError("ignore_invalid_phone_numbers must be True, False or None")
-    return Request(Operation.CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", codec.write(new))
+    _must_be("new", new, NewCampaign)
+    if ignore_invalid_phone_numbers is not None:
+        _must_be("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool)
+    return Request(Operation.CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encoding.write(new))
 
 
 def update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
     """`PUT /api/Campaigns/:id`; by POST where the server takes that."""
-    if not isinstance(changed, CampaignUpdate):
-        raise InvalidArgumentError(f"an update takes a CampaignUpdate, not {type(changed).__name__}")
+    _must_be("changed", changed, CampaignUpdate)
     path = f"{ROOT}/{_segment(campaign_id, method)}"
-    return Request(Operation.UPDATE, method, path, "", codec.write(changed))
+    return Request(Operation.UPDATE, method, path, "", encoding.write(changed))
 
 
 def delete(campaign_id: str, method: str = "DELETE") -> Request:
@@ -87,24 +86,18 @@ def raw(
     Raises:
         InvalidArgumentError: An unknown verb, a path that is none, or a body that is no JSON.
     """
-    verb = method.upper() if isinstance(method, str) else ""
+    _must_be("method", method, str)
+    verb = method.upper()
     if verb not in _RAW_OPERATIONS:
         raise InvalidArgumentError(f"method must be one of {', '.join(_RAW_OPERATIONS)}")
-    if not isinstance(path, str) or not _RAW_PATH.match(path) or path.startswith("//") or _dotted(path):
+    _must_be("path", path, str)
+    if not path.startswith("/") or path.startswith("//") or not checks.is_path(path):
         raise InvalidArgumentError(
             "path must begin with one slash, be percent-encoded and hold no query, fragment or dot segment; "
             "a query goes in params"
         )
-    pairs = params.items() if isinstance(params, Mapping) else (params or ())
-    try:
-        query = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in pairs)
-    except (TypeError, ValueError):  # their texts may quote what was passed
-        raise InvalidArgumentError("params must be pairs of text") from None
-    try:
-        body = None if json is None else orjson.dumps(json)
-    except TypeError:
-        raise InvalidArgumentError("json must be what JSON can hold") from None
-    return Request(_RAW_OPERATIONS[verb], verb, path, query, body)
+    query = "" if params is None else _query(params)
+    return Request(_RAW_OPERATIONS[verb], verb, path, query, None if json is None else _json(json))
 
 
 def authorized(auth: Auth, key: str) -> tuple[dict[str, str], str]:
@@ -114,39 +107,65 @@ def authorized(auth: Auth, key: str) -> tuple[dict[str, str], str]:
         return {**headers, "Authorization": f"Bearer {key}"}, ""
     if auth is Auth.HEADER:
         return {**headers, "api-key": key}, ""
-    return headers, f"api-key={_quoted(key)}"
+    return headers, f"api-key={quote(key, safe='')}"
 
 
 def _paging(page: int, page_size: int, filters: str | None, sorts: str | None) -> str:
     query = f"page={page}&pageSize={page_size}"
     if sorts:
-        query += f"&sorts={_quoted(sorts)}"
+        query += f"&sorts={_quoted('sorts', sorts)}"
     if filters:
-        query += f"&filters={_quoted(filters)}"
+        query += f"&filters={_quoted('filters', filters)}"
     return query
 
 
 def _segment(campaign_id: str, method: str = "GET") -> str:
     """An id as one segment of a path, which it cannot leave."""
-    if not isinstance(campaign_id, str):
-        raise InvalidArgumentError(f"campaign_id must be text (str), not {type(campaign_id).__name__}")
+    _must_be("campaign_id", campaign_id, str)
     if not campaign_id:
         raise InvalidArgumentError("campaign_id is empty, which would address all campaigns")
-    if _FORBIDDEN_IN_ID.search(campaign_id) or campaign_id.strip(".") == "":
+    if _FORBIDDEN_IN_ID.search(campaign_id) or not campaign_id.isprintable() or campaign_id.strip(".") == "":
         raise InvalidArgumentError(
-            "campaign_id holds a slash, ?, #, %, a blank or nothing but dots: that would address another path"
+            "campaign_id holds a slash, ?, #, %, a blank, an invisible character, half of a surrogate pair, or nothing "
+            "but dots: that would address another path"
         )
     if method == "POST" and campaign_id.lower() in ("true", "false"):
         raise InvalidArgumentError("campaign_id must not be true or false where the method is POST: create's paths")
+    return quote(campaign_id, safe="")
+
+
+def _must_be(name: str, value: object, cls: type) -> None:
+    if not isinstance(value, cls):
+        raise InvalidArgumentError(f"{name} must be a {cls.__name__}, not {type(value).__name__}")
+
+
+def _query(params: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:
+    if not hasattr(params, "__iter__"):
+        raise InvalidArgumentError(f"params must be a mapping or an iterable of pairs, not {type(params).__name__}")
+    pairs = cast("Iterable[tuple[str, str]]", params.items() if isinstance(params, Mapping) else params)
+    return "&".join(map(_pair, pairs))
+
+
+def _pair(pair: tuple[str, str]) -> str:
+    _must_be("a pair in params", pair, tuple)
+    if len(pair) != 2:
+        raise InvalidArgumentError("a pair in params must be a name and a value")
+    return f"{_quoted('a name in params', pair[0])}={_quoted('a value in params', pair[1])}"
+
+
+def _json(value: object) -> bytes:
     try:
-        return quote(campaign_id, safe="")
+        return orjson.dumps(value)
+    except TypeError:
+        pass  # not chained: it may quote what was passed
+    raise InvalidArgumentError("json must be what JSON can hold: text of whole characters, 64-bit integers, no cycles")
+
+
+def _quoted(name: str, text: object) -> str:
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"{name} must be text (str), not {type(text).__name__}")
+    try:
+        return quote(text, safe="")  # a raw + would arrive as a blank
     except UnicodeEncodeError:
-        raise InvalidArgumentError("campaign_id holds half of a surrogate pair") from None
-
-
-def _quoted(text: str) -> str:
-    return quote(text, safe="")  # a raw + would arrive as a blank
-
-
-def _dotted(path: str) -> bool:
-    return any(part.lower().replace("%2e", ".") in (".", "..") for part in path.split("/"))
+        pass  # not chained: it holds the text
+    raise InvalidArgumentError(f"{name} holds half of a surrogate pair, which UTF-8 cannot carry")

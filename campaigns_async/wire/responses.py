@@ -10,13 +10,17 @@ import orjson
 from campaigns_async.errors import DecodeError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.values import Page
-from campaigns_async.wire import codec
-from campaigns_async.wire.messages import Response
+from campaigns_async.wire import decoding
+from campaigns_async.wire.messages import Response, is_array, is_object, single
 
 M = TypeVar("M")
 
-_BARE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~:+=-]{0,199}\Z")
-_NO_ID = ("null", "true", "false")
+_LONGEST_ID = 200
+_BARE_ID = re.compile(r"[_-]*[A-Za-z0-9][A-Za-z0-9._~:+=-]*\Z")
+_NEGATIVE = re.compile(r"-[0-9.]+\Z")
+_NO_ID = frozenset({"null", "none", "undefined", "nan", "true", "false", "ok", "created", "accepted", "success"})
+_NOT_IN_ID = frozenset("\"'<>{}\ufffd")
+"""What shows that a text is a message, a document, or JSON within JSON."""
 
 
 def raw(response: Response) -> Response:
@@ -34,16 +38,8 @@ def created_id(response: Response) -> str:
     Raises:
         DecodeError: The campaign was created, but its id cannot be read.
     """
-    text = response.body.decode("utf-8-sig", "replace").strip()
-    if text.startswith('"'):
-        try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError:
-            value = ""
-        text = value.strip() if isinstance(value, str) else ""
-        if text and text.isprintable() and len(text) <= 200:
-            return text
-    elif _BARE_ID.match(text) and text.lower() not in _NO_ID:
+    text = _id_in(response.body)
+    if text is not None:
         return text
     found = "an empty body" if not response.body.strip() else "something else"
     raise DecodeError(
@@ -53,13 +49,35 @@ def created_id(response: Response) -> str:
     )
 
 
+def _id_in(body: bytes) -> str | None:
+    try:
+        text = body.decode("utf-8-sig").strip()
+        value: object = orjson.loads(text) if text.startswith('"') else None
+    except ValueError:  # neither error may be chained: both hold the body
+        return None
+    if value is None:
+        return text if len(text) <= _LONGEST_ID and _is_bare_id(text) else None
+    text = value.strip() if isinstance(value, str) else ""
+    readable = 0 < len(text) <= _LONGEST_ID and text.isprintable() and _NOT_IN_ID.isdisjoint(text)
+    return text if readable else None
+
+
+def _is_bare_id(text: str) -> bool:
+    return bool(_BARE_ID.match(text)) and not _NEGATIVE.match(text) and text.lower() not in _NO_ID
+
+
 def campaign(response: Response) -> Campaign:
     """One campaign.
 
     Raises:
         DecodeError: It cannot be read.
     """
-    return codec.read_one(_single(response.json()), Campaign)
+    value = single(response.json())
+    try:
+        return decoding.read_one(value, Campaign)
+    except DecodeError as error:
+        error.status = response.status
+        raise
 
 
 def campaigns(response: Response) -> Page[Campaign]:
@@ -81,23 +99,26 @@ def contacts(response: Response) -> Page[Contact]:
 
 
 def _page(response: Response, cls: type[M]) -> Page[M]:
-    envelope = _single(response.json())
-    if not isinstance(envelope, dict):
+    envelope = single(response.json())
+    try:
+        return _read_page(envelope, cls)
+    except DecodeError as error:
+        error.status = response.status
+        raise
+
+
+def _read_page(envelope: object, cls: type[M]) -> Page[M]:
+    if not is_object(envelope):
         raise DecodeError("$: expected an object with items", where="$")
     items = envelope.get("items")
-    if not isinstance(items, list):  # no rows would read as an empty list, and lose them all
+    if not is_array(items):  # no rows would read as an empty list, and lose them all
         raise DecodeError(f"$.items: {'missing' if items is None else 'expected an array'}", where="$.items")
     return Page(
         index=_count(envelope, "pageIndex"),
         total_pages=_count(envelope, "totalPages"),
         total_records=_count(envelope, "totalRecords"),
-        items=codec.read_many(items, cls, where="$.items"),
+        items=decoding.read_many(items, cls, where="$.items"),
     )
-
-
-def _single(value: object) -> object:
-    """The documentation shows the list's envelope within an array."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
 
 
 def _count(envelope: dict[str, object], name: str) -> int | None:

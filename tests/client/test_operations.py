@@ -119,7 +119,7 @@ async def test_nothing_is_sent_of_what_cannot_be_sent(client: CampaignsClient, s
         (new_campaign(message="half \ud83d"), "message holds half"),
         (new_campaign(contacts=[*new_campaign().contacts, "07700900123"]), r"contacts\[2\] must be a NewContact"),
         (new_campaign(sender=None), "sender must be text"),
-        ("a campaign", "takes a NewCampaign"),
+        ("a campaign", "must be a NewCampaign"),
     ]:
         with pytest.raises(InvalidArgumentError, match=said) as refused:
             await client.campaigns.create(bad)  # type: ignore[arg-type]

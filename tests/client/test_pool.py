@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import random
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -23,6 +24,7 @@ from campaigns_async import (
     Timeouts,
 )
 from campaigns_async.engine.gate import Gate
+from campaigns_async.engine.ports import LoopClock
 from campaigns_async.sandbox import Sandbox
 
 
@@ -158,7 +160,7 @@ async def test_a_storm_of_cancellations_loses_no_slot(sandbox: Sandbox) -> None:
 
 
 async def test_a_slot_handed_to_one_who_is_cancelled_in_the_same_turn_is_passed_on() -> None:
-    gate = Gate(1)
+    gate = Gate(1, clock=LoopClock(), random=random.Random(1))
     await gate.acquire()
     first, second = asyncio.create_task(gate.acquire()), asyncio.create_task(gate.acquire())
     await asyncio.sleep(0)
@@ -172,7 +174,7 @@ async def test_a_slot_handed_to_one_who_is_cancelled_in_the_same_turn_is_passed_
 
 
 async def test_nobody_overtakes_one_who_waits() -> None:
-    gate = Gate(1)
+    gate = Gate(1, clock=LoopClock(), random=random.Random(1))
     await gate.acquire()
     waiting = asyncio.create_task(gate.acquire())
     await asyncio.sleep(0)

@@ -144,12 +144,18 @@ async def test_a_wait_that_would_outlast_the_deadline_is_not_begun() -> None:
     timeouts = Timeouts(deadline=5)
     async with Sandbox(rows(1)) as sandbox, client_of(sandbox, observer=recorder, timeouts=timeouts) as client:
         sandbox.fault(status=429, headers={"Retry-After": "30"})
+        with pytest.raises(ThrottledError) as throttled:
+            await client.campaigns.create(new_campaign())
+        assert (throttled.value.retry_after, throttled.value.delivery) == (30, Delivery.REJECTED)
+    slow = RetryPolicy(base=10_000, cap=10_000)
+    async with Sandbox(rows(1)) as sandbox, client_of(sandbox, observer=recorder, timeouts=timeouts, retry=slow) as client:
+        sandbox.fault(status=429)
         with pytest.raises(DeadlineExceededError) as late:
             await client.campaigns.create(new_campaign())
         assert isinstance(late.value, TimeoutError)
         assert isinstance(late.value.__cause__, ThrottledError)
         assert late.value.delivery is Delivery.REJECTED
-        assert recorder.waits == []
+    assert recorder.waits == []
 
 
 async def test_a_read_timeout_is_a_timeout_error() -> None:

@@ -1,0 +1,181 @@
+"""Rows that come and go while a listing is read: each that stays comes once, or it raises."""
+
+from __future__ import annotations
+
+import os
+import pickle
+
+import pytest
+from support.shifting import Shifting
+
+from campaigns_async import Checkpoint, Page, PageShiftedError, PagingError
+from campaigns_async.paging.window import Window
+
+SEEDS = int(os.environ.get("PAGING_SEEDS", "400"))
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 4])
+async def test_each_row_that_stays_comes_once_or_it_raises(prefetch: int) -> None:
+    exact = raised = moved = 0
+    for seed in range(SEEDS):
+        server = Shifting(120, seed, change=[0.05, 0.2, 0.5][seed % 3])
+        listing = server.listing(page_size=[1, 7, 10, 50][seed % 4], prefetch=prefetch)
+        seen: list[str] = []
+        try:
+            async for row in listing:
+                seen.append(row)
+        except PageShiftedError as error:
+            raised += 1
+            assert error.checkpoint.rows == len(seen)
+        else:
+            exact += 1
+            assert [row for row in seen if row in set(server.stable)] == server.stable, f"seed {seed}"
+        assert len(seen) == len(set(seen)), f"seed {seed}: a row came twice"
+        moved += len(server.stable) < 120
+    assert exact > SEEDS * 0.85, (exact, raised)
+    assert moved > SEEDS * 0.5, "the histories were too quiet to show anything"
+
+
+@pytest.mark.parametrize("prefetch", [0, 3])
+async def test_a_walk_resumes_exactly_though_rows_came_and_went_meanwhile(prefetch: int) -> None:
+    exact = 0
+    for seed in range(SEEDS):
+        server = Shifting(90, seed, change=0.15)
+        seen: list[str] = []
+        checkpoint: Checkpoint | None = None
+        try:
+            for _ in range(100):
+                listing = server.listing(page_size=7, prefetch=prefetch, start=checkpoint)
+                stop = server.random.randrange(1, 40)
+                async for row in listing:
+                    seen.append(row)
+                    stop -= 1
+                    if not stop:
+                        break
+                checkpoint = pickle.loads(pickle.dumps(listing.checkpoint))  # noqa: S301
+                assert checkpoint.rows == len(seen)
+                if stop:
+                    break
+        except PageShiftedError:
+            continue
+        exact += 1
+        assert [row for row in seen if row in set(server.stable)] == server.stable, f"seed {seed}"
+        assert len(seen) == len(set(seen)), f"seed {seed}: a row came twice"
+    assert exact > SEEDS * 0.9
+
+
+@pytest.mark.parametrize("totals", [True, False])
+@pytest.mark.parametrize("cap", [1, 3, 10])
+@pytest.mark.parametrize("prefetch", [0, 2])
+async def test_a_server_that_caps_the_rows_taken_but_not_those_skipped_loses_none(
+    cap: int, prefetch: int, totals: bool
+) -> None:
+    server = Shifting(47, 1, change=0.0, cap=cap, totals=totals)
+    listing = server.listing(page_size=10, prefetch=prefetch)
+    assert await listing.collect() == server.rows
+
+
+async def test_without_a_shift_no_page_is_read_twice() -> None:
+    server = Shifting(100, 1, change=0.0)
+    assert len(await server.listing(page_size=10, prefetch=3).collect()) == 100
+    assert server.reads == 10
+
+
+async def test_a_deleted_page_in_front_of_the_place_loses_nothing() -> None:
+    walk = Walk([f"r{n}" for n in range(40)], 10)
+    assert walk.read() == [f"r{n}" for n in range(10)]
+    del walk.rows[:8]
+    assert walk.rest() == [f"r{n}" for n in range(10, 40)]
+
+
+async def test_an_insert_far_larger_than_a_page_repeats_nothing() -> None:
+    walk = Walk([f"r{n}" for n in range(40)], 10)
+    walk.read()
+    walk.rows[:0] = [f"n{n}" for n in range(35)]
+    assert walk.rest() == [f"r{n}" for n in range(10, 40)]
+
+
+async def test_an_insert_and_a_delete_between_two_reads_show_in_the_overlap() -> None:
+    walk = Walk([f"r{n}" for n in range(40)], 10)
+    walk.read()
+    walk.rows.insert(0, "new")
+    walk.rows.pop()
+    assert walk.rest() == [f"r{n}" for n in range(10, 39)]
+
+
+async def test_a_row_that_the_server_lists_twice_is_no_shift() -> None:
+    walk = Walk(["a", "b", "c", "d", "b", "e", "f"], 3)
+    assert walk.rest() == ["a", "b", "c", "d", "b", "e", "f"]
+
+
+async def test_when_all_that_was_handed_out_is_gone_the_rest_still_comes() -> None:
+    walk = Walk([f"r{n}" for n in range(30)], 10)
+    walk.read()
+    del walk.rows[:10]
+    assert walk.rest() == [f"r{n}" for n in range(10, 30)]
+
+
+async def test_when_more_is_gone_than_is_remembered_it_raises_with_a_checkpoint() -> None:
+    walk = Walk([f"r{n}" for n in range(3000)], 100)
+    seen = [row for _ in range(20) for row in walk.read()]
+    assert len(seen) == 2000
+    del walk.rows[:2000]
+    with pytest.raises(PageShiftedError, match="none of the rows handed out last") as lost:
+        walk.rest()
+    assert lost.value.checkpoint.rows == 2000
+    assert pickle.loads(pickle.dumps(lost.value)).checkpoint == lost.value.checkpoint  # noqa: S301
+
+
+async def test_a_list_that_never_stands_still_raises() -> None:
+    walk = Walk([f"r{n}" for n in range(100)], 10)
+    walk.read()
+    walk.restless = True
+    with pytest.raises(PageShiftedError, match="faster than it can be read"):
+        walk.rest()
+
+
+async def test_an_empty_page_before_the_end_raises() -> None:
+    window: Window[str] = Window(Checkpoint("test", 10), str)
+    with pytest.raises(PagingError, match="empty page before the end"):
+        window.accept(Page(1, 3, 30, ()))
+
+
+async def test_a_server_that_ignores_paging_raises() -> None:
+    window: Window[str] = Window(Checkpoint("test", 2), str)
+    with pytest.raises(PagingError, match="ignores paging"):
+        window.accept(Page(1, 1, 3, ("a", "b", "c")))
+
+
+async def test_memory_stays_flat() -> None:
+    window: Window[str] = Window(Checkpoint("test", 100), str)
+    for index in range(1, 3000):
+        list(window.accept(Page(index, 3000, 300_000, tuple(f"{index}.{n}" for n in range(100)))))
+    assert window._trail._held <= 512 + 100
+    assert len(window._seen) <= 1024
+    assert len(pickle.dumps(window.checkpoint)) < 2000
+
+
+class Walk:
+    """Drives a window by hand over rows that the test moves."""
+
+    def __init__(self, rows: list[str], size: int) -> None:
+        self.rows = rows
+        self.restless = False
+        self.window: Window[str] = Window(Checkpoint("test", size), str)
+
+    def read(self) -> list[str]:
+        """The next new rows; none at the end."""
+        while (wanted := self.window.wanted()) is not None:
+            index, size = wanted
+            if self.restless:
+                self.rows[:0] = [f"n{len(self.rows) + more}" for more in range(25)]
+            items = tuple(self.rows[(index - 1) * size : index * size])
+            found = list(self.window.accept(Page(index, -(-len(self.rows) // size), len(self.rows), items)))
+            if found:
+                return found
+        return []
+
+    def rest(self) -> list[str]:
+        """All rows to the end."""
+        found = self.read()
+        return found + self.rest() if found else []

@@ -1,0 +1,125 @@
+"""The README's tables say what the code does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from inspect import Parameter, signature
+from typing import Any
+
+import pytest
+from readme.blocks import anchors, code, links, table
+
+import campaigns_async
+from campaigns_async import (
+    Auth,
+    CampaignsClient,
+    CampaignsError,
+    ConfigurationError,
+    Delivery,
+    RetryPolicy,
+    Timeouts,
+)
+from campaigns_async.resources.campaigns import Campaigns
+
+POLICIES = {"Timeouts": Timeouts, "RetryPolicy": RetryPolicy}
+
+
+def test_the_settings_are_all_there_with_their_defaults() -> None:
+    shown = {code(cells[0])[0]: cells for cells in table("setting")}
+    real: dict[str, Parameter] = {}
+    for cls in (CampaignsClient, Timeouts, RetryPolicy):
+        prefix = "" if cls is CampaignsClient else f"{cls.__name__}."
+        real |= {f"{prefix}{name}": parameter for name, parameter in signature(cls).parameters.items()}
+    assert list(shown) == list(real)
+    for name, parameter in real.items():
+        default = eval(code(shown[name][1])[0], {**POLICIES, "Auth": Auth})  # noqa: S307
+        assert (type(default), default) == (type(parameter.default), parameter.default), name
+
+
+@pytest.mark.parametrize("cells", table("setting"), ids=lambda cells: code(cells[0])[0])
+def test_the_ranges_are_those_that_are_checked(cells: list[str]) -> None:
+    name, span = code(cells[0])[0], cells[3]
+    if found := re.match(r"(above|from) (\d+)", span):
+        bound = float(found[2]) if "." in code(cells[1])[0] else int(found[2])
+        inside, outside = (bound, bound - 1) if found[1] == "from" else (bound + 1e-9, bound)
+        build(name, inside)
+        refused(name, outside)
+        if "`None`" not in span:
+            refused(name, None)
+        else:
+            build(name, None)
+    elif found := re.match(r"(\d+) to (\d+)", span):
+        some: Callable[[int], Any] = (lambda value: [value]) if name.endswith("statuses") else (lambda value: value)
+        for bound, beyond in ((int(found[1]), int(found[1]) - 1), (int(found[2]), int(found[2]) + 1)):
+            build(name, some(bound))
+            refused(name, some(beyond))
+    elif name == "RetryPolicy.cap":
+        RetryPolicy(base=3, cap=3)
+        refused(name, RetryPolicy().base / 2)
+    elif name in ("auth", "update_method", "delete_method"):
+        for choice in code(span):
+            build(name, eval(choice, {"Auth": Auth}))  # noqa: S307
+        refused(name, "PATCH")
+    elif span and name != "session":
+        refused(name, 5)
+
+
+def build(name: str, value: object) -> None:
+    """Make something with one setting."""
+    cls, _, field = name.rpartition(".")
+    if cls:
+        POLICIES[cls](**{field: value})
+    else:
+        CampaignsClient(**{"base_url": "http://localhost", "api_key": "key", name: value})  # type: ignore[arg-type]
+
+
+def refused(name: str, value: object) -> None:
+    """See that a setting cannot have this value."""
+    with pytest.raises(ConfigurationError, match=name):
+        build(name, value)
+
+
+def test_every_error_has_its_row_and_its_statuses() -> None:
+    public = [getattr(campaigns_async, name) for name in campaigns_async.__all__]
+    errors = {cls.__name__ for cls in public if isinstance(cls, type) and issubclass(cls, CampaignsError)}
+    shown = {code(cells[0])[0]: cells[1] for cells in table("class")}
+    assert set(shown) == errors
+    for name, text in shown.items():
+        cls = getattr(campaigns_async, name)
+        assert ("`TimeoutError` too" in text) == issubclass(cls, TimeoutError), name
+        assert ("`ValueError` too" in text) == issubclass(cls, ValueError), name
+
+
+@pytest.mark.parametrize(("base", "said"), [("APIError", "nine"), ("TransportError", "four")])
+def test_the_rows_below_a_base_are_its_own(base: str, said: str) -> None:
+    names = [code(cells[0])[0] for cells in table("class")]
+    count = {"nine": 9, "four": 4}[said]
+    below = names[names.index(base) + 1 :][:count]
+    cls = getattr(campaigns_async, base)
+    assert f"The base of the next {said}" in dict(zip(names, (cells[1] for cells in table("class")), strict=True))[base]
+    assert [name for name in names if name != base and issubclass(getattr(campaigns_async, name), cls)] == below
+
+
+def test_every_delivery_has_its_row() -> None:
+    shown = [code(cells[0])[0] for cells in table("`outcome.delivery`")]
+    assert sorted(shown) == sorted(f"Delivery.{delivery.name}" for delivery in Delivery)
+
+
+def test_the_options_of_a_listing_are_all_there() -> None:
+    shown = {code(cells[0])[0]: cells[1] for cells in table("option")}
+    for listing in (Campaigns.list, Campaigns.contacts):
+        options = {
+            name: one for name, one in signature(listing).parameters.items() if one.kind is Parameter.KEYWORD_ONLY
+        }
+        assert list(shown) == list(options)
+        for name, one in options.items():
+            assert shown[name] in (f"`{one.default}`", "the client's")
+
+
+def test_every_link_within_leads_somewhere() -> None:
+    assert links() <= anchors()
+
+
+def test_every_way_to_send_the_key_is_there() -> None:
+    assert [code(cells[0])[0] for cells in table("`auth`")] == [f"Auth.{auth.name}" for auth in Auth]

@@ -1,0 +1,350 @@
+"""The README: every block runs, every output is the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+import shlex
+import signal
+import tomllib
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import attrs
+import pytest
+from readme.apps import served_by_aiohttp, served_by_uvicorn
+from readme.blocks import BLOCKS, OUTPUTS, PYTHON, ROOT, code, table
+from readme.running import environment, finish, module, program, saved, start, type_in, typed_in
+from support.made import people, rows
+
+from campaigns_async import CampaignsClient, NewCampaign, NewContact
+from campaigns_async.sandbox import Sandbox
+
+OPTIONS = (
+    *("-o", "asyncio_mode=auto"),
+    *("-o", "asyncio_default_fixture_loop_scope=function"),
+    *("-p", "no:cacheprovider"),
+)
+PROGRAMS = {"first", "export", "fan_out"}
+MODULES = {"aiohttp_app", "fastapi_app", "testing"}
+SHORT = {name for name, block in PYTHON.items() if block.after}
+APPS: dict[str, Callable[[Any], AbstractAsyncContextManager[str]]] = {
+    "aiohttp_app": served_by_aiohttp,
+    "fastapi_app": served_by_uvicorn,
+}
+ORDER = {
+    "reference": "4711",
+    "start": "2031-06-27T09:30:00+00:00",
+    "sender": "Golf",
+    "message": "See you at the tee.",
+    "numbers": ["07700 900123", "+44 7700 900456"],
+}
+
+
+def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a sandbox where the examples look for the API."""
+    for variable, value in environment(sandbox).items():
+        monkeypatch.setenv(variable, value)
+
+
+def test_every_block_is_run_or_compared_here() -> None:
+    assert set(PYTHON) == PROGRAMS | MODULES | SHORT | {"setup"}
+    assert {block.after for block in PYTHON.values()} == {None, "setup"}
+    assert set(OUTPUTS) <= PROGRAMS | SHORT | {"demo"}
+    other = [block for block in BLOCKS if block.name is None and block.output_of is None]
+    assert [(block.language, block.mark) for block in other] == [("sh", ""), ("sh", "environment")]
+
+
+# The first two lines
+
+
+def test_the_first_two_lines_of_code_name_what_exists() -> None:
+    assert BLOCKS[0].language == "sh"
+    demo, tests = BLOCKS[0].text.splitlines()
+    assert [part for line in (demo, tests) for part in re.split(r" && ", line)] == [
+        'python -m pip install ".[all]"',
+        "python -m campaigns_async demo",
+        "python -m pip install nox",
+        "python -m nox -s tests",
+    ]
+    assert "all" in tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    session = shlex.split(tests)[-1]
+    assert re.search(rf"^@nox\.session\b.*\n(?:@.*\n)*def {session}\(", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
+
+
+async def test_the_demo_prints_what_is_shown(tmp_path: Path) -> None:
+    returned, printed, complaint = await finish(await start("-m", "campaigns_async", "demo", cwd=tmp_path))
+    assert returned == 0, complaint
+    shown = OUTPUTS["demo"].text.splitlines()
+    there = [line.rstrip() for line in printed.splitlines() if line.strip()]
+    assert [words(line) for line in there] == [words(line) for line in shown if line]
+    certain = [line.split() for line in shown if "campaigns created" in line or "exactly once" in line]
+    assert [line.split() for line in there if line.split() in certain] == certain
+
+
+def words(line: str) -> str:
+    """A line without its figures."""
+    return re.sub(r"\s+[\d.]+(?=\s|$)", "", line)
+
+
+# Programs
+
+
+async def test_the_first_example_prints_what_is_shown(tmp_path: Path) -> None:
+    returned, printed, complaint = await finish(await start(saved(PYTHON["first"], tmp_path), cwd=tmp_path))
+    assert (returned, complaint) == (0, "")
+    assert printed == OUTPUTS["first"].text
+    assert len(PYTHON["first"].text.split("async def main")[1].strip().splitlines()) <= 10
+
+
+async def test_the_export_goes_on_where_it_was_stopped_and_writes_no_row_twice(tmp_path: Path) -> None:
+    contacts = {f"c{number:03}": people(number % 3) for number in range(250)}
+    async with Sandbox(rows(250), contacts) as sandbox:
+        stop = sandbox.fault(operation="contacts", nth=130, times=1, status=403)
+        returned, printed, _ = await program("export", tmp_path, sandbox)
+        assert (returned, stop.fired, printed) == (1, 1, "100 campaigns so far\n")
+        returned, printed, complaint = await program("export", tmp_path, sandbox)
+        assert (returned, complaint) == (0, "")
+        assert printed == "200 campaigns so far\n250 campaigns so far\n"
+    assert [row["id"] for row in written(tmp_path / "campaigns.ndjson")] == sorted(contacts)
+    assert [(row["campaign_id"], row["id"]) for row in written(tmp_path / "contacts.ndjson")] == [
+        (name, person["id"]) for name in sorted(contacts) for person in contacts[name]
+    ]
+    assert written(tmp_path / "campaigns.ndjson")[0]["start_date_time"] == "2031-05-01T09:30:00+00:00"
+    assert not (tmp_path / "export.state.json").exists()
+
+
+async def test_the_job_writes_down_what_became_of_each(tmp_path: Path) -> None:
+    async with Sandbox() as sandbox:
+        sandbox.fault(operation="create", nth=3, times=1, status=403)
+        sandbox.fault(operation="create", nth=9, times=1, drop="close", act=True)
+        sandbox.fault(operation="create", nth=11, times=2, status=429)
+        returned, printed, complaint = await program("fan_out", tmp_path, sandbox)
+        created = {row["id"] for row in sandbox.created}
+    assert (returned, complaint) == (0, "")
+    assert printed == "0 not_sent, 1 rejected, 1 unknown, 198 done\n"
+    outcomes = written(tmp_path / "outcomes.ndjson")
+    assert sorted(row["index"] for row in outcomes) == list(range(200))
+    known = {row["id"] for row in outcomes if row["delivery"] == "done"}
+    assert known < created
+    assert len(created) == 199
+
+
+async def test_the_job_loses_no_outcome_when_it_is_interrupted(tmp_path: Path) -> None:
+    async with Sandbox() as sandbox:
+        sandbox.fault(operation="create", nth=41, hold=asyncio.Event())
+        hasty = saved(
+            PYTHON["fan_out"],
+            tmp_path,
+            ("CampaignsClient()", "CampaignsClient(timeouts=Timeouts(grace=0.1))"),
+            ("import CampaignsClient", "import Timeouts, CampaignsClient"),
+        )
+        process = await start(hasty, cwd=tmp_path, **environment(sandbox))
+        await sandbox.received(40 + 32)
+        process.send_signal(signal.SIGINT)
+        returned, printed, _ = await finish(process)
+        created = len(sandbox.created)
+    outcomes = written(tmp_path / "outcomes.ndjson")
+    assert printed == "cut off with 32 in doubt\n"
+    assert returned == -signal.SIGINT
+    assert sorted(row["delivery"] for row in outcomes) == ["done"] * 40 + ["unknown"] * 32
+    assert created == len(outcomes) == len({row["index"] for row in outcomes})
+
+
+def written(path: Path) -> list[dict[str, Any]]:
+    """The rows of an NDJSON file."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+# Web apps
+
+
+@pytest.mark.parametrize("name", APPS)
+async def test_a_web_app_creates_reads_and_maps_errors(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Sandbox() as sandbox:
+        connect(sandbox, monkeypatch)
+        async with APPS[name](module(name)) as url, aiohttp.ClientSession(url) as browser:
+            async with browser.post("/campaigns", json=ORDER) as answer:
+                made = (await answer.json())["id"]
+                assert (answer.status, made) == (201, sandbox.created[0]["id"])
+            async with browser.get(f"/campaigns/{made}") as answer:
+                assert (answer.status, await answer.json()) == (200, {"id": made, "recipients": 2})
+            async with browser.get("/campaigns/other") as answer:
+                assert answer.status == 404
+            async with browser.post("/campaigns", json={**ORDER, "numbers": ["07700 900123", "12"]}) as answer:
+                assert answer.status == 422
+                (shown,) = (cells[2] for cells in table("what happened") if cells[1] == "422")
+                assert await answer.json() == json.loads(code(shown)[0])
+            for wrong in ({"start": "2031-06-27T09:30:00"}, {"sender": ""}):
+                async with browser.post("/campaigns", json={**ORDER, **wrong}) as answer:
+                    assert answer.status == 422
+            sandbox.fault(times=1, status=429, headers={"Retry-After": "30"})
+            async with browser.post("/campaigns", json=ORDER) as answer:
+                assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
+            assert [record for record in caplog.records if record.name == "in_doubt"] == []
+            sandbox.fault(times=1, status=504, act=True)
+            async with browser.post("/campaigns", json=ORDER) as answer:
+                assert answer.status == 502
+            assert [record.getMessage()[:11] for record in caplog.records if record.name == "in_doubt"] == [
+                "order 4711:"
+            ]
+        assert len(sandbox.created) == 2
+
+
+@pytest.mark.parametrize("name", APPS)
+async def test_a_web_app_gives_up_after_its_deadline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Sandbox(rows(1)) as sandbox:
+        connect(sandbox, monkeypatch)
+        sandbox.fault(operation="get", hold=asyncio.Event())
+        hasty = module(name, ("deadline=5", "deadline=0.1"))
+        async with (
+            APPS[name](hasty) as url,
+            aiohttp.ClientSession(url) as browser,
+            browser.get("/campaigns/c000") as answer,
+        ):
+            assert answer.status == 504
+
+
+class Heard(logging.Handler):
+    """Tells when a logger was used."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.once = asyncio.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take a record."""
+        self.once.set()
+
+
+@pytest.mark.parametrize("name", APPS)
+async def test_a_create_goes_on_when_the_browser_goes_away(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Sandbox() as sandbox:
+        connect(sandbox, monkeypatch)
+        release = asyncio.Event()
+        sandbox.fault(operation="create", status=504, act=True, hold=release)
+        app = module(name)
+        heard = Heard()
+        app.in_doubt.addHandler(heard)
+        try:
+            async with APPS[name](app) as url:
+                await leave_early(url, sandbox)
+                release.set()
+                async with asyncio.timeout(10):
+                    await heard.once.wait()
+        finally:
+            app.in_doubt.removeHandler(heard)
+
+
+async def test_with_handler_cancellation_the_handler_does_not_learn_the_outcome(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Sandbox() as sandbox:
+        connect(sandbox, monkeypatch)
+        sandbox.fault(operation="create", hold=asyncio.Event())
+        app = module("aiohttp_app")
+        async with served_by_aiohttp(app, handler_cancellation=True) as url:
+            await leave_early(url, sandbox)
+            async with asyncio.timeout(10):
+                while "0/32 in flight" not in repr(app.app[app.CLIENT]):
+                    await asyncio.sleep(0)
+        assert len(sandbox.created) == 1
+    assert "order" not in caplog.text
+
+
+async def leave_early(url: str, sandbox: Sandbox) -> None:
+    """Order a campaign, and go away while it is being created."""
+    async with aiohttp.ClientSession(url) as browser:
+        asked = asyncio.create_task(browser.post("/campaigns", json=ORDER))
+        await sandbox.received(1, "create")
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+
+
+# Short examples
+
+
+@pytest.mark.parametrize("name", sorted(SHORT))
+async def test_a_short_example_runs_and_prints_what_is_shown(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Sandbox() as sandbox:
+        connect(sandbox, monkeypatch)
+        monkeypatch.chdir(tmp_path)
+        Path("campaigns.key").write_text(f"{sandbox.api_key}\n")
+        async with typed_in("setup") as names:
+            printed = await type_in(PYTHON[name], names)
+    if name in OUTPUTS:
+        order = sorted if "any order" in OUTPUTS[name].mark else list
+        assert order(printed.splitlines()) == order(OUTPUTS[name].text.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("fault", "printed"),
+    [
+        ({"status": 504}, "in doubt, by ServerError, status 504\n"),
+        ({"drop": "close"}, "in doubt, by ConnectionFailedError, status None\n"),
+        ({"status": 403}, "PermissionDeniedError after 1 attempts; nothing was created: True\n"),
+        ({"status": 201, "act": True}, "DecodeError after 1 attempts; nothing was created: False\n"),
+    ],
+)
+async def test_the_example_of_catching_meets_each_kind_of_error(
+    fault: dict[str, Any], printed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Sandbox() as sandbox:
+        connect(sandbox, monkeypatch)
+        async with typed_in("setup") as names:
+            sandbox.fault(operation="create", **fault)
+            assert await type_in(PYTHON["catching"], names) == printed
+
+
+async def test_the_example_of_catching_names_the_contacts(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Sandbox() as sandbox:
+        connect(sandbox, monkeypatch)
+        async with typed_in("setup") as names:
+            names["new"] = and_to(names["new"], "12")
+            printed = await type_in(PYTHON["catching"], names)
+    assert printed == "contact 2: The PhoneNumber field is not a valid phone number.\n"
+
+
+def and_to(new: NewCampaign, number: str) -> NewCampaign:
+    """The same campaign to one more."""
+    return attrs.evolve(new, contacts=[*new.contacts, NewContact(number)])
+
+
+async def test_the_observer_tells_which_order_was_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Sandbox() as sandbox:
+        connect(sandbox, monkeypatch)
+        async with typed_in("setup") as names:
+            told: list[str] = []
+            names["print"] = told.append
+            sandbox.fault(operation="create", hold=asyncio.Event())
+            typing = asyncio.create_task(type_in(PYTHON["cancelled"], names))
+            await sandbox.received(2, "create")
+            typing.cancel()
+            await asyncio.gather(typing, return_exceptions=True)
+    assert told == ["order 4711 may have been created (CancelledError)"]
+
+
+async def test_the_examples_of_tests_pass(tmp_path: Path) -> None:
+    path = Path(saved(PYTHON["testing"], tmp_path))
+    path = path.rename(path.with_name("test_shown.py"))
+    returned, printed, _ = await finish(await start("-m", "pytest", *OPTIONS, path.name, cwd=tmp_path))
+    assert returned == 0, printed
+    assert "2 passed" in printed
+
+
+async def test_the_environment_is_what_the_client_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = (block for block in BLOCKS if block.mark == "environment")
+    for line in block.text.splitlines():
+        variable, _, value = line.removeprefix("export ").partition("=")
+        monkeypatch.setenv(variable, value)
+        assert value in ("...", "https://api.sms.dynamicmessaging.co.uk")
+    CampaignsClient()

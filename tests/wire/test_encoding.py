@@ -1,0 +1,351 @@
+"""Writing is strict, and names what cannot be sent by its Python path, without quoting it."""
+
+from __future__ import annotations
+
+import enum
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import attrs
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from campaigns_async import Campaign, CampaignUpdate, Contact, InvalidArgumentError, NewCampaign, NewContact
+from campaigns_async.wire import decoding, encoding
+
+START = datetime(2023, 6, 27, 3, 10, 4, 492000, UTC)
+GROUP = UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
+NEW = NewCampaign(START, "Golf", "Hi", [NewContact("1"), NewContact("2"), NewContact("3"), NewContact("4")])
+UPDATE = CampaignUpdate(START, "Golf", "Hi")
+
+
+def written(value: NewCampaign | CampaignUpdate) -> Any:
+    """The JSON value that is sent for it."""
+    return orjson.loads(encoding.write(value))
+
+
+def refusal(value: Any) -> str:
+    """Why it is refused; checked to be chained to nothing."""
+    with pytest.raises(InvalidArgumentError) as caught:
+        encoding.write(value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    return str(caught.value)
+
+
+def with_contact(**fields: Any) -> NewCampaign:
+    """A campaign whose fourth contact has these fields."""
+    return attrs.evolve(NEW, contacts=[*NEW.contacts[:3], attrs.evolve(NEW.contacts[3], **fields)])
+
+
+def test_a_campaign_is_written_in_the_wires_spelling_field_by_field() -> None:
+    contact = NewContact("447700900123", "Ann", "a", "b", GROUP)
+    assert written(NewCampaign(START, "Golf", "Hi", [contact], 7, "https://x.example")) == {
+        "startDateTime": "2023-06-27T03:10:04.492Z",
+        "sender": "Golf",
+        "message": "Hi",
+        "contacts": [
+            {
+                "phoneNumber": "447700900123",
+                "name": "Ann",
+                "custom1": "a",
+                "custom2": "b",
+                "contactGroupId": "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+            }
+        ],
+        "optOutLinkId": 7,
+        "trackLinkUrl": "https://x.example",
+    }
+
+
+def test_an_update_is_written_without_contacts() -> None:
+    assert written(attrs.evolve(UPDATE, opt_out_link_id=7, track_link_url="https://x.example")) == {
+        "startDateTime": "2023-06-27T03:10:04.492Z",
+        "sender": "Golf",
+        "message": "Hi",
+        "optOutLinkId": 7,
+        "trackLinkUrl": "https://x.example",
+    }
+
+
+def test_none_is_left_out_and_what_is_merely_empty_is_not() -> None:
+    assert written(UPDATE).keys() == {"startDateTime", "sender", "message"}
+    assert written(with_contact())["contacts"][3] == {"phoneNumber": "4"}
+    empty = NewCampaign(START, "", "", [NewContact("", "", "", "")], 0, "")
+    assert written(empty) == {
+        "startDateTime": "2023-06-27T03:10:04.492Z",
+        "sender": "",
+        "message": "",
+        "contacts": [{"phoneNumber": "", "name": "", "custom1": "", "custom2": ""}],
+        "optOutLinkId": 0,
+        "trackLinkUrl": "",
+    }
+
+
+class Moment(datetime):
+    """What libraries of their own make of datetime."""
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        (datetime(2023, 6, 27, 3, 10, 4, tzinfo=UTC), "2023-06-27T03:10:04.000Z"),
+        (datetime(2023, 6, 27, 3, 10, 4, 999999, UTC), "2023-06-27T03:10:04.999Z"),
+        (datetime(2023, 6, 27, 3, 10, 4, 1000, timezone.utc), "2023-06-27T03:10:04.001Z"),  # noqa: UP017
+        (datetime(2023, 6, 27, 4, 10, 4, tzinfo=ZoneInfo("Europe/London")), "2023-06-27T03:10:04.000Z"),
+        (datetime(2023, 12, 27, 4, 10, 4, tzinfo=ZoneInfo("Europe/London")), "2023-12-27T04:10:04.000Z"),
+        (datetime(2023, 10, 29, 1, 30, tzinfo=ZoneInfo("Europe/London")), "2023-10-29T00:30:00.000Z"),
+        (datetime(2023, 10, 29, 1, 30, fold=1, tzinfo=ZoneInfo("Europe/London")), "2023-10-29T01:30:00.000Z"),
+        (datetime(2023, 6, 27, tzinfo=timezone(timedelta(hours=-5, minutes=-30))), "2023-06-27T05:30:00.000Z"),
+        (datetime.min.replace(tzinfo=UTC), "0001-01-01T00:00:00.000Z"),
+        (datetime.max.replace(tzinfo=UTC), "9999-12-31T23:59:59.999Z"),
+        (Moment(2023, 6, 27, 3, 10, 4, tzinfo=UTC), "2023-06-27T03:10:04.000Z"),
+    ],
+)
+def test_a_date_is_written_as_utc_cut_to_milliseconds_with_z(moment: datetime, text: str) -> None:
+    assert encoding.write_date(moment) == text
+    assert written(attrs.evolve(UPDATE, start_date_time=moment))["startDateTime"] == text
+
+
+class NoZone(tzinfo):
+    """A time zone that does not know its offset."""
+
+    def utcoffset(self, _: datetime | None) -> None:
+        return None
+
+
+class Broken(tzinfo):
+    """A time zone that fails, quoting a secret."""
+
+    def utcoffset(self, _: datetime | None) -> timedelta:
+        raise KeyError("SECRET")
+
+
+EAST, WEST = timezone(timedelta(hours=1)), timezone(timedelta(hours=-1))
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (datetime(2023, 6, 27, 3, 10), "has no time zone, so it could mean any hour"),
+        (datetime(2023, 6, 27, 3, 10, tzinfo=NoZone()), "has no time zone"),
+        (datetime(2023, 6, 27, 3, 10, tzinfo=Broken()), "cannot be written"),
+        (datetime.min.replace(tzinfo=EAST), "is out of range in UTC"),
+        (datetime.max.replace(tzinfo=WEST), "is out of range in UTC"),
+        (START.date(), "must be a datetime, not date"),
+        ("2023-06-27T03:10:04.492Z", "must be a datetime, not str"),
+        (1687835404, "must be a datetime, not int"),
+        (None, "must be a datetime, not NoneType"),
+    ],
+    ids=["naive", "no offset", "broken zone", "before year 1", "after year 9999", "date", "text", "number", "none"],
+)
+@pytest.mark.parametrize("model", [NEW, UPDATE], ids=["create", "update"])
+def test_a_start_that_is_no_certain_moment_is_refused_by_name(model: Any, value: Any, why: str) -> None:
+    said = refusal(attrs.evolve(model, start_date_time=value))
+    assert said.startswith(f"start_date_time {why}")
+    assert "SECRET" not in said
+
+
+NO_TEXT: list[Any] = [5, 5.0, True, b"SECRET", ["SECRET"], {"SECRET": 1}, object(), START]
+
+
+@pytest.mark.parametrize("value", [*NO_TEXT, None], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("name", ["sender", "message"])
+@pytest.mark.parametrize("model", [NEW, UPDATE], ids=["create", "update"])
+def test_a_text_that_is_none_is_refused_by_name(model: Any, name: str, value: Any) -> None:
+    assert refusal(attrs.evolve(model, **{name: value})) == f"{name} must be text (str), not {type(value).__name__}"
+
+
+@pytest.mark.parametrize("value", NO_TEXT, ids=lambda value: type(value).__name__)
+def test_an_optional_text_that_is_none_is_refused_by_name(value: Any) -> None:
+    said = f"must be text (str), not {type(value).__name__}"
+    assert refusal(attrs.evolve(NEW, track_link_url=value)) == f"track_link_url {said}"
+    for name in ("phone_number", "name", "custom1", "custom2"):
+        assert refusal(with_contact(**{name: value})) == f"contacts[3].{name} {said}"
+
+
+def test_a_contact_without_a_number_is_refused_by_name() -> None:
+    assert refusal(with_contact(phone_number=None)) == "contacts[3].phone_number must be text (str), not NoneType"
+
+
+@pytest.mark.parametrize("text", ["\ud800", "SECRET\udfff", "\udc80\ud800"], ids=ascii)
+def test_half_of_a_surrogate_pair_is_refused_by_name(text: str) -> None:
+    why = "holds half of a surrogate pair, which UTF-8 cannot carry"
+    for name in ("sender", "message", "track_link_url"):
+        for model in (NEW, UPDATE):
+            assert refusal(attrs.evolve(model, **{name: text})) == f"{name} {why}"
+    for name in ("phone_number", "name", "custom1", "custom2"):
+        assert refusal(with_contact(**{name: text})) == f"contacts[3].{name} {why}"
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        (2**63, "does not fit in 64 bits"),
+        (-(2**63) - 1, "does not fit in 64 bits"),
+        (10**5000, "does not fit in 64 bits"),
+        (True, "must be a whole number (int), not bool"),
+        (False, "must be a whole number (int), not bool"),
+        (5.0, "must be a whole number (int), not float"),
+        ("5", "must be a whole number (int), not str"),
+        (float("nan"), "must be a whole number (int), not float"),
+    ],
+    ids=["2**63", "-2**63-1", "10**5000", "True", "False", "float", "text", "nan"],
+)
+@pytest.mark.parametrize("model", [NEW, UPDATE], ids=["create", "update"])
+def test_a_link_id_that_is_no_64_bit_integer_is_refused_by_name(model: Any, value: Any, why: str) -> None:
+    assert refusal(attrs.evolve(model, opt_out_link_id=value)) == f"opt_out_link_id {why}"
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 0])
+def test_a_link_id_may_be_any_64_bit_integer(value: int) -> None:
+    assert written(attrs.evolve(UPDATE, opt_out_link_id=value))["optOutLinkId"] == value
+
+
+@pytest.mark.parametrize("value", [str(GROUP), GROUP.bytes, 5, True])
+def test_a_group_that_is_no_uuid_is_refused_by_name(value: Any) -> None:
+    said = f"contacts[3].contact_group_id must be a uuid.UUID, not {type(value).__name__}"
+    assert refusal(with_contact(contact_group_id=value)) == said
+
+
+@pytest.mark.parametrize(
+    "contact", [{"phoneNumber": "1"}, {}, "447700900123", None, 447700900123, ("1", "Ann"), Contact("1", "2"), UPDATE]
+)
+def test_a_contact_that_is_no_new_contact_is_refused_by_its_index(contact: Any) -> None:
+    broken = attrs.evolve(NEW, contacts=[*NEW.contacts[:3], contact])
+    assert refusal(broken) == f"contacts[3] must be a NewContact, not {type(contact).__name__}"
+
+
+def test_a_text_passed_as_contacts_is_refused() -> None:
+    assert refusal(attrs.evolve(NEW, contacts="12")) == "contacts[0] must be a NewContact, not str"  # type: ignore[arg-type]
+
+
+def test_of_several_faults_the_first_is_named() -> None:
+    assert refusal(attrs.evolve(NEW, sender=5, contacts=[None])).startswith("sender ")  # type: ignore[arg-type, list-item]
+    broken = with_contact(phone_number=5)
+    assert refusal(attrs.evolve(broken, opt_out_link_id=2**64)).startswith("contacts[3].phone_number ")
+
+
+class Text(str):
+    """Text of a class of its own."""
+
+    __slots__ = ()
+
+
+class Sender(enum.StrEnum):
+    GOLF = "Golf"
+
+
+class Number(enum.IntEnum):
+    SEVEN = 7
+
+
+class VipContact(NewContact):
+    """A contact of a class of its own."""
+
+
+class SpecialCampaign(NewCampaign):
+    """A campaign of a class of its own."""
+
+
+def test_text_and_numbers_of_classes_of_their_own_are_written_as_what_they_are() -> None:
+    update = attrs.evolve(UPDATE, sender=Sender.GOLF, message=Text("Hi"), opt_out_link_id=Number.SEVEN)
+    assert written(update) == written(attrs.evolve(UPDATE, opt_out_link_id=7))
+
+
+def test_models_of_classes_of_their_own_are_written_as_what_they_are() -> None:
+    special = SpecialCampaign(START, "Golf", "Hi", [VipContact("1")])
+    assert written(special) == written(NewCampaign(START, "Golf", "Hi", [NewContact("1")]))
+    broken = SpecialCampaign(START, "Golf", "Hi", [VipContact("1"), VipContact(5)])  # type: ignore[arg-type]
+    assert refusal(broken) == "contacts[1].phone_number must be text (str), not int"
+
+
+def test_a_fault_that_is_gone_when_it_is_looked_for_is_still_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults: list[Exception] = [MemoryError(), MemoryError()]
+    dumps = orjson.dumps
+
+    def failing(value: object) -> bytes:
+        if faults:
+            raise faults.pop()
+        return dumps(value)
+
+    monkeypatch.setattr(encoding.orjson, "dumps", failing)
+    assert refusal(UPDATE) == "start_date_time cannot be written"
+    faults[:] = [MemoryError()]
+    assert refusal(NEW) == "NewCampaign cannot be written"
+
+
+texts = st.text(st.characters(codec="utf-8"))
+moments = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.timezones())
+integers = st.integers(-(2**63), 2**63 - 1)
+
+
+@given(
+    st.builds(
+        Campaign,
+        texts,
+        moments,
+        texts,
+        st.none() | integers,
+        texts,
+        st.none(),
+        st.none() | integers,
+        st.none() | texts,
+    )
+)
+@settings(deadline=None)
+def test_an_update_made_from_what_was_read_keeps_all_fields(campaign: Campaign) -> None:
+    wire = orjson.loads(encoding.write(campaign.to_update()))
+    again = decoding.read_one({"id": campaign.id, "recipientCount": campaign.recipient_count, **wire}, Campaign)
+    assert campaign.start_date_time is not None
+    start = campaign.start_date_time.astimezone(UTC)
+    cut = start.replace(microsecond=start.microsecond // 1000 * 1000)
+    assert again == attrs.evolve(campaign, start_date_time=cut)
+
+
+@pytest.mark.parametrize(
+    "start", ["2023-06-27T03:10:04.492Z", "2023-06-27T04:10:04.492+01:00", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59.9999999-01:00"]
+)
+def test_whatever_start_can_be_read_can_be_written_back(start: str) -> None:
+    campaign = decoding.read_one({"id": "a", "startDateTime": start, "sender": "s", "message": "m"}, Campaign)
+    again = decoding.read_one({"id": "a", **written(campaign.to_update())}, Campaign)
+    assert again.start_date_time is not None
+    assert campaign.start_date_time is not None
+    assert timedelta(0) <= campaign.start_date_time - again.start_date_time < timedelta(milliseconds=1)
+
+
+@given(
+    st.builds(
+        NewCampaign,
+        moments,
+        texts,
+        texts,
+        st.lists(st.builds(NewContact, texts, st.none() | texts, st.none() | texts, st.none() | texts, st.none() | st.uuids())),
+        st.none() | integers,
+        st.none() | texts,
+    )
+)
+@settings(deadline=None)
+def test_whatever_fits_the_model_is_written_whole_and_without_null(new: NewCampaign) -> None:
+    wire = written(new)
+    assert wire["sender"] == new.sender
+    assert wire["message"] == new.message
+    assert wire.get("optOutLinkId") == new.opt_out_link_id
+    assert wire.get("trackLinkUrl") == new.track_link_url
+    assert wire["startDateTime"] == encoding.write_date(new.start_date_time)
+    found = [
+        NewContact(
+            row["phoneNumber"],
+            row.get("name"),
+            row.get("custom1"),
+            row.get("custom2"),
+            UUID(row["contactGroupId"]) if "contactGroupId" in row else None,
+        )
+        for row in wire["contacts"]
+    ]
+    assert tuple(found) == new.contacts
+    assert None not in [*wire.values(), *(value for row in wire["contacts"] for value in row.values())]

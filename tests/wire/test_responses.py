@@ -1,0 +1,283 @@
+"""What a success means: ids, campaigns and pages in every form that a server may give them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from campaigns_async import Campaign, CampaignStatus, Contact, DecodeError, Delivery, Response
+from campaigns_async.wire import responses
+
+BOM = b"\xef\xbb\xbf"
+DEEP = b"[" * 100_000 + b"]" * 100_000
+DEEP_OBJECT = b'{"items":' * 100_000 + b"1" + b"}" * 100_000
+CONTENT_TYPES = [None, "application/json", "application/json; charset=utf-8", "text/plain", "text/html", "nonsense"]
+
+
+def answer(body: bytes | str, status: int = 200, content_type: str | None = "application/json") -> Response:
+    """A response with this body."""
+    raw = body if isinstance(body, bytes) else body.encode()
+    return Response(status, {} if content_type is None else {"Content-Type": content_type}, raw)
+
+
+GOOD_IDS: dict[bytes, str] = {
+    b'"abc123"': "abc123",
+    b"abc123": "abc123",
+    b' "abc123" \r\n': "abc123",
+    b"\r\n abc123\t\n": "abc123",
+    BOM + b'"abc123"': "abc123",
+    BOM + b"abc123": "abc123",
+    BOM + b" abc123 \n": "abc123",
+    b'" abc123 "': "abc123",
+    b"123": "123",
+    b"0": "0",
+    b"007": "007",
+    b"123456789012345678901234567890": "123456789012345678901234567890",
+    b'"123"': "123",
+    b'"-1"': "-1",
+    b"3fa85f64-5717-4562-b3fc-2c963f66afa6": "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+    b'"3fa85f64-5717-4562-b3fc-2c963f66afa6"': "3fa85f64-5717-4562-b3fc-2c963f66afa6",
+    b"_aZ-9": "_aZ-9",
+    b"-aZ_9": "-aZ_9",
+    b"YWJj+w==": "YWJj+w==",
+    b'"a/b"': "a/b",
+    b'"a b"': "a b",
+    '"æ€😀"'.encode(): "æ€😀",
+    rb'"\u0061\/b"': "a/b",
+    b'"null"': "null",
+    b"x" * 200: "x" * 200,
+    b'"' + b"x" * 200 + b'"': "x" * 200,
+}
+BAD_IDS: list[bytes] = [
+    b"",
+    b"  \r\n",
+    BOM,
+    b'""',
+    b'"  "',
+    b"null",
+    b"NULL",
+    b"true",
+    b"False",
+    b"NaN",
+    b"undefined",
+    b"OK",
+    b"Created",
+    b"-1",
+    b"-1.5",
+    b"---",
+    b"{}",
+    b"[]",
+    b'{"id":"abc"}',
+    b'["abc"]',
+    b'"abc',
+    b'abc"',
+    b"'abc'",
+    b'"abc" "def"',
+    b'"abc",',
+    rb'"\"abc\""',
+    rb'"a\u0000b"',
+    rb'"a\nb"',
+    rb'"\ud800"',
+    rb'"\u200b"',
+    b"abc def",
+    b"created: abc",
+    b"abc\ndef",
+    b"a/b",
+    b"../..",
+    b"<html><body>abc</body></html>",
+    b'"<b>abc</b>"',
+    b"\xff\xfe",
+    b'"ab\xff"',
+    b"ab\xffcd",
+    b"\x00",
+    "é".encode(),
+    "abc".encode("utf-16"),
+    b"x" * 201,
+    b'"' + b"x" * 201 + b'"',
+    b"x" * 1_000_000,
+    b'"' * 1_000_000,
+    DEEP,
+]
+
+
+@pytest.mark.parametrize("content_type", CONTENT_TYPES)
+@pytest.mark.parametrize(("body", "expected"), GOOD_IDS.items(), ids=lambda value: ascii(value)[:40])
+def test_an_id_is_read_as_a_json_string_or_as_bare_text_whatever_the_content_type(
+    body: bytes, expected: str, content_type: str | None
+) -> None:
+    assert responses.created_id(answer(body, 201, content_type)) == expected
+
+
+@pytest.mark.parametrize("body", BAD_IDS, ids=lambda value: ascii(value)[:40])
+def test_what_is_no_id_is_a_decode_error_that_says_the_campaign_is_there(body: bytes) -> None:
+    with pytest.raises(DecodeError, match=r"created \(status 201\).*do not send it again") as caught:
+        responses.created_id(answer(body, 201))
+    assert (caught.value.where, caught.value.status, caught.value.delivery) == ("$", 201, Delivery.DONE)
+    assert ("is an empty body" in str(caught.value)) is (not body.strip())
+    assert caught.value.__context__ is None
+
+
+@given(st.text(min_size=1).filter(lambda text: text.strip() == text))
+@settings(deadline=None)
+def test_any_text_in_a_json_string_is_the_id_itself_or_refused(text: str) -> None:
+    try:
+        found = responses.created_id(answer(json.dumps(text), 201))
+    except DecodeError:
+        assert not text.isprintable() or len(text) > 200 or set("\"'<>{}\ufffd") & set(text)
+    else:
+        assert found == text
+
+
+@given(st.binary())
+@settings(deadline=None)
+def test_any_bytes_are_an_id_or_a_decode_error(body: bytes) -> None:
+    try:
+        found = responses.created_id(answer(body, 201))
+    except DecodeError:
+        return
+    assert found
+    assert found.encode() in body or b"\\" in body
+
+
+ROW = {"id": "a", "status": 1}
+PERSON = {"id": "p", "phoneNumber": "1"}
+COUNTS = {"pageIndex": 2, "totalPages": 3, "totalRecords": 25}
+READERS: list[tuple[Callable[[Response], Any], dict[str, Any], Any]] = [
+    (responses.campaigns, ROW, Campaign("a", status=CampaignStatus.SENDING)),
+    (responses.contacts, PERSON, Contact("p", "1")),
+]
+
+
+@pytest.mark.parametrize(("read", "row", "model"), READERS)
+@pytest.mark.parametrize("prefix", [b"", BOM, b" \r\n"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_page_is_an_object_or_an_array_that_holds_only_it(
+    read: Any, row: Any, model: Any, wrapped: bool, prefix: bytes
+) -> None:
+    envelope = {**COUNTS, "items": [row], "more": {}}
+    page = read(answer(prefix + json.dumps([envelope] if wrapped else envelope).encode()))
+    assert (page.index, page.total_pages, page.total_records, page.items) == (2, 3, 25, (model,))
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_count_that_is_null_or_missing_is_none(name: str, missing: bool) -> None:
+    envelope: dict[str, Any] = {**COUNTS, "items": [], name: None}
+    if missing:
+        del envelope[name]
+    page = responses.campaigns(answer(json.dumps(envelope)))
+    counts = {"pageIndex": page.index, "totalPages": page.total_pages, "totalRecords": page.total_records}
+    assert counts == {**COUNTS, name: None}
+
+
+@pytest.mark.parametrize("name", COUNTS)
+@pytest.mark.parametrize("value", ["-1", "true", '"5"', "1.5", "[]", "{}", "1" * 30])
+def test_a_count_that_is_no_count_is_named(name: str, value: str) -> None:
+    error = unread(responses.campaigns, f'{{"items": [], "{name}": {value}}}')
+    assert str(error) == f"$.{name}: expected a whole number from 0"
+    assert error.where == f"$.{name}"
+
+
+def unread(read: Callable[[Response], Any], body: bytes | str) -> DecodeError:
+    """The error that reading this body raises; chained to nothing, and telling the status."""
+    with pytest.raises(DecodeError) as caught:
+        read(answer(body, 203))
+    assert caught.value.__context__ is None
+    assert caught.value.status == 203
+    return caught.value
+
+
+BROKEN: list[tuple[bytes | str, str, str]] = [
+    ("{}", "$.items", "$.items: missing"),
+    ('{"items": null}', "$.items", "$.items: missing"),
+    ('{"Items": []}', "$.items", "$.items: missing"),
+    ('{"items": {}}', "$.items", "$.items: expected an array"),
+    ('{"items": "[]"}', "$.items", "$.items: expected an array"),
+    ('{"items": 0}', "$.items", "$.items: expected an array"),
+    ('[{"id": "a"}]', "$.items", "$.items: missing"),
+    ('{"items": [{"id": "a"}, {"id": "b"}, 5]}', "$.items[2]", "$.items[2]: expected an object"),
+    ('{"items": [{"id": "a"}, {"id": "b"}, null]}', "$.items[2]", "$.items[2]: expected an object"),
+    ('{"items": [{"id": "a"}, {}]}', "$.items[1].id", "$.items[1].id: missing"),
+    ('{"items": [{"id": "a"}, {"id": null}]}', "$.items[1].id", "$.items[1].id: expected text"),
+    ('[{"items": [{"id": []}]}]', "$.items[0].id", "$.items[0].id: expected text"),
+    ("[]", "$", "$: expected an object with items"),
+    ("[{}, {}]", "$", "$: expected an object with items"),
+    ('[[{"items": []}]]', "$", "$: expected an object with items"),
+    ("null", "$", "$: expected an object with items"),
+    ("5", "$", "$: expected an object with items"),
+    ('"items"', "$", "$: expected an object with items"),
+    ("[" * 500 + "]" * 500, "$", "$: expected an object with items"),
+    ("", "$", "the body is empty (status 203)"),
+    (" \r\n", "$", "the body is empty (status 203)"),
+    ("<html>502</html>", "$", "the body is no JSON (status 203)"),
+    ('{"items": [}', "$", "the body is no JSON (status 203)"),
+    ('{"items": []} x', "$", "the body is no JSON (status 203)"),
+    ('{"items": [], "totalPages": NaN}', "$", "the body is no JSON (status 203)"),
+    ('{"items": [], "totalPages": Infinity}', "$", "the body is no JSON (status 203)"),
+    ('{"items": [], "totalPages": 1e999}', "$", "the body is no JSON (status 203)"),
+    ('{"items": [], "totalPages": ' + "1" * 5000 + "}", "$", "the body is no JSON (status 203)"),
+    ('{"items": [{"id": "\\ud800"}]}', "$", "the body is no JSON (status 203)"),
+    (b'{"items": [{"id": "\xff"}]}', "$", "the body is no JSON (status 203)"),
+    ('{"items": []}'.encode("utf-16"), "$", "the body is no JSON (status 203)"),
+    (b"\x00\x01\x02", "$", "the body is no JSON (status 203)"),
+    (BOM + BOM + b'{"items": []}', "$", "the body is no JSON (status 203)"),
+    (DEEP, "$", "the body is no JSON (status 203)"),
+    (DEEP_OBJECT, "$", "the body is no JSON (status 203)"),
+]
+
+
+@pytest.mark.parametrize("read", [responses.campaigns, responses.contacts])
+@pytest.mark.parametrize(("body", "where", "said"), BROKEN, ids=lambda value: ascii(value)[:40])
+def test_a_broken_page_is_a_decode_error_that_says_where(read: Any, body: Any, where: str, said: str) -> None:
+    error = unread(read, body)
+    assert (error.where, str(error)) == (where, said)
+
+
+def test_a_campaigns_status_is_named_with_its_row_in_the_wires_spelling() -> None:
+    rows = ", ".join(['{"id": "a"}'] * 3 + ['{"id": "a", "status": "?"}'])
+    assert unread(responses.campaigns, f'{{"items": [{rows}]}}').where == "$.items[3].status"
+
+
+def test_a_deeply_nested_field_is_a_fault_and_no_recursion_error() -> None:
+    body = '{"items": [{"id": "a", "sender": ' + "[" * 900 + "]" * 900 + "}]}"
+    assert unread(responses.campaigns, body).where == "$.items[0].sender"
+
+
+@pytest.mark.parametrize("body", [b'{"id": "a"}', b'[{"id": "a"}]', BOM + b'{"id": "a"}'])
+def test_a_campaign_is_an_object_or_an_array_that_holds_only_it(body: bytes) -> None:
+    assert responses.campaign(answer(body)) == Campaign("a")
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [("", "$"), ("null", "$"), ("[]", "$"), ("[1, 2]", "$"), ("{}", "$.id"), ('{"id": "a", "optOutLinkId": "x"}', "$.optOutLinkId")],
+)
+def test_a_broken_campaign_is_a_decode_error_that_says_where(body: str, where: str) -> None:
+    assert unread(responses.campaign, body).where == where
+
+
+@given(st.binary())
+@settings(deadline=None)
+def test_any_bytes_are_a_page_or_a_decode_error(body: bytes) -> None:
+    for read in (responses.campaigns, responses.contacts, responses.campaign):
+        try:
+            read(answer(body))
+        except DecodeError as error:
+            assert error.__context__ is None
+
+
+def test_a_raw_response_is_handed_on_and_reads_its_json_when_asked() -> None:
+    response = answer(b'\xef\xbb\xbf{"a": [1, null]}')
+    assert responses.raw(response) is response
+    assert response.json() == {"a": [1, None]}
+    assert responses.nothing(answer("anything")) is None
+
+
+def test_a_raw_response_without_json_says_so() -> None:
+    error = unread(Response.json, "<html>")
+    assert error.delivery is Delivery.DONE
