@@ -8,6 +8,7 @@ from campaigns_async._version import __version__
 
 if TYPE_CHECKING:
     from campaigns_async.client import CampaignsClient
+    from campaigns_async.doubt import OutcomeUnknownError
     from campaigns_async.engine.stats import Stats
     from campaigns_async.errors import (
         APIError,
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
         InvalidArgumentError,
         MethodNotAllowedError,
         NotFoundError,
-        OutcomeUnknownError,
         PageShiftedError,
         PagingError,
         PayloadTooLargeError,
@@ -37,16 +37,17 @@ if TYPE_CHECKING:
         ValidationFailedError,
         delivery_of,
     )
-    from campaigns_async.events import AttemptFinished, CallFinished, Event, Observer, Waiting
+    from campaigns_async.events import AttemptFinished, CallFinished, Event, Observer, Reconciled, Waiting
     from campaigns_async.fanout import FanOut
     from campaigns_async.models import Campaign, CampaignStatus, CampaignUpdate, Contact, NewCampaign, NewContact
     from campaigns_async.paging.paginator import Paginator
-    from campaigns_async.settings import RetryPolicy, Timeouts
+    from campaigns_async.settings import ReconcilePolicy, RetryPolicy, Timeouts
     from campaigns_async.values import Auth, Checkpoint, Delivery, Operation, Outcome, Page
     from campaigns_async.wire.messages import Response
 
 _HOME = {
     "client": ("CampaignsClient",),
+    "doubt": ("OutcomeUnknownError",),
     "engine.stats": ("Stats",),
     "errors": (
         "APIError",
@@ -62,7 +63,6 @@ _HOME = {
         "InvalidArgumentError",
         "MethodNotAllowedError",
         "NotFoundError",
-        "OutcomeUnknownError",
         "PageShiftedError",
         "PagingError",
         "PayloadTooLargeError",
@@ -76,11 +76,11 @@ _HOME = {
         "ValidationFailedError",
         "delivery_of",
     ),
-    "events": ("AttemptFinished", "CallFinished", "Event", "Observer", "Waiting"),
+    "events": ("AttemptFinished", "CallFinished", "Event", "Observer", "Reconciled", "Waiting"),
     "fanout": ("FanOut",),
     "models": ("Campaign", "CampaignStatus", "CampaignUpdate", "Contact", "NewCampaign", "NewContact"),
     "paging.paginator": ("Paginator",),
-    "settings": ("RetryPolicy", "Timeouts"),
+    "settings": ("ReconcilePolicy", "RetryPolicy", "Timeouts"),
     "values": ("Auth", "Checkpoint", "Delivery", "Operation", "Outcome", "Page"),
     "wire.messages": ("Response",),
 }
@@ -145,6 +145,8 @@ __all__ = [
     "Problem",
     "ReadTimeoutError",
     "Response",
+    "ReconcilePolicy",
+    "Reconciled",
     "RetryPolicy",
     "ServerError",
     "Stats",

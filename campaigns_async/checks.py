@@ -16,6 +16,7 @@ C = TypeVar("C")
 _KEY = re.compile(r"[\x21-\x7e]+\Z")
 _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/%-]*\Z")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_NOT_IN_URL = re.compile(r"[\x00- \\]")
 _SLASH = re.compile(r"[/\\]")
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\Z")
 _LONGEST_HOST = 253
@@ -102,7 +103,7 @@ def base_url(name: str, value: object) -> str:
     """
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be text, not {type(value).__name__}")
-    if not value.isascii() or any(character <= " " or character == "\\" for character in value):
+    if not value.isascii() or _NOT_IN_URL.search(value):
         raise ConfigurationError(f"{name} must be plain ASCII without blanks: write it percent-encoded, a host in punycode")
     parts = _split(value)
     if parts is None:

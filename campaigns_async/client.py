@@ -20,8 +20,9 @@ from campaigns_async.engine.stats import Stats
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.events import Observer
 from campaigns_async.fanout import FanOut, Items
+from campaigns_async.reconcile.ledger import Ledger
 from campaigns_async.resources.campaigns import Campaigns
-from campaigns_async.settings import RetryPolicy, Timeouts
+from campaigns_async.settings import ReconcilePolicy, RetryPolicy, Timeouts
 from campaigns_async.transport import AiohttpTransport
 from campaigns_async.values import Auth
 from campaigns_async.wire import requests, responses
@@ -35,6 +36,7 @@ R = TypeVar("R")
 
 _TIMEOUTS = Timeouts()
 _RETRY = RetryPolicy()
+_RECONCILE = ReconcilePolicy()
 
 
 class CampaignsClient:
@@ -51,6 +53,7 @@ class CampaignsClient:
         rate_limit: Requests a second at most, above 0, over all calls of the client; None for no limit.
         timeouts: In seconds.
         retry: When and how often a request is sent again, where it may be.
+        reconcile: How creates that end in doubt are looked for, with `on_unknown="reconcile"`.
         page_size: Rows a page of a listing, from 1.
         update_method: PUT, or POST.
         delete_method: DELETE, or POST.
@@ -74,6 +77,7 @@ class CampaignsClient:
         rate_limit: float | None = None,
         timeouts: Timeouts = _TIMEOUTS,
         retry: RetryPolicy = _RETRY,
+        reconcile: ReconcilePolicy = _RECONCILE,
         page_size: int = 100,
         update_method: str = "PUT",
         delete_method: str = "DELETE",
@@ -89,6 +93,8 @@ class CampaignsClient:
         self._page_size = checks.whole("page_size", page_size, least=1)
         self._update_method = checks.one_of("update_method", update_method, ("PUT", "POST"))
         self._delete_method = checks.one_of("delete_method", delete_method, ("DELETE", "POST"))
+        self._reconcile = checks.instance("reconcile", reconcile, ReconcilePolicy)
+        self._ledger = Ledger()
         self._owner = True
         checks.instance("retry", retry, RetryPolicy)
         slots = checks.whole("max_concurrency", max_concurrency, least=1)
@@ -120,6 +126,8 @@ class CampaignsClient:
         )
         self.campaigns = Campaigns(
             self._caller,
+            ledger=self._ledger,
+            reconcile=self._reconcile,
             page_size=self._page_size,
             update_method=self._update_method,
             delete_method=self._delete_method,

@@ -103,6 +103,10 @@ class InvalidArgumentError(CampaignsError, ValueError):
     """An argument that cannot be sent as it is; says which and why. Nothing was sent."""
 
 
+class QueryError(CampaignsError, ValueError):
+    """A filter or a sort that the server's language cannot say, or would drop in silence. Nothing was sent."""
+
+
 class ClientClosedError(CampaignsError):
     """The client was closed before the request could go out. Nothing of it was sent."""
 
@@ -127,6 +131,15 @@ class PageShiftedError(PagingError):
     def __init__(self, message: str, *, checkpoint: Checkpoint) -> None:
         super().__init__(message)
         self.checkpoint = checkpoint
+
+
+class FilterIgnoredError(CampaignsError):
+    """The server answered with a row that plainly contradicts the filter: it dropped the filter in silence.
+
+    Trust none of the rows: they may be all that the account holds.
+    """
+
+    delivery = Delivery.DONE
 
 
 class APIError(CampaignsError):
@@ -233,28 +246,3 @@ class DecodeError(CampaignsError):
         super().__init__(message)
         self.where = where
         self.status = status
-
-
-class OutcomeUnknownError(CampaignsError):
-    """A create that may or may not have been carried out. Sending it again may text everyone twice.
-
-    Attributes:
-        cause_type: The class of the error that left it in doubt.
-        status: The HTTP status, None where no complete answer came.
-        request_id: As in `APIError`.
-    """
-
-    delivery = Delivery.UNKNOWN
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        cause_type: type[BaseException],
-        status: int | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.cause_type = cause_type
-        self.status = status
-        self.request_id = request_id

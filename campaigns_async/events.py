@@ -52,7 +52,18 @@ class CallFinished:
     """Name of the error's class, `CancelledError` among them; None for a success."""
 
 
-Event: TypeAlias = AttemptFinished | Waiting | CallFinished
+@frozen
+class Reconciled:
+    """A create that had ended in doubt was looked for."""
+
+    verdict: str
+    """found, absent or in_doubt."""
+    looks: int
+    elapsed: float
+    """Seconds."""
+
+
+Event: TypeAlias = AttemptFinished | Waiting | CallFinished | Reconciled
 
 
 class Observer(Protocol):

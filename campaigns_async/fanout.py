@@ -9,11 +9,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Generic, Self, TypeAlias, TypeVar
 
+from campaigns_async.doubt import OutcomeUnknownError
 from campaigns_async.errors import (
     CampaignsError,
     ClientClosedError,
     InvalidArgumentError,
-    OutcomeUnknownError,
     delivery_of,
 )
 from campaigns_async.values import Delivery, Outcome

@@ -42,6 +42,32 @@ class Timeouts:
 
 
 @frozen
+class ReconcilePolicy:
+    """How a create that ended in doubt is looked for on the server; all in seconds.
+
+    Attributes:
+        settle: How long absence must last, from the end of the doubtful attempt, before it is believed; from 0.
+            Make it longer than a gateway of yours may sit on a request that it has given up.
+        timeout: For the whole search, above 0. It begins where the call's deadline ends.
+        margin: How far to either side of the start time to look, from 0: a server may take `Z` for its local time.
+        pause: Between two looks, above 0, once `settle` is over.
+    """
+
+    settle: float = 5.0
+    timeout: float = 60.0
+    margin: float = 54_000.0
+    pause: float = 1.0
+
+    def __attrs_post_init__(self) -> None:
+        checks.seconds("ReconcilePolicy.settle", self.settle, least=0.0)
+        checks.seconds("ReconcilePolicy.timeout", self.timeout)
+        checks.seconds("ReconcilePolicy.margin", self.margin, least=0.0)
+        checks.seconds("ReconcilePolicy.pause", self.pause)
+        if self.settle >= self.timeout:
+            raise ConfigurationError("ReconcilePolicy.settle must be less than its timeout")
+
+
+@frozen
 class RetryPolicy:
     """When and how often a request is sent again, where it may be at all.
 

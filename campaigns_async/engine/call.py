@@ -31,6 +31,7 @@ class Call:
     started: float
     give_up: float | None
     """When the deadline passes."""
+    on_attempt: Callable[[], None] | None = None
     attempts: int = 0
     delivery: Delivery = Delivery.NOT_SENT
     """Of all attempts so far that came to an end."""
@@ -61,12 +62,15 @@ class Caller:
     def __attrs_post_init__(self) -> None:
         self._deadlines = Deadlines(self.timeouts.deadline)
 
-    async def run(self, request: Request, read: Callable[[Response], T]) -> T:
+    async def run(
+        self, request: Request, read: Callable[[Response], T], *, on_attempt: Callable[[], None] | None = None
+    ) -> T:
         """Send a request, again where that is safe and of use, and read the answer.
 
         Args:
             request: What to send.
             read: Makes a value of a success.
+            on_attempt: Is called before each attempt.
 
         Raises:
             CampaignsError: Of the class that says what happened; its `delivery` says what is known.
@@ -75,7 +79,7 @@ class Caller:
         pool.enter()
         deadline = self._deadlines.start()
         pool.calls += 1
-        call = Call(request, pool.clock.monotonic(), deadline.when if deadline else None)
+        call = Call(request, pool.clock.monotonic(), deadline.when if deadline else None, on_attempt)
         result: Response | Failure
         try:
             result = await self._attempt(call)
@@ -114,6 +118,8 @@ class Caller:
                 pool.retries += call.attempts > 0
                 call.attempts += 1
                 call.progress = progress
+                if call.on_attempt is not None:
+                    call.on_attempt()
                 result = await pool.transport.send(request, credentials, self.timeouts, progress)
             finally:
                 gate.release(sent=progress.sent)

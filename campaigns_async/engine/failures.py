@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from campaigns_async.doubt import OutcomeUnknownError
 from campaigns_async.engine.delivery import only_once
 from campaigns_async.engine.ports import Failure, FailureKind
 from campaigns_async.errors import (
@@ -12,7 +13,6 @@ from campaigns_async.errors import (
     ConnectionFailedError,
     ConnectTimeoutError,
     DeadlineExceededError,
-    OutcomeUnknownError,
     ReadTimeoutError,
 )
 from campaigns_async.values import Delivery

@@ -107,6 +107,8 @@ class Pages(Generic[T]):
         self._ahead: dict[int, _Fetch[T]] = {}
         self._epoch = window.epoch
         self._ticks = count(1)
+        self._was_direct = True
+        """Whether the page read last was not fetched ahead."""
 
     def __aiter__(self) -> Self:
         return self
@@ -129,7 +131,7 @@ class Pages(Generic[T]):
             if page is None:
                 continue  # rows have moved meanwhile
             self._source.check(page)
-            rows = self._window.accept(page)
+            rows = self._window.accept(page, fresh=not self._ahead and self._was_direct)
             if found := length_hint(rows):
                 self._fetch_ahead(found)
                 return rows, page
@@ -152,6 +154,7 @@ class Pages(Generic[T]):
             await self.aclose()
             self._epoch = self._window.epoch
         fetch = self._ahead.pop(index, None)
+        self._was_direct = fetch is None
         if fetch is None:
             page = await self._source.fetch(index, size)
             ended = next(self._ticks)

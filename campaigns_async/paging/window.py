@@ -99,8 +99,12 @@ class Window(Generic[T]):
         if self._seek is None and self._rows and page.total_records != self._total:
             self._look_for_the_place(max(1, self._next - 1))
 
-    def accept(self, page: Page[T]) -> Iterator[T]:
+    def accept(self, page: Page[T], *, fresh: bool = True) -> Iterator[T]:
         """Take the page that was asked for.
+
+        Args:
+            page: The page.
+            fresh: Whether no other page was asked for since this one was.
 
         Returns:
             Its rows that were not handed out yet; what is taken from this iterator counts as handed out.
@@ -125,7 +129,10 @@ class Window(Generic[T]):
         if self._skip:
             return self._resumed(page, ids)
         if self._rows and page.total_records != self._total:
-            return self._sought(self._look_for_the_place(index), page, ids)
+            if fresh:
+                return self._sought(self._look_for_the_place(index), page, ids)
+            self._look_for_the_place(max(1, index - 1))  # and with a page of its time
+            return iter(())
         first = (index - 1) * self.page_size
         if self._trail.disjoint(ids) or (ids == self._doubted and not self._moved):
             self._check_new(index, ids)

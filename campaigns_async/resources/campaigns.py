@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import attrgetter
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from campaigns_async import checks
 from campaigns_async.engine.call import Caller
@@ -14,6 +14,10 @@ from campaigns_async.fanout import FanOut, Items
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
 from campaigns_async.paging.checkpoint import checked, digest
 from campaigns_async.paging.paginator import Paginator, Source
+from campaigns_async.reconcile.ledger import Ledger
+from campaigns_async.reconcile.search import Server
+from campaigns_async.resources.creating import Creator
+from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.values import Checkpoint, Page
 from campaigns_async.wire import requests, responses
 from campaigns_async.wire.messages import Request, Response
@@ -25,21 +29,40 @@ class Campaigns:
     """The campaigns of an account. Every method raises a `CampaignsError` when it fails."""
 
     def __init__(
-        self, caller: Caller, *, page_size: int, update_method: str, delete_method: str, limit: int
+        self,
+        caller: Caller,
+        *,
+        ledger: Ledger,
+        reconcile: ReconcilePolicy,
+        page_size: int,
+        update_method: str,
+        delete_method: str,
+        limit: int,
     ) -> None:
         self._caller = caller
+        self._ledger = ledger
+        server = Server(lambda filters: self.list(filters=str(filters), prefetch=0), self.contacts)
+        self._creator = Creator(caller, ledger, server, reconcile)
         self._page_size = page_size
         self._update_method = update_method
         self._delete_method = delete_method
         self._limit = limit
 
-    async def create(self, new: NewCampaign, *, ignore_invalid_phone_numbers: bool | None = None) -> str:
+    async def create(
+        self,
+        new: NewCampaign,
+        *,
+        ignore_invalid_phone_numbers: bool | None = None,
+        on_unknown: Literal["raise", "reconcile"] = "raise",
+    ) -> str:
         """Create a campaign (POST). Sent again only where it is certain that nothing was done.
 
         Args:
             new: The campaign and its contacts.
             ignore_invalid_phone_numbers: True: contacts with an invalid number are left out; False: they are
                 named in a `ValidationFailedError`; None: the plain path, where the documentation leaves it open.
+            on_unknown: What to do when the outcome is in doubt: "raise", or "reconcile": look for the campaign on
+                the server, return its id when it is there, and send it again only when it is surely absent.
 
         Returns:
             The new campaign's id.
@@ -50,8 +73,11 @@ class Campaigns:
             OutcomeUnknownError: It may or may not have been carried out: look before you send it again.
             DecodeError: It was carried out, but the id cannot be read.
         """
+        reconciled = _reconciled(on_unknown)
         request = requests.create(new, ignore_invalid_phone_numbers)
-        return await self._caller.run(request, responses.created_id)
+        if reconciled:
+            return await self._creator.create_reconciled(new, ignore_invalid_phone_numbers, request)
+        return await self._creator.create(new, request)
 
     async def get(self, campaign_id: str) -> Campaign:
         """Read a campaign (GET By ID).
@@ -59,7 +85,9 @@ class Campaigns:
         Raises:
             NotFoundError: There is none with this id.
         """
-        return await self._caller.run(requests.get(campaign_id), responses.campaign)
+        campaign = await self._caller.run(requests.get(campaign_id), responses.campaign)
+        self._ledger.seen.add((campaign.id,))
+        return campaign
 
     async def update(self, campaign_id: str, changed: CampaignUpdate) -> None:
         """Replace a campaign (PUT, or POST by `update_method`), but for its contacts.
@@ -97,8 +125,13 @@ class Campaigns:
             prefetch: Pages fetched ahead of the one being read, from 0.
             resume_from: A paginator's checkpoint, to go on behind it.
         """
+        def read(response: Response) -> Page[Campaign]:
+            page = responses.campaigns(response)
+            self._ledger.seen.add(campaign.id for campaign in page.items)
+            return page
+
         return self._paginator(
-            requests.list_page, responses.campaigns, "campaigns", filters, sorts, page_size, prefetch, resume_from
+            requests.list_page, read, "campaigns", filters, sorts, page_size, prefetch, resume_from
         )
 
     def contacts(
@@ -118,18 +151,26 @@ class Campaigns:
         return self._paginator(page, responses.contacts, listing, filters, sorts, page_size, prefetch, resume_from)
 
     def create_many(
-        self, news: Items[NewCampaign], *, ignore_invalid_phone_numbers: bool | None = None
+        self,
+        news: Items[NewCampaign],
+        *,
+        ignore_invalid_phone_numbers: bool | None = None,
+        on_unknown: Literal["raise", "reconcile"] = "raise",
     ) -> FanOut[NewCampaign, str]:
         """Create many campaigns in parallel; outcomes come as they complete, failed ones among them.
 
         Args:
             news: An iterable or async iterable, read only as fast as the pool takes it.
             ignore_invalid_phone_numbers: As for `create`.
+            on_unknown: As for `create`.
 
         Returns:
             An iterator of `Outcome`, and an `async with` block.
         """
-        create = partial(self.create, ignore_invalid_phone_numbers=ignore_invalid_phone_numbers)
+        _reconciled(on_unknown)
+        create = partial(
+            self.create, ignore_invalid_phone_numbers=ignore_invalid_phone_numbers, on_unknown=on_unknown
+        )
         return FanOut(create, news, limit=self._limit, grace=self._caller.timeouts.grace)
 
     def _paginator(
@@ -154,6 +195,12 @@ class Campaigns:
             return await self._caller.run(request, read)
 
         return Paginator(Source(fetch, attrgetter("id"), lambda _: None), start, prefetch=_whole("prefetch", prefetch, 0))
+
+
+def _reconciled(on_unknown: object) -> bool:
+    if on_unknown not in ("raise", "reconcile"):
+        raise InvalidArgumentError('on_unknown must be "raise" or "reconcile"')
+    return on_unknown == "reconcile"
 
 
 def _text(name: str, value: object) -> str | None:

@@ -103,7 +103,7 @@ def retry_after(response: Response, *, now: datetime) -> float | None:
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - now).total_seconds())
+    return min(max(0.0, (moment - now).total_seconds()), _LONGEST)
 
 
 def request_id(response: Response, problem: Problem | None) -> str | None:

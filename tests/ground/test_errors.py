@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from campaigns_async import errors
+import campaigns_async
+from campaigns_async import Checkpoint, errors
 from campaigns_async.errors import CampaignsError, Problem
 from campaigns_async.values import Delivery
 
@@ -16,8 +17,12 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "CampaignsError": ("Exception",),
     "ConfigurationError": ("CampaignsError", "ValueError"),
     "InvalidArgumentError": ("CampaignsError", "ValueError"),
+    "QueryError": ("CampaignsError", "ValueError"),
     "ClientClosedError": ("CampaignsError",),
+    "PoolSaturatedError": ("CampaignsError",),
     "PagingError": ("CampaignsError",),
+    "PageShiftedError": ("PagingError",),
+    "FilterIgnoredError": ("CampaignsError",),
     "APIError": ("CampaignsError",),
     "ValidationFailedError": ("APIError",),
     "AuthenticationError": ("APIError",),
@@ -36,10 +41,9 @@ PARENTS: dict[str, tuple[str, ...]] = {
     "DecodeError": ("CampaignsError",),
     "OutcomeUnknownError": ("CampaignsError",),
 }
+PUBLIC: dict[str, object] = vars(errors) | {name: getattr(campaigns_async, name) for name in campaigns_async.__all__}
 ALL: dict[str, type[CampaignsError]] = {
-    name: value
-    for name, value in vars(errors).items()
-    if isinstance(value, type) and issubclass(value, CampaignsError)
+    name: value for name, value in PUBLIC.items() if isinstance(value, type) and issubclass(value, CampaignsError)
 }
 PROBLEM = Problem("about:blank", "Bad", 400, "…", "00-ab-cd-00", {"Contacts[3].PhoneNumber": ("not a number",)})
 COPIES = {
@@ -57,8 +61,10 @@ def made(cls: type[CampaignsError]) -> CampaignsError:
         options = {"status": 400, "problem": PROBLEM, "request_id": "r-1", "retry_after": 1.5}
     if issubclass(cls, errors.DecodeError):
         options = {"where": "$.items[3].status", "status": 200}
-    if issubclass(cls, errors.OutcomeUnknownError):
+    if issubclass(cls, campaigns_async.OutcomeUnknownError):
         options = {"cause_type": errors.ServerError, "status": 500, "request_id": "r-1"}
+    if issubclass(cls, errors.PageShiftedError):
+        options = {"checkpoint": Checkpoint("a digest", 100, page=3)}
     error = cls("what happened", **options)
     if isinstance(error, errors.ValidationFailedError):
         error.errors, error.contact_errors = PROBLEM.errors, {3: ("not a number",)}
@@ -67,7 +73,7 @@ def made(cls: type[CampaignsError]) -> CampaignsError:
 
 def test_the_family_tree_is_the_documented_one() -> None:
     found = {name: tuple(base.__name__ for base in cls.__bases__) for name, cls in ALL.items()}
-    assert {name: found[name] for name in PARENTS} == PARENTS
+    assert found == PARENTS
 
 
 @pytest.mark.parametrize("name", ["ConnectTimeoutError", "ReadTimeoutError", "DeadlineExceededError"])
@@ -125,7 +131,7 @@ def test_one_attempt_is_written_as_one() -> None:
         (errors.ClientClosedError("x"), Delivery.NOT_SENT),
         (errors.DecodeError("x"), Delivery.DONE),
         (errors.PagingError("x"), Delivery.DONE),
-        (errors.OutcomeUnknownError("x", cause_type=TimeoutError), Delivery.UNKNOWN),
+        (campaigns_async.OutcomeUnknownError("x", cause_type=TimeoutError), Delivery.UNKNOWN),
     ],
     ids=lambda value: type(value).__name__,
 )

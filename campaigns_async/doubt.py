@@ -1,0 +1,34 @@
+"""The error of a create in doubt; beside `errors`, since it carries campaigns."""
+
+from __future__ import annotations
+
+from campaigns_async.errors import CampaignsError
+from campaigns_async.models import Campaign
+from campaigns_async.values import Delivery
+
+
+class OutcomeUnknownError(CampaignsError):
+    """A create that may or may not have been carried out. Sending it again may text everyone twice.
+
+    Attributes:
+        cause_type: The class of the error that left it in doubt.
+        status: The HTTP status, None where no complete answer came.
+        request_id: As in `APIError`.
+        candidates: After reconciling: the campaigns on the server that may be this one, the likeliest first.
+    """
+
+    delivery = Delivery.UNKNOWN
+    candidates: tuple[Campaign, ...] = ()
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        cause_type: type[BaseException],
+        status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.cause_type = cause_type
+        self.status = status
+        self.request_id = request_id

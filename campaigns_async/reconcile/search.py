@@ -1,0 +1,138 @@
+"""Looks for a campaign on the server, and does not believe that it is absent before time has passed.
+
+The decision is `match`'s; here is only the asking.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from attrs import define, field, frozen
+
+from campaigns_async.engine.ports import Clock
+from campaigns_async.errors import APIError, CampaignsError, QueryError
+from campaigns_async.models import Campaign, Contact
+from campaigns_async.paging.paginator import Paginator
+from campaigns_async.query import Expression, campaign
+from campaigns_async.reconcile.ledger import Ledger
+from campaigns_async.reconcile.match import (
+    Absent,
+    Candidate,
+    Found,
+    InDoubt,
+    Sought,
+    decide,
+    excluded_by,
+    worth_reading,
+)
+from campaigns_async.settings import ReconcilePolicy
+
+_PLAIN_SENDER = 11
+"""The longest sender that no server has a reason to cut."""
+
+
+@frozen
+class Server:
+    """What is asked of the server."""
+
+    campaigns: Callable[[Expression], Paginator[Campaign]]
+    contacts: Callable[[str], Paginator[Contact]]
+
+
+@define
+class Search:
+    """One search for one create.
+
+    Attributes:
+        sought: What was sent.
+        known_before: The ledger's mark of the moment before it was first sent.
+        doubtful_since: When the last attempt ended, on the clock.
+    """
+
+    sought: Sought
+    known_before: int
+    doubtful_since: float
+    server: Server
+    ledger: Ledger
+    policy: ReconcilePolicy
+    clock: Clock
+    looks: int = 0
+    _plausible: tuple[Campaign, ...] = field(default=(), init=False)
+
+    async def run(self) -> Found | Absent | InDoubt:
+        """Look until it is found, surely absent, or time is up.
+
+        What is found is claimed, so that no other search of this client finds it too.
+        """
+        try:
+            async with asyncio.timeout(self.policy.timeout):
+                return await self._run()
+        except TimeoutError:
+            return InDoubt(self._plausible)
+
+    async def _run(self) -> Found | Absent | InDoubt:
+        was_absent = False
+        while True:
+            settled = self.clock.monotonic() >= self.doubtful_since + self.policy.settle
+            try:
+                verdict = await self._look()
+            except CampaignsError as error:
+                if isinstance(error, APIError) and error.status in (400, 401, 403, 404, 405):
+                    return InDoubt(self._plausible)  # the server will not say
+                await self._pause()
+                continue
+            # An id that another create of the same text is about to be told may be the one found here.
+            if not self.ledger.has_twin_under_way(self.sought.new):
+                if isinstance(verdict, Found) and not self.ledger.is_claimed(verdict.campaign_id):
+                    self.ledger.claim(verdict.campaign_id)
+                    return verdict
+                if isinstance(verdict, InDoubt) and settled:
+                    return verdict
+            if isinstance(verdict, Absent) and settled and was_absent:
+                return verdict
+            was_absent = isinstance(verdict, Absent)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        left = self.doubtful_since + self.policy.settle - self.clock.monotonic()
+        await self.clock.sleep(left if left > 0 else self.policy.pause)
+
+    async def _look(self) -> Found | Absent | InDoubt:
+        """One look: all that may be it, then their contacts, as far as is needed."""
+        self.looks += 1
+        found = [
+            row
+            async for row in self.server.campaigns(self._filter())
+            if not self._is_anothers(row.id) and worth_reading(self.sought, row)
+        ]
+        candidates = [await self._read(row) for row in found]
+        # Others may have been told their ids while contacts were read.
+        verdict = decide(self.sought, [one for one in candidates if not self._is_anothers(one.campaign.id)])
+        if isinstance(verdict, InDoubt):
+            self._plausible = verdict.candidates
+        return verdict
+
+    def _is_anothers(self, campaign_id: str) -> bool:
+        return self.ledger.is_claimed(campaign_id) or self.ledger.seen.knew(campaign_id, self.known_before)
+
+    async def _read(self, row: Campaign) -> Candidate:
+        contacts: list[Contact] = []
+        async for page in self.server.contacts(row.id).pages():
+            contacts.extend(page.items)
+            if excluded_by(self.sought, page.items):
+                return Candidate(row, tuple(contacts))
+        return Candidate(row, tuple(contacts), complete=True)
+
+    def _filter(self) -> Expression:
+        """Broad: a server may have moved the time by its zone, and may have altered the text."""
+        new, margin = self.sought.new, timedelta(seconds=self.sought.margin)
+        start: datetime = self.sought.start
+        filters = (campaign.start_date_time >= start - margin) & (campaign.start_date_time <= start + margin)
+        if not new.sender.isalnum() or not new.sender.isascii() or len(new.sender) > _PLAIN_SENDER:
+            return filters  # it may have been cut or altered too
+        try:
+            return (campaign.sender == new.sender) & filters
+        except QueryError:
+            return filters

@@ -1,0 +1,88 @@
+"""Creates, the one operation that must not be repeated: sent once, and looked for when in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+
+from attrs import frozen
+
+from campaigns_async.doubt import OutcomeUnknownError
+from campaigns_async.engine.call import Caller
+from campaigns_async.errors import DecodeError, note_delivery
+from campaigns_async.events import Reconciled
+from campaigns_async.models import NewCampaign
+from campaigns_async.reconcile.ledger import Ledger
+from campaigns_async.reconcile.match import Absent, Found, InDoubt, Sought
+from campaigns_async.reconcile.search import Search, Server
+from campaigns_async.settings import ReconcilePolicy
+from campaigns_async.values import Delivery
+from campaigns_async.wire import responses
+from campaigns_async.wire.messages import Request
+
+
+@frozen
+class Creator:
+    """Sends creates, and writes down what became of them."""
+
+    caller: Caller
+    ledger: Ledger
+    server: Server
+    policy: ReconcilePolicy
+
+    async def create(self, new: NewCampaign, request: Request) -> str:
+        """Send it; what is in doubt raises."""
+        with self.ledger.under_way(new):
+            campaign_id = await self.caller.run(request, responses.created_id)
+            self.ledger.claim(campaign_id)
+        return campaign_id
+
+    async def create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
+        """Send it; what is in doubt is looked for, and sent again only when it is surely absent."""
+        sought = Sought(new, ignore_invalid, self.policy.margin)
+        attempts, known_before = 0, -1
+
+        def begin() -> None:
+            nonlocal known_before
+            if known_before < 0:  # whatever shows up after the first attempt may be its doing
+                known_before = self.ledger.seen.mark()
+
+        while True:
+            doubt: OutcomeUnknownError | DecodeError
+            try:
+                with self.ledger.under_way(new):
+                    campaign_id = await self.caller.run(request, responses.created_id, on_attempt=begin)
+                    self.ledger.claim(campaign_id)
+                return campaign_id
+            except (OutcomeUnknownError, DecodeError) as error:
+                doubt = error
+            attempts += doubt.attempts
+            doubt.attempts = attempts
+            verdict = await self._look(sought, known_before)
+            if isinstance(verdict, Found):
+                return verdict.campaign_id
+            if isinstance(verdict, InDoubt) or doubt.delivery is Delivery.DONE or not self._may_send_again(attempts):
+                raise _told(doubt, verdict)
+
+    def _may_send_again(self, attempts: int) -> bool:
+        return attempts < self.caller.retry.attempts and self.caller.pool.quota.take()
+
+    async def _look(self, sought: Sought, known_before: int) -> Found | Absent | InDoubt:
+        pool = self.caller.pool
+        began = pool.clock.monotonic()
+        search = Search(sought, known_before, began, self.server, self.ledger, self.policy, pool.clock)
+        try:
+            verdict = await search.run()
+        except asyncio.CancelledError as stop:
+            note_delivery(stop, Delivery.UNKNOWN)  # of the create, whatever the reading of lists came to
+            raise
+        word = {Found: "found", Absent: "absent", InDoubt: "in_doubt"}[type(verdict)]
+        pool.emit(Reconciled(word, search.looks, pool.clock.monotonic() - began))
+        return verdict
+
+
+def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
+    """The error, with what the search came to."""
+    if isinstance(doubt, OutcomeUnknownError) and isinstance(verdict, InDoubt):
+        doubt.candidates = verdict.candidates
+        doubt.message += f". {len(verdict.candidates)} campaigns on the server may be it: see .candidates"
+    return doubt

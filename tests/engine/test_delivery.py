@@ -1,0 +1,141 @@
+"""Whether a request was carried out, and whether it goes out again: the whole table, written down anew."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from campaigns_async import Delivery, Operation, Response
+from campaigns_async.engine import delivery
+from campaigns_async.engine.ports import Failure, FailureKind
+
+SENT_ONCE = [Operation.CREATE, Operation.RAW_SEND]
+REPEATED = [
+    Operation.LIST,
+    Operation.GET,
+    Operation.CONTACTS,
+    Operation.UPDATE,
+    Operation.DELETE,
+    Operation.RAW_READ,
+    Operation.RAW_REPLACE,
+]
+STATUSES = [*range(100, 600), 600, 999]
+REJECTED: list[tuple[int, ...]] = [(), (503,), (500, 502), (408,), (401,), (400, 409, 429), tuple(range(400, 600))]
+NOT_SENT, REFUSED, UNKNOWN, DONE = Delivery.NOT_SENT, Delivery.REJECTED, Delivery.UNKNOWN, Delivery.DONE
+
+
+def expected_of_create(status: int, asked_to_wait: bool, rejected: tuple[int, ...]) -> tuple[Delivery, bool]:
+    """The documented table, line by line: what a create that met this status means, and whether it goes out again."""
+    if status in range(200, 300):  # a complete 2xx, whether its id can be read or not
+        return DONE, False
+    if status in rejected:  # of a server that is known to have done nothing then
+        return REFUSED, True
+    if status == 429:
+        return REFUSED, True
+    if status == 503 and asked_to_wait:
+        return REFUSED, True
+    if status in range(300, 400):
+        return REFUSED, False
+    if status == 408:
+        return UNKNOWN, False
+    if status in range(400, 500):
+        return REFUSED, False
+    return UNKNOWN, False  # bare 503, any other 5xx, and what is no status at all
+
+
+def expected_again_of_repeated(status: int, rejected: tuple[int, ...]) -> bool:
+    """Reads, updates and deletes: after 408, 429 and 5xx; never after another 4xx, a 3xx, or a success."""
+    if status in range(200, 300):
+        return False
+    return status in (408, 429) or status >= 500 or status in rejected
+
+
+def judged(operation: Operation, status: int, asked_to_wait: bool, rejected: tuple[int, ...]) -> delivery.Verdict:
+    """The verdict on an answer."""
+    answer = Response(status, {}, b"")
+    return delivery.judge(operation, answer, asked_to_wait=asked_to_wait, rejected_statuses=rejected)
+
+
+def test_every_operation_is_in_the_table() -> None:
+    assert {*SENT_ONCE, *REPEATED} == set(Operation)
+    for operation in Operation:
+        assert delivery.only_once(operation) is (operation in SENT_ONCE)
+
+
+@pytest.mark.parametrize("rejected", REJECTED, ids=lambda statuses: f"{len(statuses)} rejected")
+@pytest.mark.parametrize("operation", SENT_ONCE)
+def test_a_create_that_met_an_answer(operation: Operation, rejected: tuple[int, ...]) -> None:
+    for status, asked_to_wait in itertools.product(STATUSES, (False, True)):
+        verdict = judged(operation, status, asked_to_wait, rejected)
+        expected = expected_of_create(status, asked_to_wait, rejected)
+        assert (verdict.delivery, verdict.again) == expected, (status, asked_to_wait)
+        assert verdict.renew_key is (status == 401)
+
+
+@pytest.mark.parametrize("rejected", REJECTED, ids=lambda statuses: f"{len(statuses)} rejected")
+@pytest.mark.parametrize("operation", REPEATED)
+def test_a_read_an_update_or_a_delete_that_met_an_answer(operation: Operation, rejected: tuple[int, ...]) -> None:
+    for status, asked_to_wait in itertools.product(STATUSES, (False, True)):
+        verdict = judged(operation, status, asked_to_wait, rejected)
+        assert verdict.delivery is expected_of_create(status, asked_to_wait, rejected)[0], (status, asked_to_wait)
+        assert verdict.again is expected_again_of_repeated(status, rejected), (status, asked_to_wait)
+        assert verdict.renew_key is (status == 401)
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+@pytest.mark.parametrize("operation", Operation)
+def test_a_failure_before_the_first_byte_is_not_sent_and_goes_out_again(operation: Operation, kind: FailureKind) -> None:
+    verdict = delivery.judge(operation, Failure(kind, sent=False))
+    assert verdict == delivery.Verdict(NOT_SENT, again=True, renew_key=False)
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+@pytest.mark.parametrize("operation", Operation)
+def test_a_failure_after_the_first_byte_is_unknown_and_only_harmless_requests_go_out_again(
+    operation: Operation, kind: FailureKind
+) -> None:
+    verdict = delivery.judge(operation, Failure(kind, sent=True))
+    assert verdict == delivery.Verdict(UNKNOWN, again=operation in REPEATED, renew_key=False)
+
+
+results = st.builds(Response, st.integers(-10, 2000), st.just({}), st.just(b"")) | st.builds(
+    Failure, st.sampled_from(FailureKind), st.booleans()
+)
+
+
+@given(st.sampled_from(SENT_ONCE), results, st.booleans(), st.lists(st.integers(400, 599)).map(tuple))
+@settings(deadline=None, max_examples=300)
+def test_a_create_never_goes_out_again_unless_nothing_was_done(
+    operation: Operation, result: Response | Failure, asked_to_wait: bool, rejected: tuple[int, ...]
+) -> None:
+    verdict = delivery.judge(operation, result, asked_to_wait=asked_to_wait, rejected_statuses=rejected)
+    if verdict.again or verdict.renew_key:
+        assert verdict.delivery in (NOT_SENT, REFUSED)
+
+
+@given(st.sampled_from(Operation), results, st.booleans())
+@settings(deadline=None)
+def test_what_was_done_never_goes_out_again(operation: Operation, result: Response | Failure, asked_to_wait: bool) -> None:
+    verdict = delivery.judge(operation, result, asked_to_wait=asked_to_wait)
+    if verdict.delivery is DONE:
+        assert not verdict.again
+        assert not verdict.renew_key
+        assert isinstance(result, Response)
+        assert result.status in range(200, 300)
+
+
+@pytest.mark.parametrize("asked_to_wait", [False, True])
+@pytest.mark.parametrize("rejected", REJECTED, ids=len)
+def test_the_delivery_of_a_status_is_the_same_for_every_operation(asked_to_wait: bool, rejected: tuple[int, ...]) -> None:
+    for status in STATUSES:
+        found = delivery.of_status(status, asked_to_wait=asked_to_wait, rejected_statuses=rejected)
+        assert found is expected_of_create(status, asked_to_wait, rejected)[0]
+
+
+def test_of_two_attempts_the_one_that_may_have_done_more_stands_for_both() -> None:
+    rising = [NOT_SENT, REFUSED, UNKNOWN, DONE]
+    for (low, one), (high, other) in itertools.product(enumerate(rising), repeat=2):
+        assert delivery.worse(one, other) is rising[max(low, high)]

@@ -1,0 +1,119 @@
+"""The error that ends a call: which, because of what, and quoting nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from campaigns_async import Delivery, Operation, OutcomeUnknownError, Response
+from campaigns_async import errors as e
+from campaigns_async.engine import failures
+from campaigns_async.engine.ports import Failure, FailureKind
+from campaigns_async.wire.messages import Request
+
+NOW = datetime(2024, 1, 1, tzinfo=UTC)
+CREATES = [Operation.CREATE, Operation.RAW_SEND]
+OTHERS = [operation for operation in Operation if operation not in CREATES]
+KINDS: dict[FailureKind, tuple[type[e.CampaignsError], str]] = {
+    FailureKind.CONNECT: (e.ConnectionFailedError, "no connection"),
+    FailureKind.CONNECT_TIMEOUT: (e.ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
+    FailureKind.DROPPED: (e.ConnectionFailedError, "the connection was lost"),
+    FailureKind.READ_TIMEOUT: (e.ReadTimeoutError, "the server was silent for too long (Timeouts.read)"),
+    FailureKind.DEADLINE: (e.DeadlineExceededError, "not finished in time (Timeouts.deadline)"),
+}
+
+
+def request(operation: Operation) -> Request:
+    """A request of this kind."""
+    return Request(operation, "POST", "/api/Campaigns")
+
+
+def made(
+    result: Response | Failure, delivery: Delivery, operation: Operation = Operation.CREATE, *, late: bool = False
+) -> e.CampaignsError:
+    """The error of a call that ended so."""
+    return failures.error(request(operation), result, delivery, out_of_time=late, now=NOW)
+
+
+@pytest.mark.parametrize("operation", Operation)
+@pytest.mark.parametrize(("kind", "expected"), KINDS.items())
+def test_without_an_answer_the_error_is_of_what_failed(
+    kind: FailureKind, expected: tuple[type[e.CampaignsError], str], operation: Operation
+) -> None:
+    for delivery in Delivery:
+        if delivery is Delivery.UNKNOWN and operation in CREATES:
+            continue
+        error = made(Failure(kind, sent=False), delivery, operation)
+        assert (type(error), error.message) == expected
+        assert error.__cause__ is None
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_what_the_system_called_it_is_told(kind: FailureKind) -> None:
+    error = made(Failure(kind, sent=False, detail="Connection refused"), Delivery.NOT_SENT)
+    assert error.message == f"{KINDS[kind][1]} (Connection refused)"
+
+
+def test_every_kind_of_failure_has_its_error() -> None:
+    assert set(KINDS) == set(FailureKind)
+
+
+@pytest.mark.parametrize("operation", CREATES)
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("kind", FailureKind)
+def test_a_create_in_doubt_always_raises_outcome_unknown(kind: FailureKind, late: bool, operation: Operation) -> None:
+    error = made(Failure(kind, sent=True, detail="Broken pipe"), Delivery.UNKNOWN, operation, late=late)
+    assert isinstance(error, OutcomeUnknownError)
+    assert error.cause_type is KINDS[kind][0]
+    assert (error.status, error.request_id) == (None, None)
+    assert type(error.__cause__) is error.cause_type
+    assert error.__context__ is None
+    assert "Look for it on the server before you send it again" in error.message
+    assert error.delivery is Delivery.UNKNOWN
+
+
+@pytest.mark.parametrize("operation", CREATES)
+@pytest.mark.parametrize("status", [100, 408, 500, 502, 503, 504, 599, 999])
+def test_a_create_in_doubt_after_an_answer_tells_its_status_and_its_id(status: int, operation: Operation) -> None:
+    error = made(Response(status, {"x-request-id": "r-1"}, b""), Delivery.UNKNOWN, operation)
+    assert isinstance(error, OutcomeUnknownError)
+    assert (error.status, error.request_id) == (status, "r-1")
+    assert isinstance(error.__cause__, error.cause_type)
+    assert isinstance(error.__cause__, e.APIError)
+
+
+def test_a_create_that_was_in_doubt_once_stays_so_when_a_later_attempt_was_rejected() -> None:
+    error = made(Response(429, {"Retry-After": "7"}, b""), Delivery.UNKNOWN)
+    assert isinstance(error, OutcomeUnknownError)
+    assert error.cause_type is e.ThrottledError
+
+
+@pytest.mark.parametrize("operation", OTHERS)
+@pytest.mark.parametrize("delivery", Delivery)
+def test_what_may_be_repeated_raises_what_happened_even_in_doubt(operation: Operation, delivery: Delivery) -> None:
+    assert type(made(Response(500, {}, b""), delivery, operation)) is e.ServerError
+    assert type(made(Failure(FailureKind.DROPPED, sent=True), delivery, operation)) is e.ConnectionFailedError
+
+
+@pytest.mark.parametrize("operation", CREATES)
+@pytest.mark.parametrize(("status", "cls"), [(400, e.ValidationFailedError), (401, e.AuthenticationError), (429, e.ThrottledError), (307, e.APIError)])
+def test_a_create_that_was_rejected_raises_the_error_of_its_status(status: int, cls: type, operation: Operation) -> None:
+    assert type(made(Response(status, {}, b""), Delivery.REJECTED, operation)) is cls
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_a_call_without_time_for_another_attempt_says_so_and_why_it_was_due(operation: Operation) -> None:
+    error = made(Response(429, {"Retry-After": "7"}, b""), Delivery.REJECTED, operation, late=True)
+    assert isinstance(error, e.DeadlineExceededError)
+    assert isinstance(error, TimeoutError)
+    assert error.message.startswith("no time for another attempt (Timeouts.deadline) after: 429: ")
+    cause = error.__cause__
+    assert isinstance(cause, e.ThrottledError)
+    assert cause.retry_after == 7
+
+
+def test_a_retry_after_that_is_a_date_is_counted_from_now() -> None:
+    error = made(Response(503, {"Retry-After": "Mon, 01 Jan 2024 00:00:09 GMT"}, b""), Delivery.REJECTED)
+    assert isinstance(error, e.ThrottledError)
+    assert error.retry_after == 9

@@ -1,0 +1,95 @@
+"""How long a call waits: within bounds, spread over them, and never less than the server asked for."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from campaigns_async import RetryPolicy
+from campaigns_async.engine import retry
+
+
+class Fixed:
+    """Draws the same place of every range, and remembers the ranges."""
+
+    def __init__(self, place: float) -> None:
+        self.place = place
+        self.ranges: list[tuple[float, float]] = []
+
+    def uniform(self, a: float, b: float, /) -> float:
+        self.ranges.append((a, b))
+        return a + (b - a) * self.place
+
+
+POLICY = RetryPolicy(base=0.25, cap=20)
+policies = st.tuples(st.floats(1e-6, 1e6), st.floats(1, 1e9)).map(
+    lambda drawn: RetryPolicy(base=drawn[0], cap=drawn[0] * drawn[1])
+)
+places = st.floats(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("attempt", "most"),
+    [(1, 0.25), (2, 0.5), (3, 1), (4, 2), (5, 4), (6, 8), (7, 16), (8, 20), (9, 20), (60, 20), (61, 20), (1000, 20)],
+)
+def test_the_range_doubles_from_the_base_to_the_cap_and_begins_at_zero(attempt: int, most: float) -> None:
+    random = Fixed(1.0)
+    assert retry.backoff(POLICY, attempt, random) == most
+    assert random.ranges == [(0.0, most)]
+
+
+@given(policies, st.integers(1, 10**9), places)
+@settings(deadline=None)
+def test_a_backoff_lies_between_zero_and_the_cap_however_many_attempts(policy: RetryPolicy, attempt: int, place: float) -> None:
+    seconds = retry.backoff(policy, attempt, Fixed(place))
+    assert 0 <= seconds <= policy.cap
+    assert math.isfinite(seconds)
+
+
+@given(policies, st.integers(1, 50))
+@settings(deadline=None)
+def test_a_later_attempt_never_has_the_smaller_range(policy: RetryPolicy, attempt: int) -> None:
+    assert retry.backoff(policy, attempt, Fixed(1.0)) <= retry.backoff(policy, attempt + 1, Fixed(1.0))
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy(base=1e308, cap=1e308), RetryPolicy(base=5e-324, cap=1e308)])
+@pytest.mark.parametrize("attempt", [1, 2, 1000, 10**9])
+def test_the_ends_of_what_can_be_set_do_not_overflow(policy: RetryPolicy, attempt: int) -> None:
+    assert 0 <= retry.backoff(policy, attempt, Fixed(1.0)) <= policy.cap
+
+
+def test_the_jitter_is_full_and_even() -> None:
+    random = Random(1)
+    drawn = sorted(retry.backoff(POLICY, 8, random) for _ in range(2000))
+    for quarter in (1, 2, 3):
+        assert abs(drawn[500 * quarter] - 5 * quarter) < 1
+
+
+def test_without_a_word_of_the_server_a_wait_is_the_backoff() -> None:
+    random = Fixed(0.5)
+    assert retry.wait(POLICY, 3, None, random) == 0.5
+    assert random.ranges == [(0.0, 1.0)]
+
+
+@given(policies, st.integers(1, 10**9), st.floats(0, 1e9), places)
+@settings(deadline=None)
+def test_a_wait_that_the_server_asked_for_is_never_shorter_and_at_most_a_base_longer(
+    policy: RetryPolicy, attempt: int, asked: float, place: float
+) -> None:
+    seconds = retry.wait(policy, attempt, asked, Fixed(place))
+    assert asked <= seconds <= asked + policy.base
+
+
+def test_the_jitter_spreads_those_who_were_told_the_same_second() -> None:
+    random = Random(1)
+    waits = {retry.wait(POLICY, 1, 7.0, random) for _ in range(100)}
+    assert len(waits) == 100
+    assert max(waits) - min(waits) > 0.2
+
+
+def test_an_endless_wait_stays_endless() -> None:
+    assert retry.wait(POLICY, 1, math.inf, Fixed(0.5)) == math.inf

@@ -1,0 +1,470 @@
+"""Found, absent or in doubt: each rule as a sentence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import attrs
+import pytest
+
+from campaigns_async import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
+from campaigns_async.reconcile.likeness import Likeness
+from campaigns_async.reconcile.match import (
+    Absent,
+    Candidate,
+    Found,
+    InDoubt,
+    Sought,
+    compare,
+    decide,
+    excluded_by,
+    worth_reading,
+)
+
+OTHER, MAYBE, OURS = Likeness
+START = datetime(2031, 1, 11, 16, 0, 0, 492_000, tzinfo=UTC)
+TEXT = "Nail trim, ears and a biscuit: £9, no appointment. Café’s open.\nReply STOP to opt out."
+ANN, BEN, CAT = "07700900101", "07700900202", "07700900303"
+GROUP = UUID(int=7)
+
+
+def sought(*numbers: str | NewContact, ignore: bool | None = None, margin: float = 54_000.0, **fields: Any) -> Sought:
+    """What was sent: a campaign to these."""
+    contacts = [number if isinstance(number, NewContact) else NewContact(number) for number in numbers]
+    new = NewCampaign(START, "PawsParlour", TEXT, contacts)  # type: ignore[arg-type]
+    return Sought(attrs.evolve(new, **fields), ignore, margin)
+
+
+def listed(*numbers: str | Contact | None) -> tuple[Contact, ...]:
+    """Contacts as the server lists them."""
+    return tuple(n if isinstance(n, Contact) else Contact(str(at), n) for at, n in enumerate(numbers))
+
+
+def image(of: Sought, **fields: Any) -> Campaign:
+    """What an honest server tells of it, but for some fields."""
+    new = of.new
+    campaign = Campaign(
+        "c1",
+        new.start_date_time,
+        new.sender,
+        None,
+        new.message,
+        CampaignStatus.PENDING,
+        new.opt_out_link_id,
+        new.track_link_url,
+    )
+    return attrs.evolve(campaign, **fields)
+
+
+def likeness(
+    of: Sought, contacts: Iterable[str | Contact | None] | None = None, *, complete: bool = True, **fields: Any
+) -> Likeness:
+    """Of its image, to these contacts or to those that were sent."""
+    theirs = [contact.phone_number for contact in of.new.contacts] if contacts is None else contacts
+    return compare(of, Candidate(image(of, **fields), listed(*theirs), complete))
+
+
+# Fields
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, OURS),
+        (-0.492, OURS),
+        (1, OURS),
+        (-1, OURS),
+        (1.001, MAYBE),
+        (-30, MAYBE),  # rounded to the minute
+        (7 * 60, MAYBE),  # it had passed when the server read it
+        (3600, MAYBE),
+        (-3600, MAYBE),
+        (54_000, MAYBE),
+        (54_001, MAYBE),
+        (-54_001, MAYBE),
+        (54_001.5, OTHER),
+        (-54_001.5, OTHER),
+        (7 * 86_400, OTHER),
+    ],
+)
+def test_a_start_within_a_second_is_ours_and_one_within_the_margin_is_doubtful(
+    seconds: float, expected: Likeness
+) -> None:
+    of = sought(ANN)
+    theirs = START + timedelta(seconds=seconds)
+    assert likeness(of, start_date_time=theirs) is expected
+    assert worth_reading(of, image(of, start_date_time=theirs)) is (expected is not OTHER)
+
+
+def test_without_a_margin_a_start_is_still_the_same_within_a_second() -> None:
+    of = sought(ANN, margin=0)
+    assert likeness(of, start_date_time=START + timedelta(seconds=1)) is OURS
+    assert likeness(of, start_date_time=START + timedelta(seconds=2)) is OTHER
+
+
+@pytest.mark.parametrize("theirs", [None, datetime(1, 1, 1, tzinfo=UTC), datetime(1, 1, 1)], ids=str)  # noqa: DTZ001
+def test_a_start_that_is_not_told_is_doubtful_whatever_the_text(theirs: datetime | None) -> None:
+    assert likeness(sought(ANN), start_date_time=theirs) is MAYBE
+    assert likeness(sought(ANN), start_date_time=theirs, message="Pizza") is MAYBE
+
+
+def test_starts_are_compared_as_moments() -> None:
+    of = sought(ANN, start_date_time=START.astimezone(timezone(timedelta(hours=2))))
+    assert likeness(of, start_date_time=START) is OURS
+    assert likeness(of, start_date_time=START.replace(tzinfo=None)) is OURS
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ("PawsParlour", "PawsParlour", OURS),
+        ("PawsParlour", "PAWSPARLOUR", MAYBE),
+        ("PawsParlour", " PawsParlour ", MAYBE),
+        ("PawsParlour", None, MAYBE),
+        ("PawsParlour", " ", MAYBE),
+        ("  ", "INFO", MAYBE),
+        ("Paws Parlour & Co", "Paws Parlou", MAYBE),
+        ("Paws Parlour & Co", "PAWS PARLOU", MAYBE),
+        (" Paws Parlour & Co", "Paws Parlou", MAYBE),
+        ("Paws-Parlour & Co", "PawsParlour", MAYBE),
+        ("Café Olé", "Cafe Ole", MAYBE),
+        ("🐾🐾", "🐾🐾 ", MAYBE),
+        ("07700900000", "+447700900000", MAYBE),
+        ("PawsParlour", "PawsParlor", OTHER),
+        ("PawsParlour", "Paws", OTHER),
+        ("PawsParlour", "CasaTapas", OTHER),
+        ("🐾🐾", "🍕", OTHER),
+        ("07700900000", "+447700900001", OTHER),
+    ],
+)
+def test_a_sender_that_a_server_may_have_made_of_ours_is_doubtful_and_any_other_is_not_ours(
+    ours: str, theirs: str | None, expected: Likeness
+) -> None:
+    of = sought(ANN, sender=ours)
+    assert likeness(of, sender=theirs) is expected
+    assert worth_reading(of, image(of, sender=theirs)) is (expected is not OTHER)
+
+
+SAME_TEXT = [TEXT.replace("é", "e\u0301"), TEXT.replace("\n", "\r\n"), TEXT.replace("\n", "\r")]
+ALTERED_TEXT = [
+    TEXT + " STOP to 60123",
+    TEXT[:40],
+    TEXT.replace("’", "'").replace("é", "e"),
+    TEXT.upper(),
+    TEXT.strip() + " ",
+    TEXT.replace("Nail trim", "Ear clip"),
+    "****",
+    "",
+]
+OTHER_TEXT = "Two large, one garlic bread, delivered Monday. Hot, or the next one’s free!"
+
+
+@pytest.mark.parametrize("theirs", SAME_TEXT, ids=ascii)
+def test_a_text_is_the_same_whatever_its_line_ends_and_composition(theirs: str) -> None:
+    assert likeness(sought(ANN), message=theirs) is OURS
+
+
+@pytest.mark.parametrize("theirs", [None, *ALTERED_TEXT, OTHER_TEXT], ids=ascii)
+def test_another_text_to_the_same_people_at_the_same_time_is_doubtful(theirs: str | None) -> None:
+    assert likeness(sought(ANN), message=theirs) is MAYBE
+    assert likeness(sought(ANN), [BEN], message=theirs) is OTHER
+
+
+@pytest.mark.parametrize("theirs", [None, *SAME_TEXT, *ALTERED_TEXT], ids=ascii)
+def test_a_text_like_ours_at_another_time_is_doubtful(theirs: str | None) -> None:
+    assert likeness(sought(ANN), message=theirs, start_date_time=START + timedelta(hours=1)) is MAYBE
+
+
+def test_neither_our_text_nor_our_time_is_not_ours() -> None:
+    of = sought(ANN)
+    fields = {"message": OTHER_TEXT, "start_date_time": START + timedelta(hours=1)}
+    assert likeness(of, **fields) is OTHER
+    assert not worth_reading(of, image(of, **fields))
+
+
+@pytest.mark.parametrize("ours", ["恭喜发财！新春团圆饭，4人套餐仅88，送红包一个。", "🍕🍕", "OK", ""])
+def test_a_text_with_a_tail_is_known_again_in_any_script(ours: str) -> None:
+    of = sought(ANN, message=ours)
+    hour_later = START + timedelta(hours=1)
+    assert likeness(of, message=ours + " 回复TD退订", start_date_time=hour_later) is MAYBE
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [(None, 0, OURS), (0, None, OURS), (5, 5, OURS), (None, 5, MAYBE), (5, None, MAYBE), (5, 0, MAYBE), (5, 6, MAYBE)],
+)
+def test_no_opt_out_link_is_0_and_another_one_is_doubtful(
+    ours: int | None, theirs: int | None, expected: Likeness
+) -> None:
+    assert likeness(sought(ANN, opt_out_link_id=ours), opt_out_link_id=theirs) is expected
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        (None, "", OURS),
+        ("", None, OURS),
+        ("https://p.example/a", "https://p.example/a", OURS),
+        ("https://p.example/a", "https://s.example/x", MAYBE),
+        ("https://p.example/a", None, MAYBE),
+        (None, "https://s.example/x", MAYBE),
+    ],
+)
+def test_another_link_is_doubtful(ours: str | None, theirs: str | None, expected: Likeness) -> None:
+    assert likeness(sought(ANN, track_link_url=ours), track_link_url=theirs) is expected
+
+
+def test_a_cancelled_campaign_may_be_an_earlier_one() -> None:
+    expected = dict.fromkeys([None, *CampaignStatus], OURS) | {CampaignStatus.CANCELLED: MAYBE}
+    assert {status: likeness(sought(ANN), status=status) for status in expected} == expected
+
+
+# People
+
+
+@pytest.mark.parametrize("ignore", [None, True, False])
+@pytest.mark.parametrize(
+    "theirs",
+    [[ANN, BEN], [BEN, ANN], [ANN, BEN, ANN], ["+44 (0)7700 900202", "447700900101"]],
+    ids=["as sent", "in another order", "with one twice", "in another notation"],
+)
+def test_the_same_people_are_ours(theirs: list[str], ignore: bool | None) -> None:  # noqa: FBT001
+    assert likeness(sought(ANN, BEN, BEN, ignore=ignore), theirs) is OURS
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ([ANN], [BEN]),
+        ([ANN], [ANN, BEN]),
+        ([ANN, BEN], [BEN, CAT]),
+        ([], [ANN]),
+        ([ANN], [ANN, None, "***", BEN]),
+        ([ANN, "n/a"], [ANN, BEN, CAT]),
+        ([ANN, "n/a", "n/a "], [ANN, BEN, CAT]),
+        (["07700900101; 07700900202"], [ANN, BEN, CAT]),
+        ([ANN], ["+33612345678"]),
+        ([ANN], ["020 7946 0123"]),
+    ],
+)
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_number_that_was_not_sent_makes_it_anothers_however_little_was_read(
+    ours: list[str],
+    theirs: list[str | None],
+    complete: bool,  # noqa: FBT001
+) -> None:
+    of = sought(*ours)
+    assert excluded_by(of, listed(*theirs))
+    assert likeness(of, theirs, complete=complete) is OTHER
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (["0612345678"], ["+33612345678"]),  # French, taken for British
+        (["+33612345678"], ["0612345678"]),
+        (["7700900101"], [ANN]),  # a spreadsheet's
+        (["012345"], ["+50012345"]),  # the Falklands have five digits
+        ([ANN], ["07700***101"]),
+        ([ANN], ["07700...101"]),
+        ([ANN], [None]),
+        ([ANN], ["*"]),
+        ([ANN], ["0202"]),  # cut, or withheld
+        ([ANN], ["07700 202"]),
+        ([ANN], [ANN, ""]),
+        (["n/a"], [ANN]),  # who knows what a server reads in what we cannot
+        (["tel:07700900101", BEN], [ANN, BEN]),
+        (["07700900101; 07700900202"], [ANN, BEN]),
+        (["0800 FLOWERS"], ["0800 3569377"]),
+    ],
+)
+def test_a_number_that_may_be_ours_in_disguise_is_doubtful(ours: list[str], theirs: list[str | None]) -> None:
+    of = sought(*ours)
+    assert not excluded_by(of, listed(*theirs))
+    assert likeness(of, theirs) is MAYBE
+
+
+def test_a_number_that_cannot_be_read_is_ours_when_it_comes_back_as_it_was() -> None:
+    assert likeness(sought(ANN, "n/a"), [ANN, " N/A "]) is OURS
+
+
+BAD = ["12345", "n/a", "020 7946 0123", "0770090010", "1234567890123456", ""]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=ascii)
+@pytest.mark.parametrize(("ignore", "expected"), [(True, OURS), (None, OURS), (False, MAYBE)])
+def test_only_invalid_numbers_may_be_left_out_and_not_where_they_were_to_be_refused(
+    bad: str,
+    ignore: bool | None,
+    expected: Likeness,  # noqa: FBT001
+) -> None:
+    assert likeness(sought(ANN, bad, ignore=ignore), [ANN]) is expected
+    assert likeness(sought(ANN, bad, ignore=ignore), [ANN, bad]) is OURS
+    assert likeness(sought(ANN, BEN, bad, ignore=ignore), [ANN]) is MAYBE
+
+
+@pytest.mark.parametrize("ignore", [None, True, False])
+@pytest.mark.parametrize("missing", [BEN, "+33612345678", "12345678"])
+def test_a_possible_number_that_is_missing_is_doubtful(missing: str, ignore: bool | None) -> None:  # noqa: FBT001
+    assert likeness(sought(ANN, missing, ignore=ignore), [ANN]) is MAYBE
+
+
+@pytest.mark.parametrize(
+    ("ours", "ignore", "count", "expected"),
+    [
+        ([ANN], None, 0, MAYBE),  # listed later
+        ([ANN, *BAD], True, 0, MAYBE),
+        (BAD, True, 0, OURS),
+        (BAD, None, 0, OURS),
+        (BAD, False, 0, MAYBE),
+        (BAD, True, None, MAYBE),
+        (BAD, True, 3, MAYBE),
+        ([], None, 0, OURS),
+        ([], False, 0, OURS),
+        ([], None, None, MAYBE),
+        ([], None, 1, MAYBE),
+    ],
+)
+def test_no_people_are_ours_only_where_none_can_be_and_the_server_counts_none(
+    ours: list[str],
+    ignore: bool | None,  # noqa: FBT001
+    count: int | None,
+    expected: Likeness,
+) -> None:
+    assert likeness(sought(*ours, ignore=ignore), [], recipient_count=count) is expected
+
+
+@pytest.mark.parametrize(("count", "expected"), [(None, OURS), (0, OURS), (2, OURS), (3, OURS), (4, MAYBE)])
+def test_a_count_above_all_that_was_sent_is_doubtful_as_the_list_may_lag(count: int | None, expected: Likeness) -> None:
+    assert likeness(sought(ANN, BEN, BEN), [ANN, BEN], recipient_count=count) is expected
+    assert likeness(sought(ANN, BEN, BEN), [ANN, CAT], recipient_count=count) is OTHER
+
+
+PERSON = NewContact(ANN, "Zoë O’Hara", "Gold", None)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "expected"),
+    [
+        (Contact("1", ANN, "Zoë O’Hara", "Gold", None), OURS),
+        (Contact("1", ANN, " ZOE\u0308  O’Hara", "gold ", ""), OURS),
+        (Contact("1", ANN, None, None, None), OURS),
+        (Contact("1", ANN, " ", "Gold", None), OURS),
+        (Contact("1", ANN, "Zoë", "Gold", None), MAYBE),
+        (Contact("1", ANN, "Zoë O’Hara", "Silver", None), MAYBE),
+        (Contact("1", ANN, "Zoë O’Hara", "Gold", "Circle"), MAYBE),
+        (Contact("1", ANN, "Gold", "Zoë O’Hara", None), MAYBE),
+    ],
+)
+def test_the_same_number_under_another_name_is_doubtful(theirs: Contact, expected: Likeness) -> None:
+    assert likeness(sought(PERSON), [theirs]) is expected
+    assert not excluded_by(sought(PERSON), [theirs])
+
+
+def test_of_two_rows_with_one_number_a_server_may_keep_either() -> None:
+    of = sought(NewContact(ANN, "Ann"), NewContact(ANN, "Anna"))
+    assert [likeness(of, [Contact("1", ANN, name)]) for name in ("Ann", "Anna", "Ben")] == [OURS, OURS, MAYBE]
+
+
+def test_what_was_not_read_to_its_end_is_doubtful() -> None:
+    of = sought(ANN, BEN)
+    assert likeness(of, [ANN, BEN], complete=False) is MAYBE
+    assert likeness(of, [], complete=False) is MAYBE
+    assert compare(of, Candidate(image(of))) is MAYBE
+    assert compare(of, Candidate(image(of), None, complete=True)) is MAYBE
+    assert compare(of, Candidate(image(of, sender="CasaTapas"))) is OTHER
+
+
+def test_where_a_group_was_named_ours_and_more_is_doubtful() -> None:
+    of = sought(NewContact(ANN, contact_group_id=GROUP), NewContact("12345"), NewContact(BEN))
+    assert likeness(of, [ANN, BEN, CAT]) is MAYBE
+    assert likeness(of, [CAT], complete=False) is MAYBE
+    assert likeness(of, [ANN, CAT]) is OTHER
+    assert not excluded_by(of, listed(CAT))
+
+
+def test_nothing_read_excludes_nothing() -> None:
+    assert not excluded_by(sought(ANN), [])
+    assert not excluded_by(sought(), [])
+
+
+# The decision
+
+
+def candidate(of: Sought, campaign_id: str, *numbers: str, **fields: Any) -> Candidate:
+    return Candidate(image(of, id=campaign_id, **fields), listed(*numbers), complete=True)
+
+
+def ids(verdict: object) -> list[str]:
+    assert isinstance(verdict, InDoubt)
+    return [campaign.id for campaign in verdict.candidates]
+
+
+def test_one_that_is_ours_is_found_among_others() -> None:
+    of = sought(ANN)
+    others = [candidate(of, "b", BEN), candidate(of, "s", ANN, sender="CasaTapas")]
+    assert decide(of, [*others, candidate(of, "a", ANN)]) == Found("a")
+
+
+def test_it_is_absent_when_all_are_others_or_there_are_none() -> None:
+    of = sought(ANN)
+    assert decide(of, []) == Absent()
+    assert decide(of, [candidate(of, "b", BEN), candidate(of, "c", CAT)]) == Absent()
+
+
+def test_one_that_may_be_ours_is_doubt() -> None:
+    of = sought(ANN)
+    assert ids(decide(of, [candidate(of, "b", BEN), candidate(of, "a", ANN, message=OTHER_TEXT)])) == ["a"]
+
+
+def test_two_that_are_ours_are_doubt() -> None:
+    of = sought(ANN)
+    assert ids(decide(of, [candidate(of, "b", ANN), candidate(of, "a", ANN)])) == ["a", "b"]
+
+
+def test_one_that_is_ours_beside_one_that_may_be_is_doubt_and_comes_first() -> None:
+    of = sought(ANN)
+    both = [candidate(of, "a", ANN, message=None), candidate(of, "b", ANN), candidate(of, "c", BEN)]
+    assert ids(decide(of, both)) == ["b", "a"]
+
+
+def test_a_campaign_listed_twice_is_one() -> None:
+    of = sought(ANN)
+    assert decide(of, [candidate(of, "a", ANN), candidate(of, "a", ANN, status=None)]) == Found("a")
+    assert decide(of, [candidate(of, "a", BEN), candidate(of, "a", CAT)]) == Absent()
+
+
+def test_two_readings_of_one_campaign_that_do_not_agree_are_doubt() -> None:
+    of = sought(ANN)
+    changing = [candidate(of, "a", ANN), candidate(of, "a", BEN), candidate(of, "a", ANN, status=None)]
+    assert ids(decide(of, changing)) == ids(decide(of, changing[::-1])) == ["a"]
+    assert decide(of, changing) == decide(of, changing[::-1])
+
+
+# Beside the rules
+
+
+def test_the_work_grows_with_the_number_of_contacts_and_not_with_its_square() -> None:
+    count = 20_000
+    ours = [NewContact(f"0612{at:07}", "Ann") for at in range(count)]  # all end alike with theirs, none is equal
+    theirs = [Contact(str(at), f"+33612{at:07}") for at in range(count)]
+    ours += [NewContact(ANN, f"Name {at}") for at in range(count)]
+    theirs += [Contact(str(at), ANN, f"Name {count - at}") for at in range(count)]
+    began = time.process_time()
+    assert likeness(sought(*ours), theirs) is MAYBE
+    assert time.process_time() - began < 10  # some 0.3 s; pair by pair, a minute
+
+
+def test_nothing_shows_numbers_names_or_texts() -> None:
+    of = sought(PERSON, "n/a secret")
+    one = Candidate(image(of), (Contact("1", ANN, "Zoë"),), complete=True)
+    verdict = decide(of, [one, attrs.evolve(one, campaign=image(of, id="c2"))])
+    shown = "".join(f"{value!r}{value}" for value in (of, of.sent, one, attrs.evolve(one, contacts=None), verdict))
+    for secret in (ANN, "7700900101", "Zoë", "zoe", "Gold", "gold", "secret", "Nail", "Paws", "0900101"):
+        assert secret not in shown
+    assert "contacts=<1>" in shown
+    assert "contacts=None" in shown

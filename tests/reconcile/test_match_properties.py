@@ -1,0 +1,269 @@
+"""What holds for any campaign, any harmless change, and any candidates."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime, timedelta
+
+import attrs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from campaigns_async import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
+from campaigns_async.reconcile.likeness import Likeness
+from campaigns_async.reconcile.match import (
+    Absent,
+    Candidate,
+    Found,
+    InDoubt,
+    Sought,
+    compare,
+    decide,
+    excluded_by,
+    worth_reading,
+)
+
+START = datetime(2031, 1, 11, 16, 0, 0, 492_000, tzinfo=UTC)
+EDGE = timedelta(seconds=54_000)
+
+mobiles = st.integers(0, 999_999_999).map(lambda n: f"447{n:09}")
+foreign = st.integers(10_000_000, 99_999_999).map(lambda n: f"336{n}")
+numbers = st.one_of(mobiles, foreign)
+invalid = st.sampled_from(["12345", "n/a", "0207 946 0123", "0770090010", "07700***1"])
+maybe_words = st.sampled_from([None, "", " ", "Ann", "Ben", "Zoë O’Hara", "Straße 1", "Ǆ ﬁ", "مريم", "王秀英", "12"])
+characters = st.characters(codec="utf-8", exclude_categories=["Cs"])
+fewer = settings(max_examples=40)  # for what draws many candidates
+
+
+def british(number: str) -> list[str]:
+    rest = number[2:]
+    return [
+        "0" + rest,
+        f"0{rest[:4]} {rest[4:]}",
+        f"+44 (0){rest}",
+        f"440{rest}",
+        f"(0{rest[:4]}) {rest[4:7]}-{rest[7:]}",
+    ]
+
+
+def notations(number: str) -> st.SearchStrategy[str]:
+    plain = [number, "+" + number, "00" + number, f"+{number[:2]} {number[2:6]}.{number[6:]}"]
+    written = st.sampled_from(plain + (british(number) if number.startswith("447") else []))
+    wide = str.maketrans("0123456789", "０１２３４５６７８９")
+    return st.one_of(
+        written, written.map(lambda text: text.translate(wide)), written.map(lambda text: f" {text}\u202c")
+    )
+
+
+@st.composite
+def sent(draw: st.DrawFn, *, least: int = 1) -> Sought:
+    people = draw(st.lists(numbers, min_size=least, max_size=4))
+    contacts = [
+        NewContact(draw(notations(number)), draw(maybe_words), draw(maybe_words), draw(maybe_words))
+        for number in people
+    ]
+    contacts += [NewContact(text) for text in draw(st.lists(invalid, max_size=2))]
+    new = NewCampaign(
+        START + timedelta(milliseconds=draw(st.integers(0, 10**9))),
+        draw(st.sampled_from(["Golf", "PawsParlour", "Café Olé"])),
+        draw(st.text(characters, max_size=40)),
+        draw(st.permutations(contacts)),  # type: ignore[arg-type]
+        draw(st.sampled_from([None, 0, 7])),
+        draw(st.sampled_from([None, "", "https://x.example/a"])),
+    )
+    return Sought(new, draw(st.sampled_from([None, True, False])))
+
+
+def digits(text: str) -> str | None:
+    """A second way to read what this file writes; None for what a server may leave out."""
+    plain = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
+    plain = "".join(c for c in plain.replace("(0)", "") if c.isdigit())
+    plain = plain.removeprefix("00") if plain.startswith("00") else plain
+    plain = (
+        "44" + plain[1:] if plain.startswith("0") else plain.replace("440", "44", 1) if plain[:3] == "440" else plain
+    )
+    return (
+        plain
+        if len(plain) in (11, 12) and plain[2:3] in "67" and "*" not in text and plain[:2] in ("44", "33")
+        else None
+    )
+
+
+@st.composite
+def provable_image(draw: st.DrawFn, of: Sought) -> Candidate:
+    """What a server may make of it that can still be proved to be ours."""
+    new = of.new
+    kept: list[Contact] = []
+    keep_invalid = of.ignore_invalid_phone_numbers is False or draw(st.booleans())
+    merged = draw(st.booleans())
+    known: set[str] = set()
+    for at, contact in enumerate(new.contacts):
+        number = digits(contact.phone_number)
+        if number is None:
+            if keep_invalid:
+                kept.append(Contact(str(at), contact.phone_number, contact.name, contact.custom1, contact.custom2))
+            continue
+        if merged and number in known:
+            continue
+        known.add(number)
+        texts = [
+            draw(st.sampled_from([text, None, text and f" {text}\t", text and unicodedata.normalize("NFD", text)]))
+            for text in (contact.name, contact.custom1, contact.custom2)
+        ]
+        kept.append(Contact(str(at), draw(notations(number)), *texts))
+    message = unicodedata.normalize(draw(st.sampled_from(["NFC", "NFD"])), new.message)
+    campaign = Campaign(
+        draw(st.sampled_from(["a", "b"])),
+        draw(st.sampled_from([new.start_date_time, new.start_date_time.replace(microsecond=0)])),
+        new.sender,
+        draw(st.sampled_from([None, 0, len(kept), len(new.contacts)])),
+        draw(st.sampled_from([message, message.replace("\r\n", "\n").replace("\n", "\r\n")])),
+        draw(st.sampled_from([None, CampaignStatus.PENDING, CampaignStatus.SENDING, CampaignStatus(17)])),
+        draw(st.sampled_from([new.opt_out_link_id, new.opt_out_link_id or None])),
+        new.track_link_url or draw(st.sampled_from([None, ""])),
+    )
+    return Candidate(campaign, tuple(draw(st.permutations(kept))), complete=True)
+
+
+@st.composite
+def image(draw: st.DrawFn, of: Sought) -> Candidate:
+    """What a server may make of it, and leave in doubt."""
+    candidate = draw(provable_image(of))
+    campaign, contacts = candidate.campaign, candidate.contacts or ()
+    start = campaign.start_date_time
+    assert start is not None
+    moved = st.timedeltas(-EDGE, EDGE).map(lambda by: start + by)
+    text = campaign.message or ""
+    message = draw(st.sampled_from([text, text + " Reply STOP", text.strip(), text.upper(), "", None]))
+    sender = campaign.sender or ""
+    campaign = attrs.evolve(
+        campaign,
+        start_date_time=draw(st.one_of(st.none(), st.just(start), moved)),
+        message=message,
+        sender=draw(
+            st.sampled_from([sender, sender.upper(), sender + " ", unicodedata.normalize("NFD", sender), None])
+        ),
+        opt_out_link_id=draw(st.sampled_from([campaign.opt_out_link_id, None, 3])),
+        track_link_url=draw(st.sampled_from([campaign.track_link_url, None, "https://s.example/x"])),
+        status=draw(st.sampled_from([None, *CampaignStatus])),
+    )
+    shown = [
+        draw(st.sampled_from([contact, attrs.evolve(contact, phone_number=hide(contact))])) for contact in contacts
+    ]
+    opted_out = draw(st.integers(0, len(shown)))
+    read = draw(st.sampled_from([None, tuple(shown[opted_out:]), contacts]))
+    return Candidate(campaign, read, complete=draw(st.booleans()))
+
+
+def hide(contact: Contact) -> str | None:
+    number = contact.phone_number or ""
+    return None if len(number) % 2 else number[:3] + "***" + number[-2:]
+
+
+@st.composite
+def to_others(draw: st.DrawFn, of: Sought) -> Candidate:
+    """All as ours, but for the people."""
+    ours = {digits(contact.phone_number) for contact in of.new.contacts}
+    theirs = draw(st.lists(numbers.filter(lambda number: number not in ours), min_size=1, max_size=6))
+    candidate = draw(provable_image(of))
+    contacts = tuple([Contact(str(at), draw(notations(number))) for at, number in enumerate(theirs)])
+    return attrs.evolve(candidate, contacts=contacts)
+
+
+def any_candidates(of: Sought) -> st.SearchStrategy[list[Candidate]]:
+    one = st.one_of(provable_image(of), image(of), to_others(of))
+    return st.lists(one, max_size=5).map(
+        lambda those: [attrs.evolve(c, campaign=attrs.evolve(c.campaign, id=str(at))) for at, c in enumerate(those)]
+    )
+
+
+@given(st.data())
+def test_what_an_honest_server_makes_of_it_is_never_anothers(data: st.DataObject) -> None:
+    of = data.draw(sent(least=0))
+    candidate = data.draw(image(of))
+    assert worth_reading(of, candidate.campaign)
+    assert not excluded_by(of, candidate.contacts or ())
+    assert compare(of, candidate) is not Likeness.OTHER
+    assert not isinstance(decide(of, [candidate]), Absent)
+
+
+@given(st.data())
+def test_with_harmless_changes_alone_it_is_found(data: st.DataObject) -> None:
+    of = data.draw(sent())
+    candidate = data.draw(provable_image(of))
+    assert compare(of, candidate) is Likeness.OURS
+    assert decide(of, [candidate]) == Found(candidate.campaign.id)
+
+
+@given(st.data())
+def test_a_campaign_to_other_people_is_never_found(data: st.DataObject) -> None:
+    of = data.draw(sent(least=0))
+    candidate = data.draw(to_others(of))
+    assert compare(of, candidate) is not Likeness.OURS
+
+
+@given(st.data())
+def test_what_some_contacts_exclude_all_of_them_exclude(data: st.DataObject) -> None:
+    of = data.draw(sent(least=0))
+    candidate = data.draw(st.one_of(to_others(of), image(of)))
+    contacts = candidate.contacts or ()
+    if excluded_by(of, contacts[: data.draw(st.integers(0, len(contacts)))]):
+        assert excluded_by(of, contacts)
+        assert compare(of, candidate) is Likeness.OTHER
+
+
+@given(st.data())
+def test_a_campaign_not_worth_reading_is_anothers_whatever_its_contacts(data: st.DataObject) -> None:
+    of = data.draw(sent(least=0))
+    candidate = data.draw(provable_image(of))
+    campaign = attrs.evolve(
+        candidate.campaign,
+        sender=data.draw(st.sampled_from([of.new.sender, "CasaTapas"])),
+        start_date_time=of.start + data.draw(st.timedeltas(-2 * EDGE, 2 * EDGE)),
+        message=data.draw(st.sampled_from([of.new.message, "Quite another message"])),
+    )
+    likeness = compare(of, attrs.evolve(candidate, campaign=campaign))
+    unread = compare(of, Candidate(campaign))
+    assert worth_reading(of, campaign) is (unread is not Likeness.OTHER)
+    assert worth_reading(of, campaign) or likeness is Likeness.OTHER
+
+
+@fewer
+@given(st.data())
+def test_the_order_of_candidates_does_not_matter(data: st.DataObject) -> None:
+    of = data.draw(sent(least=0))
+    candidates = data.draw(any_candidates(of))
+    same_ids = [attrs.evolve(c, campaign=attrs.evolve(c.campaign, id="x")) for c in candidates]
+    for those in (candidates, same_ids):
+        assert decide(of, data.draw(st.permutations(those))) == decide(of, those)
+
+
+@fewer
+@given(st.data())
+def test_it_is_found_only_when_it_alone_is_likely(data: st.DataObject) -> None:
+    of = data.draw(sent())
+    candidates = data.draw(any_candidates(of))
+    likeness = {c.campaign.id: compare(of, c) for c in candidates}
+    plausible = {i for i in likeness if likeness[i] is not Likeness.OTHER}
+    verdict = decide(of, candidates)
+    if isinstance(verdict, Found):
+        assert plausible == {verdict.campaign_id}
+        assert likeness[verdict.campaign_id] is Likeness.OURS
+    elif isinstance(verdict, InDoubt):
+        assert {campaign.id for campaign in verdict.candidates} == plausible != set()
+    else:
+        assert not plausible
+
+
+@fewer
+@given(st.data())
+def test_one_candidate_more_never_makes_doubt_or_a_find_absence(data: st.DataObject) -> None:
+    of = data.draw(sent(least=0))
+    candidates = data.draw(any_candidates(of))
+    more = data.draw(st.one_of(image(of), to_others(of)))
+    before = decide(of, candidates)
+    after = decide(of, [*candidates, more])
+    if not isinstance(before, Absent):
+        assert not isinstance(after, Absent)
+    if isinstance(before, InDoubt):
+        assert isinstance(after, InDoubt)
