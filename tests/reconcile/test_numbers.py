@@ -86,6 +86,7 @@ def test_a_text_that_may_hold_another_number_than_its_digits_is_not_read(text: s
     [
         ("+33 6 12 34 56 78", "33612345678"),
         ("+49 (0)171 1234567", "491711234567"),
+        ("49 (0)171 1234567", "491711234567"),
         ("0039 06 1234567", "39061234567"),
         ("1 (202) 555-0123", "12025550123"),
         ("12345", "12345"),
@@ -111,7 +112,7 @@ def test_other_numbers_keep_their_digits(text: str, digits: str) -> None:
         ("123456789012345", True),
     ],
 )
-def test_a_number_is_possible_when_a_server_may_take_it_for_a_mobile_phones(number: str, possible: bool) -> None:  # noqa: FBT001
+def test_a_number_is_possible_when_a_server_may_take_it_for_a_mobile_phones(number: str, possible: bool) -> None:
     assert is_possible(number) is possible
 
 
@@ -128,7 +129,7 @@ def test_a_number_is_possible_when_a_server_may_take_it_for_a_mobile_phones(numb
         ("12345678", True),
     ],
 )
-def test_a_number_is_whole_when_nothing_seems_to_be_cut_from_it(number: str, whole: bool) -> None:  # noqa: FBT001
+def test_a_number_is_whole_when_nothing_seems_to_be_cut_from_it(number: str, whole: bool) -> None:
     assert is_whole(number) is whole
 
 

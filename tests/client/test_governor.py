@@ -1,0 +1,238 @@
+"""Limits that hold for all of a client's requests: the rate, the server's holds, the retry quota, the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.made import client_of, new_campaign, rows
+
+from campaigns_async import (
+    CampaignsClient,
+    ConfigurationError,
+    Delivery,
+    OutcomeUnknownError,
+    PoolSaturatedError,
+    RetryPolicy,
+    ServerError,
+    ThrottledError,
+    Timeouts,
+)
+from campaigns_async.engine.gate import Gate
+from campaigns_async.engine.pace import Pace
+from campaigns_async.engine.ports import LoopClock
+from campaigns_async.engine.quota import Quota
+from campaigns_async.sandbox import Sandbox
+
+
+@given(
+    rate=st.floats(0.2, 200),
+    seed=st.integers(0, 10_000),
+    slow=st.floats(0, 3),
+)
+def test_no_window_of_a_second_holds_more_than_the_rate(rate: float, seed: int, slow: float) -> None:
+    draw = random.Random(seed)
+    pace, now = Pace(rate), 100.0
+    going: list[float] = []
+    left: list[float] = []
+    for _ in range(400):
+        due = [moment for moment in going if moment <= now]
+        for moment in sorted(due):
+            going.remove(moment)
+            if draw.random() < 0.1:
+                pace.stayed()
+            else:
+                pace.left(now)
+                left.append(now)
+        if pace.delay(now) == 0.0:
+            pace.let_go(now)
+            going.append(now + draw.random() * slow)
+        wait = pace.delay(now)
+        steps = [wait] if wait else []
+        steps += [moment - now for moment in going if moment > now]
+        now += min(steps, default=0.01) if draw.random() < 0.9 else draw.random() * 2  # the loop stalls at times
+    window, most = max(1.0, 1 / rate), max(1, int(rate))
+    for start in left:
+        assert sum(start <= moment < start + window for moment in left) <= most
+
+
+def test_the_first_second_brings_no_burst() -> None:
+    pace, now, left = Pace(10), 0.0, []
+    while now < 1.0:
+        if pace.delay(now) == 0.0:
+            pace.let_go(now)
+            pace.left(now)
+            left.append(now)
+        now += 0.001
+    gaps = [later - earlier for earlier, later in zip(left, left[1:], strict=False)]
+    assert len(left) == 10
+    assert min(gaps) > 0.09
+
+
+async def test_a_rate_limit_is_kept_over_all_calls(sandbox: Sandbox) -> None:
+    async with client_of(sandbox, rate_limit=40) as client:
+        await asyncio.gather(
+            *(client.campaigns.create(new_campaign(n)) for n in range(30)),
+            *(client.campaigns.list().collect() for _ in range(30)),
+        )
+        assert client.stats().rate_limit == 40
+        assert "at most 40 a second" in repr(client)
+    arrived = [request.arrived for request in sandbox.requests]
+    assert len(arrived) == 60
+    assert max(sum(start <= moment < start + 1 for moment in arrived) for start in arrived) <= 41
+    assert arrived[-1] - arrived[0] > 59 / 40 * 0.9
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_hold_keeps_back_all_requests_of_the_client(sandbox: Sandbox, status: int) -> None:
+    sandbox.fault(operation="create", nth=1, times=1, status=status, headers={"Retry-After": "0.3"})
+    async with client_of(sandbox) as client:
+        first = asyncio.create_task(client.campaigns.create(new_campaign(0)))
+        await sandbox.received(1)
+        while not client.stats().throttled:
+            await asyncio.sleep(0)
+        assert 0 < client.stats().held_for <= 0.3
+        assert "held for" in repr(client)
+        await asyncio.gather(*(client.campaigns.create(new_campaign(n)) for n in range(1, 20)))
+        await first
+    arrived = [request.arrived for request in sandbox.requests]
+    assert arrived[1] - arrived[0] >= 0.3
+    assert len(sandbox.created) == 20
+
+
+async def test_a_hold_longer_than_is_honoured_holds_nobody_else_back(sandbox: Sandbox) -> None:
+    sandbox.fault(operation="create", nth=1, times=1, status=429, headers={"Retry-After": "3600"})
+    async with client_of(sandbox) as client:
+        with pytest.raises(ThrottledError) as throttled:
+            await client.campaigns.create(new_campaign(1))
+        assert throttled.value.retry_after == 3600
+        assert client.stats().held_for == 0
+        await client.campaigns.create(new_campaign(2))
+
+
+async def test_a_429_without_a_time_backs_off_its_own_call_only(sandbox: Sandbox) -> None:
+    sandbox.fault(operation="create", nth=1, times=1, status=429)
+    async with client_of(sandbox, retry=RetryPolicy(base=10_000, cap=10_000), timeouts=Timeouts(deadline=None)) as client:
+        slow = asyncio.create_task(client.campaigns.create(new_campaign(1)))
+        await sandbox.received(1)
+        await client.campaigns.create(new_campaign(2))
+        assert client.stats().held_for == 0
+        slow.cancel()
+        await asyncio.gather(slow, return_exceptions=True)
+
+
+async def test_a_hold_is_bounded_by_the_deadline_of_who_waits(sandbox: Sandbox) -> None:
+    sandbox.fault(operation="create", nth=1, times=1, status=429, headers={"Retry-After": "30"})
+    async with client_of(sandbox, retry=RetryPolicy(attempts=1)) as client:
+        with pytest.raises(ThrottledError):
+            await client.campaigns.create(new_campaign(1))
+        hurried = client.with_options(timeouts=Timeouts(deadline=0.05))
+        with pytest.raises(TimeoutError) as late:
+            await hurried.campaigns.create(new_campaign(2))
+        assert late.value.delivery is Delivery.NOT_SENT  # type: ignore[attr-defined]
+    assert len(sandbox.requests) == 1
+
+
+async def test_in_a_full_outage_the_quota_keeps_a_server_from_being_hammered(sandbox: Sandbox) -> None:
+    sandbox.fault(status=500)
+    calls = 1500
+    async with client_of(sandbox) as client:
+        outcomes = [outcome async for outcome in client.map(client.campaigns.get, ["abc"] * calls)]
+        assert all(isinstance(outcome.error, ServerError) for outcome in outcomes)
+        stats = client.stats()
+    assert stats.attempts == len(sandbox.requests) <= 1.1 * calls
+    assert stats.retries == 100
+    assert stats.retry_quota < 5
+
+
+async def test_successes_pay_the_quota_back() -> None:
+    async with Sandbox(rows(1)) as sandbox, client_of(sandbox, retry=RetryPolicy(quota=5, base=0.001)) as client:
+        sandbox.fault(times=1, status=500)
+        await client.campaigns.get("c000")
+        assert client.stats().retry_quota == 5
+        sandbox.fault(times=2, status=500)
+        with pytest.raises(ServerError):
+            await client.campaigns.get("c000")
+        for _ in range(5):
+            await client.campaigns.get("c000")
+        assert client.stats().retry_quota == 5
+
+
+@given(st.lists(st.booleans(), max_size=300), st.integers(0, 100))
+def test_the_quota_is_never_below_nothing_or_above_its_capacity(steps: list[bool], capacity: int) -> None:
+    quota = Quota(capacity)
+    for take in steps:
+        if take:
+            quota.take()
+        else:
+            quota.pay_back(retried=False)
+        assert 0 <= quota.left <= capacity
+
+
+async def test_an_overloaded_pool_raises_rather_than_queues(sandbox: Sandbox) -> None:
+    release = asyncio.Event()
+    sandbox.fault(operation="create", hold=release)
+    async with client_of(sandbox, max_concurrency=2, overload="raise", max_waiting=3) as client:
+        calls = [asyncio.create_task(client.campaigns.create(new_campaign(n))) for n in range(5)]
+        await sandbox.received(2)
+        while client.stats().waiting < 3:
+            await asyncio.sleep(0)
+        with pytest.raises(PoolSaturatedError) as saturated:
+            await client.campaigns.create(new_campaign(9))
+        assert saturated.value.delivery is Delivery.NOT_SENT
+        release.set()
+        await asyncio.gather(*calls)
+    assert len(sandbox.created) == 5
+
+
+async def test_a_call_that_has_begun_is_never_turned_away() -> None:
+    gate = Gate(1, clock=LoopClock(), random=random.Random(1), max_waiting=0)
+    await gate.acquire()
+    again = asyncio.create_task(gate.acquire(patient=True))
+    await asyncio.sleep(0)
+    with pytest.raises(PoolSaturatedError):
+        await gate.acquire()
+    gate.release()
+    await again
+    assert (gate.in_flight, gate.waiting) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"rate_limit": 0}, "rate_limit"),
+        ({"rate_limit": float("nan")}, "rate_limit"),
+        ({"rate_limit": True}, "rate_limit"),
+        ({"max_concurrency": 0}, "max_concurrency"),
+        ({"max_concurrency": 2.5}, "max_concurrency"),
+        ({"overload": "explode"}, "overload"),
+        ({"max_waiting": 5}, "max_waiting"),
+        ({"overload": "raise", "max_waiting": -1}, "max_waiting"),
+        ({"reconcile": 5}, "reconcile"),
+        ({"retry": None}, "retry"),
+        ({"session": 5}, "session"),
+        ({"update_method": "PATCH"}, "update_method"),
+    ],
+)
+def test_a_limit_that_cannot_be_right_is_refused(settings: dict[str, Any], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        CampaignsClient("http://localhost", "key", **settings)
+
+
+async def test_stats_tell_what_happened(sandbox: Sandbox) -> None:
+    sandbox.fault(operation="create", nth=1, times=1, status=429, headers={"Retry-After": "0"})
+    sandbox.fault(operation="create", nth=3, times=1, status=500)
+    async with client_of(sandbox, rate_limit=1000) as client:
+        await client.campaigns.create(new_campaign(1))
+        with pytest.raises(OutcomeUnknownError):
+            await client.campaigns.create(new_campaign(2))
+        stats = client.stats()
+    assert (stats.calls, stats.attempts, stats.retries, stats.throttled) == (2, 3, 1, 1)
+    assert (stats.in_flight, stats.waiting, stats.max_concurrency) == (0, 0, 32)
+    assert stats.sent_last_second == 3
+
+
