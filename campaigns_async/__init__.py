@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from campaigns_async._version import __version__
 
 if TYPE_CHECKING:
+    from campaigns_async import query
     from campaigns_async.client import CampaignsClient
     from campaigns_async.doubt import OutcomeUnknownError
     from campaigns_async.engine.stats import Stats
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
         ClientClosedError,
         ConfigurationError,
         ConflictError,
-        ConnectionFailedError,
         ConnectTimeoutError,
+        ConnectionFailedError,
         DeadlineExceededError,
         DecodeError,
+        FilterIgnoredError,
         InvalidArgumentError,
         MethodNotAllowedError,
         NotFoundError,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
         PermissionDeniedError,
         PoolSaturatedError,
         Problem,
+        QueryError,
         ReadTimeoutError,
         ServerError,
         ThrottledError,
@@ -39,7 +42,14 @@ if TYPE_CHECKING:
     )
     from campaigns_async.events import AttemptFinished, CallFinished, Event, Observer, Reconciled, Waiting
     from campaigns_async.fanout import FanOut
-    from campaigns_async.models import Campaign, CampaignStatus, CampaignUpdate, Contact, NewCampaign, NewContact
+    from campaigns_async.models import (
+        Campaign,
+        CampaignStatus,
+        CampaignUpdate,
+        Contact,
+        NewCampaign,
+        NewContact,
+    )
     from campaigns_async.paging.paginator import Paginator
     from campaigns_async.settings import ReconcilePolicy, RetryPolicy, Timeouts
     from campaigns_async.values import Auth, Checkpoint, Delivery, Operation, Outcome, Page
@@ -60,6 +70,7 @@ _HOME = {
         "ConnectionFailedError",
         "DeadlineExceededError",
         "DecodeError",
+        "FilterIgnoredError",
         "InvalidArgumentError",
         "MethodNotAllowedError",
         "NotFoundError",
@@ -69,6 +80,7 @@ _HOME = {
         "PermissionDeniedError",
         "PoolSaturatedError",
         "Problem",
+        "QueryError",
         "ReadTimeoutError",
         "ServerError",
         "ThrottledError",
@@ -89,18 +101,20 @@ _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 def __getattr__(name: str) -> object:
     """Import a name on first use (PEP 562), so that importing the package costs next to nothing."""
-    module = _MODULE_OF.get(name)
-    if module is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value: object = getattr(import_module(f"{__name__}.{module}"), name)
+    if name == "query":
+        value: object = import_module(f"{__name__}.query")
+    elif (module := _MODULE_OF.get(name)) is not None:
+        value = getattr(import_module(f"{__name__}.{module}"), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULE_OF})
+    return sorted({*globals(), *__all__})
 
 
 __all__ = [
@@ -126,6 +140,7 @@ __all__ = [
     "Delivery",
     "Event",
     "FanOut",
+    "FilterIgnoredError",
     "InvalidArgumentError",
     "MethodNotAllowedError",
     "NewCampaign",
@@ -136,17 +151,18 @@ __all__ = [
     "Outcome",
     "OutcomeUnknownError",
     "Page",
-    "Paginator",
     "PageShiftedError",
+    "Paginator",
     "PagingError",
     "PayloadTooLargeError",
     "PermissionDeniedError",
     "PoolSaturatedError",
     "Problem",
+    "QueryError",
     "ReadTimeoutError",
-    "Response",
     "ReconcilePolicy",
     "Reconciled",
+    "Response",
     "RetryPolicy",
     "ServerError",
     "Stats",
@@ -157,4 +173,5 @@ __all__ = [
     "Waiting",
     "__version__",
     "delivery_of",
+    "query",
 ]

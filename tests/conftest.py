@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import hypothesis
 import pytest
 from support.made import client_of
 
 from campaigns_async import CampaignsClient
 from campaigns_async.sandbox import Sandbox
+
+
+hypothesis.settings.register_profile("default", deadline=None)  # a slow machine is no failure
+hypothesis.settings.load_profile("default")
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def test_every_public_name_is_there_and_is_listed() -> None:
 
 
 def test_every_name_that_comes_lazily_is_public() -> None:
-    assert set(campaigns_async._MODULE_OF) | {"__version__"} == set(campaigns_async.__all__)
+    assert set(campaigns_async._MODULE_OF) | {"__version__", "query"} == set(campaigns_async.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -26,8 +26,6 @@ class Source(Generic[T]):
     """Page number from 1, and page size."""
     key: Callable[[T], str]
     """What tells one row from another."""
-    check: Callable[[Page[T]], None]
-    """Raises where rows contradict what was asked for."""
 
 
 class Paginator(Generic[T]):
@@ -130,7 +128,6 @@ class Pages(Generic[T]):
             page = await self._read(*wanted)
             if page is None:
                 continue  # rows have moved meanwhile
-            self._source.check(page)
             rows = self._window.accept(page, fresh=not self._ahead and self._was_direct)
             if found := length_hint(rows):
                 self._fetch_ahead(found)

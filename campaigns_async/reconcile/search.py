@@ -127,12 +127,12 @@ class Search:
 
     def _filter(self) -> Expression:
         """Broad: a server may have moved the time by its zone, and may have altered the text."""
-        new, margin = self.sought.new, timedelta(seconds=self.sought.margin)
+        new, margin = self.sought.new, timedelta(seconds=self.sought.margin + 1)
         start: datetime = self.sought.start
         filters = (campaign.start_date_time >= start - margin) & (campaign.start_date_time <= start + margin)
         if not new.sender.isalnum() or not new.sender.isascii() or len(new.sender) > _PLAIN_SENDER:
             return filters  # it may have been cut or altered too
         try:
-            return (campaign.sender == new.sender) & filters
+            return campaign.sender.equals(new.sender, ignore_case=True) & filters
         except QueryError:
             return filters

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from functools import partial
-from operator import attrgetter
-from typing import Literal, TypeVar
+from typing import Literal
 
-from campaigns_async import checks
 from campaigns_async.engine.call import Caller
-from campaigns_async.errors import ConfigurationError, InvalidArgumentError
+from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
-from campaigns_async.paging.checkpoint import checked, digest
-from campaigns_async.paging.paginator import Paginator, Source
+from campaigns_async.paging.paginator import Paginator
 from campaigns_async.reconcile.ledger import Ledger
 from campaigns_async.reconcile.search import Server
 from campaigns_async.resources.creating import Creator
+from campaigns_async.resources.listing import Filters, Lister, Sorts
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.values import Checkpoint, Page
 from campaigns_async.wire import requests, responses
-from campaigns_async.wire.messages import Request, Response
-
-T = TypeVar("T")
+from campaigns_async.wire.messages import Response
 
 
 class Campaigns:
@@ -41,9 +36,9 @@ class Campaigns:
     ) -> None:
         self._caller = caller
         self._ledger = ledger
-        server = Server(lambda filters: self.list(filters=str(filters), prefetch=0), self.contacts)
+        server = Server(lambda filters: self.list(filters=filters, prefetch=0, check_filters=False), self.contacts)
         self._creator = Creator(caller, ledger, server, reconcile)
-        self._page_size = page_size
+        self._lister = Lister(caller, page_size)
         self._update_method = update_method
         self._delete_method = delete_method
         self._limit = limit
@@ -110,45 +105,72 @@ class Campaigns:
     def list(
         self,
         *,
-        filters: str | None = None,
-        sorts: str | Sequence[str] | None = None,
+        filters: Filters = None,
+        sorts: Sorts = None,
         page_size: int | None = None,
         prefetch: int = 1,
         resume_from: Checkpoint | None = None,
+        check_filters: bool = True,
     ) -> Paginator[Campaign]:
         """Walk through the campaigns (GET), in order, page by page as they are needed.
 
         Args:
-            filters: In the server's language: `sender==Golf,recipientCount>=100`.
-            sorts: Names of fields, a leading `-` for descending: `-startDateTime`, or several.
+            filters: An expression on `query.campaign`, text in the server's language (`sender==Golf`), which is
+                checked too, or `query.raw(…)`, which is not.
+            sorts: `query.campaign.start_date_time.desc()`, text (`-startDateTime`), or several of them.
             page_size: Rows a page, from 1; the client's setting when None.
             prefetch: Pages fetched ahead of the one being read, from 0.
             resume_from: A paginator's checkpoint, to go on behind it.
+            check_filters: Whether a row that plainly contradicts the filter raises `FilterIgnoredError`.
+
+        Raises:
+            QueryError: The server would not understand the filters or sorts, and would drop them all in silence.
+            InvalidArgumentError: Another argument cannot be right.
         """
+
         def read(response: Response) -> Page[Campaign]:
             page = responses.campaigns(response)
             self._ledger.seen.add(campaign.id for campaign in page.items)
             return page
 
-        return self._paginator(
-            requests.list_page, read, "campaigns", filters, sorts, page_size, prefetch, resume_from
+        return self._lister.paginator(
+            "campaigns",
+            Campaign,
+            requests.list_page,
+            read,
+            filters=filters,
+            sorts=sorts,
+            page_size=page_size,
+            prefetch=prefetch,
+            resume_from=resume_from,
+            check_filters=check_filters,
         )
 
     def contacts(
         self,
         campaign_id: str,
         *,
-        filters: str | None = None,
-        sorts: str | Sequence[str] | None = None,
+        filters: Filters = None,
+        sorts: Sorts = None,
         page_size: int | None = None,
         prefetch: int = 1,
         resume_from: Checkpoint | None = None,
+        check_filters: bool = True,
     ) -> Paginator[Contact]:
         """Walk through a campaign's contacts (GET Campaign Contacts). Arguments as for `list`."""
         requests.get(campaign_id)  # an id that cannot be one is refused now, not at the first page
-        page = partial(requests.contacts_page, campaign_id)
-        listing = f"contacts {campaign_id}"
-        return self._paginator(page, responses.contacts, listing, filters, sorts, page_size, prefetch, resume_from)
+        return self._lister.paginator(
+            f"contacts {campaign_id}",
+            Contact,
+            partial(requests.contacts_page, campaign_id),
+            responses.contacts,
+            filters=filters,
+            sorts=sorts,
+            page_size=page_size,
+            prefetch=prefetch,
+            resume_from=resume_from,
+            check_filters=check_filters,
+        )
 
     def create_many(
         self,
@@ -173,45 +195,8 @@ class Campaigns:
         )
         return FanOut(create, news, limit=self._limit, grace=self._caller.timeouts.grace)
 
-    def _paginator(
-        self,
-        page_request: Callable[..., Request],
-        read: Callable[[Response], Page[T]],
-        listing: str,
-        filters: str | None,
-        sorts: str | Sequence[str] | None,
-        page_size: int | None,
-        prefetch: int,
-        resume_from: Checkpoint | None,
-    ) -> Paginator[T]:
-        where = _text("filters", filters)
-        order = _text("sorts", ",".join(sorts) if isinstance(sorts, (list, tuple)) else sorts)
-        if page_size is not None:
-            page_size = _whole("page_size", page_size, 1)
-        start = checked(resume_from, digest(listing, where, order), page_size, self._page_size)
-
-        async def fetch(page: int, size: int) -> Page[T]:
-            request = page_request(page=page, page_size=size, filters=where, sorts=order)
-            return await self._caller.run(request, read)
-
-        return Paginator(Source(fetch, attrgetter("id"), lambda _: None), start, prefetch=_whole("prefetch", prefetch, 0))
-
 
 def _reconciled(on_unknown: object) -> bool:
     if on_unknown not in ("raise", "reconcile"):
         raise InvalidArgumentError('on_unknown must be "raise" or "reconcile"')
     return on_unknown == "reconcile"
-
-
-def _text(name: str, value: object) -> str | None:
-    if value is None or isinstance(value, str):
-        return value or None
-    raise InvalidArgumentError(f"{name} must be text, not {type(value).__name__}")
-
-
-def _whole(name: str, value: object, least: int) -> int:
-    try:
-        return checks.whole(name, value, least=least)
-    except ConfigurationError as error:
-        message = error.message
-    raise InvalidArgumentError(message)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -40,10 +41,8 @@ def read_one(value: object, cls: type[M], *, where: str = "$") -> M:
         DecodeError: It does not fit; says where.
     """
     hook = _HOOKS[cls]
-    try:
+    with suppress(Exception):  # whatever the fast one trips over, the exact one names
         return hook(value, cls)  # type: ignore[no-any-return]
-    except Exception:  # whatever the fast one trips over, the exact one names
-        pass
     raise _diagnosed(value, cls, where)
 
 
@@ -54,10 +53,8 @@ def read_many(values: list[object], cls: type[M], *, where: str = "$") -> tuple[
         DecodeError: One does not fit; says which and where.
     """
     hook = _HOOKS[cls]
-    try:
+    with suppress(Exception):
         return tuple([hook(value, cls) for value in values])
-    except Exception:
-        pass
     for index, value in enumerate(values):
         read_one(value, cls, where=f"{where}[{index}]")
     raise DecodeError(f"{where}: cannot be read", where=where)  # the two readers disagree

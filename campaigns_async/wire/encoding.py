@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -26,10 +27,9 @@ def write(value: NewCampaign | CampaignUpdate) -> bytes:
     Raises:
         InvalidArgumentError: A field cannot be sent; says which and why.
     """
-    try:
+    with suppress(Exception):  # a caller's own tzinfo may raise anything
         return orjson.dumps(_converter.unstructure(value))
-    except Exception:  # a caller's own tzinfo may raise anything
-        pass  # raised below, where the path is known and nothing is chained that could quote a value
+    # Raised out here, where nothing is chained that could quote a value.
     raise _first_fault(value, NewCampaign if isinstance(value, NewCampaign) else CampaignUpdate, "")
 
 
@@ -131,6 +131,6 @@ def _problem(value: object, kind: Any) -> str | None:
         return error.message
     except orjson.JSONEncodeError:
         return "holds half of a surrogate pair, which UTF-8 cannot carry"
-    except Exception:
+    except Exception:  # noqa: BLE001  # a caller's own tzinfo may raise anything
         return "cannot be written"
     return None

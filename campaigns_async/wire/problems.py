@@ -23,7 +23,14 @@ from campaigns_async.errors import (
     ValidationFailedError,
 )
 from campaigns_async.values import Operation
-from campaigns_async.wire.messages import Request, Response, is_array, is_object, parse, single
+from campaigns_async.wire.messages import (
+    Request,
+    Response,
+    is_array,
+    is_object,
+    parse,
+    single,
+)
 
 _BY_STATUS: dict[int, tuple[type[APIError], str]] = {
     400: (ValidationFailedError, "the server refused what was sent"),

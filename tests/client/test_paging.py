@@ -11,7 +11,17 @@ import orjson
 import pytest
 from support.made import client_of, people, rows
 
-from campaigns_async import CampaignsClient, Checkpoint, InvalidArgumentError, Page, PagingError, ServerError
+from campaigns_async import (
+    CampaignsClient,
+    Checkpoint,
+    FilterIgnoredError,
+    InvalidArgumentError,
+    Page,
+    PagingError,
+    QueryError,
+    ServerError,
+    query,
+)
 from campaigns_async.sandbox import Sandbox
 
 
@@ -150,7 +160,7 @@ async def test_a_checkpoint_belongs_to_its_listing(client: CampaignsClient) -> N
 async def test_a_wrong_option_is_refused_when_the_listing_is_made(
     client: CampaignsClient, options: dict[str, Any], named: str
 ) -> None:
-    with pytest.raises(InvalidArgumentError, match=named):
+    with pytest.raises((InvalidArgumentError, QueryError), match=named):
         client.campaigns.list(**options)
 
 
@@ -211,3 +221,33 @@ async def test_a_checkpoint_holds_no_filter() -> None:
     listing = CampaignsClient("http://localhost", "key").campaigns.contacts("c1", filters="phoneNumber==07700900123")
     assert isinstance(listing.checkpoint, Checkpoint)
     assert b"07700900123" not in pickle.dumps(listing.checkpoint)
+
+
+async def test_a_filter_is_built_and_checked_before_anything_is_sent(client: CampaignsClient, sandbox: Sandbox) -> None:
+    for wrong in ("sendr==Golf", "recipientCount==many", "sender<Golf", query.contact.name == "A"):
+        with pytest.raises(QueryError):
+            client.campaigns.list(filters=wrong)
+    with pytest.raises(QueryError):
+        client.campaigns.list(sorts="-sendr")
+    assert list(sandbox.requests) == []
+
+
+async def test_an_expression_finds_its_rows() -> None:
+    async with Sandbox(rows(20)) as sandbox, client_of(sandbox) as client:
+        filters = (query.campaign.recipient_count >= 5) & query.campaign.message.contains("message 1", ignore_case=True)
+        sorts = [query.campaign.recipient_count.desc()]
+        found = await client.campaigns.list(filters=filters, sorts=sorts).collect()
+        assert ids(found) == [f"c{n:03}" for n in range(19, 9, -1)]
+
+
+async def test_a_server_that_ignores_a_filter_is_found_out(sandbox: Sandbox) -> None:
+    for row in rows(3):
+        sandbox.add(row)
+    async with client_of(sandbox) as client:
+        sandbox.fault(operation="list", status=200, body=page(1, ["a"], totalRecords=1).replace(b'"a"', b'"a", "sender": "Tennis"'))
+        with pytest.raises(FilterIgnoredError, match="row 1 of page 1"):
+            await client.campaigns.list(filters=query.campaign.sender == "Golf").collect()
+        with pytest.raises(FilterIgnoredError):
+            await client.campaigns.list(filters="sender==Golf").count()
+        found = await client.campaigns.list(filters="sender==Golf", check_filters=False).collect()
+        assert ids(found) == ["a"]

@@ -9,12 +9,19 @@ from datetime import UTC, datetime
 import attrs
 import pytest
 
-from campaigns_async import Campaign, CampaignStatus, CampaignUpdate, InvalidArgumentError, NewCampaign, NewContact
+from campaigns_async import (
+    Campaign,
+    CampaignStatus,
+    CampaignUpdate,
+    InvalidArgumentError,
+    NewCampaign,
+    NewContact,
+)
 
 START = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 COPIES = {
-    "pickle": lambda value: pickle.loads(pickle.dumps(value)),  # noqa: S301
-    "oldest pickle": lambda value: pickle.loads(pickle.dumps(value, 0)),  # noqa: S301
+    "pickle": lambda value: pickle.loads(pickle.dumps(value)),
+    "oldest pickle": lambda value: pickle.loads(pickle.dumps(value, 0)),
     "copy": copy.copy,
     "deepcopy": copy.deepcopy,
 }
@@ -69,7 +76,7 @@ def test_contacts_that_are_no_iterable_are_refused_by_name(contacts: object) -> 
 
 def test_models_are_values_they_compare_hash_pickle_and_do_not_change() -> None:
     new = NewCampaign(START, "Golf", "Hi", [NewContact("1", "Ann")])
-    again = pickle.loads(pickle.dumps(new))  # noqa: S301
+    again = pickle.loads(pickle.dumps(new))
     assert again == new
     assert hash(again) == hash(new)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):

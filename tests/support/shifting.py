@@ -54,7 +54,7 @@ class Shifting:
 
     def listing(self, *, page_size: int, prefetch: int, start: Checkpoint | None = None) -> Paginator[str]:
         """A paginator over it."""
-        source = Source(self.fetch, str, lambda _: None)
+        source = Source(self.fetch, str)
         return Paginator(source, start or Checkpoint("test", page_size), prefetch=prefetch)
 
     async def _while(self) -> None:

@@ -14,7 +14,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from campaigns_async import Campaign, CampaignUpdate, Contact, InvalidArgumentError, NewCampaign, NewContact
+from campaigns_async import (
+    Campaign,
+    CampaignUpdate,
+    Contact,
+    InvalidArgumentError,
+    NewCampaign,
+    NewContact,
+)
 from campaigns_async.wire import decoding, encoding
 
 START = datetime(2023, 6, 27, 3, 10, 4, 492000, UTC)

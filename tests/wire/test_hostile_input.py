@@ -17,7 +17,15 @@ import orjson
 import pytest
 
 from campaigns_async import CampaignsError, Operation, Response, checks
-from campaigns_async.wire import decoding, encoding, messages, naming, problems, requests, responses
+from campaigns_async.wire import (
+    decoding,
+    encoding,
+    messages,
+    naming,
+    problems,
+    requests,
+    responses,
+)
 from campaigns_async.wire.messages import Request
 
 MODULES: list[ModuleType] = [checks, decoding, encoding, messages, naming, problems, requests, responses]

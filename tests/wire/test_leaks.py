@@ -11,6 +11,7 @@ import logging
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -43,7 +44,7 @@ from campaigns_async.wire.messages import Request
 START = datetime(2024, 1, 1, tzinfo=UTC)
 NOW = START
 MARK = "sEcReT447700900987"
-SHOWN: list[Callable[[Any], str]] = [repr, str, format, lambda value: f"{value}", lambda value: f"{value!r}", lambda value: "%s %r" % (value, value)]
+SHOWN: list[Callable[[Any], str]] = [repr, str, format, lambda value: f"{value}", lambda value: f"{value!r}", lambda value: "%s %r" % (value, value)]  # noqa: UP031
 CREATE = Request(Operation.CREATE, "POST", "/api/Campaigns", f"api-key={MARK}", MARK.encode())
 
 
@@ -195,9 +196,11 @@ UNREADABLE: dict[str, Any] = {
 
 @pytest.mark.parametrize("row", UNREADABLE.values(), ids=UNREADABLE)
 def test_no_error_shows_what_could_not_be_read(row: Any) -> None:
-    for page in ({"items": [row]}, {"items": [{"id": "a"}, row]}, {"items": {MARK: row}}, {"items": [], "pageIndex": MARK}, row):
-        check_error(raised(lambda: responses.campaigns(Response(200, {}, json.dumps(page).encode()))))
-    check_error(raised(lambda: responses.campaign(Response(200, {}, json.dumps(row).encode()))))
+    pages = ({"items": [row]}, {"items": [{"id": "a"}, row]}, {"items": {MARK: row}}, {"items": [], "pageIndex": MARK}, row)
+    for page in pages:
+        answer = Response(200, {}, json.dumps(page).encode())
+        check_error(raised(partial(responses.campaigns, answer)))
+    check_error(raised(partial(responses.campaign, Response(200, {}, json.dumps(row).encode()))))
 
 
 @pytest.mark.parametrize("body", [*BODIES.values(), f'"{MARK}'.encode(), f'"<{MARK}>"'.encode(), f"{MARK} {MARK}".encode()])

@@ -12,7 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
-from campaigns_async import MethodNotAllowedError, Operation, Problem, Response, ThrottledError, ValidationFailedError
+from campaigns_async import (
+    MethodNotAllowedError,
+    Operation,
+    Problem,
+    Response,
+    ThrottledError,
+    ValidationFailedError,
+)
 from campaigns_async import errors as e
 from campaigns_async.wire import problems
 from campaigns_async.wire.messages import Request

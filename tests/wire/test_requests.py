@@ -14,7 +14,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from yarl import URL
 
-from campaigns_async import Auth, CampaignUpdate, InvalidArgumentError, NewCampaign, NewContact, Operation
+from campaigns_async import (
+    Auth,
+    CampaignUpdate,
+    InvalidArgumentError,
+    NewCampaign,
+    NewContact,
+    Operation,
+)
 from campaigns_async.wire import requests
 from campaigns_async.wire.messages import Request
 

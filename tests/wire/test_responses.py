@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from campaigns_async import Campaign, CampaignStatus, Contact, DecodeError, Delivery, Response
+from campaigns_async import (
+    Campaign,
+    CampaignStatus,
+    Contact,
+    DecodeError,
+    Delivery,
+    Response,
+)
 from campaigns_async.wire import responses
 
 BOM = b"\xef\xbb\xbf"

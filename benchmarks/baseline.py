@@ -1,0 +1,77 @@
+"""The same work by hand: what a careful engineer writes on bare aiohttp and orjson.
+
+One session, with the headers that every request bears as its defaults, without a cookie jar and without a limit of
+connections; prebuilt URLs; `await post(...)` and `await read()` rather than `async with`; the status is checked. It
+never retries, cannot tell what became of a request that failed, and its rows are dicts whose dates are text.
+
+Its timeouts are the client's own: 10 s for a connection, 30 s for the next byte, 120 s for a whole call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Self
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from campaigns_async import Timeouts
+
+
+class ByHand:
+    """Creates campaigns and lists them."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, page_size: int) -> None:
+        self._session = session
+        self._root = URL(f"{url}/api/Campaigns")
+        self._page_size = page_size
+
+    @classmethod
+    @asynccontextmanager
+    async def connected(cls, url: str, api_key: str, *, page_size: int) -> AsyncIterator[Self]:
+        """One with a session of its own, for as long as the block lasts."""
+        same = Timeouts()
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={
+                "Accept": "application/json",
+                "Authorization": f"Bearer {api_key}",
+                "Content-Type": "application/json",
+            },
+            timeout=aiohttp.ClientTimeout(total=same.deadline, sock_connect=same.connect, sock_read=same.read),
+        ) as session:
+            yield cls(session, url, page_size)
+
+    async def create(self, campaign: Mapping[str, object]) -> str:
+        """Create a campaign; gives its id."""
+        response = await self._session.post(self._root, data=orjson.dumps(campaign), allow_redirects=False)
+        body = await response.read()
+        if response.status != 201:
+            raise RuntimeError(f"status {response.status}")
+        created: str = orjson.loads(body)
+        return created
+
+    def campaigns(self) -> AsyncIterator[list[dict[str, Any]]]:
+        """All campaigns, a page at a time."""
+        return self._pages(self._root)
+
+    def contacts(self, campaign_id: str) -> AsyncIterator[list[dict[str, Any]]]:
+        """All contacts of a campaign, a page at a time."""
+        return self._pages(self._root / campaign_id / "Contacts")
+
+    async def _pages(self, url: URL) -> AsyncIterator[list[dict[str, Any]]]:
+        index, last = 1, 1
+        while index <= last:
+            response = await self._session.get(
+                url.with_query(page=index, pageSize=self._page_size), allow_redirects=False
+            )
+            body = await response.read()
+            if response.status != 200:
+                raise RuntimeError(f"status {response.status}")
+            page = orjson.loads(body)
+            last = page["totalPages"]
+            yield page["items"]
+            index += 1

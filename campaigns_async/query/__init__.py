@@ -1,0 +1,48 @@
+"""Filters and sorts, checked before they are sent (provider's documentation, Filtering and sorting).
+
+```python
+query.campaign.sender == "Golf"
+query.campaign.message.contains("sale", ignore_case=True) & (query.campaign.recipient_count >= 100)
+~query.contact.name.startswith("A")
+sorts=[query.campaign.start_date_time.desc(), query.campaign.id.asc()]
+```
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from campaigns_async.query.expression import Expression, Raw, Sort, raw
+from campaigns_async.query.fields import (
+    DateField,
+    IntField,
+    OptionalIntField,
+    StatusField,
+    TextConditions,
+    TextField,
+    any_of,
+)
+from campaigns_async.query.names import CampaignFields, ContactFields
+
+campaign: Final = CampaignFields()
+"""The fields of campaigns, by the names that `Campaign` has."""
+contact: Final = ContactFields()
+"""The fields of contacts, by the names that `Contact` has."""
+
+__all__ = [
+    "CampaignFields",
+    "ContactFields",
+    "DateField",
+    "Expression",
+    "IntField",
+    "OptionalIntField",
+    "Raw",
+    "Sort",
+    "StatusField",
+    "TextConditions",
+    "TextField",
+    "any_of",
+    "campaign",
+    "contact",
+    "raw",
+]

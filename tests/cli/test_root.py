@@ -1,0 +1,165 @@
+"""The root: what it loads, and what it says to wrong arguments."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from campaigns_async import __version__
+from campaigns_async.cli import _root
+
+from .conftest import Command
+
+
+def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run this in a fresh interpreter."""
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+
+HEAVY = ("aiohttp", "rich", "attr", "attrs", "cattrs", "orjson", "tenacity")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["no-such-command"]])
+def test_the_root_loads_click_only(arguments: list[str]) -> None:
+    done = python(
+        "import sys\n"
+        "from campaigns_async.cli import main\n"
+        "try:\n    main(sys.argv[1:])\n"
+        f"finally:\n    print('loaded:', [name for name in {HEAVY} if name in sys.modules], file=sys.stderr)",
+        *arguments,
+    )
+    assert "loaded: []" in done.stderr
+
+
+@pytest.mark.parametrize("package", ["click", "rich"])
+def test_a_missing_extra_is_one_line_that_says_what_to_install(package: str) -> None:
+    done = python(f"import sys\nsys.modules[{package!r}] = None\nfrom campaigns_async.cli import main\nmain(['demo'])")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        f'campaigns-async: the command line needs {package}: install it with: pip install "campaigns-async[cli]"\n'
+    )
+
+
+def test_another_missing_module_is_not_taken_for_the_extra() -> None:
+    done = python("import sys\nsys.modules['orjson'] = None\nfrom campaigns_async.cli import main\nmain(['demo'])")
+    assert done.returncode == 1
+    assert "ModuleNotFoundError" in done.stderr
+
+
+def test_ctrl_c_while_it_is_loading_is_one_line() -> None:
+    done = python(
+        "import sys\nfrom campaigns_async.cli import main\n"
+        "class Loading:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'campaigns_async.cli._root':\n            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Loading())\nmain([])"
+    )
+    assert (done.returncode, done.stderr) == (130, "campaigns-async: interrupted\n")
+
+
+def test_ctrl_c_within_a_command_is_one_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_root, "import_module", interrupted)
+    ended = command("demo")
+    assert ended.code == 130
+    assert ended.err.strip() == "campaigns-async: interrupted"
+
+
+def test_it_tells_its_version(command: Command) -> None:
+    ended = command("--version")
+    assert (ended.code, ended.out) == (0, f"campaigns-async, version {__version__}\n")
+
+
+def test_the_module_runs_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "campaigns_async", "demo", "--concurrency", "0"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+
+
+@pytest.mark.parametrize("name", sorted(_root.COMMANDS))
+def test_each_command_says_of_itself_what_the_root_says_of_it(name: str) -> None:
+    found = _root.root.get_command(click.Context(_root.root), name)
+    assert found is not None
+    assert found.name == name
+    assert found.get_short_help_str(200).rstrip(".") == _root.COMMANDS[name].help.rstrip(".")
+
+
+def test_the_help_lists_the_commands(command: Command) -> None:
+    ended = command("--help")
+    assert ended.code == 0
+    assert all(f"\n  {name} " in ended.out for name in _root.COMMANDS)
+
+
+WRONG = {
+    "no command": ([], "Missing command"),
+    "an unknown command": (["dmeo"], "dmeo"),
+    "an unknown option": (["demo", "--bogus"], "--bogus"),
+    "a key as an argument": (["demo", "--api-key", "s3cret"], "--api-key"),
+    "one argument too many": (["demo", "extra"], "extra"),
+    "a concurrency of 0": (["demo", "--concurrency", "0"], "--concurrency"),
+    "a concurrency in words": (["demo", "--concurrency", "many"], "--concurrency"),
+    "a seed in words": (["demo", "--seed", "x"], "--seed"),
+    "no such plan": (["demo", "--plan", "no-such-file"], "--plan cannot be read: No such file"),
+    "a folder for a plan": (["demo", "--plan", "."], "--plan cannot be read"),
+    "a URL without a key": (["demo", "--base-url", "http://127.0.0.1:9"], "set CAMPAIGNS_API_KEY"),
+    "a key without a URL": (["demo", "--api-key-file", "x"], "goes with --base-url"),
+    "no URL at all": (["demo", "--base-url", "nowhere", "--api-key-file", "x"], "--base-url must begin with"),
+    "a URL with a password": (["demo", "--base-url", "http://a:b@c", "--api-key-file", "x"], "user name or password"),
+    "no such key file": (
+        ["demo", "--base-url", "http://127.0.0.1:9", "--api-key-file", "s3cret"],
+        "--api-key-file cannot be read",
+    ),
+}
+
+
+@pytest.mark.parametrize(("arguments", "told"), WRONG.values(), ids=WRONG)
+def test_wrong_arguments_are_one_line_that_says_where_to_look(
+    arguments: list[str], told: str, command: Command
+) -> None:
+    ended = command(*arguments)
+    assert ended.code == 2
+    assert ended.out == ""
+    assert told in ended.err
+    assert "--help" in ended.err
+    assert ended.err.count("\n") == 1
+    assert "s3cret" not in ended.err
+
+
+KEY_FILES = {
+    "an empty one": (b"", "is empty"),
+    "two lines": (b"one\ntwo\n", "line break"),
+    "no text": (b"\xff\xfe", "no text file"),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), KEY_FILES.values(), ids=KEY_FILES)
+def test_a_key_file_that_holds_no_key_is_refused(content: bytes, told: str, tmp_path: Path, command: Command) -> None:
+    path = tmp_path / "key"
+    path.write_bytes(content)
+    ended = command("demo", "--base-url", "http://127.0.0.1:9", "--api-key-file", path)
+    assert ended.code == 2
+    assert told in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_a_key_in_the_environment_that_is_none_is_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CAMPAIGNS_API_KEY", "s3cret key")
+    ended = command("demo", "--base-url", "http://127.0.0.1:9")
+    assert ended.code == 2
+    assert "CAMPAIGNS_API_KEY holds a blank" in ended.err
+    assert "s3cret" not in ended.err
+
+
+def test_what_is_no_command_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(_root.COMMANDS, "demo", _root.Entry("campaigns_async", "__version__", ""))
+    with pytest.raises(TypeError, match="no command"):
+        _root.root.get_command(click.Context(_root.root), "demo")

@@ -1,0 +1,183 @@
+"""Filters and sorts in plain text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from campaigns_async.errors import QueryError
+from campaigns_async.models import Campaign, Contact
+from campaigns_async.query import sieve
+from campaigns_async.query.check import checked_filters, checked_sorts, parsed_filters
+from campaigns_async.query.columns import names_of
+from campaigns_async.sandbox import sieve as server
+from campaigns_async.sandbox.schema import CAMPAIGN_COLUMNS, Row
+
+CAMPAIGNS = names_of(Campaign)
+CONTACTS = names_of(Contact)
+SECRET = "07700900123"
+
+VALUES = st.sampled_from(
+    [
+        "",
+        "5",
+        "+5",
+        "-1",
+        "0x10",
+        "#FF",
+        "&h1",
+        "2147483648",
+        "1.5",
+        "null",
+        "\\null",
+        "Completed",
+        "paused\\,1",
+        "Done",
+    ]
+    + ["2024-01-10", "2024/1/10 9:00", "2024-01-10T09:00:00.1234567Z", "2024-01-10T9:00+0100", "2024-02-30", "2024"]
+    + [
+        "01/10/2024",
+        "2024-01-10T25:00",
+        "2024-01-10T09:00+15:00",
+        "0001-01-01T00:00+14:00",
+        "x|y",
+        "1|2",
+        "a==b",
+        " ",
+        ")",
+    ]
+)
+NAMES = st.sampled_from(
+    [*(column.wire for column in CAMPAIGNS.values()), "STATUS", "bogus", "sender|id", "(sender|status)"]
+)
+TERMS = st.tuples(NAMES, st.sampled_from([*sieve.OPERATORS, "=", ""]), VALUES).map("".join)
+FILTERS = st.lists(TERMS, max_size=3).map(",".join) | st.text(alphabet="idsen=!<>@_-*|,\\() 5", max_size=20)
+
+
+class TestFilters:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "sender==Golf",
+            "SENDER == Golf , Status==completed",
+            "(sender|message)@=*acme",
+            "recipientCount>=-1,recipientCount<0x10",
+            "optOutLinkId==null|5",
+            "startDateTime>=2024-01-31T09:00:00.1234567+01:00",
+            "startDateTime<2024-1-31 9:00Z",
+            "status==sending\\,cancelled",
+            "message@=a\\,b\\|c\\==d",
+            "message@=Done|null",
+            "id==\\null",
+            "(sender|message)==x",
+            "",
+            " ,,",
+        ],
+    )
+    def test_what_the_server_understands_passes_unchanged(self, text: str) -> None:
+        assert checked_filters(text, CAMPAIGNS) == text
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (f"sender==Golf,{SECRET}==5", r"term 2 names no field .* It has id, startDateTime, sender"),
+            (f"message@=on, {SECRET}", r"term 2 .* comma within a value needs a backslash"),
+            ("start_date_time>2024-01-01", "the server spells it startDateTime"),
+            (" (sender)==x", "the server spells it sender"),
+            ("trac\u212alinkurl==x", "names no field"),
+            ("==x", "names no field"),
+            ("sender", "term 1 has no operator"),
+            ("sender=Golf", "names no field"),
+            (",,sender", "term 1 has no operator"),
+            ("sender<Golf", "sender does not take <; it is text and takes ==, !=, @="),
+            ("status>1", "status does not take >"),
+            ("status==*1", r"status does not take ==\*"),
+            ("recipientCount@=1", "takes ==, !=, <, <=, > and >="),
+            ("(sender|recipientCount)@=1", "recipientCount does not take @="),
+            ("(sender|recipientCount)==x", "recipientCount == needs a whole number"),
+            (f"recipientCount=={SECRET}x", "recipientCount == needs a whole number of 32 bits"),
+            ("recipientCount==99999999999", "needs a whole number of 32 bits"),
+            ("recipientCount==", "needs a whole number"),
+            ("recipientCount==1|", "needs a whole number"),
+            ("recipientCount==null", "always has a value"),
+            ("status!=null", "always has a value"),
+            ("optOutLinkId>null", "needs a whole number of 32 bits, or null"),
+            ("status==Done", "needs a status: its number, or a name such as Completed"),
+            ("startDateTime>=", "a date with the year first"),
+            ("startDateTime>=2024", "a date with the year first"),
+            ("startDateTime>=31/01/2024", "a date with the year first"),
+            ("startDateTime>=2024-02-30", "a date with the year first"),
+            ("startDateTime>=2024-01-01T00:00+15:00", "a date with the year first"),
+            ("startDateTime>=0001-01-01T00:00+14:00", "a date with the year first"),
+            (f"message=={SECRET}>=5", "second operator"),
+            (f"(sender|message)=={SECRET}(x)y", "brackets in its value"),
+            (f"(sender|message)=={SECRET}(x)", "ends with one"),
+            (f"sender!={SECRET}|Zulu", "repeat the term"),
+            ("message!@=*a|b", "repeat the term"),
+            ("sender==\ud800", "half of a surrogate pair"),
+        ],
+    )
+    def test_what_it_would_drop_or_misread_is_refused_without_quoting_it(self, text: str, reason: str) -> None:
+        with pytest.raises(QueryError, match=reason) as raised:
+            checked_filters(text, CAMPAIGNS)
+
+        assert SECRET not in str(raised.value)
+
+    def test_names_are_those_of_the_list(self) -> None:
+        assert checked_filters("name==Ann", CONTACTS)
+        with pytest.raises(QueryError, match="It has id, phoneNumber, name, custom1, custom2"):
+            checked_filters("sender==Golf", CONTACTS)
+
+    @given(FILTERS)
+    @example("status==Completed\\,+4")
+    @example("optOutLinkId==#0x10")
+    def test_nothing_passes_that_the_server_does_not_understand(self, text: str) -> None:
+        try:
+            terms = parsed_filters(text, CAMPAIGNS)
+        except QueryError:
+            return
+
+        assert not server.find([Row({"id": "x"})], text, None, CAMPAIGN_COLUMNS).failed
+        assert len(terms) == len(server.parse_filters(text))
+
+
+class TestSorts:
+    @pytest.mark.parametrize("text", ["id", "-startDateTime", "STATUS, -recipientCount", ",id,", "id,-id", "", " "])
+    def test_what_the_server_understands_passes_unchanged(self, text: str) -> None:
+        assert checked_sorts(text, CAMPAIGNS) == text
+
+    @pytest.mark.parametrize(
+        ("text", "reason"),
+        [
+            (f"id,{SECRET}", "name 2 names no field"),
+            (" -id", "a blank before its - or behind it"),
+            ("id ,sender", "name 1 .*a blank"),
+            ("- id", "a blank"),
+            ("+id", "names no field"),
+            ("--id", "names no field"),
+            ("-", "names no field"),
+            ("-start_date_time", "the server spells it startDateTime"),
+            ("id==1", "names no field"),
+            ("id,\ud800", "surrogate"),
+        ],
+    )
+    def test_what_it_would_drop_is_refused(self, text: str, reason: str) -> None:
+        with pytest.raises(QueryError, match=reason) as raised:
+            checked_sorts(text, CAMPAIGNS)
+
+        assert SECRET not in str(raised.value)
+
+    @given(
+        st.lists(st.sampled_from(["id", "-id", "Status", " id", "id ", "-", "", "--id", "bogus"]), max_size=4).map(
+            ",".join
+        )
+    )
+    def test_it_passes_exactly_where_the_server_understands_it(self, text: str) -> None:
+        try:
+            checked_sorts(text, CAMPAIGNS)
+            passed = True
+        except QueryError:
+            passed = False
+
+        assert server.find([], None, text, CAMPAIGN_COLUMNS).failed is not passed

@@ -1,0 +1,198 @@
+"""What must hold after each seed, whatever went wrong in it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from itertools import accumulate
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from campaigns_async import AttemptFinished, CallFinished, Delivery, Operation, Reconciled
+from simulation.script import Create
+from simulation.server import Sent
+
+if TYPE_CHECKING:
+    from simulation.world import World
+
+_CATCH_UP = 0.011
+"""Seconds by which requests may come closer than evenly spaced: those that a late timer cost."""
+_LATE = 0.4
+"""Seconds by which the loop may be late."""
+_NOTHING_DONE = (Delivery.NOT_SENT, Delivery.REJECTED)
+
+
+def broken(world: World) -> Iterator[str]:
+    """Says what did not hold."""
+    yield from _nothing_left(world)
+    yield from _each_at_most_once(world)
+    yield from _runs_told_truly(world)
+    yield from _limits_kept(world)
+    yield from _holds_kept(world)
+
+
+def _nothing_left(world: World) -> Iterator[str]:
+    for task in world.left:
+        yield f"a task is left: {task}"
+    for fault in world.loop.faults:
+        yield f"raised where nobody saw it: {fault}"
+    for create in world.script.singles:
+        if not create.ended:
+            yield f"create {create.number} never ended"
+
+
+def _each_at_most_once(world: World) -> Iterator[str]:
+    """By what was told of each create, and what the server did. Nobody can tell twins apart, so they are counted."""
+    groups: dict[tuple[object, ...], list[Create]] = defaultdict(list)
+    for create in world.script.creates:
+        groups[create.alike].append(create)
+    returned = Counter(create.value for create in world.script.creates if create.value is not None)
+    for campaign_id, times in returned.items():
+        if times > 1:
+            yield f"{campaign_id} was returned {times} times"
+    for group in groups.values():
+        yield from _group_told_truly(world, group)
+
+
+def _group_told_truly(world: World, group: list[Create]) -> Iterator[str]:
+    acts = [act for create in group for act in world.server.acts.get(create.body, ())]
+    made = {act.campaign_id for act in acts}
+    names = ", ".join(f"{one.number}: {_told(one)}" for one in group)
+    values = {create.value for create in group if create.value is not None}
+    if not values <= made:
+        yield f"an id was returned that is of none of its kind ({names}), made: {sorted(made)}"
+    sure = sum(create.delivery is Delivery.DONE for create in group)
+    doubtful = sum(create.taken and create.delivery in (Delivery.UNKNOWN, None) for create in group)
+    if not sure <= len(acts) <= sure + doubtful:
+        yield f"{len(acts)} campaigns made ({names})"
+    for create in group:
+        own = world.server.acts.get(create.body, ())
+        if not any(one.reconcile for one in group):
+            if len(own) > 1 or (create.delivery in _NOTHING_DONE and own):
+                yield f"{len(own)} campaigns made by create {create.number}: {_told(create)}"
+            if create.value is not None and [act.campaign_id for act in own] != [create.value]:
+                yield f"create {create.number} returned {create.value}, and made {own}"
+
+
+def _told(create: Create) -> str:
+    return f"{create.value or type(create.error).__name__} {create.delivery}"
+
+
+@frozen
+class _Run:
+    """One run of one request, as the observer and the transport saw it."""
+
+    attempts: list[AttemptFinished]
+    sent: list[Sent]
+    end: CallFinished
+
+
+def _runs(world: World) -> Iterator[_Run | str]:
+    sent: dict[asyncio.Task[object] | None, list[Sent]] = defaultdict(list)
+    for one in world.server.sent:
+        sent[one.task].append(one)
+    for task, events in world.events.items():
+        left, attempts = sent.pop(task, []), list[AttemptFinished]()
+        for event in events:
+            if isinstance(event, AttemptFinished):
+                attempts.append(event)
+            elif isinstance(event, CallFinished):
+                yield _Run(attempts, left[: event.attempts], event)
+                left, attempts = left[event.attempts :], []
+        if left or attempts:
+            yield f"{len(left)} requests went out of which no event tells; {len(attempts)} attempts without an end"
+    for of_task in sent.values():
+        yield f"{len(of_task)} requests went out of which no event tells"
+
+
+def _runs_told_truly(world: World) -> Iterator[str]:
+    count = Counter[str]()
+    acted = {act.sent for acts in world.server.acts.values() for act in acts}
+    policy = world.script.retry
+    most = policy.attempts + (world.script.rotations is not None)
+    longest = max((one.deadline or 10_000.0) for one in world.script.timeouts)
+    for run in _runs(world):
+        if isinstance(run, str):
+            yield run
+            continue
+        end, numbers = run.end, [event.attempt for event in run.attempts]
+        count.update(calls=1, attempts=end.attempts, retries=max(0, end.attempts - 1))
+        if len(run.sent) != end.attempts or numbers != list(range(1, end.attempts + 1)):
+            yield f"{end}: {len(run.sent)} requests were sent, attempts {numbers}"
+        if end.attempts > most:
+            yield f"{end}: {end.attempts} attempts, though {policy.attempts} were allowed"
+        deadline = min([longest, *(one.deadline for one in run.sent)])
+        if end.elapsed > deadline + _LATE:
+            yield f"{end}: outlasted its deadline of {deadline} s"
+        if end.operation is Operation.CREATE:
+            yield from _create_told_truly(run, acted)
+    stats = world.client.stats()
+    if (stats.calls, stats.attempts, stats.retries) != (count["calls"], count["attempts"], count["retries"]):
+        yield f"{stats}, but {dict(count)} were seen"
+    for events in world.events.values():
+        for event in events:
+            if isinstance(event, Reconciled) and event.elapsed > world.script.reconcile.timeout + _LATE:
+                yield f"{event}: outlasted its timeout"
+
+
+def _create_told_truly(run: _Run, acted: set[int]) -> Iterator[str]:
+    before = Delivery.NOT_SENT
+    for event, sent in zip(run.attempts, run.sent, strict=False):
+        did = sent.number in acted
+        if did and event.delivery in _NOTHING_DONE:
+            yield f"{event}, but it was carried out"
+        if not did and event.delivery is Delivery.DONE:
+            yield f"{event}, but it was not carried out"
+        # Of one that was cut off, what is told is known of the call: what it was before, where nothing departed.
+        if event.delivery is not before and (sent.departed is None) != (event.delivery is Delivery.NOT_SENT):
+            yield f"{event}, but it departed at {sent.departed}"
+        before = event.delivery if event.delivery is not Delivery.NOT_SENT else before
+    number = sum(sent.number in acted for sent in run.sent)
+    if number > 1 or (number and run.end.delivery in _NOTHING_DONE) or (not number and run.end.delivery is Delivery.DONE):
+        yield f"{run.end}, but it was carried out {number} times"
+
+
+def _limits_kept(world: World) -> Iterator[str]:
+    most = _most_in_flight(world)
+    if most > world.script.max_concurrency:
+        yield f"{most} requests in flight"
+    rate = world.script.rate_limit
+    if rate is None:
+        return
+    departed = sorted(one.departed for one in world.server.sent if one.departed is not None)
+    window, allowed = max(1.0, 1.0 / rate), max(1, int(rate))
+    for first, last in zip(departed, departed[allowed:], strict=False):
+        if last - first <= window:
+            yield f"{allowed + 1} requests within {last - first} s, from {first} on; {rate} a second allowed"
+            break
+    latest = float("-inf")
+    for index, one in enumerate(world.server.sent):
+        even = one.began - index / rate
+        if even < latest - _CATCH_UP:
+            yield f"request {one.number} came {latest - even} s early, with {rate} a second"
+            break
+        latest = max(latest, even)
+
+
+def _most_in_flight(world: World) -> int:
+    # Those that end in a turn make room for those that begin in it.
+    ends = [(one.ended_turn, -1) for one in world.server.sent]
+    running = accumulate(change for _, change in sorted([*ends, *((one.turn, 1) for one in world.server.sent)]))
+    return max(running, default=0)
+
+
+def _holds_kept(world: World) -> Iterator[str]:
+    sent = world.server.sent
+    for at, hold in enumerate(world.server.holds):
+        behind = sent[hold.told :]
+        for one in behind:
+            # One that was let go in the same turn is on its way already.
+            if one.turn > hold.turn + 1 and one.began < hold.until - 1e-6:
+                yield f"request {one.number} at {one.began} during a hold from {hold.at} to {hold.until}"
+        later = [other.at for other in world.server.holds[at + 1 :]]
+        released = [one for one in behind if one.began >= hold.until and one.began < min(later, default=float("inf"))]
+        turns = [one.turn for one in released[: world.script.max_concurrency]]
+        if len(set(turns)) < len(turns):
+            yield f"a stampede after the hold that ended at {hold.until}: turns {turns}"

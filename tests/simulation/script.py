@@ -1,0 +1,240 @@
+"""What a seed does: its settings, its creates and who is cut off when. Drawn before anything runs."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta, timezone
+
+from attrs import define, field, frozen
+
+from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
+from campaigns_async.sandbox.quirks import Quirks
+from campaigns_async.values import Delivery
+from campaigns_async.wire import encoding
+from simulation import faults
+from simulation.server import source
+
+CALLS = 50
+START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
+_GAPS = 10
+"""Places for blanks within a number of eleven digits: by them the wire tells twins apart, and no matcher does."""
+_TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today")
+
+
+@define(eq=False)
+class Create:
+    """One call of `create`, and what became of it."""
+
+    number: int
+    new: NewCampaign
+    body: bytes
+    alike: tuple[object, ...]
+    """What it has in common with its twins: nothing tells from outside which of them a campaign is."""
+    reconcile: bool
+    ignore_invalid: bool | None
+    after: float
+    view: int
+    cut_after: float | None
+    """Seconds from its start until it is cancelled."""
+    timeout: float | None
+    """Of the user's own, around the call."""
+    taken: bool = False
+    cut: bool = False
+    """Whether it was cancelled, by us."""
+    ended: bool = False
+    value: str | None = None
+    error: BaseException | None = None
+    delivery: Delivery | None = None
+
+
+@frozen
+class FanOut:
+    """Some creates, run by `create_many` or `map`."""
+
+    creates: tuple[Create, ...]
+    mapped: bool
+    intake: str
+    """sync or async."""
+    stop_after: int | None
+    """Outcomes after which the block is left."""
+    dropped: bool
+    """Whether it is merely dropped then."""
+    after: float
+    cut_after: float | None
+    view: int
+
+
+@define
+class Script:
+    """All that was drawn."""
+
+    seed: int
+    retry: RetryPolicy
+    timeouts: tuple[Timeouts, ...]
+    """Of the client, then of its views."""
+    reconcile: ReconcilePolicy
+    max_concurrency: int
+    rate_limit: float | None
+    max_waiting: int | None
+    page_size: int
+    quirks: Quirks
+    weather: faults.Weather
+    server_limit: int | None
+    rotations: tuple[float, ...] | None
+    """When the key changes; None: a fixed key."""
+    stalls: float
+    close_at: float | None
+    singles: list[Create] = field(factory=list)
+    fan_outs: list[FanOut] = field(factory=list)
+    others: list[tuple[float, str]] = field(factory=list)
+    """Reads and changes beside the creates."""
+    strangers: list[tuple[float, Create]] = field(factory=list)
+    """When somebody else makes a campaign, like which of ours but to other people."""
+    former: list[Create] = field(factory=list)
+    """Creates of which the server holds an equal one from before, which the client has seen."""
+
+    @property
+    def creates(self) -> list[Create]:
+        """All of them."""
+        return sorted([*self.singles, *(one for fan in self.fan_outs for one in fan.creates)], key=lambda c: c.number)
+
+
+def drawn(seed: int, calls: int = CALLS) -> Script:
+    """The script of a seed."""
+    dice = source(seed, "script")
+    settle = dice.choice((2.0, 3.0, 5.0))
+    honest = dice.choice(((), (), (), (503,), (500, 503)))
+    longest_wait = dice.choice((1.0, 3.0, 10.0))
+    base = dice.choice((0.05, 0.25, 0.5))
+    deadline = dice.choice((4.0, 15.0, 60.0, None))
+    limited = dice.random() < 0.4
+    raising = dice.random() < 0.1
+    script = Script(
+        seed=seed,
+        retry=RetryPolicy(
+            attempts=dice.choice((1, 2, 3, 5, 5)),
+            base=base,
+            cap=base * dice.choice((1, 8, 40)),
+            quota=dice.choice((0, 20, 500, 500)),
+            max_retry_after=longest_wait,
+            rejected_statuses=honest,
+        ),
+        timeouts=(
+            _timeouts(dice, deadline),
+            _timeouts(dice, dice.choice((0.4, 1.0, 3.0))),
+            _timeouts(dice, dice.choice((6.0, 30.0))),
+        ),
+        reconcile=ReconcilePolicy(
+            settle=settle, timeout=settle + dice.choice((2.0, 10.0, 30.0)), pause=dice.choice((0.3, 1.0, 2.0))
+        ),
+        max_concurrency=dice.randint(1, 8),
+        rate_limit=dice.choice((0.8, 2.5, 5.0, 10.0, 40.0)) if limited else None,
+        max_waiting=dice.choice((1, 3, 20)) if raising else None,
+        page_size=dice.choice((2, 5, 20, 100)),
+        quirks=_quirks(dice),
+        weather=faults.drawn(source(seed, "weather"), latest=settle * 0.9, longest_wait=longest_wait * 1.3, honest=honest),
+        server_limit=dice.choice((3, 10)) if dice.random() < 0.2 else None,
+        rotations=tuple(dice.random() * 20 for _ in range(dice.randint(0, 3))) if dice.random() < 0.3 else None,
+        stalls=dice.choice((0.0, 0.0, 0.02)),
+        close_at=dice.random() * 20 if dice.random() < 0.2 else None,
+    )
+    _fill(script, dice, calls)
+    return script
+
+
+def _timeouts(dice: random.Random, deadline: float | None) -> Timeouts:
+    return Timeouts(
+        connect=dice.choice((0.2, 1.0)), read=dice.choice((0.5, 2.0)), deadline=deadline, grace=dice.choice((0.0, 0.5, 3.0))
+    )
+
+
+def _quirks(dice: random.Random) -> Quirks:
+    return Quirks(
+        bare_id=dice.random() < 0.2,
+        list_in_array=dice.random() < 0.2,
+        dates=dice.choice((None, "bare", "seven_digits", "offset")),
+        phones=dice.choice((None, "plus", "digits", "national")),
+        message_text=dice.choice((None, None, None, str.rstrip, str.upper)),
+        zone=timezone(timedelta(hours=dice.choice((0, 0, -8, 13)))),
+    )
+
+
+def _fill(script: Script, dice: random.Random, calls: int) -> None:
+    spread = dice.choice((0.5, 5.0, 20.0))
+    reconciling = dice.choice((0.0, 0.3, 1.0))
+    twins = dice.choice((0.0, 0.3, 0.8))
+    cuts = dice.choice((0.0, 0.1, 0.3))
+    creates: list[Create] = []
+    for number in range(calls):
+        new, alike = _content(dice, number, creates[-1] if creates and dice.random() < twins else None)
+        creates.append(
+            Create(
+                number=number,
+                new=new,
+                body=encoding.write(new),
+                alike=alike,
+                reconcile=dice.random() < reconciling,
+                ignore_invalid=dice.choice((None, True, True, False)),
+                after=dice.random() * spread,
+                view=dice.choice((0, 0, 0, 1, 2)),
+                cut_after=dice.random() ** 2 * 8 if dice.random() < cuts else None,
+                timeout=dice.random() * 5 if dice.random() < 0.05 else None,
+            )
+        )
+    while len(creates) > calls // 2 and dice.random() < 0.6:
+        size = min(dice.randint(1, 15), len(creates))
+        script.fan_outs.append(_fan_out(dice, tuple(creates[-size:]), cuts, spread))
+        del creates[-size:]
+    script.singles = creates
+    script.others = [
+        (dice.random() * spread, dice.choice(("get", "update", "delete", "list", "missing"))) for _ in range(dice.randint(0, 8))
+    ]
+    everyone = script.creates
+    if dice.random() < 0.3:
+        script.strangers = [(dice.random() * spread * 2, dice.choice(everyone)) for _ in range(dice.randint(1, 8))]
+    if dice.random() < 0.3:
+        script.former = dice.sample(everyone, min(5, len(everyone)))
+
+
+def _fan_out(dice: random.Random, creates: tuple[Create, ...], cuts: float, spread: float) -> FanOut:
+    reconcile, ignore, view = dice.random() < 0.4, dice.choice((None, True, True)), dice.choice((0, 0, 2))
+    for create in creates:
+        create.reconcile, create.ignore_invalid, create.view = reconcile, ignore, view
+        create.cut_after = create.timeout = None
+    stop = dice.randint(0, len(creates)) if dice.random() < 0.4 else None
+    return FanOut(
+        creates,
+        mapped=dice.random() < 0.3,
+        intake=dice.choice(("sync", "async")),
+        stop_after=stop,
+        dropped=stop is not None and dice.random() < 0.3,
+        after=dice.random() * spread,
+        cut_after=dice.random() * 8 if dice.random() < cuts else None,
+        view=view,
+    )
+
+
+def _content(dice: random.Random, number: int, twin_of: Create | None) -> tuple[NewCampaign, tuple[object, ...]]:
+    if twin_of is not None:
+        people = [_digits(contact.phone_number) for contact in twin_of.new.contacts]
+        start, message = twin_of.new.start_date_time, twin_of.new.message
+    else:
+        # The same text to other people at the same time is no twin.
+        start, message = START + timedelta(hours=dice.choice((0, 0, 0, 2))), dice.choice(_TEXTS)
+        people = [f"07700{number:03}{index:03}" for index in range(dice.randint(1, 3))]
+        if dice.random() < 0.05:
+            people.append("0771")
+    # The first number is written with blanks that tell whose it is.
+    contacts = [NewContact(_spaced(people[0], number), name=people[0]), *(NewContact(one) for one in people[1:])]
+    new = NewCampaign(start, "Golf", message, tuple(contacts))
+    return new, (start, message, frozenset(one for one in people if len(one) > len("0771")))
+
+
+def _digits(text: str) -> str:
+    return text.replace(" ", "")
+
+
+def _spaced(digits: str, number: int) -> str:
+    return "".join(
+        digit + (" " if at < _GAPS and number >> at & 1 else "") for at, digit in enumerate(digits)
+    )

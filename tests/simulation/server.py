@@ -1,0 +1,264 @@
+"""A model of the server, and a transport that leads to it: no sockets, and a time that is made up.
+
+The server goes its own way once a request has left: it acts though nobody waits any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import Counter, defaultdict, deque
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+from attrs import define, field
+from multidict import CIMultiDict
+
+from campaigns_async.engine.ports import Credentials, Failure, FailureKind, LoopClock, Progress
+from campaigns_async.sandbox.answers import Answer
+from campaigns_async.sandbox.app import Campaigns, Verbs, read_call
+from campaigns_async.sandbox.quirks import Quirks
+from campaigns_async.sandbox.state import Store
+from campaigns_async.settings import Timeouts
+from campaigns_async.values import Operation
+from campaigns_async.wire.messages import Request, Response
+from simulation.faults import Plan, Weather
+from simulation.loop import VirtualLoop
+
+_VERBS = Verbs("PUT", "DELETE", "")
+_EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+class MadeUpClock(LoopClock):
+    """The time of day belongs to the loop, too."""
+
+    def now(self) -> datetime:
+        return time_of_day(self.monotonic())
+
+
+def time_of_day(seconds: float) -> datetime:
+    """What the clock on the wall shows at a moment of the loop."""
+    return _EPOCH + timedelta(seconds=seconds)
+
+
+@define(eq=False)
+class Sent:
+    """One request, as it was handed to the transport."""
+
+    number: int
+    began: float
+    turn: int
+    request: Request
+    task: asyncio.Task[object]
+    plan: Plan
+    deadline: float
+    departed: float | None = None
+    ended: float = 0.0
+    ended_turn: int = 0
+
+
+@define(eq=False)
+class Hold:
+    """The server has asked to wait; the client was told by the answer to `told`."""
+
+    told: int
+    at: float
+    turn: int
+    until: float
+
+
+@define(eq=False)
+class Act:
+    """A campaign was made."""
+
+    sent: int
+    campaign_id: str
+
+
+@define(eq=False)
+class Server:
+    """The model; `limit` is the number of requests that it takes within a second."""
+
+    loop: VirtualLoop
+    weather: Weather
+    quirks: Quirks
+    seed: int
+    longest_wait: float
+    """The longest Retry-After that the client waits for."""
+    limit: int | None = None
+    key: str = "key0"
+    store: Store = field(init=False)
+    sent: list[Sent] = field(factory=list)
+    acts: dict[bytes, list[Act]] = field(factory=lambda: defaultdict(list))
+    holds: list[Hold] = field(factory=list)
+    trace: list[object] = field(factory=list)
+    kinds: Counter[str] = field(factory=Counter)
+    _campaigns: Campaigns = field(init=False)
+    _arrived: deque[float] = field(factory=deque)
+
+    def __attrs_post_init__(self) -> None:
+        self.store = Store(seed=self.seed, quirks=self.quirks)
+        self._campaigns = Campaigns(self.store, self.quirks)
+
+    def note(self, *what: object) -> None:
+        """Something that must come the same again, whenever the seed does."""
+        self.trace.append((self.loop.time(), *what))
+
+    def act(self, sent: Sent, credentials: Credentials) -> Answer:
+        """Carry a request out."""
+        request, plan = sent.request, sent.plan
+        call = read_call(request.method, f"{request.path}?{request.query}", has_body=bool(request.body), verbs=_VERBS)
+        if credentials.headers.get("Authorization") != f"Bearer {self.key}":
+            return Answer(401)
+        answer = self._campaigns.answer(call, content_type="application/json", body=request.body or b"")
+        if answer.acted and request.operation is Operation.CREATE:
+            made = self.store.all[-1]
+            end = self.loop.time() + plan.hidden
+            if plan.hidden:
+                self.store.hide_newest(lambda: self.loop.time() < end)
+            assert request.body is not None
+            self.acts[request.body].append(Act(sent.number, made.wire["id"]))
+            self.note("act", made.wire["id"])
+        return answer
+
+    def is_full(self) -> bool:
+        """Whether one more request would be too many within a second."""
+        now = self.loop.time()
+        while self._arrived and self._arrived[0] <= now - 1.0:
+            self._arrived.popleft()
+        if self.limit is None or len(self._arrived) < self.limit:
+            self._arrived.append(now)
+            return False
+        return True
+
+
+@define(eq=False)
+class ModelTransport:
+    """Leads to the model."""
+
+    server: Server
+    _waiting: dict[asyncio.Future[Response | Failure], Sent] = field(factory=dict)
+    closed: bool = False
+
+    async def send(
+        self, request: Request, credentials: Credentials, timeouts: Timeouts, progress: Progress
+    ) -> Response | Failure:
+        """Send a request once, as the plan that is drawn for it has it."""
+        server, loop = self.server, self.server.loop
+        assert not self.closed, "a request after the transport was closed"
+        task = asyncio.current_task()
+        assert task is not None
+        plan = server.weather.plan(loop.time(), reads=request.method == "GET")
+        deadline = 10_000.0 if timeouts.deadline is None else timeouts.deadline
+        sent = Sent(len(server.sent), loop.time(), loop.turn, request, task, plan, deadline)
+        server.sent.append(sent)
+        server.kinds[plan.kind] += 1
+        server.note("send", sent.number, request.method, request.path, request.query, plan.kind)
+        try:
+            result = await self._exchange(sent, credentials, timeouts, progress)
+        finally:
+            sent.ended, sent.ended_turn = loop.time(), loop.turn
+        server.note("told", sent.number, result.kind if isinstance(result, Failure) else result.status)
+        if isinstance(result, Response) and result.status in (429, 503):
+            self._hold(sent, result)
+        return result
+
+    async def _exchange(
+        self, sent: Sent, credentials: Credentials, timeouts: Timeouts, progress: Progress
+    ) -> Response | Failure:
+        plan, loop = sent.plan, self.server.loop
+        if plan.kind == "connect_timeout":
+            await asyncio.sleep(timeouts.connect)
+            return Failure(FailureKind.CONNECT_TIMEOUT, sent=False)
+        if plan.connecting:
+            await asyncio.sleep(plan.connecting)
+        if plan.kind == "refused":
+            return Failure(FailureKind.CONNECT, sent=False, detail="ClientConnectorError: Connection refused")
+        if plan.kind == "unsent" or self.closed:
+            return Failure(FailureKind.DROPPED, sent=False)
+        progress.mark()
+        sent.departed = loop.time()
+        self.server.note("departed", sent.number)
+        future: asyncio.Future[Response | Failure] = loop.create_future()
+        acting = loop.call_later(plan.travel, self._arrive, sent, credentials, future)
+        silence: asyncio.TimerHandle | None = None
+        if plan.kind != "crawling":  # its bytes come one by one, and none is late
+            late = Failure(FailureKind.READ_TIMEOUT, sent=True)
+            silence = loop.call_later(timeouts.read, _answer, future, late)
+        self._waiting[future] = sent
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if plan.forgets:
+                acting.cancel()
+            raise
+        finally:
+            del self._waiting[future]
+            if silence is not None:
+                silence.cancel()
+
+    async def close(self) -> None:
+        """Drop what is open."""
+        self.closed = True
+        for future in self._waiting:
+            _answer(future, Failure(FailureKind.DROPPED, sent=True))
+
+    def _arrive(self, sent: Sent, credentials: Credentials, future: asyncio.Future[Response | Failure]) -> None:
+        plan, server = sent.plan, self.server
+        result: Response | Failure
+        if plan.kind in ("fine", "slow") and server.is_full():
+            result = _response(Answer(429), retry_after="1" if sent.number % 3 else None)
+        else:
+            answer = server.act(sent, credentials) if plan.acts else Answer(plan.status or 500)
+            if plan.kind == "silent":
+                return
+            result = self._result(plan, answer)
+        server.loop.call_later(plan.back, _answer, future, result)
+
+    def _result(self, plan: Plan, answer: Answer) -> Response | Failure:
+        if plan.kind in ("dropped", "cut"):
+            detail = "ServerDisconnectedError" if plan.kind == "dropped" else "ClientPayloadError"
+            return Failure(FailureKind.DROPPED, sent=True, detail=detail)
+        if plan.kind == "unreadable" and answer.status < 300:
+            return _response(Answer(answer.status, plan.body or b""))
+        if plan.status and answer.status not in (400, 401, 404):
+            return _response(Answer(plan.status), retry_after=self._retry_after(plan))
+        return _response(answer)
+
+    def _retry_after(self, plan: Plan) -> str | None:
+        if plan.retry_after is None:
+            return None
+        if plan.as_date:
+            moment = time_of_day(self.server.loop.time() + plan.retry_after)
+            return format_datetime(moment.replace(microsecond=0), usegmt=True)
+        return f"{plan.retry_after:g}"
+
+    def _hold(self, sent: Sent, response: Response) -> None:
+        text = response.headers.get("Retry-After")
+        if text is None:
+            return
+        now = self.server.loop.time()
+        if text[0].isalpha():
+            moment = datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
+            wait = (moment - time_of_day(now)).total_seconds()
+        else:
+            wait = float(text)
+        if 0 < wait <= self.server.longest_wait:
+            self.server.holds.append(Hold(len(self.server.sent), now, self.server.loop.turn, now + wait))
+
+
+def _answer(future: asyncio.Future[Response | Failure], result: Response | Failure) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _response(answer: Answer, retry_after: str | None = None) -> Response:
+    headers: CIMultiDict[str] = CIMultiDict({"content-type": answer.content_type})
+    if retry_after is not None:
+        headers["retry-after"] = retry_after
+    return Response(answer.status, headers, answer.body)
+
+
+def source(seed: int, what: str) -> random.Random:
+    """A source of its own for each purpose, so that one more draw here changes nothing there."""
+    return random.Random(f"{what} {seed}")

@@ -1,0 +1,332 @@
+"""Runs one seed: the client, the server, everyone who calls, cancels and closes; then looks whether all held."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import hashlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
+from contextlib import aclosing, suppress
+from typing import Any
+
+from attrs import define, evolve, field
+
+from campaigns_async import CampaignsClient, CampaignsError, CampaignUpdate, Event, NewCampaign, Outcome
+from campaigns_async.errors import delivery_of
+from campaigns_async.fanout import FanOut as Outcomes
+from campaigns_async.values import Delivery
+from simulation import invariants
+from simulation.loop import VirtualLoop
+from simulation.script import Create, FanOut, Script, drawn
+from simulation.server import MadeUpClock, ModelTransport, Server, source
+
+_STEADY = "steady"
+"""The id of a campaign that was there before, far from where creates are looked for."""
+
+
+@define(eq=False)
+class World:
+    """One run."""
+
+    script: Script
+    loop: VirtualLoop = field(init=False)
+    server: Server = field(init=False)
+    client: CampaignsClient = field(init=False)
+    events: dict[asyncio.Task[object] | None, list[Event]] = field(factory=lambda: defaultdict(list))
+    """By the task that emitted them, so by call."""
+    complaints: list[str] = field(factory=list)
+    asked: int = 0
+    """How often the key was asked for."""
+    views: list[CampaignsClient] = field(factory=list)
+    """The client, and others on its pool with other timeouts."""
+    left: list[str] = field(factory=list)
+    """Tasks that were left when all was over."""
+
+    def __attrs_post_init__(self) -> None:
+        script = self.script
+        self.loop = VirtualLoop(script.seed, stalls=script.stalls)
+        self.server = Server(
+            self.loop,
+            script.weather,
+            script.quirks,
+            script.seed,
+            script.retry.max_retry_after,
+            limit=script.server_limit,
+        )
+
+    def run(self) -> None:
+        """Run to the end, and check.
+
+        Raises:
+            AssertionError: Something did not hold.
+        """
+        was_on = gc.isenabled()
+        gc.disable()  # what it finds, and when, must not depend on what ran before
+        gc.freeze()
+        try:
+            self.loop.run(self._main())
+        finally:
+            gc.unfreeze()
+            if was_on:
+                gc.enable()
+        self.complaints += invariants.broken(self)
+        assert not self.complaints, "\n".join(self.complaints)
+
+    @property
+    def digest(self) -> str:
+        """Of all that happened, and when."""
+        return hashlib.blake2b(repr(self.server.trace).encode(), digest_size=8).hexdigest()
+
+    def on_event(self, event: Event, /) -> None:
+        """Keep what the client tells."""
+        self.events[asyncio.current_task()].append(event)
+        self.server.note("event", str(event))
+
+    async def _main(self) -> None:
+        script, server = self.script, self.server
+        self.client = build(self)
+        self.views = [self.client, *(self.client.with_options(timeouts=one) for one in script.timeouts[1:])]
+        server.store.seed(_wire(_STEADY, script.creates[0].new, start="2040-01-01T00:00:00.000Z"), [], None)
+        await self._meet_the_former()
+        tasks = [asyncio.create_task(self._single(one)) for one in script.singles]
+        tasks += [asyncio.create_task(self._fan_out(one)) for one in script.fan_outs]
+        tasks += [asyncio.create_task(self._other(after, what)) for after, what in script.others]
+        for number, (after, like) in enumerate(script.strangers):
+            self.loop.call_later(after, self._insert, f"stranger{number}", like.new, number % 2)
+        for number, after in enumerate(script.rotations or ()):
+            self.loop.call_later(after, setattr, server, "key", f"key{number + 1}")
+        if script.close_at is not None:
+            tasks.append(asyncio.create_task(self._close(script.close_at)))
+        await asyncio.wait(tasks)
+        for task in tasks:
+            task.result()
+        if script.close_at is None:
+            self._check_idle()
+        del tasks
+        gc.collect()
+        await self.client.aclose()
+        await asyncio.sleep(script.reconcile.settle + 1.0)  # what acts late, has acted
+        gc.collect()
+        self._check_idle()
+        self.left = [repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+    async def _meet_the_former(self) -> None:
+        weather, script = self.server.weather, self.script
+        for create in script.former:
+            self._insert(f"former{create.number}", create.new, 1, twin=True)
+        weather.calm, outages, weather.outages = True, weather.outages, ()
+        limit, self.server.limit = self.server.limit, None
+        if script.former:
+            await self.client.campaigns.list(prefetch=0).collect()
+        weather.calm, weather.outages, self.server.limit = False, outages, limit
+
+    def _insert(self, campaign_id: str, new: NewCampaign, at: int, *, twin: bool = False) -> None:
+        numbers = [one.phone_number if twin else "07999" + one.phone_number[5:] for one in new.contacts]
+        people = [{"id": f"{campaign_id}-{at}", "phoneNumber": number} for at, number in enumerate(numbers)]
+        self.server.store.seed(_wire(campaign_id, new), people, at)
+
+    def _create(self, create: Create) -> Coroutine[Any, Any, str]:
+        return self.views[create.view].campaigns.create(
+            create.new,
+            ignore_invalid_phone_numbers=create.ignore_invalid,
+            on_unknown="reconcile" if create.reconcile else "raise",
+        )
+
+    async def _single(self, create: Create) -> None:
+        await asyncio.sleep(create.after)
+        create.taken = True
+        timer: asyncio.TimerHandle | None = None
+        if create.cut_after is not None:
+            timer = self.loop.call_later(create.cut_after, self._cut, create, asyncio.current_task())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(create.timeout) as limit:
+                try:
+                    create.value = await self._create(create)
+                    create.delivery = Delivery.DONE
+                except BaseException as error:
+                    self._failed(create, error, cut=create.cut or self._is_over(limit))
+                    if isinstance(error, asyncio.CancelledError) and not create.cut:
+                        raise
+        if timer is not None:
+            timer.cancel()
+        create.ended = True
+        self.server.note("ended", create.number, create.value, type(create.error).__name__, create.delivery)
+
+    def _is_over(self, limit: asyncio.Timeout) -> bool:
+        when = limit.when()
+        return when is not None and when <= self.loop.time()
+
+    def _cut(self, create: Create, task: asyncio.Task[object]) -> None:
+        create.cut = True
+        task.cancel()
+
+    def _failed(self, create: Create, error: BaseException, *, cut: bool) -> None:
+        create.error, create.delivery = error, delivery_of(error)
+        if not isinstance(error, CampaignsError) and not (isinstance(error, asyncio.CancelledError) and cut):
+            self.complaints.append(f"create {create.number} raised {error!r}, which nobody asked for")
+
+    async def _fan_out(self, fan: FanOut) -> None:
+        await asyncio.sleep(fan.after)
+        task = asyncio.current_task()
+        assert task is not None
+        timer = None if fan.cut_after is None else self.loop.call_later(fan.cut_after, task.cancel)
+        outcomes = self._outcomes(fan)
+        seen: list[int] = []
+        try:
+            if fan.dropped:
+                await self._some(outcomes, fan, seen)
+                return
+            async with outcomes:
+                await self._some(outcomes, fan, seen)
+        except asyncio.CancelledError:
+            if fan.dropped:
+                return
+        finally:
+            if timer is not None:
+                timer.cancel()
+        unresolved = {one.index for one in outcomes.unresolved}
+        async for outcome in outcomes:
+            unresolved ^= {outcome.index} if outcome.delivery is Delivery.UNKNOWN else set()
+            self._handed_out(fan, outcome, seen)
+        taken = sum(one.taken for one in fan.creates)
+        if sorted(seen) != list(range(taken)) or unresolved:
+            self.complaints.append(f"a fan-out took {taken} and handed out {sorted(seen)}; unresolved: {unresolved}")
+
+    async def _some(self, outcomes: Outcomes[Any, str], fan: FanOut, seen: list[int]) -> None:
+        if fan.stop_after == 0:
+            return
+        async for outcome in outcomes:
+            self._handed_out(fan, outcome, seen)
+            if len(seen) == fan.stop_after:
+                return
+
+    def _handed_out(self, fan: FanOut, outcome: Outcome[Any, str], seen: list[int]) -> None:
+        create = fan.creates[outcome.index]
+        seen.append(outcome.index)
+        create.ended, create.value, create.delivery = True, outcome.value, outcome.delivery
+        if outcome.error is not None:
+            self._failed(create, outcome.error, cut=False)
+            create.delivery = outcome.delivery
+        elif outcome.value is None:
+            self.complaints.append(f"create {create.number} came to nothing at all")
+        self.server.note("outcome", create.number, outcome.value, type(outcome.error).__name__, outcome.delivery)
+
+    def _outcomes(self, fan: FanOut) -> Outcomes[Any, str]:
+        client, first = self.views[fan.view], fan.creates[0]
+        if fan.mapped:
+            return client.map(self._create, _taking_late(fan) if fan.intake == "async" else _taking(fan))
+        news = _new_late(fan) if fan.intake == "async" else (one.new for one in _taking(fan))
+        return client.campaigns.create_many(
+            news,
+            ignore_invalid_phone_numbers=first.ignore_invalid,
+            on_unknown="reconcile" if first.reconcile else "raise",
+        )
+
+    async def _other(self, after: float, what: str) -> None:
+        await asyncio.sleep(after)
+        campaigns, new = self.client.campaigns, self.script.creates[0].new
+        changed = CampaignUpdate(new.start_date_time.replace(year=2040), new.sender, "changed")
+        doing: dict[str, Any] = {
+            "get": lambda: campaigns.get(_STEADY),
+            "missing": lambda: campaigns.get("nobody"),
+            "update": lambda: campaigns.update(_STEADY, changed),
+            "delete": lambda: campaigns.delete(_STEADY),
+            "list": lambda: campaigns.list(page_size=7).collect(limit=30),
+        }
+        done: Awaitable[object] = doing[what]()
+        with suppress(CampaignsError):
+            await done
+
+    async def _close(self, after: float) -> None:
+        await asyncio.sleep(after)
+        await self.client.aclose()
+
+    def _check_idle(self) -> None:
+        stats, gate = self.client.stats(), self.client._pool.gate
+        leaving = gate.pace._leaving if gate.pace is not None else 0
+        if stats.in_flight or stats.waiting or leaving or any(not one.done() for one in gate._queue):
+            self.complaints.append(f"not idle at the end: {stats}, {leaving} leaving")
+
+    async def key(self) -> str:
+        """The `api_key` callable: the newest key, mostly."""
+        self.asked += 1
+        asked, known = self.asked, self.server.key
+        await asyncio.sleep(0.05 * (asked % 5))
+        if asked % 7 == 6:
+            raise RuntimeError("the vault is closed")
+        return f"wrong{asked}" if asked % 5 == 4 else known
+
+
+def build(world: World, **others: Any) -> CampaignsClient:
+    """The client of a world: the real one, but for its transport, its clock and its dice."""
+    script = world.script
+    given = {
+        "max_concurrency": script.max_concurrency,
+        "rate_limit": script.rate_limit,
+        "timeouts": script.timeouts[0],
+        "retry": script.retry,
+        "reconcile": script.reconcile,
+        "page_size": script.page_size,
+        "overload": "wait" if script.max_waiting is None else "raise",
+        "max_waiting": script.max_waiting,
+        "observer": world,
+    }
+    key = world.server.key if script.rotations is None else world.key
+    client = CampaignsClient("https://sms.example", key, **{**given, **others})
+    pool, clock, dice = client._pool, MadeUpClock(), source(script.seed, "client")
+    pool.transport, pool.clock, pool.random = ModelTransport(world.server), clock, dice
+    pool.gate._clock, pool.gate._random = clock, dice
+    return client
+
+
+def _wire(campaign_id: str, new: NewCampaign, start: str | None = None) -> dict[str, Any]:
+    return {
+        "id": campaign_id,
+        "startDateTime": start or f"{new.start_date_time:%Y-%m-%dT%H:%M:%S}.000Z",
+        "sender": new.sender,
+        "recipientCount": len(new.contacts),
+        "message": new.message,
+        "status": 0,
+        "optOutLinkId": None,
+        "trackLinkUrl": None,
+    }
+
+
+def _taking(fan: FanOut) -> Iterator[Create]:
+    for create in fan.creates:
+        create.taken = True
+        yield create
+
+
+async def _taking_late(fan: FanOut) -> AsyncIterator[Create]:
+    for create in fan.creates:
+        await asyncio.sleep(0.02 * (create.number % 3))
+        create.taken = True
+        yield create
+
+
+async def _new_late(fan: FanOut) -> AsyncIterator[NewCampaign]:
+    async with aclosing(_taking_late(fan)) as creates:
+        async for create in creates:
+            yield create.new
+
+
+def run(seed: int) -> World:
+    """Run a seed.
+
+    Raises:
+        AssertionError: Something did not hold; says which seed, and how to run it again.
+    """
+    world = World(drawn(seed))
+    try:
+        world.run()
+    except BaseException as error:
+        error.add_note(f"seed {seed}: SIM_SEED={seed} python -m pytest tests/simulation -k replay")
+        raise
+    return world
+
+
+def quieter(script: Script, **changes: Any) -> Script:
+    """The same script with some of it changed."""
+    return evolve(script, **changes)
