@@ -29,10 +29,10 @@ def tests(session: nox.Session, aiohttp: str) -> None:
     """The tests, on the oldest line of aiohttp that is supported and on the newest."""
     install(session, "tests", also=(AIOHTTP[aiohttp],))
     data = Path(session.create_tmp(), "coverage").resolve()
-    session.env.update(COVERAGE_FILE=str(data), COVERAGE_PROCESS_START=str(ROOT / "pyproject.toml"))
+    session.env.update(COVERAGE_FILE=str(data), COVERAGE_RCFILE=str(ROOT / "pyproject.toml"))
     session.run("coverage", "erase")
     # By its path: `-m pytest` would put the checkout before the installed wheel.
-    session.run("coverage", "run", f"{session.bin}/pytest", *session.posargs)
+    session.run("coverage", "run", f"{session.bin}/pytest", "--numprocesses=2", *session.posargs)
     if not session.posargs:
         session.run("coverage", "combine", "--quiet")
         session.run("coverage", "report")

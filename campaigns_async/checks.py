@@ -84,7 +84,9 @@ def api_key(name: str, value: object) -> str:
         ConfigurationError: It does not; the key is not quoted.
     """
     if not isinstance(value, str):
-        raise ConfigurationError(f"{name} must be text or an async callable that gives text, not {type(value).__name__}")
+        raise ConfigurationError(
+            f"{name} must be text or an async callable that gives text, not {type(value).__name__}"
+        )
     if not value:
         raise ConfigurationError(f"{name} is empty")
     if not _KEY.match(value):
@@ -104,7 +106,9 @@ def base_url(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be text, not {type(value).__name__}")
     if not value.isascii() or _NOT_IN_URL.search(value):
-        raise ConfigurationError(f"{name} must be plain ASCII without blanks: write it percent-encoded, a host in punycode")
+        raise ConfigurationError(
+            f"{name} must be plain ASCII without blanks: write it percent-encoded, a host in punycode"
+        )
     parts = _split(value)
     if parts is None:
         raise ConfigurationError(f"{name} is no URL: it should look like https://host or https://host/prefix")

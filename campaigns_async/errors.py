@@ -27,7 +27,9 @@ class Problem:
     status: int | None = None
     detail: str | None = field(default=None, repr=False)
     trace_id: str | None = None
-    errors: Mapping[str, tuple[str, ...]] = field(factory=dict[str, tuple[str, ...]], repr=lambda errors: f"<{len(errors)}>")
+    errors: Mapping[str, tuple[str, ...]] = field(
+        factory=dict[str, tuple[str, ...]], repr=lambda errors: f"<{len(errors)}>"
+    )
 
 
 class CampaignsError(Exception):
@@ -69,7 +71,9 @@ class CampaignsError(Exception):
         return _restore, (type(self), self.message, dict(self.__dict__), cause)
 
 
-def _restore(cls: type[CampaignsError], message: str, state: dict[str, Any], cause: CampaignsError | None) -> CampaignsError:
+def _restore(
+    cls: type[CampaignsError], message: str, state: dict[str, Any], cause: CampaignsError | None
+) -> CampaignsError:
     error = cls.__new__(cls)
     error.args = (message,)  # by hand: the TimeoutErrors are OSErrors, whose __new__ leaves it to __init__
     error.__dict__.update(state)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from campaigns_async.doubt import OutcomeUnknownError
 from campaigns_async.errors import (
@@ -34,9 +34,7 @@ class FanOut(Generic[T, R]):
         unresolved: After the block: the outcomes that were not handed out and may have been carried out.
     """
 
-    def __init__(
-        self, operation: Callable[[T], Awaitable[R]], items: Items[T], *, limit: int, grace: float
-    ) -> None:
+    def __init__(self, operation: Callable[[T], Awaitable[R]], items: Items[T], *, limit: int, grace: float) -> None:
         self._run: _Run[T, R] = _Run(operation, items, limit)
         self._grace = grace
         self.unresolved: tuple[Outcome[T, R], ...] = ()
@@ -205,11 +203,12 @@ class _Run(Generic[T, R]):
             self._intake.cancel()
 
 
-def _cut_off(index: int, item: T, delivery: Delivery) -> Outcome[T, R]:
+def _cut_off(index: int, item: T, delivery: Delivery) -> Outcome[T, Any]:
     error: CampaignsError
     if delivery is Delivery.UNKNOWN:
         error = OutcomeUnknownError(
-            "cancelled while in flight: it may have been carried out. Look for it on the server before you send it again",
+            "cancelled while in flight: it may have been carried out. "
+            "Look for it on the server before you send it again",
             cause_type=asyncio.CancelledError,
         )
     else:

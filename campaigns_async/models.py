@@ -74,7 +74,9 @@ class Campaign:
         if self.start_date_time is None or self.sender is None or self.message is None:
             needed = ("start_date_time", "sender", "message")
             missing = ", ".join(name for name in needed if getattr(self, name) is None)
-            raise InvalidArgumentError(f"an update replaces the whole campaign, and the server did not tell its {missing}")
+            raise InvalidArgumentError(
+                f"an update replaces the whole campaign, and the server did not tell its {missing}"
+            )
         return CampaignUpdate(
             start_date_time=self.start_date_time,
             sender=self.sender,

@@ -19,7 +19,6 @@ from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
 from campaigns_async.wire.messages import Request, Response
 
-
 _BODILESS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -118,7 +117,11 @@ class _Body(Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         await self.write_with_length(writer, None)
 
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+    async def write_with_length(
+        self,
+        writer: AbstractStreamWriter,
+        content_length: int | None,
+    ) -> None:
         self._progress.mark()
         await writer.write(self._value)
 

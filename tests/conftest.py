@@ -11,7 +11,6 @@ from support.made import client_of
 from campaigns_async import CampaignsClient
 from campaigns_async.sandbox import Sandbox
 
-
 hypothesis.settings.register_profile("default", deadline=None)  # a slow machine is no failure
 hypothesis.settings.load_profile("default")
 

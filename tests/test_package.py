@@ -30,4 +30,4 @@ def test_every_name_that_comes_lazily_is_public() -> None:
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
-        campaigns_async.Nothing  # noqa: B018
+        campaigns_async.Nothing

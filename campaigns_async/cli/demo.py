@@ -18,8 +18,7 @@ from campaigns_async.cli._demo_run import Watch, run
 from campaigns_async.cli._demo_server import Server, local_server, remote_server
 from campaigns_async.cli._demo_show import show, watching
 from campaigns_async.cli._live_host import is_live
-from campaigns_async.cli._running import Interrupted
-from campaigns_async.cli._running import run as run_loop
+from campaigns_async.cli._running import Interrupted, run as run_loop
 
 _KEY_VARIABLE: Final = "CAMPAIGNS_API_KEY"
 _BAD_LINES_SHOWN: Final = 20

@@ -23,6 +23,7 @@ from campaigns_async.wire.messages import Request, Response
 
 T = TypeVar("T")
 
+
 @define(eq=False)
 class Call:
     """What is known of a call while it runs."""
@@ -146,7 +147,12 @@ class Caller:
         )
         doubtful = call.delivery is Delivery.UNKNOWN
         call.delivery = worse(call.delivery, verdict.delivery)
-        if doubtful and isinstance(result, Response) and result.status == 404 and call.request.operation is Operation.DELETE:
+        if (
+            doubtful
+            and isinstance(result, Response)
+            and result.status == 404
+            and call.request.operation is Operation.DELETE
+        ):
             call.delivery = Delivery.DONE  # the doubtful attempt had deleted it
         if self.pool.observer is not None:
             status, why = (None, result.kind) if isinstance(result, Failure) else (result.status, None)

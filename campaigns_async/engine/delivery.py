@@ -58,9 +58,7 @@ def judge(
     )
 
 
-def of_status(
-    status: int, *, asked_to_wait: bool = False, rejected_statuses: tuple[int, ...] = ()
-) -> Delivery:
+def of_status(status: int, *, asked_to_wait: bool = False, rejected_statuses: tuple[int, ...] = ()) -> Delivery:
     """What a complete answer with this status says of the request."""
     if 200 <= status < 300:
         return Delivery.DONE

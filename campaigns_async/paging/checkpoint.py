@@ -10,7 +10,9 @@ from campaigns_async.values import Checkpoint
 
 def digest(*parts: str | None) -> str:
     """A digest of what is listed; filters can hold phone numbers, a digest does not."""
-    return hashlib.sha256("\x00".join("" if part is None else f"={part}" for part in parts).encode()).hexdigest()[:16]
+    return hashlib.sha256(
+        "\x00".join("" if part is None else f"={part}" for part in parts).encode("utf-8", "surrogatepass")
+    ).hexdigest()[:16]
 
 
 def checked(resume_from: object, listing: str, page_size: int | None, default: int) -> Checkpoint:

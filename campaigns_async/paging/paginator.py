@@ -160,7 +160,9 @@ class Pages(Generic[T]):
             ended = fetch.ended
         if not self._ahead:
             return page
-        if meanwhile := [other.task for other in self._ahead.values() if other.started < ended and not other.task.done()]:
+        if meanwhile := [
+            other.task for other in self._ahead.values() if other.started < ended and not other.task.done()
+        ]:
             await asyncio.wait(meanwhile)
         for other in self._ahead.values():
             if other.task.done() and not other.task.cancelled() and other.task.exception() is None:

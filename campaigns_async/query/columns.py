@@ -35,7 +35,7 @@ class Kind(Enum):
 class Column:
     """One property of a campaign or a contact."""
 
-    model: type[Campaign] | type[Contact]
+    model: type[Campaign | Contact]
     name: str
     """As the model has it: `start_date_time`."""
     wire: str
@@ -89,6 +89,6 @@ _NAMES: Final[Mapping[type, Names]] = {
 }
 
 
-def names_of(model: type[Campaign] | type[Contact]) -> Names:
+def names_of(model: type[Campaign | Contact]) -> Names:
     """The properties that the server lists of a model."""
     return _NAMES[model]

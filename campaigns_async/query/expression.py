@@ -33,7 +33,7 @@ class Expression:
             term_text(term)  # what cannot be said is refused where it is made
 
     @property
-    def model(self) -> type[Campaign] | type[Contact]:
+    def model(self) -> type[Campaign | Contact]:
         """What it filters."""
         return self.terms[0].columns[0].model
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from datetime import datetime
 from typing import TypeAlias
@@ -66,7 +66,7 @@ class Ledger:
         return self._claimed.knew(campaign_id)
 
     @contextmanager
-    def under_way(self, new: NewCampaign) -> Iterator[None]:
+    def under_way(self, new: NewCampaign) -> Generator[None]:
         """A create of this content is being sent."""
         content = _content(new)
         self._under_way[content] += 1

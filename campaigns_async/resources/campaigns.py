@@ -190,9 +190,7 @@ class Campaigns:
             An iterator of `Outcome`, and an `async with` block.
         """
         _reconciled(on_unknown)
-        create = partial(
-            self.create, ignore_invalid_phone_numbers=ignore_invalid_phone_numbers, on_unknown=on_unknown
-        )
+        create = partial(self.create, ignore_invalid_phone_numbers=ignore_invalid_phone_numbers, on_unknown=on_unknown)
         return FanOut(create, news, limit=self._limit, grace=self._caller.timeouts.grace)
 
 

@@ -91,9 +91,7 @@ def _of_all(method: str) -> tuple[Operation | None, tuple[str, ...]]:
     return ("create" if method == "POST" else None), ("GET", "POST")
 
 
-def _of_one(
-    method: str, *, has_body: bool, verbs: Verbs
-) -> tuple[Operation | None, tuple[str, ...]]:
+def _of_one(method: str, *, has_body: bool, verbs: Verbs) -> tuple[Operation | None, tuple[str, ...]]:
     allow = tuple(dict.fromkeys(("GET", verbs.update, verbs.delete)))
     if method == "GET":
         return "get", allow
@@ -201,14 +199,10 @@ def _ok(value: Any) -> Answer:
 
 def _is_json(content_type: str) -> bool:
     kind = content_type.partition(";")[0].strip().lower()
-    return kind in {"application/json", "text/json"} or (
-        kind.startswith("application/") and kind.endswith("+json")
-    )
+    return kind in {"application/json", "text/json"} or (kind.startswith("application/") and kind.endswith("+json"))
 
 
-def _positive(
-    query: Mapping[str, str], name: str, default: int, errors: dict[str, list[str]]
-) -> int:
+def _positive(query: Mapping[str, str], name: str, default: int, errors: dict[str, list[str]]) -> int:
     text = query.get(name.lower(), "")
     if not text.strip():
         return default

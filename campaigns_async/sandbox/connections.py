@@ -34,7 +34,7 @@ class Sent(web.StreamResponse):
 
     async def prepare(
         self,
-        request: web.BaseRequest,  # noqa: ARG002 - the base class has it
+        request: web.BaseRequest,
     ) -> AbstractStreamWriter | None:
         """Nothing is left to send."""
         return None
@@ -70,9 +70,7 @@ class Connection:
 class ConnectionServer(web.Server):
     """aiohttp's server, with a number for each connection, and with an end to them all."""
 
-    def __init__(
-        self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **options: Any
-    ) -> None:
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **options: Any) -> None:
         super().__init__(handler, **options)
         self._numbers = itertools.count(1)
         self._open: dict[web.RequestHandler, Connection] = {}
@@ -89,9 +87,7 @@ class ConnectionServer(web.Server):
         self._open[handler] = Connection(next(self._numbers), transport)
         self._all_closed.clear()
 
-    def connection_lost(
-        self, handler: web.RequestHandler, exc: BaseException | None = None
-    ) -> None:
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
         """A client is gone."""
         super().connection_lost(handler, exc)
         self._open.pop(handler, None)

@@ -141,7 +141,7 @@ class Rule:
     _random: random.Random = field(
         init=False,
         repr=False,
-        default=Factory(lambda self: random.Random(self.fault.seed), takes_self=True),  # noqa: S311
+        default=Factory(lambda self: random.Random(self.fault.seed), takes_self=True),
     )
 
     def stop(self) -> None:

@@ -40,9 +40,7 @@ class Quirks:
         default=None,
         validator=validators.in_((None, "milliseconds", "bare", "seven_digits", "offset")),
     )
-    phones: PhoneStyle | None = field(
-        default=None, validator=validators.in_((None, "plus", "digits", "national"))
-    )
+    phones: PhoneStyle | None = field(default=None, validator=validators.in_((None, "plus", "digits", "national")))
     message_text: Callable[[str], str] | None = None
     default_page_size: int = field(default=10, validator=validators.ge(1))
     max_page_size: int | None = field(default=None, validator=validators.optional(validators.ge(1)))

@@ -159,10 +159,7 @@ class Sandbox:
     @property
     def created(self) -> list[Wire]:
         """What was created over HTTP, in order, as it was then, with its `contacts`."""
-        return [
-            {**wire, "contacts": [dict(row.wire) for row in contacts]}
-            for wire, contacts in self._store.created
-        ]
+        return [{**wire, "contacts": [dict(row.wire) for row in contacts]} for wire, contacts in self._store.created]
 
     @property
     def campaigns(self) -> list[Wire]:
@@ -180,9 +177,7 @@ class Sandbox:
             raise KeyError(campaign_id)
         return [dict(row.wire) for row in rows]
 
-    def add(
-        self, campaign: WireRow, contacts: Iterable[WireRow] = (), *, at: int | None = None
-    ) -> None:
+    def add(self, campaign: WireRow, contacts: Iterable[WireRow] = (), *, at: int | None = None) -> None:
         """Put a campaign in as it is given, unvalidated: at an index from 0, or at the end.
 
         Raises:

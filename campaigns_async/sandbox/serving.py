@@ -33,9 +33,7 @@ class Serving:
     A request that was read whole is carried out, even if its client went away.
     """
 
-    def __init__(
-        self, *, api: Campaigns, api_key: str, verbs: Verbs, max_body: int, keep_bodies: bool
-    ) -> None:
+    def __init__(self, *, api: Campaigns, api_key: str, verbs: Verbs, max_body: int, keep_bodies: bool) -> None:
         self.api = api
         self.api_key = api_key
         self.journal = Journal()
@@ -49,9 +47,7 @@ class Serving:
 
     def make_server(self) -> ConnectionServer:
         """Build the server whose requests come here, in the running loop."""
-        self._server = ConnectionServer(
-            self._handle, request_factory=self._make_request, access_log=None
-        )
+        self._server = ConnectionServer(self._handle, request_factory=self._make_request, access_log=None)
         return self._server
 
     def _make_request(
@@ -63,9 +59,7 @@ class Serving:
         task: asyncio.Task[None],
     ) -> web.BaseRequest:
         loop = asyncio.get_running_loop()
-        return web.BaseRequest(
-            message, payload, protocol, writer, task, loop, client_max_size=self._max_body
-        )
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=self._max_body)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.journal.begin()
@@ -97,9 +91,7 @@ class Serving:
         if connection.stale:
             connection.close()
             return CLOSES
-        exchange = Exchange(
-            self.api, self.api_key, self.journal, request, connection, record, call, content
-        )
+        exchange = Exchange(self.api, self.api_key, self.journal, request, connection, record, call, content)
         fault = self.rules.pick(record)
         if fault is None:
             return exchange.send(exchange.act())

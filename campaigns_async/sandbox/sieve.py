@@ -86,11 +86,7 @@ def find(
 
 def parse_filters(filters: str) -> list[Term]:
     """Read a filter into its terms, without looking at what they mean."""
-    return [
-        parse_term(_without_brackets(term))
-        for term in _split_at_commas(filters)
-        if term.strip(BLANKS)
-    ]
+    return [parse_term(_without_brackets(term)) for term in _split_at_commas(filters) if term.strip(BLANKS)]
 
 
 def parse_term(text: str) -> Term:
@@ -99,9 +95,7 @@ def parse_term(text: str) -> Term:
     names = tuple(name.strip(BLANKS) for name in _split_unescaped(parts[0], "|"))
     if len(parts) == 1:
         return Term(names, "", None)
-    return Term(
-        names, parts[1], tuple(map(_unescape, _split_unescaped(_free_operators(parts[2]), "|")))
-    )
+    return Term(names, parts[1], tuple(map(_unescape, _split_unescaped(_free_operators(parts[2]), "|"))))
 
 
 def _split_unescaped(text: str, separator: str) -> list[str]:
@@ -213,9 +207,7 @@ def _compile_text(column: Column, operator_: str, value: str, *, any_case: bool)
         raise SieveError("text knows no order")
     if any_case:
         wanted = simple_upper(value)
-        return lambda row: (
-            (have := get(row)) is not None and test(simple_upper(have), wanted) is not negated
-        )
+        return lambda row: (have := get(row)) is not None and test(simple_upper(have), wanted) is not negated
     return lambda row: (have := get(row)) is not None and test(have, value) is not negated
 
 
@@ -266,7 +258,5 @@ def _sort_key(column: Column) -> Callable[[Row], tuple[Any, ...]]:
     get = column.get
     if column.kind is Kind.TEXT:
         # Cultures sort without regard to case first, then lower before upper.
-        return lambda row: (
-            (False,) if (have := get(row)) is None else (True, simple_upper(have), have.swapcase())
-        )
+        return lambda row: (False,) if (have := get(row)) is None else (True, simple_upper(have), have.swapcase())
     return lambda row: (False,) if (have := get(row)) is None else (True, have)

@@ -24,7 +24,7 @@ class Store:
     """
 
     def __init__(self, *, seed: int | None, quirks: Quirks) -> None:
-        self._random = random.Random(seed)  # noqa: S311 - ids of a sandbox are no secrets
+        self._random = random.Random(seed)
         self._quirks = quirks
         self._rows: list[Row] = []
         self._by_id: dict[str, Row] = {}
@@ -32,9 +32,7 @@ class Store:
         self._created: list[tuple[Wire, list[Row]]] = []
         self._hidden: list[Row] = []
 
-    def seed(
-        self, wire: Mapping[str, Any], contacts: Iterable[Mapping[str, Any]], at: int | None
-    ) -> None:
+    def seed(self, wire: Mapping[str, Any], contacts: Iterable[Mapping[str, Any]], at: int | None) -> None:
         """Put a campaign in as it is given, unvalidated; at the end, or at an index from 0."""
         row = Row.of_campaign(dict(wire))
         key = str(row.wire["id"])

@@ -18,9 +18,7 @@ Body = Mapping[str, Any]
 
 _UPDATE_FIELDS: Final = ("startDateTime", "sender", "message", "optOutLinkId", "trackLinkUrl")
 _CONTACT_TEXTS: Final = ("phoneNumber", "name", "custom1", "custom2")
-_CANONICAL: Final = {
-    name.lower(): name for name in (*_UPDATE_FIELDS, *_CONTACT_TEXTS, "contacts", "contactGroupId")
-}
+_CANONICAL: Final = {name.lower(): name for name in (*_UPDATE_FIELDS, *_CONTACT_TEXTS, "contacts", "contactGroupId")}
 _NAMES: Final = frozenset(_CANONICAL.values())
 _BRITISH_LENGTH: Final = len("447700900123")
 _LENGTHS: Final = range(8, 16)
@@ -140,9 +138,7 @@ def _with_known_names(given: Body) -> Body:
 
 def _wrong_type(path: str, kind: str) -> InvalidBodyError:
     # A body that cannot be read is given up at the first fault, as .NET's reader does.
-    return InvalidBodyError(
-        {path: [f"The JSON value could not be converted to {kind}. Path: {path}"]}
-    )
+    return InvalidBodyError({path: [f"The JSON value could not be converted to {kind}. Path: {path}"]})
 
 
 def _read_fields(given: Body, errors: dict[str, list[str]]) -> Wire:
@@ -172,11 +168,7 @@ def _read_link(value: object) -> int | None:
             raise _wrong_type("$.optOutLinkId", "System.Int32") from error
     if value is None:
         return None
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int)
-        or not -INT32_MAX - 1 <= value <= INT32_MAX
-    ):
+    if isinstance(value, bool) or not isinstance(value, int) or not -INT32_MAX - 1 <= value <= INT32_MAX:
         raise _wrong_type("$.optOutLinkId", "System.Int32")
     return value
 

@@ -21,9 +21,7 @@ BLANKS: Final = (
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+")
 _HEX = re.compile(r"(?:0[xX])?[0-9a-fA-F]+")
-_YEAR_FIRST = (
-    r"(?P<year>[0-9]{4})(?P<sep>[-/])(?P<month>[0-9]{1,2})(?:(?P=sep)(?P<day>[0-9]{1,2}))?"
-)
+_YEAR_FIRST = r"(?P<year>[0-9]{4})(?P<sep>[-/])(?P<month>[0-9]{1,2})(?:(?P=sep)(?P<day>[0-9]{1,2}))?"
 _MONTH_FIRST = r"(?P<month2>[0-9]{1,2})/(?P<day2>[0-9]{1,2})/(?P<year2>[0-9]{4})"
 _TIME = (
     r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2})"

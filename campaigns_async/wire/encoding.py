@@ -131,6 +131,6 @@ def _problem(value: object, kind: Any) -> str | None:
         return error.message
     except orjson.JSONEncodeError:
         return "holds half of a surrogate pair, which UTF-8 cannot carry"
-    except Exception:  # noqa: BLE001  # a caller's own tzinfo may raise anything
+    except Exception:  # a caller's own tzinfo may raise anything
         return "cannot be written"
     return None

@@ -34,9 +34,7 @@ _RAW_OPERATIONS = {
 _FORBIDDEN_IN_ID = re.compile(r"[/\\?#% ]")  # other blanks and controls are not printable
 
 
-def list_page(
-    *, page: int, page_size: int, filters: str | None = None, sorts: str | None = None
-) -> Request:
+def list_page(*, page: int, page_size: int, filters: str | None = None, sorts: str | None = None) -> Request:
     """`GET /api/Campaigns`."""
     return Request(Operation.LIST, "GET", ROOT, _paging(page, page_size, filters, sorts))
 

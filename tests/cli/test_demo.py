@@ -181,11 +181,12 @@ def test_ctrl_c_lets_what_is_in_flight_finish_and_tells_how_far_it_came(
     ) as running:  # fmt: skip
         try:
             beside.wait(beside.sandbox.received(15, "create"))
-            running.send_signal(number)
-            beside.let_go(held)
-            out, err = running.communicate(timeout=60)
-        finally:
+        except TimeoutError:
             running.kill()
+            pytest.fail(f"it did not come so far: {running.communicate()}")
+        running.send_signal(number)
+        beside.let_go(held)
+        out, err = running.communicate()
     assert (running.returncode, out) == (code, "")
     told = re.fullmatch(
         r"interrupted, nothing more is sent \((\d+) of 100 campaigns were created, 0 are in doubt: "

@@ -56,12 +56,8 @@ CASES = {
     "redirected (307)": Case({"status": 307, "headers": {"Location": "/"}}, APIError, Delivery.REJECTED, 1, 0),
     "redirected (308)": Case({"status": 308, "headers": {"Location": "/"}}, APIError, Delivery.REJECTED, 1, 0),
     "throttled (429)": Case({"status": 429}, ThrottledError, Delivery.REJECTED, 3, 0),
-    "throttled (429, Retry-After)": Case(
-        {"status": 429, "headers": LIMITED}, ThrottledError, Delivery.REJECTED, 3, 0
-    ),
-    "throttled (503, Retry-After)": Case(
-        {"status": 503, "headers": LIMITED}, ThrottledError, Delivery.REJECTED, 3, 0
-    ),
+    "throttled (429, Retry-After)": Case({"status": 429, "headers": LIMITED}, ThrottledError, Delivery.REJECTED, 3, 0),
+    "throttled (503, Retry-After)": Case({"status": 503, "headers": LIMITED}, ThrottledError, Delivery.REJECTED, 3, 0),
     "timed out (408)": Case({"status": 408}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 0, APIError),
     "failed (500)": Case({"status": 500}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 0, ServerError),
     "failed after it acted (500)": Case(

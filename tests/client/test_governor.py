@@ -7,8 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from support.made import client_of, new_campaign, rows
 
 from campaigns_async import (
@@ -116,7 +115,9 @@ async def test_a_hold_longer_than_is_honoured_holds_nobody_else_back(sandbox: Sa
 
 async def test_a_429_without_a_time_backs_off_its_own_call_only(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", nth=1, times=1, status=429)
-    async with client_of(sandbox, retry=RetryPolicy(base=10_000, cap=10_000), timeouts=Timeouts(deadline=None)) as client:
+    async with client_of(
+        sandbox, retry=RetryPolicy(base=10_000, cap=10_000), timeouts=Timeouts(deadline=None)
+    ) as client:
         slow = asyncio.create_task(client.campaigns.create(new_campaign(1)))
         await sandbox.received(1)
         await client.campaigns.create(new_campaign(2))
@@ -234,5 +235,3 @@ async def test_stats_tell_what_happened(sandbox: Sandbox) -> None:
     assert (stats.calls, stats.attempts, stats.retries, stats.throttled) == (2, 3, 1, 1)
     assert (stats.in_flight, stats.waiting, stats.max_concurrency) == (0, 0, 32)
     assert stats.sent_last_second == 3
-
-

@@ -113,7 +113,7 @@ async def test_an_id_cannot_reach_another_path(client: CampaignsClient, sandbox:
 
 
 async def test_nothing_is_sent_of_what_cannot_be_sent(client: CampaignsClient, sandbox: Sandbox) -> None:
-    naive = dt.datetime(2031, 5, 1)  # noqa: DTZ001
+    naive = dt.datetime(2031, 5, 1)
     for bad, said in [
         (new_campaign(start_date_time=naive), "start_date_time has no time zone"),
         (new_campaign(message="half \ud83d"), "message holds half"),

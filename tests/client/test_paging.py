@@ -124,7 +124,7 @@ async def test_a_walk_resumes_behind_the_last_row_handed_out(stop: int, prefetch
                 first.append(row)
                 if len(first) == stop:
                     break
-        checkpoint = pickle.loads(pickle.dumps(listing.checkpoint))  # noqa: S301
+        checkpoint = pickle.loads(pickle.dumps(listing.checkpoint))
         assert checkpoint.rows == stop
         rest = await client.campaigns.list(prefetch=prefetch, resume_from=checkpoint).collect()
         assert ids(first) + ids(rest) == EXPECTED
@@ -155,7 +155,12 @@ async def test_a_checkpoint_belongs_to_its_listing(client: CampaignsClient) -> N
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"page_size": 0}, "page_size"), ({"prefetch": -1}, "prefetch"), ({"filters": 5}, "filters"), ({"sorts": 5}, "sorts")],
+    [
+        ({"page_size": 0}, "page_size"),
+        ({"prefetch": -1}, "prefetch"),
+        ({"filters": 5}, "filters"),
+        ({"sorts": 5}, "sorts"),
+    ],
 )
 async def test_a_wrong_option_is_refused_when_the_listing_is_made(
     client: CampaignsClient, options: dict[str, Any], named: str
@@ -199,7 +204,9 @@ async def test_a_server_that_repeats_a_page_raises(sandbox: Sandbox, client: Cam
 async def test_a_server_that_goes_round_in_circles_raises(sandbox: Sandbox, client: CampaignsClient) -> None:
     for number in range(3):
         names = [f"a{number}", f"b{number}"]
-        sandbox.fault(when=lambda request, n=number: int(request.query["page"]) % 3 == n, status=200, body=page(None, names))
+        sandbox.fault(
+            when=lambda request, n=number: int(request.query["page"]) % 3 == n, status=200, body=page(None, names)
+        )
     with pytest.raises(PagingError, match="page 4 holds the same rows as page 1"):
         await client.campaigns.list(page_size=2).collect()
 
@@ -244,7 +251,11 @@ async def test_a_server_that_ignores_a_filter_is_found_out(sandbox: Sandbox) -> 
     for row in rows(3):
         sandbox.add(row)
     async with client_of(sandbox) as client:
-        sandbox.fault(operation="list", status=200, body=page(1, ["a"], totalRecords=1).replace(b'"a"', b'"a", "sender": "Tennis"'))
+        sandbox.fault(
+            operation="list",
+            status=200,
+            body=page(1, ["a"], totalRecords=1).replace(b'"a"', b'"a", "sender": "Tennis"'),
+        )
         with pytest.raises(FilterIgnoredError, match="row 1 of page 1"):
             await client.campaigns.list(filters=query.campaign.sender == "Golf").collect()
         with pytest.raises(FilterIgnoredError):

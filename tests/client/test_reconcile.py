@@ -212,7 +212,9 @@ async def test_a_fan_out_reconciles_each_of_many_with_the_same_text(sandbox: San
     async with reconciling(sandbox, reconcile=policy) as client:
         outcomes = [o async for o in client.campaigns.create_many(news, on_unknown="reconcile")]
     assert all(outcome.ok for outcome in outcomes), [outcome.error for outcome in outcomes if not outcome.ok]
-    numbers = {created["id"]: [contact["phoneNumber"] for contact in created["contacts"]] for created in sandbox.created}
+    numbers = {
+        created["id"]: [contact["phoneNumber"] for contact in created["contacts"]] for created in sandbox.created
+    }
     assert len(sandbox.created) == 60
     for outcome in outcomes:
         assert numbers[outcome.value] == [contact.phone_number for contact in outcome.item.contacts]
@@ -264,5 +266,3 @@ async def test_an_unknown_way_is_refused(client: CampaignsClient, sandbox: Sandb
     with pytest.raises(InvalidArgumentError, match="on_unknown"):
         client.campaigns.create_many([], on_unknown="guess")  # type: ignore[arg-type]
     assert list(sandbox.requests) == []
-
-

@@ -148,7 +148,10 @@ async def test_a_wait_that_would_outlast_the_deadline_is_not_begun() -> None:
             await client.campaigns.create(new_campaign())
         assert (throttled.value.retry_after, throttled.value.delivery) == (30, Delivery.REJECTED)
     slow = RetryPolicy(base=10_000, cap=10_000)
-    async with Sandbox(rows(1)) as sandbox, client_of(sandbox, observer=recorder, timeouts=timeouts, retry=slow) as client:
+    async with (
+        Sandbox(rows(1)) as sandbox,
+        client_of(sandbox, observer=recorder, timeouts=timeouts, retry=slow) as client,
+    ):
         sandbox.fault(status=429)
         with pytest.raises(DeadlineExceededError) as late:
             await client.campaigns.create(new_campaign())

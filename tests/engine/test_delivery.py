@@ -5,8 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from campaigns_async import Delivery, Operation, Response
 from campaigns_async.engine import delivery
@@ -87,7 +86,9 @@ def test_a_read_an_update_or_a_delete_that_met_an_answer(operation: Operation, r
 
 @pytest.mark.parametrize("kind", FailureKind)
 @pytest.mark.parametrize("operation", Operation)
-def test_a_failure_before_the_first_byte_is_not_sent_and_goes_out_again(operation: Operation, kind: FailureKind) -> None:
+def test_a_failure_before_the_first_byte_is_not_sent_and_goes_out_again(
+    operation: Operation, kind: FailureKind
+) -> None:
     verdict = delivery.judge(operation, Failure(kind, sent=False))
     assert verdict == delivery.Verdict(NOT_SENT, again=True, renew_key=False)
 
@@ -118,7 +119,9 @@ def test_a_create_never_goes_out_again_unless_nothing_was_done(
 
 @given(st.sampled_from(Operation), results, st.booleans())
 @settings(deadline=None)
-def test_what_was_done_never_goes_out_again(operation: Operation, result: Response | Failure, asked_to_wait: bool) -> None:
+def test_what_was_done_never_goes_out_again(
+    operation: Operation, result: Response | Failure, asked_to_wait: bool
+) -> None:
     verdict = delivery.judge(operation, result, asked_to_wait=asked_to_wait)
     if verdict.delivery is DONE:
         assert not verdict.again
@@ -129,7 +132,9 @@ def test_what_was_done_never_goes_out_again(operation: Operation, result: Respon
 
 @pytest.mark.parametrize("asked_to_wait", [False, True])
 @pytest.mark.parametrize("rejected", REJECTED, ids=len)
-def test_the_delivery_of_a_status_is_the_same_for_every_operation(asked_to_wait: bool, rejected: tuple[int, ...]) -> None:
+def test_the_delivery_of_a_status_is_the_same_for_every_operation(
+    asked_to_wait: bool, rejected: tuple[int, ...]
+) -> None:
     for status in STATUSES:
         found = delivery.of_status(status, asked_to_wait=asked_to_wait, rejected_statuses=rejected)
         assert found is expected_of_create(status, asked_to_wait, rejected)[0]

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from campaigns_async import Delivery, Operation, OutcomeUnknownError, Response
-from campaigns_async import errors as e
+from campaigns_async import Delivery, Operation, OutcomeUnknownError, Response, errors as e
 from campaigns_async.engine import failures
 from campaigns_async.engine.ports import Failure, FailureKind
 from campaigns_async.wire.messages import Request
@@ -97,8 +96,13 @@ def test_what_may_be_repeated_raises_what_happened_even_in_doubt(operation: Oper
 
 
 @pytest.mark.parametrize("operation", CREATES)
-@pytest.mark.parametrize(("status", "cls"), [(400, e.ValidationFailedError), (401, e.AuthenticationError), (429, e.ThrottledError), (307, e.APIError)])
-def test_a_create_that_was_rejected_raises_the_error_of_its_status(status: int, cls: type, operation: Operation) -> None:
+@pytest.mark.parametrize(
+    ("status", "cls"),
+    [(400, e.ValidationFailedError), (401, e.AuthenticationError), (429, e.ThrottledError), (307, e.APIError)],
+)
+def test_a_create_that_was_rejected_raises_the_error_of_its_status(
+    status: int, cls: type, operation: Operation
+) -> None:
     assert type(made(Response(status, {}, b""), Delivery.REJECTED, operation)) is cls
 
 

@@ -6,8 +6,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from campaigns_async import RetryPolicy
 from campaigns_async.engine import retry
@@ -44,7 +43,9 @@ def test_the_range_doubles_from_the_base_to_the_cap_and_begins_at_zero(attempt: 
 
 @given(policies, st.integers(1, 10**9), places)
 @settings(deadline=None)
-def test_a_backoff_lies_between_zero_and_the_cap_however_many_attempts(policy: RetryPolicy, attempt: int, place: float) -> None:
+def test_a_backoff_lies_between_zero_and_the_cap_however_many_attempts(
+    policy: RetryPolicy, attempt: int, place: float
+) -> None:
     seconds = retry.backoff(policy, attempt, Fixed(place))
     assert 0 <= seconds <= policy.cap
     assert math.isfinite(seconds)

@@ -135,7 +135,9 @@ def test_one_attempt_is_written_as_one() -> None:
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_error_that_no_call_has_filled_in_says_what_its_class_knows(error: CampaignsError, delivery: Delivery) -> None:
+def test_an_error_that_no_call_has_filled_in_says_what_its_class_knows(
+    error: CampaignsError, delivery: Delivery
+) -> None:
     assert error.delivery is delivery
     assert (error.method, error.path, error.attempts, error.elapsed) == (None, None, 0, 0)
     assert str(error) == "x"

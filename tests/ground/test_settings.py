@@ -10,7 +10,21 @@ import pytest
 
 from campaigns_async import Auth, ConfigurationError, RetryPolicy, Timeouts, checks
 
-NO_NUMBERS: list[Any] = [True, False, None, "5", b"5", [5], 5j, Decimal(5), math.nan, math.inf, -math.inf, 10**400, -(10**5000)]
+NO_NUMBERS: list[Any] = [
+    True,
+    False,
+    None,
+    "5",
+    b"5",
+    [5],
+    5j,
+    Decimal(5),
+    math.nan,
+    math.inf,
+    -math.inf,
+    10**400,
+    -(10**5000),
+]
 ABOVE_ZERO = [
     (Timeouts, "connect"),
     (Timeouts, "read"),
@@ -188,7 +202,9 @@ def test_a_base_url_that_cannot_be_right_is_refused_with_the_reason_and_not_quot
     assert caught.value.__context__ is None, "what urlsplit raises quotes the URL"
 
 
-@pytest.mark.parametrize("url", ["https://user:secret@host:x", "https://user:sec/ret@host", "https://[secret", "https://host:secret"])
+@pytest.mark.parametrize(
+    "url", ["https://user:secret@host:x", "https://user:sec/ret@host", "https://[secret", "https://host:secret"]
+)
 def test_a_password_in_a_malformed_url_is_reachable_from_nowhere(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         checks.base_url("base_url", url)
@@ -201,17 +217,31 @@ def test_a_key_may_hold_any_visible_ascii(key: str) -> None:
     assert checks.api_key("api_key", key) is key
 
 
-BAD_KEYS: list[Any] = ["SECRET KEY", " SECRET", "SECRET\n", "SECRET\r\nX: y", "SECRET\t", "SECRETé", "SECRET\x00", "SECRET\x7f", "SECRET\u2028"]
+BAD_KEYS: list[Any] = [
+    "SECRET KEY",
+    " SECRET",
+    "SECRET\n",
+    "SECRET\r\nX: y",
+    "SECRET\t",
+    "SECRETé",
+    "SECRET\x00",
+    "SECRET\x7f",
+    "SECRET\u2028",
+]
 
 
 @pytest.mark.parametrize("key", BAD_KEYS, ids=ascii)
 def test_a_key_that_fits_no_header_is_refused_and_not_quoted(key: str) -> None:
-    with pytest.raises(ConfigurationError, match="api_key holds a blank, a line break or a character outside ASCII") as caught:
+    with pytest.raises(
+        ConfigurationError, match="api_key holds a blank, a line break or a character outside ASCII"
+    ) as caught:
         checks.api_key("api_key", key)
     assert "SECRET" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("key", "why"), [("", "is empty"), (None, "not NoneType"), (b"SECRET", "not bytes"), (5, "not int")])
+@pytest.mark.parametrize(
+    ("key", "why"), [("", "is empty"), (None, "not NoneType"), (b"SECRET", "not bytes"), (5, "not int")]
+)
 def test_a_key_that_is_no_text_is_refused(key: Any, why: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"api_key .*{why}"):
         checks.api_key("api_key", key)

@@ -54,7 +54,7 @@ async def test_a_walk_resumes_exactly_though_rows_came_and_went_meanwhile(prefet
                     if not stop:
                         break
                 await walk.aclose()  # what was still being read ahead is no evidence for the next walk
-                checkpoint = pickle.loads(pickle.dumps(listing.checkpoint))  # noqa: S301
+                checkpoint = pickle.loads(pickle.dumps(listing.checkpoint))
                 assert checkpoint.rows == len(seen)
                 if stop:
                     break
@@ -125,7 +125,7 @@ async def test_when_more_is_gone_than_is_remembered_it_raises_with_a_checkpoint(
     with pytest.raises(PageShiftedError, match="none of the rows handed out last") as lost:
         walk.rest()
     assert lost.value.checkpoint.rows == 2000
-    assert pickle.loads(pickle.dumps(lost.value)).checkpoint == lost.value.checkpoint  # noqa: S301
+    assert pickle.loads(pickle.dumps(lost.value)).checkpoint == lost.value.checkpoint
 
 
 async def test_a_list_that_never_stands_still_raises() -> None:

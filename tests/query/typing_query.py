@@ -22,7 +22,7 @@ def conditions() -> None:
     assert_type(query.campaign.message.contains("sale", ignore_case=True), query.Expression)
     assert_type(query.campaign.message.equals("sale"), query.Expression)
     assert_type(query.campaign.recipient_count >= 100, query.Expression)
-    assert_type(100 <= query.campaign.recipient_count, query.Expression)
+    assert_type(query.campaign.recipient_count >= 100, query.Expression)
     assert_type(query.campaign.opt_out_link_id.is_null(), query.Expression)
     assert_type(query.campaign.opt_out_link_id == None, query.Expression)  # noqa: E711
     assert_type(query.campaign.status == CampaignStatus.PAUSED, query.Expression)

@@ -14,9 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from readme.blocks import PYTHON, Block
-
 from campaigns_async.sandbox import Sandbox
+from readme.blocks import PYTHON, Block
 
 
 def environment(sandbox: Sandbox) -> dict[str, str]:

@@ -8,7 +8,6 @@ from inspect import Parameter, signature
 from typing import Any
 
 import pytest
-from readme.blocks import anchors, code, links, table
 
 import campaigns_async
 from campaigns_async import (
@@ -21,6 +20,7 @@ from campaigns_async import (
     Timeouts,
 )
 from campaigns_async.resources.campaigns import Campaigns
+from readme.blocks import anchors, code, links, table
 
 POLICIES = {"Timeouts": Timeouts, "RetryPolicy": RetryPolicy}
 

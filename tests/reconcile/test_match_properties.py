@@ -6,8 +6,7 @@ import unicodedata
 from datetime import UTC, datetime, timedelta
 
 import attrs
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from campaigns_async import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
 from campaigns_async.reconcile.likeness import Likeness

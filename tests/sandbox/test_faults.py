@@ -27,9 +27,7 @@ async def listed(http: aiohttp.ClientSession) -> int:
         return total
 
 
-async def statuses(
-    http: aiohttp.ClientSession, count: int, path: str = "/api/Campaigns"
-) -> list[int]:
+async def statuses(http: aiohttp.ClientSession, count: int, path: str = "/api/Campaigns") -> list[int]:
     found: list[int] = []
     for _ in range(count):
         async with http.get(path) as answer:
@@ -80,16 +78,12 @@ class TestWhichRequests:
 
         assert await statuses(http, 3) == [200, 503, 200]
 
-    async def test_it_meets_every_third(
-        self, sandbox: Sandbox, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_it_meets_every_third(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         sandbox.fault(nth=3, every=3, status=503)
 
         assert await statuses(http, 6) == [200, 200, 503, 200, 200, 503]
 
-    async def test_a_share_is_the_same_for_the_same_seed(
-        self, sandbox: Sandbox, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_a_share_is_the_same_for_the_same_seed(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         rules = [sandbox.fault(share=0.5, seed=3, status=500)]
         first = await statuses(http, 20)
         rules[0].stop()
@@ -99,9 +93,7 @@ class TestWhichRequests:
         assert set(first) == {200, 500}
         assert rules[0].fired == rules[1].fired == first.count(500)
 
-    async def test_a_share_of_none_meets_nothing(
-        self, sandbox: Sandbox, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_a_share_of_none_meets_nothing(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         sandbox.fault(share=0, status=500)
 
         assert await statuses(http, 5) == [200] * 5
@@ -123,9 +115,7 @@ class TestWhichRequests:
         assert await create(http, new) == 500
         assert await create(http, {**new, "sender": "Tennis"}) == 201
 
-    async def test_a_stopped_rule_meets_nothing_more(
-        self, sandbox: Sandbox, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_a_stopped_rule_meets_nothing_more(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         rule = sandbox.fault(status=500)
         before = await statuses(http, 1)
         rule.stop()
@@ -137,9 +127,7 @@ class TestAnswers:
     async def test_a_status_comes_with_its_headers_and_body(
         self, sandbox: Sandbox, http: aiohttp.ClientSession
     ) -> None:
-        sandbox.fault(
-            status=429, headers={"Retry-After": "3"}, body="<b>slow</b>", content_type="text/html"
-        )
+        sandbox.fault(status=429, headers={"Retry-After": "3"}, body="<b>slow</b>", content_type="text/html")
 
         async with http.get("/api/Campaigns") as answer:
             assert answer.status == 429
@@ -147,9 +135,7 @@ class TestAnswers:
             assert answer.content_type == "text/html"
             assert await answer.text() == "<b>slow</b>"
 
-    async def test_a_bare_status_has_no_body(
-        self, sandbox: Sandbox, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_a_bare_status_has_no_body(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         sandbox.fault(status=503)
 
         async with http.get("/api/Campaigns") as answer:
@@ -207,9 +193,7 @@ class TestAnswers:
             assert await answer.read() == b"{garbage"
         assert len(sandbox.created) == 1
 
-    async def test_a_refusal_that_is_proper_stays_one(
-        self, sandbox: Sandbox, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_a_refusal_that_is_proper_stays_one(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         sandbox.fault(headers={"X-Request-Id": "r1"})
 
         assert await statuses(http, 1, "/api/campaigns/nobody") == [404]
@@ -313,9 +297,7 @@ class TestWaits:
         assert await task == 201
         assert sandbox.requests[0].status == 201
 
-    async def test_an_answer_is_delayed(
-        self, sandbox: Sandbox, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_an_answer_is_delayed(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         clock = asyncio.get_running_loop().time
         sandbox.fault(delay=0.05)
 

@@ -77,16 +77,12 @@ class TestReading:
     async def test_contacts_are_paged_and_filtered(self, open_session: Open) -> None:
         contacts = [{**CONTACT, "id": f"k{number}", "name": "A" * number} for number in range(1, 4)]
         async with Sandbox([SEED], {"c1": contacts}) as sandbox, open_session(sandbox) as http:
-            page = await read(
-                http, "/api/Campaigns/c1/Contacts", filters="name@=AA", sorts="-id", pageSize="1"
-            )
+            page = await read(http, "/api/Campaigns/c1/Contacts", filters="name@=AA", sorts="-id", pageSize="1")
 
         assert page == {"pageIndex": 1, "totalPages": 2, "totalRecords": 2, "items": [contacts[2]]}
 
     @pytest.mark.parametrize("path", ["/API/CAMPAIGNS", "/api/campaigns/", "/api/campaigns/c1/"])
-    async def test_paths_are_read_in_any_case_and_with_a_slash_behind(
-        self, open_session: Open, path: str
-    ) -> None:
+    async def test_paths_are_read_in_any_case_and_with_a_slash_behind(self, open_session: Open, path: str) -> None:
         async with Sandbox([SEED]) as sandbox, open_session(sandbox) as http:
             assert await status(http, "GET", path) == 200
 
@@ -94,9 +90,7 @@ class TestReading:
         async with Sandbox([{**SEED, "id": "a b/ü"}]) as sandbox, open_session(sandbox) as http:
             assert (await read(http, "/api/campaigns/a%20b%2F%C3%BC"))["id"] == "a b/ü"
 
-    async def test_parameters_have_names_in_any_case_and_count_once(
-        self, open_session: Open
-    ) -> None:
+    async def test_parameters_have_names_in_any_case_and_count_once(self, open_session: Open) -> None:
         async with Sandbox(campaigns(5)) as sandbox, open_session(sandbox) as http:
             page = await read(http, "/api/campaigns?PAGESIZE=2&Page=2&pagesize=5")
 
@@ -120,9 +114,7 @@ class TestReading:
         assert answer.status == 400
         assert list(problem["errors"]) == names
 
-    async def test_a_page_of_contacts_that_cannot_be_is_refused_too(
-        self, open_session: Open
-    ) -> None:
+    async def test_a_page_of_contacts_that_cannot_be_is_refused_too(self, open_session: Open) -> None:
         async with Sandbox([SEED]) as sandbox, open_session(sandbox) as http:
             assert await status(http, "GET", "/api/campaigns/c1/contacts?page=0") == 400
 
@@ -138,9 +130,7 @@ class TestReading:
 
         assert len(page["items"]) == page["totalRecords"] == 12
 
-    async def test_a_filter_reaches_over_a_hundred_thousand_campaigns(
-        self, open_session: Open
-    ) -> None:
+    async def test_a_filter_reaches_over_a_hundred_thousand_campaigns(self, open_session: Open) -> None:
         async with Sandbox(campaigns(100_000)) as sandbox, open_session(sandbox) as http:
             page = await read(http, "/api/campaigns", filters="id_-=9999,status==5", sorts="-id")
 
@@ -206,9 +196,7 @@ class TestCreating:
         assert len(sandbox.created[0]["contacts"]) == 2
         assert sandbox.campaigns == []
 
-    @pytest.mark.parametrize(
-        "path", ["/api/Campaigns", "/api/campaigns/false", "/api/campaigns/False"]
-    )
+    @pytest.mark.parametrize("path", ["/api/Campaigns", "/api/campaigns/false", "/api/campaigns/False"])
     async def test_each_invalid_number_is_named(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any], path: str
     ) -> None:
@@ -239,9 +227,7 @@ class TestCreating:
             "4915112345678",
         ],
     )
-    async def test_a_number_is_taken(
-        self, http: aiohttp.ClientSession, new: dict[str, Any], number: str
-    ) -> None:
+    async def test_a_number_is_taken(self, http: aiohttp.ClientSession, new: dict[str, Any], number: str) -> None:
         new["contacts"] = [{"phoneNumber": number}]
 
         assert await status(http, "POST", "/api/campaigns", json=new) == 201
@@ -259,9 +245,7 @@ class TestCreating:
             "٠٧٧٠٠٩٠٠١٢٣",
         ],
     )
-    async def test_a_number_is_refused(
-        self, http: aiohttp.ClientSession, new: dict[str, Any], number: str
-    ) -> None:
+    async def test_a_number_is_refused(self, http: aiohttp.ClientSession, new: dict[str, Any], number: str) -> None:
         new["contacts"] = [{"phoneNumber": number}]
 
         assert list(await errors(http, "/api/campaigns", json=new)) == ["Contacts[0].PhoneNumber"]
@@ -293,9 +277,7 @@ class TestCreating:
     ) -> None:
         assert list(await errors(http, "/api/campaigns", json={**new, **change})) == [path]
 
-    @pytest.mark.parametrize(
-        ("body", "path"), [(b"", ""), (b"{", "$"), (b"[]", "$"), (b"null", "$")]
-    )
+    @pytest.mark.parametrize(("body", "path"), [(b"", ""), (b"{", "$"), (b"[]", "$"), (b"null", "$")])
     async def test_a_body_that_is_no_object_is_refused(
         self, http: aiohttp.ClientSession, body: bytes, path: str
     ) -> None:
@@ -312,9 +294,7 @@ class TestCreating:
         assert await status(http, "POST", "/api/campaigns", json=shouted) == 201
         assert sandbox.created[0]["optOutLinkId"] == 7
 
-    async def test_what_is_not_json_is_refused_by_its_type(
-        self, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_what_is_not_json_is_refused_by_its_type(self, http: aiohttp.ClientSession) -> None:
         headers = {"Content-Type": "text/plain"}
 
         assert await status(http, "POST", "/api/campaigns", data=b"{}", headers=headers) == 415
@@ -347,9 +327,7 @@ class TestChanging:
                 }
             ]
 
-    async def test_an_update_that_lacks_something_is_refused(
-        self, open_session: Open, new: dict[str, Any]
-    ) -> None:
+    async def test_an_update_that_lacks_something_is_refused(self, open_session: Open, new: dict[str, Any]) -> None:
         async with Sandbox([SEED]) as sandbox, open_session(sandbox) as http:
             assert await status(http, "PUT", "/api/campaigns/c1", json={**new, "sender": ""}) == 400
             assert sandbox.campaigns == [SEED]
@@ -383,23 +361,17 @@ class TestChanging:
         sent: str,
         stored: str,
     ) -> None:
-        assert (
-            await status(http, "POST", "/api/campaigns", json={**new, "startDateTime": sent}) == 201
-        )
+        assert await status(http, "POST", "/api/campaigns", json={**new, "startDateTime": sent}) == 201
         assert sandbox.created[0]["startDateTime"] == stored
 
-    async def test_a_delete_takes_the_campaign_and_its_contacts_away(
-        self, open_session: Open
-    ) -> None:
+    async def test_a_delete_takes_the_campaign_and_its_contacts_away(self, open_session: Open) -> None:
         async with Sandbox([SEED], {"c1": [CONTACT]}) as sandbox, open_session(sandbox) as http:
             assert await status(http, "DELETE", "/api/campaigns/c1") == 204
             assert await status(http, "GET", "/api/campaigns/c1") == 404
             assert await status(http, "GET", "/api/campaigns/c1/contacts") == 404
             assert await status(http, "DELETE", "/api/campaigns/c1") == 404
 
-    async def test_an_unknown_campaign_is_a_problem(
-        self, http: aiohttp.ClientSession, new: dict[str, Any]
-    ) -> None:
+    async def test_an_unknown_campaign_is_a_problem(self, http: aiohttp.ClientSession, new: dict[str, Any]) -> None:
         async with http.put("/api/campaigns/nobody", json=new) as answer:
             problem = await answer.json(content_type=None)
 
@@ -423,9 +395,7 @@ class TestChanging:
             assert answer.status == 405
             assert answer.headers["Allow"] == allow
 
-    async def test_both_may_be_served_under_post(
-        self, open_session: Open, new: dict[str, Any]
-    ) -> None:
+    async def test_both_may_be_served_under_post(self, open_session: Open, new: dict[str, Any]) -> None:
         async with (
             Sandbox([SEED], update_method="POST", delete_method="POST") as sandbox,
             open_session(sandbox) as http,
@@ -437,9 +407,7 @@ class TestChanging:
             assert await status(http, "POST", "/api/campaigns/c1") == 204
             assert sandbox.campaigns == []
 
-    async def test_a_delete_by_post_never_takes_a_body(
-        self, open_session: Open, new: dict[str, Any]
-    ) -> None:
+    async def test_a_delete_by_post_never_takes_a_body(self, open_session: Open, new: dict[str, Any]) -> None:
         async with Sandbox([SEED], delete_method="POST") as sandbox, open_session(sandbox) as http:
             assert await status(http, "POST", "/api/campaigns/c1", json=new) == 405
             assert await status(http, "POST", "/api/campaigns/c1") == 204
@@ -459,9 +427,7 @@ class TestKeys:
             ({}, {"api-key": "k"}),
         ],
     )
-    async def test_a_key_is_taken_in_three_places(
-        self, headers: dict[str, str], query: dict[str, str]
-    ) -> None:
+    async def test_a_key_is_taken_in_three_places(self, headers: dict[str, str], query: dict[str, str]) -> None:
         async with Sandbox(api_key="k") as sandbox, aiohttp.ClientSession(sandbox.url) as http:
             assert await status(http, "GET", "/api/campaigns", headers=headers, params=query) == 200
 
@@ -476,9 +442,7 @@ class TestKeys:
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert await answer.read() == b""
 
-    async def test_a_key_can_be_changed_while_it_runs(
-        self, sandbox: Sandbox, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_a_key_can_be_changed_while_it_runs(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         assert await status(http, "GET", "/api/campaigns") == 200
         sandbox.api_key = "another"
         assert await status(http, "GET", "/api/campaigns") == 401
@@ -517,9 +481,7 @@ class TestQuirks:
             ("offset", "2024-01-10T10:00:00.123+01:00"),
         ],
     )
-    async def test_dates_may_be_written_otherwise(
-        self, open_session: Open, style: Any, text: str
-    ) -> None:
+    async def test_dates_may_be_written_otherwise(self, open_session: Open, style: Any, text: str) -> None:
         async with (
             Sandbox([SEED], quirks=Quirks(dates=style)) as sandbox,
             open_session(sandbox) as http,
@@ -547,17 +509,12 @@ class TestQuirks:
 
         assert [contact["phoneNumber"] for contact in sandbox.created[0]["contacts"]] == numbers
 
-    async def test_a_cap_on_the_page_size_makes_rows_vanish_between_pages(
-        self, open_session: Open
-    ) -> None:
+    async def test_a_cap_on_the_page_size_makes_rows_vanish_between_pages(self, open_session: Open) -> None:
         async with (
             Sandbox(campaigns(8), quirks=Quirks(max_page_size=3)) as sandbox,
             open_session(sandbox) as http,
         ):
-            pages = [
-                (await read(http, "/api/campaigns", page=page, pageSize="4"))["items"]
-                for page in ("1", "2")
-            ]
+            pages = [(await read(http, "/api/campaigns", page=page, pageSize="4"))["items"] for page in ("1", "2")]
 
         assert [[item["id"] for item in page] for page in pages] == [
             ["c1", "c2", "c3"],
@@ -571,9 +528,7 @@ class TestQuirks:
         ):
             assert (await read(http, "/api/campaigns"))["totalPages"] == 2
 
-    async def test_a_message_may_be_stored_altered(
-        self, open_session: Open, new: dict[str, Any]
-    ) -> None:
+    async def test_a_message_may_be_stored_altered(self, open_session: Open, new: dict[str, Any]) -> None:
         async with (
             Sandbox([SEED], quirks=Quirks(message_text=str.rstrip)) as sandbox,
             open_session(sandbox) as http,

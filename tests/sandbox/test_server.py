@@ -162,9 +162,7 @@ class TestJournal:
             assert secret not in shown
         assert "operation='create'" in shown
 
-    async def test_a_body_that_is_no_json_is_kept_as_bytes(
-        self, sandbox: Sandbox, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_a_body_that_is_no_json_is_kept_as_bytes(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         async with http.post("/api/campaigns", data=b"{"):
             pass
 
@@ -198,9 +196,7 @@ class TestJournal:
 
         assert [request.method for request in sandbox.requests] == ["GET"]
 
-    async def test_a_request_counts_though_its_client_hangs_up_at_once(
-        self, sandbox: Sandbox
-    ) -> None:
+    async def test_a_request_counts_though_its_client_hangs_up_at_once(self, sandbox: Sandbox) -> None:
         _, writer = await connect(sandbox)
         head = f"DELETE /api/campaigns/c1?api-key={sandbox.api_key} HTTP/1.1\r\nHost: x\r\n\r\n"
         sandbox.add(WIRE)
@@ -231,15 +227,11 @@ class TestJournal:
             await created
         await sandbox.acted(3)
 
-    async def test_one_cannot_wait_for_an_operation_that_does_not_exist(
-        self, sandbox: Sandbox
-    ) -> None:
+    async def test_one_cannot_wait_for_an_operation_that_does_not_exist(self, sandbox: Sandbox) -> None:
         with pytest.raises(ValueError, match="operation must be one of"):
             await sandbox.received(1, "send")  # type: ignore[arg-type]
 
-    async def test_in_flight_counts_what_is_unanswered(
-        self, sandbox: Sandbox, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_in_flight_counts_what_is_unanswered(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         event = asyncio.Event()
         sandbox.fault(hold=event)
         async with asyncio.TaskGroup() as group:
@@ -274,9 +266,7 @@ class TestData:
 
         assert sandbox.campaigns == [WIRE]
 
-    async def test_a_reset_goes_back_to_the_beginning(
-        self, open_session: Open, new: dict[str, Any]
-    ) -> None:
+    async def test_a_reset_goes_back_to_the_beginning(self, open_session: Open, new: dict[str, Any]) -> None:
         async with Sandbox([WIRE]) as sandbox, open_session(sandbox) as http:
             later = asyncio.Event()
             sandbox.fault(operation="create", nth=1, times=1, status=504, act_after=later)

@@ -8,15 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from campaigns_async.sandbox.schema import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Row
 from campaigns_async.sandbox.sieve import SieveError, find, parse_term, sort
 
-DATA: dict[str, Any] = json.loads(
-    (Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8")
-)
+DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8"))
 COLUMNS = {"campaigns": CAMPAIGN_COLUMNS, "contacts": CONTACT_COLUMNS}
 VECTORS: list[dict[str, Any]] = DATA["escape"]["vectors"]
 NOT_SAYABLE: list[str] = [entry["value"] for entry in DATA["escape"]["notSayable"]]
@@ -75,16 +72,12 @@ def test_a_group_in_brackets_takes_only_values_without_a_closing_one(
 @pytest.mark.parametrize("value", NOT_SAYABLE, ids=repr)
 def test_a_value_that_cannot_be_said_is_not_found_by_plain_escapes(value: str) -> None:
     rows = [Row({"id": "x", "name": value})]
-    escaped = (
-        value.replace("\\", "\\\\").replace(",", "\\,").replace("|", "\\|").replace("==", "\\==")
-    )
+    escaped = value.replace("\\", "\\\\").replace(",", "\\,").replace("|", "\\|").replace("==", "\\==")
 
     assert ids(find(rows, f"name=={escaped}", None, CONTACT_COLUMNS).rows) == []
 
 
-@given(
-    st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\\,|<>=!@_()*"), min_size=1)
-)
+@given(st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\\,|<>=!@_()*"), min_size=1))
 def test_text_without_special_characters_finds_itself(value: str) -> None:
     rows = [Row({"id": "x", "name": value})]
     filters = f"name=={value}"
@@ -139,9 +132,7 @@ class TestValues:
     def test_a_negative_number_is_read_with_a_sign_or_in_two_s_complement(self, value: str) -> None:
         assert found(f"optOutLinkId=={value}") == ["c11"]
 
-    @pytest.mark.parametrize(
-        "value", ["", "1.0", "1e2", "1_000", "2147483648", "0x1FFFFFFFF", "0x", "٣", "one"]
-    )
+    @pytest.mark.parametrize("value", ["", "1.0", "1e2", "1_000", "2147483648", "0x1FFFFFFFF", "0x", "٣", "one"])
     def test_what_is_no_32_bit_number_is_an_error(self, value: str) -> None:
         assert refused(f"recipientCount=={value}")
         assert refused(f"optOutLinkId=={value}")
@@ -150,9 +141,7 @@ class TestValues:
     def test_a_status_is_read_by_name_and_by_number(self, value: str) -> None:
         assert found(f"status=={value}") == ["c02", "c07", "c08", "c11"]
 
-    @pytest.mark.parametrize(
-        "filters", ["status==Done", "status==", "status>1", "status@=5", "status==*5"]
-    )
+    @pytest.mark.parametrize("filters", ["status==Done", "status==", "status>1", "status@=5", "status==*5"])
     def test_what_a_status_does_not_know_is_an_error(self, filters: str) -> None:
         assert refused(filters)
 
@@ -205,9 +194,7 @@ class TestValues:
         assert found("optOutLinkId>null") == []
         assert not refused("optOutLinkId>null")
 
-    @pytest.mark.parametrize(
-        "filters", ["recipientCount==null", "status!=null", "optOutLinkId@=null"]
-    )
+    @pytest.mark.parametrize("filters", ["recipientCount==null", "status!=null", "optOutLinkId@=null"])
     def test_null_is_an_error_where_it_cannot_be(self, filters: str) -> None:
         assert refused(filters)
 

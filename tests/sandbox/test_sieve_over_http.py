@@ -13,9 +13,7 @@ from yarl import URL
 
 from campaigns_async.sandbox import Sandbox
 
-DATA: dict[str, Any] = json.loads(
-    (Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8")
-)
+DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8"))
 
 
 @pytest.fixture
@@ -43,9 +41,7 @@ async def test_a_raw_plus_is_a_blank(seeded: aiohttp.ClientSession) -> None:
 
 
 @pytest.mark.parametrize("case", DATA["cases"], ids=lambda case: case["id"])
-async def test_answers_as_the_library_did(
-    seeded: aiohttp.ClientSession, case: dict[str, Any]
-) -> None:
+async def test_answers_as_the_library_did(seeded: aiohttp.ClientSession, case: dict[str, Any]) -> None:
     path = "/api/Campaigns" if case["dataset"] == "campaigns" else "/api/Campaigns/c01/Contacts"
     # No case counts on the default page size, which is the provider's and not the library's.
     query = {"pageSize": "100"} | {name: str(value) for name, value in case["query"].items()}

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from campaigns_async import AttemptFinished, CallFinished, Delivery, Operation, Reconciled
+from campaigns_async import AttemptFinished, CallFinished, Delivery, Operation, Reconciled, Waiting
+from campaigns_async.engine.quota import RETRY_COST, SUCCESS_PAYS
 from simulation.script import Create
 from simulation.server import Sent
 
@@ -119,6 +120,8 @@ def _runs_told_truly(world: World) -> Iterator[str]:
             continue
         end, numbers = run.end, [event.attempt for event in run.attempts]
         count.update(calls=1, attempts=end.attempts, retries=max(0, end.attempts - 1))
+        if end.error_type is None:
+            count["earned"] += RETRY_COST if end.attempts > 1 else SUCCESS_PAYS
         if len(run.sent) != end.attempts or numbers != list(range(1, end.attempts + 1)):
             yield f"{end}: {len(run.sent)} requests were sent, attempts {numbers}"
         if end.attempts > most:
@@ -128,9 +131,13 @@ def _runs_told_truly(world: World) -> Iterator[str]:
             yield f"{end}: outlasted its deadline of {deadline} s"
         if end.operation is Operation.CREATE:
             yield from _create_told_truly(run, acted)
+    count["waits"] = sum(isinstance(event, Waiting) for events in world.events.values() for event in events)
     stats = world.client.stats()
     if (stats.calls, stats.attempts, stats.retries) != (count["calls"], count["attempts"], count["retries"]):
         yield f"{stats}, but {dict(count)} were seen"
+    paid = world.script.retry.quota + count["earned"]
+    if RETRY_COST * count["waits"] > paid:
+        yield f"{count['waits']} retries, though there was enough to pay {paid} tokens"
     for events in world.events.values():
         for event in events:
             if isinstance(event, Reconciled) and event.elapsed > world.script.reconcile.timeout + _LATE:

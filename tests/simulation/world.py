@@ -144,9 +144,10 @@ class World:
                 try:
                     create.value = await self._create(create)
                     create.delivery = Delivery.DONE
-                except BaseException as error:
-                    self._failed(create, error, cut=create.cut or self._is_over(limit))
-                    if isinstance(error, asyncio.CancelledError) and not create.cut:
+                except (Exception, asyncio.CancelledError) as error:
+                    over = self._is_over(limit)
+                    self._failed(create, error, cut=create.cut or over)
+                    if over and isinstance(error, asyncio.CancelledError):
                         raise
         if timer is not None:
             timer.cancel()
@@ -164,7 +165,7 @@ class World:
     def _failed(self, create: Create, error: BaseException, *, cut: bool) -> None:
         create.error, create.delivery = error, delivery_of(error)
         if not isinstance(error, CampaignsError) and not (isinstance(error, asyncio.CancelledError) and cut):
-            self.complaints.append(f"create {create.number} raised {error!r}, which nobody asked for")
+            self.complaints.append(f"create {create.number} raised {error!r}, and nobody had cancelled it")
 
     async def _fan_out(self, fan: FanOut) -> None:
         await asyncio.sleep(fan.after)

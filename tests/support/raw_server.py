@@ -20,7 +20,7 @@ class RawServer:
 
 
 @asynccontextmanager
-async def raw_server(answer: bytes | None | Script) -> AsyncIterator[RawServer]:
+async def raw_server(answer: bytes | Script | None) -> AsyncIterator[RawServer]:
     """A server that answers every request with the same bytes and closes, or does as the script says.
 
     Args:

@@ -10,8 +10,7 @@ from typing import Any
 import attrs
 import orjson
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from campaigns_async import Campaign, CampaignStatus, Contact, DecodeError
 from campaigns_async.wire import decoding
@@ -133,10 +132,21 @@ def test_any_moment_is_read_whatever_its_offset_and_its_digits(moment: datetime,
     assert campaign(startDateTime=text).start_date_time == cut.replace(tzinfo=UTC)
 
 
-BAD_DATES = ["", " ", "soon", "27/06/2023", "2023-13-01T00:00:00Z", "2023-06-27T25:00:00Z", "2023-06-27T03:04:01.", "0000-00-00"]
+BAD_DATES = [
+    "",
+    " ",
+    "soon",
+    "27/06/2023",
+    "2023-13-01T00:00:00Z",
+    "2023-06-27T25:00:00Z",
+    "2023-06-27T03:04:01.",
+    "0000-00-00",
+]
 
 
-@pytest.mark.parametrize("value", [*BAD_DATES, "2023-06-27T03:04:01+25:00", "/Date(1687835041374)/", "２０２３-06-27", 0, 1.5, True, [], {}])
+@pytest.mark.parametrize(
+    "value", [*BAD_DATES, "2023-06-27T03:04:01+25:00", "/Date(1687835041374)/", "２０２３-06-27", 0, 1.5, True, [], {}]
+)
 def test_what_is_no_date_is_named_with_its_place(value: object) -> None:
     error = fault({"id": "a", "startDateTime": value}, where="$.items[3]")
     assert str(error) == "$.items[3].startDateTime: expected an ISO 8601 date"

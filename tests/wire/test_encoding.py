@@ -11,8 +11,7 @@ from zoneinfo import ZoneInfo
 import attrs
 import orjson
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from campaigns_async import (
     Campaign,
@@ -315,7 +314,13 @@ def test_an_update_made_from_what_was_read_keeps_all_fields(campaign: Campaign) 
 
 
 @pytest.mark.parametrize(
-    "start", ["2023-06-27T03:10:04.492Z", "2023-06-27T04:10:04.492+01:00", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59.9999999-01:00"]
+    "start",
+    [
+        "2023-06-27T03:10:04.492Z",
+        "2023-06-27T04:10:04.492+01:00",
+        "0001-01-01T00:00:00+01:00",
+        "9999-12-31T23:59:59.9999999-01:00",
+    ],
 )
 def test_whatever_start_can_be_read_can_be_written_back(start: str) -> None:
     campaign = decoding.read_one({"id": "a", "startDateTime": start, "sender": "s", "message": "m"}, Campaign)
@@ -331,7 +336,11 @@ def test_whatever_start_can_be_read_can_be_written_back(start: str) -> None:
         moments,
         texts,
         texts,
-        st.lists(st.builds(NewContact, texts, st.none() | texts, st.none() | texts, st.none() | texts, st.none() | st.uuids())),
+        st.lists(
+            st.builds(
+                NewContact, texts, st.none() | texts, st.none() | texts, st.none() | texts, st.none() | st.uuids()
+            )
+        ),
         st.none() | integers,
         st.none() | texts,
     )

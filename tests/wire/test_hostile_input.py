@@ -81,7 +81,34 @@ def test_no_pattern_repeats_a_repeat(pattern: re.Pattern[str]) -> None:
     assert not nested_repeats(parser.parse(pattern.pattern, pattern.flags))
 
 
-PIECES = ["a", "0", "_", "-", ".", "%", "%2", "%2e", "/", "/.", "[", '"', "\\", " ", "contacts[", "contacts[1", ".contacts[", "$.", "custom", "1.", "_a", "{", "é", ",", ": ", "+"]
+PIECES = [
+    "a",
+    "0",
+    "_",
+    "-",
+    ".",
+    "%",
+    "%2",
+    "%2e",
+    "/",
+    "/.",
+    "[",
+    '"',
+    "\\",
+    " ",
+    "contacts[",
+    "contacts[1",
+    ".contacts[",
+    "$.",
+    "custom",
+    "1.",
+    "_a",
+    "{",
+    "é",
+    ",",
+    ": ",
+    "+",
+]
 ENDS = ["", "\x00"]
 READERS: dict[str, Callable[[str], object]] = {
     "id": lambda text: responses.created_id(Response(201, {}, text.encode())),

@@ -17,8 +17,7 @@ from uuid import UUID
 
 import attrs
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from campaigns_async import (
     Auth,
@@ -44,7 +43,14 @@ from campaigns_async.wire.messages import Request
 START = datetime(2024, 1, 1, tzinfo=UTC)
 NOW = START
 MARK = "sEcReT447700900987"
-SHOWN: list[Callable[[Any], str]] = [repr, str, format, lambda value: f"{value}", lambda value: f"{value!r}", lambda value: "%s %r" % (value, value)]  # noqa: UP031
+SHOWN: list[Callable[[Any], str]] = [
+    repr,
+    str,
+    format,
+    lambda value: f"{value}",
+    lambda value: f"{value!r}",
+    lambda value: "%s %r" % (value, value),
+]  # noqa: UP031
 CREATE = Request(Operation.CREATE, "POST", "/api/Campaigns", f"api-key={MARK}", MARK.encode())
 
 
@@ -126,7 +132,9 @@ def test_no_value_shows_what_it_holds(value: Any, caplog: pytest.LogCaptureFixtu
     assert MARK not in caplog.text
 
 
-@pytest.mark.parametrize("value", [NEW, CONTACT, UPDATE, CAMPAIGN, PERSON, PROBLEM], ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize(
+    "value", [NEW, CONTACT, UPDATE, CAMPAIGN, PERSON, PROBLEM], ids=lambda value: type(value).__name__
+)
 def test_values_still_say_what_they_are(value: Any) -> None:
     assert repr(value).startswith(f"{type(value).__name__}(")
 
@@ -146,7 +154,12 @@ def problem_body(mark: str) -> bytes:
             "detail": mark,
             "instance": mark,
             "traceId": f"{mark} no id",
-            "errors": {mark: [mark], f"Contacts[3].{mark}": mark, "Contacts[1].PhoneNumber": [f"{mark} is no number"], "x": {mark: mark}},
+            "errors": {
+                mark: [mark],
+                f"Contacts[3].{mark}": mark,
+                "Contacts[1].PhoneNumber": [f"{mark} is no number"],
+                "x": {mark: mark},
+            },
         }
     ).encode()
 
@@ -160,7 +173,12 @@ BODIES = {
     "broken": f'{{"{MARK}": '.encode(),
     "not utf-8": b"\xff" + MARK.encode(),
 }
-HEADERS = {"Location": f"https://{MARK}", "Allow": f"GET, {MARK}, SECRET", "Retry-After": MARK, "x-request-id": f"{MARK} no id"}
+HEADERS = {
+    "Location": f"https://{MARK}",
+    "Allow": f"GET, {MARK}, SECRET",
+    "Retry-After": MARK,
+    "x-request-id": f"{MARK} no id",
+}
 
 
 @pytest.mark.parametrize("status", [100, 307, *range(400, 430), *range(500, 505)])
@@ -196,14 +214,22 @@ UNREADABLE: dict[str, Any] = {
 
 @pytest.mark.parametrize("row", UNREADABLE.values(), ids=UNREADABLE)
 def test_no_error_shows_what_could_not_be_read(row: Any) -> None:
-    pages = ({"items": [row]}, {"items": [{"id": "a"}, row]}, {"items": {MARK: row}}, {"items": [], "pageIndex": MARK}, row)
+    pages = (
+        {"items": [row]},
+        {"items": [{"id": "a"}, row]},
+        {"items": {MARK: row}},
+        {"items": [], "pageIndex": MARK},
+        row,
+    )
     for page in pages:
         answer = Response(200, {}, json.dumps(page).encode())
         check_error(raised(partial(responses.campaigns, answer)))
     check_error(raised(partial(responses.campaign, Response(200, {}, json.dumps(row).encode()))))
 
 
-@pytest.mark.parametrize("body", [*BODIES.values(), f'"{MARK}'.encode(), f'"<{MARK}>"'.encode(), f"{MARK} {MARK}".encode()])
+@pytest.mark.parametrize(
+    "body", [*BODIES.values(), f'"{MARK}'.encode(), f'"<{MARK}>"'.encode(), f"{MARK} {MARK}".encode()]
+)
 def test_no_error_shows_a_body_that_is_no_id_and_no_json(body: bytes) -> None:
     answer = Response(201, HEADERS, body)
     for read in (responses.created_id, responses.campaign, responses.campaigns, responses.contacts, Response.json):
@@ -216,7 +242,9 @@ def test_no_error_shows_a_body_that_is_no_id_and_no_json(body: bytes) -> None:
 SURROGATE = f"{MARK}\ud800"
 UNWRITABLE: dict[str, Callable[[], object]] = {
     **{
-        f"{name} of {type(value).__name__}": lambda name=name, value=value: encoding.write(attrs.evolve(NEW, **{name: value}))
+        f"{name} of {type(value).__name__}": lambda name=name, value=value: encoding.write(
+            attrs.evolve(NEW, **{name: value})
+        )
         for name in ("start_date_time", "sender", "message", "opt_out_link_id", "track_link_url", "contacts")
         for value in (SURROGATE, MARK.encode(), [MARK], {MARK: MARK}, (SURROGATE,))
         if not (name == "contacts" and isinstance(value, bytes))
@@ -256,7 +284,9 @@ UNWRITABLE: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("call", UNWRITABLE.values(), ids=UNWRITABLE)
-def test_no_error_shows_what_could_not_be_sent_or_set(call: Callable[[], object], caplog: pytest.LogCaptureFixture) -> None:
+def test_no_error_shows_what_could_not_be_sent_or_set(
+    call: Callable[[], object], caplog: pytest.LogCaptureFixture
+) -> None:
     with caplog.at_level(logging.DEBUG):
         error = raised(call)
         logging.getLogger("a caller").exception("failed", exc_info=error)
@@ -271,7 +301,9 @@ def test_an_update_that_cannot_be_made_shows_nothing_of_the_campaign() -> None:
 
 marks = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).map(lambda text: f"{MARK}{text}{MARK}")
 markers = st.recursive(marks, lambda inner: st.lists(inner) | st.dictionaries(marks, inner), max_leaves=5)
-fields = st.sampled_from(["id", "startDateTime", "sender", "recipientCount", "status", "optOutLinkId", "phoneNumber", "name", "errors"])
+fields = st.sampled_from(
+    ["id", "startDateTime", "sender", "recipientCount", "status", "optOutLinkId", "phoneNumber", "name", "errors"]
+)
 
 
 @given(st.dictionaries(fields, markers), st.sampled_from([Campaign, Contact]))
@@ -296,7 +328,11 @@ def test_whatever_problem_a_server_writes_no_error_shows_it(said: Any, status: i
         assert MARK not in repr(problems.read_problem(sent))
 
 
-@given(st.fixed_dictionaries({name: marks | st.just(SURROGATE) | markers for name in ("phone_number", "name", "custom1", "custom2")}))
+@given(
+    st.fixed_dictionaries(
+        {name: marks | st.just(SURROGATE) | markers for name in ("phone_number", "name", "custom1", "custom2")}
+    )
+)
 @settings(deadline=None)
 def test_whatever_a_caller_writes_no_error_shows_it(contact: dict[str, Any]) -> None:
     new = attrs.evolve(NEW, contacts=[NewContact(**contact)])

@@ -8,8 +8,7 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from multidict import CIMultiDict
 
 from campaigns_async import (
@@ -19,8 +18,8 @@ from campaigns_async import (
     Response,
     ThrottledError,
     ValidationFailedError,
+    errors as e,
 )
-from campaigns_async import errors as e
 from campaigns_async.wire import problems
 from campaigns_async.wire.messages import Request
 
@@ -228,7 +227,10 @@ def test_only_places_that_are_ours_are_shown_and_only_a_few() -> None:
 def test_a_405_names_the_setting_to_try(operation: Operation, method: str, setting: str) -> None:
     found = error_of(405, request=Request(operation, method, "/api/Campaigns/a"), Allow="GET, post")
     assert type(found) is MethodNotAllowedError
-    assert str(found) == f"405: the server does not take this method here (it takes GET, POST): try CampaignsClient({setting})"
+    assert (
+        str(found)
+        == f"405: the server does not take this method here (it takes GET, POST): try CampaignsClient({setting})"
+    )
 
 
 @pytest.mark.parametrize("operation", set(Operation) - {Operation.UPDATE, Operation.DELETE})
@@ -355,7 +357,9 @@ def test_the_first_header_that_holds_a_request_id_counts_and_the_trace_id_is_the
     assert error_of(500).request_id is None
 
 
-@pytest.mark.parametrize("text", ["", " ", "a b", "a\nb", "<b>", "x" * 129, "x" * 1_000_000, "é", "'a'"], ids=lambda text: ascii(text)[:20])
+@pytest.mark.parametrize(
+    "text", ["", " ", "a b", "a\nb", "<b>", "x" * 129, "x" * 1_000_000, "é", "'a'"], ids=lambda text: ascii(text)[:20]
+)
 def test_what_is_no_request_id_is_passed_over(text: str) -> None:
     found = error_of(500, json.dumps({"traceId": text}), X_Request_Id=text)
     assert found.request_id is None
@@ -364,7 +368,9 @@ def test_what_is_no_request_id_is_passed_over(text: str) -> None:
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["errors", "status", "traceId", "Contacts[3]", ""]), inner),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["errors", "status", "traceId", "Contacts[3]", ""]), inner)
+    ),
     max_leaves=20,
 )
 

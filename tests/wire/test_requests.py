@@ -10,8 +10,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import attrs
 import orjson
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from yarl import URL
 
 from campaigns_async import (
@@ -70,7 +69,9 @@ def test_nothing_but_a_new_campaign_is_created(value: Any) -> None:
 
 @pytest.mark.parametrize("value", [NEW, {"sender": "SECRET"}, None, "SECRET"])
 def test_nothing_but_an_update_is_put(value: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match=rf"\Achanged must be a CampaignUpdate, not {type(value).__name__}\Z"):
+    with pytest.raises(
+        InvalidArgumentError, match=rf"\Achanged must be a CampaignUpdate, not {type(value).__name__}\Z"
+    ):
         requests.update("abc", value)
 
 
@@ -80,8 +81,40 @@ def test_whether_to_ignore_bad_numbers_is_true_or_false_and_nothing_like_it(valu
         requests.create(NEW, value)
 
 
-BAD_IDS = ["/", "a/b", "../x", "..", ".", "...", "a?b", "a#b", "a%2fb", "%2e%2e", "%", "a\\b", "..\\x", " ", " a", "a ", "a b"]
-INVISIBLE = ["\x00", "a\x00", "a\n", "\r\nX: y", "a\t", "\x7f", "a\x85", "\xa0a", "\u2003true", "a\u2028", "\u200btrue", "\ufeffa", "\ud800"]
+BAD_IDS = [
+    "/",
+    "a/b",
+    "../x",
+    "..",
+    ".",
+    "...",
+    "a?b",
+    "a#b",
+    "a%2fb",
+    "%2e%2e",
+    "%",
+    "a\\b",
+    "..\\x",
+    " ",
+    " a",
+    "a ",
+    "a b",
+]
+INVISIBLE = [
+    "\x00",
+    "a\x00",
+    "a\n",
+    "\r\nX: y",
+    "a\t",
+    "\x7f",
+    "a\x85",
+    "\xa0a",
+    "\u2003true",
+    "a\u2028",
+    "\u200btrue",
+    "\ufeffa",
+    "\ud800",
+]
 ADDRESSING: list[Any] = [
     requests.get,
     requests.delete,
@@ -96,7 +129,9 @@ NAMES = ["get", "delete", "delete by POST", "update", "update by POST", "contact
 @pytest.mark.parametrize("address", ADDRESSING, ids=NAMES)
 @pytest.mark.parametrize("campaign_id", [*BAD_IDS, *INVISIBLE], ids=ascii)
 def test_an_id_that_would_address_another_path_is_refused_and_not_quoted(address: Any, campaign_id: str) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"\Acampaign_id holds .*: that would address another path\Z") as caught:
+    with pytest.raises(
+        InvalidArgumentError, match=r"\Acampaign_id holds .*: that would address another path\Z"
+    ) as caught:
         address(campaign_id)
     assert caught.value.__context__ is None
 
@@ -146,7 +181,11 @@ def test_an_id_is_escaped_as_one_segment(campaign_id: str, segment: str) -> None
         assert address(campaign_id).path.removesuffix("/Contacts") == f"{ROOT}/{segment}"
 
 
-hostile = st.text() | st.text(st.sampled_from("./\\%?#;25eEfFaA \t\n\x00true")) | st.sampled_from(["true", "FALSE", "..", "%2e"])
+hostile = (
+    st.text()
+    | st.text(st.sampled_from("./\\%?#;25eEfFaA \t\n\x00true"))
+    | st.sampled_from(["true", "FALSE", "..", "%2e"])
+)
 
 
 @given(hostile, st.sampled_from(ADDRESSING))
@@ -185,7 +224,9 @@ def test_any_filter_and_sort_arrives_as_it_was_written_or_is_refused(filters: st
         assert error.__context__ is None
         return
     assert "+" not in query
-    expected = {"page": "1", "pageSize": "2"} | ({"sorts": sorts} if sorts else {}) | ({"filters": filters} if filters else {})
+    expected = (
+        {"page": "1", "pageSize": "2"} | ({"sorts": sorts} if sorts else {}) | ({"filters": filters} if filters else {})
+    )
     assert dict(parse_qsl(query, keep_blank_values=True, strict_parsing=True)) == expected
 
 
@@ -253,9 +294,36 @@ def test_a_verb_that_is_no_text_is_refused(verb: Any) -> None:
         requests.raw(verb, "/api/x")
 
 
-GOOD_PATHS = ["/", "/api/SMSMessages", "/api/x/", "/a//b", "/a/...", "/a.b/..c", "/%20", "/%C3%A9", "/a;v=1", "/a:b@c", "/~!$&'()*+,;=:@-._"]
+GOOD_PATHS = [
+    "/",
+    "/api/SMSMessages",
+    "/api/x/",
+    "/a//b",
+    "/a/...",
+    "/a.b/..c",
+    "/%20",
+    "/%C3%A9",
+    "/a;v=1",
+    "/a:b@c",
+    "/~!$&'()*+,;=:@-._",
+]
 BAD_PATHS = [
-    *["", "api/x", "//host", "//host/api", "///", "http://host/", "\\host", "/a?b=c", "/a#b", "/a b", "/a\n", "/a\\b", "/é", "/\x00"],
+    *[
+        "",
+        "api/x",
+        "//host",
+        "//host/api",
+        "///",
+        "http://host/",
+        "\\host",
+        "/a?b=c",
+        "/a#b",
+        "/a b",
+        "/a\n",
+        "/a\\b",
+        "/é",
+        "/\x00",
+    ],
     *["/..", "/../x", "/a/..", "/a/../b", "/.", "/./a", "/a/.", "/%2e%2e", "/%2E./a", "/.%2e", "/%2e", "/a/%2E%2E/b"],
     *["/a%2f..", "/a%2F..%2Fb", "/..%2f", "/%2f..", "/a%5c..", "/%2e%2e%5Cb", "/..;a", "/..;/a", "/%2e%2e;a"],
     *["/%", "/%2", "/%zz", "/%%20", "/a%2", '/"', "/<", "/{id}", "/|", "/^", "/`", "/[", "/\ud800"],
@@ -343,8 +411,31 @@ def endless() -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    "json", [object(), {"SECRET": object()}, {5: "a"}, b"SECRET", {"a": "SECRET\ud800"}, 2**64, -(2**63) - 1, {"SECRET"}, endless(), NEW],
-    ids=["object", "inner object", "number as a name", "bytes", "surrogate", "2**64", "-2**63-1", "set", "cycle", "model"],
+    "json",
+    [
+        object(),
+        {"SECRET": object()},
+        {5: "a"},
+        b"SECRET",
+        {"a": "SECRET\ud800"},
+        2**64,
+        -(2**63) - 1,
+        {"SECRET"},
+        endless(),
+        NEW,
+    ],
+    ids=[
+        "object",
+        "inner object",
+        "number as a name",
+        "bytes",
+        "surrogate",
+        "2**64",
+        "-2**63-1",
+        "set",
+        "cycle",
+        "model",
+    ],
 )
 def test_a_body_that_json_cannot_hold_is_refused_and_not_quoted(json: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Ajson must be what JSON can hold") as caught:

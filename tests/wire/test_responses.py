@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from campaigns_async import (
     Campaign,
@@ -262,7 +261,14 @@ def test_a_campaign_is_an_object_or_an_array_that_holds_only_it(body: bytes) -> 
 
 @pytest.mark.parametrize(
     ("body", "where"),
-    [("", "$"), ("null", "$"), ("[]", "$"), ("[1, 2]", "$"), ("{}", "$.id"), ('{"id": "a", "optOutLinkId": "x"}', "$.optOutLinkId")],
+    [
+        ("", "$"),
+        ("null", "$"),
+        ("[]", "$"),
+        ("[1, 2]", "$"),
+        ("{}", "$.id"),
+        ('{"id": "a", "optOutLinkId": "x"}', "$.optOutLinkId"),
+    ],
 )
 def test_a_broken_campaign_is_a_decode_error_that_says_where(body: str, where: str) -> None:
     assert unread(responses.campaign, body).where == where

@@ -1,0 +1,192 @@
+"""Faults made on purpose: each breaks one guarantee, and must not survive.
+
+`python -m simulation.mutants`, from the folder `tests`, patches a copy of the package and runs the simulation on it; or, where
+a fault lies beside what is simulated, the test that is named.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from attrs import frozen
+
+import campaigns_async
+
+PACKAGE = Path(campaigns_async.__file__).parent
+TESTS = Path(__file__).absolute().parent.parent
+SEEDS = int(os.environ.get("SIM_MUTANT_SEEDS", "300"))
+
+
+@frozen
+class Mutant:
+    """A patch: what it breaks, and where; `test` is what catches it, where that is not the seeds."""
+
+    name: str
+    module: str
+    old: str
+    new: str
+    test: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """The module, within the package."""
+        return Path(f"{self.module.replace('.', '/')}.py")
+
+    def source(self) -> str:
+        """The module's text, with the fault in it.
+
+        Raises:
+            AssertionError: The text to be replaced is not there, or more than once.
+        """
+        text = (PACKAGE / self.path).read_text()
+        assert text.count(self.old) == 1, f"{self.name}: {self.old!r} is {text.count(self.old)} times in {self.path}"
+        return text.replace(self.old, self.new)
+
+
+_CERTAIN = "delivery is Delivery.REJECTED or not only_once(operation)"
+_SCENES = "simulation/test_scenes.py"
+
+MUTANTS = (
+    # What is sent again
+    Mutant("a create is sent again after a 500", "engine.delivery", _CERTAIN, "True"),
+    Mutant("a create is sent again after a drop", "engine.delivery", "not result.sent or not only_once(operation)", "True"),
+    Mutant("a bare 5xx counts as rejected", "engine.delivery", "    return Delivery.UNKNOWN  #", "    return Delivery.REJECTED  #"),
+    Mutant(
+        "a 201 without a body is sent again",
+        "engine.delivery",
+        "    if 200 <= result.status < 300:\n        return DONE\n    delivery",
+        "    if 200 <= result.status < 300:\n"
+        "        return DONE if result.body else Verdict(Delivery.UNKNOWN, again=True)\n    delivery",
+    ),
+    Mutant("one key after the other is tried", "engine.call", " or call.renewed", ""),
+    # What is told
+    Mutant("a cancelled call is told as not sent", "engine.call", "            return Delivery.UNKNOWN\n", "            pass\n"),
+    Mutant(
+        "the transport forgets to mark the first byte",
+        "transport",
+        "        self._progress.mark()\n",
+        "",
+        test="client/test_creates.py client/test_repeats.py client/test_pool.py",
+    ),
+    Mutant("a fan-out forgets what was cancelled", "fanout", "            outcome = _cut_off(index", "            return _cut_off(index"),
+    Mutant(
+        "a fan-out forgets what was cancelled before it began",
+        "fanout",
+        "            self.ready.append(_cut_off(index, item, Delivery.NOT_SENT))",
+        "            pass",
+    ),
+    Mutant("a fan-out forgets what failed", "fanout", "            outcome = Outcome(index, item, error=error", "            return (error"),
+    # Slots and queue
+    Mutant("a slot leaks when its owner is cancelled", "engine.gate", "                self.release(sent=False)  #", "                pass  #"),
+    Mutant("one slot too many", "engine.gate", "            if self.in_flight >= self.limit:", "            if self.in_flight > self.limit:"),
+    Mutant("closing leaves those who wait", "engine.gate", "future.set_exception(_closed())", "pass"),
+    Mutant("a slot given up goes to nobody", "engine.gate", "        if self._queue:\n            self._pump()\n        if not", "        if not"),
+    Mutant("the deadline comes late", "engine.deadline", "deadline.task.cancel()", "loop.call_later(3.0, deadline.task.cancel)"),
+    Mutant(
+        "the deadline does not end the wait for a slot",
+        "engine.gate",
+        "            await future\n        except",
+        "            while not future.done():\n"
+        "                try:\n"
+        "                    await asyncio.wait([future])\n"
+        "                except asyncio.CancelledError:\n"
+        "                    pass\n"
+        "            await future\n"
+        "        except",
+    ),
+    # Holds, rate and quota
+    Mutant("a hold is not honoured", "engine.call", "                    pool.gate.hold(call.retry_after)", "                    pass"),
+    Mutant("a hold ends early", "engine.gate", "        until = now + seconds", "        until = now + seconds / 2"),
+    Mutant("a shorter hold ends a longer one", "engine.gate", "max(self._not_before or now, until", "max(now, until"),
+    Mutant("a hold ends in a stampede", "engine.gate", "        self._staggered = self.limit", "        self._staggered = 0"),
+    Mutant("the window is off by one", "engine.pace", "self._leaving < self._most", "self._leaving <= self._most"),
+    Mutant("a window of half a second", "engine.pace", "max(1.0, 1.0 / rate) + _MARGIN", "max(0.5, 1.0 / rate) + _MARGIN"),
+    Mutant("the rate counts what is let go", "engine.pace", "len(self._left) + self._leaving", "len(self._left)"),
+    Mutant("a burst at the start", "engine.pace", "self._gap = 1.0 / rate", "self._gap = 0.0"),
+    Mutant("the pace is not told what left", "engine.call", "Progress(None if gate.pace is None else gate.left)", "Progress(None)"),
+    Mutant("the pace waits for what never left", "engine.gate", "            self.pace.stayed()", "            pass"),
+    Mutant("a retry costs nothing", "engine.quota", "        self.left -= RETRY_COST", "        pass"),
+    Mutant("the quota has no end", "engine.quota", "            return False", "            return True"),
+    Mutant("a failure pays back", "engine.quota", "        self.left -= RETRY_COST", "        self.left -= 1", test=f"{_SCENES} -k outage"),
+    # Looking for what is in doubt
+    Mutant("one campaign is claimed by two", "reconcile.search", "                    self.ledger.claim(verdict.campaign_id)\n", ""),
+    Mutant("absence is believed at the first look", "reconcile.search", "settled and was_absent:", "True:"),
+    Mutant("the settling time is ignored", "reconcile.search", "            settled = ", "            settled = True or "),
+    Mutant("the pause before the second look is skipped", "reconcile.search", "await self.clock.sleep(left if left > 0 else", "await self.clock.sleep(0.01 if left > 0 else", test="none"),
+    Mutant("a campaign known before is taken", "reconcile.search", " or self.ledger.seen.knew(campaign_id, self.known_before)", ""),
+    Mutant("a twin under way is ignored", "reconcile.search", "if not self.ledger.has_twin_under_way(self.sought.new):", "if True:"),
+    Mutant("what another was told is taken", "reconcile.search", "self.ledger.is_claimed(campaign_id) or", "False or"),
+    Mutant("one of two is taken", "reconcile.match", "len(plausible) == 1 and likeness", "plausible and likeness"),
+    Mutant("what was done is sent again", "resources.creating", " or doubt.delivery is Delivery.DONE", ""),
+    Mutant("what is in doubt is sent again", "resources.creating", "isinstance(verdict, InDoubt) or", "False or"),
+    # Beside what is simulated
+    Mutant(
+        "paging does not go back",
+        "paging.window",
+        "            self._look_for_the_place(max(1, index - 1))  # and",
+        "            self._total = page.total_records  # and",
+        test="paging/test_shifts.py",
+    ),
+)
+
+
+@frozen
+class Result:
+    """What became of a mutant."""
+
+    mutant: Mutant
+    caught: bool
+    by: str
+
+
+def run(mutant: Mutant, seeds: int = SEEDS) -> Result:
+    """Patch a copy, and run what should catch it."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(PACKAGE, Path(folder, PACKAGE.name), ignore=shutil.ignore_patterns("__pycache__", ".*"))
+        Path(folder, PACKAGE.name, mutant.path).write_text(mutant.source())
+        # -P: the checkout, which is where this may run, must not come before the copy.
+        command = [sys.executable, "-P", "-m", "simulation.sweep", str(seeds)]
+        if mutant.test is not None:
+            command = [sys.executable, "-P", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.test.split(" ")]
+        done = subprocess.run(
+            command,
+            cwd=TESTS,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([folder, str(TESTS)])},
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+    # pytest: 1 is a failed test; more is no verdict.
+    return Result(mutant, done.returncode == 1, _by(mutant, done))
+
+
+def _by(mutant: Mutant, done: subprocess.CompletedProcess[str]) -> str:
+    if mutant.test is not None:
+        failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
+        return failed[0].split(" - ")[0].removeprefix("FAILED ") if failed else done.stdout[-300:]
+    lines = done.stderr.splitlines()
+    seed = next((line.partition(":")[0] for line in reversed(lines) if line.startswith("seed ")), "no seed")
+    return f"{seed}: {lines[0][:140]}" if lines else seed
+
+
+def main() -> int:
+    """Run all of them, or those whose names hold what is given."""
+    wanted = [one for one in MUTANTS if all(word in one.name for word in sys.argv[1:])]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        results = list(pool.map(run, wanted))
+    for result in results:
+        print(f"{'caught ' if result.caught else 'SURVIVED'} {result.mutant.name:<55} {result.by}")
+    survivors = sum(not result.caught for result in results)
+    print(f"{len(results) - survivors} of {len(results)} caught")
+    return int(survivors > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

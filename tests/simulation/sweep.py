@@ -1,0 +1,83 @@
+"""Runs many seeds: `python -m simulation.sweep 2000`, from the folder `tests`.
+
+Says of the first that fails what did not hold and how to run it again, and how often each thing happened in all:
+a simulation in which nothing happens shows nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+
+from campaigns_async import Reconciled
+from simulation.world import World, run
+
+_CHUNK = 50
+
+
+def tally(world: World) -> Counter[str]:
+    """What happened in a world."""
+    counts: Counter[str] = Counter(world.server.kinds)
+    for create in world.script.creates:
+        counts["creates"] += create.taken
+        counts["in doubt"] += create.delivery is not None and create.delivery.name == "UNKNOWN"
+        counts["cancelled"] += create.cut
+    for events in world.events.values():
+        counts.update(event.verdict for event in events if isinstance(event, Reconciled))
+    counts["requests"] = len(world.server.sent)
+    counts["holds"] = len(world.server.holds)
+    counts["virtual hours"] = round(world.loop.time() - 1000.0)
+    return counts
+
+
+def sweep(seeds: range) -> tuple[Counter[str], str | None]:
+    """Run some seeds up to the first that fails, and say why it did."""
+    counts: Counter[str] = Counter()
+    for seed in seeds:
+        try:
+            counts += tally(run(seed))
+        except (Exception, asyncio.CancelledError) as error:
+            return counts, "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])
+        counts["seeds"] += 1
+    return counts, None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run as told by the command line."""
+    parser = argparse.ArgumentParser(prog="simulation.sweep", description=__doc__)
+    parser.add_argument("seeds", type=int, help="how many")
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=1)
+    options = parser.parse_args(arguments)
+    began = time.monotonic()
+    counts, failure = run_all(range(options.first, options.first + options.seeds), options.processes)
+    took = time.monotonic() - began
+    counts["virtual hours"] //= 3600
+    print(*(f"{count:>10,} {what}" for what, count in sorted(counts.items())), sep="\n")
+    print(f"{counts['seeds']:,} seeds in {took:.0f} s, {60 * counts['seeds'] / took:,.0f} a minute")
+    if failure is not None:
+        print(failure, file=sys.stderr)
+    return int(failure is not None)
+
+
+def run_all(seeds: range, processes: int) -> tuple[Counter[str], str | None]:
+    """Run seeds in some processes, up to the first that fails."""
+    if processes == 1:
+        return sweep(seeds)
+    chunks = [seeds[at : at + _CHUNK] for at in range(0, len(seeds), _CHUNK)]
+    counts: Counter[str] = Counter()
+    with ProcessPoolExecutor(processes) as pool:
+        for found, failure in pool.map(sweep, chunks):
+            counts += found
+            if failure is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+                return counts, failure
+    return counts, None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

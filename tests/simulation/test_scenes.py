@@ -1,0 +1,136 @@
+"""Single scenes, in which chance would blur what is to be shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from campaigns_async import CampaignsClient, CampaignsError, ReconcilePolicy, RetryPolicy, Timeouts
+from simulation.faults import Plan, Weather
+from simulation.loop import StuckError, VirtualLoop
+from simulation.script import drawn
+from simulation.server import source
+from simulation.world import World, build
+
+PLANS = {
+    "refused": Plan("refused", 0.0, 0.01, 0.01),
+    "dropped": Plan("dropped", 0.0, 0.01, 0.01, acts=False),
+    "status": Plan("status", 0.0, 0.01, 0.01, acts=False, status=500),
+    "throttled": Plan("throttled", 0.0, 0.01, 0.01, acts=False, status=429),
+}
+
+
+def scene(weather: Weather, **settings: Any) -> World:
+    """A world in which nothing happens by itself."""
+    script = evolve(drawn(0, calls=60), weather=weather, server_limit=None, rotations=None, stalls=0.0)
+    world = World(script)
+    settings = {"retry": RetryPolicy(), "timeouts": Timeouts(), "rate_limit": None, "overload": "wait", **settings}
+    world.client = build(world, max_waiting=None, **settings)
+    return world
+
+
+class Told(Weather):
+    """Does as it was told, and then all is fine."""
+
+    def __init__(self, *plans: Plan, then: Plan) -> None:
+        super().__init__(source(0, "weather"), {"fine": 1})
+        self.plans = list(plans)
+        self.then = then
+
+    def plan(self, now: float, *, reads: bool) -> Plan:
+        return self.plans.pop(0) if self.plans else self.then
+
+
+FINE = Plan("fine", 0.0, 0.01, 0.01)
+
+
+async def quietly(call: Coroutine[Any, Any, object]) -> None:
+    """Whatever it comes to."""
+    try:
+        await call
+    except CampaignsError:
+        pass
+
+
+@pytest.mark.parametrize("kind", PLANS)
+@pytest.mark.parametrize("reading", [False, True], ids=["creates", "reads"])
+def test_an_outage_costs_at_most_a_tenth_more_requests_than_calls(kind: str, reading: bool) -> None:
+    world = scene(Told(then=PLANS[kind]), max_concurrency=8, observer=None)
+    new, calls = world.script.creates[0].new, 2000
+
+    async def main() -> None:
+        campaigns = world.client.campaigns
+        for _ in range(calls // 20):
+            await asyncio.gather(
+                *(quietly(campaigns.get("one") if reading else campaigns.create(new)) for _ in range(20))
+            )
+
+    world.loop.run(main())
+    assert calls <= len(world.server.sent) <= 1.1 * calls
+
+
+def test_nobody_in_the_queue_is_let_go_by_the_very_answer_that_asks_to_wait() -> None:
+    throttled = evolve(PLANS["throttled"], retry_after=2.0)
+    world = scene(Told(throttled, then=FINE), max_concurrency=1)
+
+    async def main() -> None:
+        await asyncio.gather(*(world.client.campaigns.create(one.new) for one in world.script.creates[:4]))
+
+    world.loop.run(main())
+    first, second = world.server.sent[0], world.server.sent[1]
+    assert second.began >= first.ended + 2.0
+
+
+def test_who_waits_for_the_key_is_turned_away_when_the_client_closes() -> None:
+    world = scene(Told(then=FINE))
+    asked: list[asyncio.Future[str]] = []
+
+    async def key() -> str:
+        asked.append(asyncio.get_running_loop().create_future())
+        return await asked[0]
+
+    async def main() -> BaseException | str:
+        client = CampaignsClient("https://sms.example", key)
+        call = asyncio.create_task(client.campaigns.create(world.script.creates[0].new))
+        await asyncio.sleep(1.0)
+        await client.aclose()
+        return (await asyncio.gather(call, return_exceptions=True))[0]
+
+    ended = world.loop.run(main())
+    assert isinstance(ended, CampaignsError), f"{ended!r}, though nobody cancelled it"
+
+
+def test_a_search_ends_when_the_client_is_closed() -> None:
+    world = scene(Told(PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())
+
+    async def main() -> float:
+        client = world.client
+        doing = asyncio.create_task(quietly(client.campaigns.create(world.script.creates[0].new, on_unknown="reconcile")))
+        await asyncio.sleep(1.0)
+        await client.aclose()
+        began = world.loop.time()
+        await doing
+        return world.loop.time() - began
+
+    assert world.loop.run(main()) < 10.0
+
+
+def test_a_loop_that_waits_for_what_never_comes_says_who_waits() -> None:
+    async def waits_for_ever() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(StuckError, match="waits_for_ever"):
+        VirtualLoop(0).run(waits_for_ever())
+
+
+def test_a_loop_that_goes_on_for_ever_is_stopped() -> None:
+    async def ticks() -> None:
+        while True:
+            await asyncio.sleep(60)
+
+    with pytest.raises(StuckError, match="no end in time"):
+        VirtualLoop(0).run(ticks())
