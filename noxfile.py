@@ -68,3 +68,10 @@ def bench(session: nox.Session) -> None:
     """The benchmarks; `-- --quick` for a short run."""
     install(session, extra="all")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def memory(session: nox.Session) -> None:
+    """Peak memory: a million contacts against twenty thousand, and a fan-out of a hundred thousand."""
+    install(session, extra="all")
+    session.run("python", "-m", "benchmarks.memory", *session.posargs)

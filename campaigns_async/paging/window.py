@@ -14,6 +14,7 @@ from operator import length_hint
 from typing import Generic, TypeVar
 
 from campaigns_async.errors import PageShiftedError, PagingError
+from campaigns_async.paging.seek import Seek, last_page
 from campaigns_async.paging.trail import Trail
 from campaigns_async.values import Checkpoint, Page
 
@@ -56,7 +57,7 @@ class Window(Generic[T]):
         self._ended = False
         self._short: int | None = None
         """The size of the last page, where it was shorter than asked for and nothing told whether it was the last."""
-        self._seek: _Seek[T] | None = None
+        self._seek: Seek[T] | None = None
         self._tries = 0
         self._moved = start.rows > 0
         """Whether rows may have moved at all since those that are remembered were handed out."""
@@ -152,7 +153,7 @@ class Window(Generic[T]):
         self._rows += len(items)
         self._first, self._given = first + skip, len(items)
         self._next, self._skip, self._doubted = index + 1, 0, None
-        self._total, self._pages = page.total_records, _last_page(page, self.page_size)
+        self._total, self._pages = page.total_records, last_page(page, self.page_size)
         self._ended = self._is_last(index, page)
         self._short = len(page.items) if self._pages is None and len(page.items) < self.page_size else None
         if items:
@@ -180,17 +181,17 @@ class Window(Generic[T]):
         return self._sought(self._look_for_the_place(self._next), page, ids)
 
     def _is_last(self, index: int, page: Page[T]) -> bool:
-        last = _last_page(page, self.page_size)
+        last = last_page(page, self.page_size)
         # Without totals the end is an empty page: a short one may only have been cut.
         return not page.items or (last is not None and index >= last)
 
     # Finding the place again
 
-    def _look_for_the_place(self, page: int) -> _Seek[T]:
+    def _look_for_the_place(self, page: int) -> Seek[T]:
         self._count_try()
         self.epoch += 1
         self._skip, self._doubted = 0, None
-        self._seek = _Seek(page)
+        self._seek = Seek(page)
         return self._seek
 
     def _count_try(self) -> None:
@@ -198,11 +199,11 @@ class Window(Generic[T]):
         if self._tries > _TRIES:
             raise self._lost("the list changes faster than it can be read")
 
-    def _sought(self, seek: _Seek[T], page: Page[T], ids: list[str]) -> Iterator[T]:
+    def _sought(self, seek: Seek[T], page: Page[T], ids: list[str]) -> Iterator[T]:
         """A page that was read to find the place."""
         if seek.pages and page.total_records != seek.total:
             seek = self._look_for_the_place(seek.page)  # moved again: begin anew with this page
-        last = _last_page(page, self.page_size)
+        last = last_page(page, self.page_size)
         if not ids and last is not None and 1 <= last < seek.page:
             seek.page = last  # far behind the end
             return iter(())
@@ -219,7 +220,7 @@ class Window(Generic[T]):
             return iter(())
         return self._found(seek, at + 1)
 
-    def _further(self, seek: _Seek[T], *, at_end: bool) -> Iterator[T]:
+    def _further(self, seek: Seek[T], *, at_end: bool) -> Iterator[T]:
         """No page that was read holds a row that was handed out: look on both sides of them."""
         low, high = seek.pages[0][0], seek.pages[-1][0]
         if low == 1 and at_end:
@@ -233,7 +234,7 @@ class Window(Generic[T]):
         seek.page = low - 1 if low > 1 and (turn_back or at_end) else high + 1
         return iter(())
 
-    def _found(self, seek: _Seek[T], skip: int) -> Iterator[T]:
+    def _found(self, seek: Seek[T], skip: int) -> Iterator[T]:
         """The rows behind the first `skip` of the pages that were read are the next ones."""
         if len(seek.pages) > 1 and len(set(seek.names())) < len(seek.names()):
             self._look_for_the_place(seek.pages[-1][0])  # moved between these pages, though the total is the same
@@ -259,7 +260,7 @@ class Window(Generic[T]):
 
     def _is_capped(self, index: int, page: Page[T]) -> bool:
         """Whether the page is shorter than asked for, though there are rows behind it."""
-        last = _last_page(page, self.page_size)
+        last = last_page(page, self.page_size)
         return len(page.items) < self.page_size and last is not None and index < last
 
     def _shrink(self, size: int, position: int) -> Iterator[T]:
@@ -295,33 +296,3 @@ class Window(Generic[T]):
             raise PagingError(f"page {index} holds the same rows as page {before}: the server repeats itself")
         if len(self._seen) > _PAGES_REMEMBERED:
             del self._seen[next(iter(self._seen))]
-
-
-def _last_page(page: Page[T], size: int) -> int | None:
-    """The number of the last page, as far as the server tells."""
-    if page.total_records is not None:
-        return -(-page.total_records // size)
-    return page.total_pages
-
-
-class _Seek(Generic[T]):
-    """A run of neighbouring pages, all read with the same total."""
-
-    def __init__(self, page: int) -> None:
-        self.page = page
-        """The one to read next."""
-        self.total: int | None = None
-        self.pages: list[tuple[int, Page[T], list[str]]] = []
-
-    def take(self, page: Page[T], ids: list[str]) -> None:
-        """One more, at either end."""
-        self.total = page.total_records
-        read = (self.page, page, ids)
-        if self.pages and self.page < self.pages[0][0]:
-            self.pages.insert(0, read)
-        else:
-            self.pages.append(read)
-
-    def names(self) -> list[str]:
-        """The ids of all its rows."""
-        return [name for _, _, ids in self.pages for name in ids]

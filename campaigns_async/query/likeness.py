@@ -23,48 +23,10 @@ _FOREIGN: Final = re.compile("[\u0410-\u044f\u4e00-\u9fff\uac00-\ud7a3]")
 """Cyrillic, Chinese and Korean letters, which no collation takes for Latin ones."""
 _SELECTORS: Final = range(0xFE00, 0xFE10)
 _UPPER: Final = str.maketrans({letter: letter.upper() for letter in "abcdefghjklmnopqrstuvwxyz"})  # Turkish i is not I
-_ONE_LETTER: Final = frozenset(
-    [
-        "aa",
-        "ae",
-        "cc",
-        "ch",
-        "cs",
-        "dd",
-        "dh",
-        "dj",
-        "dz",
-        "ff",
-        "gg",
-        "gj",
-        "gy",
-        "ie",
-        "ij",
-        "lj",
-        "ll",
-        "ly",
-        "ng",
-        "nj",
-        "nn",
-        "ny",
-        "oe",
-        "ph",
-        "rh",
-        "rr",
-        "rz",
-        "sh",
-        "ss",
-        "sz",
-        "th",
-        "tt",
-        "ty",
-        "uo",
-        "xh",
-        "zh",
-        "zs",
-        "zz",
-    ]
+_DIGRAPHS: Final = (
+    "aa ae cc ch cs dd dh dj dz ff gg gj gy ie ij lj ll ly ng nj nn ny oe ph rh rr rz sh ss sz th tt ty uo xh zh zs zz"
 )
+_ONE_LETTER: Final = frozenset(_DIGRAPHS.split())
 """Pairs that are one letter in some language, so that half of one is not found in a text."""
 
 

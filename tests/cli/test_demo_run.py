@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attrs import define
+from attrs import define, frozen
 
-from campaigns_async import CampaignsClient, CampaignsError, PermissionDeniedError, RetryPolicy
+from campaigns_async import AttemptFinished, CampaignsClient, Delivery, Operation, PermissionDeniedError, RetryPolicy
 from campaigns_async.cli._demo_content import content_of_wire
-from campaigns_async.cli._demo_ledger import Ledger
+from campaigns_async.cli._demo_ledger import Ledger, Tally
 from campaigns_async.cli._demo_plan import PlanRow, parse_plan
-from campaigns_async.cli._demo_report import Report, discrepancies
+from campaigns_async.cli._demo_report import Counts, Report, discrepancies
 from campaigns_async.cli._demo_run import run
 from campaigns_async.cli._demo_server import LocalServer, RemoteServer, Server, remote_server, troubles
 from campaigns_async.sandbox import Quirks, Sandbox
@@ -140,6 +141,27 @@ async def test_one_at_the_same_time_to_others_with_another_text_is_not_ours(sand
     assert (report.left, report.found, report.absent) == (0, 0, 1)
 
 
+async def test_one_with_the_same_text_to_others_leaves_a_doubt(sandbox: Sandbox) -> None:
+    sandbox.fault(operation="create", nth=1, times=1, drop="close")
+    sandbox.add({**as_stored(0), "id": "other"}, as_stored(1)["contacts"])
+    report = await demo(remote(sandbox), PLAN[:1])
+    assert (report.left, report.found, report.absent) == (1, 0, 0)
+
+
+async def test_it_is_looked_for_only_when_the_server_is_idle(sandbox: Sandbox) -> None:
+    late = asyncio.Event()
+
+    @frozen
+    class Slow(LocalServer):
+        async def idle(self) -> None:
+            late.set()
+            await sandbox.acted(1, "create")
+
+    sandbox.fault(operation="create", nth=1, times=1, drop="close", act_after=late)
+    report = await demo(Slow(sandbox), PLAN[:1])
+    assert (report.found, report.absent) == (1, 0)
+
+
 async def test_absence_elsewhere_must_last_before_it_is_believed(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,29 +221,62 @@ async def test_a_server_that_lies_about_a_throttled_create_is_found_out(sandbox:
 
 @define
 class Meddler(Steps):
-    """Takes a campaign away behind the client's back, at a certain point."""
+    """Does something behind the client's back when a part of the run begins."""
 
-    sandbox: Sandbox
-    at: str
+    deeds: dict[str, Callable[[], object]]
 
     def begin(self, what: str, total: int) -> None:
         super().begin(what, total)
-        if what == self.at:
-            self.sandbox.remove(self.sandbox.campaigns[0]["id"])
+        self.deeds.get(what, lambda: None)()
 
 
 async def test_a_campaign_that_got_lost_is_missed(sandbox: Sandbox) -> None:
-    off = discrepancies(await demo(remote(sandbox), watch=Meddler({}, sandbox, "asking the server")))
+    def lose() -> None:
+        sandbox.remove(sandbox.campaigns[0]["id"])
+
+    off = discrepancies(await demo(remote(sandbox), watch=Meddler({}, {"asking the server": lose})))
     assert "content: 1 rows of the plan are not on the server" in off
     assert "created: 1 of the client's ids are not on the server" in off
 
 
-async def test_a_campaign_that_is_not_listed_is_missed(sandbox: Sandbox) -> None:
-    report = await demo(LocalServer(sandbox), PLAN[:1])
+async def test_another_campaign_that_is_listed_in_its_place_is_noticed(sandbox: Sandbox) -> None:
+    def swap() -> None:
+        wire = sandbox.campaigns[0]
+        hidden.append((wire, sandbox.contacts(wire["id"])))
+        sandbox.remove(wire["id"])
+        sandbox.add({**wire, "id": "another"})
+
+    hidden: list[tuple[dict[str, Any], list[dict[str, Any]]]] = []
+    watch = Meddler({}, {"listing back": swap, "streaming contacts": lambda: sandbox.add(*hidden[0])})
+    off = discrepancies(await demo(LocalServer(sandbox), watch=watch))
+    assert off == ("campaigns listed back: 10 rows for 10; 1 of 1 reads differ from the plan",)
+
+
+async def test_another_contact_that_is_streamed_in_one_s_place_is_noticed(sandbox: Sandbox) -> None:
+    def swap() -> None:
+        wire = sandbox.campaigns[0]
+        first, *others = sandbox.contacts(wire["id"])
+        sandbox.remove(wire["id"])
+        sandbox.add(wire, [{**first, "name": "Somebody else"}, *others])
+
+    watch = Meddler({}, {"streaming contacts": swap})
+    off = discrepancies(await demo(LocalServer(sandbox), watch=watch))
+    assert off == ("contacts streamed: 20 rows for 20; 1 of 10 reads differ from the plan",)
+
+
+async def test_a_throttled_create_is_counted_on_both_sides(sandbox: Sandbox) -> None:
+    sandbox.fault(operation="create", nth=2, times=1, status=429, headers={"Retry-After": "0"})
+    sandbox.fault(operation="create", nth=5, times=1, status=503, headers={"Retry-After": "0"})
+    report = await demo(LocalServer(sandbox))
+    assert (report.retried, report.client.throttled, report.server.throttled) == (2, 2, 2)
     assert discrepancies(report) == ()
-    sandbox.reset()
-    with pytest.raises(CampaignsError):
-        await demo(LocalServer(sandbox), PLAN[:1], watch=Meddler({}, sandbox, "listing back"))
+
+
+def test_an_attempt_that_never_left_is_no_request_and_no_drop() -> None:
+    tally = Tally()
+    for delivery in (Delivery.NOT_SENT, Delivery.UNKNOWN):
+        tally.on_event(AttemptFinished(Operation.CREATE, "POST", "/", 1, None, "dropped", delivery, 0.1))
+    assert (tally.attempts, tally.counts()) == (2, Counts(requests=1, throttled=0, dropped=1))
 
 
 async def test_other_people_s_campaigns_are_strangers(sandbox: Sandbox) -> None:

@@ -11,7 +11,7 @@ from support.shifting import Shifting
 from campaigns_async import Checkpoint, Page, PageShiftedError, PagingError
 from campaigns_async.paging.window import Window
 
-SEEDS = int(os.environ.get("PAGING_SEEDS", "400"))
+SEEDS = int(os.environ.get("PAGING_SEEDS", "150"))
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 4])

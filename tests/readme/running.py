@@ -14,6 +14,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import attrs
+
 from campaigns_async.sandbox import Sandbox
 from readme.blocks import PYTHON, Block
 
@@ -77,10 +79,14 @@ def module(name: str, *replaced: tuple[str, str]) -> Any:
 
 
 @asynccontextmanager
-async def typed_in(setup: str) -> AsyncIterator[dict[str, Any]]:
-    """The names of someone who has typed in a block that makes a client."""
-    names: dict[str, Any] = {"__name__": "__main__"}
-    await type_in(PYTHON[setup], names)
+async def typed_in(setup: str, **settings: Any) -> AsyncIterator[dict[str, Any]]:
+    """The names of someone who has typed in a block that makes a client, with settings that make no test slow."""
+    names: dict[str, Any] = {"__name__": "__main__", "settings": settings}
+    block = PYTHON[setup]
+    assert "CampaignsClient()" in block.text
+    await type_in(
+        attrs.evolve(block, text=block.text.replace("CampaignsClient()", "CampaignsClient(**settings)")), names
+    )
     try:
         yield names
     finally:

@@ -16,19 +16,26 @@ from campaigns_async import (
     CampaignsError,
     ConfigurationError,
     Delivery,
+    ReconcilePolicy,
     RetryPolicy,
     Timeouts,
 )
+from campaigns_async.engine.delivery import judge
+from campaigns_async.engine.ports import Failure, FailureKind
 from campaigns_async.resources.campaigns import Campaigns
+from campaigns_async.values import Operation
+from campaigns_async.wire.messages import Response
 from readme.blocks import anchors, code, links, table
 
-POLICIES = {"Timeouts": Timeouts, "RetryPolicy": RetryPolicy}
+POLICIES = {"Timeouts": Timeouts, "RetryPolicy": RetryPolicy, "ReconcilePolicy": ReconcilePolicy}
+NEEDED = {"max_waiting": {"overload": "raise"}}
+"""Settings without which another has no meaning."""
 
 
 def test_the_settings_are_all_there_with_their_defaults() -> None:
     shown = {code(cells[0])[0]: cells for cells in table("setting")}
     real: dict[str, Parameter] = {}
-    for cls in (CampaignsClient, Timeouts, RetryPolicy):
+    for cls in (CampaignsClient, *POLICIES.values()):
         prefix = "" if cls is CampaignsClient else f"{cls.__name__}."
         real |= {f"{prefix}{name}": parameter for name, parameter in signature(cls).parameters.items()}
     assert list(shown) == list(real)
@@ -57,11 +64,14 @@ def test_the_ranges_are_those_that_are_checked(cells: list[str]) -> None:
     elif name == "RetryPolicy.cap":
         RetryPolicy(base=3, cap=3)
         refused(name, RetryPolicy().base / 2)
-    elif name in ("auth", "update_method", "delete_method"):
+    elif name == "ReconcilePolicy.timeout":
+        ReconcilePolicy(settle=3, timeout=3.5)
+        refused(name, ReconcilePolicy().settle)
+    elif name in ("auth", "update_method", "delete_method", "overload"):
         for choice in code(span):
             build(name, eval(choice, {"Auth": Auth}))  # noqa: S307
         refused(name, "PATCH")
-    elif span and name != "session":
+    elif span:
         refused(name, 5)
 
 
@@ -71,7 +81,7 @@ def build(name: str, value: object) -> None:
     if cls:
         POLICIES[cls](**{field: value})
     else:
-        CampaignsClient(**{"base_url": "http://localhost", "api_key": "key", name: value})  # type: ignore[arg-type]
+        CampaignsClient(**{"base_url": "http://localhost", "api_key": "key", **NEEDED.get(name, {}), name: value})  # type: ignore[arg-type]
 
 
 def refused(name: str, value: object) -> None:
@@ -102,8 +112,35 @@ def test_the_rows_below_a_base_are_its_own(base: str, said: str) -> None:
 
 
 def test_every_delivery_has_its_row() -> None:
-    shown = [code(cells[0])[0] for cells in table("`outcome.delivery`")]
+    shown = [code(cells[0])[0] for cells in table("`delivery`")]
     assert sorted(shown) == sorted(f"Delivery.{delivery.name}" for delivery in Delivery)
+
+
+def answer(status: int) -> Response:
+    """An answer with this status, and nothing in it."""
+    return Response(status, {}, b"")
+
+
+FAILURES: dict[str, list[tuple[Failure | Response, dict[str, Any]]]] = {
+    "no connection": [(Failure(FailureKind.CONNECT, sent=False), {}), (Failure(FailureKind.DROPPED, sent=False), {})],
+    "429": [(answer(429), {}), (answer(429), {"asked_to_wait": True}), (answer(503), {"asked_to_wait": True})],
+    "401": [(answer(401), {})],
+    "any other 4xx": [(answer(status), {}) for status in (307, 400, 403, 404, 405, 409, 413, 422)],
+    "408": [(answer(status), {}) for status in (408, 500, 502, 503, 504)]
+    + [(Failure(kind, sent=True), {}) for kind in FailureKind if kind is not FailureKind.CONNECT],
+    "a success": [(answer(201), {})],
+}
+
+
+def test_what_becomes_of_a_create_is_what_the_code_decides() -> None:
+    shown = table("a create that met")
+    assert len(shown) == len(FAILURES)
+    for (met, delivery, again), (begin, cases) in zip(shown, FAILURES.items(), strict=True):
+        assert met.startswith(begin)
+        for result, more in cases:
+            verdict = judge(Operation.CREATE, result, **more)
+            assert (verdict.delivery.name, verdict.again) == (code(delivery)[0], again.startswith("yes")), met
+            assert verdict.renew_key == again.startswith("once")
 
 
 def test_the_options_of_a_listing_are_all_there() -> None:

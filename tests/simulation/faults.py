@@ -85,6 +85,8 @@ class Weather:
         draw = self.random.random
         slow_connection = draw() < 0.2
         connecting = draw() * (0.2 if slow_connection else 0.0) if draw() < 0.5 else 0.0
+        if draw() < 0.03 and not self.calm:
+            connecting = draw() * 2.5
         travel = 0.001 + draw() ** 3 * 0.15
         back = 0.001 + draw() ** 3 * 0.15
         hidden = draw() * self.latest * 0.45 if draw() < 0.1 and not self.calm else 0.0

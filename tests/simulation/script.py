@@ -84,6 +84,8 @@ class Script:
     """When the key changes; None: a fixed key."""
     stalls: float
     close_at: float | None
+    snatched: float
+    """How often one who waits is cancelled just as a slot falls free."""
     singles: list[Create] = field(factory=list)
     fan_outs: list[FanOut] = field(factory=list)
     others: list[tuple[float, str]] = field(factory=list)
@@ -136,6 +138,7 @@ def drawn(seed: int, calls: int = CALLS) -> Script:
         server_limit=dice.choice((3, 10)) if dice.random() < 0.2 else None,
         rotations=tuple(dice.random() * 20 for _ in range(dice.randint(0, 3))) if dice.random() < 0.3 else None,
         stalls=dice.choice((0.0, 0.0, 0.02)),
+        snatched=dice.choice((0.0, 0.0, 0.05)),
         close_at=dice.random() * 20 if dice.random() < 0.2 else None,
     )
     _fill(script, dice, calls)
@@ -144,7 +147,7 @@ def drawn(seed: int, calls: int = CALLS) -> Script:
 
 def _timeouts(dice: random.Random, deadline: float | None) -> Timeouts:
     return Timeouts(
-        connect=dice.choice((0.2, 1.0)), read=dice.choice((0.5, 2.0)), deadline=deadline, grace=dice.choice((0.0, 0.5, 3.0))
+        connect=dice.choice((0.2, 1.0, 2.0)), read=dice.choice((0.5, 2.0)), deadline=deadline, grace=dice.choice((0.0, 0.5, 3.0))
     )
 
 

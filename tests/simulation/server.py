@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -85,6 +86,8 @@ class Server:
     seed: int
     longest_wait: float
     """The longest Retry-After that the client waits for."""
+    after_each: Callable[[], object]
+    """Is called when a request has ended, before anyone else can be let go."""
     limit: int | None = None
     key: str = "key0"
     store: Store = field(init=False)
@@ -158,6 +161,7 @@ class ModelTransport:
             result = await self._exchange(sent, credentials, timeouts, progress)
         finally:
             sent.ended, sent.ended_turn = loop.time(), loop.turn
+            loop.call_soon(server.after_each)
         server.note("told", sent.number, result.kind if isinstance(result, Failure) else result.status)
         if isinstance(result, Response) and result.status in (429, 503):
             self._hold(sent, result)
@@ -167,7 +171,7 @@ class ModelTransport:
         self, sent: Sent, credentials: Credentials, timeouts: Timeouts, progress: Progress
     ) -> Response | Failure:
         plan, loop = sent.plan, self.server.loop
-        if plan.kind == "connect_timeout":
+        if plan.kind == "connect_timeout" or plan.connecting >= timeouts.connect:
             await asyncio.sleep(timeouts.connect)
             return Failure(FailureKind.CONNECT_TIMEOUT, sent=False)
         if plan.connecting:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from campaigns_async import CampaignsClient, CampaignsError, ReconcilePolicy, RetryPolicy, Timeouts
+from campaigns_async import CampaignsClient, CampaignsError, DecodeError, ReconcilePolicy, RetryPolicy, Timeouts
 from simulation.faults import Plan, Weather
 from simulation.loop import StuckError, VirtualLoop
 from simulation.script import drawn
@@ -117,6 +117,18 @@ def test_a_search_ends_when_the_client_is_closed() -> None:
         return world.loop.time() - began
 
     assert world.loop.run(main()) < 10.0
+
+
+def test_what_was_done_is_never_sent_again_though_no_list_shows_it() -> None:
+    unreadable = Plan("unreadable", 0.0, 0.01, 0.01, body=b"{}", hidden=3000.0)
+    world = scene(Told(unreadable, then=FINE), reconcile=ReconcilePolicy())
+
+    async def main() -> str:
+        return await world.client.campaigns.create(world.script.creates[0].new, on_unknown="reconcile")
+
+    with pytest.raises(DecodeError):
+        world.loop.run(main())
+    assert sum(one.request.method == "POST" for one in world.server.sent) == 1
 
 
 def test_a_loop_that_waits_for_what_never_comes_says_who_waits() -> None:

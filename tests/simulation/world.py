@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
 from contextlib import aclosing, suppress
@@ -31,6 +32,9 @@ class World:
 
     script: Script
     loop: VirtualLoop = field(init=False)
+    dice: random.Random = field(init=False)
+    running: dict[int, asyncio.Task[object]] = field(factory=dict)
+    """Single creates that are under way."""
     server: Server = field(init=False)
     client: CampaignsClient = field(init=False)
     events: dict[asyncio.Task[object] | None, list[Event]] = field(factory=lambda: defaultdict(list))
@@ -45,6 +49,7 @@ class World:
 
     def __attrs_post_init__(self) -> None:
         script = self.script
+        self.dice = source(script.seed, "snatching")
         self.loop = VirtualLoop(script.seed, stalls=script.stalls)
         self.server = Server(
             self.loop,
@@ -52,6 +57,7 @@ class World:
             script.quirks,
             script.seed,
             script.retry.max_retry_after,
+            self._snatch,
             limit=script.server_limit,
         )
 
@@ -137,8 +143,11 @@ class World:
         await asyncio.sleep(create.after)
         create.taken = True
         timer: asyncio.TimerHandle | None = None
+        task = asyncio.current_task()
+        assert task is not None
+        self.running[create.number] = task
         if create.cut_after is not None:
-            timer = self.loop.call_later(create.cut_after, self._cut, create, asyncio.current_task())
+            timer = self.loop.call_later(create.cut_after, self._cut, create, task)
         with suppress(TimeoutError):
             async with asyncio.timeout(create.timeout) as limit:
                 try:
@@ -149,6 +158,7 @@ class World:
                     self._failed(create, error, cut=create.cut or over)
                     if over and isinstance(error, asyncio.CancelledError):
                         raise
+        del self.running[create.number]
         if timer is not None:
             timer.cancel()
         create.ended = True
@@ -157,6 +167,12 @@ class World:
     def _is_over(self, limit: asyncio.Timeout) -> bool:
         when = limit.when()
         return when is not None and when <= self.loop.time()
+
+    def _snatch(self) -> None:
+        if self.running and self.dice.random() < self.script.snatched:
+            number = self.dice.choice(list(self.running))
+            create = next(one for one in self.script.singles if one.number == number)
+            self._cut(create, self.running[number])
 
     def _cut(self, create: Create, task: asyncio.Task[object]) -> None:
         create.cut = True

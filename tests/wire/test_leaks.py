@@ -49,8 +49,8 @@ SHOWN: list[Callable[[Any], str]] = [
     format,
     lambda value: f"{value}",
     lambda value: f"{value!r}",
-    lambda value: "%s %r" % (value, value),
-]  # noqa: UP031
+    lambda value: "%s %r" % (value, value),  # noqa: UP031 - as loggers do
+]
 CREATE = Request(Operation.CREATE, "POST", "/api/Campaigns", f"api-key={MARK}", MARK.encode())
 
 
