@@ -5,9 +5,10 @@ Each public call once, with the type that a user must get from it.
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, assert_type
+from typing import Any, Literal, Never, assert_type
 from uuid import UUID
 
 import aiohttp
@@ -29,6 +30,7 @@ from campaigns_async import (
     Delivery,
     Event,
     FanOut,
+    FilterIgnoredError,
     NewCampaign,
     NewContact,
     Observer,
@@ -36,14 +38,23 @@ from campaigns_async import (
     Outcome,
     OutcomeUnknownError,
     Page,
+    PageShiftedError,
     Paginator,
+    PagingError,
+    PoolSaturatedError,
     Problem,
+    QueryError,
+    Reconciled,
+    ReconcilePolicy,
     Response,
     RetryPolicy,
+    Stats,
     ThrottledError,
     Timeouts,
     ValidationFailedError,
     Waiting,
+    delivery_of,
+    query,
 )
 from campaigns_async.sandbox import Fault, Quirks, RecordedRequest, Rule, Sandbox
 
@@ -88,6 +99,10 @@ class Metrics:
                 assert_type(event.delivery, Delivery)
                 assert_type(event.elapsed, float)
                 assert_type(event.error_type, str | None)
+            case Reconciled():
+                assert_type(event.verdict, str)
+                assert_type(event.looks, int)
+                assert_type(event.elapsed, float)
 
 
 class KeyFile:
@@ -108,11 +123,15 @@ async def clients(session: aiohttp.ClientSession) -> None:
         "key",
         auth=Auth.QUERY,
         max_concurrency=8,
+        rate_limit=20,
         timeouts=Timeouts(connect=5, read=10.5, deadline=None, grace=0),
-        retry=RetryPolicy(attempts=3, base=0.1, cap=5, max_retry_after=30, rejected_statuses=[503]),
+        retry=RetryPolicy(attempts=3, base=0.1, cap=5, quota=100, max_retry_after=30, rejected_statuses=[503]),
+        reconcile=ReconcilePolicy(settle=10, timeout=120.5, margin=3600, pause=2),
         page_size=50,
         update_method="POST",
         delete_method="POST",
+        overload="raise",
+        max_waiting=100,
         observer=observer,
         session=session,
     )
@@ -129,13 +148,40 @@ async def clients(session: aiohttp.ClientSession) -> None:
     assert_type(client.with_options(retry=RetryPolicy(attempts=1)), CampaignsClient)
     assert_type(RetryPolicy().rejected_statuses, tuple[int, ...])
     assert_type(Timeouts().deadline, float | None)
+    assert_type(client.timeouts, Timeouts)
+    assert_type(client.retry, RetryPolicy)
+    client.with_options(timeouts=attrs.evolve(client.timeouts, deadline=5))
+    assert_type(ReconcilePolicy().settle, float)
+    CampaignsClient(rate_limit=2.5)
+    CampaignsClient(rate_limit="2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    CampaignsClient(reconcile=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     assert_type(await client.aclose(), None)
+
+
+def stats(client: CampaignsClient) -> None:
+    now = client.stats()
+    assert_type(now, Stats)
+    assert_type(now.max_concurrency, int)
+    assert_type(now.in_flight, int)
+    assert_type(now.waiting, int)
+    assert_type(now.held_for, float)
+    assert_type(now.rate_limit, float | None)
+    assert_type(now.sent_last_second, int | None)
+    assert_type(now.calls, int)
+    assert_type(now.attempts, int)
+    assert_type(now.retries, int)
+    assert_type(now.throttled, int)
+    assert_type(now.retry_quota, int)
 
 
 async def operations(client: CampaignsClient, new: NewCampaign) -> None:
     campaign_id = await client.campaigns.create(new)
     assert_type(campaign_id, str)
     assert_type(await client.campaigns.create(new, ignore_invalid_phone_numbers=True), str)
+    assert_type(await client.campaigns.create(new, on_unknown="reconcile"), str)
+    way: Literal["raise", "reconcile"] = "raise"
+    await client.campaigns.create(new, on_unknown=way)
+    await client.campaigns.create(new, on_unknown="guess")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     campaign = await client.campaigns.get(campaign_id)
     assert_type(campaign, Campaign)
     assert_type(await client.campaigns.update(campaign_id, campaign.to_update()), None)
@@ -163,7 +209,7 @@ async def listings(client: CampaignsClient, checkpoint: Checkpoint) -> None:
     assert_type(listing.checkpoint.rows, int)
     assert_type([campaign.id async for campaign in listing], list[str])
 
-    people = client.campaigns.contacts("abc", sorts="name", prefetch=2)
+    people = client.campaigns.contacts("abc", sorts="name", prefetch=2, check_filters=False)
     assert_type(people, Paginator[Contact])
     async for contact in people:
         assert_type(contact.phone_number, str | None)
@@ -171,11 +217,50 @@ async def listings(client: CampaignsClient, checkpoint: Checkpoint) -> None:
         assert_type(some, Page[Contact])
 
 
+def filters_and_sorts(client: CampaignsClient) -> None:
+    golf = (query.campaign.sender == "Golf") & ~query.campaign.message.contains("20%", ignore_case=True)
+    assert_type(golf, query.Expression)
+    assert_type(str(golf), str)
+    assert_type(query.campaign.sender.in_("Golf", "Tennis"), query.Expression)
+    assert_type(query.campaign.start_date_time >= START, query.Expression)
+    assert_type(query.campaign.status == CampaignStatus.PENDING, query.Expression)
+    assert_type(query.campaign.opt_out_link_id.is_null(), query.Expression)
+    assert_type(query.any_of(query.contact.name, query.contact.custom1).startswith("A"), query.Expression)
+    newest = query.campaign.start_date_time.desc()
+    assert_type(newest, query.Sort)
+    assert_type(client.campaigns.list(filters=golf, sorts=newest), Paginator[Campaign])
+    assert_type(
+        client.campaigns.list(filters=golf, sorts=[newest, query.campaign.id.asc(), "sender"]), Paginator[Campaign]
+    )
+    assert_type(client.campaigns.list(filters=query.raw("sender==Golf"), sorts=query.raw("id")), Paginator[Campaign])
+    assert_type(client.campaigns.contacts("abc", filters=query.contact.name == "Ann"), Paginator[Contact])
+    client.campaigns.list(filters=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    client.campaigns.list(filters=[golf])  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    query.campaign.recipient_count > "5"  # type: ignore[operator]  # pyright: ignore[reportOperatorIssue]
+    query.campaign.bogus  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def no_order_of_texts() -> None:
+    assert_type(query.campaign.sender < "Golf", Never)
+
+
+async def walks(client: CampaignsClient) -> None:
+    checkpoint: Checkpoint | None = None
+    try:
+        await client.campaigns.list(resume_from=checkpoint).collect()
+    except PageShiftedError as error:
+        assert_type(error.checkpoint, Checkpoint)
+        checkpoint = error.checkpoint
+    except (PagingError, FilterIgnoredError, QueryError) as error:
+        assert_type(error, PagingError | FilterIgnoredError | QueryError)
+
+
 async def fan_outs(client: CampaignsClient, new: NewCampaign) -> None:
     async def read() -> AsyncIterator[NewCampaign]:
         yield new
 
     assert_type(client.campaigns.create_many([new]), FanOut[NewCampaign, str])
+    assert_type(client.campaigns.create_many([new], on_unknown="reconcile"), FanOut[NewCampaign, str])
     assert_type(client.campaigns.create_many({new}, ignore_invalid_phone_numbers=False), FanOut[NewCampaign, str])
     async with client.campaigns.create_many(read()) as outcomes:
         assert_type(outcomes, FanOut[NewCampaign, str])
@@ -227,6 +312,7 @@ async def errors(client: CampaignsClient, new: NewCampaign) -> None:
         assert_type(error.problem, Problem | None)
         assert_type(error.request_id, str | None)
     except OutcomeUnknownError as error:
+        assert_type(error.candidates, tuple[Campaign, ...])
         assert_type(error.cause_type, type[BaseException])
         assert_type(error.status, int | None)
     except DecodeError as error:
@@ -238,6 +324,9 @@ async def errors(client: CampaignsClient, new: NewCampaign) -> None:
         assert_type(error.attempts, int)
         assert_type(error.elapsed, float)
         assert_type(error.delivery, Delivery)
+    except (TimeoutError, asyncio.CancelledError) as stop:
+        assert_type(delivery_of(stop), Delivery)
+    assert_type(delivery_of(PoolSaturatedError("full")), Delivery)
 
 
 async def sandboxes() -> None:

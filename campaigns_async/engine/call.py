@@ -122,9 +122,9 @@ class Caller:
                 if call.on_attempt is not None:
                     call.on_attempt()
                 result = await pool.transport.send(request, credentials, self.timeouts, progress)
+                verdict = self._judged(call, result)  # before the slot is given on: it may ask all to wait
             finally:
                 gate.release(sent=progress.sent)
-            verdict = self._judged(call, result)
             if not verdict.renew_key or call.renewed or not pool.keys.renewable:
                 return result
             call.renewed = True

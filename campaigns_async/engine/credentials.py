@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from campaigns_async import checks
 from campaigns_async.engine.ports import Credentials
-from campaigns_async.errors import ConfigurationError
+from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.values import Auth
 from campaigns_async.wire.requests import authorized
 
@@ -21,6 +21,7 @@ class KeyRing:
     def __init__(self, auth: Auth, key: str | KeySource) -> None:
         self._auth = auth
         self._source = None if isinstance(key, str) else key
+        self._closed = False
         self._asking: asyncio.Task[Credentials] | None = None
         self.current: Credentials | None = self._made(key) if isinstance(key, str) else None
 
@@ -56,9 +57,18 @@ class KeyRing:
             return await asyncio.shield(self._asking)
         except ConfigurationError as error:  # one for each: callers write on theirs
             raise ConfigurationError(error.message) from error.__cause__
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+        # Not who waits was cancelled, but what they waited for.
+        if self._closed:
+            raise ClientClosedError("the client was closed while the api_key callable was asked")
+        raise ConfigurationError("the api_key callable was cancelled, or cancelled itself")
 
     def close(self) -> None:
-        """Stop asking."""
+        """Stop asking; who waits is turned away."""
+        self._closed = True
         if self._asking is not None:
             self._asking.cancel()
 

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from attrs import define, field, frozen
 
 from campaigns_async.engine.ports import Clock
-from campaigns_async.errors import APIError, CampaignsError, QueryError
+from campaigns_async.errors import APIError, CampaignsError, ClientClosedError, QueryError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.paging.paginator import Paginator
 from campaigns_async.query import Expression, campaign
@@ -78,6 +78,8 @@ class Search:
             settled = self.clock.monotonic() >= self.doubtful_since + self.policy.settle
             try:
                 verdict = await self._look()
+            except ClientClosedError:
+                return InDoubt(self._plausible)
             except CampaignsError as error:
                 if isinstance(error, APIError) and error.status in (400, 401, 403, 404, 405):
                     return InDoubt(self._plausible)  # the server will not say

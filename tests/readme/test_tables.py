@@ -66,7 +66,8 @@ def test_the_ranges_are_those_that_are_checked(cells: list[str]) -> None:
         refused(name, RetryPolicy().base / 2)
     elif name == "ReconcilePolicy.timeout":
         ReconcilePolicy(settle=3, timeout=3.5)
-        refused(name, ReconcilePolicy().settle)
+        with pytest.raises(ConfigurationError, match="timeout"):
+            ReconcilePolicy(settle=3, timeout=3)
     elif name in ("auth", "update_method", "delete_method", "overload"):
         for choice in code(span):
             build(name, eval(choice, {"Auth": Auth}))  # noqa: S307
