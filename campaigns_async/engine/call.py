@@ -137,7 +137,7 @@ class Caller:
             call.retry_after = problems.retry_after(result, now=pool.clock.now())
             if self._asks_to_slow_down(result.status, call.retry_after):
                 pool.throttled += 1
-                if call.retry_after is not None and call.retry_after <= self.retry.max_retry_after:
+                if call.retry_after and call.retry_after <= self.retry.max_retry_after:
                     pool.gate.hold(call.retry_after)
         verdict = call.verdict = judge(
             call.request.operation,

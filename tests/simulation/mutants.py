@@ -80,7 +80,7 @@ MUTANTS = (
         "fanout",
         "            self.ready.append(_cut_off(index, item, Delivery.NOT_SENT))",
         "            pass",
-        test="client/test_fanout.py",
+        test=f"{_SCENES} -k began",
     ),
     Mutant("a fan-out forgets what failed", "fanout", "            outcome = Outcome(index, item, error=error", "            return None, dict(error=error"),
     # Slots and queue

