@@ -6,7 +6,7 @@ import os
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from campaigns_async import checks
 from campaigns_async.engine.call import Caller
@@ -79,9 +79,9 @@ class CampaignsClient:
         retry: RetryPolicy = _RETRY,
         reconcile: ReconcilePolicy = _RECONCILE,
         page_size: int = 100,
-        update_method: str = "PUT",
-        delete_method: str = "DELETE",
-        overload: str = "wait",
+        update_method: Literal["PUT", "POST"] = "PUT",
+        delete_method: Literal["DELETE", "POST"] = "DELETE",
+        overload: Literal["wait", "raise"] = "wait",
         max_waiting: int | None = None,
         observer: Observer | None = None,
         session: ClientSession | None = None,

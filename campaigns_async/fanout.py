@@ -163,7 +163,12 @@ class _Run(Generic[T, R]):
                 while not self._has_room():
                     self._room.clear()
                     await self._room.wait()
-                self._start(await anext(items))
+                item = await anext(items)
+                if self._exhausted:  # stopped meanwhile: it was read, and is not sent
+                    self.ready.append(_cut_off(self._count, item, Delivery.NOT_SENT))
+                    self._count += 1
+                    break
+                self._start(item)
         except StopAsyncIteration:
             pass
         except Exception as error:

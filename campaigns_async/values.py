@@ -78,7 +78,7 @@ class Checkpoint:
     """Rows handed out in all."""
     total: int | None = None
     """How many rows there were, as the server counted."""
-    tail: tuple[str, ...] = field(default=(), repr=lambda tail: f"<{len(tail)}>")
+    tail: tuple[str, ...] = field(default=(), converter=tuple, repr=lambda tail: f"<{len(tail)}>")
     """Ids of the newest rows, by which the place is found again when rows have come or gone."""
 
 

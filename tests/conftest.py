@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 
 import hypothesis
@@ -11,7 +12,11 @@ from support.made import client_of
 from campaigns_async import CampaignsClient
 from campaigns_async.sandbox import Sandbox
 
-hypothesis.settings.register_profile("default", deadline=None)  # a slow machine is no failure
+hypothesis.settings.register_profile(
+    "default",
+    deadline=None,  # a slow machine is no failure
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")),
+)
 hypothesis.settings.load_profile("default")
 
 

@@ -82,7 +82,7 @@ class Creator:
 
 def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
     """The error, with what the search came to."""
-    if isinstance(doubt, OutcomeUnknownError) and isinstance(verdict, InDoubt):
+    if isinstance(doubt, OutcomeUnknownError) and isinstance(verdict, InDoubt) and verdict.candidates:
         doubt.candidates = verdict.candidates
         doubt.message += f". {len(verdict.candidates)} campaigns on the server may be it: see .candidates"
     return doubt

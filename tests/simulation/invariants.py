@@ -161,7 +161,11 @@ def _create_told_truly(run: _Run, acted: set[int]) -> Iterator[str]:
             yield f"{event}, but it departed at {sent.departed}"
         before = event.delivery if event.delivery is not Delivery.NOT_SENT else before
     number = sum(sent.number in acted for sent in run.sent)
-    if number > 1 or (number and run.end.delivery in _NOTHING_DONE) or (not number and run.end.delivery is Delivery.DONE):
+    if (
+        number > 1
+        or (number and run.end.delivery in _NOTHING_DONE)
+        or (not number and run.end.delivery is Delivery.DONE)
+    ):
         yield f"{run.end}, but it was carried out {number} times"
 
 

@@ -1,17 +1,7 @@
-"""Faults made on purpose: each breaks one guarantee, and must not survive.
-
-`python -m simulation.mutants`, from the folder `tests`, patches a copy of the package and runs the simulation on it; or, where
-a fault lies beside what is simulated, the test that is named.
-"""
+"""Faults made on purpose: each breaks one guarantee, and must not survive."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from attrs import frozen
@@ -19,8 +9,6 @@ from attrs import frozen
 import campaigns_async
 
 PACKAGE = Path(campaigns_async.__file__).parent
-TESTS = Path(__file__).absolute().parent.parent
-SEEDS = int(os.environ.get("SIM_MUTANT_SEEDS", "1000"))
 
 
 @frozen
@@ -55,8 +43,15 @@ _SCENES = "simulation/test_scenes.py"
 MUTANTS = (
     # What is sent again
     Mutant("a create is sent again after a 500", "engine.delivery", _CERTAIN, "True"),
-    Mutant("a create is sent again after a drop", "engine.delivery", "not result.sent or not only_once(operation)", "True"),
-    Mutant("a bare 5xx counts as rejected", "engine.delivery", "    return Delivery.UNKNOWN  #", "    return Delivery.REJECTED  #"),
+    Mutant(
+        "a create is sent again after a drop", "engine.delivery", "not result.sent or not only_once(operation)", "True"
+    ),
+    Mutant(
+        "a bare 5xx counts as rejected",
+        "engine.delivery",
+        "    return Delivery.UNKNOWN  #",
+        "    return Delivery.REJECTED  #",
+    ),
     Mutant(
         "a 201 without a body is sent again",
         "engine.delivery",
@@ -66,7 +61,12 @@ MUTANTS = (
     ),
     Mutant("one key after the other is tried", "engine.call", " or call.renewed", ""),
     # What is told
-    Mutant("a cancelled call is told as not sent", "engine.call", "            return Delivery.UNKNOWN\n", "            pass\n"),
+    Mutant(
+        "a cancelled call is told as not sent",
+        "engine.call",
+        "            return Delivery.UNKNOWN\n",
+        "            pass\n",
+    ),
     Mutant(
         "the transport forgets to mark the first byte",
         "transport",
@@ -74,7 +74,12 @@ MUTANTS = (
         "",
         test="client/test_creates.py client/test_repeats.py client/test_pool.py",
     ),
-    Mutant("a fan-out forgets what was cancelled", "fanout", "            outcome = _cut_off(index", "            return _cut_off(index"),
+    Mutant(
+        "a fan-out forgets what was cancelled",
+        "fanout",
+        "            outcome = _cut_off(index",
+        "            return _cut_off(index",
+    ),
     Mutant(
         "a fan-out forgets what was cancelled before it began",
         "fanout",
@@ -82,13 +87,38 @@ MUTANTS = (
         "            pass",
         test=f"{_SCENES} -k began",
     ),
-    Mutant("a fan-out forgets what failed", "fanout", "            outcome = Outcome(index, item, error=error", "            return None, dict(error=error"),
+    Mutant(
+        "a fan-out forgets what failed",
+        "fanout",
+        "            outcome = Outcome(index, item, error=error",
+        "            return None, dict(error=error",
+    ),
     # Slots and queue
-    Mutant("a slot leaks when its owner is cancelled", "engine.gate", "                self.release(sent=False)  #", "                pass  #"),
-    Mutant("one slot too many", "engine.gate", "            if self.in_flight >= self.limit:", "            if self.in_flight > self.limit:"),
+    Mutant(
+        "a slot leaks when its owner is cancelled",
+        "engine.gate",
+        "                self.release(sent=False)  #",
+        "                pass  #",
+    ),
+    Mutant(
+        "one slot too many",
+        "engine.gate",
+        "            if self.in_flight >= self.limit:",
+        "            if self.in_flight > self.limit:",
+    ),
     Mutant("closing leaves those who wait", "engine.gate", "future.set_exception(_closed())", "pass"),
-    Mutant("a slot given up goes to nobody", "engine.gate", "        if self._queue:\n            self._pump()\n        if not", "        if not"),
-    Mutant("the deadline comes late", "engine.deadline", "deadline.task.cancel()", "loop.call_later(3.0, deadline.task.cancel)"),
+    Mutant(
+        "a slot given up goes to nobody",
+        "engine.gate",
+        "        if self._queue:\n            self._pump()\n        if not",
+        "        if not",
+    ),
+    Mutant(
+        "the deadline comes late",
+        "engine.deadline",
+        "deadline.task.cancel()",
+        "loop.call_later(3.0, deadline.task.cancel)",
+    ),
     Mutant(
         "the deadline does not end the wait for a slot",
         "engine.gate",
@@ -102,28 +132,85 @@ MUTANTS = (
         "        except",
     ),
     # Holds, rate and quota
-    Mutant("a hold is not honoured", "engine.call", "                    pool.gate.hold(call.retry_after)", "                    pass"),
+    Mutant(
+        "a hold is not honoured",
+        "engine.call",
+        "                    pool.gate.hold(call.retry_after)",
+        "                    pass",
+    ),
     Mutant("a hold ends early", "engine.gate", "        until = now + seconds", "        until = now + seconds / 2"),
     Mutant("a shorter hold ends a longer one", "engine.gate", "max(self._not_before or now, until", "max(now, until"),
-    Mutant("a hold ends in a stampede", "engine.gate", "        self._staggered = self.limit", "        self._staggered = 0"),
+    Mutant(
+        "a hold ends in a stampede",
+        "engine.gate",
+        "        self._staggered = self.limit",
+        "        self._staggered = 0",
+    ),
     Mutant("the window is off by one", "engine.pace", "self._leaving < self._most", "self._leaving <= self._most"),
-    Mutant("a window of half a second", "engine.pace", "max(1.0, 1.0 / rate) + _MARGIN", "max(0.5, 1.0 / rate) + _MARGIN"),
+    Mutant(
+        "a window of half a second", "engine.pace", "max(1.0, 1.0 / rate) + _MARGIN", "max(0.5, 1.0 / rate) + _MARGIN"
+    ),
     Mutant("the rate counts what is let go", "engine.pace", "len(self._left) + self._leaving", "len(self._left)"),
     Mutant("a burst at the start", "engine.pace", "self._gap = 1.0 / rate", "self._gap = 0.0"),
-    Mutant("the pace is not told what left", "engine.call", "Progress(None if gate.pace is None else gate.left)", "Progress(None)"),
+    Mutant(
+        "the pace is not told what left",
+        "engine.call",
+        "Progress(None if gate.pace is None else gate.left)",
+        "Progress(None)",
+    ),
     Mutant("the pace waits for what never left", "engine.gate", "            self.pace.stayed()", "            pass"),
     Mutant("a retry costs nothing", "engine.quota", "        self.left -= RETRY_COST", "        pass"),
     Mutant("the quota has no end", "engine.quota", "            return False", "            return True"),
-    Mutant("a failure pays back", "engine.quota", "        self.left -= RETRY_COST", "        self.left -= 1", test=f"{_SCENES} -k outage"),
+    Mutant(
+        "a failure pays back",
+        "engine.quota",
+        "        self.left -= RETRY_COST",
+        "        self.left -= 1",
+        test=f"{_SCENES} -k outage",
+    ),
     # Looking for what is in doubt
-    Mutant("one campaign is claimed by two", "reconcile.search", "                    self.ledger.claim(verdict.campaign_id)\n", ""),
+    Mutant(
+        "one campaign is claimed by two",
+        "reconcile.search",
+        "                    self.ledger.claim(verdict.campaign_id)\n",
+        "",
+    ),
     Mutant("absence is believed at the first look", "reconcile.search", "settled and was_absent:", "True:"),
-    Mutant("the settling time is ignored", "resources.creating", "known_before, began, self", "known_before, began - 3600, self"),
-    Mutant("a campaign known before is taken", "reconcile.search", " or self.ledger.seen.knew(campaign_id, self.known_before)", ""),
-    Mutant("a twin under way is ignored", "reconcile.search", "if not self.ledger.has_twin_under_way(self.sought.new):", "if True:"),
-    Mutant("what another was told is taken", "reconcile.ledger", "return self._claimed.knew(campaign_id)", "return False"),
-    Mutant("one of two is taken", "reconcile.match", "len(plausible) == 1 and likeness", "plausible and likeness", test="reconcile"),
-    Mutant("what was done is sent again", "resources.creating", " or doubt.delivery is Delivery.DONE", "", test=f"{_SCENES} -k again"),
+    Mutant(
+        "the settling time is ignored",
+        "resources.creating",
+        "known_before, began, self",
+        "known_before, began - 3600, self",
+    ),
+    Mutant(
+        "a campaign known before is taken",
+        "reconcile.search",
+        " or self.ledger.seen.knew(campaign_id, self.known_before)",
+        "",
+    ),
+    Mutant(
+        "a twin under way is ignored",
+        "reconcile.search",
+        "if not self.ledger.has_twin_under_way(self.sought.new):",
+        "if True:",
+    ),
+    Mutant(
+        "what another was told is taken", "reconcile.ledger", "return self._claimed.knew(campaign_id)", "return False"
+    ),
+    Mutant(
+        "one of two is taken",
+        "reconcile.match",
+        "len(plausible) == 1 and likeness",
+        "plausible and likeness",
+        test="reconcile",
+    ),
+    Mutant(
+        "what was done is sent again",
+        "resources.creating",
+        " or doubt.delivery is Delivery.DONE",
+        "",
+        test=f"{_SCENES} -k again",
+    ),
     Mutant("what is in doubt is sent again", "resources.creating", "isinstance(verdict, InDoubt) or", "False or"),
     # Beside what is simulated
     Mutant(
@@ -134,61 +221,3 @@ MUTANTS = (
         test="paging/test_shifts.py",
     ),
 )
-
-
-@frozen
-class Result:
-    """What became of a mutant."""
-
-    mutant: Mutant
-    caught: bool
-    by: str
-
-
-def run(mutant: Mutant, seeds: int = SEEDS) -> Result:
-    """Patch a copy, and run what should catch it."""
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(PACKAGE, Path(folder, PACKAGE.name), ignore=shutil.ignore_patterns("__pycache__", ".*"))
-        Path(folder, PACKAGE.name, mutant.path).write_text(mutant.source())
-        # -P: the checkout, which is where this may run, must not come before the copy.
-        command = [sys.executable, "-P", "-m", "simulation.sweep", str(seeds)]
-        if mutant.test is not None:
-            command = [sys.executable, "-P", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *mutant.test.split(" ")]
-        done = subprocess.run(
-            command,
-            cwd=TESTS,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([folder, str(TESTS)])},
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-    # pytest: 1 is a failed test; more is no verdict.
-    by = _by(mutant, done)
-    return Result(mutant, done.returncode == 1 and by is not None, by or f"no verdict: {done.stdout[-200:]}{done.stderr[-200:]}")
-
-
-def _by(mutant: Mutant, done: subprocess.CompletedProcess[str]) -> str | None:
-    """What caught it; None where the run broke off before it could tell."""
-    if mutant.test is not None:
-        failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
-        return failed[0].split(" - ")[0].removeprefix("FAILED ") if failed else None
-    lines = done.stderr.splitlines()
-    seeds = [line.partition(":")[0] for line in lines if line.startswith("seed ")]
-    return f"{seeds[-1]}: {lines[0][:140]}" if seeds else None
-
-
-def main() -> int:
-    """Run all of them, or those whose names hold what is given."""
-    wanted = [one for one in MUTANTS if all(word in one.name for word in sys.argv[1:])]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        results = list(pool.map(run, wanted))
-    for result in results:
-        print(f"{'caught ' if result.caught else 'SURVIVED'} {result.mutant.name:<55} {result.by}")
-    survivors = sum(not result.caught for result in results)
-    print(f"{len(results) - survivors} of {len(results)} caught")
-    return int(survivors > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -134,7 +134,9 @@ def drawn(seed: int, calls: int = CALLS) -> Script:
         max_waiting=dice.choice((1, 3, 20)) if raising else None,
         page_size=dice.choice((2, 5, 20, 100)),
         quirks=_quirks(dice),
-        weather=faults.drawn(source(seed, "weather"), latest=settle * 0.9, longest_wait=longest_wait * 1.3, honest=honest),
+        weather=faults.drawn(
+            source(seed, "weather"), latest=settle * 0.9, longest_wait=longest_wait * 1.3, honest=honest
+        ),
         server_limit=dice.choice((3, 10)) if dice.random() < 0.2 else None,
         rotations=tuple(dice.random() * 20 for _ in range(dice.randint(0, 3))) if dice.random() < 0.3 else None,
         stalls=dice.choice((0.0, 0.0, 0.02)),
@@ -147,7 +149,10 @@ def drawn(seed: int, calls: int = CALLS) -> Script:
 
 def _timeouts(dice: random.Random, deadline: float | None) -> Timeouts:
     return Timeouts(
-        connect=dice.choice((0.2, 1.0, 2.0)), read=dice.choice((0.5, 2.0)), deadline=deadline, grace=dice.choice((0.0, 0.5, 3.0))
+        connect=dice.choice((0.2, 1.0, 2.0)),
+        read=dice.choice((0.5, 2.0)),
+        deadline=deadline,
+        grace=dice.choice((0.0, 0.5, 3.0)),
     )
 
 
@@ -190,7 +195,8 @@ def _fill(script: Script, dice: random.Random, calls: int) -> None:
         del creates[-size:]
     script.singles = creates
     script.others = [
-        (dice.random() * spread, dice.choice(("get", "update", "delete", "list", "missing"))) for _ in range(dice.randint(0, 8))
+        (dice.random() * spread, dice.choice(("get", "update", "delete", "list", "missing")))
+        for _ in range(dice.randint(0, 8))
     ]
     everyone = script.creates
     if dice.random() < 0.3:
@@ -238,6 +244,4 @@ def _digits(text: str) -> str:
 
 
 def _spaced(digits: str, number: int) -> str:
-    return "".join(
-        digit + (" " if at < _GAPS and number >> at & 1 else "") for at, digit in enumerate(digits)
-    )
+    return "".join(digit + (" " if at < _GAPS and number >> at & 1 else "") for at, digit in enumerate(digits))

@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from simulation.mutants import MUTANTS, Mutant, run
+from simulation.mutants import MUTANTS, Mutant
+from simulation.mutation import run
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

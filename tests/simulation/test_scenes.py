@@ -19,11 +19,13 @@ from campaigns_async import (
     RetryPolicy,
     Timeouts,
 )
+from campaigns_async.sandbox.quirks import Quirks
 from simulation.faults import Plan, Weather
 from simulation.loop import StuckError, VirtualLoop
 from simulation.script import drawn
 from simulation.server import source
-from simulation.world import World, build
+from simulation.setting import build
+from simulation.world import World
 
 PLANS = {
     "refused": Plan("refused", 0.0, 0.01, 0.01),
@@ -35,7 +37,8 @@ PLANS = {
 
 def scene(weather: Weather, **settings: Any) -> World:
     """A world in which nothing happens by itself."""
-    script = evolve(drawn(0, calls=60), weather=weather, server_limit=None, rotations=None, stalls=0.0)
+    script = evolve(drawn(0, calls=60), weather=weather, quirks=Quirks(), server_limit=None, rotations=None)
+    script.snatched = script.stalls = 0.0
     world = World(script)
     settings = {"retry": RetryPolicy(), "timeouts": Timeouts(), "rate_limit": None, "overload": "wait", **settings}
     world.client = build(world, max_waiting=None, **settings)
@@ -121,7 +124,9 @@ def test_a_search_ends_when_the_client_is_closed() -> None:
 
     async def main() -> float:
         client = world.client
-        doing = asyncio.create_task(quietly(client.campaigns.create(world.script.creates[0].new, on_unknown="reconcile")))
+        doing = asyncio.create_task(
+            quietly(client.campaigns.create(world.script.creates[0].new, on_unknown="reconcile"))
+        )
         await asyncio.sleep(1.0)
         await client.aclose()
         began = world.loop.time()
@@ -143,7 +148,9 @@ def test_what_was_done_is_never_sent_again_though_no_list_shows_it() -> None:
     assert sum(one.request.method == "POST" for one in world.server.sent) == 1
 
 
-@pytest.mark.xfail(strict=True, reason="nothing tells a search that one of what it finds was made without a readable id")
+@pytest.mark.xfail(
+    strict=True, reason="nothing tells a search that one of what it finds was made without a readable id"
+)
 def test_what_was_made_without_a_readable_id_is_no_twins() -> None:
     unreadable = evolve(PLANS["dropped"], kind="unreadable", acts=True, body=b"{}")
     world = scene(Told(unreadable, PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())

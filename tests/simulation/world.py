@@ -7,11 +7,11 @@ import gc
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator
-from contextlib import aclosing, suppress
+from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from typing import Any
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from campaigns_async import CampaignsClient, CampaignsError, CampaignUpdate, Event, NewCampaign, Outcome
 from campaigns_async.errors import delivery_of
@@ -20,7 +20,8 @@ from campaigns_async.values import Delivery
 from simulation import invariants
 from simulation.loop import VirtualLoop
 from simulation.script import Create, FanOut, Script, drawn
-from simulation.server import MadeUpClock, ModelTransport, Server, source
+from simulation.server import Server, source
+from simulation.setting import build, new_late, taking, taking_late, wire
 
 _STEADY = "steady"
 """The id of a campaign that was there before, far from where creates are looked for."""
@@ -93,7 +94,7 @@ class World:
         script, server = self.script, self.server
         self.client = build(self)
         self.views = [self.client, *(self.client.with_options(timeouts=one) for one in script.timeouts[1:])]
-        server.store.seed(_wire(_STEADY, script.creates[0].new, start="2040-01-01T00:00:00.000Z"), [], None)
+        server.store.seed(wire(_STEADY, script.creates[0].new, start="2040-01-01T00:00:00.000Z"), [], None)
         await self._meet_the_former()
         tasks = [asyncio.create_task(self._single(one)) for one in script.singles]
         tasks += [asyncio.create_task(self._fan_out(one)) for one in script.fan_outs]
@@ -130,7 +131,7 @@ class World:
     def _insert(self, campaign_id: str, new: NewCampaign, at: int, *, twin: bool = False) -> None:
         numbers = [one.phone_number if twin else "07999" + one.phone_number[5:] for one in new.contacts]
         people = [{"id": f"{campaign_id}-{at}", "phoneNumber": number} for at, number in enumerate(numbers)]
-        self.server.store.seed(_wire(campaign_id, new), people, at)
+        self.server.store.seed(wire(campaign_id, new), people, at)
 
     def _create(self, create: Create) -> Coroutine[Any, Any, str]:
         return self.views[create.view].campaigns.create(
@@ -232,8 +233,8 @@ class World:
     def _outcomes(self, fan: FanOut) -> Outcomes[Any, str]:
         client, first = self.views[fan.view], fan.creates[0]
         if fan.mapped:
-            return client.map(self._create, _taking_late(fan) if fan.intake == "async" else _taking(fan))
-        news = _new_late(fan) if fan.intake == "async" else (one.new for one in _taking(fan))
+            return client.map(self._create, taking_late(fan) if fan.intake == "async" else taking(fan))
+        news = new_late(fan) if fan.intake == "async" else (one.new for one in taking(fan))
         return client.campaigns.create_many(
             news,
             ignore_invalid_phone_numbers=first.ignore_invalid,
@@ -275,60 +276,6 @@ class World:
         return f"wrong{asked}" if asked % 5 == 4 else known
 
 
-def build(world: World, **others: Any) -> CampaignsClient:
-    """The client of a world: the real one, but for its transport, its clock and its dice."""
-    script = world.script
-    given = {
-        "max_concurrency": script.max_concurrency,
-        "rate_limit": script.rate_limit,
-        "timeouts": script.timeouts[0],
-        "retry": script.retry,
-        "reconcile": script.reconcile,
-        "page_size": script.page_size,
-        "overload": "wait" if script.max_waiting is None else "raise",
-        "max_waiting": script.max_waiting,
-        "observer": world,
-    }
-    key = world.server.key if script.rotations is None else world.key
-    client = CampaignsClient("https://sms.example", key, **{**given, **others})
-    pool, clock, dice = client._pool, MadeUpClock(), source(script.seed, "client")
-    pool.transport, pool.clock, pool.random = ModelTransport(world.server), clock, dice
-    pool.gate._clock, pool.gate._random = clock, dice
-    return client
-
-
-def _wire(campaign_id: str, new: NewCampaign, start: str | None = None) -> dict[str, Any]:
-    return {
-        "id": campaign_id,
-        "startDateTime": start or f"{new.start_date_time:%Y-%m-%dT%H:%M:%S}.000Z",
-        "sender": new.sender,
-        "recipientCount": len(new.contacts),
-        "message": new.message,
-        "status": 0,
-        "optOutLinkId": None,
-        "trackLinkUrl": None,
-    }
-
-
-def _taking(fan: FanOut) -> Iterator[Create]:
-    for create in fan.creates:
-        create.taken = True
-        yield create
-
-
-async def _taking_late(fan: FanOut) -> AsyncIterator[Create]:
-    for create in fan.creates:
-        await asyncio.sleep(0.02 * (create.number % 3))
-        create.taken = True
-        yield create
-
-
-async def _new_late(fan: FanOut) -> AsyncIterator[NewCampaign]:
-    async with aclosing(_taking_late(fan)) as creates:
-        async for create in creates:
-            yield create.new
-
-
 def run(seed: int) -> World:
     """Run a seed.
 
@@ -342,8 +289,3 @@ def run(seed: int) -> World:
         error.add_note(f"seed {seed}: SIM_SEED={seed} python -m pytest tests/simulation -k replay")
         raise
     return world
-
-
-def quieter(script: Script, **changes: Any) -> Script:
-    """The same script with some of it changed."""
-    return evolve(script, **changes)

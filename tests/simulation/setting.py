@@ -1,0 +1,73 @@
+"""What a world is set up with: the client on its model, rows of the server, and the items of a fan-out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from campaigns_async import CampaignsClient, NewCampaign
+from simulation.script import Create, FanOut
+from simulation.server import MadeUpClock, ModelTransport, source
+
+if TYPE_CHECKING:
+    from simulation.world import World
+
+
+def build(world: World, **others: Any) -> CampaignsClient:
+    """The client of a world: the real one, but for its transport, its clock and its dice."""
+    script = world.script
+    given = {
+        "max_concurrency": script.max_concurrency,
+        "rate_limit": script.rate_limit,
+        "timeouts": script.timeouts[0],
+        "retry": script.retry,
+        "reconcile": script.reconcile,
+        "page_size": script.page_size,
+        "overload": "wait" if script.max_waiting is None else "raise",
+        "max_waiting": script.max_waiting,
+        "observer": world,
+    }
+    key = world.server.key if script.rotations is None else world.key
+    client = CampaignsClient("https://sms.example", key, **{**given, **others})
+    pool, clock, dice = client._pool, MadeUpClock(), source(script.seed, "client")
+    pool.transport, pool.clock, pool.random = ModelTransport(world.server), clock, dice
+    pool.gate._clock, pool.gate._random = clock, dice
+    return client
+
+
+def wire(campaign_id: str, new: NewCampaign, start: str | None = None) -> dict[str, Any]:
+    """A campaign as the server has it."""
+    return {
+        "id": campaign_id,
+        "startDateTime": start or f"{new.start_date_time:%Y-%m-%dT%H:%M:%S}.000Z",
+        "sender": new.sender,
+        "recipientCount": len(new.contacts),
+        "message": new.message,
+        "status": 0,
+        "optOutLinkId": None,
+        "trackLinkUrl": None,
+    }
+
+
+def taking(fan: FanOut) -> Iterator[Create]:
+    """The creates, each marked as it is taken."""
+    for create in fan.creates:
+        create.taken = True
+        yield create
+
+
+async def taking_late(fan: FanOut) -> AsyncIterator[Create]:
+    """The same, each after a while."""
+    for create in fan.creates:
+        await asyncio.sleep(0.02 * (create.number % 3))
+        create.taken = True
+        yield create
+
+
+async def new_late(fan: FanOut) -> AsyncIterator[NewCampaign]:
+    """Their campaigns."""
+    async with aclosing(taking_late(fan)) as creates:
+        async for create in creates:
+            yield create.new
