@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum, StrEnum
 from typing import Generic, TypeVar
 
@@ -63,6 +64,10 @@ class Page(Generic[T]):
     items: tuple[T, ...] = field(repr=lambda items: f"<{len(items)}>")
 
 
+def _texts(values: Iterable[str]) -> tuple[str, ...]:
+    return tuple(values)  # a list, where it came by way of JSON
+
+
 @frozen
 class Checkpoint:
     """Rows handed out so far; hand it to `resume_from=` of the same call to go on behind them."""
@@ -78,7 +83,7 @@ class Checkpoint:
     """Rows handed out in all."""
     total: int | None = None
     """How many rows there were, as the server counted."""
-    tail: tuple[str, ...] = field(default=(), converter=tuple, repr=lambda tail: f"<{len(tail)}>")
+    tail: tuple[str, ...] = field(default=(), converter=_texts, repr=lambda tail: f"<{len(tail)}>")
     """Ids of the newest rows, by which the place is found again when rows have come or gone."""
 
 

@@ -85,7 +85,6 @@ def test_an_outage_costs_at_most_a_tenth_more_requests_than_calls(kind: str, rea
     assert calls <= len(world.server.sent) <= 1.1 * calls
 
 
-@pytest.mark.xfail(strict=True, reason="the slot is given up before the answer is looked at")
 def test_nobody_in_the_queue_is_let_go_by_the_very_answer_that_asks_to_wait() -> None:
     throttled = evolve(PLANS["throttled"], retry_after=2.0)
     world = scene(Told(throttled, then=FINE), max_concurrency=1)
@@ -98,7 +97,6 @@ def test_nobody_in_the_queue_is_let_go_by_the_very_answer_that_asks_to_wait() ->
     assert second.began >= first.ended + 2.0
 
 
-@pytest.mark.xfail(strict=True, reason="the shield's cancellation is passed on")
 def test_who_waits_for_the_key_is_turned_away_when_the_client_closes() -> None:
     world = scene(Told(then=FINE))
     asked: list[asyncio.Future[str]] = []
@@ -118,7 +116,6 @@ def test_who_waits_for_the_key_is_turned_away_when_the_client_closes() -> None:
     assert isinstance(ended, CampaignsError), f"{ended!r}, though nobody cancelled it"
 
 
-@pytest.mark.xfail(strict=True, reason="a search goes on asking a client that is closed")
 def test_a_search_ends_when_the_client_is_closed() -> None:
     world = scene(Told(PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())
 

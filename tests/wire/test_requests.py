@@ -190,7 +190,7 @@ hostile = (
 
 @given(hostile, st.sampled_from(ADDRESSING))
 @example("..", ADDRESSING[0])
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 def test_any_text_is_refused_or_stays_one_segment_below_campaigns(campaign_id: str, address: Any) -> None:
     try:
         request = address(campaign_id)
@@ -350,7 +350,7 @@ def test_a_raw_path_that_is_no_text_is_refused(path: Any) -> None:
 
 
 @given(st.text(st.sampled_from("/.%2eEfF5cC;a?#\\ ")).map("/".__add__) | st.text())
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 def test_any_raw_path_is_refused_or_stays_on_the_host_and_below_the_prefix(path: str) -> None:
     try:
         sent = requests.raw("GET", path).path
