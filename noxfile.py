@@ -5,6 +5,7 @@ Every session installs the package as a wheel, so that what is checked is what w
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import nox
@@ -75,3 +76,21 @@ def memory(session: nox.Session) -> None:
     """Peak memory: a million contacts against twenty thousand, and a fan-out of a hundred thousand."""
     install(session, extra="all")
     session.run("python", "-m", "benchmarks.memory", *session.posargs)
+
+
+@nox.session
+def simulate(session: nox.Session) -> None:
+    """The client in a simulated world, by 2,000 seeds; then faults made on purpose, all of which must be caught."""
+    install(session, "tests")
+    session.env["PYTHONPATH"] = str(ROOT / "tests")
+    session.run("python", "-P", "-m", "simulation.sweep", os.environ.get("SIM_SEEDS", "2000"), *session.posargs)
+    session.run("python", "-P", "-m", "simulation.mutation")
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """The same world by 100,000 seeds, in two processes."""
+    install(session, "tests")
+    session.env["PYTHONPATH"] = str(ROOT / "tests")
+    seeds = os.environ.get("SIM_SEEDS", "100000")
+    session.run("python", "-P", "-m", "simulation.sweep", seeds, "--processes", "2", *session.posargs)

@@ -23,8 +23,10 @@ _LONGEST_HOST = 253
 _LONGEST_SHOWN = 10**15
 
 
-def seconds(name: str, value: object, *, above: float | None = 0.0, least: float | None = None) -> float:
-    """A finite number of seconds, above or at least a bound.
+def seconds(
+    name: str, value: object, *, above: float = 0.0, least: float | None = None, most: float | None = None
+) -> float:
+    """A finite number of seconds, above or at least a bound, and at most another.
 
     Raises:
         ConfigurationError: It is none.
@@ -34,8 +36,10 @@ def seconds(name: str, value: object, *, above: float | None = 0.0, least: float
     if least is not None:
         if value < least:
             raise ConfigurationError(f"{name} must be at least {least:g}, not {value:g}")
-    elif above is not None and value <= above:
+    elif value <= above:
         raise ConfigurationError(f"{name} must be more than {above:g}, not {value:g}")
+    if most is not None and value > most:
+        raise ConfigurationError(f"{name} must be at most {most:g}, not {value:g}")
     return float(value)
 
 

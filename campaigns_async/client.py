@@ -50,11 +50,12 @@ class CampaignsClient:
             environment's CAMPAIGNS_API_KEY.
         auth: Where the key travels.
         max_concurrency: Requests in flight at most, from 1.
-        rate_limit: Requests a second at most, above 0, over all calls of the client; None for no limit.
+        rate_limit: Requests a second at most, from 0.001, over all calls of the client; above 1 the fraction is cut
+            off. None for no limit.
         timeouts: In seconds.
         retry: When and how often a request is sent again, where it may be.
         reconcile: How creates that end in doubt are looked for, with `on_unknown="reconcile"`.
-        page_size: Rows a page of a listing, from 1.
+        page_size: Rows a page of a listing, from 1 to 1,000,000.
         update_method: PUT, or POST.
         delete_method: DELETE, or POST.
         overload: "wait": calls queue for a slot; "raise": they raise `PoolSaturatedError` once more than
@@ -90,11 +91,11 @@ class CampaignsClient:
         key = _or_environment(api_key, "api_key", "CAMPAIGNS_API_KEY")
         if observer is not None and not callable(getattr(observer, "on_event", None)):
             raise ConfigurationError("observer must have a method on_event(event)")
-        self._page_size = checks.whole("page_size", page_size, least=1)
+        self._page_size = checks.whole("page_size", page_size, least=1, most=1_000_000)
         self._update_method = checks.one_of("update_method", update_method, ("PUT", "POST"))
         self._delete_method = checks.one_of("delete_method", delete_method, ("DELETE", "POST"))
         self._reconcile = checks.instance("reconcile", reconcile, ReconcilePolicy)
-        self._ledger = Ledger()
+        self._ledger = Ledger(reconcile.remember)
         self._owner = True
         checks.instance("retry", retry, RetryPolicy)
         slots = checks.whole("max_concurrency", max_concurrency, least=1)
@@ -104,12 +105,13 @@ class CampaignsClient:
             keys=KeyRing(
                 checks.one_of("auth", auth, tuple(Auth)),
                 key if callable(key) else checks.api_key("api_key", key),
+                patience=checks.instance("timeouts", timeouts, Timeouts).deadline,
             ),
             gate=Gate(
                 slots,
                 clock=clock,
                 random=source,
-                pace=None if rate_limit is None else Pace(checks.seconds("rate_limit", rate_limit)),
+                pace=None if rate_limit is None else Pace(checks.seconds("rate_limit", rate_limit, least=0.001)),
                 stagger=retry.base,
                 max_waiting=_max_waiting(overload, max_waiting, slots),
             ),
@@ -124,7 +126,7 @@ class CampaignsClient:
         self._caller = Caller(
             self._pool, checks.instance("timeouts", timeouts, Timeouts), checks.instance("retry", retry, RetryPolicy)
         )
-        self.campaigns = Campaigns(
+        self.campaigns: Campaigns = Campaigns(
             self._caller,
             ledger=self._ledger,
             reconcile=self._reconcile,

@@ -16,6 +16,9 @@ def _statuses(value: Iterable[int]) -> tuple[int, ...]:
     raise ConfigurationError(f"RetryPolicy.rejected_statuses must be some statuses, not {type(value).__name__}")
 
 
+_WEEK = 7 * 24 * 3600.0
+
+
 @frozen
 class Timeouts:
     """How long to wait, in seconds, each above 0.
@@ -49,19 +52,23 @@ class ReconcilePolicy:
         settle: How long absence must last, from the end of the doubtful attempt, before it is believed; from 0.
             Make it longer than a gateway of yours may sit on a request that it has given up.
         timeout: For the whole search, above 0. It begins where the call's deadline ends.
-        margin: How far to either side of the start time to look, from 0: a server may take `Z` for its local time.
+        margin: How far to either side of the start time to look, from 0 to a week: a server may take `Z` for its local time.
         pause: Between two looks, above 0, once `settle` is over.
+        remember: Campaigns, from 1, that the client remembers having read or created, at eight bytes each: those
+            are nobody else's. Older ones are forgotten, and could be taken for a copy of theirs.
     """
 
     settle: float = 5.0
     timeout: float = 60.0
     margin: float = 54_000.0
     pause: float = 1.0
+    remember: int = 1_000_000
 
     def __attrs_post_init__(self) -> None:
         checks.seconds("ReconcilePolicy.settle", self.settle, least=0.0)
         checks.seconds("ReconcilePolicy.timeout", self.timeout)
-        checks.seconds("ReconcilePolicy.margin", self.margin, least=0.0)
+        checks.seconds("ReconcilePolicy.margin", self.margin, least=0.0, most=_WEEK)
+        checks.whole("ReconcilePolicy.remember", self.remember, least=1)
         checks.seconds("ReconcilePolicy.pause", self.pause)
         if self.settle >= self.timeout:
             raise ConfigurationError("ReconcilePolicy.settle must be less than its timeout")

@@ -41,6 +41,8 @@ class Call:
     verdict: Verdict | None = None
     retry_after: float | None = None
     renewed: bool = False
+    paid: bool = False
+    """Whether its last retry was paid for out of the quota."""
     out_of_time: bool = False
     """Whether another attempt was not made because the deadline would have passed before it."""
 
@@ -58,10 +60,12 @@ class Caller:
     pool: Pool
     timeouts: Timeouts
     retry: RetryPolicy
+    patient: bool = False
+    """Whether its calls wait for a slot however many wait already: for what belongs to a call that has begun."""
     _deadlines: Deadlines = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._deadlines = Deadlines(self.timeouts.deadline)
+        self._deadlines = self.pool.deadlines(self.timeouts.deadline)
 
     async def run(
         self, request: Request, read: Callable[[Response], T], *, on_attempt: Callable[[], None] | None = None
@@ -111,7 +115,7 @@ class Caller:
             credentials = pool.keys.current or await pool.keys.load()
             gate = pool.gate
             if not gate.try_acquire():
-                await gate.acquire(patient=call.attempts > 0)
+                await gate.acquire(patient=self.patient or call.attempts > 0)
             progress = Progress(None if gate.pace is None else gate.left)
             try:
                 credentials = pool.keys.current or credentials  # it may have been renewed in the queue
@@ -187,7 +191,8 @@ class Caller:
         if call.give_up is not None and self.pool.clock.monotonic() + state.upcoming_sleep >= call.give_up:
             call.out_of_time = call.retry_after is None  # a time that the server named is worth telling as such
             return True
-        return not self.pool.quota.take()
+        call.paid = self.pool.quota.take()
+        return not call.paid
 
     async def _back_off(self, call: Call, seconds: float) -> None:
         if self.pool.observer is not None:
@@ -204,7 +209,7 @@ class Caller:
                 self._finished(call, Delivery.DONE, type(error).__name__)
                 raise
             self._finished(call, Delivery.DONE, None)
-            self.pool.quota.pay_back(retried=call.attempts > 1)
+            self.pool.quota.pay_back(retried=call.paid)
             return value
         failure = failures.error(
             call.request, result, call.delivery, out_of_time=call.out_of_time, now=self.pool.clock.now()

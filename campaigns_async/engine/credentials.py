@@ -16,9 +16,16 @@ KeySource: TypeAlias = Callable[[], Awaitable[str]]
 
 
 class KeyRing:
-    """Holds the key that is good now, and asks for a new one where there is someone to ask."""
+    """Holds the key that is good now, and asks for a new one where there is someone to ask.
 
-    def __init__(self, auth: Auth, key: str | KeySource) -> None:
+    Args:
+        auth: Where the key travels.
+        key: Text, or a callable that gives it.
+        patience: Seconds that the callable may take; None for any time.
+    """
+
+    def __init__(self, auth: Auth, key: str | KeySource, *, patience: float | None = None) -> None:
+        self._patience = patience
         self._auth = auth
         self._source = None if isinstance(key, str) else key
         self._closed = False
@@ -66,16 +73,18 @@ class KeyRing:
             raise ClientClosedError("the client was closed while the api_key callable was asked")
         raise ConfigurationError("the api_key callable was cancelled, or cancelled itself")
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop asking; who waits is turned away."""
         self._closed = True
         if self._asking is not None:
             self._asking.cancel()
+            await asyncio.wait((self._asking,), timeout=1.0)
 
     async def _fetch(self) -> Credentials:
         assert self._source is not None, "a fixed key is never asked for"
         try:
-            key = await self._source()
+            async with asyncio.timeout(self._patience):  # one that hangs must not hang for good
+                key = await self._source()
         except Exception as error:
             raise ConfigurationError(f"the api_key callable raised {type(error).__name__}") from error
         self.current = self._made(key)

@@ -36,8 +36,8 @@ class Gate:
         max_waiting: int | None = None,
     ) -> None:
         self.limit = limit
-        self.in_flight = 0
-        self.waiting = 0
+        self.in_flight: int = 0
+        self.waiting: int = 0
         self.pace = pace
         self._clock = clock
         self._random = random

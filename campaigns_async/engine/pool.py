@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from campaigns_async.engine.credentials import KeyRing
+from campaigns_async.engine.deadline import Deadlines
 from campaigns_async.engine.gate import Gate
 from campaigns_async.engine.ports import Clock, Random, Transport
 from campaigns_async.engine.quota import Quota
@@ -38,7 +39,11 @@ class Pool:
         self.quota = quota
         self.calls = self.attempts = self.retries = self.throttled = 0
         self.observer = observer
-        self.closed = False
+        self.closed: bool = False
+        self._deadlines: dict[float | None, Deadlines] = {}
+        self._hurry = asyncio.Event()
+        """Set when whoever closes waits no longer."""
+        self._closing: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def enter(self) -> None:
@@ -58,6 +63,12 @@ class Pool:
                     "make one client a loop, inside the coroutine that asyncio.run() runs"
                 )
             self._loop = loop
+
+    def deadlines(self, seconds: float | None) -> Deadlines:
+        """The deadlines of this length: one timer for all views that share it."""
+        if seconds not in self._deadlines:
+            self._deadlines[seconds] = Deadlines(seconds)
+        return self._deadlines[seconds]
 
     def stats(self) -> Stats:
         """What is going on."""
@@ -90,17 +101,28 @@ class Pool:
 
         Safe to call twice.
         """
-        if self.closed:
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            if not self._loop.is_closed():
+                raise ConfigurationError("this client belongs to another event loop: close it there")
+            self.closed = True  # its loop has gone, and its sockets with it
             return
-        self.closed = True
-        self.gate.close()
-        if self._loop is not None and self._loop is not asyncio.get_running_loop():
-            return  # its loop has gone, and its sockets with it
+        if self._closing is None:
+            self.closed = True
+            self.gate.close()
+            self._closing = loop.create_task(self._close(grace))
         try:
-            async with asyncio.timeout(grace):
-                await self.gate.idle()
-        except TimeoutError:
-            pass
-        finally:
-            self.keys.close()
-            await self.transport.close()
+            await asyncio.shield(self._closing)  # who closes too waits for the same end
+        except asyncio.CancelledError:
+            self._hurry.set()
+            await asyncio.wait((self._closing,))
+            raise
+
+    async def _close(self, grace: float) -> None:
+        idle = asyncio.ensure_future(self.gate.idle())
+        hurried = asyncio.ensure_future(self._hurry.wait())
+        await asyncio.wait((idle, hurried), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        idle.cancel()
+        hurried.cancel()
+        await self.keys.close()
+        await self.transport.close()

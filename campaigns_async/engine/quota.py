@@ -15,7 +15,7 @@ class Quota:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.left = capacity
+        self.left: int = capacity
 
     def take(self) -> bool:
         """Pay for a retry, if there is enough."""

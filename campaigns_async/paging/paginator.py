@@ -11,9 +11,9 @@ from typing import Generic, Self, TypeVar
 
 from attrs import frozen
 
-from campaigns_async.errors import InvalidArgumentError
+from campaigns_async.errors import InvalidArgumentError, PagingError
 from campaigns_async.paging.window import Window
-from campaigns_async.values import Checkpoint, Page
+from campaigns_async.values import Checkpoint, Delivery, Page
 
 T = TypeVar("T")
 
@@ -26,6 +26,8 @@ class Source(Generic[T]):
     """Page number from 1, and page size."""
     key: Callable[[T], str]
     """What tells one row from another."""
+    path: str = ""
+    """Where it is fetched, for errors to name."""
 
 
 class Paginator(Generic[T]):
@@ -64,7 +66,7 @@ class Paginator(Generic[T]):
             return page.total_records
         if not page.items:
             return 0
-        raise InvalidArgumentError("this server does not tell how many rows there are: count them as they come")
+        raise PagingError("this server does not tell how many rows there are: count them as they come")
 
     async def collect(self, limit: int | None = None) -> list[T]:
         """All rows in a list, or the first so many.
@@ -128,7 +130,12 @@ class Pages(Generic[T]):
             page = await self._read(*wanted)
             if page is None:
                 continue  # rows have moved meanwhile
-            rows = self._window.accept(page, fresh=not self._ahead and self._was_direct)
+            try:
+                rows = self._window.accept(page, fresh=not self._ahead and self._was_direct)
+            except PagingError as error:
+                raise error.attach(
+                    method="GET", path=self._source.path, attempts=1, elapsed=0.0, delivery=Delivery.DONE
+                ) from None
             if found := length_hint(rows):
                 self._fetch_ahead(found)
                 return rows, page

@@ -37,8 +37,8 @@ class Window(Generic[T]):
     def __init__(self, start: Checkpoint, key: Callable[[T], str]) -> None:
         self._start = start
         self._key = key
-        self.page_size = start.page_size
-        self.epoch = 0
+        self.page_size: int = start.page_size
+        self.epoch: int = 0
         """Changes when pages that were fetched ahead are of no use any more."""
         self._next = start.page
         self._skip = start.offset

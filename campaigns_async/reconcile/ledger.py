@@ -14,25 +14,31 @@ from typing import TypeAlias
 
 from campaigns_async.models import NewCampaign
 
-_REMEMBERED = 2_000_000
-"""Ids; half of them are forgotten when there are so many."""
-
 Content: TypeAlias = tuple[datetime, str, str]
 
 
 class Ids:
-    """Ids in the order in which they became known."""
+    """Ids in the order in which they became known; the newest `limit` of them, at least.
 
-    def __init__(self) -> None:
+    The index is made when it is first asked: who never reconciles pays eight bytes an id.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
         self._digests = array("q")
         self._forgotten = 0
+        self._first: dict[int, int] = {}
+        self._indexed = 0
 
     def add(self, campaign_ids: Iterable[str]) -> None:
         """These became known now."""
         self._digests.extend(map(hash, campaign_ids))
-        if len(self._digests) > _REMEMBERED:
-            self._forgotten += _REMEMBERED // 2
-            del self._digests[: _REMEMBERED // 2]
+        if len(self._digests) > 2 * self._limit:
+            half = len(self._digests) - self._limit
+            self._forgotten += half
+            del self._digests[:half]
+            self._first.clear()
+            self._indexed = 0
 
     def mark(self) -> int:
         """This moment."""
@@ -40,21 +46,20 @@ class Ids:
 
     def knew(self, campaign_id: str, before: int | None = None) -> bool:
         """Whether an id is known; or was, at an earlier moment."""
-        end = len(self._digests) if before is None else max(0, before - self._forgotten)
-        try:
-            self._digests.index(hash(campaign_id), 0, end)
-        except ValueError:
-            return False
-        return True
+        for place in range(self._indexed, len(self._digests)):
+            self._first.setdefault(self._digests[place], self._forgotten + place)
+        self._indexed = len(self._digests)
+        first = self._first.get(hash(campaign_id))
+        return first is not None and (before is None or first < before)
 
 
 class Ledger:
     """Shared by all calls of a client."""
 
-    def __init__(self) -> None:
-        self.seen = Ids()
+    def __init__(self, remember: int) -> None:
+        self.seen: Ids = Ids(remember)
         """Read from the server, for whatever reason."""
-        self._claimed = Ids()
+        self._claimed = Ids(remember)
         self._under_way: Counter[Content] = Counter()
 
     def claim(self, campaign_id: str) -> None:

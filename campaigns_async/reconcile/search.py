@@ -6,8 +6,9 @@ The decision is `match`'s; here is only the asking.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from attrs import define, field, frozen
 
@@ -29,8 +30,13 @@ from campaigns_async.reconcile.match import (
 )
 from campaigns_async.settings import ReconcilePolicy
 
+_log = logging.getLogger("campaigns_async")
+
 _PLAIN_SENDER = 11
 """The longest sender that no server has a reason to cut."""
+
+
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @frozen
@@ -70,6 +76,9 @@ class Search:
             async with asyncio.timeout(self.policy.timeout):
                 return await self._run()
         except TimeoutError:
+            return InDoubt(self._plausible)
+        except Exception as error:  # whatever it is, it must not displace the doubt
+            _log.warning("the search for a campaign in doubt broke off: %s", type(error).__name__)
             return InDoubt(self._plausible)
 
     async def _run(self) -> Found | Absent | InDoubt:
@@ -130,8 +139,10 @@ class Search:
     def _filter(self) -> Expression:
         """Broad: a server may have moved the time by its zone, and may have altered the text."""
         new, margin = self.sought.new, timedelta(seconds=self.sought.margin + 1)
-        start: datetime = self.sought.start
-        filters = (campaign.start_date_time >= start - margin) & (campaign.start_date_time <= start + margin)
+        # Measured from the ends of the calendar, beyond which no date can be said.
+        first = max(self.sought.start, _FIRST + margin) - margin
+        last = min(self.sought.start, _LAST - margin) + margin
+        filters = (campaign.start_date_time >= first) & (campaign.start_date_time <= last)
         if not new.sender.isalnum() or not new.sender.isascii() or len(new.sender) > _PLAIN_SENDER:
             return filters  # it may have been cut or altered too
         try:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Literal
 
+from attrs import evolve
+
 from campaigns_async.engine.call import Caller
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
 from campaigns_async.paging.paginator import Paginator
+from campaigns_async.query.expression import Expression
 from campaigns_async.reconcile.ledger import Ledger
 from campaigns_async.reconcile.search import Server
 from campaigns_async.resources.creating import Creator
@@ -36,7 +39,9 @@ class Campaigns:
     ) -> None:
         self._caller = caller
         self._ledger = ledger
-        server = Server(lambda filters: self.list(filters=filters, prefetch=0, check_filters=False), self.contacts)
+        patient = evolve(caller, patient=True)  # what a create in doubt needs is not turned away
+        self._looking = Lister(patient, page_size)
+        server = Server(self._look_at_campaigns, self._look_at_contacts)
         self._creator = Creator(caller, ledger, server, reconcile)
         self._lister = Lister(caller, page_size)
         self._update_method = update_method
@@ -46,7 +51,6 @@ class Campaigns:
     async def create(
         self,
         new: NewCampaign,
-        *,
         ignore_invalid_phone_numbers: bool | None = None,
         on_unknown: Literal["raise", "reconcile"] = "raise",
     ) -> str:
@@ -118,8 +122,8 @@ class Campaigns:
             filters: An expression on `query.campaign`, text in the server's language (`sender==Golf`), which is
                 checked too, or `query.raw(…)`, which is not.
             sorts: `query.campaign.start_date_time.desc()`, text (`-startDateTime`), or several of them.
-            page_size: Rows a page, from 1; the client's setting when None.
-            prefetch: Pages fetched ahead of the one being read, from 0.
+            page_size: Rows a page, from 1 to 1,000,000; the client's setting when None.
+            prefetch: Pages fetched ahead of the one being read, from 0 to 1,000.
             resume_from: A paginator's checkpoint, to go on behind it.
             check_filters: Whether a row that plainly contradicts the filter raises `FilterIgnoredError`.
 
@@ -127,17 +131,11 @@ class Campaigns:
             QueryError: The server would not understand the filters or sorts, and would drop them all in silence.
             InvalidArgumentError: Another argument cannot be right.
         """
-
-        def read(response: Response) -> Page[Campaign]:
-            page = responses.campaigns(response)
-            self._ledger.seen.add(campaign.id for campaign in page.items)
-            return page
-
         return self._lister.paginator(
             "campaigns",
             Campaign,
             requests.list_page,
-            read,
+            self._read_campaigns,
             filters=filters,
             sorts=sorts,
             page_size=page_size,
@@ -175,7 +173,6 @@ class Campaigns:
     def create_many(
         self,
         news: Items[NewCampaign],
-        *,
         ignore_invalid_phone_numbers: bool | None = None,
         on_unknown: Literal["raise", "reconcile"] = "raise",
     ) -> FanOut[NewCampaign, str]:
@@ -192,6 +189,19 @@ class Campaigns:
         _reconciled(on_unknown)
         create = partial(self.create, ignore_invalid_phone_numbers=ignore_invalid_phone_numbers, on_unknown=on_unknown)
         return FanOut(create, news, limit=self._limit, grace=self._caller.timeouts.grace)
+
+    def _read_campaigns(self, response: Response) -> Page[Campaign]:
+        page = responses.campaigns(response)
+        self._ledger.seen.add(campaign.id for campaign in page.items)
+        return page
+
+    def _look_at_campaigns(self, filters: Expression) -> Paginator[Campaign]:
+        # Rows that the filter should have left out are skipped, not raised for.
+        return self._looking.paginator("campaigns", Campaign, requests.list_page, self._read_campaigns, filters=filters)
+
+    def _look_at_contacts(self, campaign_id: str) -> Paginator[Contact]:
+        request = partial(requests.contacts_page, campaign_id)
+        return self._looking.paginator(f"contacts {campaign_id}", Contact, request, responses.contacts)
 
 
 def _reconciled(on_unknown: object) -> bool:

@@ -82,7 +82,32 @@ class Creator:
 
 def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
     """The error, with what the search came to."""
-    if isinstance(doubt, OutcomeUnknownError) and isinstance(verdict, InDoubt) and verdict.candidates:
+    if isinstance(doubt, DecodeError):
+        return _told_of_one_done(doubt, verdict)
+    if isinstance(verdict, Absent):
+        doubt.message += ". It was looked for and is not there; it is not sent again: attempts or retry quota are spent"
+        return doubt
+    if verdict.candidates:
         doubt.candidates = verdict.candidates
         doubt.message += f". {len(verdict.candidates)} campaigns on the server may be it: see .candidates"
     return doubt
+
+
+def _told_of_one_done(doubt: DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
+    """It was carried out; which campaign it is may be open."""
+    if isinstance(verdict, Absent) or not verdict.candidates:
+        return doubt
+    found = OutcomeUnknownError(
+        f"{doubt.message}. {len(verdict.candidates)} campaigns on the server may be it: see .candidates",
+        cause_type=DecodeError,
+        status=doubt.status,
+    )
+    found.candidates = verdict.candidates
+    found.__cause__ = doubt
+    return found.attach(
+        method=doubt.method or "",
+        path=doubt.path or "",
+        attempts=doubt.attempts,
+        elapsed=doubt.elapsed,
+        delivery=doubt.delivery,
+    )

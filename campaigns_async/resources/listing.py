@@ -16,7 +16,7 @@ from campaigns_async.paging.checkpoint import checked, digest
 from campaigns_async.paging.paginator import Paginator, Source
 from campaigns_async.query.expression import Expression, Raw, Sort
 from campaigns_async.query.prepare import prepared, prepared_sorts
-from campaigns_async.values import Checkpoint, Page
+from campaigns_async.values import Checkpoint, Delivery, Page
 from campaigns_async.wire.messages import Request, Response
 
 M = TypeVar("M", Campaign, Contact)
@@ -47,12 +47,12 @@ class Lister:
         request: PageRequest,
         read: Callable[[Response], Page[M]],
         *,
-        filters: Filters,
-        sorts: Sorts,
-        page_size: int | None,
-        prefetch: int,
-        resume_from: Checkpoint | None,
-        check_filters: bool,
+        filters: Filters = None,
+        sorts: Sorts = None,
+        page_size: int | None = None,
+        prefetch: int = 0,
+        resume_from: Checkpoint | None = None,
+        check_filters: bool = False,
     ) -> Paginator[M]:
         """A paginator over what `name` names.
 
@@ -62,7 +62,7 @@ class Lister:
         """
         where, order = prepared(filters, model), prepared_sorts(sorts, model)
         if page_size is not None:
-            page_size = _whole("page_size", page_size, 1)
+            page_size = _whole("page_size", page_size, 1, 1_000_000)
         start = checked(resume_from, digest(name, where.text, order), page_size, self.page_size)
         contradicts = where.contradicts if check_filters else None
 
@@ -70,24 +70,25 @@ class Lister:
             asked = request(page=page, page_size=size, filters=where.text, sorts=order)
             found = await self.caller.run(asked, read)
             if contradicts is not None:
-                _hold_against(found, contradicts)
+                _hold_against(found, contradicts, asked.path)
             return found
 
-        return Paginator(Source(fetch, attrgetter("id")), start, prefetch=_whole("prefetch", prefetch, 0))
+        path = request(page=1, page_size=1, filters=None, sorts=None).path
+        return Paginator(Source(fetch, attrgetter("id"), path), start, prefetch=_whole("prefetch", prefetch, 0, 1000))
 
 
-def _hold_against(page: Page[M], contradicts: Callable[[M], bool]) -> None:
+def _hold_against(page: Page[M], contradicts: Callable[[M], bool], path: str) -> None:
     for number, row in enumerate(page.items, 1):
         if contradicts(row):
             raise FilterIgnoredError(
                 f"row {number} of page {page.index} plainly contradicts the filter: the server has ignored it, and "
                 "answers with rows that were not asked for. Trust none of them; check_filters=False lets them through"
-            )
+            ).attach(method="GET", path=path, attempts=1, elapsed=0.0, delivery=Delivery.DONE)
 
 
-def _whole(name: str, value: object, least: int) -> int:
+def _whole(name: str, value: object, least: int, most: int) -> int:
     try:
-        return checks.whole(name, value, least=least)
+        return checks.whole(name, value, least=least, most=most)
     except ConfigurationError as error:
         message = error.message
     raise InvalidArgumentError(message)

@@ -193,6 +193,7 @@ MUTANTS = (
         "reconcile.search",
         "if not self.ledger.has_twin_under_way(self.sought.new):",
         "if True:",
+        test=f"{_SCENES} -k under_way",
     ),
     Mutant(
         "what another was told is taken", "reconcile.ledger", "return self._claimed.knew(campaign_id)", "return False"

@@ -165,6 +165,18 @@ def test_what_was_made_without_a_readable_id_is_no_twins() -> None:
     assert returned is None or made.index(returned) == 1, "one campaign, and two creates that are said to be done"
 
 
+def test_what_a_twin_under_way_is_about_to_be_told_is_not_taken() -> None:
+    slow = evolve(FINE, back=4.0)
+    world = scene(Told(PLANS["dropped"], slow, then=FINE), max_concurrency=4, reconcile=ReconcilePolicy())
+    new = world.script.creates[0].new
+
+    async def main() -> list[str]:
+        campaigns = world.client.campaigns
+        return await asyncio.gather(*(campaigns.create(new, on_unknown="reconcile") for _ in range(2)))
+
+    assert len(set(world.loop.run(main()))) == 2
+
+
 def test_a_fan_out_tells_of_what_was_cancelled_before_it_began() -> None:
     world = scene(Told(then=FINE), max_concurrency=4)
 
