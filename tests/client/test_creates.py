@@ -5,104 +5,28 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attrs import frozen
+from support.failures import CASES, LIMITED, Case
 from support.made import QUICK, client_of, new_campaign
 from support.raw_server import raw_server
 
 from campaigns_async import (
-    APIError,
     CampaignsClient,
     CampaignsError,
-    ConflictError,
     ConnectionFailedError,
-    DecodeError,
     Delivery,
-    NotFoundError,
     OutcomeUnknownError,
-    PayloadTooLargeError,
-    PermissionDeniedError,
     ReadTimeoutError,
     RetryPolicy,
-    ServerError,
-    ThrottledError,
     Timeouts,
-    ValidationFailedError,
 )
 from campaigns_async.sandbox import Sandbox
-
-
-@frozen
-class Case:
-    """A fault that meets every create, and what is to come of it."""
-
-    fault: dict[str, Any]
-    error: type[CampaignsError]
-    delivery: Delivery
-    attempts: int
-    on_server: int
-    cause: type[BaseException] | None = None
-
-
-LIMITED = {"Retry-After": "0"}
-CASES = {
-    "refused (400)": Case({"status": 400}, ValidationFailedError, Delivery.REJECTED, 1, 0),
-    "refused (403)": Case({"status": 403}, PermissionDeniedError, Delivery.REJECTED, 1, 0),
-    "refused (404)": Case({"status": 404}, NotFoundError, Delivery.REJECTED, 1, 0),
-    "refused (409)": Case({"status": 409}, ConflictError, Delivery.REJECTED, 1, 0),
-    "refused (413)": Case({"status": 413}, PayloadTooLargeError, Delivery.REJECTED, 1, 0),
-    "refused (422)": Case({"status": 422}, ValidationFailedError, Delivery.REJECTED, 1, 0),
-    "refused (418)": Case({"status": 418}, APIError, Delivery.REJECTED, 1, 0),
-    "redirected (302)": Case({"status": 302, "headers": {"Location": "/"}}, APIError, Delivery.REJECTED, 1, 0),
-    "redirected (307)": Case({"status": 307, "headers": {"Location": "/"}}, APIError, Delivery.REJECTED, 1, 0),
-    "redirected (308)": Case({"status": 308, "headers": {"Location": "/"}}, APIError, Delivery.REJECTED, 1, 0),
-    "throttled (429)": Case({"status": 429}, ThrottledError, Delivery.REJECTED, 3, 0),
-    "throttled (429, Retry-After)": Case({"status": 429, "headers": LIMITED}, ThrottledError, Delivery.REJECTED, 3, 0),
-    "throttled (503, Retry-After)": Case({"status": 503, "headers": LIMITED}, ThrottledError, Delivery.REJECTED, 3, 0),
-    "timed out (408)": Case({"status": 408}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 0, APIError),
-    "failed (500)": Case({"status": 500}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 0, ServerError),
-    "failed after it acted (500)": Case(
-        {"status": 500, "act": True}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 1, ServerError
-    ),
-    "failed after it acted (502)": Case(
-        {"status": 502, "act": True}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 1, ServerError
-    ),
-    "a bare 503": Case({"status": 503, "act": True}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 1, ServerError),
-    "a gateway's 504": Case({"status": 504, "act": True}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 1, ServerError),
-    "dropped before it acted": Case(
-        {"drop": "close"}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 0, ConnectionFailedError
-    ),
-    "dropped after it acted": Case(
-        {"drop": "close", "act": True}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 1, ConnectionFailedError
-    ),
-    "reset before it acted": Case(
-        {"drop": "reset"}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 0, ConnectionFailedError
-    ),
-    "reset after it acted": Case(
-        {"drop": "reset", "act": True}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 1, ConnectionFailedError
-    ),
-    "headers cut": Case({"drop": "cut_headers"}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 1, ConnectionFailedError),
-    "body of the 201 cut": Case(
-        {"drop": "cut_body"}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 1, ConnectionFailedError
-    ),
-    "body of a 400 cut": Case(
-        {"drop": "cut_body", "status": 400, "body": "x" * 100},
-        OutcomeUnknownError,
-        Delivery.UNKNOWN,
-        1,
-        0,
-        ConnectionFailedError,
-    ),
-    "an empty 201": Case({"status": 201, "act": True}, DecodeError, Delivery.DONE, 1, 1),
-    "a 200 of HTML": Case({"status": 200, "act": True, "body": "<html>"}, DecodeError, Delivery.DONE, 1, 1),
-    "a 204": Case({"status": 204, "act": True}, DecodeError, Delivery.DONE, 1, 1),
-}
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 async def test_a_create_that_fails_says_what_is_known(sandbox: Sandbox, case: Case) -> None:
     sandbox.fault(operation="create", **case.fault)
     policy = RetryPolicy(attempts=3, base=0.001, cap=0.002)
-    async with client_of(sandbox, retry=policy) as client:
+    async with client_of(sandbox, retry=policy, timeouts=Timeouts(read=0.3)) as client:
         with pytest.raises(CampaignsError) as failed:
             await client.campaigns.create(new_campaign())
     error = failed.value

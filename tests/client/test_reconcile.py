@@ -7,11 +7,13 @@ import datetime as dt
 from typing import Any
 
 import pytest
+from support.failures import CASES, Case
 from support.made import START, client_of, new_campaign
 from support.observed import Recorder
 
 from campaigns_async import (
     CampaignsClient,
+    CampaignsError,
     DecodeError,
     Delivery,
     InvalidArgumentError,
@@ -54,6 +56,26 @@ async def test_exactly_one_campaign_comes_of_a_create_in_doubt(
     assert [created["id"] for created in sandbox.created] == [campaign_id]
     sent = [request for request in sandbox.requests if request.operation == "create"]
     assert len(sent) == (1 if act else 2)
+
+
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+@pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
+async def test_whatever_goes_wrong_one_campaign_comes_of_it_or_an_error_that_tells(
+    sandbox: Sandbox, case: Case, times: int | None
+) -> None:
+    sandbox.fault(operation="create", times=times, **case.fault)
+    policy = RetryPolicy(attempts=2, base=0.001, cap=0.002)
+    async with reconciling(sandbox, retry=policy, timeouts=Timeouts(read=0.3)) as client:
+        try:
+            campaign_id = await client.campaigns.create(new_campaign(), on_unknown="reconcile")
+        except CampaignsError as error:
+            assert len(sandbox.created) <= 1
+            if error.delivery in (Delivery.NOT_SENT, Delivery.REJECTED):
+                assert sandbox.created == []
+            if times == 1:
+                assert case.delivery is not Delivery.UNKNOWN, "one failure that leaves doubt is settled"
+        else:
+            assert [created["id"] for created in sandbox.created] == [campaign_id]
 
 
 @pytest.mark.parametrize("drop", ["cut_headers", "cut_body"])
