@@ -63,6 +63,7 @@ class CampaignsClient:
         max_waiting: Calls that may wait, from 0, with overload="raise"; default: as many as `max_concurrency`.
         observer: Is told of each attempt, wait and outcome.
         session: The caller's own aiohttp session; never closed by the client.
+        max_response_size: Bytes that an answer may have, unpacked, from 1,024; a larger one is given up.
 
     Raises:
         ConfigurationError: A setting cannot be right; says which and why.
@@ -86,6 +87,7 @@ class CampaignsClient:
         max_waiting: int | None = None,
         observer: Observer | None = None,
         session: ClientSession | None = None,
+        max_response_size: int = 64 * 2**20,
     ) -> None:
         url = checks.base_url("base_url", _or_environment(base_url, "base_url", "CAMPAIGNS_BASE_URL"))
         key = _or_environment(api_key, "api_key", "CAMPAIGNS_API_KEY")
@@ -101,7 +103,11 @@ class CampaignsClient:
         slots = checks.whole("max_concurrency", max_concurrency, least=1)
         clock, source = LoopClock(), random.Random()
         self._pool = Pool(
-            transport=AiohttpTransport(url, session),
+            transport=AiohttpTransport(
+                url,
+                session,
+                max_response_size=checks.whole("max_response_size", max_response_size, least=1024),
+            ),
             keys=KeyRing(
                 checks.one_of("auth", auth, tuple(Auth)),
                 key if callable(key) else checks.api_key("api_key", key),

@@ -80,7 +80,7 @@ class _Run(Generic[T, R]):
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._intake: asyncio.Task[None] | None = None
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._exhausted = False
         self.ready: deque[Outcome[T, R]] = deque()
         self._async: AsyncIterator[T] | None = None
@@ -101,7 +101,7 @@ class _Run(Generic[T, R]):
         """The next outcome; None after the last.
 
         Raises:
-            Exception: What the iterable raised, once all that was taken from it is handed out.
+            BaseException: What the iterable raised, once all that was taken from it is handed out.
         """
         while True:
             self._fill()
@@ -171,7 +171,11 @@ class _Run(Generic[T, R]):
                 self._start(item)
         except StopAsyncIteration:
             pass
-        except Exception as error:
+        except asyncio.CancelledError as error:
+            if not self._exhausted:  # not our doing: what it waited for was cancelled by others
+                self._error = RuntimeError("the input was cancelled before its end")
+                self._error.__cause__ = error
+        except BaseException as error:
             self._error = error
         finally:
             self._exhausted = True
@@ -190,6 +194,9 @@ class _Run(Generic[T, R]):
         index, item = self._tasks.pop(task)
         if task.cancelled():  # before its first step, so that nothing of it ran
             self.ready.append(_cut_off(index, item, Delivery.NOT_SENT))
+        elif (fatal := task.exception()) is not None:  # no Exception, so it ends the iteration; its outcome is told
+            self.ready.append(_cut_off(index, item, delivery_of(fatal)))
+            self._error, self._exhausted = fatal, True
         self._changed.set()
 
     async def _one(self, index: int, item: T) -> None:

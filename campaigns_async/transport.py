@@ -7,6 +7,7 @@ other hosts), its total timeout that counts the wait for a connection.
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import aiohttp
@@ -19,13 +20,17 @@ from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
 from campaigns_async.wire.messages import Request, Response
 
+_STRAY = "an answer came before the request"
 _BODILESS = ("GET", "HEAD", "OPTIONS")
 
 
 class AiohttpTransport:
     """Opens a session on first use, or borrows one, which it never closes."""
 
-    def __init__(self, base_url: str, session: aiohttp.ClientSession | None = None) -> None:
+    def __init__(
+        self, base_url: str, session: aiohttp.ClientSession | None = None, *, max_response_size: int = 64 * 2**20
+    ) -> None:
+        self._max_response_size = max_response_size
         self._base_url = base_url
         if session is not None and not isinstance(session, aiohttp.ClientSession):
             raise ConfigurationError(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
@@ -40,25 +45,24 @@ class AiohttpTransport:
         session = self._session or self._open()
         if session.closed:
             raise ClientClosedError("the aiohttp session that was handed in has been closed by its owner")
-        options: dict[str, Any] = {}
-        if request.body is None and progress.on_sent is None:
-            progress.mark()  # early: nothing tells when headers alone go out, and for a read it is all the same
-        else:
-            options["data"] = _Body(request.body or b"", progress)
-            if not request.body:
-                options["skip_auto_headers"] = ("Content-Type",)
+        # A request without a body is given an empty one, for its mark: nothing else tells when headers go out.
+        options: dict[str, Any] = {} if request.body else {"skip_auto_headers": ("Content-Type",)}
         try:
             response = await session.request(
                 request.method,
                 self._url(request, credentials),
                 headers=credentials.headers,
+                data=_Body(request.body or b"", progress),
                 timeout=self._client_timeout(timeouts),
                 allow_redirects=False,
                 raise_for_status=False,
                 middlewares=(_send_once,),
                 **options,
             )
-            return Response(response.status, response.headers, await response.read())
+            body = await self._read(response)
+            if body is None:
+                return Failure(FailureKind.DROPPED, sent=True, detail="the answer is larger than max_response_size")
+            return Response(response.status, response.headers, body)
         except aiohttp.ClientConnectorError as error:
             return Failure(FailureKind.CONNECT, sent=False, detail=_detail(error))
         except aiohttp.ConnectionTimeoutError:
@@ -77,6 +81,20 @@ class AiohttpTransport:
         """Close the session, unless it is borrowed."""
         if self._session is not None and not self._borrowed:
             await self._session.close()
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
+        """The whole body; None where it is larger than may be."""
+        length = response.content_length
+        if length is not None and length <= self._max_response_size and "Content-Encoding" not in response.headers:
+            return await response.read()
+        chunks, size = list[bytes](), 0
+        async for chunk in response.content.iter_any():
+            size += len(chunk)
+            if size > self._max_response_size:
+                response.close()
+                return None
+            chunks.append(chunk)
+        return b"".join(chunks)
 
     def _open(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
@@ -111,6 +129,11 @@ class _Body(Payload):
         self._size = len(value)
         self._progress = progress
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything of the request has gone out."""
+        return self._progress.sent
+
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return bytes(self._value).decode(encoding, errors)
 
@@ -122,6 +145,10 @@ class _Body(Payload):
         writer: AbstractStreamWriter,
         content_length: int | None,
     ) -> None:
+        protocol = getattr(writer, "protocol", None)
+        if protocol is not None and protocol.should_close:
+            # Something came before anything was asked: whatever it is, it answers another request.
+            raise ConnectionResetError(errno.ECONNRESET, _STRAY)
         self._progress.mark()
         await writer.write(self._value)
 
@@ -134,11 +161,16 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
     if request.method in _BODILESS:
         request.headers.pop("Content-Length", None)  # of a body that is there for its mark alone
     try:
-        return await handler(request)
+        response = await handler(request)
     except aiohttp.ClientConnectorError:
         raise
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         name = type(error).__name__
+    else:
+        if not isinstance(request.body, _Body) or request.body.begun:
+            return response
+        response.close()  # an answer to nothing: it lay in wait on the connection
+        name = _STRAY
     raise _DroppedError(name)
 
 

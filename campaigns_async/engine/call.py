@@ -198,7 +198,7 @@ class Caller:
         if self.pool.observer is not None:
             reason = "backoff" if call.retry_after is None else "retry_after"
             self.pool.emit(Waiting(call.request.operation, reason, seconds))
-        await self.pool.clock.sleep(seconds)
+        await self.pool.sleep(seconds)
 
     def _concluded(self, call: Call, result: Response | Failure, read: Callable[[Response], T]) -> T:
         if call.delivery is Delivery.DONE and isinstance(result, Response):

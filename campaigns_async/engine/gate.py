@@ -87,11 +87,11 @@ class Gate:
         try:
             await future
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None:
+            if future.cancelled():
+                self.waiting -= 1
+            elif future.exception() is None:
                 self.release(sent=False)  # was let go in the same turn of the loop as it was cancelled
             raise
-        finally:
-            self.waiting -= 1
 
     def release(self, *, sent: bool = True) -> None:
         """Give a slot up.
@@ -135,6 +135,7 @@ class Gate:
         while self._queue:
             future = self._queue.popleft()
             if not future.done():
+                self.waiting -= 1
                 future.set_exception(_closed())
 
     async def idle(self) -> None:
@@ -158,6 +159,7 @@ class Gate:
                 self._come_back_in(wait)
                 return
             self._let_go()
+            self.waiting -= 1
             self._queue.popleft().set_result(None)
 
     def _may_go_in(self) -> float | None:

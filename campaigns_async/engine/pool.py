@@ -41,6 +41,7 @@ class Pool:
         self.observer = observer
         self.closed: bool = False
         self._deadlines: dict[float | None, Deadlines] = {}
+        self._closed_now = asyncio.Event()
         self._hurry = asyncio.Event()
         """Set when whoever closes waits no longer."""
         self._closing: asyncio.Task[None] | None = None
@@ -63,6 +64,22 @@ class Pool:
                     "make one client a loop, inside the coroutine that asyncio.run() runs"
                 )
             self._loop = loop
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass.
+
+        Raises:
+            ClientClosedError: The pool was closed meanwhile, or before.
+        """
+        sleeping = asyncio.ensure_future(self.clock.sleep(seconds))
+        closed = asyncio.ensure_future(self._closed_now.wait())
+        try:
+            await asyncio.wait((sleeping, closed), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            closed.cancel()
+        if self.closed:
+            raise ClientClosedError("the client was closed before the request could go out again")
 
     def deadlines(self, seconds: float | None) -> Deadlines:
         """The deadlines of this length: one timer for all views that share it."""
@@ -109,6 +126,7 @@ class Pool:
             return
         if self._closing is None:
             self.closed = True
+            self._closed_now.set()
             self.gate.close()
             self._closing = loop.create_task(self._close(grace))
         try:

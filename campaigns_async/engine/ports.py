@@ -41,7 +41,7 @@ class Progress:
     """How far one attempt has come; the transport marks it, the engine reads it when the attempt is cut off."""
 
     on_sent: Callable[[], None] | None = None
-    """Is called at the first mark. Where it is set, the mark must be exact; elsewhere it may come early."""
+    """Is called at the first mark."""
     sent: bool = False
 
     def mark(self) -> None:

@@ -58,6 +58,8 @@ class Paginator(Generic[T]):
     async def count(self) -> int:
         """How many rows there are, as the server counts, by one request for one row.
 
+        A server that ignores the filter is found out only if that row contradicts it.
+
         Raises:
             CampaignsError: The request failed, or the server does not tell.
         """
@@ -107,6 +109,7 @@ class Pages(Generic[T]):
         self._ahead: dict[int, _Fetch[T]] = {}
         self._epoch = window.epoch
         self._ticks = count(1)
+        self._busy = False
         self._was_direct = True
         """Whether the page read last was not fetched ahead."""
 
@@ -126,6 +129,15 @@ class Pages(Generic[T]):
 
         Rows count as handed out when they are taken from the iterator.
         """
+        if self._busy:
+            raise RuntimeError("this iterator is being advanced already: one task at a time, please")
+        self._busy = True
+        try:
+            return await self._advance()
+        finally:
+            self._busy = False
+
+    async def _advance(self) -> tuple[Iterator[T], Page[T]] | None:
         while (wanted := self._window.wanted()) is not None:
             page = await self._read(*wanted)
             if page is None:

@@ -9,6 +9,15 @@ from campaigns_async.values import Page
 T = TypeVar("T")
 
 
+def is_capped(page: Page[T], index: int, size: int) -> bool:
+    """Whether a page is shorter than asked for, though there are rows behind it."""
+    if len(page.items) >= size:
+        return False
+    if page.total_records is not None and (index - 1) * size + len(page.items) < page.total_records:
+        return True
+    return page.total_pages is not None and bool(page.items) and index < page.total_pages
+
+
 def last_page(page: Page[T], size: int) -> int | None:
     """The number of the last page, as far as the server tells."""
     if page.total_records is not None:

@@ -14,7 +14,7 @@ from operator import length_hint
 from typing import Generic, TypeVar
 
 from campaigns_async.errors import PageShiftedError, PagingError
-from campaigns_async.paging.seek import Seek, last_page
+from campaigns_async.paging.seek import Seek, is_capped, last_page
 from campaigns_async.paging.trail import Trail
 from campaigns_async.values import Checkpoint, Page
 
@@ -120,7 +120,7 @@ class Window(Generic[T]):
         self._check(index, size, page)
         if self._probing and self._seek is None:
             return self._probed(page)
-        if self._is_capped(index, page):
+        if is_capped(page, index, self.page_size):
             return self._shrink(len(page.items), (index - 1) * self.page_size + self._skip)
         if self._short is not None and page.items:
             return self._shrink(self._short, (index - 2) * self.page_size + self._short)
@@ -257,11 +257,6 @@ class Window(Generic[T]):
         )
 
     # A server that keeps to other sizes
-
-    def _is_capped(self, index: int, page: Page[T]) -> bool:
-        """Whether the page is shorter than asked for, though there are rows behind it."""
-        last = last_page(page, self.page_size)
-        return len(page.items) < self.page_size and last is not None and index < last
 
     def _shrink(self, size: int, position: int) -> Iterator[T]:
         """Go on at a row, with smaller pages: where rows taken are capped but not those skipped, the rest is lost."""

@@ -37,6 +37,13 @@ class Sought:
     new: NewCampaign
     ignore_invalid_phone_numbers: bool | None = None
     margin: float = 54_000.0
+    now: datetime | None = None
+    """When it is looked for, aware: a server may put a start that has passed at its own now."""
+
+    @cached_property
+    def latest(self) -> datetime:
+        """The start time, or now where that has passed."""
+        return self.start if self.now is None else max(self.start, _utc(self.now))
 
     @cached_property
     def sent(self) -> people.Sent:
@@ -179,10 +186,12 @@ def _compare_start(sought: Sought, theirs: datetime | None) -> Likeness:
     moment = _told(theirs)
     if moment is None:
         return Likeness.MAYBE
-    apart = abs((_utc(moment) - sought.start).total_seconds())
-    if apart <= _SAME_TIME:
+    theirs_at, reach = _utc(moment), sought.margin + _SAME_TIME
+    if abs((theirs_at - sought.start).total_seconds()) <= _SAME_TIME:
         return Likeness.OURS
-    return Likeness.MAYBE if apart <= sought.margin + _SAME_TIME else Likeness.OTHER
+    too_early = (sought.start - theirs_at).total_seconds() > reach
+    too_late = (theirs_at - sought.latest).total_seconds() > reach
+    return Likeness.OTHER if too_early or too_late else Likeness.MAYBE
 
 
 def _told(moment: datetime | None) -> datetime | None:

@@ -13,7 +13,8 @@ from datetime import UTC, datetime, timedelta
 from attrs import define, field, frozen
 
 from campaigns_async.engine.ports import Clock
-from campaigns_async.errors import APIError, CampaignsError, ClientClosedError, QueryError
+from campaigns_async.engine.quota import Quota
+from campaigns_async.errors import APIError, CampaignsError, ClientClosedError, PagingError, QueryError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.paging.paginator import Paginator
 from campaigns_async.query import Expression, campaign
@@ -64,6 +65,7 @@ class Search:
     ledger: Ledger
     policy: ReconcilePolicy
     clock: Clock
+    quota: Quota
     looks: int = 0
     _plausible: tuple[Campaign, ...] = field(default=(), init=False)
 
@@ -82,17 +84,21 @@ class Search:
             return InDoubt(self._plausible)
 
     async def _run(self) -> Found | Absent | InDoubt:
-        was_absent = False
+        was_absent, failed = False, 0
         while True:
             settled = self.clock.monotonic() >= self.doubtful_since + self.policy.settle
             try:
-                verdict = await self._look()
+                if not self.quota.take():
+                    return InDoubt(self._plausible)  # the server is failing, and is not to be hammered
+                verdict = await self._look(broad=settled)
+                self.quota.pay_back(retried=True)
             except ClientClosedError:
                 return InDoubt(self._plausible)
             except CampaignsError as error:
                 if isinstance(error, APIError) and error.status in (400, 401, 403, 404, 405):
                     return InDoubt(self._plausible)  # the server will not say
-                await self._pause()
+                failed += 1
+                await self._pause(failed)
                 continue
             # An id that another create of the same text is about to be told may be the one found here.
             if not self.ledger.has_twin_under_way(self.sought.new):
@@ -103,21 +109,24 @@ class Search:
                     return verdict
             if isinstance(verdict, Absent) and settled and was_absent:
                 return verdict
-            was_absent = isinstance(verdict, Absent)
-            await self._pause()
+            was_absent, failed = isinstance(verdict, Absent), 0
+            await self._pause(failed)
 
-    async def _pause(self) -> None:
+    async def _pause(self, failed: int) -> None:
         left = self.doubtful_since + self.policy.settle - self.clock.monotonic()
-        await self.clock.sleep(left if left > 0 else self.policy.pause)
+        await self.clock.sleep(left if left > 0 else self.policy.pause * 2 ** min(failed, 6))
 
-    async def _look(self) -> Found | Absent | InDoubt:
-        """One look: all that may be it, then their contacts, as far as is needed."""
+    async def _look(self, *, broad: bool) -> Found | Absent | InDoubt:
+        """One look: all that may be it, then their contacts, as far as is needed.
+
+        The look that decides is broad: absence is believed only where no filter but the time's was asked for.
+        """
         self.looks += 1
-        found = [
-            row
-            async for row in self.server.campaigns(self._filter())
-            if not self._is_anothers(row.id) and worth_reading(self.sought, row)
-        ]
+        listing = self.server.campaigns(self._filter(broad=broad))
+        found = [row async for row in listing if not self._is_anothers(row.id) and worth_reading(self.sought, row)]
+        walked = listing.checkpoint
+        if walked.total is not None and walked.rows < walked.total:
+            raise PagingError("the listing ended before all rows had come")
         candidates = [await self._read(row) for row in found]
         # Others may have been told their ids while contacts were read.
         verdict = decide(self.sought, [one for one in candidates if not self._is_anothers(one.campaign.id)])
@@ -136,13 +145,15 @@ class Search:
                 return Candidate(row, tuple(contacts))
         return Candidate(row, tuple(contacts), complete=True)
 
-    def _filter(self) -> Expression:
-        """Broad: a server may have moved the time by its zone, and may have altered the text."""
+    def _filter(self, *, broad: bool) -> Expression:
+        """A server may have moved the time by its zone, altered the text and, seldom, put a sender of its own."""
         new, margin = self.sought.new, timedelta(seconds=self.sought.margin + 1)
         # Measured from the ends of the calendar, beyond which no date can be said.
         first = max(self.sought.start, _FIRST + margin) - margin
-        last = min(self.sought.start, _LAST - margin) + margin
+        last = min(self.sought.latest, _LAST - margin) + margin
         filters = (campaign.start_date_time >= first) & (campaign.start_date_time <= last)
+        if broad:
+            return filters
         if not new.sender.isalnum() or not new.sender.isascii() or len(new.sender) > _PLAIN_SENDER:
             return filters  # it may have been cut or altered too
         try:

@@ -38,7 +38,7 @@ class Creator:
 
     async def create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
         """Send it; what is in doubt is looked for, and sent again only when it is surely absent."""
-        sought = Sought(new, ignore_invalid, self.policy.margin)
+        sought = Sought(new, ignore_invalid, self.policy.margin, self.caller.pool.clock.now())
         attempts, known_before = 0, -1
 
         def begin() -> None:
@@ -69,7 +69,7 @@ class Creator:
     async def _look(self, sought: Sought, known_before: int) -> Found | Absent | InDoubt:
         pool = self.caller.pool
         began = pool.clock.monotonic()
-        search = Search(sought, known_before, began, self.server, self.ledger, self.policy, pool.clock)
+        search = Search(sought, known_before, began, self.server, self.ledger, self.policy, pool.clock, pool.quota)
         try:
             verdict = await search.run()
         except asyncio.CancelledError as stop:

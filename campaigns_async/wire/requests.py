@@ -6,6 +6,7 @@ All that is wrong with arguments is found here, before a slot is taken and a byt
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import cast
 from urllib.parse import quote
@@ -31,7 +32,7 @@ _RAW_OPERATIONS = {
     "POST": Operation.RAW_SEND,
     "PATCH": Operation.RAW_SEND,
 }
-_FORBIDDEN_IN_ID = re.compile(r"[/\\?#% ]")  # other blanks and controls are not printable
+_FORBIDDEN_IN_ID = re.compile(r"[/\\?#%; ]")  # other blanks and controls are not printable
 
 
 def list_page(*, page: int, page_size: int, filters: str | None = None, sorts: str | None = None) -> Request:
@@ -122,9 +123,9 @@ def _segment(campaign_id: str, method: str = "GET") -> str:
     _must_be("campaign_id", campaign_id, str)
     if not campaign_id:
         raise InvalidArgumentError("campaign_id is empty, which would address all campaigns")
-    if _FORBIDDEN_IN_ID.search(campaign_id) or not campaign_id.isprintable() or campaign_id.strip(".") == "":
+    if _FORBIDDEN_IN_ID.search(campaign_id) or not campaign_id.isprintable() or _plain(campaign_id).strip(".") == "":
         raise InvalidArgumentError(
-            "campaign_id holds a slash, ?, #, %, a blank, an invisible character, half of a surrogate pair, or nothing "
+            "campaign_id holds a slash, ?, #, %, ;, a blank, an invisible character, half of a surrogate pair, or nothing "
             "but dots: that would address another path"
         )
     if method == "POST" and campaign_id.lower() in ("true", "false"):
@@ -157,6 +158,11 @@ def _json(value: object) -> bytes:
     except TypeError:
         pass  # not chained: it may quote what was passed
     raise InvalidArgumentError("json must be what JSON can hold: text of whole characters, 64-bit integers, no cycles")
+
+
+def _plain(text: str) -> str:
+    """Without the disguises that a server may take off: full-width dots are dots."""
+    return unicodedata.normalize("NFKC", text)
 
 
 def _quoted(name: str, text: object) -> str:

@@ -155,7 +155,7 @@ class World:
                     create.value = await self._create(create)
                     create.delivery = Delivery.DONE
                 except (Exception, asyncio.CancelledError) as error:
-                    over = self._is_over(limit)
+                    over = not create.cut and self._is_over(limit)
                     self._failed(create, error, cut=create.cut or over)
                     if over and isinstance(error, asyncio.CancelledError):
                         raise

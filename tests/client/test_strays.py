@@ -1,0 +1,90 @@
+"""Answers that belong to nobody: one that lies on a connection before anything was asked over it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+from support.made import QUICK, new_campaign
+from support.raw_server import raw_server, read_request
+
+from campaigns_async import CampaignsClient, ConnectionFailedError, Delivery, RetryPolicy
+
+STRAYS = [
+    b'HTTP/1.1 201 Created\r\nContent-Length: 7\r\n\r\n"stray"',
+    b"HTTP/1.1 204 No Content\r\n\r\n",
+    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 429 Slow down\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 503 Later\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n",
+    b'HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n{"items":[]}',
+]
+
+
+@pytest.mark.parametrize("stray", STRAYS, ids=lambda stray: stray[9:12].decode())
+async def test_an_answer_that_came_before_the_request_is_not_its_answer(stray: bytes) -> None:
+    acted: list[bytes] = []
+    idle = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                acted.append(await read_request(reader))
+                number = len(acted)
+                body = b'"id%d"' % number
+                writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+                await writer.drain()
+                await idle.wait()
+                idle.clear()
+                writer.write(stray)
+                await writer.drain()
+
+    async with raw_server(serve) as server, CampaignsClient(server.url, "key", retry=QUICK) as client:
+        ids = []
+        for number in range(3):
+            ids.append(await client.campaigns.create(new_campaign(number)))
+            idle.set()
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert len(acted) == 3, "each was sent once, and none was taken for sent that was not"
+        assert ids == ["id1", "id2", "id3"]
+
+
+@pytest.mark.parametrize("operation", ["get", "delete"])
+async def test_no_other_operation_takes_a_stray_answer_either(operation: str) -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                asked.append(await read_request(reader))
+                writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"id": "one"}')
+                await writer.drain()
+                await asyncio.sleep(0)
+                writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"id": "stray"}')
+                await writer.drain()
+
+    async with raw_server(serve) as server, CampaignsClient(server.url, "key", retry=QUICK) as client:
+        for number in range(3):
+            await getattr(client.campaigns, operation)("one")
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert len(asked) == number + 1
+
+
+async def test_an_answer_larger_than_may_be_is_given_up() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await read_request(reader)
+            writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while True:
+                writer.write(b"1000\r\n" + b" " * 0x1000 + b"\r\n")
+                await writer.drain()
+
+    async with (
+        raw_server(serve) as server,
+        CampaignsClient(server.url, "key", retry=RetryPolicy(attempts=1), max_response_size=100_000) as client,
+    ):
+        with pytest.raises(ConnectionFailedError, match="max_response_size") as failed:
+            await client.campaigns.get("abc")
+        assert failed.value.delivery is Delivery.UNKNOWN
