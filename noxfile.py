@@ -83,7 +83,16 @@ def simulate(session: nox.Session) -> None:
     """The client in a simulated world, by 2,000 seeds; then faults made on purpose, all of which must be caught."""
     install(session, "tests")
     session.env["PYTHONPATH"] = str(ROOT / "tests")
-    session.run("python", "-P", "-m", "simulation.sweep", os.environ.get("SIM_SEEDS", "2000"), *session.posargs)
+    session.run(
+        "python",
+        "-P",
+        "-m",
+        "simulation.sweep",
+        os.environ.get("SIM_SEEDS", "2000"),
+        "--processes",
+        "2",
+        *session.posargs,
+    )
     session.run("python", "-P", "-m", "simulation.mutation")
 
 

@@ -229,7 +229,7 @@ class Caller:
 
     def _cut_off(self, call: Call, why: str) -> None:
         if call.progress is not None:
-            self._emit_attempt(call, None, why, call.delivery_now())
+            self._emit_attempt(call, None, why, Delivery.UNKNOWN if call.progress.sent else Delivery.NOT_SENT)
 
     def _emit_attempt(self, call: Call, status: int | None, failure: str | None, delivery: Delivery) -> None:
         request, elapsed = call.request, self.pool.clock.monotonic() - call.started

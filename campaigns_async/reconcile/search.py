@@ -130,6 +130,8 @@ class Search:
         candidates = [await self._read(row) for row in found]
         # Others may have been told their ids while contacts were read.
         verdict = decide(self.sought, [one for one in candidates if not self._is_anothers(one.campaign.id)])
+        if isinstance(verdict, Found) and self.ledger.has_twin_in_doubt(self.sought.new):
+            verdict = InDoubt(tuple(row for row in found if row.id == verdict.campaign_id))
         if isinstance(verdict, InDoubt):
             self._plausible = verdict.candidates
         return verdict

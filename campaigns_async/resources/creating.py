@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 
 from attrs import frozen
 
 from campaigns_async.doubt import OutcomeUnknownError
 from campaigns_async.engine.call import Caller
-from campaigns_async.errors import DecodeError, note_delivery
+from campaigns_async.errors import CampaignsError, DecodeError, delivery_of, note_delivery
 from campaigns_async.events import Reconciled
 from campaigns_async.models import NewCampaign
 from campaigns_async.reconcile.ledger import Ledger
@@ -31,13 +33,27 @@ class Creator:
 
     async def create(self, new: NewCampaign, request: Request) -> str:
         """Send it; what is in doubt raises."""
-        with self.ledger.under_way(new):
+        with self._noted(new), self.ledger.under_way(new):
             campaign_id = await self.caller.run(request, responses.created_id)
             self.ledger.claim(campaign_id)
         return campaign_id
 
     async def create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
         """Send it; what is in doubt is looked for, and sent again only when it is surely absent."""
+        with self._noted(new):
+            return await self._create_reconciled(new, ignore_invalid, request)
+
+    @contextmanager
+    def _noted(self, new: NewCampaign) -> Generator[None]:
+        """Write down what is left in doubt: no later create is to take it for its own."""
+        try:
+            yield
+        except (CampaignsError, asyncio.CancelledError) as error:
+            if delivery_of(error) in (Delivery.UNKNOWN, Delivery.DONE):
+                self.ledger.leave_in_doubt(new)
+            raise
+
+    async def _create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
         sought = Sought(new, ignore_invalid, self.policy.margin, self.caller.pool.clock.now())
         attempts, known_before = 0, -1
 

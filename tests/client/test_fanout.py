@@ -240,3 +240,37 @@ async def test_a_closed_client_fails_each_item_and_ends(sandbox: Sandbox) -> Non
     await client.aclose()
     outcomes = [outcome async for outcome in client.campaigns.create_many([new_campaign()])]
     assert [type(outcome.error) for outcome in outcomes] == [ClientClosedError]
+
+
+class Fatal(BaseException):
+    """No Exception."""
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, Fatal])
+async def test_an_input_that_breaks_off_is_never_taken_for_its_end(
+    client: CampaignsClient, sandbox: Sandbox, error: type[BaseException]
+) -> None:
+    async def news() -> AsyncIterator[NewCampaign]:
+        for number in range(10):
+            yield new_campaign(number)
+        raise error
+
+    outcomes = []
+    with pytest.raises((RuntimeError, Fatal)):
+        async for outcome in client.campaigns.create_many(news()):
+            outcomes.append(outcome)
+    assert len(outcomes) == len(sandbox.created) == 10
+
+
+async def test_an_operation_that_ends_in_no_exception_still_has_its_outcome(client: CampaignsClient) -> None:
+    async def operation(number: int) -> int:
+        if number == 3:
+            raise Fatal
+        return number
+
+    outcomes = []
+    with pytest.raises(Fatal):
+        async for outcome in client.map(operation, range(5)):
+            outcomes.append(outcome)
+    assert sorted(outcome.index for outcome in outcomes) == list(range(5))
+    assert [outcome.delivery for outcome in outcomes if not outcome.ok] == [Delivery.UNKNOWN]

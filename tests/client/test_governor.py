@@ -12,10 +12,12 @@ from support.made import client_of, new_campaign, rows
 
 from campaigns_async import (
     CampaignsClient,
+    ClientClosedError,
     ConfigurationError,
     Delivery,
     OutcomeUnknownError,
     PoolSaturatedError,
+    ReconcilePolicy,
     RetryPolicy,
     ServerError,
     ThrottledError,
@@ -262,3 +264,38 @@ class HandClock(LoopClock):
 
     def monotonic(self) -> float:
         return self.now_at
+
+
+async def test_one_who_was_let_go_is_not_counted_as_waiting(sandbox: Sandbox) -> None:
+    async with client_of(sandbox, max_concurrency=1, overload="raise", max_waiting=1) as client:
+
+        async def calls() -> None:
+            for number in range(30):
+                await client.campaigns.create(new_campaign(number))
+
+        await asyncio.gather(calls(), calls())
+    assert len(sandbox.created) == 60
+
+
+async def test_an_outage_is_not_hammered_by_those_who_reconcile(sandbox: Sandbox) -> None:
+    sandbox.fault(status=500)
+    policy = ReconcilePolicy(settle=0.01, timeout=5, pause=0.005)
+    calls = 1500
+    async with client_of(sandbox, reconcile=policy) as client:
+        news = (new_campaign(number) for number in range(calls))
+        outcomes = [o async for o in client.campaigns.create_many(news, on_unknown="reconcile")]
+        assert all(isinstance(outcome.error, OutcomeUnknownError) for outcome in outcomes)
+    assert len(sandbox.requests) <= 1.1 * calls
+
+
+async def test_closing_turns_away_who_backs_off(sandbox: Sandbox) -> None:
+    client = client_of(sandbox)
+    sandbox.fault(operation="create", status=429, headers={"Retry-After": "10"})
+    call = asyncio.create_task(client.campaigns.create(new_campaign()))
+    await sandbox.received(1)
+    while client._pool.gate.in_flight:
+        await asyncio.sleep(0)
+    await client.aclose()
+    with pytest.raises(ClientClosedError) as closed:
+        await call
+    assert closed.value.delivery is Delivery.REJECTED

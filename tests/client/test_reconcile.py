@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 from typing import Any
 
@@ -288,3 +289,44 @@ async def test_an_unknown_way_is_refused(client: CampaignsClient, sandbox: Sandb
     with pytest.raises(InvalidArgumentError, match="on_unknown"):
         client.campaigns.create_many([], on_unknown="guess")  # type: ignore[arg-type]
     assert list(sandbox.requests) == []
+
+
+async def test_a_server_that_caps_its_pages_hides_nothing_from_the_search() -> None:
+    others = [
+        {"id": f"x{number}", "sender": "Golf", "message": "Other", "startDateTime": "2031-05-01T09:00:00.000Z"}
+        for number in range(80)
+    ]
+    async with Sandbox(others, quirks=Quirks(max_page_size=50)) as sandbox, reconciling(sandbox) as client:
+        sandbox.fault(operation="create", times=1, status=502, act=True)
+        campaign_id = await client.campaigns.create(new_campaign(), on_unknown="reconcile")
+        assert [created["id"] for created in sandbox.created] == [campaign_id]
+
+
+async def test_a_start_that_has_passed_and_was_put_at_now_is_doubt_and_not_absence(sandbox: Sandbox) -> None:
+    past = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
+    new = new_campaign(start_date_time=past)
+    sandbox.add(
+        {
+            "id": "moved",
+            "sender": new.sender,
+            "message": new.message,
+            "startDateTime": f"{dt.datetime.now(dt.UTC):%FT%TZ}",
+        },
+        [{"id": f"p{number}", "phoneNumber": one.phone_number} for number, one in enumerate(new.contacts)],
+    )
+    sandbox.fault(operation="create", times=1, status=502)
+    async with reconciling(sandbox) as client:
+        with pytest.raises(OutcomeUnknownError) as doubt:
+            await client.campaigns.create(new, on_unknown="reconcile")
+    assert [one.id for one in doubt.value.candidates] == ["moved"]
+    assert sandbox.created == []
+
+
+@pytest.mark.parametrize("start", ["0001-01-02T00:00:00+00:00", "9999-12-31T23:00:00+00:00"])
+async def test_the_ends_of_the_calendar_do_not_displace_the_doubt(sandbox: Sandbox, start: str) -> None:
+    sandbox.fault(operation="create", times=1, status=500, act=True)
+    async with reconciling(sandbox) as client:
+        new = new_campaign(start_date_time=dt.datetime.fromisoformat(start))
+        with contextlib.suppress(OutcomeUnknownError):
+            await client.campaigns.create(new, on_unknown="reconcile")
+    assert len(sandbox.created) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 
@@ -181,3 +182,16 @@ class Walk:
         """All rows to the end."""
         found = self.read()
         return found + self.rest() if found else []
+
+
+@pytest.mark.parametrize("rows", [1, 49, 50, 51, 80, 99, 100, 101, 250])
+async def test_a_cap_shows_even_where_all_rows_would_fit_into_one_page(rows: int) -> None:
+    server = Shifting(rows, 1, change=0.0, cap=50)
+    assert await server.listing(page_size=100, prefetch=1).collect() == server.rows
+
+
+async def test_an_iterator_is_advanced_by_one_task_at_a_time() -> None:
+    walk = aiter(Shifting(30, 1, change=0.0).listing(page_size=5, prefetch=0))
+    found = await asyncio.gather(*(anext(walk) for _ in range(3)), return_exceptions=True)
+    assert sum(isinstance(one, RuntimeError) for one in found) == 2
+    assert len([row async for row in walk]) == 29

@@ -47,8 +47,8 @@ def test_the_settings_are_all_there_with_their_defaults() -> None:
 @pytest.mark.parametrize("cells", table("setting"), ids=lambda cells: code(cells[0])[0])
 def test_the_ranges_are_those_that_are_checked(cells: list[str]) -> None:
     name, span = code(cells[0])[0], cells[3]
-    if found := re.match(r"(above|from) (\d+)", span):
-        bound = float(found[2]) if "." in code(cells[1])[0] else int(found[2])
+    if found := re.match(r"(above|from) (\d+(?:\.\d+)?)", span):
+        bound = float(found[2]) if "." in code(cells[1])[0] + found[2] else int(found[2])
         inside, outside = (bound, bound - 1) if found[1] == "from" else (bound + 1e-9, bound)
         build(name, inside)
         refused(name, outside)

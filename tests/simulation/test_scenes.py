@@ -145,9 +145,6 @@ def test_what_was_done_is_never_sent_again_though_no_list_shows_it() -> None:
     assert sum(one.request.method == "POST" for one in world.server.sent) == 1
 
 
-@pytest.mark.xfail(
-    strict=True, reason="nothing tells a search that one of what it finds was made without a readable id"
-)
 def test_what_was_made_without_a_readable_id_is_no_twins() -> None:
     unreadable = evolve(PLANS["dropped"], kind="unreadable", acts=True, body=b"{}")
     world = scene(Told(unreadable, PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())
