@@ -14,7 +14,7 @@ class Trail:
         self._chunks: deque[list[str]] = deque()
         self._known: set[str] = set()
         self._held = 0
-        self.complete = complete
+        self.complete: bool = complete
         """Whether nothing was forgotten."""
         self.add(list(ids))
 

@@ -63,12 +63,22 @@ class Conditions(Generic[V]):
             )
         return self._condition("==", *values)
 
-    def _combined(self, other: object) -> NoReturn:
+    def _combined(self) -> NoReturn:
         raise QueryError(
             f"{self._label}: & and | bind closer than ==: put brackets around each comparison, (a == b) & (c == d)"
         )
 
-    __and__ = __rand__ = __or__ = __ror__ = _combined
+    def __and__(self, other: object) -> NoReturn:
+        self._combined()
+
+    def __rand__(self, other: object) -> NoReturn:
+        self._combined()
+
+    def __or__(self, other: object) -> NoReturn:
+        self._combined()
+
+    def __ror__(self, other: object) -> NoReturn:
+        self._combined()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._label}>"
@@ -127,13 +137,23 @@ class Unordered(Conditions[V]):
 
     __slots__ = ()
 
-    def _refuse(self, other: object) -> NoReturn:
+    def _refuse(self) -> NoReturn:
         raise QueryError(
             f"{self._label}: {self.columns[0].kind.value} has no < and >: the server drops all filters at them. "
             "== and in_ are there"
         )
 
-    __lt__ = __le__ = __gt__ = __ge__ = _refuse
+    def __lt__(self, other: object) -> NoReturn:
+        self._refuse()
+
+    def __le__(self, other: object) -> NoReturn:
+        self._refuse()
+
+    def __gt__(self, other: object) -> NoReturn:
+        self._refuse()
+
+    def __ge__(self, other: object) -> NoReturn:
+        self._refuse()
 
 
 class Ordered(Conditions[V], Generic[V, W]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -159,7 +160,7 @@ def _offset(zone: str | None) -> timedelta:
     return -offset if found[1] == "-" else offset
 
 
-READERS: Final = {
+READERS: Final[dict[Kind, Callable[[str], int | None] | Callable[[str], datetime | None]]] = {
     Kind.INT: read_number,
     Kind.OPTIONAL_INT: read_number,
     Kind.STATUS: read_status,

@@ -36,8 +36,8 @@ class Serving:
     def __init__(self, *, api: Campaigns, api_key: str, verbs: Verbs, max_body: int, keep_bodies: bool) -> None:
         self.api = api
         self.api_key = api_key
-        self.journal = Journal()
-        self.rules = Rules()
+        self.journal: Journal = Journal()
+        self.rules: Rules = Rules()
         self._verbs = verbs
         self._max_body = max_body
         self._keep_bodies = keep_bodies

@@ -47,7 +47,10 @@ HOSTILE: dict[str, dict[str, Any]] = {
     "problem": {"status": 400, "body": f'{{"title": "{ECHO}", "errors": {{"Contacts[0].{ECHO}": ["{ECHO}"]}}}}'},
     "html": {"status": 502, "body": f"<html>{ECHO}</html>"},
     "headers": {"status": 429, "headers": {"Retry-After": ECHO, "x-request-id": ECHO, "Allow": ECHO}},
-    "wrong types": {"status": 200, "body": f'{{"id": "abc", "status": "{ECHO}", "items": [{{"id": "a", "status": "{ECHO}"}}]}}'},
+    "wrong types": {
+        "status": 200,
+        "body": f'{{"id": "abc", "status": "{ECHO}", "items": [{{"id": "a", "status": "{ECHO}"}}]}}',
+    },
     "no json": {"status": 201, "act": True, "body": ECHO},
 }
 
