@@ -1,4 +1,4 @@
-"""A megabyte made to stall the reader: no pattern may try a text again and again.
+"""A flood made to stall the reader: no pattern may try a text again and again.
 
 Nothing is timed. A pattern of exponential or quadratic cost would need years or hours for these texts, and
 the shapes that lead there are looked for in the patterns themselves.
@@ -35,7 +35,7 @@ PATTERNS = {
     for name, value in vars(module).items()
     if isinstance(value, re.Pattern)
 }
-SIZE = 1_000_000
+SIZE = 200_000
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 REQUEST = Request(Operation.CREATE, "POST", "/api/Campaigns")
 
@@ -131,7 +131,7 @@ READERS: dict[str, Callable[[str], object]] = {
 
 
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
-def test_a_megabyte_of_anything_is_read_or_refused(read: Callable[[str], object]) -> None:
+def test_a_flood_of_anything_is_read_or_refused(read: Callable[[str], object]) -> None:
     for piece in PIECES:
         for end in ENDS:
             try:
@@ -141,7 +141,7 @@ def test_a_megabyte_of_anything_is_read_or_refused(read: Callable[[str], object]
 
 
 @pytest.mark.parametrize("piece", PIECES)
-def test_errors_by_the_megabyte_are_read(piece: str) -> None:
+def test_errors_by_the_thousand_are_read(piece: str) -> None:
     path = piece * (SIZE // len(piece))
     many = {f"{piece}{index}": ["a"] for index in range(20_000)}
     for said in ({path: ["a"]}, {"Contacts[3]": {path: {path: ["a"]}}}, many, [many]):
