@@ -93,7 +93,7 @@ def _opening(base_url: str | None, api_key_file: Path | None, seed: int) -> Open
         return lambda planned: local_server(planned, seed)
     if is_live(base_url):
         raise click.UsageError(
-            "--base-url names the provider's live service, where real people would be texted and charged for: "
+            "--base-url names the provider's live service, where real people would be texted, and you charged: "
             "name a sandbox, or leave it out to have one started"
         )
     try:

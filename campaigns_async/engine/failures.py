@@ -20,7 +20,7 @@ from campaigns_async.wire import problems
 from campaigns_async.wire.messages import Request, Response
 
 _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
-    FailureKind.CONNECT: (ConnectionFailedError, "no connection"),
+    FailureKind.CONNECT: (ConnectionFailedError, "no connection: check base_url, and the network"),
     FailureKind.CONNECT_TIMEOUT: (ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
     FailureKind.DROPPED: (ConnectionFailedError, "the connection was lost"),
     FailureKind.READ_TIMEOUT: (ReadTimeoutError, "the server was silent for too long (Timeouts.read)"),

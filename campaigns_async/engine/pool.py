@@ -61,7 +61,7 @@ class Pool:
             if self._loop is not None:
                 raise ConfigurationError(
                     "this client belongs to another event loop, the one it was first used in: "
-                    "make one client a loop, inside the coroutine that asyncio.run() runs"
+                    "make one client per loop, inside the coroutine that asyncio.run() runs"
                 )
             self._loop = loop
 

@@ -26,7 +26,9 @@ def checked(resume_from: object, listing: str, page_size: int | None, default: i
     if not isinstance(resume_from, Checkpoint):
         raise InvalidArgumentError(f"resume_from must be a Checkpoint, not {type(resume_from).__name__}")
     if resume_from.listing != listing:
-        raise InvalidArgumentError("resume_from belongs to another listing: same call, filters and sorts, please")
+        raise InvalidArgumentError(
+            "resume_from belongs to another listing: hand it to the same call with the same filters and sorts"
+        )
     if page_size is not None and page_size != resume_from.page_size:
         raise InvalidArgumentError(f"resume_from belongs to page_size={resume_from.page_size}: leave page_size out")
     return resume_from

@@ -54,8 +54,10 @@ def checked_sorts(text: str, names: Names) -> str:
     _check_sendable("sorts", text)
     for number, piece in enumerate(sieve.pieces(text), start=1):
         if _found(piece.removeprefix("-"), names) is None:
-            hint = "a blank before its - or behind it" if _found(piece.strip(sieve.BLANKS + "-"), names) else None
-            raise _unknown(f"sorts: name {number}", piece, names, hint)
+            blank = _found(piece.strip(sieve.BLANKS + "-"), names) is not None
+            hint = "a blank before its - or behind it" if blank else "write a name alone, or a - and a name"
+            meant = _found(piece.strip(sieve.BLANKS + "-()").replace("_", ""), names) is not None
+            raise _unknown(f"sorts: name {number}", piece, names, hint if blank or not meant else None)
     return text
 
 
@@ -102,6 +104,8 @@ def _unknown(where: str, name: str, names: Names, hint: str | None = None) -> Qu
         reason = hint
     elif meant is not None:
         reason = f"the server spells it {meant.wire}"
+    elif any(sign in name for sign in "=<>!@~"):
+        reason = "there is no such operator: write == != > < >= <= @= _= _-= or another of the server's"
     else:
         reason = "a comma within a value needs a backslash before it"
     known = ", ".join(column.wire for column in names.values())

@@ -34,9 +34,9 @@ from campaigns_async.wire.messages import (
 
 _BY_STATUS: dict[int, tuple[type[APIError], str]] = {
     400: (ValidationFailedError, "the server refused what was sent"),
-    401: (AuthenticationError, "the server did not accept the API key"),
+    401: (AuthenticationError, "the server did not accept the API key: check api_key, and auth"),
     403: (PermissionDeniedError, "the API key may not do this"),
-    404: (NotFoundError, "the server knows no such thing"),
+    404: (NotFoundError, "the server knows no such thing: check the id, and base_url"),
     405: (MethodNotAllowedError, "the server does not take this method here"),
     408: (APIError, "the server gave up waiting for the request"),
     409: (ConflictError, "the campaign cannot be changed any more"),

@@ -15,7 +15,7 @@ NOW = datetime(2024, 1, 1, tzinfo=UTC)
 CREATES = [Operation.CREATE, Operation.RAW_SEND]
 OTHERS = [operation for operation in Operation if operation not in CREATES]
 KINDS: dict[FailureKind, tuple[type[e.CampaignsError], str]] = {
-    FailureKind.CONNECT: (e.ConnectionFailedError, "no connection"),
+    FailureKind.CONNECT: (e.ConnectionFailedError, "no connection: check base_url, and the network"),
     FailureKind.CONNECT_TIMEOUT: (e.ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
     FailureKind.DROPPED: (e.ConnectionFailedError, "the connection was lost"),
     FailureKind.READ_TIMEOUT: (e.ReadTimeoutError, "the server was silent for too long (Timeouts.read)"),
