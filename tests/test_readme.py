@@ -30,7 +30,7 @@ OPTIONS = (
     *("-o", "asyncio_default_fixture_loop_scope=function"),
     *("-p", "no:cacheprovider"),
 )
-PROGRAMS = {"first", "export", "fan_out"}
+PROGRAMS = {"first", "sandbox", "export", "fan_out"}
 MODULES = {"aiohttp_app", "fastapi_app", "testing"}
 SHORT = {name for name, block in PYTHON.items() if block.after}
 APPS: dict[str, Callable[[Any], AbstractAsyncContextManager[str]]] = {
@@ -57,7 +57,12 @@ def test_every_block_is_run_or_compared_here() -> None:
     assert {block.after for block in PYTHON.values()} == {None, "setup"}
     assert set(OUTPUTS) <= PROGRAMS | SHORT | {"demo"}
     other = [block for block in BLOCKS if block.name is None and block.output_of is None]
-    assert [(block.language, block.mark) for block in other] == [("sh", ""), ("sh", "environment"), ("console", "")]
+    assert [(block.language, block.mark) for block in other] == [
+        ("sh", ""),
+        ("sh", "environment of sandbox"),
+        ("sh", "environment"),
+        ("console", ""),
+    ]
 
 
 # The first two lines
@@ -102,6 +107,25 @@ async def test_the_first_example_prints_what_is_shown(tmp_path: Path) -> None:
     assert len(PYTHON["first"].text.split("async def main")[1].strip().splitlines()) <= 10
 
 
+async def test_the_sandbox_is_where_the_environment_says(tmp_path: Path) -> None:
+    (block,) = (block for block in BLOCKS if block.mark == "environment of sandbox")
+    settings = dict(line.removeprefix("export ").split("=") for line in block.text.splitlines())
+    assert list(settings) == ["CAMPAIGNS_BASE_URL", "CAMPAIGNS_API_KEY"]
+    assert settings["CAMPAIGNS_BASE_URL"] == "http://127.0.0.1:8080"
+    path = saved(PYTHON["sandbox"], tmp_path, ("port=8080", "port=0"))
+    process = await start("-u", path, cwd=tmp_path)
+    try:
+        assert process.stdout is not None
+        url = (await asyncio.wait_for(process.stdout.readline(), 30)).decode().strip()
+        assert url.startswith("http://127.0.0.1:")
+        async with CampaignsClient(url, settings["CAMPAIGNS_API_KEY"]) as client:
+            assert await client.campaigns.list().count() == 0
+    finally:
+        process.send_signal(signal.SIGINT)
+        await finish(process)
+    assert process.returncode == -signal.SIGINT
+
+
 async def test_the_export_goes_on_where_it_was_stopped_and_writes_no_row_twice(tmp_path: Path) -> None:
     contacts = {f"c{number:03}": people(number % 3) for number in range(250)}
     async with Sandbox(rows(250), contacts) as sandbox:
@@ -111,12 +135,45 @@ async def test_the_export_goes_on_where_it_was_stopped_and_writes_no_row_twice(t
         returned, printed, complaint = await program("export", tmp_path, sandbox)
         assert (returned, complaint) == (0, "")
         assert printed == "200 campaigns so far\n250 campaigns so far\n"
-    assert [row["id"] for row in written(tmp_path / "campaigns.ndjson")] == sorted(contacts)
-    assert [(row["campaign_id"], row["id"]) for row in written(tmp_path / "contacts.ndjson")] == [
+    whole = tmp_path / "export"
+    assert [row["id"] for row in written(whole / "campaigns.ndjson")] == sorted(contacts)
+    assert [(row["campaign_id"], row["id"]) for row in written(whole / "contacts.ndjson")] == [
         (name, person["id"]) for name in sorted(contacts) for person in contacts[name]
     ]
-    assert written(tmp_path / "campaigns.ndjson")[0]["start_date_time"] == "2031-05-01T09:30:00+00:00"
-    assert not (tmp_path / "export.state").exists()
+    assert written(whole / "campaigns.ndjson")[0]["start_date_time"] == "2031-05-01T09:30:00+00:00"
+    assert {path.name for path in whole.iterdir()} == {"campaigns.ndjson", "contacts.ndjson"}
+    assert not (tmp_path / "export.part").exists()
+
+
+async def test_the_export_leaves_a_finished_one_as_it_is(tmp_path: Path) -> None:
+    async with Sandbox(rows(3), {"c000": people(2)}) as sandbox:
+        returned, _, complaint = await program("export", tmp_path, sandbox)
+        assert (returned, complaint) == (0, "")
+        before = contents(tmp_path / "export")
+        asked = len(sandbox.requests)
+        returned, printed, complaint = await program("export", tmp_path, sandbox)
+        assert (returned, printed) == (1, "")
+        assert complaint == "export is there already, and finished: move it away to export anew\n"
+        assert len(sandbox.requests) == asked
+    assert contents(tmp_path / "export") == before
+    assert not (tmp_path / "export.part").exists()
+
+
+async def test_the_export_touches_nothing_without_a_key(tmp_path: Path) -> None:
+    async with Sandbox(rows(250)) as sandbox:
+        sandbox.fault(operation="list", nth=2, times=1, status=403)
+        await program("export", tmp_path, sandbox)
+        before = contents(tmp_path / "export.part")
+        assert before["campaigns.ndjson"].count(b"\n") == 100
+        keyless = {**environment(sandbox), "CAMPAIGNS_API_KEY": ""}
+        returned, _, complaint = await finish(await start(saved(PYTHON["export"], tmp_path), cwd=tmp_path, **keyless))
+    assert (returned, "ConfigurationError" in complaint) == (1, True)
+    assert contents(tmp_path / "export.part") == before
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    """The files in a directory."""
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
 async def test_the_job_writes_down_what_became_of_each(tmp_path: Path) -> None:
@@ -134,7 +191,21 @@ async def test_the_job_writes_down_what_became_of_each(tmp_path: Path) -> None:
     assert len(created) == 199
 
 
-async def test_the_job_loses_no_outcome_when_it_is_interrupted(tmp_path: Path) -> None:
+async def test_the_job_sends_nothing_where_outcomes_are_already(tmp_path: Path) -> None:
+    (tmp_path / "outcomes.ndjson").write_text("{}\n")
+    async with Sandbox() as sandbox:
+        returned, _, complaint = await program("fan_out", tmp_path, sandbox)
+        assert (returned, len(sandbox.requests)) == (1, 0)
+    assert "FileExistsError" in complaint
+    assert (tmp_path / "outcomes.ndjson").read_text() == "{}\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "code_given"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 1)], ids=["Ctrl-C", "SIGTERM"]
+)
+async def test_the_job_loses_no_outcome_when_it_is_interrupted(
+    number: signal.Signals, code_given: int, tmp_path: Path
+) -> None:
     async with Sandbox() as sandbox:
         sandbox.fault(operation="create", nth=41, hold=asyncio.Event())
         hasty = saved(
@@ -145,12 +216,12 @@ async def test_the_job_loses_no_outcome_when_it_is_interrupted(tmp_path: Path) -
         )
         process = await start(hasty, cwd=tmp_path, **environment(sandbox))
         await sandbox.received(40 + 32)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         returned, printed, _ = await finish(process)
         created = len(sandbox.created)
     outcomes = written(tmp_path / "outcomes.ndjson")
     assert printed == "cut off with 32 in doubt\n"
-    assert returned == -signal.SIGINT
+    assert returned == code_given
     assert sorted(row["delivery"] for row in outcomes) == ["done"] * 40 + ["unknown"] * 32
     assert created == len(outcomes) == len({row["index"] for row in outcomes})
 
@@ -167,6 +238,7 @@ def written(path: Path) -> list[dict[str, Any]]:
 async def test_a_web_app_creates_reads_and_maps_errors(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    shown = {cells[0]: cells[2] for cells in table("what happened")}
     async with Sandbox() as sandbox:
         connect(sandbox, monkeypatch)
         async with APPS[name](module(name)) as url, aiohttp.ClientSession(url) as browser:
@@ -179,10 +251,23 @@ async def test_a_web_app_creates_reads_and_maps_errors(
                 assert answer.status == 404
             async with browser.post("/campaigns", json={**ORDER, "numbers": ["07700 900123", "12"]}) as answer:
                 assert answer.status == 422
-                (shown,) = (cells[2] for cells in table("what happened") if cells[1] == "422")
-                assert await answer.json() == json.loads(code(shown)[0])
-            for wrong in ({"start": "2031-06-27T09:30:00"}, {"sender": ""}):
+                said = await answer.json()
+                assert said["contacts"] == json.loads(code(shown["the server refused a contact"])[1])
+                assert said["errors"] == {f"Contacts[{at}].PhoneNumber": why for at, why in said["contacts"].items()}
+            async with browser.post("/campaigns", json={**ORDER, "message": ""}) as answer:
+                assert answer.status == 422
+                assert await answer.json() == json.loads(code(shown["the server refused a field"])[0])
+            for wrong in ({"start": "2031-06-27T09:30:00"}, {"sender": ""}, {"sender": None}, {"numbers": None}):
                 async with browser.post("/campaigns", json={**ORDER, **wrong}) as answer:
+                    assert answer.status == 422
+            for missing in ORDER:
+                less = {name: value for name, value in ORDER.items() if name != missing}
+                async with browser.post("/campaigns", json=less) as answer:
+                    assert answer.status == 422
+            for body in (b"", b"no JSON", b"[]", b"5"):
+                async with browser.post(
+                    "/campaigns", data=body, headers={"Content-Type": "application/json"}
+                ) as answer:
                     assert answer.status == 422
             assert [record for record in caplog.records if record.name == "in_doubt"] == []
             sandbox.fault(times=1, status=504, act=True)
