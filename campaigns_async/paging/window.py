@@ -3,8 +3,8 @@
 Numbered pages shift when rows are inserted or deleted meanwhile. A walk goes straight on while the server
 counts the same number of rows and no page overlaps what came before. As soon as a shift shows, it seeks:
 it reads back until a page holds a row that was handed out, all pages with one and the same total, and goes on
-behind the last such row. What shows in neither a total nor an overlap cannot be seen: an insert and a delete
-between the same two reads.
+behind the last such row. What shows in neither a total nor an overlap of pages that arrived cannot be seen: an
+insert and a delete between the same two reads, or one that only a read which was cancelled has seen.
 """
 
 from __future__ import annotations
