@@ -56,5 +56,5 @@ async def _guarded(work: Callable[[], Awaitable[T]]) -> T:
         raise Interrupted(caught[0]) from None
     finally:
         for number in numbers:
-            with suppress(NotImplementedError, RuntimeError, ValueError):
+            with suppress(NotImplementedError, RuntimeError, ValueError):  # as above
                 loop.remove_signal_handler(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from weakref import WeakValueDictionary
 
 from campaigns_async.engine.credentials import KeyRing
 from campaigns_async.engine.deadline import Deadlines
@@ -40,7 +41,8 @@ class Pool:
         self.calls = self.attempts = self.retries = self.throttled = 0
         self.observer = observer
         self.closed: bool = False
-        self._deadlines: dict[float | None, Deadlines] = {}
+        # Weak: an application may make a view of another length for each of its requests.
+        self._deadlines: WeakValueDictionary[float | None, Deadlines] = WeakValueDictionary()
         self._closed_now = asyncio.Event()
         self._hurry = asyncio.Event()
         """Set when whoever closes waits no longer."""
@@ -83,9 +85,10 @@ class Pool:
 
     def deadlines(self, seconds: float | None) -> Deadlines:
         """The deadlines of this length: one timer for all views that share it."""
-        if seconds not in self._deadlines:
-            self._deadlines[seconds] = Deadlines(seconds)
-        return self._deadlines[seconds]
+        lane = self._deadlines.get(seconds)
+        if lane is None:
+            lane = self._deadlines[seconds] = Deadlines(seconds)
+        return lane
 
     def stats(self) -> Stats:
         """What is going on."""
@@ -122,7 +125,7 @@ class Pool:
         if self._loop is not None and self._loop is not loop:
             if not self._loop.is_closed():
                 raise ConfigurationError("this client belongs to another event loop: close it there")
-            self.closed = True  # its loop has gone, and its sockets with it
+            self.closed = True  # its loop has gone: nothing can be closed in it any more
             return
         if self._closing is None:
             self.closed = True

@@ -45,10 +45,10 @@ class Conditions(Generic[V]):
 
     columns: tuple[Column, ...]
 
-    def __eq__(self, other: V) -> Expression:  # type: ignore[override]
+    def __eq__(self, other: V) -> Expression:  # type: ignore[override]  # makes a filter, not a bool
         return self._condition("==", other)
 
-    def __ne__(self, other: V) -> Expression:  # type: ignore[override]
+    def __ne__(self, other: V) -> Expression:  # type: ignore[override]  # likewise
         """Rows without a value are left out."""
         return self._condition("!=", other)
 

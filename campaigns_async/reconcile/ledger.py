@@ -60,7 +60,7 @@ class Ledger:
         self.seen: Ids = Ids(remember)
         """Read from the server, for whatever reason."""
         self._claimed = Ids(remember)
-        self._left_in_doubt: set[tuple[Content, int]] = set()
+        self._left_in_doubt: set[int] = set()
         self._under_way: Counter[Content] = Counter()
 
     def claim(self, campaign_id: str) -> None:
@@ -85,19 +85,20 @@ class Ledger:
 
     def leave_in_doubt(self, new: NewCampaign) -> None:
         """A create of this content has ended, and which campaign it made, if any, is not known."""
-        self._left_in_doubt.add((_content(new), _people(new)))
+        self._left_in_doubt.add(_digest(new))
 
     def has_twin_in_doubt(self, new: NewCampaign) -> bool:
         """Whether another create of the same content to the same people was left in doubt: what is found may be its."""
-        return bool(self._left_in_doubt) and (_content(new), _people(new)) in self._left_in_doubt
+        return bool(self._left_in_doubt) and _digest(new) in self._left_in_doubt
 
     def has_twin_under_way(self, new: NewCampaign) -> bool:
         """Whether the same text is being sent at the same time by another create, whose id is not known yet."""
         return self._under_way[_content(new)] > 0
 
 
-def _people(new: NewCampaign) -> int:
-    return hash(frozenset(contact.phone_number for contact in new.contacts))
+def _digest(new: NewCampaign) -> int:
+    """Of the text, its time and its people: texts and numbers are not kept."""
+    return hash((_content(new), frozenset(contact.phone_number for contact in new.contacts)))
 
 
 def _content(new: NewCampaign) -> Content:

@@ -119,7 +119,7 @@ class Sandbox:
         try:
             await runner.setup()
             await web.TCPSite(runner, self._host, self._port).start()
-        except BaseException:
+        except BaseException:  # a cancellation too must leave no socket behind
             await self.stop()
             raise
         # Kept, so that a sandbox that is started again is found where it was.

@@ -42,7 +42,7 @@ def read_one(value: object, cls: type[M], *, where: str = "$") -> M:
     """
     hook = _HOOKS[cls]
     with suppress(Exception):  # whatever the fast one trips over, the exact one names
-        return hook(value, cls)  # type: ignore[no-any-return]
+        return hook(value, cls)  # type: ignore[no-any-return]  # cattrs types its hooks so
     raise _diagnosed(value, cls, where)
 
 

@@ -92,7 +92,8 @@ def _made() -> Converter:
             name: override(rename=camel(name), omit_if_default=attribute.default is None)
             for name, attribute in attrs.fields_dict(cls).items()
         }
-        converter.register_unstructure_hook(cls, make_dict_unstructure_fn(cls, converter, **renames))  # type: ignore[arg-type]
+        hook = make_dict_unstructure_fn(cls, converter, **renames)  # type: ignore[arg-type]  # overrides are its keywords
+        converter.register_unstructure_hook(cls, hook)
     return converter
 
 

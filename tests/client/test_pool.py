@@ -298,3 +298,14 @@ async def test_options_are_a_view_on_the_same_pool(sandbox: Sandbox) -> None:
         assert view._pool is client._pool
         with pytest.raises(ConfigurationError, match="timeouts"):
             client.with_options(timeouts=5)  # type: ignore[arg-type]
+
+
+async def test_views_with_a_deadline_each_leave_nothing_behind(sandbox: Sandbox) -> None:
+    async with client_of(sandbox) as client:
+        for number in range(200):
+            view = client.with_options(timeouts=Timeouts(deadline=0.5 + number / 1e6))
+            await view.campaigns.list().collect()
+        del view
+        gc.collect()
+        while len(client._pool._deadlines) > 1:  # until their timers have come, half a second on
+            await asyncio.sleep(0.01)
