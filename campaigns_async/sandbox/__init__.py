@@ -8,9 +8,23 @@
 It imports nothing of the client, so that a mistake cannot stand on both sides.
 """
 
+from .clock import Clock
+from .double_send import DoubleSend
 from .faults import Fault, Rule
 from .journal import RecordedRequest
+from .lifecycle import Lifecycle
+from .limiter import RateLimit
 from .quirks import Quirks
 from .server import Sandbox
 
-__all__ = ["Fault", "Quirks", "RecordedRequest", "Rule", "Sandbox"]
+__all__ = [
+    "Clock",
+    "DoubleSend",
+    "Fault",
+    "Lifecycle",
+    "Quirks",
+    "RateLimit",
+    "RecordedRequest",
+    "Rule",
+    "Sandbox",
+]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import time
+from email.utils import formatdate
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -39,7 +42,9 @@ class Answer:
 def write_head(answer: Answer, *, keep_alive: bool) -> bytes:
     """The status line and the headers, up to and with the empty line."""
     status = answer.status
-    lines = [f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}\r\nServer: Kestrel"]
+    lines = [
+        f"HTTP/1.1 {status} {_REASONS.get(status, 'Unknown')}\r\nDate: {_date(int(time.time()))}\r\nServer: Kestrel"
+    ]
     if status not in _BODILESS:
         lines.append(f"Content-Length: {len(answer.body)}")
         if answer.body:
@@ -48,6 +53,11 @@ def write_head(answer: Answer, *, keep_alive: bool) -> bytes:
     if not keep_alive:
         lines.append("Connection: close")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+
+
+@functools.lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def write_body(answer: Answer, *, method: str) -> bytes:

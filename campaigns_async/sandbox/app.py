@@ -11,12 +11,13 @@ from attrs import frozen
 
 from . import problems, sieve
 from .answers import JSON, TEXT, Answer
+from .numbers import phone_digits
 from .schema import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Columns, Row, Wire
 from .validation import InvalidBodyError, read_new, read_update
 from .values import INT32_MAX, to_int32, write_ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from .quirks import Quirks
     from .state import Store
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 Operation = Literal["list", "get", "contacts", "create", "update", "delete"]
 OPERATIONS: Final = ("list", "get", "contacts", "create", "update", "delete")
 
+Verb = Literal["PUT", "DELETE", "POST", "both"]
+
 _PATH: Final = re.compile(r"/api/campaigns(?:/([^/]+)(/contacts)?)?/?", re.IGNORECASE)
+_UNREADABLE: Final = "Not what the server's language can say: by default it would be dropped, and everything answered."
 _FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 
@@ -53,9 +57,13 @@ class Call:
 class Verbs:
     """The verbs under which update and delete are served, and what stands before each path."""
 
-    update: str
-    delete: str
+    update: Verb
+    delete: Verb
     prefix: str
+
+    def all_of(self, verb: Verb, usual: str) -> tuple[str, ...]:
+        """The verbs that a switch stands for."""
+        return (usual, "POST") if verb == "both" else (verb,)
 
 
 def read_call(method: str, target: str, *, has_body: bool, verbs: Verbs) -> Call:
@@ -92,13 +100,15 @@ def _of_all(method: str) -> tuple[Operation | None, tuple[str, ...]]:
 
 
 def _of_one(method: str, *, has_body: bool, verbs: Verbs) -> tuple[Operation | None, tuple[str, ...]]:
-    allow = tuple(dict.fromkeys(("GET", verbs.update, verbs.delete)))
+    update = verbs.all_of(verbs.update, "PUT")
+    delete = verbs.all_of(verbs.delete, "DELETE")
+    allow = tuple(dict.fromkeys(("GET", *update, *delete)))
     if method == "GET":
         return "get", allow
     # Where both are POST, only the body tells one from the other.
-    if method == verbs.update and (has_body or method != verbs.delete):
+    if method in update and (has_body or method not in delete):
         return "update", allow
-    if method == verbs.delete and (not has_body or method == "DELETE"):
+    if method in delete and (not has_body or method == "DELETE"):
         return "delete", allow
     return None, allow
 
@@ -109,9 +119,11 @@ class Campaigns:
 
     store: Store
     quirks: Quirks
+    digits_of: Callable[[object], str | None] = phone_digits
 
     def answer(self, call: Call, *, content_type: str, body: bytes) -> Answer:
         """Carry a request out, if it can be."""
+        self.store.move_on()
         if call.operation in {"create", "update"}:
             if not _is_json(content_type) and body:
                 return problems.problem(415, self.store.trace_id())
@@ -121,6 +133,8 @@ class Campaigns:
         if call.operation == "contacts":
             return self._contacts(call)
         if call.operation == "delete":
+            if self.store.has_begun(call.key):
+                return self._begun()
             return self._done(found=self.store.delete(call.key))
         row = self.store.get(call.key)
         return self._not_found() if row is None else _ok(self._campaign(row))
@@ -128,8 +142,12 @@ class Campaigns:
     def _write(self, call: Call, body: bytes) -> Answer:
         try:
             if call.operation == "update":
-                return self._done(found=self.store.update(call.key, read_update(body)))
-            row = self.store.create(read_new(body, leave_out_invalid=call.leave_out_invalid))
+                fields = read_update(body)
+                if self.store.has_begun(call.key):
+                    return self._begun()
+                return self._done(found=self.store.update(call.key, fields))
+            new = read_new(body, leave_out_invalid=call.leave_out_invalid, digits_of=self.digits_of)
+            row = self.store.create(new)
         except InvalidBodyError as error:
             return problems.invalid(error.errors, self.store.trace_id())
         key: str = row.wire["id"]
@@ -167,6 +185,8 @@ class Campaigns:
             columns,
             self.quirks.zone,
         )
+        if found.failed and self.quirks.strict_filters:
+            return problems.invalid({found.failed: [_UNREADABLE]}, self.store.trace_id())
         total = len(found.rows)
         taken = found.rows
         if not found.failed:
@@ -188,6 +208,9 @@ class Campaigns:
 
     def _done(self, *, found: bool) -> Answer:
         return Answer(204, acted=True) if found else self._not_found()
+
+    def _begun(self) -> Answer:
+        return problems.problem(409, self.store.trace_id())
 
     def _not_found(self) -> Answer:
         return problems.problem(404, self.store.trace_id())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+import secrets
+from typing import TYPE_CHECKING, Final, Literal
 
 from attrs import define, evolve
 
@@ -12,13 +13,16 @@ from .answers import TEXT, Answer, write_body, write_head
 from .connections import Connection, Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from aiohttp import web
 
     from .app import Call, Campaigns
-    from .faults import Fault
+    from .faults import Fault, Rule
     from .journal import Journal, RecordedRequest
+
+Auth = Literal["any", "bearer", "header", "query"]
+AUTHS: Final = ("any", "bearer", "header", "query")
 
 STAYS: Final = Sent(keep_alive=True)
 CLOSES: Final = Sent(keep_alive=False)
@@ -27,12 +31,26 @@ _UNAUTHORISED: Final = Answer(401, headers={"WWW-Authenticate": "Bearer"})
 _NO_SUCH_PATH: Final = Answer(404)
 
 
+def is_authorised(headers: Mapping[str, str], query: Mapping[str, str], *, key: str, auth: Auth) -> bool:
+    """Whether a request carries the key, in a way that is taken. Parameters have lower-case names."""
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    found = {
+        "bearer": token.strip() if scheme.lower() == "bearer" else None,
+        "header": headers.get("api-key"),
+        "query": query.get("api-key"),
+    }
+    offered = found.values() if auth == "any" else (found[auth],)
+    # In constant time: a control that is open to a network asks for the key as well.
+    return any(text is not None and secrets.compare_digest(text.encode(), key.encode()) for text in offered)
+
+
 @define(eq=False)
 class Exchange:
     """What is needed to answer one request; `content` is None where it was too large to read."""
 
     api: Campaigns
     api_key: str
+    auth: Auth
     journal: Journal
     request: web.BaseRequest
     connection: Connection
@@ -61,13 +79,7 @@ class Exchange:
         return self.api.answer(call, content_type=content_type, body=self.content)
 
     def _is_authorised(self) -> bool:
-        headers, key = self.request.headers, self.api_key
-        scheme, _, token = headers.get("Authorization", "").partition(" ")
-        return (
-            (scheme.lower() == "bearer" and token.strip() == key)
-            or headers.get("api-key") == key
-            or self.call.query.get("api-key") == key
-        )
+        return is_authorised(self.request.headers, self.call.query, key=self.api_key, auth=self.auth)
 
     def send(self, answer: Answer) -> Sent:
         """Send the whole answer at once."""
@@ -84,13 +96,16 @@ class Exchange:
         # What was not read to its end stands in the way of a next request.
         return self.request.keep_alive and self.content is not None
 
-    async def meet(self, fault: Fault) -> Sent:
-        """Answer as the fault has it; seconds and events are waited for here."""
+    async def meet(self, rule: Rule) -> Sent:
+        """Answer as the rule's fault has it; seconds and events are waited for here."""
+        fault = rule.fault
         answer = self._faulty_answer(fault)
         if fault.delay:
             await asyncio.sleep(fault.delay)
         if fault.hold is not None:
             await fault.hold.wait()
+        if fault.hang:
+            await rule.released.wait()
         if not self.connection.is_open:
             return CLOSES
         if fault.stale:

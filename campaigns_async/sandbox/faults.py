@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, T
 from attrs import Attribute, Factory, define, field, frozen
 
 from .app import OPERATIONS, Operation
+from .numbers import phone_digits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from .journal import RecordedRequest
 
@@ -65,6 +66,7 @@ class Fault:
         every: Of those, the first and then one in so many.
         times: How often at most; None: always.
         share: The part of those requests that it meets, 0 to 1, drawn from `seed`.
+        recipient: Only creates with this phone number among their contacts, in any notation.
         act: Carry the request out before the faulty answer. None: only when the answer is
             the proper one.
         act_after: Carry it out so long after the faulty answer, or once the event is set.
@@ -76,6 +78,7 @@ class Fault:
             of the headers ("cut_headers"), or those and half of the body ("cut_body"), and close.
         delay: Wait so long before the answer.
         hold: Wait for this event before the answer.
+        hang: Wait until the rule is released before the answer.
         slow_body: Wait so long between the bytes of the body.
         stale: Answer properly, and close the connection when the next request comes over it.
         hidden_for: Lists leave a campaign that this creates out so long, or till the event is set.
@@ -88,6 +91,7 @@ class Fault:
     times: int | None = field(default=None, validator=_at_least_one)
     share: float = 1.0
     seed: int = 0
+    recipient: str | None = field(default=None, repr=False)
     act: bool | None = None
     act_after: float | asyncio.Event | None = field(default=None, validator=_seconds)
     status: int | None = None
@@ -97,11 +101,17 @@ class Fault:
     drop: Drop | None = field(default=None, validator=_one_of(*DROPS))
     delay: float = field(default=0, validator=_seconds)
     hold: asyncio.Event | None = None
+    hang: bool = False
     slow_body: float = field(default=0, validator=_seconds)
     stale: bool = False
     hidden_for: float | asyncio.Event | None = field(default=None, validator=_seconds)
 
     def __attrs_post_init__(self) -> None:
+        if self.recipient is not None:
+            if self.operation not in {None, "create"}:
+                raise ValueError("recipient goes with operation='create': no other request names any")
+            if phone_digits(self.recipient) is None:
+                raise ValueError("recipient must be a phone number, such as 07700 900123")
         if not 0 <= self.share <= 1:
             raise ValueError(f"share must be from 0 to 1, not {self.share}")
         if self.status is not None and self.status not in _STATUSES:
@@ -110,6 +120,9 @@ class Fault:
             raise ValueError("headers must be of one line each")
         if {"content-type", "content-length"} & {name.lower() for name in self.headers}:
             raise ValueError("headers must leave out what content_type and body say")
+        self._check_fit()
+
+    def _check_fit(self) -> None:
         if self.act_after is not None and (self.acts or self.proper):
             raise ValueError("act_after needs a status or a drop, and act left out")
         if self.act is False and self.proper:
@@ -132,12 +145,27 @@ class Fault:
 
 @define(eq=False)
 class Rule:
-    """A fault that was added: how often it fitted a request, and how often it fired."""
+    """A fault that was added: how often it fitted a request, and how often it fired.
+
+    Attributes:
+        fault: What it does.
+        number: Of the rule, from 1 in the order in which they were added.
+        seen: How many requests it fitted.
+        fired: How many of those met the fault.
+        stopped: Whether it meets no more.
+    """
 
     fault: Fault
+    number: int = 0
     seen: int = 0
     fired: int = 0
     stopped: bool = False
+    released: asyncio.Event = field(init=False, repr=False, factory=asyncio.Event)
+    _recipient: str | None = field(
+        init=False,
+        repr=False,
+        default=Factory(lambda self: phone_digits(self.fault.recipient), takes_self=True),
+    )
     _random: random.Random = field(
         init=False,
         repr=False,
@@ -148,14 +176,25 @@ class Rule:
         """Meet no more requests; the counts stay."""
         self.stopped = True
 
-    def is_due(self, request: RecordedRequest) -> bool:
-        """Count the request if the rule fits it, and say whether the fault is its due."""
+    def release(self) -> None:
+        """Answer what hangs, and have nothing hang any more."""
+        self.released.set()
+
+    def is_due(self, request: RecordedRequest, recipients: Callable[[], Collection[str]]) -> bool:
+        """Count the request if the rule fits it, and say whether the fault is its due.
+
+        Args:
+            request: What arrived.
+            recipients: Gives the international digits that it goes to.
+        """
         fault = self.fault
         if self.stopped:
             return False
         if fault.operation is not None and fault.operation != request.operation:
             return False
         if fault.when is not None and not fault.when(request):
+            return False
+        if self._recipient is not None and self._recipient not in recipients():
             return False
         self.seen += 1
         # Drawn for each request that fits, so that other rules do not alter the sequence.
@@ -170,25 +209,33 @@ class Rules:
 
     def __init__(self) -> None:
         self._rules: list[Rule] = []
+        self._count = 0
+
+    @property
+    def all(self) -> tuple[Rule, ...]:
+        """Every rule, the stopped ones too."""
+        return tuple(self._rules)
 
     def add(self, fault: Fault) -> Rule:
         """Add a rule behind the others."""
-        rule = Rule(fault)
+        self._count += 1
+        rule = Rule(fault, self._count)
         self._rules.append(rule)
         return rule
 
     def clear(self) -> None:
         """Take all away."""
         self._rules.clear()
+        self._count = 0
 
-    def pick(self, request: RecordedRequest) -> Fault | None:
-        """The fault that meets this request."""
+    def pick(self, request: RecordedRequest, recipients: Callable[[], Collection[str]]) -> Rule | None:
+        """The rule that meets this request, which goes to these international digits."""
         # Every rule counts, those behind the winner too.
-        due = [rule for rule in self._rules if rule.is_due(request)]
+        due = [rule for rule in self._rules if rule.is_due(request, recipients)]
         if not due:
             return None
         due[0].fired += 1
-        return due[0].fault
+        return due[0]
 
 
 def takes(

@@ -14,6 +14,7 @@ Errors = Mapping[str, Sequence[str]]
 _TITLES: Final[Mapping[int, tuple[str, str]]] = {
     400: ("https://tools.ietf.org/html/rfc9110#section-15.5.1", "Bad Request"),
     404: ("https://tools.ietf.org/html/rfc9110#section-15.5.5", "Not Found"),
+    409: ("https://tools.ietf.org/html/rfc9110#section-15.5.10", "Conflict"),
     413: ("https://tools.ietf.org/html/rfc9110#section-15.5.14", "Content Too Large"),
     415: ("https://tools.ietf.org/html/rfc9110#section-15.5.16", "Unsupported Media Type"),
 }

@@ -32,6 +32,7 @@ class Quirks:
             None: no cap.
         zone: The server's own time zone, to which filter dates with ``Z`` or an offset are
             brought before they are compared.
+        strict_filters: Answer 400 to filters and sorts that the provider's server silently drops.
     """
 
     bare_id: bool = False
@@ -45,3 +46,4 @@ class Quirks:
     default_page_size: int = field(default=10, validator=validators.ge(1))
     max_page_size: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
     zone: tzinfo = UTC
+    strict_filters: bool = False

@@ -31,12 +31,13 @@ def _ticks_of_wire(wire: Wire) -> int | None:
 class Row:
     """A campaign or a contact in wire form, with its start time read once.
 
-    `hidden` says whether lists leave the row out for now.
+    `hidden` says whether lists leave the row out for now; `deleted`, that it is gone.
     """
 
     wire: Wire = field(repr=False)
     ticks: int | None = field(default=None, repr=False)
     hidden: Callable[[], bool] | None = field(default=None, repr=False)
+    deleted: bool = False
 
     @classmethod
     def of_campaign(cls, wire: Wire) -> Row:

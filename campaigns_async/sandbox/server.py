@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from aiohttp import web
-
-from .app import Campaigns, Operation, Verbs
+from .app import Campaigns, Verbs
+from .clock import Clock
+from .control import Control
+from .exchange import AUTHS, Auth
 from .faults import Fault, Rule, takes
+from .inspection import Inspection
+from .lifecycle import Lifecycle
+from .limiter import Bucket, RateLimit, as_limit
+from .listening import Listener
+from .magic import magic_digits
+from .numbers import phone_digits
 from .quirks import Quirks
 from .serving import Serving
 from .state import Store
@@ -17,17 +25,11 @@ from .state import Store
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .connections import ConnectionServer
-    from .journal import RecordedRequest
-    from .schema import Wire
 
 WireRow = Mapping[str, Any]
 
-# Time for what is being written to get out, in seconds; nothing else is waited for.
-_SHUTDOWN = 0.1
 
-
-class Sandbox:
+class Sandbox(Inspection):
     """Plays the provider's Campaigns API, with faults on demand.
 
     Use it as ``async with Sandbox(...) as sandbox``, in the loop of the client under test.
@@ -40,15 +42,21 @@ class Sandbox:
         host: The address to listen on.
         port: 0: any that is free.
         prefix: Stands before each path, such as ``/tenant``.
-        update_method: Under which verb updates are served.
-        delete_method: Under which verb deletes are served; with POST, the body must be empty.
+        update_method: Under which verb updates are served; "both": PUT and POST.
+        delete_method: Under which verb deletes are served; with POST, the body must be empty. "both": DELETE and POST.
+        auth: In which way the key is taken: "bearer", as the header api-key ("header"), as the parameter api-key
+            ("query"), or any of them.
+        rate_limit: How many requests a second are served, and what the rest are told; a number is that many, with 429.
+        magic_recipients: Whether the numbers 07700 9000NX decide what happens.
+        lifecycle: How long a created campaign stays in each state, once its start time has come.
+        now: Where the sandbox's clock stands; None: it runs with the machine's time.
         max_body: The largest body that is taken, in bytes.
         keep_bodies: Whether `requests` keeps the bodies.
         seed: For the ids that are made up; None: other ones each time.
         quirks: How answers look where the documentation leaves it open.
 
     Raises:
-        ValueError: Two campaigns have the same id, or contacts belong to none.
+        ValueError: Two campaigns have the same id, or contacts belong to none; an argument is out of range.
     """
 
     def __init__(
@@ -60,35 +68,51 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         prefix: str = "",
-        update_method: Literal["PUT", "POST"] = "PUT",
-        delete_method: Literal["DELETE", "POST"] = "DELETE",
+        update_method: Literal["PUT", "POST", "both"] = "PUT",
+        delete_method: Literal["DELETE", "POST", "both"] = "DELETE",
+        auth: Auth = "any",
+        rate_limit: RateLimit | float | None = None,
+        magic_recipients: bool = False,
+        lifecycle: Lifecycle | None = None,
+        now: datetime | None = None,
         max_body: int = 30_000_000,
         keep_bodies: bool = True,
         seed: int | None = None,
         quirks: Quirks | None = None,
     ) -> None:
-        if update_method not in {"PUT", "POST"}:
-            raise ValueError(f"update_method must be PUT or POST, not {update_method!r}")
-        if delete_method not in {"DELETE", "POST"}:
-            raise ValueError(f"delete_method must be DELETE or POST, not {delete_method!r}")
+        if update_method not in {"PUT", "POST", "both"}:
+            raise ValueError(f"update_method must be PUT, POST or both, not {update_method!r}")
+        if delete_method not in {"DELETE", "POST", "both"}:
+            raise ValueError(f"delete_method must be DELETE, POST or both, not {delete_method!r}")
+        if auth not in AUTHS:
+            raise ValueError(f"auth must be one of {', '.join(AUTHS)}, not {auth!r}")
         self._seeds = [dict(wire) for wire in campaigns]
         self._seed_contacts = {key: list(rows) for key, rows in (contacts or {}).items()}
         self._seed = seed
         self._quirks = quirks or Quirks()
-        self._host = host
-        self._port = port
         self._prefix = prefix.rstrip("/")
-        self._serving = Serving(
-            api=Campaigns(self._fresh_store(), self._quirks),
-            api_key=secrets.token_hex(16) if api_key is None else api_key,
-            verbs=Verbs(update_method, delete_method, self._prefix),
-            max_body=max_body,
-            keep_bodies=keep_bodies,
+        self._lifecycle = lifecycle or Lifecycle()
+        self._now = now
+        self._clock = Clock(now)
+        self._digits_of = magic_digits if magic_recipients else phone_digits
+        self._given_limit = as_limit(rate_limit)
+        super().__init__(
+            Serving(
+                api=self._fresh_api(),
+                api_key=secrets.token_hex(16) if api_key is None else api_key,
+                auth=auth,
+                verbs=Verbs(update_method, delete_method, self._prefix),
+                max_body=max_body,
+                keep_bodies=keep_bodies,
+                magic_recipients=magic_recipients,
+                control=Control(self),
+            )
         )
-        self._running: tuple[web.ServerRunner, ConnectionServer] | None = None
+        self.rate_limit = self._given_limit
+        self._listener = Listener(self._serving, host=host, port=port)
 
     def __repr__(self) -> str:
-        where = self.url if self._running is not None else "stopped"
+        where = self.url if self._listener.is_running else "stopped"
         campaigns, requests = len(self._store.all), self._serving.journal.count
         return f"<Sandbox {where}, {campaigns} campaigns, {requests} requests>"
 
@@ -111,36 +135,17 @@ class Sandbox:
             RuntimeError: It listens already.
             OSError: The port is taken.
         """
-        if self._running is not None:
-            raise RuntimeError("this sandbox is running already")
-        server = self._serving.make_server()
-        runner = web.ServerRunner(server, shutdown_timeout=_SHUTDOWN)
-        self._running = (runner, server)
-        try:
-            await runner.setup()
-            await web.TCPSite(runner, self._host, self._port).start()
-        except BaseException:  # a cancellation too must leave no socket behind
-            await self.stop()
-            raise
-        # Kept, so that a sandbox that is started again is found where it was.
-        self._port = runner.addresses[0][1]
+        await self._listener.start()
 
     async def stop(self) -> None:
         """Stop listening and close every connection, within a second; what waits is given up."""
-        running, self._running = self._running, None
-        if running is None:
-            return
-        runner, server = running
-        await self._serving.cancel()
-        await runner.cleanup()
-        # What could not be flushed in time would stay open.
-        await server.abort()
+        await self._listener.stop()
 
     @property
     def url(self) -> str:
         """Where it listens, with the prefix and without a slash at the end."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}{self._prefix}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self._listener.port}{self._prefix}"
 
     @property
     def api_key(self) -> str:
@@ -150,32 +155,6 @@ class Sandbox:
     @api_key.setter
     def api_key(self, key: str) -> None:
         self._serving.api_key = key
-
-    @property
-    def requests(self) -> Sequence[RecordedRequest]:
-        """What arrived, in that order."""
-        return self._serving.journal.requests
-
-    @property
-    def created(self) -> list[Wire]:
-        """What was created over HTTP, in order, as it was then, with its `contacts`."""
-        return [{**wire, "contacts": [dict(row.wire) for row in contacts]} for wire, contacts in self._store.created]
-
-    @property
-    def campaigns(self) -> list[Wire]:
-        """The campaigns that exist now, hidden ones too, in their order."""
-        return [dict(row.wire) for row in self._store.all]
-
-    def contacts(self, campaign_id: str) -> list[Wire]:
-        """The contacts of a campaign.
-
-        Raises:
-            KeyError: There is no such campaign.
-        """
-        rows = self._store.contacts(campaign_id)
-        if rows is None:
-            raise KeyError(campaign_id)
-        return [dict(row.wire) for row in rows]
 
     def add(self, campaign: WireRow, contacts: Iterable[WireRow] = (), *, at: int | None = None) -> None:
         """Put a campaign in as it is given, unvalidated: at an index from 0, or at the end.
@@ -195,22 +174,44 @@ class Sandbox:
             raise KeyError(campaign_id)
 
     @property
-    def in_flight(self) -> int:
-        """How many requests are being read or answered now."""
-        return self._serving.journal.in_flight
+    def clock(self) -> Clock:
+        """The sandbox's time, by which created campaigns begin and end."""
+        return self._clock
 
     @property
-    def max_in_flight(self) -> int:
-        """The most requests that were ever in flight at once."""
-        return self._serving.journal.max_in_flight
+    def rate_limit(self) -> RateLimit | None:
+        """How many requests a second are served; setting it starts the count anew.
 
-    async def received(self, count: int, operation: Operation | None = None) -> None:
-        """Wait till so many requests have arrived whole, of one operation or of any."""
-        await self._serving.journal.arrived(count, operation)
+        Raises:
+            ValueError: When set, to what is out of range.
+        """
+        bucket = self._serving.bucket
+        return None if bucket is None else bucket.limit
 
-    async def acted(self, count: int, operation: Operation | None = None) -> None:
-        """Wait till so many requests were carried out, of one operation or of any."""
-        await self._serving.journal.acted(count, operation)
+    @rate_limit.setter
+    def rate_limit(self, limit: RateLimit | float | None) -> None:
+        chosen = as_limit(limit)
+        self._serving.bucket = None if chosen is None else Bucket(chosen)
+
+    @property
+    def host(self) -> str:
+        """The address that it listens on."""
+        return self._listener.host
+
+    @property
+    def update_method(self) -> str:
+        """Under which verb updates are served."""
+        return self._serving.verbs.update
+
+    @property
+    def delete_method(self) -> str:
+        """Under which verb deletes are served."""
+        return self._serving.verbs.delete
+
+    @property
+    def auth(self) -> Auth:
+        """In which way the key is taken."""
+        return self._serving.auth
 
     @takes(Fault)
     def fault(self, fault: Fault) -> Rule:
@@ -222,21 +223,32 @@ class Sandbox:
         Raises:
             ValueError: The fields do not fit together, or are out of range.
         """
+        return self.add_fault(fault)
+
+    def add_fault(self, fault: Fault) -> Rule:
+        """Add a fault; the first rule that is due meets a request."""
         return self._serving.rules.add(fault)
 
     def reset(self) -> None:
-        """Go back to what it was built with: no requests, no faults, the campaigns as given."""
-        self._serving.give_up_late_acts()
-        self._serving.api = Campaigns(self._fresh_store(), self._quirks)
+        """Go back to what it was built with: no requests, no faults, the campaigns, clock and limit as given.
+
+        What waits to be answered or carried out is given up.
+        """
+        self._serving.give_up()
+        if self._now is None:
+            self._clock.reset()
+        else:
+            self._clock.set(self._now)
+        self.rate_limit = self._given_limit
+        self._serving.api = self._fresh_api()
         self._serving.journal.clear()
         self._serving.rules.clear()
 
-    @property
-    def _store(self) -> Store:
-        return self._serving.api.store
+    def _fresh_api(self) -> Campaigns:
+        return Campaigns(self._fresh_store(), self._quirks, self._digits_of)
 
     def _fresh_store(self) -> Store:
-        store = Store(seed=self._seed, quirks=self._quirks)
+        store = Store(seed=self._seed, quirks=self._quirks, clock=self._clock, lifecycle=self._lifecycle)
         for wire in self._seeds:
             store.seed(wire, self._seed_contacts.get(str(wire["id"]), ()), None)
         for key in self._seed_contacts:

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import math
 from typing import TYPE_CHECKING, Any, Final, cast
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
+from .answers import Answer, write_body, write_head
 from .app import read_call
 from .connections import ConnectionServer
-from .exchange import CLOSES, Exchange
-from .faults import Rules
+from .control import Control, ControlRequest
+from .exchange import CLOSES, STAYS, Auth, Exchange
+from .faults import Rule, Rules
 from .journal import Journal, RecordedRequest
+from .limiter import Bucket
+from .magic import magic_fault
+from .recipients import recipients
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -22,8 +30,7 @@ if TYPE_CHECKING:
 
     from .app import Campaigns, Verbs
     from .connections import Connection, Sent
-    from .faults import Fault
-
+_CONTROL: Final = "/_sandbox"
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -33,12 +40,27 @@ class Serving:
     A request that was read whole is carried out, even if its client went away.
     """
 
-    def __init__(self, *, api: Campaigns, api_key: str, verbs: Verbs, max_body: int, keep_bodies: bool) -> None:
+    def __init__(
+        self,
+        *,
+        api: Campaigns,
+        api_key: str,
+        auth: Auth,
+        verbs: Verbs,
+        max_body: int,
+        keep_bodies: bool,
+        magic_recipients: bool,
+        control: Control,
+    ) -> None:
         self.api = api
         self.api_key = api_key
+        self.auth: Auth = auth
+        self.bucket: Bucket | None = None
         self.journal: Journal = Journal()
         self.rules: Rules = Rules()
-        self._verbs = verbs
+        self.verbs = verbs
+        self._magic = magic_recipients
+        self._control = control
         self._max_body = max_body
         self._keep_bodies = keep_bodies
         self._misbehaving: set[asyncio.Task[Any]] = set()
@@ -75,7 +97,9 @@ class Serving:
     async def _serve(self, request: web.BaseRequest, connection: Connection) -> Sent:
         content = await self._read(request, connection)
         target = request.raw_path
-        call = read_call(request.method, target, has_body=content != b"", verbs=self._verbs)
+        if is_control(target, self.verbs.prefix):
+            return self._answer_control(request, connection, content)
+        call = read_call(request.method, target, has_body=content != b"", verbs=self.verbs)
         record = RecordedRequest(
             number=self.journal.count + 1,
             method=request.method,
@@ -91,11 +115,47 @@ class Serving:
         if connection.stale:
             connection.close()
             return CLOSES
-        exchange = Exchange(self.api, self.api_key, self.journal, request, connection, record, call, content)
-        fault = self.rules.pick(record)
-        if fault is None:
+        exchange = Exchange(self.api, self.api_key, self.auth, self.journal, request, connection, record, call, content)
+        if (refusal := self._over_the_limit()) is not None:
+            return exchange.send(refusal)
+        rule = self._pick(record, content)
+        if rule is None:
             return exchange.send(exchange.act())
-        return await self._misbehave(exchange, fault)
+        return await self._misbehave(exchange, rule)
+
+    def _over_the_limit(self) -> Answer | None:
+        wait = 0.0 if self.bucket is None else self.bucket.take(asyncio.get_running_loop().time())
+        if self.bucket is None or not wait:
+            return None
+        limit = self.bucket.limit
+        return Answer(limit.status, headers={"Retry-After": str(math.ceil(wait))} if limit.retry_after else {})
+
+    def _pick(self, record: RecordedRequest, content: bytes | None) -> Rule | None:
+        is_create = record.operation == "create"
+        goes_to = functools.cache(lambda: recipients(content) if is_create and content else ())
+        rule = self.rules.pick(record, goes_to)
+        if rule is not None or not self._magic or not is_create:
+            return rule
+        fault = magic_fault(goes_to())
+        return None if fault is None else Rule(fault)
+
+    def _answer_control(self, request: web.BaseRequest, connection: Connection, content: bytes | None) -> Sent:
+        path, _, query = request.raw_path.partition("?")
+        answer = self._control.answer(
+            ControlRequest(
+                method=request.method,
+                path=path[len(self.verbs.prefix) + len(_CONTROL) :],
+                query={name.lower(): value for name, value in reversed(parse_qsl(query, keep_blank_values=True))},
+                headers=request.headers,
+                body=content,
+            )
+        )
+        if not connection.is_open:
+            return CLOSES
+        keep_alive = request.keep_alive and content is not None
+        head = write_head(answer, keep_alive=keep_alive)
+        connection.transport.write(head + write_body(answer, method=request.method))
+        return STAYS if keep_alive else CLOSES
 
     async def _read(self, request: web.BaseRequest, connection: Connection) -> bytes | None:
         """Read the body; None when it is larger than is taken."""
@@ -110,33 +170,40 @@ class Serving:
         except web.HTTPRequestEntityTooLarge:
             return None
 
-    async def _misbehave(self, exchange: Exchange, fault: Fault) -> Sent:
+    async def _misbehave(self, exchange: Exchange, rule: Rule) -> Sent:
         task = cast("asyncio.Task[Any]", asyncio.current_task())
         # Noted, so that stopping need not wait for a fault that waits itself.
         self._misbehaving.add(task)
         try:
-            return await exchange.meet(fault)
+            return await exchange.meet(rule)
         finally:
             self._misbehaving.discard(task)
-            if fault.act_after is not None and not task.cancelling():
-                self._start(_act_late(exchange, fault.act_after))
+            late = rule.fault.act_after
+            if late is not None and not task.cancelling():
+                self._start(_act_late(exchange, late))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
-    def give_up_late_acts(self) -> None:
-        """Have nothing carried out any more that was answered already."""
-        for task in self._late:
-            task.cancel()
-
-    async def cancel(self) -> None:
-        """Give up whatever waits for a time or an event."""
+    def give_up(self) -> list[asyncio.Task[Any]]:
+        """Give up whatever waits for a time or an event, to be answered or carried out."""
         tasks = [*self._misbehaving, *self._late]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks
+
+    async def cancel(self) -> None:
+        """Give up what waits, and see it end."""
+        await asyncio.gather(*self.give_up(), return_exceptions=True)
+
+
+def is_control(target: str, prefix: str) -> bool:
+    """Whether a request is to the sandbox itself, and not to the API that it plays."""
+    path = target.partition("?")[0].lower()
+    base = (prefix + _CONTROL).lower()
+    return path == base or path.startswith(base + "/")
 
 
 async def _act_late(exchange: Exchange, after: float | asyncio.Event) -> None:

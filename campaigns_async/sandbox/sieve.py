@@ -6,7 +6,7 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, tzinfo
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from attrs import frozen
 
@@ -54,10 +54,10 @@ class Term:
 
 @frozen
 class Found:
-    """The rows that hold, in order; `failed` when an error dropped the rest of the work."""
+    """The rows that hold, in order; `failed` names the parameter whose error dropped the rest of the work."""
 
     rows: Sequence[Row]
-    failed: bool
+    failed: Literal["", "filters", "sorts"]
 
 
 def find(
@@ -72,16 +72,18 @@ def find(
     A fault in the filters gives back all rows as they were; one in the sorts keeps the
     filters. Either means that paging is dropped too.
     """
+    reading: Literal["filters", "sorts"] = "filters"
     try:
         if filters is not None:
             tests = compile_filters(filters, columns, zone)
             for test in tests:
                 rows = list(filter(test, rows))
+        reading = "sorts"
         if sorts is not None:
             rows = sort(rows, sorts, columns)
     except SieveError:
-        return Found(rows, failed=True)
-    return Found(rows, failed=False)
+        return Found(rows, reading)
+    return Found(rows, "")
 
 
 def parse_filters(filters: str) -> list[Term]:

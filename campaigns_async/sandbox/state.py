@@ -5,11 +5,16 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+from .clock import Clock
+from .double_send import Sent
+from .lifecycle import BEGUN, COMPLETED, SUBMITTED, Lifecycle, Schedule
+from .magic import SENT, message_status
+from .numbers import phone_digits
 from .schema import Row, Wire
 from .values import iso_ticks, write_ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from .quirks import PhoneStyle, Quirks
     from .validation import NewBody, NewContact
@@ -21,15 +26,27 @@ class Store:
     Args:
         seed: For the ids that are made up; None: other ones each time.
         quirks: How values are stored.
+        clock: What time it is.
+        lifecycle: How created campaigns move on.
     """
 
-    def __init__(self, *, seed: int | None, quirks: Quirks) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int | None,
+        quirks: Quirks,
+        clock: Clock | None = None,
+        lifecycle: Lifecycle | None = None,
+    ) -> None:
         self._random = random.Random(seed)
         self._quirks = quirks
+        self._clock = clock or Clock()
+        self._schedule = Schedule(lifecycle or Lifecycle())
         self._rows: list[Row] = []
         self._by_id: dict[str, Row] = {}
         self._contacts: dict[str, list[Row]] = {}
         self._created: list[tuple[Wire, list[Row]]] = []
+        self._ours: dict[Row, None] = {}
         self._hidden: list[Row] = []
 
     def seed(self, wire: Mapping[str, Any], contacts: Iterable[Mapping[str, Any]], at: int | None) -> None:
@@ -57,7 +74,18 @@ class Store:
         self._by_id[key] = row
         self._contacts[key] = contacts
         self._created.append((wire, contacts))
+        self._ours[row] = None
+        self._schedule.put(row)
         return row
+
+    def move_on(self) -> None:
+        """Have campaigns begin and end whose time has come."""
+        self._schedule.run(self._clock.ticks())
+
+    def has_begun(self, key: str) -> bool:
+        """Whether a campaign can be changed no more."""
+        row = self._by_id.get(key)
+        return row is not None and row.wire.get("status") in BEGUN
 
     def update(self, key: str, fields: Wire) -> bool:
         """Change the fields that an update has; False when there is no such campaign."""
@@ -65,6 +93,8 @@ class Store:
         if row is None:
             return False
         row.replace({**row.wire, **self._as_stored(fields)})
+        if row in self._ours:
+            self._schedule.put(row)
         return True
 
     def delete(self, key: str) -> bool:
@@ -72,6 +102,8 @@ class Store:
         row = self._by_id.pop(key, None)
         if row is None:
             return False
+        row.deleted = True
+        self._ours.pop(row, None)
         self._rows.remove(row)
         del self._contacts[key]
         return True
@@ -108,6 +140,25 @@ class Store:
     def created(self) -> Sequence[tuple[Wire, list[Row]]]:
         """What was created over HTTP, as it was then."""
         return self._created
+
+    def messages(self) -> Iterator[Wire]:
+        """What went out to each person, of created campaigns that were submitted."""
+        for row in self._ours:
+            status = row.wire["status"]
+            if status not in {SUBMITTED, COMPLETED}:
+                continue
+            for contact in self._contacts[row.wire["id"]]:
+                number = contact.wire["phoneNumber"]
+                final = message_status(phone_digits(number)) if status == COMPLETED else SENT
+                yield {"campaignId": row.wire["id"], "phoneNumber": number, "status": final}
+
+    def to_be_sent(self) -> Iterator[Sent]:
+        """The created campaigns that went out, or will."""
+        for row in self._ours:
+            wire = row.wire
+            numbers = [contact.wire["phoneNumber"] for contact in self._contacts[wire["id"]]]
+            people = [phone_digits(number) or str(number) for number in numbers]
+            yield Sent(wire["id"], row.ticks, wire["sender"], wire["message"], people)
 
     def trace_id(self) -> str:
         """A made-up trace id, in the W3C form that ASP.NET answers with."""

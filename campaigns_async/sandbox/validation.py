@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import orjson
 from attrs import define, frozen
 
+from .numbers import phone_digits
 from .values import INT32_MAX, iso_ticks, to_int32
 
 if TYPE_CHECKING:
@@ -20,9 +21,6 @@ _UPDATE_FIELDS: Final = ("startDateTime", "sender", "message", "optOutLinkId", "
 _CONTACT_TEXTS: Final = ("phoneNumber", "name", "custom1", "custom2")
 _CANONICAL: Final = {name.lower(): name for name in (*_UPDATE_FIELDS, *_CONTACT_TEXTS, "contacts", "contactGroupId")}
 _NAMES: Final = frozenset(_CANONICAL.values())
-_BRITISH_LENGTH: Final = len("447700900123")
-_LENGTHS: Final = range(8, 16)
-_NOT_IN_NUMBERS: Final = re.compile(r"[\s\-().]")
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -50,22 +48,6 @@ class NewBody:
     contacts: list[NewContact]
 
 
-def phone_digits(text: object) -> str | None:
-    """The international digits of a phone number, such as 447700900123; None when it is none."""
-    if not isinstance(text, str):
-        return None
-    digits = text if text.isdigit() else _NOT_IN_NUMBERS.sub("", text)
-    international = digits.startswith(("+", "00"))
-    digits = digits.removeprefix("+").removeprefix("00") if international else digits
-    if not (digits.isascii() and digits.isdigit()):
-        return None
-    if not international and digits.startswith("07"):
-        digits = "44" + digits[1:]
-    if digits.startswith("44"):
-        return digits if len(digits) == _BRITISH_LENGTH and digits[2] == "7" else None
-    return digits if len(digits) in _LENGTHS and digits[0] != "0" else None
-
-
 def read_update(body: bytes) -> Wire:
     """Read the body of an update.
 
@@ -80,12 +62,18 @@ def read_update(body: bytes) -> Wire:
     return fields
 
 
-def read_new(body: bytes, *, leave_out_invalid: bool) -> NewBody:
+def read_new(
+    body: bytes,
+    *,
+    leave_out_invalid: bool,
+    digits_of: Callable[[object], str | None] = phone_digits,
+) -> NewBody:
     """Read the body of a create.
 
     Args:
         body: JSON, in UTF-8.
         leave_out_invalid: Drop contacts whose number is invalid, instead of naming them.
+        digits_of: Brings a number to international digits; None says that it is invalid.
 
     Raises:
         InvalidBodyError: A field is missing or of another type, or numbers are invalid.
@@ -95,7 +83,7 @@ def read_new(body: bytes, *, leave_out_invalid: bool) -> NewBody:
     fields = _read_fields(given, errors)
     contacts: list[NewContact] = []
     for index, contact in enumerate(_read_contacts(given, errors)):
-        read = _read_contact(contact, index)
+        read = _read_contact(contact, index, digits_of)
         if read.digits is not None:
             contacts.append(read)
         elif not leave_out_invalid:
@@ -183,7 +171,7 @@ def _read_contacts(given: Body, errors: dict[str, list[str]]) -> list[Any]:
     return contacts
 
 
-def _read_contact(given: object, index: int) -> NewContact:
+def _read_contact(given: object, index: int, digits_of: Callable[[object], str | None]) -> NewContact:
     if not _is_object(given):
         raise _wrong_type(f"$.contacts[{index}]", "an object")
     contact = _with_known_names(given)
@@ -196,4 +184,4 @@ def _read_contact(given: object, index: int) -> NewContact:
     group = contact.get("contactGroupId")
     if group is not None and not (isinstance(group, str) and _UUID.fullmatch(group)):
         raise _wrong_type(f"$.contacts[{index}].contactGroupId", "System.Guid")
-    return NewContact(wire, phone_digits(wire["phoneNumber"]))
+    return NewContact(wire, digits_of(wire["phoneNumber"]))

@@ -38,7 +38,7 @@ def open_session() -> Callable[..., aiohttp.ClientSession]:
 def new() -> dict[str, Any]:
     """A campaign that the provider takes."""
     return {
-        "startDateTime": "2024-05-01T09:30:00.000Z",
+        "startDateTime": "2031-05-01T09:30:00.000Z",
         "sender": "Golf",
         "message": "Fore!",
         "contacts": [

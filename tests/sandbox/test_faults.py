@@ -439,3 +439,53 @@ class TestRefusedFaults:
             Fault(**fields)
         with pytest.raises(ValueError, match=re.escape(message)):
             Sandbox().fault(**fields)
+
+
+class TestHanging:
+    async def test_a_request_hangs_until_the_rule_is_released(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        rule = sandbox.fault(operation="create", hang=True)
+        tasks = [asyncio.ensure_future(http.post("/api/campaigns", json=new)) for _ in range(2)]
+        await sandbox.acted(2, "create")
+        assert not any(task.done() for task in tasks)
+
+        rule.release()
+
+        assert [(await task).status for task in tasks] == [201, 201]
+        assert (await http.post("/api/campaigns", json=new)).status == 201
+        assert len(sandbox.created) == 3
+
+    async def test_it_may_hang_without_being_carried_out(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        rule = sandbox.fault(operation="create", hang=True, drop="close")
+        task = asyncio.ensure_future(http.post("/api/campaigns", json=new))
+        await sandbox.received(1, "create")
+        rule.release()
+
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await task
+        assert sandbox.created == []
+
+    async def test_a_reset_gives_up_what_hangs(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(operation="create", hang=True)
+        task = asyncio.ensure_future(http.post("/api/campaigns", json=new))
+        await sandbox.acted(1, "create")
+
+        sandbox.reset()
+
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await task
+        assert sandbox.faults == ()
+        assert sandbox.created == []
+        assert (await http.post("/api/campaigns", json=new)).status == 201
+
+    async def test_rules_are_numbered_in_their_order(self, sandbox: Sandbox) -> None:
+        fault = Fault(status=500)
+        rules = (sandbox.add_fault(fault), sandbox.fault(status=501))
+        assert sandbox.faults == rules
+        assert [rule.number for rule in rules] == [1, 2]
+        assert rules[0].fault is fault

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import aiohttp
@@ -24,6 +25,7 @@ SEED = {
     "optOutLinkId": None,
     "trackLinkUrl": None,
 }
+PENDING = {**SEED, "status": 0}
 CONTACT = {"id": "k1", "phoneNumber": "no number", "name": None, "custom1": None, "custom2": None}
 
 
@@ -150,7 +152,7 @@ class TestCreating:
         assert re.fullmatch("[0-9a-f]{10}", key)
         assert await read(http, f"/api/campaigns/{key}") == {
             "id": key,
-            "startDateTime": "2024-05-01T09:30:00.000Z",
+            "startDateTime": "2031-05-01T09:30:00.000Z",
             "sender": "Golf",
             "recipientCount": 2,
             "message": "Fore!",
@@ -224,7 +226,9 @@ class TestCreating:
             "0044 7700 900123",
             "447700900123",
             "+12025550123",
-            "4915112345678",
+            "+4915112345678",
+            "07700\u00a0900123",
+            "７７００９００１２３",
         ],
     )
     async def test_a_number_is_taken(self, http: aiohttp.ClientSession, new: dict[str, Any], number: str) -> None:
@@ -238,11 +242,13 @@ class TestCreating:
             "",
             "07700",
             "0770090012a",
-            "442079460000",
+            "12345",
+            "4915112345678",
             "1234567",
             "1234567890123456",
-            "02079460000",
-            "٠٧٧٠٠٩٠٠١٢٣",
+            "0770090012",
+            "077009001234",
+            "9" * 251,
         ],
     )
     async def test_a_number_is_refused(self, http: aiohttp.ClientSession, new: dict[str, Any], number: str) -> None:
@@ -316,21 +322,21 @@ class TestChanging:
     async def test_an_update_changes_what_it_has_and_nothing_else(
         self, open_session: Open, new: dict[str, Any]
     ) -> None:
-        async with Sandbox([SEED]) as sandbox, open_session(sandbox) as http:
+        async with Sandbox([PENDING]) as sandbox, open_session(sandbox) as http:
             assert await status(http, "PUT", "/api/campaigns/c1", json=new) == 204
             assert sandbox.campaigns == [
                 {
-                    **SEED,
-                    "startDateTime": "2024-05-01T09:30:00.000Z",
+                    **PENDING,
+                    "startDateTime": "2031-05-01T09:30:00.000Z",
                     "sender": "Golf",
                     "message": "Fore!",
                 }
             ]
 
     async def test_an_update_that_lacks_something_is_refused(self, open_session: Open, new: dict[str, Any]) -> None:
-        async with Sandbox([SEED]) as sandbox, open_session(sandbox) as http:
+        async with Sandbox([PENDING]) as sandbox, open_session(sandbox) as http:
             assert await status(http, "PUT", "/api/campaigns/c1", json={**new, "sender": ""}) == 400
-            assert sandbox.campaigns == [SEED]
+            assert sandbox.campaigns == [PENDING]
 
     async def test_optional_fields_are_stored_and_taken_away(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
@@ -347,10 +353,10 @@ class TestChanging:
     @pytest.mark.parametrize(
         ("sent", "stored"),
         [
-            ("2024-05-01", "2024-05-01T00:00:00.000Z"),
-            ("2024-05-01T09:30", "2024-05-01T09:30:00.000Z"),
-            ("2024-05-01T09:30:00.1239999", "2024-05-01T09:30:00.123Z"),
-            ("2024-05-01T09:30:00+01:00", "2024-05-01T08:30:00.000Z"),
+            ("2031-05-01", "2031-05-01T00:00:00.000Z"),
+            ("2031-05-01T09:30", "2031-05-01T09:30:00.000Z"),
+            ("2031-05-01T09:30:00.1239999", "2031-05-01T09:30:00.123Z"),
+            ("2031-05-01T09:30:00+01:00", "2031-05-01T08:30:00.000Z"),
         ],
     )
     async def test_start_times_are_stored_in_utc(
@@ -365,7 +371,7 @@ class TestChanging:
         assert sandbox.created[0]["startDateTime"] == stored
 
     async def test_a_delete_takes_the_campaign_and_its_contacts_away(self, open_session: Open) -> None:
-        async with Sandbox([SEED], {"c1": [CONTACT]}) as sandbox, open_session(sandbox) as http:
+        async with Sandbox([PENDING], {"c1": [CONTACT]}) as sandbox, open_session(sandbox) as http:
             assert await status(http, "DELETE", "/api/campaigns/c1") == 204
             assert await status(http, "GET", "/api/campaigns/c1") == 404
             assert await status(http, "GET", "/api/campaigns/c1/contacts") == 404
@@ -397,7 +403,7 @@ class TestChanging:
 
     async def test_both_may_be_served_under_post(self, open_session: Open, new: dict[str, Any]) -> None:
         async with (
-            Sandbox([SEED], update_method="POST", delete_method="POST") as sandbox,
+            Sandbox([PENDING], update_method="POST", delete_method="POST") as sandbox,
             open_session(sandbox) as http,
         ):
             assert await status(http, "PUT", "/api/campaigns/c1", json=new) == 405
@@ -408,7 +414,7 @@ class TestChanging:
             assert sandbox.campaigns == []
 
     async def test_a_delete_by_post_never_takes_a_body(self, open_session: Open, new: dict[str, Any]) -> None:
-        async with Sandbox([SEED], delete_method="POST") as sandbox, open_session(sandbox) as http:
+        async with Sandbox([PENDING], delete_method="POST") as sandbox, open_session(sandbox) as http:
             assert await status(http, "POST", "/api/campaigns/c1", json=new) == 405
             assert await status(http, "POST", "/api/campaigns/c1") == 204
 
@@ -530,7 +536,7 @@ class TestQuirks:
 
     async def test_a_message_may_be_stored_altered(self, open_session: Open, new: dict[str, Any]) -> None:
         async with (
-            Sandbox([SEED], quirks=Quirks(message_text=str.rstrip)) as sandbox,
+            Sandbox([PENDING], quirks=Quirks(message_text=str.rstrip)) as sandbox,
             open_session(sandbox) as http,
         ):
             await status(http, "POST", "/api/campaigns", json={**new, "message": "created \n"})
@@ -545,3 +551,51 @@ class TestQuirks:
     def test_a_quirk_that_cannot_be_is_refused(self, options: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=next(iter(options))):
             Quirks(**options)
+
+
+class TestSwitches:
+    async def test_both_verbs_may_be_served(self, open_session: Open, new: dict[str, Any]) -> None:
+        rows = [{**PENDING, "id": f"c{number}"} for number in range(4)]
+        async with (
+            Sandbox(rows, update_method="both", delete_method="both") as sandbox,
+            open_session(sandbox) as http,
+        ):
+            assert await status(http, "PUT", "/api/campaigns/c0", json=new) == 204
+            assert await status(http, "POST", "/api/campaigns/c1", json=new) == 204
+            assert await status(http, "DELETE", "/api/campaigns/c2") == 204
+            assert await status(http, "POST", "/api/campaigns/c3") == 204
+            assert [campaign["sender"] for campaign in sandbox.campaigns] == ["Golf", "Golf"]
+            async with http.patch("/api/campaigns/c0") as answer:
+                assert answer.headers["Allow"] == "GET, PUT, POST, DELETE"
+
+    @pytest.mark.parametrize("auth", ["bearer", "header", "query"])
+    async def test_one_way_to_send_the_key_may_be_the_only_one(self, auth: Any) -> None:
+        async with Sandbox(auth=auth, api_key="secret") as sandbox, aiohttp.ClientSession(sandbox.url) as http:
+            found = {
+                "bearer": await status(http, "GET", "/api/campaigns", headers={"Authorization": "Bearer secret"}),
+                "header": await status(http, "GET", "/api/campaigns", headers={"api-key": "secret"}),
+                "query": await status(http, "GET", "/api/campaigns?api-key=secret"),
+            }
+        assert found == {way: 200 if way == auth else 401 for way in found}
+
+    def test_a_switch_that_does_not_exist_is_refused(self) -> None:
+        for wrong in ({"auth": "cookie"}, {"update_method": "PATCH"}, {"delete_method": "PUT"}):
+            with pytest.raises(ValueError, match="must be"):
+                Sandbox(**wrong)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("query", [{"filters": "bogus==1"}, {"filters": "recipientCount==x"}, {"sorts": "bogus"}])
+    async def test_what_would_be_dropped_may_be_refused_instead(
+        self, open_session: Open, query: dict[str, str]
+    ) -> None:
+        strict = Quirks(strict_filters=True)
+        async with Sandbox(campaigns(3), {"c1": []}, quirks=strict) as sandbox, open_session(sandbox) as http:
+            for path in ("/api/campaigns", "/api/campaigns/c1/contacts"):
+                async with http.get(path, params=query) as answer:
+                    assert answer.status == 400
+                    assert list((await answer.json(content_type=None))["errors"]) == list(query)
+            good = await read(http, "/api/campaigns", filters="sender==Acme", sorts="-id", pageSize="2")
+            assert [item["id"] for item in good["items"]] == ["c3", "c2"]
+
+    async def test_answers_bear_a_date(self, http: aiohttp.ClientSession) -> None:
+        async with http.get("/api/campaigns") as answer:
+            assert parsedate_to_datetime(answer.headers["Date"]).tzinfo is not None

@@ -1,0 +1,102 @@
+"""The pytest plugin: the fixture `campaigns_sandbox`.
+
+It is there as soon as the package is installed, for tests of any kind. Nothing is imported for it before
+a test uses it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    import pluggy
+
+    from campaigns_async.sandbox.journal import RecordedRequest
+    from campaigns_async.sandbox.threaded import ThreadedSandbox
+
+_MARKER: Final = "campaigns_sandbox"
+_HELP: Final = (
+    f"{_MARKER}(**arguments): what the fixture campaigns_sandbox is made of: the arguments of "
+    "campaigns_async.sandbox.Sandbox by name, such as rate_limit=5 or magic_recipients=True."
+)
+_JOURNAL: Final = pytest.StashKey[Callable[[], str]]()
+_SHOWN: Final = 50
+_NUMBER: Final = re.compile(r"(?<=/)(?:[+\d(). -]|%20|%2B|%28|%29){7,}(?=/|$)", re.IGNORECASE)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the marker known."""
+    config.addinivalue_line("markers", _HELP)
+
+
+@pytest.fixture
+def campaigns_sandbox(request: pytest.FixtureRequest) -> Iterator[ThreadedSandbox]:
+    """A server that plays the SMS Campaigns API, fresh for each test; see `campaigns_async.sandbox`.
+
+    It has a thread of its own, so it serves tests of any kind. `@pytest.mark.campaigns_sandbox(rate_limit=5)`
+    gives it the arguments of `Sandbox`; those nearer to the test win.
+    """
+    try:
+        from campaigns_async.sandbox.threaded import ThreadedSandbox  # noqa: PLC0415  # not at each start of pytest
+    except ModuleNotFoundError as error:
+        pytest.fail(
+            f"the fixture campaigns_sandbox needs {error.name}: "
+            'install it with: pip install "campaigns-async[sandbox]"',
+            pytrace=False,
+        )
+    try:
+        sandbox = ThreadedSandbox(**_arguments(request.node.iter_markers(_MARKER)))
+    except (TypeError, ValueError) as error:
+        pytest.fail(f"@pytest.mark.{_MARKER}: {error}", pytrace=False)
+    with sandbox:
+        request.node.stash[_JOURNAL] = lambda: _journal_of(sandbox)
+        try:
+            yield sandbox
+        finally:
+            last = _journal_of(sandbox)
+            # What fails after this can still tell what had arrived.
+            request.node.stash[_JOURNAL] = lambda: last
+
+
+# The older kind of wrapper, which every pytest from 7 on knows.
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
+    """Show, where a test fails, what its sandbox was asked."""
+    outcome = yield
+    report = outcome.get_result()
+    journal = item.stash.get(_JOURNAL, None)
+    if report.failed and journal is not None:
+        report.sections.append(("campaigns sandbox", journal()))
+
+
+def _arguments(marks: Iterable[pytest.Mark]) -> dict[str, Any]:
+    """The arguments of all marks, of which the first come from the nearest."""
+    arguments: dict[str, Any] = {}
+    for mark in marks:
+        if mark.args:
+            raise TypeError("it takes arguments by name only, such as rate_limit=5")
+        arguments = {**mark.kwargs, **arguments}
+    return arguments
+
+
+def _journal_of(sandbox: ThreadedSandbox) -> str:
+    """What arrived, a line each, without bodies, queries, headers and phone numbers."""
+    try:
+        lines = [_line(request) for request in sandbox.requests]
+    except RuntimeError as error:  # the test has stopped it
+        return str(error)
+    if not lines:
+        return "no request arrived"
+    left_out = len(lines) - _SHOWN
+    return "\n".join([f"({left_out} more before)", *lines[left_out:]] if left_out > 0 else lines)
+
+
+def _line(request: RecordedRequest) -> str:
+    path = _NUMBER.sub("(number)", request.path)
+    status = "no answer" if request.status is None else str(request.status)
+    done = "carried out" if request.acted else "not carried out"
+    return f"{request.number}. {request.method} {path}: {status}, {done}"

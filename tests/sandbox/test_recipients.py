@@ -1,0 +1,209 @@
+"""What the numbers decide: which are taken, which are magic, and who would be texted twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import phonenumbers
+import pytest
+from hypothesis import given, strategies as st
+
+from campaigns_async.sandbox import Sandbox
+from campaigns_async.sandbox.numbers import phone_digits
+
+Open = Callable[..., aiohttp.ClientSession]
+START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
+
+
+def to(new: dict[str, Any], *numbers: str) -> dict[str, Any]:
+    return {**new, "contacts": [{"phoneNumber": number} for number in numbers]}
+
+
+async def post(http: aiohttp.ClientSession, new: dict[str, Any], path: str = "/api/campaigns") -> Any:
+    async with http.post(path, json=new) as answer:
+        await answer.read()
+        return answer
+
+
+class TestMagic:
+    @pytest.mark.parametrize(("choice", "final"), [("0", 1), ("1", 5), ("2", 7), ("4", 1000)])
+    async def test_a_number_decides_what_becomes_of_its_message(
+        self, open_session: Open, new: dict[str, Any], choice: str, final: int
+    ) -> None:
+        numbers = [f"07700 9000{choice}{any_digit}" for any_digit in range(10)]
+        async with Sandbox(magic_recipients=True, now=START) as sandbox, open_session(sandbox) as http:
+            assert (await post(http, to(new, *numbers, "07700900123"))).status == 201
+            sandbox.clock.move(timedelta(days=1))
+
+            assert [message["status"] for message in sandbox.messages] == [final] * 10 + [1]
+
+    async def test_an_invalid_one_is_named_or_left_out(self, open_session: Open, new: dict[str, Any]) -> None:
+        mixed = to(new, "07700900123", "+447700900035")
+        async with Sandbox(magic_recipients=True) as sandbox, open_session(sandbox) as http:
+            async with http.post("/api/campaigns/false", json=mixed) as answer:
+                assert list((await answer.json(content_type=None))["errors"]) == ["Contacts[1].PhoneNumber"]
+            assert (await post(http, mixed, "/api/campaigns/true")).status == 201
+            assert sandbox.created[0]["recipientCount"] == 1
+
+    @pytest.mark.parametrize(("choice", "status"), [("5", 429), ("6", 500), ("7", 503)])
+    async def test_some_have_the_create_refused(
+        self, open_session: Open, new: dict[str, Any], choice: str, status: int
+    ) -> None:
+        async with Sandbox(magic_recipients=True) as sandbox, open_session(sandbox) as http:
+            answer = await post(http, to(new, "07700900123", f"00447700 9000{choice}9"))
+
+            assert answer.status == status
+            assert answer.headers.get("Retry-After") == ("1" if status == 429 else None)
+            assert sandbox.created == []
+
+    async def test_one_creates_and_never_answers(self, open_session: Open, new: dict[str, Any]) -> None:
+        async with Sandbox(magic_recipients=True) as sandbox, open_session(sandbox) as http:
+            task = asyncio.ensure_future(post(http, to(new, "07700900081")))
+            await sandbox.acted(1, "create")
+            assert not task.done()
+            task.cancel()
+            assert len(sandbox.created) == 1
+
+    async def test_one_creates_and_resets_the_connection(self, open_session: Open, new: dict[str, Any]) -> None:
+        async with Sandbox(magic_recipients=True) as sandbox, open_session(sandbox) as http:
+            with pytest.raises(aiohttp.ClientOSError):
+                await post(http, to(new, "07700900099"))
+            assert len(sandbox.created) == 1
+
+    async def test_switched_off_they_are_numbers_like_others(self, open_session: Open, new: dict[str, Any]) -> None:
+        numbers = [f"077009000{choice}0" for choice in range(10)]
+        async with Sandbox(now=START) as sandbox, open_session(sandbox) as http:
+            assert (await post(http, to(new, *numbers))).status == 201
+            assert sandbox.created[0]["recipientCount"] == 10
+
+    async def test_a_rule_goes_before_a_magic_number(self, open_session: Open, new: dict[str, Any]) -> None:
+        async with Sandbox(magic_recipients=True) as sandbox, open_session(sandbox) as http:
+            sandbox.fault(operation="create", status=418)
+            assert (await post(http, to(new, "07700900060"))).status == 418
+
+
+class TestFaultsByRecipient:
+    async def test_only_creates_to_that_person_meet_it_in_any_notation(
+        self, open_session: Open, new: dict[str, Any]
+    ) -> None:
+        async with Sandbox() as sandbox, open_session(sandbox) as http:
+            rule = sandbox.fault(recipient="07700 900123", status=500)
+            statuses = [
+                (await post(http, to(new, *numbers))).status
+                for numbers in (["07700900124"], ["07700900124", "+44 7700 900123"], ["00447700900123"], [])
+            ]
+            async with http.get("/api/campaigns") as answer:
+                assert answer.status == 200
+
+        assert statuses == [201, 500, 500, 201]
+        assert (rule.seen, rule.fired) == (2, 2)
+
+    @pytest.mark.parametrize("body", [b"", b"[]", b"{", b'{"contacts": 4}', b'{"contacts": [1, null, {}]}'])
+    async def test_a_body_without_people_is_no_obstacle(self, open_session: Open, body: bytes) -> None:
+        async with Sandbox() as sandbox, open_session(sandbox) as http:
+            rule = sandbox.fault(recipient="07700 900123", status=500)
+            headers = {"Content-Type": "application/json"}
+            assert (await http.post("/api/campaigns", data=body, headers=headers)).status == 400
+            assert rule.seen == 0
+
+    def test_it_must_be_a_number_and_go_with_creates(self) -> None:
+        sandbox = Sandbox()
+        with pytest.raises(ValueError, match="phone number"):
+            sandbox.fault(recipient="12345", status=500)
+        with pytest.raises(ValueError, match="create"):
+            sandbox.fault(recipient="07700900123", operation="list", status=500)
+
+    def test_no_repr_shows_it(self) -> None:
+        assert "900123" not in repr(Sandbox().fault(recipient="07700900123", status=500))
+
+
+class TestNumbers:
+    @given(st.text(alphabet="0123456789+ -().", max_size=18) | st.text(max_size=12))
+    def test_a_number_is_taken_exactly_when_it_is_a_possible_mobile_one(self, text: str) -> None:
+        try:
+            number = phonenumbers.parse(text, "GB")
+        except phonenumbers.NumberParseException:
+            assert phone_digits(text) is None
+            return
+        possible = phonenumbers.is_possible_number_for_type(number, phonenumbers.PhoneNumberType.MOBILE)
+        assert (phone_digits(text) is not None) is possible
+        if possible:
+            assert phone_digits(text) == f"{number.country_code}{phonenumbers.national_significant_number(number)}"
+
+    @given(st.integers(0, 999_999_999))
+    def test_every_way_to_write_a_british_number_is_the_same_one(self, national: int) -> None:
+        rest = f"7{national:09}"
+        forms = {phone_digits(prefix + rest) for prefix in ("0", "44", "+44", "0044", "+44 (0)", " 0")}
+        assert forms == {"44" + rest}
+
+
+class TestDoubleSends:
+    async def test_the_same_text_to_the_same_person_twice_is_found(
+        self, open_session: Open, new: dict[str, Any]
+    ) -> None:
+        async with Sandbox() as sandbox, open_session(sandbox) as http:
+            await post(http, to(new, "07700900123", "07700900124", "07700900125"))
+            sandbox.assert_no_double_send()
+            await post(http, to(new, "+447700900123", "00447700900124", "07700900999"))
+
+            first, second = (campaign["id"] for campaign in sandbox.created)
+            with pytest.raises(AssertionError) as caught:
+                sandbox.assert_no_double_send()
+            assert str(caught.value) == (f"sent twice: campaigns {first} and {second} bring the same text to 2 people")
+            assert "900123" not in repr(sandbox.double_sends())
+            assert "Fore!" not in repr(list(sandbox._store.to_be_sent()))
+
+    async def test_one_campaign_can_text_a_person_twice(self, open_session: Open, new: dict[str, Any]) -> None:
+        async with Sandbox() as sandbox, open_session(sandbox) as http:
+            await post(http, to(new, "07700900123", "+447700900123"))
+            with pytest.raises(AssertionError, match="texts 1 person twice"):
+                sandbox.assert_no_double_send()
+
+    @pytest.mark.parametrize("change", [{"message": "Four!"}, {"sender": "Tennis"}, {"contacts": []}])
+    async def test_another_text_sender_or_person_is_no_double_send(
+        self, open_session: Open, new: dict[str, Any], change: dict[str, Any]
+    ) -> None:
+        async with Sandbox() as sandbox, open_session(sandbox) as http:
+            await post(http, new)
+            assert (await post(http, {**new, **change})).status == 201
+            sandbox.assert_no_double_send()
+
+    async def test_a_retry_with_a_later_start_is_one_until_it_is_far_away(
+        self, open_session: Open, new: dict[str, Any]
+    ) -> None:
+        async with Sandbox() as sandbox, open_session(sandbox) as http:
+            await post(http, new)
+            await post(http, {**new, "startDateTime": "2031-05-02T09:30:00Z"})
+
+            with pytest.raises(AssertionError, match="2 people"):
+                sandbox.assert_no_double_send()
+            sandbox.assert_no_double_send(within=timedelta(hours=23, minutes=59))
+            await post(http, {**new, "startDateTime": "2031-04-30T09:30:00Z"})
+            assert len(sandbox.double_sends()) == 2
+
+    async def test_what_was_deleted_in_time_or_refused_or_seeded_does_not_count(
+        self, open_session: Open, new: dict[str, Any]
+    ) -> None:
+        seeded = {"id": "s1", **{name: new[name] for name in ("startDateTime", "sender", "message")}}
+        async with Sandbox([seeded], {"s1": new["contacts"]}) as sandbox, open_session(sandbox) as http:
+            await post(http, new)
+            async with http.delete(f"/api/campaigns/{sandbox.created[0]['id']}") as answer:
+                assert answer.status == 204
+            sandbox.fault(operation="create", times=1, status=500)
+            await post(http, new)
+            await post(http, new)
+            sandbox.assert_no_double_send()
+
+    async def test_what_was_changed_to_another_text_does_not_count(
+        self, open_session: Open, new: dict[str, Any]
+    ) -> None:
+        async with Sandbox() as sandbox, open_session(sandbox) as http:
+            await post(http, new)
+            async with http.put(f"/api/campaigns/{sandbox.created[0]['id']}", json={**new, "message": "Other"}):
+                pass
+            await post(http, new)
+            sandbox.assert_no_double_send()
