@@ -106,3 +106,11 @@ def soak(session: nox.Session) -> None:
     session.env["PYTHONPATH"] = str(ROOT / "tests")
     seeds = os.environ.get("SIM_SEEDS", "100000")
     session.run("python", "-P", "-m", "simulation.sweep", seeds, "--processes", "2", *session.posargs)
+
+
+@nox.session
+def contract(session: nox.Session) -> None:
+    """The sandbox against its own OpenAPI document: schemathesis, with all its checks, must find nothing."""
+    install(session, "contract")
+    session.env["PYTHONPATH"] = str(ROOT / "tests")
+    session.run("python", "-P", "-m", "contract.run", *session.posargs)

@@ -57,8 +57,9 @@ class Answers:
 class Connection(asyncio.Protocol):
     """One connection: cuts the stream into requests and answers each in turn."""
 
-    def __init__(self, answers: Answers) -> None:
+    def __init__(self, answers: Answers, latency: float) -> None:
         self._answers = answers
+        self._latency = latency
         self._received = b""
         self._transport: asyncio.Transport | None = None
 
@@ -85,20 +86,24 @@ class Connection(asyncio.Protocol):
             answers.append(self._answers.to(head[: head.index(b" HTTP/") + 9]))
             received = received[behind:]
         self._received = received
-        if answers:
+        if answers and self._latency:
+            asyncio.get_running_loop().call_later(self._latency, self._transport.write, b"".join(answers))
+        elif answers:
             self._transport.write(b"".join(answers))
 
 
 @contextmanager
-def running(*, pages: int, page_size: int, core: int | None = None) -> Iterator[str]:
+def running(*, pages: int, page_size: int, core: int | None = None, latency: float = 0.0) -> Iterator[str]:
     """An answerer in a process of its own, for as long as the block lasts; gives its URL.
 
     Args:
         pages: Pages of each listing.
         page_size: Rows a page; other sizes are answered with 404.
         core: The processor to pin it to; None leaves that to the system.
+        latency: Seconds that it lets pass before each answer.
     """
-    command = [sys.executable, "-I", __file__, str(pages), str(page_size), *([] if core is None else [str(core)])]
+    pin = "" if core is None else str(core)
+    command = [sys.executable, "-I", __file__, str(pages), str(page_size), pin, str(latency)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
         try:
@@ -158,19 +163,19 @@ def _contact(number: int) -> dict[str, object]:
     }
 
 
-async def _serve(pages: int, page_size: int) -> None:
+async def _serve(pages: int, page_size: int, latency: float) -> None:
     answers = Answers(pages, page_size)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(answers), "127.0.0.1", 0, backlog=1024)
+    server = await loop.create_server(lambda: Connection(answers, latency), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
-def main(pages: str, page_size: str, core: str | None = None) -> None:
+def main(pages: str, page_size: str, core: str, latency: str) -> None:
     """Serve until standard input ends."""
-    if core is not None:
+    if core:
         os.sched_setaffinity(0, {int(core)})
-    asyncio.run(_serve(int(pages), int(page_size)))
+    asyncio.run(_serve(int(pages), int(page_size), float(latency)))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ class Work:
 
 def works(client: CampaignsClient, by_hand: ByHand, size: Size) -> tuple[Work, ...]:
     """All rows, in the order of the table."""
-    news = [_as_model(number) for number in range(size.creates)]
+    news = [as_model(number) for number in range(size.creates)]
     dicts = [_as_dict(number) for number in range(size.creates)]
     campaigns = client.campaigns
 
@@ -95,7 +95,7 @@ def works(client: CampaignsClient, by_hand: ByHand, size: Size) -> tuple[Work, .
         return read
 
     async def build_models() -> int:
-        return len([_as_model(number) for number in range(size.creates)])
+        return len([as_model(number) for number in range(size.creates)])
 
     async def build_dicts() -> int:
         return len([_as_dict(number) for number in range(size.creates)])
@@ -152,7 +152,8 @@ def _take(*fields: object) -> None:
     """Stands for whatever a program does with the fields of a row."""
 
 
-def _as_model(number: int) -> NewCampaign:
+def as_model(number: int) -> NewCampaign:
+    """What `create` takes, ready-made."""
     return NewCampaign(
         start_date_time=_START,
         sender="Golf",

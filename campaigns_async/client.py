@@ -175,6 +175,16 @@ class CampaignsClient:
         return view
 
     @property
+    def max_concurrency(self) -> int:
+        """How many requests are in flight at most."""
+        return self._pool.gate.limit
+
+    @property
+    def reconcile(self) -> ReconcilePolicy:
+        """How creates that end in doubt are looked for."""
+        return self._reconcile
+
+    @property
     def timeouts(self) -> Timeouts:
         """The timeouts of this client or view; `attrs.evolve` changes one of them for `with_options`."""
         return self._caller.timeouts

@@ -31,7 +31,7 @@ OPTIONS = (
     *("-p", "no:cacheprovider"),
 )
 PROGRAMS = {"first", "sandbox", "export", "fan_out"}
-MODULES = {"aiohttp_app", "fastapi_app", "testing"}
+MODULES = {"aiohttp_app", "fastapi_app", "testing", "testing_plugin", "testing_shop"}
 SHORT = {name for name, block in PYTHON.items() if block.after}
 APPS: dict[str, Callable[[Any], AbstractAsyncContextManager[str]]] = {
     "aiohttp_app": served_by_aiohttp,

@@ -23,6 +23,13 @@ class Entry(NamedTuple):
 
 COMMANDS: Final[dict[str, Entry]] = {
     "demo": Entry("campaigns_async.cli.demo", "demo", "Create 500 campaigns on a sandbox that fails; check the count."),
+    "journal": Entry(
+        "campaigns_async.cli.journal", "journal", "Look into a send's journal, and settle its rows by hand."
+    ),
+    "sandbox": Entry(
+        "campaigns_async.cli.sandbox", "sandbox", "Play the Campaigns API on this machine, to try things out."
+    ),
+    "send": Entry("campaigns_async.cli.send", "send", "Create every campaign of a plan, each once, whatever dies."),
 }
 
 

@@ -23,26 +23,33 @@ class Interrupted(Exception):
         self.exit_code = 128 + number
 
 
-def run(work: Callable[[], Awaitable[T]]) -> T:
+def run(work: Callable[[], Awaitable[T]], *, first: Callable[[int], object] | None = None) -> T:
     """Run it in an event loop of its own; SIGINT and SIGTERM cancel it, a second one its tidying up too.
+
+    Args:
+        work: Makes what is run.
+        first: Is told the number of the first signal, which then cancels nothing: the work may end by itself.
 
     Raises:
         Interrupted: By a signal.
     """
     try:
-        return asyncio.run(_guarded(work))
+        return asyncio.run(_guarded(work, first))
     except KeyboardInterrupt:  # where a loop takes no signal handlers: on Windows
         raise Interrupted(signal.SIGINT) from None
 
 
-async def _guarded(work: Callable[[], Awaitable[T]]) -> T:
+async def _guarded(work: Callable[[], Awaitable[T]], first: Callable[[int], object] | None) -> T:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work())
     caught: list[int] = []
 
     def stop(number: int) -> None:
         caught.append(number)
-        task.cancel()
+        if first is not None and len(caught) == 1:
+            first(number)
+        else:
+            task.cancel()
 
     numbers = (signal.SIGINT, signal.SIGTERM)
     for number in numbers:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Final, TypeAlias
 import click
 
 from campaigns_async import AuthenticationError, CampaignsError, ConfigurationError, ConnectionFailedError, checks
+from campaigns_async.cli._connecting import KEY_VARIABLE, read_key
 from campaigns_async.cli._demo_ledger import Ledger
 from campaigns_async.cli._demo_plan import SHIPPED, PlanError, PlanRow, read_plan
 from campaigns_async.cli._demo_report import Report, discrepancies
@@ -20,7 +20,6 @@ from campaigns_async.cli._demo_show import show, watching
 from campaigns_async.cli._live_host import is_live
 from campaigns_async.cli._running import Interrupted, run as run_loop
 
-_KEY_VARIABLE: Final = "CAMPAIGNS_API_KEY"
 _BAD_LINES_SHOWN: Final = 20
 
 Opening: TypeAlias = Callable[[int], AbstractAsyncContextManager[Server]]
@@ -32,7 +31,7 @@ Opening: TypeAlias = Callable[[int], AbstractAsyncContextManager[Server]]
 @click.option(
     "--api-key-file",
     type=click.Path(path_type=Path),
-    help=f"Holds the key for --base-url, and nothing else. Default: {_KEY_VARIABLE} in the environment.",
+    help=f"Holds the key for --base-url, and nothing else. Default: {KEY_VARIABLE} in the environment.",
 )
 @click.option(
     "--concurrency", type=click.IntRange(1, 1000), default=32, show_default=True, help="Requests in flight at most."
@@ -98,26 +97,10 @@ def _opening(base_url: str | None, api_key_file: Path | None, seed: int) -> Open
         )
     try:
         url = checks.base_url("--base-url", base_url)
-        key = _key(api_key_file)
     except ConfigurationError as error:
         raise click.UsageError(error.message) from None
+    key = read_key(api_key_file)
     return lambda _: remote_server(url, key)
-
-
-def _key(api_key_file: Path | None) -> str:
-    if api_key_file is None:
-        key = os.environ.get(_KEY_VARIABLE)
-        if key is None:
-            raise click.UsageError(f"--base-url needs a key: set {_KEY_VARIABLE}, or name a file with --api-key-file")
-        return checks.api_key(_KEY_VARIABLE, key)
-    try:
-        # Neither the path nor the content is told: someone may have pasted the key itself.
-        text = api_key_file.read_text("utf-8")
-    except UnicodeDecodeError:
-        raise click.UsageError("--api-key-file is no text file") from None
-    except OSError as error:
-        raise click.UsageError(f"--api-key-file cannot be read: {_why(error)}") from None
-    return checks.api_key("the key in --api-key-file", text.strip())
 
 
 def _rows(path: Path) -> Sequence[PlanRow]:
@@ -148,7 +131,7 @@ def _said(error: CampaignsError | OSError, base_url: str | None) -> str:
     if base_url is None:
         return f"{error}: the demo's own sandbox should not lead to this; please report it"
     if isinstance(error, AuthenticationError):
-        return f"the server does not take this key: look at {_KEY_VARIABLE} or --api-key-file"
+        return f"the server does not take this key: look at {KEY_VARIABLE} or --api-key-file"
     if isinstance(error, ConnectionFailedError):
         return f"{error}: is a sandbox running at --base-url?"
     return f"{error}: is --base-url right? Without it the demo starts a sandbox of its own"

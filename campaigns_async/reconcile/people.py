@@ -116,6 +116,16 @@ def compare_people(
     return Likeness.OURS if provable else Likeness.MAYBE
 
 
+def whole_numbers(contacts: Iterable[Contact]) -> set[str]:
+    """The numbers that can be read and have nothing cut from them, in one notation.
+
+    Such a number that ends like none of ours is a stranger's; and one is enough to exclude a campaign,
+    where we sent nothing that cannot be read and named no group.
+    """
+    keys = {_key(contact.phone_number) for contact in contacts}
+    return {key for key in keys if _is_readable(key) and is_whole(key)}
+
+
 def _has_strangers(sent: Sent, read: _Reading) -> bool:
     # What we sent and cannot read ourselves, the server may have read: that may be some of theirs.
     return read.strangers > sent.unread

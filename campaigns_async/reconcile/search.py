@@ -149,11 +149,8 @@ class Search:
 
     def _filter(self, *, broad: bool) -> Expression:
         """A server may have moved the time by its zone, altered the text and, seldom, put a sender of its own."""
-        new, margin = self.sought.new, timedelta(seconds=self.sought.margin + 1)
-        # Measured from the ends of the calendar, beyond which no date can be said.
-        first = max(self.sought.start, _FIRST + margin) - margin
-        last = min(self.sought.latest, _LAST - margin) + margin
-        filters = (campaign.start_date_time >= first) & (campaign.start_date_time <= last)
+        new = self.sought.new
+        filters = starting_between(self.sought.start, self.sought.latest, self.sought.margin)
         if broad:
             return filters
         if not new.sender.isalnum() or not new.sender.isascii() or len(new.sender) > _PLAIN_SENDER:
@@ -162,3 +159,11 @@ class Search:
             return campaign.sender.equals(new.sender, ignore_case=True) & filters
         except QueryError:
             return filters
+
+
+def starting_between(first: datetime, last: datetime, margin: float) -> Expression:
+    """Campaigns that start between two moments, or so many seconds to either side."""
+    reach = timedelta(seconds=margin + 1)
+    # Measured from the ends of the calendar, beyond which no date can be said.
+    earliest, latest = max(first, _FIRST + reach) - reach, min(last, _LAST - reach) + reach
+    return (campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest)

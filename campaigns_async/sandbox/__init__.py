@@ -8,6 +8,7 @@
 It imports nothing of the client, so that a mistake cannot stand on both sides.
 """
 
+from . import presets
 from .clock import Clock
 from .double_send import DoubleSend
 from .faults import Fault, Rule
@@ -16,6 +17,7 @@ from .lifecycle import Lifecycle
 from .limiter import RateLimit
 from .quirks import Quirks
 from .server import Sandbox
+from .threaded import ThreadedSandbox
 
 __all__ = [
     "Clock",
@@ -27,4 +29,6 @@ __all__ = [
     "RecordedRequest",
     "Rule",
     "Sandbox",
+    "ThreadedSandbox",
+    "presets",
 ]

@@ -90,6 +90,8 @@ def read_call(method: str, target: str, *, has_body: bool, verbs: Verbs) -> Call
     if method == "POST" and (flag := _FLAGS.get(key.lower())) is not None:
         return Call(method, "create", ("POST",), query, leave_out_invalid=flag)
     operation, allow = _of_one(method, has_body=has_body, verbs=verbs)
+    if key.lower() in _FLAGS and "POST" not in allow:
+        allow = (*allow, "POST")
     return Call(method, operation, allow, query, key)
 
 

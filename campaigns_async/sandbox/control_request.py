@@ -14,6 +14,8 @@ from .control_guard import header
 T = TypeVar("T")
 
 _MOST_DIGITS: Final = 9
+# What a page of another site may send without asking first.
+_OF_FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 
 
 @frozen
@@ -43,8 +45,9 @@ def check_body(request: ControlRequest) -> None:
     """
     if request.body is None:
         raise Refused(413, "the body is too large", where="body", to_do="send less at a time")
-    kind = header(request.headers, "Content-Type")
-    if (request.body or kind) and (kind or "").partition(";")[0].strip().lower() != "application/json":
+    kind = (header(request.headers, "Content-Type") or "").partition(";")[0].strip().lower()
+    # Without a body there is nothing to be of a type, and some clients name one all the same.
+    if kind in _OF_FORMS or (request.body and kind != "application/json"):
         raise Refused(
             415,
             "the control takes JSON only",

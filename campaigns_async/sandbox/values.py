@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import MAXYEAR, UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Final, assert_never
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ _ISO = re.compile(
 
 _PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 _YEAR_ONE: Final = datetime(1, 1, 1, tzinfo=UTC)
+_END_OF_TIME: Final = ((datetime(9999, 12, 31, tzinfo=UTC) - _YEAR_ONE).days + 1) * 86_400 * TICKS_PER_SECOND
 
 
 def to_int32(text: str) -> int:
@@ -110,7 +111,8 @@ def iso_ticks(text: str) -> int | None:
         found = _DATE.fullmatch(text) if _ISO.fullmatch(text) else None
         if found is None:
             return None
-        return _ticks_of(found) - _ticks(_offset_of(found) or timedelta())
+        ticks = _ticks_of(found) - _ticks(_offset_of(found) or timedelta())
+        return ticks if 0 <= ticks < _END_OF_TIME else None
     except ValueError:
         return None
 
@@ -152,11 +154,10 @@ def write_ticks(ticks: int, style: DateStyle) -> str:
     """Write a UTC time in the given style."""
     seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
     moment = _YEAR_ONE + timedelta(seconds=seconds)
+    hours = 1 if style == "offset" and moment.year < MAXYEAR else 0  # behind that year there is no time
+    day = (moment + timedelta(hours=hours)).replace(tzinfo=None).isoformat(timespec="seconds")
     if style == "offset":
-        moment += timedelta(hours=1)
-    day = moment.replace(tzinfo=None).isoformat(timespec="seconds")
-    if style == "offset":
-        return f"{day}.{fraction // 10_000:03}+01:00"
+        return f"{day}.{fraction // 10_000:03}+{hours:02}:00"
     if style == "milliseconds":
         return f"{day}.{fraction // 10_000:03}Z"
     if style == "bare":

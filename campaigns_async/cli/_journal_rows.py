@@ -1,0 +1,62 @@
+"""Rows of a journal as JSON, and for people. Holds no text, no name and no number of a campaign."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from campaigns_async.jobs.states import State
+from campaigns_async.jobs.store import Entry
+
+STATES: Final = {state.name.lower(): state for state in State}
+"""By the names that options and JSON have."""
+MEANT: Final = {
+    State.PLANNED: "not sent",
+    State.SENDING: "possibly sent: on its way, or cut off",
+    State.CREATED: "on the server",
+    State.FAILED: "refused, not on the server",
+    State.UNKNOWN: "possibly sent: in doubt",
+}
+
+
+def row_as_dict(entry: Entry) -> dict[str, Any]:
+    """A row as JSON values; times in UTC as ISO 8601 has them."""
+    return {
+        "key": entry.key,
+        "state": entry.state.name.lower(),
+        "campaign_id": entry.campaign_id,
+        "attempts": entry.attempts,
+        "attempted_at": moment(entry.attempted_at),
+        "ended_at": moment(entry.ended_at),
+        "reason": entry.reason,
+        "surely_done": entry.surely_done,
+        "leads": [
+            {
+                "campaign_id": lead.campaign_id,
+                "recipient_count": lead.recipient_count,
+                "status": lead.status,
+                "start": lead.start,
+            }
+            for lead in entry.leads
+        ],
+    }
+
+
+def moment(seconds: float | None) -> str | None:
+    """A moment in UTC, to the second."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def shown(text: str) -> str:
+    """A text without what would steer a terminal or turn its letters around."""
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+
+
+def details(entry: Entry) -> str:
+    """What there is to say of a row beside its key and its state."""
+    parts = [entry.reason or ""]
+    if entry.surely_done:
+        parts.append("the server said that it was created, and not under which id")
+    if entry.leads:
+        parts.append(f"may be {', '.join(lead.campaign_id for lead in entry.leads)}")
+    return shown("; ".join(part for part in parts if part))

@@ -1,0 +1,113 @@
+"""`send --dry-run`: what a run would do. No request, no key, and the journal stays as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from attrs import frozen
+
+from campaigns_async.jobs.plan import Plan
+from campaigns_async.jobs.planning import check
+from campaigns_async.jobs.preview import LENGTHENED, Noted, Preview
+from campaigns_async.jobs.sqlite import SqliteStore
+from campaigns_async.jobs.states import State
+
+
+@frozen
+class DryRun:
+    """What a run would do."""
+
+    counts: Mapping[State, int]
+    """Rows, by their state as the run would find them."""
+    preview: Preview
+    """Of what would be sent."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {state.name.lower(): self.counts[state] for state in State} | self.preview.as_dict()
+
+
+async def dry_run(
+    plan: Plan,
+    journal: Path,
+    *,
+    ignore_invalid_phone_numbers: bool | None,
+    retry_failed: bool,
+    stopping: Callable[[], bool],
+) -> DryRun:
+    """Check a plan against a copy of a journal.
+
+    Raises:
+        PlanError, PlanChangedError, JournalError: As the run itself would.
+        StoppedError: It was given up.
+        ModuleNotFoundError: What judges phone numbers is not installed.
+    """
+    preview = Preview(datetime.now(UTC))
+
+    def work() -> DryRun:
+        store = SqliteStore.scratch_copy(journal)
+        try:
+            check(
+                plan,
+                store,
+                options={"ignore_invalid_phone_numbers": str(ignore_invalid_phone_numbers)},
+                retry_failed=retry_failed,
+                collector=preview,
+                stopping=stopping,
+            )
+            return DryRun(store.counts(), preview)
+        finally:
+            store.close()
+
+    return await asyncio.to_thread(work)
+
+
+def print_dry_run(dry: DryRun, *, as_json: bool) -> None:
+    """On stdout."""
+    if as_json:
+        click.echo(json.dumps(dry.as_dict()))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, highlight=False)
+    table.add_column("a dry run: nothing was sent")
+    table.add_column("", justify="right")
+    for name, count in _rows(dry):
+        table.add_row(name, f"{count:,}")
+    Console().print(table)
+    for what, noted in _noted(dry.preview):
+        for place in noted.places:
+            click.echo(f"{what}: {place}")
+        if noted.count > len(noted.places):
+            click.echo(f"{what}: and {noted.count - len(noted.places):,} more")
+    if dry.preview.lengthened:
+        click.echo(f"note: {LENGTHENED} ({dry.preview.lengthened:,} campaigns)")
+
+
+def _rows(dry: DryRun) -> Iterator[tuple[str, int]]:
+    counts, preview = dry.counts, dry.preview
+    yield "campaigns to send", preview.campaigns
+    yield "  contacts", preview.contacts
+    yield "  contacts left out, their number stands before them", preview.dropped
+    yield "  SMS parts", preview.parts
+    yield "  campaigns in GSM-7", preview.gsm_7
+    yield "  campaigns in UCS-2, with less than half the room", preview.ucs_2
+    yield "created already", counts[State.CREATED]
+    yield "failed, taken up with --retry-failed only", counts[State.FAILED]
+    yield "possibly sent, to be looked for first", counts[State.UNKNOWN] + counts[State.SENDING]
+    for what, noted in _noted(preview):
+        yield what, noted.count
+
+
+def _noted(preview: Preview) -> Iterator[tuple[str, Noted]]:
+    yield "no mobile number", preview.invalid_numbers
+    yield "sender of more than 11 characters", preview.long_senders
+    yield "start time that has passed", preview.passed_starts

@@ -1,0 +1,130 @@
+"""The plan that the options of `send` name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal
+
+import click
+from attrs import field, fields_dict, frozen
+
+if TYPE_CHECKING:
+    from campaigns_async.jobs.plan import Plan
+
+SPLIT: Final = 5000
+_ONLY_WITH_CONTACTS: Final = (
+    "message", "message_file", "sender", "start", "split", "opt_out_link_id", "track_link_url",
+)  # fmt: skip
+
+
+@frozen
+class PlanOptions:
+    """What was given of them."""
+
+    plan: str | None
+    contacts: Path | None
+    message: str | None = field(repr=False)
+    message_file: Path | None
+    sender: str | None = field(repr=False)
+    start: str | None
+    split: int | None
+    opt_out_link_id: int | None
+    track_link_url: str | None = field(repr=False)
+    duplicates: Literal["refuse", "keep", "drop"]
+    allow_braces: bool
+
+    def check(self) -> None:
+        """See that they go together.
+
+        Raises:
+            click.UsageError: They do not; says what to do.
+        """
+        if self.plan is not None and self.contacts is not None:
+            raise click.UsageError("give PLAN or --contacts, not both")
+        if self.contacts is None:
+            if self.plan is None:
+                raise click.UsageError("name a PLAN, or a CSV with --contacts")
+            for name in _ONLY_WITH_CONTACTS:
+                if getattr(self, name) is not None:
+                    raise click.UsageError(f"{option(name)} goes with --contacts: each line of a PLAN has its own")
+        elif (self.message is None) == (self.message_file is None):
+            raise click.UsageError("--contacts needs a text: pass --message or --message-file, and not both")
+        elif self.sender is None or self.start is None:
+            raise click.UsageError(f"--contacts needs {'--sender' if self.sender is None else '--start'}")
+        if "-" in {self.plan, None if self.contacts is None else str(self.contacts)}:
+            raise click.UsageError(
+                "a plan is read twice, and standard input only once: save it to a file, and name that"
+            )
+
+    def read(self) -> Plan:
+        """The plan. Its head is looked at, no more.
+
+        Raises:
+            click.UsageError: An option cannot be.
+            PlanError: Its file cannot be read, or is plainly none.
+        """
+        from campaigns_async import InvalidArgumentError
+        from campaigns_async.jobs.ndjson import start_of
+        from campaigns_async.jobs.plan import contacts_plan, ndjson_plan
+
+        if self.contacts is None:
+            return ndjson_plan(self.plan or "", duplicates=self.duplicates, allow_braces=self.allow_braces)
+        start = start_of(self.start)
+        if isinstance(start, str):
+            raise click.UsageError(f"--start {start}")
+        try:
+            return contacts_plan(
+                self.contacts,
+                message=_text_of(self.message_file) if self.message is None else self.message,
+                sender=self.sender or "",
+                start=start[0],
+                split=SPLIT if self.split is None else self.split,
+                opt_out_link_id=self.opt_out_link_id,
+                track_link_url=self.track_link_url,
+                duplicates=self.duplicates,
+                allow_braces=self.allow_braces,
+            )
+        except InvalidArgumentError as error:
+            name, _, fault = error.message.partition(" ")
+            if name == "message" and self.message is None:
+                name = "message_file"
+            raise click.UsageError(as_options(f"{option(name)} {fault}")) from None
+
+
+PLAN_OPTIONS: Final = frozenset(fields_dict(PlanOptions))
+
+
+def option(name: str) -> str:
+    """How an argument is written on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+_IN_OPTIONS: Final = {
+    "(allow_braces)": "(--allow-braces)",
+    '(duplicates="drop")': "(--duplicates drop)",
+    '(duplicates="keep")': "(--duplicates keep)",
+    "contacts_plan (--contacts)": "--contacts",
+    "ignore_invalid_phone_numbers": "--ignore-invalid-phone-numbers or --validate-phone-numbers",
+    "check api_key, and auth": "look at CAMPAIGNS_API_KEY or --api-key-file, and at --auth",
+    "check base_url": "look at CAMPAIGNS_BASE_URL or --base-url",
+}
+
+
+def as_options(text: str) -> str:
+    """A message of the package, with the command line's names in place of Python's."""
+    for said, meant in _IN_OPTIONS.items():
+        text = text.replace(said, meant)
+    return text
+
+
+def _text_of(path: Path | None) -> str:
+    """A text word for word, but for a byte order mark and one line end at its end."""
+    assert path is not None
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise click.UsageError("--message-file is no text in UTF-8") from None
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else None
+        raise click.UsageError(f"--message-file cannot be read: {why or type(error).__name__}") from None
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text

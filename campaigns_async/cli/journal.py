@@ -1,0 +1,75 @@
+"""`campaigns-async journal`: looking into a send's journal, and settling its rows by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from campaigns_async.cli._journal_work import Word, export_rows, resolve_row, show_rows
+
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+_STATES = ("planned", "sending", "created", "failed", "unknown")
+
+
+@click.group("journal", no_args_is_help=False)
+def journal() -> None:
+    """Look into a send's journal, and settle its rows by hand."""
+
+
+@journal.command("show")
+@_FILE
+@click.option("--state", "states", type=click.Choice(_STATES), multiple=True, help="Only such rows; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a row, as for a pipe.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), metavar="N", help="N rows at most. Default: 100 on a terminal, else all."
+)
+def show(file: Path, states: Sequence[str], as_json: bool, limit: int | None) -> None:
+    """Show how many rows are in each state, and what became of each.
+
+    Only reads, so it may be called while a run goes on. On a terminal it prints a table; elsewhere
+    one JSON object a row, and the counts on stderr.
+
+    planned: not sent. sending: on its way, or cut off, and then possibly sent. created: on the
+    server. failed: refused. unknown: possibly sent, in doubt; its leads are the campaigns that it
+    may be.
+    """
+    show_rows(file, states, as_json=as_json, limit=limit)
+
+
+@journal.command("resolve")
+@_FILE
+@click.argument("key")
+@click.option("--created", metavar="CAMPAIGN_ID", help="It is on the server, as this campaign.")
+@click.option("--not-sent", is_flag=True, help="It is not on the server: the next run sends it.")
+@click.option("--failed", is_flag=True, help="It is not on the server, and is not to be sent by itself.")
+def resolve(file: Path, key: str, created: str | None, not_sent: bool, failed: bool) -> None:
+    """Settle one row by your word.
+
+    Takes rows that are in doubt (unknown, or sending while no run goes on), and with --not-sent
+    those that failed too. Look on the server first: a row that is there and is called not sent
+    is sent twice.
+    """
+    words = [Word.CREATED] * (created is not None) + [Word.NOT_SENT] * not_sent + [Word.FAILED] * failed
+    if len(words) != 1:
+        raise click.UsageError("say one of --created CAMPAIGN_ID, --not-sent and --failed")
+    resolve_row(file, key, words[0], created)
+
+
+@journal.command("export")
+@_FILE
+@click.option("--state", type=click.Choice(["failed"]), default="failed", show_default=True, help="Which rows.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, allow_dash=True),
+    default="-",
+    help="A new file, which only you may read: it holds phone numbers. Default: standard output.",
+)
+def export(file: Path, state: str, out: Path) -> None:
+    """Write the failed rows as a plan that send takes, to be mended.
+
+    Send it with a journal of its own, and then never this journal's rows with --retry-failed:
+    they would be sent twice.
+    """
+    export_rows(file, state, out)

@@ -1,0 +1,291 @@
+"""One run of a plan: checked, what is in doubt looked for, sent, and what this left in doubt looked for again."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from attrs import evolve
+
+from campaigns_async import checks
+from campaigns_async.client import CampaignsClient
+from campaigns_async.jobs.plan import AnyPlan, Plan, as_plan
+from campaigns_async.jobs.planning import Bits, Checked, StoppedError, check, rows_to_send
+from campaigns_async.jobs.pressure import Pressure
+from campaigns_async.jobs.recovery import Recovery
+from campaigns_async.jobs.runner import Row, Runner
+from campaigns_async.jobs.sqlite import SqliteStore
+from campaigns_async.jobs.states import State
+from campaigns_async.jobs.store import Begin, Move, Store
+from campaigns_async.jobs.summary import Phase, Progress, Summary, progress
+from campaigns_async.jobs.writing import ThreadWriter, Writer
+from campaigns_async.models import NewCampaign
+from campaigns_async.settings import ReconcilePolicy
+
+T = TypeVar("T")
+_SHOWN = 20
+_ROUNDS = 5
+"""How often what is surely absent is sent again, within one run."""
+
+
+class Job:
+    """A durable send that can be stopped. `run` it once.
+
+    Args:
+        client: Sends, with its own concurrency, rate and deadlines.
+        plan: A path of an NDJSON plan, or what `ndjson_plan`, `contacts_plan` and `listed_plan` give.
+        journal: The path of the journal; made if it is not there. Or a store of your own.
+        reconcile: Whether rows in doubt are looked for on the server; else they are only reported.
+        ignore_invalid_phone_numbers: As for `create`; must be the same in every run of a journal.
+        retry_failed: Whether rows that failed in an earlier run are sent again.
+        settle: Seconds, from 0, that absence must last before it is believed; None: as the client has it.
+        patience: Seconds, above 0, without an answer after which the run stops.
+        group: Rows, from 1 to 1,000, that are written at once at most.
+        on_progress: Is told after every group; must not block.
+
+    Raises:
+        ConfigurationError: A setting is out of range.
+        InvalidArgumentError: The plan is none.
+    """
+
+    def __init__(
+        self,
+        client: CampaignsClient,
+        plan: AnyPlan,
+        *,
+        journal: str | Path | Store,
+        reconcile: bool = True,
+        ignore_invalid_phone_numbers: bool | None = None,
+        retry_failed: bool = False,
+        settle: float | None = None,
+        patience: float = 300.0,
+        group: int = 64,
+        on_progress: Callable[[Progress], None] | None = None,
+        writer: Writer | None = None,
+    ) -> None:
+        self._client = client
+        self._plan: Plan = as_plan(plan)
+        self._journal = journal
+        self._reconciles = reconcile
+        self._ignore_invalid = ignore_invalid_phone_numbers
+        self._retry_failed = retry_failed
+        self._policy = _policy(client.reconcile, settle)
+        self._group = checks.whole("group", group, least=1, most=1000)
+        self._on_progress = on_progress
+        self._writer = writer or ThreadWriter()
+        # The same clock, ledger and way of asking as the client's own reconciling has.
+        self._creator = client.campaigns._creator  # noqa: SLF001
+        self._clock = self._creator.caller.pool.clock
+        self._pressure = Pressure(checks.seconds("patience", patience), self._clock.monotonic)
+        self._stopping = False
+        self._stoppable: Callable[[], object] | None = None
+        self._counts: Counter[State] = Counter()
+        self._created_now = self._found = self._absent = 0
+        self._stopped_by: BaseException | None = None
+
+    def stop(self) -> None:
+        """Take up nothing more; what is in flight finishes and is written down. For a signal's handler."""
+        self._stopping = True
+        if self._stoppable is not None:
+            self._stoppable()
+
+    async def run(self) -> Summary:
+        """Send what is planned. Cancelled, it cuts off what is in flight, which stays possibly sent.
+
+        Raises:
+            PlanError: Lines of the plan are wrong. Nothing was sent.
+            PlanChangedError: The plan is not the one that the journal knows.
+            JournalError: The journal cannot be used, is another job's, is in use, or could not be written.
+        """
+        began = self._clock.monotonic()
+        try:
+            store = await self._open()
+            try:
+                await self._run(store)
+                return await self._writer.run(lambda: self._summary(store, self._clock.monotonic() - began))
+            finally:
+                await asyncio.shield(self._writer.run(store.close))
+        finally:
+            self._writer.close()
+
+    async def _open(self) -> Store:
+        journal = self._journal
+        if not isinstance(journal, (str, Path)):
+            return journal
+        path = Path(journal)
+        opening = asyncio.ensure_future(self._writer.run(lambda: SqliteStore.open(path)))
+        try:
+            return await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            (await opening).close()  # it holds the lock
+            raise
+
+    async def _run(self, store: Store) -> None:
+        # Whoever had the journal before is dead by now: what it left *sending* cannot leave later than this.
+        opened_at = self._clock.now().timestamp()
+        self._tell(Phase.CHECKING)
+        options = {"ignore_invalid_phone_numbers": str(self._ignore_invalid)}
+        try:
+            checked = await self._writer.run(
+                lambda: check(
+                    self._plan,
+                    store,
+                    options=options,
+                    retry_failed=self._retry_failed,
+                    stopping=lambda: self._stopping,
+                )
+            )
+        except StoppedError:
+            return
+        self._counts.update(await self._writer.run(store.counts))
+        recovery = Recovery(
+            store,
+            self._writer,
+            self._plan,
+            checked,
+            self._creator,
+            self._policy,
+            ignore_invalid=self._ignore_invalid,
+            concurrency=self._client.max_concurrency,
+        )
+        to_send = checked.to_send
+        if self._reconciles:
+            absent = await self._reconcile(recovery, checked.doubtful, sent_by=opened_at, known_before=None)
+            if absent is not None:
+                to_send.update(absent)
+        for _ in range(_ROUNDS):
+            mark = self._creator.ledger.seen.mark()
+            left = await self._send(store, checked, to_send)
+            if not left or not self._reconciles or self._stopping:
+                return
+            absent = await self._reconcile(recovery, left, sent_by=None, known_before=mark)
+            if not absent:
+                return
+            to_send = absent
+
+    async def _send(self, store: Store, checked: Checked, wanted: Bits) -> Mapping[int, int]:
+        """Send these rows; which of them are in doubt now, and their indexes."""
+        if self._stopping:
+            return {}
+        self._tell(Phase.SENDING)
+        indexes: dict[int, int] = {}
+        in_doubt: dict[int, int] = {}
+
+        def on_commit(moves: list[Move]) -> None:
+            for move in moves:
+                if move.state is State.UNKNOWN:
+                    in_doubt[move.row_id] = indexes[move.row_id]
+                if move.state is not State.PLANNED:  # such a one goes out again
+                    del indexes[move.row_id]
+                self._created_now += move.state is State.CREATED
+            self._tell(Phase.SENDING)
+
+        def rows() -> Iterator[Row]:
+            for row_id, line in rows_to_send(self._plan, checked, wanted.__contains__):
+                indexes[row_id] = line.index
+                yield Row(row_id, line.index, line.content, line.campaign(), line.wire)
+
+        async def commit(begins: list[Begin], moves: list[Move]) -> None:
+            now = self._clock.now().timestamp()
+            await self._writer.run(lambda: store.commit(begins, moves, now))
+            self._count(begins, moves)
+
+        stream = rows()
+        # The rows before the first are passed over in the writer's thread: they may be a million.
+        first = await self._writer.run(lambda: list(itertools.islice(stream, 1)))
+        runner = Runner(
+            rows=itertools.chain(first, stream),
+            create=self._create,
+            commit=commit,
+            on_commit=on_commit,
+            concurrency=self._client.max_concurrency,
+            group=self._group,
+            pressure=self._pressure,
+        )
+        await self._stoppably(runner.run(), runner.stop)
+        if runner.stopped_by is not None:
+            self._stopped_by = runner.stopped_by
+            self._stopping = True
+        return in_doubt
+
+    async def _create(self, new: NewCampaign) -> str:
+        return await self._client.campaigns.create(new, ignore_invalid_phone_numbers=self._ignore_invalid)
+
+    async def _reconcile(
+        self,
+        recovery: Recovery,
+        rows: Mapping[int, int],
+        *,
+        sent_by: float | None,
+        known_before: int | None,
+    ) -> Bits | None:
+        """Look for rows in doubt; the indexes of those that are surely absent, and planned again."""
+        if not rows or self._stopping:
+            return None
+        self._tell(Phase.RECONCILING)
+        looking = asyncio.ensure_future(recovery.look(rows, sent_by=sent_by, known_before=known_before))
+        try:
+            recovered = await self._stoppably(looking, looking.cancel)
+        except asyncio.CancelledError:
+            if not self._stopping or not looking.cancelled():
+                raise
+            return None
+        for move, before in recovered.moves:
+            self._counts[before] -= 1
+            self._counts[move.state] += 1
+            self._found += move.state is State.CREATED
+            self._absent += move.state is State.PLANNED
+        self._tell(Phase.RECONCILING)
+        return recovered.absent
+
+    async def _stoppably(self, work: Awaitable[T], stop: Callable[[], object]) -> T:
+        self._stoppable = stop
+        try:
+            return await work
+        finally:
+            self._stoppable = None
+
+    def _count(self, begins: list[Begin], moves: list[Move]) -> None:
+        self._counts[State.PLANNED] -= len(begins)
+        self._counts[State.SENDING] += len(begins) - len(moves)
+        for move in moves:
+            self._counts[move.state] += 1
+
+    def _tell(self, phase: Phase) -> None:
+        if self._on_progress is not None:
+            held = self._pressure.waited
+            self._on_progress(progress(phase, self._counts, created_now=self._created_now, held_back=held))
+
+    def _summary(self, store: Store, elapsed: float) -> Summary:
+        counts = store.counts()
+        stopped = None
+        if self._stopped_by is not None:
+            stopped = str(self._stopped_by)
+        elif self._stopping:
+            stopped = "interrupted"
+        return Summary(
+            planned=counts[State.PLANNED],
+            sending=counts[State.SENDING],
+            created=counts[State.CREATED],
+            failed=counts[State.FAILED],
+            unknown=counts[State.UNKNOWN],
+            created_now=self._created_now,
+            found=self._found,
+            absent=self._absent,
+            elapsed=elapsed,
+            held_back=self._pressure.waited,
+            stopped=stopped,
+            failures=tuple(itertools.islice(store.entries(State.FAILED), _SHOWN)),
+            doubts=tuple(itertools.islice(store.entries(State.SENDING, State.UNKNOWN), _SHOWN)),
+        )
+
+
+def _policy(policy: ReconcilePolicy, settle: float | None) -> ReconcilePolicy:
+    if settle is None:
+        return policy
+    checks.seconds("settle", settle, least=0.0)
+    return evolve(policy, settle=settle, timeout=max(policy.timeout, settle + 60.0))

@@ -1,0 +1,37 @@
+"""Runs a store's work in a thread of its own, so that the event loop never waits for a disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Writer(Protocol):
+    """Runs one piece of work at a time, in order."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run it. A cancelled wait does not undo it."""
+        ...
+
+    def close(self) -> None:
+        """Give the thread back."""
+        ...
+
+
+class ThreadWriter:
+    """One thread."""
+
+    def __init__(self) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="campaigns-journal")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run it in the thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+    def close(self) -> None:
+        """Give the thread back, once what runs in it is over."""
+        self._executor.shutdown(wait=False)

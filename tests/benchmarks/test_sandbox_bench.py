@@ -1,0 +1,72 @@
+"""The sandbox's benchmark runs from end to end. Nothing here is timed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from benchmarks import sandbox as bench
+from campaigns_async.sandbox.numbers import phone_digits
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.sandbox", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
+
+
+@pytest.mark.timeout(130)  # two subprocesses for each row, on a machine that has other things to do
+def test_shortened_run_prints_every_row_and_writes_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "measured.json"
+    done = run("--quick", "--json", str(file))
+
+    assert done.returncode == 0, done.stderr
+    written = json.loads(file.read_text(encoding="utf-8"))
+    found = {row["CPU, ms a request"]: row["found"] for row in written["listings"]}
+    assert found == {
+        "everything": 15_000,
+        "equality": 2_143,
+        "contains, any case": 100,
+        "range of dates": 3_752,
+        "either of two names": 2_143,
+    }
+    assert len(written["creates"]) == 4
+    assert all(row["CPU, µs each"] > 0 for row in written["creates"])
+    names = [*found, *(row["creates"] for row in written["creates"])]
+    printed = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("| ")]
+    assert [name for name in printed if name in names] == names
+
+
+def test_people_have_numbers_that_are_taken_and_differ_but_in_the_last_row() -> None:
+    *others, (_, repeated) = bench._numberings()
+
+    for _, form in others:
+        digits = {phone_digits(form(person)) for person in range(1000)}
+        assert len(digits) == 1000
+        assert None not in digits
+    assert len({phone_digits(repeated(person)) for person in range(1000)}) == 10
+
+
+def test_the_process_tells_its_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    with bench.sandbox_process(3) as (url, cpu):
+        first = cpu()
+        assert 0 < first <= cpu()
+        assert url.startswith("http://127.0.0.1:")
+
+
+async def test_an_unexpected_status_ends_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    with bench.sandbox_process(3) as (url, _):
+        async with aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {bench._KEY}"}) as session:
+            page = await (await session.get("/api/Campaigns")).json()
+        assert page["totalRecords"] == 3
+        async with bench._connected(url) as (stream,):
+            with pytest.raises(RuntimeError, match="status 404 rather than 200"):
+                await bench._ask(stream, bench._request("GET", "/api/Campaigns/none"), 200)

@@ -1,0 +1,117 @@
+"""Holds the sandbox against its OpenAPI document: `python -P -m contract.run`, with the folder `tests` on the path.
+
+For each setting of the switches a sandbox is started here, and schemathesis sends it what the document allows,
+and what it forbids, by a fixed seed. Further arguments go to schemathesis.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+import sysconfig
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import orjson
+from aiohttp.http_exceptions import HttpProcessingError
+
+from campaigns_async.sandbox import Sandbox
+from campaigns_async.sandbox.openapi import document
+
+_KEY: Final = "contract-key"
+_SEED: Final = 1
+# Starts that are made up lie before and after it, so that campaigns which have begun are met as well.
+_NOW: Final = datetime(2015, 1, 1, tzinfo=UTC)
+_HEADERS: Final = {"bearer": f"Authorization: Bearer {_KEY}", "header": f"api-key: {_KEY}"}
+_CAMPAIGN: Final = {
+    "id": "abc123",  # the id of the document's examples
+    "startDateTime": "2030-06-27T03:10:04.492Z",
+    "sender": "Golf",
+    "recipientCount": 1,
+    "message": "Fore!",
+    "status": 0,
+    "optOutLinkId": 7,
+    "trackLinkUrl": "https://example.com/offer",
+}
+_CONTACT: Final = {"id": "def456", "phoneNumber": "07700900123", "name": None, "custom1": None, "custom2": "b"}
+
+
+@attrs.frozen
+class Setting:
+    """One way of setting the sandbox up, and how many requests of each kind it is worth."""
+
+    examples: int
+    switches: dict[str, Any] = attrs.Factory(dict[str, Any])
+    auth: str = "bearer"
+    prefix: str = ""
+
+
+SETTINGS: Final = (
+    Setting(50),
+    Setting(20, {"update_method": "POST", "delete_method": "POST"}, auth="header", prefix="/tenant"),
+    Setting(20, {"update_method": "both", "delete_method": "both"}),
+    Setting(20, {"delete_method": "POST"}),
+)
+
+
+def seeds() -> list[dict[str, Any]]:
+    """Campaigns to begin with: one in each state, and that of the examples."""
+    others = ({**_CAMPAIGN, "id": f"c{status}", "status": status, "optOutLinkId": None} for status in range(6))
+    return [_CAMPAIGN, *others]
+
+
+async def check(setting: Setting, folder: Path, arguments: list[str]) -> int:
+    """Run schemathesis against one sandbox; 0 when it finds nothing."""
+    sandbox = Sandbox(
+        seeds(),
+        {"abc123": [_CONTACT]},
+        api_key=_KEY,
+        prefix=setting.prefix,
+        now=_NOW,
+        seed=_SEED,
+        auth="any" if setting.auth == "bearer" else setting.auth,
+        **setting.switches,
+    )
+    async with sandbox:
+        described = document(
+            url=sandbox.url,
+            update_method=sandbox.update_method,
+            delete_method=sandbox.delete_method,
+            auth=sandbox.auth,
+        )
+        path = folder / "openapi.json"
+        path.write_bytes(orjson.dumps(described))
+        command = [
+            str(Path(sysconfig.get_path("scripts"), "st")),
+            *("--config-file", str(Path(__file__).with_name("schemathesis.toml"))),
+            *("run", str(path), "--url", sandbox.url, "--header", _HEADERS[setting.auth]),
+            *("--seed", str(_SEED), "--max-examples", str(setting.examples), *arguments),
+        ]
+        environment = {**os.environ, "SCHEMATHESIS_HOOKS": "contract.hooks"}
+        process = await asyncio.create_subprocess_exec(*command, cwd=folder, env=environment)
+        status = await process.wait()
+        statuses = sorted({request.status for request in sandbox.requests if request.status is not None})
+        print(f"{setting}: {len(sandbox.requests)} requests, answered with {statuses}", flush=True)
+    return status
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether the server is to blame: schemathesis tries out requests that are no HTTP as well."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def main(arguments: list[str]) -> int:
+    """Run them all, and fail if anything was found."""
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
+    with tempfile.TemporaryDirectory() as folder:
+        found = [asyncio.run(check(setting, Path(folder), arguments)) for setting in SETTINGS]
+    return int(any(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

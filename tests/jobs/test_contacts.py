@@ -1,0 +1,398 @@
+"""A CSV of contacts becomes campaigns of so many people each; it is read as a spreadsheet writes it."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import tracemalloc
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from hypothesis import given, strategies as st
+
+from campaigns_async import ConfigurationError, InvalidArgumentError, NewCampaign, NewContact
+from campaigns_async.jobs.errors import BadLine, BadLineError, PlanError
+from campaigns_async.jobs.numbers import Seen, doubles
+from campaigns_async.jobs.plan import Line, Plan, contacts_plan, listed_plan, ndjson_plan
+from campaigns_async.wire.encoding import write
+
+START = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
+GROUP = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
+TWICE = (
+    "is the number of line {} too, who would be texted twice: take one out, "
+    'or have the later ones dropped (duplicates="drop") or kept (duplicates="keep")'
+)
+
+
+def plan_of(path: Path, content: str | bytes, **options: Any) -> Plan:
+    """A plan of a file with this content."""
+    file = path / "people.csv"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return contacts_plan(file, **{"message": "Hello", "sender": "Golf", "start": START} | options)
+
+
+def lines_of(plan: Plan) -> list[Line]:
+    """Its lines, none of which is bad."""
+    lines = list(plan.lines())
+    assert not any(isinstance(line, BadLine) for line in lines), lines
+    return [line for line in lines if not isinstance(line, BadLine)]
+
+
+def faults_of(plan: Plan) -> list[str]:
+    """All that is wrong with it."""
+    bad: list[str] = []
+    for line in plan.lines():
+        if isinstance(line, BadLine):
+            bad.append(str(line))
+            continue
+        assert isinstance(line.content, int)
+        try:
+            line.campaign()
+        except BadLineError as error:
+            bad.extend(map(str, error.bad))
+    return bad
+
+
+def numbers_of(line: Line) -> list[str]:
+    return [contact.phone_number for contact in line.campaign().contacts]
+
+
+def people(*numbers: object) -> str:
+    return "phoneNumber\n" + "".join(f"{number}\n" for number in numbers)
+
+
+def test_a_file_is_split_into_campaigns_of_so_many(tmp_path: Path) -> None:
+    lines = lines_of(plan_of(tmp_path, people(*range(7)), split=3))
+    assert [(line.index, line.number, line.key, line.dropped) for line in lines] == [
+        (0, 2, "1", 0),
+        (1, 5, "2", 0),
+        (2, 8, "3", 0),
+    ]
+    assert list(map(numbers_of, lines)) == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
+    assert [len(line.campaign().contacts) for line in lines_of(plan_of(tmp_path, people(*range(6)), split=3))] == [3, 3]
+
+
+def test_each_campaign_has_the_text_and_the_rest(tmp_path: Path) -> None:
+    header = "name,contactGroupId,phoneNumber,custom2,custom1\n"
+    content = header + f"Zoë,{GROUP.upper()},+44 7700 900001,b,a\n,,07700900002,,\n"
+    start = dt.datetime(2031, 6, 27, 10, 30, 0, 999_999, tzinfo=dt.timezone(dt.timedelta(hours=1)))
+    text = " Hello 😀\r\n "
+    plan = plan_of(
+        tmp_path, content, message=text, start=start, opt_out_link_id=7, track_link_url="https://golf.example"
+    )
+    [line] = lines_of(plan)
+    contacts = [NewContact("+44 7700 900001", "Zoë", "a", "b", UUID(GROUP)), NewContact("07700900002")]
+    new = NewCampaign(start, "Golf", text, contacts, 7, "https://golf.example")
+    assert write(line.campaign()) == write(new)
+    assert [line.content] == [line.content for line in lines_of(listed_plan({"1": new}))]
+
+
+def test_a_spreadsheets_csv_is_read(tmp_path: Path) -> None:
+    content = '\ufeff"phoneNumber",name,custom1\r\n"077","A ""B"", C","two\r\nlines"\r\n\r\n078, D ,é\r\n'
+    [line] = lines_of(plan_of(tmp_path, content))
+    first, second = line.campaign().contacts
+    assert (first.phone_number, first.name, first.custom1) == ("077", 'A "B", C', "two\r\nlines")
+    assert (second.phone_number, second.name, second.custom1) == ("078", " D ", "é")
+    assert [line.place(0), line.place(1)] == [(2, ""), (5, "")]
+
+
+CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=6) | st.sampled_from(
+    ["\r\n", "\n", '"', ","]
+)
+
+
+@given(st.lists(st.tuples(CELL, CELL), max_size=6), st.sampled_from(["\n", "\r\n"]))
+def test_what_the_csv_module_writes_is_read_cell_by_cell(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], ending: str
+) -> None:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator=ending)
+    numbers = [f"0770090{index:04}" for index in range(len(rows) + 1)]
+    writer.writerows([("phoneNumber", "name", "custom1"), (numbers[0], "", "")])
+    writer.writerows((number, *row) for number, row in zip(numbers[1:], rows, strict=True))
+    [line] = lines_of(plan_of(tmp_path_factory.getbasetemp(), text.getvalue()))
+    assert [(one.phone_number, one.name or "", one.custom1 or "") for one in line.campaign().contacts] == [
+        (number, *row) for number, row in zip(numbers, [("", ""), *rows], strict=True)
+    ]
+
+
+def test_a_number_twice_anywhere_in_the_file_is_told_with_both_lines(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, people("07700900001", "2", "3", "4", "+44 7700 900001", "x", " x"), split=2)
+    assert faults_of(plan) == [
+        "line 6: phoneNumber: " + TWICE.format(2),
+        "line 8: phoneNumber: " + TWICE.format(7),
+    ]
+
+
+def test_a_number_twice_is_kept_where_that_is_allowed(tmp_path: Path) -> None:
+    lines = lines_of(plan_of(tmp_path, people("1", "1", "2", "1"), split=2, duplicates="keep"))
+    assert list(map(numbers_of, lines)) == [["1", "1"], ["2", "1"]]
+
+
+def test_the_later_of_a_number_twice_are_dropped_before_the_split(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, people("1", "2", "1", "2", "3", "1", "4", "4", "4"), split=2, duplicates="drop")
+    lines = lines_of(plan)
+    assert [(line.number, numbers_of(line), line.dropped) for line in lines] == [(2, ["1", "2"], 2), (6, ["3", "4"], 3)]
+    assert lines[1].place(1) == (8, "")
+
+
+@pytest.mark.parametrize("duplicates", ["refuse", "drop", "keep"])
+@given(
+    numbers=st.lists(st.integers(0, 12), min_size=1, max_size=30),
+    split=st.integers(1, 5),
+    wanted=st.sets(st.integers(0, 9)),
+)
+def test_a_wanted_campaign_is_what_it_is_among_all(
+    tmp_path_factory: pytest.TempPathFactory, duplicates: str, numbers: list[int], split: int, wanted: set[int]
+) -> None:
+    if duplicates == "refuse":
+        numbers = list(dict.fromkeys(numbers))
+    plan = plan_of(tmp_path_factory.getbasetemp(), people(*numbers), split=split, duplicates=duplicates)
+    everything = lines_of(plan)
+    if duplicates == "drop":
+        assert [number for line in everything for number in numbers_of(line)] == [
+            str(n) for n in dict.fromkeys(numbers)
+        ]
+        assert sum(line.dropped for line in everything) == len(numbers) - len(set(numbers))
+    assert [
+        (line.index, line.number, line.key, line.content, line.dropped, line.campaign())
+        for line in plan.lines(wanted.__contains__)
+        if not isinstance(line, BadLine)
+    ] == [
+        (line.index, line.number, line.key, line.content, line.dropped, line.campaign())
+        for line in everything
+        if line.index in wanted
+    ]
+
+
+def test_wire_lines_are_a_plan_of_their_own(tmp_path: Path) -> None:
+    lines = lines_of(plan_of(tmp_path, people("077", "078", "079"), split=2))
+    file = tmp_path / "again"
+    file.write_bytes(b"".join(line.wire() for line in lines))
+    again = lines_of(ndjson_plan(file))
+    assert [(line.key, line.content, line.campaign()) for line in again] == [
+        (line.key, line.content, line.campaign()) for line in lines
+    ]
+
+
+def test_options_are_of_the_file_and_of_all_that_is_sent_but_hold_no_texts(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"opt_out_link_id": 7, "track_link_url": "https://golf.example", "split": 10}
+    plan = plan_of(tmp_path, people("077"), **options)
+    assert plan.positional
+    before = plan.options()
+    assert plan.options() == before
+    assert not any(text in str(before) for text in ("Hello", "Golf", "golf", "077"))
+    changes: list[dict[str, Any]] = [
+        {"message": "Hallo"},
+        {"sender": "Gold"},
+        {"start": START + dt.timedelta(milliseconds=1)},
+        {"split": 11},
+        {"opt_out_link_id": 8},
+        {"opt_out_link_id": None},
+        {"track_link_url": None},
+        {"track_link_url": "https://gold.example"},
+        {"duplicates": "keep"},
+        {"allow_braces": True},
+        {"message": "Golf", "sender": "Hello"},
+    ]
+    for change in changes:
+        assert plan_of(tmp_path, people("077"), **options | change).options() != before
+    assert plan_of(tmp_path, people("077") + "\n", **options).options() != before
+    assert plan_of(tmp_path, people("077"), **options).options() == before
+    assert plan_of(tmp_path, people("077"), **options).options() != ndjson_options(tmp_path)
+
+
+def ndjson_options(path: Path) -> Any:
+    (path / "plan").write_bytes(b"{}")
+    return ndjson_plan(path / "plan").options()
+
+
+HEADERS: dict[str, tuple[str | bytes, str]] = {
+    "nothing": ("", "the plan 'people.csv' is empty"),
+    "blank lines": (
+        "\n\n",
+        (
+            "the plan 'people.csv' must begin with a header that names the column phoneNumber, "
+            "and may name name, custom1, custom2, contactGroupId, each written exactly so"
+        ),
+    ),
+    "no header": (
+        "07700900001,hush\n",
+        (
+            "the plan 'people.csv' must begin with a header that names the column phoneNumber, "
+            "and may name name, custom1, custom2, contactGroupId, each written exactly so"
+        ),
+    ),
+    "an unknown column": (
+        "phoneNumber,hush\n",
+        (
+            "the header of the plan 'people.csv' has a name that is none of "
+            "phoneNumber, name, custom1, custom2, contactGroupId"
+        ),
+    ),
+    "a column in another spelling": (
+        "phoneNumber,Custom 1\n",
+        (
+            "the header of the plan 'people.csv' has a name that is none of "
+            "phoneNumber, name, custom1, custom2, contactGroupId; custom1 must be written exactly so"
+        ),
+    ),
+    "a column twice": ("phoneNumber,name,name\n", "the header of the plan 'people.csv' has a name twice: keep one"),
+    "semicolons": (
+        "phoneNumber;name\n077;hush\n",
+        "the header of the plan 'people.csv' has no commas: separate its cells by commas",
+    ),
+    "tabs": (
+        "phoneNumber\tname\n077\thush\n",
+        "the header of the plan 'people.csv' has no commas: separate its cells by commas",
+    ),
+    "JSON": (
+        '{"key": "hush"}',
+        "the plan 'people.csv' is JSON, and no CSV: give it as a plan, with a message in each line",
+    ),
+    "UTF-16": (
+        people("077").encode("utf-16"),
+        "the plan 'people.csv' is no text in UTF-8, but in UTF-16 or none at all: save it as UTF-8",
+    ),
+    "a header alone": ("phoneNumber\n\n", "the plan 'people.csv' holds no contacts, only a header"),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), HEADERS.values(), ids=HEADERS)
+def test_a_file_that_is_no_list_of_contacts_is_told(tmp_path: Path, content: str | bytes, told: str) -> None:
+    with pytest.raises(PlanError) as caught:
+        list(plan_of(tmp_path, content).lines())
+    assert str(caught.value) == told
+
+
+NO_CSV = "is no CSV from here on: is a quote never closed, or does one stand in a cell without being doubled?"
+ROWS: dict[str, tuple[str | bytes, list[str]]] = {
+    "no number": ("phoneNumber,name\n,hush\n", ["line 2: phoneNumber: is missing"]),
+    "a blank number": (people("077", " "), ["line 3: phoneNumber: must not be blank"]),
+    "a group that is none": (
+        "phoneNumber,contactGroupId\n077,hush\n",
+        ["line 2: contactGroupId: must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"],
+    ),
+    "a cell too many": (
+        "phoneNumber,name\n077,hush,hush\n078,A\n079\n",
+        [
+            "line 2: has 3 cells, and the header 2: does a cell hold a comma, and no quotes around it?",
+            "line 4: has 1 cells, and the header 2: does a cell hold a comma, and no quotes around it?",
+        ],
+    ),
+    "a quote that is not closed": ('phoneNumber,name\n077,A\n078,"hush\n079,A\n', [f"line 3: {NO_CSV}"]),
+    "a quote in a cell": ('phoneNumber,name\n077,"hush" hush\n', [f"line 2: {NO_CSV}"]),
+    "a header with an open quote": ('"phoneNumber', [f"line 1: {NO_CSV}"]),
+    "Latin-1": (
+        b"phoneNumber,name\n077,Zo" + b"\xeb\n",
+        ["line 2: is not in UTF-8 from its byte 7 on: save the file as UTF-8"],
+    ),
+    "a quote that swallows the file": ('phoneNumber,name\n077,"' + "hush\n" * 40_000, [f"line 2: {NO_CSV}"]),
+    "an endless line": (
+        "phoneNumber\n" + "7" * 1_100_000,
+        ["line 2: is longer than 1,048,576 bytes: is a quote never closed?"],
+    ),
+    "lines of an old Mac": (
+        "phoneNumber\r077\r078\r",
+        ["line 1: holds a carriage return that ends no line: save the file with newlines (LF or CRLF)"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("content", "told"), ROWS.values(), ids=ROWS)
+def test_a_bad_row_is_told_by_its_line(tmp_path: Path, content: str | bytes, told: list[str]) -> None:
+    assert faults_of(plan_of(tmp_path, content)) == told
+
+
+ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
+    "a blank message": ({"message": " "}, "message must not be blank"),
+    "no message": ({"message": None}, "message is missing"),
+    "braces": (
+        {"message": "Hi {name}"},
+        (
+            "message holds { or }: the API knows no placeholders, so every person would read them as they stand; "
+            "take them out, or allow them (allow_braces) if that is meant"
+        ),
+    ),
+    "half a surrogate": (
+        {"message": "a\ud800"},
+        "message holds half of a surrogate pair, which UTF-8 cannot carry",
+    ),
+    "a number for a sender": ({"sender": 7}, "sender must be text, in quotes"),
+    "a naive start": (
+        {"start": dt.datetime(2031, 1, 1)},
+        "start has no time zone, so it could mean any hour: pass tzinfo=, for example zoneinfo.ZoneInfo('Europe/London')",
+    ),
+    "text for a start": ({"start": "2031"}, "start must be a datetime, not str"),
+    "text for an opt-out link": (
+        {"opt_out_link_id": "7"},
+        "opt_out_link_id must be a whole number, without quotes, that fits in 64 bits",
+    ),
+    "a link that is none": (
+        {"track_link_url": "golf.example"},
+        "track_link_url must be a link that begins with http:// or https://",
+    ),
+}
+
+
+@pytest.mark.parametrize(("options", "told"), ARGUMENTS.values(), ids=ARGUMENTS)
+def test_a_text_that_cannot_be_sent_is_told_at_once(tmp_path: Path, options: Any, told: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        plan_of(tmp_path, people("077"), **options)
+    assert str(caught.value) == told
+
+
+@pytest.mark.parametrize("options", [{"split": 0}, {"split": "5"}, {"duplicates": None}, {"allow_braces": 1}])
+def test_an_option_that_cannot_be_is_refused(tmp_path: Path, options: Any) -> None:
+    with pytest.raises(ConfigurationError, match=next(iter(options))):
+        plan_of(tmp_path, people("077"), **options)
+
+
+def test_braces_are_sent_as_they_stand_where_that_is_allowed(tmp_path: Path) -> None:
+    [line] = lines_of(plan_of(tmp_path, people("077"), message="Hi {name}", allow_braces=True))
+    assert orjson.loads(line.wire())["message"] == "Hi {name}"
+
+
+def test_reprs_show_nothing_of_it(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, people("07700900001"), message="hush", sender="hush")
+    assert "hush" not in repr([plan, *plan.lines()])
+    assert "900001" not in repr([plan, *plan.lines()])
+
+
+def test_memory_is_that_of_a_split_and_a_few_bytes_a_number(tmp_path: Path) -> None:
+    def peak(count: int) -> int:
+        plan = plan_of(tmp_path, people(*(f"07{n * 7919 % 10**9:09}" for n in range(count))), split=100)
+        tracemalloc.start()
+        try:
+            for line in plan.lines():
+                assert not isinstance(line, BadLine)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    assert peak(60_000) < peak(2_000) + 60_000 * 70  # sparse buckets; a set of numbers would take over 100
+
+
+NUMBER = st.sampled_from(
+    ["07700900001", "+447700900001", "+44 7700 900001", "447700900002", "07700900002", "x", " x", "1"]
+)
+
+
+@given(st.lists(NUMBER | st.integers(447700900000, 447700900040).map(str) | st.integers(1, 10**15 - 1).map(str)))
+def test_numbers_are_found_twice_by_list_and_by_file_alike(numbers: list[str]) -> None:
+    seen = Seen()
+    by_file = {at: first for at, number in enumerate(numbers) if (first := seen.first(number, at)) != at}
+    from campaigns_async.reconcile.numbers import international
+
+    first: dict[str, int] = {}
+    plainly = {
+        at: earlier
+        for at, number in enumerate(numbers)
+        if (earlier := first.setdefault(international(number) or number.strip(), at)) != at
+    }
+    assert by_file == plainly
+    assert doubles(numbers) == plainly

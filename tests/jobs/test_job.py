@@ -1,0 +1,478 @@
+"""Durable sends over a real socket, with a real journal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+from support.made import client_of
+
+from campaigns_async import CampaignsClient, ConfigurationError, NewCampaign, NewContact, ReconcilePolicy, Timeouts
+from campaigns_async.jobs import (
+    Job,
+    JournalError,
+    JournalInUseError,
+    JournalWriteError,
+    PlanChangedError,
+    PlanError,
+    Progress,
+    State,
+    Summary,
+    listed_plan,
+    send,
+)
+from campaigns_async.jobs.sqlite import SqliteStore
+from campaigns_async.jobs.store import Begin, Entry, Move
+from campaigns_async.jobs.summary import Phase
+from campaigns_async.sandbox import Sandbox
+
+START = datetime(2031, 6, 27, 9, 30, tzinfo=UTC)
+QUICK = ReconcilePolicy(settle=0.05, timeout=20, pause=0.02)
+Rows = list[tuple[str, NewCampaign]]
+
+
+def new(person: int, message: str = "See you.") -> NewCampaign:
+    return NewCampaign(START, "Golf", message, [NewContact(f"07700900{person:03}")])
+
+
+def rows(count: int) -> Rows:
+    return [(f"row {number}", new(number)) for number in range(count)]
+
+
+def entries(journal: Path, *states: State) -> list[Entry]:
+    store = SqliteStore.open(journal, read_only=True)
+    try:
+        return list(store.entries(*states, payload=True))
+    finally:
+        store.close()
+
+
+def states(journal: Path) -> dict[State, int]:
+    return dict(Counter(entry.state for entry in entries(journal)))
+
+
+def quick(sandbox: Sandbox, **options: Any) -> CampaignsClient:
+    return client_of(sandbox, **{"reconcile": QUICK, **options})
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "run.sqlite"
+
+
+class TestSending:
+    async def test_every_row_is_created_once_and_is_in_the_journal(self, sandbox: Sandbox, journal: Path) -> None:
+        progress: list[Progress] = []
+        async with quick(sandbox) as client:
+            summary = await send(client, rows(150), journal, on_progress=progress.append)
+
+        assert summary.ok
+        assert (summary.created, summary.created_now, summary.stopped) == (150, 150, None)
+        assert len(sandbox.created) == len(sandbox.requests) == 150
+        sandbox.assert_no_double_send()
+        ids = {campaign["id"]: campaign["contacts"][0]["phoneNumber"] for campaign in sandbox.created}
+        for entry in entries(journal):
+            assert entry.state is State.CREATED
+            assert entry.campaign_id is not None
+            assert ids[entry.campaign_id] == new(int(entry.key.removeprefix("row "))).contacts[0].phone_number
+        assert [each.phase for each in progress[:2]] == [Phase.CHECKING, Phase.SENDING]
+        assert (progress[-1].created, progress[-1].created_now, progress[-1].total) == (150, 150, 150)
+
+    async def test_a_second_run_sends_nothing_and_new_rows_may_join(self, sandbox: Sandbox, journal: Path) -> None:
+        async with quick(sandbox) as client:
+            await send(client, rows(5), journal)
+            again = await send(client, rows(5), journal)
+            assert (again.created, again.created_now) == (5, 0)
+            more = await send(client, rows(8)[::-1], journal)
+            assert (more.created, more.created_now) == (8, 3)
+
+        assert len(sandbox.requests) == 8
+
+    async def test_it_takes_a_file_as_well(self, sandbox: Sandbox, tmp_path: Path, journal: Path) -> None:
+        plan = tmp_path / "plan.ndjson"
+        line = {
+            "key": "a",
+            "startDateTime": "2031-06-27T09:30:00.000Z",
+            "sender": "Golf",
+            "message": "Fore! 🏌️",
+            "contacts": [{"phoneNumber": "07700 900123", "name": "Ann"}],
+        }
+        plan.write_text(json.dumps(line) + "\n\n")
+        async with quick(sandbox) as client:
+            assert (await send(client, plan, str(journal))).ok
+
+        assert sandbox.created[0]["message"] == "Fore! 🏌️"
+
+    async def test_at_most_the_slots_and_a_group_are_sending(self, sandbox: Sandbox, journal: Path) -> None:
+        rule = sandbox.fault(operation="create", hang=True)
+        async with quick(sandbox, max_concurrency=3) as client:
+            job = Job(client, rows(60), journal=journal, group=4)
+            running = asyncio.ensure_future(job.run())
+            await sandbox.received(3)
+            assert states(journal)[State.SENDING] <= 7
+            rule.release()
+            summary = await running
+
+        assert summary.ok
+        assert sandbox.max_in_flight == 3
+
+    @pytest.mark.parametrize("choice", [True, False, None])
+    async def test_what_is_to_be_done_about_invalid_numbers_is_said_to_the_server(
+        self, sandbox: Sandbox, journal: Path, choice: bool | None
+    ) -> None:
+        mixed = evolve(new(1), contacts=[NewContact("07700900001"), NewContact("12345")])
+        async with quick(sandbox) as client:
+            summary = await send(client, [("a", mixed)], journal, ignore_invalid_phone_numbers=choice)
+            assert (summary.created, summary.failed) == ((1, 0) if choice else (0, 1))
+            with pytest.raises(JournalError, match="another ignore_invalid_phone_numbers"):
+                await send(client, [("a", mixed)], journal, ignore_invalid_phone_numbers=not choice)
+
+    async def test_a_setting_that_cannot_be_is_refused(self, client: CampaignsClient, journal: Path) -> None:
+        for wrong in ({"group": 0}, {"patience": 0}, {"settle": -1}):
+            with pytest.raises(ConfigurationError):
+                Job(client, rows(1), journal=journal, **wrong)  # type: ignore[arg-type]
+        assert not journal.exists()
+
+
+class TestRefusals:
+    async def test_a_refused_row_fails_with_its_reason_and_others_go_on(self, sandbox: Sandbox, journal: Path) -> None:
+        plan = rows(4)
+        plan[2] = ("bad", evolve(new(2), contacts=[NewContact("07700900002"), NewContact("12345")]))
+        async with quick(sandbox) as client:
+            summary = await send(client, plan, journal)
+            assert (summary.created, summary.failed) == (3, 1)
+            assert summary.failures[0].reason == "400: contacts 1 (from 0) were refused"
+            failed = entries(journal, State.FAILED)[0]
+            assert json.loads(failed.payload or b"")["key"] == "bad"
+
+            assert (await send(client, plan, journal)).failed == 1
+            assert len(sandbox.requests) == 4
+            assert (await send(client, plan, journal, retry_failed=True)).failed == 1
+            assert len(sandbox.requests) == 5
+
+    async def test_a_key_that_is_not_taken_stops_the_run_and_nothing_is_lost(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        async with CampaignsClient(sandbox.url, "wrong", max_concurrency=2) as client:
+            summary = await send(client, rows(50), journal)
+        assert summary.stopped is not None
+        assert "401" in summary.stopped
+        assert (summary.planned, summary.failed) == (50, 0)
+        assert len(sandbox.requests) <= 4
+        async with quick(sandbox) as client:
+            assert (await send(client, rows(50), journal)).ok
+
+    async def test_a_throttled_run_slows_down_and_comes_through(self, sandbox: Sandbox, journal: Path) -> None:
+        sandbox.fault(operation="create", times=130, status=429)
+        async with quick(sandbox) as client:
+            summary = await send(client, rows(20), journal)
+        assert summary.ok
+        assert summary.held_back > 0
+        assert len(sandbox.created) == 20
+
+    async def test_a_server_that_cannot_be_reached_is_waited_for_and_then_given_up(self, journal: Path) -> None:
+        sandbox = Sandbox()
+        async with sandbox:
+            pass
+        async with quick(sandbox) as client:
+            summary = await send(client, rows(30), journal, patience=0.3)
+            assert summary.stopped is not None
+            assert (summary.planned, summary.ok) == (30, False)
+            async with sandbox:
+                assert (await send(client, rows(30), journal)).ok
+                sandbox.assert_no_double_send()
+
+    async def test_a_server_that_comes_back_is_found_again(self, journal: Path) -> None:
+        sandbox = Sandbox()
+        async with sandbox:
+            pass
+        async with quick(sandbox) as client:
+            running = asyncio.ensure_future(send(client, rows(30), journal))
+            await asyncio.wait([running], timeout=0.2)
+            async with sandbox:
+                assert (await running).ok
+                assert len(sandbox.created) == 30
+
+
+class TestDoubt:
+    @pytest.mark.parametrize(
+        "fault",
+        [
+            {"status": 504, "act": True},
+            {"status": 504, "act_after": 0.02},
+            {"status": 502},
+            {"drop": "reset"},
+            {"drop": "close", "act": True},
+            {"drop": "cut_body"},
+        ],
+        ids=str,
+    )
+    async def test_what_is_in_doubt_is_found_or_sent_again(
+        self, sandbox: Sandbox, journal: Path, fault: dict[str, Any]
+    ) -> None:
+        sandbox.fault(operation="create", every=3, times=10, **fault)
+        async with quick(sandbox) as client:
+            summary = await send(client, rows(30), journal)
+
+        assert summary.ok
+        assert summary.found + summary.absent == 10
+        assert len(sandbox.created) == 30
+        sandbox.assert_no_double_send()
+
+    async def test_without_reconciling_it_is_only_reported(self, sandbox: Sandbox, journal: Path) -> None:
+        sandbox.fault(operation="create", times=2, status=504, act=True)
+        async with quick(sandbox) as client:
+            for _ in range(2):
+                summary = await send(client, rows(6), journal, reconcile=False)
+                assert (summary.created, summary.unknown, summary.ok) == (4, 2, False)
+                assert {entry.reason for entry in summary.doubts} == {"504"}
+            assert len(sandbox.requests) == 6
+            assert (await send(client, rows(6), journal)).ok
+        sandbox.assert_no_double_send()
+
+    async def test_a_campaign_that_shows_in_lists_only_later_is_waited_for(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        sandbox.fault(operation="create", times=3, drop="close", act=True, hidden_for=0.2)
+        async with quick(sandbox) as client:
+            assert (await send(client, rows(10), journal, settle=0.5)).ok
+        sandbox.assert_no_double_send()
+        assert len(sandbox.created) == 10
+
+    async def test_a_created_row_whose_id_cannot_be_read_is_looked_for_and_never_sent_again(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        sandbox.fault(operation="create", nth=2, times=1, act=True, status=201)
+        sandbox.fault(operation="create", nth=4, times=1, act=False, status=201)  # it lies
+        async with quick(sandbox, max_concurrency=1) as client:
+            for _ in range(2):
+                summary = await send(client, rows(5), journal)
+                assert (summary.created, summary.unknown) == (4, 1)
+        assert len(sandbox.created) == 4
+        assert entries(journal, State.UNKNOWN)[0].surely_done
+
+    async def test_two_hundred_rows_with_one_text_find_their_own(self, sandbox: Sandbox, journal: Path) -> None:
+        sandbox.fault(operation="create", times=200, drop="close", act=True)
+        async with quick(sandbox) as client:
+            summary = await send(client, rows(200), journal)
+        assert (summary.created, summary.found, summary.created_now) == (200, 200, 0)
+        sandbox.assert_no_double_send()
+
+    async def test_equal_rows_stay_in_doubt_unless_their_counts_match(self, sandbox: Sandbox, journal: Path) -> None:
+        twins = [("a", new(1)), ("b", new(1))]
+        sandbox.fault(operation="create", nth=1, times=1, drop="close", act=True)
+        lost = sandbox.fault(operation="create", drop="close")
+        async with quick(sandbox, max_concurrency=1) as client:
+            for _ in range(2):
+                summary = await send(client, twins, journal)
+                assert summary.unknown == 2
+                assert [[lead.campaign_id for lead in entry.leads] for entry in summary.doubts] == [
+                    [sandbox.created[0]["id"]]
+                ] * 2
+            assert lost.fired == 1  # nothing was sent again
+
+            lost.stop()
+            async with quick(sandbox) as other:
+                await other.campaigns.create(new(1))
+            summary = await send(client, twins, journal)
+        assert (summary.created, summary.found) == (2, 2)
+        assert {entry.campaign_id for entry in entries(journal)} == {campaign["id"] for campaign in sandbox.created}
+
+    async def test_what_another_row_is_known_to_have_made_is_nobody_elses(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        twins = [("a", new(1)), ("b", new(1))]
+        sandbox.fault(operation="create", nth=2, times=1, drop="close")
+        async with quick(sandbox, max_concurrency=1) as client:
+            summary = await send(client, twins, journal)
+        assert (summary.created, summary.absent) == (2, 1)
+        assert len(sandbox.created) == 2
+
+    async def test_a_list_that_cannot_be_read_leaves_everything_in_doubt(self, sandbox: Sandbox, journal: Path) -> None:
+        sandbox.fault(operation="create", times=2, drop="close")
+        sandbox.fault(operation="list", status=403)
+        async with quick(sandbox) as client:
+            summary = await send(client, rows(4), journal)
+        assert (summary.created, summary.unknown) == (2, 2)
+        assert len(sandbox.requests) < 20
+
+    async def test_an_older_twin_that_was_read_before_is_not_taken_for_a_row(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        async with quick(sandbox) as other:
+            await other.campaigns.create(new(1))
+        sandbox.fault(operation="create", times=1, drop="close")
+        async with quick(sandbox) as client:
+            assert await client.campaigns.list().collect()
+            assert (await send(client, [("a", new(1))], journal)).ok
+        assert len(sandbox.created) == 2
+
+
+class TestStopping:
+    async def test_what_is_in_flight_finishes_and_nothing_more_is_sent(self, sandbox: Sandbox, journal: Path) -> None:
+        rule = sandbox.fault(operation="create", hang=True)
+        async with quick(sandbox, max_concurrency=3) as client:
+            job = Job(client, rows(100), journal=journal)
+            running = asyncio.ensure_future(job.run())
+            await sandbox.received(3)
+            job.stop()
+            job.stop()
+            rule.release()
+            summary = await running
+
+            assert summary.stopped == "interrupted"
+            assert (summary.created, summary.planned, summary.sending) == (3, 97, 0)
+            assert (await send(client, rows(100), journal)).ok
+        assert len(sandbox.requests) == 100
+
+    async def test_a_cancelled_run_leaves_what_was_in_flight_possibly_sent(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        rule = sandbox.fault(operation="create", nth=4, hang=True)
+        async with quick(sandbox, max_concurrency=3) as client:
+            running = asyncio.ensure_future(send(client, rows(100), journal))
+            await sandbox.received(6)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+            assert states(journal) == {State.CREATED: 3, State.SENDING: 3, State.PLANNED: 94}
+            rule.release()
+
+            summary = await send(client, rows(100), journal)
+        assert summary.ok
+        assert summary.found == 3
+        assert len(sandbox.created) == 100
+        sandbox.assert_no_double_send()
+
+    async def test_a_run_that_is_stopped_while_it_looks_leaves_its_rows_as_they_were(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        sandbox.fault(operation="create", times=2, drop="close", act=True)
+        looking = sandbox.fault(operation="list", hang=True)
+        async with quick(sandbox) as client:
+            job = Job(client, rows(5), journal=journal)
+            running = asyncio.ensure_future(job.run())
+            await sandbox.received(1, "list")
+            job.stop()
+            summary = await running
+            assert (summary.stopped, summary.unknown, summary.created) == ("interrupted", 2, 3)
+            looking.release()
+            assert (await send(client, rows(5), journal)).ok
+        assert len(sandbox.created) == 5
+
+    async def test_one_that_was_stopped_before_it_ran_sends_nothing(self, sandbox: Sandbox, journal: Path) -> None:
+        async with quick(sandbox) as client:
+            job = Job(client, rows(5), journal=journal)
+            job.stop()
+            summary = await job.run()
+        assert (summary.stopped, summary.created, len(sandbox.requests)) == ("interrupted", 0, 0)
+
+    async def test_a_deadline_before_anything_was_sent_plans_the_row_again(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        sandbox.fault(operation="create", times=1, delay=0.3)
+        async with quick(sandbox, max_concurrency=1) as client:
+            hasty = client.with_options(timeouts=Timeouts(deadline=0.15))
+            summary = await send(hasty, rows(3), journal)
+        assert summary.ok
+        sandbox.assert_no_double_send()
+
+
+class TestJournals:
+    async def test_a_row_that_changed_or_is_missing_is_refused_by_its_key(self, sandbox: Sandbox, journal: Path) -> None:
+        async with quick(sandbox) as client:
+            await send(client, rows(3), journal)
+            changed = rows(3)
+            changed[1] = ("row 1", new(7))
+            with pytest.raises(PlanChangedError, match="row 1") as caught:
+                await send(client, changed, journal)
+            assert (caught.value.keys, caught.value.count) == (("row 1",), 1)
+            with pytest.raises(PlanChangedError, match="missing.*row 0"):
+                await send(client, rows(3)[1:], journal)
+            assert (await send(client, rows(3), journal)).created == 3
+        assert len(sandbox.requests) == 3
+
+    async def test_a_key_twice_or_a_bad_row_is_refused_and_leaves_no_trace(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        async with quick(sandbox) as client:
+            with pytest.raises(PlanError) as caught:
+                await send(client, [*rows(3), ("row 1", new(9)), ("braces", new(4, "Dear {name}"))], journal)
+            assert [line.number for line in caught.value.lines] == [4, 5]
+            assert caught.value.count == 2
+            assert (await send(client, [("other", new(1))], journal)).created == 1
+
+    async def test_a_plan_by_position_is_refused_as_a_whole_when_it_is_another(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        plan = [new(number) for number in range(3)]
+        async with quick(sandbox) as client:
+            assert (await send(client, plan, journal)).ok
+            with pytest.raises((JournalError, PlanChangedError)):
+                await send(client, [new(9), *plan], journal)
+        assert len(sandbox.requests) == 3
+
+    async def test_a_journal_in_use_is_refused_at_once(self, sandbox: Sandbox, journal: Path) -> None:
+        rule = sandbox.fault(operation="create", hang=True)
+        async with quick(sandbox) as client:
+            running = asyncio.ensure_future(send(client, rows(2), journal))
+            await sandbox.received(2)
+            with pytest.raises(JournalInUseError):
+                await send(client, rows(2), journal)
+            rule.release()
+            assert (await running).ok
+        assert len(sandbox.requests) == 2
+
+    async def test_a_store_of_ones_own_is_used_and_closed(self, sandbox: Sandbox, tmp_path: Path) -> None:
+        store = SqliteStore.open(tmp_path / "mine")
+        async with quick(sandbox) as client:
+            assert (await Job(client, rows(2), journal=store).run()).ok
+        SqliteStore.open(tmp_path / "mine").close()  # nobody has it any more
+
+    async def test_a_journal_that_cannot_be_written_stops_the_run_and_a_next_one_mends_it(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        class Full(SqliteStore):
+            left = 2
+
+            def commit(self, begins: Sequence[Begin], moves: Sequence[Move], now: float) -> None:
+                if Full.left == 0:
+                    raise JournalWriteError("the disk is full")
+                Full.left -= 1
+                super().commit(begins, moves, now)
+
+        async with quick(sandbox, max_concurrency=4) as client:
+            with pytest.raises(JournalWriteError):
+                await Job(client, rows(40), journal=Full.open(journal), group=4).run()
+            assert len(sandbox.requests) <= 12
+            summary = await send(client, rows(40), journal)
+        assert summary.ok
+        assert len(sandbox.created) == 40
+        sandbox.assert_no_double_send()
+
+    async def test_nothing_that_is_shown_names_a_person_or_a_text(self, sandbox: Sandbox, journal: Path) -> None:
+        sandbox.fault(operation="create", times=1, status=500, act=True)
+        sandbox.fault(operation="create", times=1, status=400)
+        async with quick(sandbox, max_concurrency=1) as client:
+            summary = await send(client, rows(3), journal, reconcile=False)
+        shown = f"{summary!r} {summary.failures!r} {summary.doubts!r} {listed_plan(rows(3))!r}"
+        assert "See you" not in shown
+        assert "900" not in shown
+
+
+def test_a_summary_is_ok_only_when_all_is_created() -> None:
+    fine = Summary(0, 0, 3, 0, 0, 3, 0, 0, 1.0, 0.0)
+    assert fine.ok
+    for name in ("planned", "sending", "failed", "unknown"):
+        assert not evolve(fine, **{name: 1}).ok
+
+
+def test_the_margin_of_time_is_the_clients() -> None:
+    assert timedelta(seconds=QUICK.margin) == timedelta(hours=15)

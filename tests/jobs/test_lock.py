@@ -1,0 +1,143 @@
+"""One writer a journal, and none that outlives its process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from campaigns_async.jobs.errors import JournalError, JournalInUseError
+from campaigns_async.jobs.lock import held, lock
+from campaigns_async.jobs.sqlite import SqliteStore
+
+HOLDER = """
+import sys
+from campaigns_async.jobs.{module} import {name}
+opened = {call}(sys.argv[1])
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def holder(path: Path, *, store: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has it locked."""
+    names = {"module": "sqlite", "name": "SqliteStore", "call": "SqliteStore.open"}
+    code = HOLDER.format(**(names if store else {"module": "lock", "name": "lock", "call": "lock"}))
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_process_is_refused_at_once(tmp_path: Path) -> None:
+    with holder(tmp_path / "run", store=True):
+        with pytest.raises(JournalInUseError, match="another run writes to it"):
+            SqliteStore.open(tmp_path / "run")
+        assert not held(tmp_path / "run")
+
+
+def test_a_process_that_is_killed_leaves_no_lock_behind(tmp_path: Path) -> None:
+    with holder(tmp_path / "run", store=True) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        SqliteStore.open(tmp_path / "run").close()
+
+
+def test_a_second_one_in_the_same_process_is_refused(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path / "run")
+    with pytest.raises(JournalInUseError):
+        SqliteStore.open(tmp_path / "run")
+    store.close()
+    SqliteStore.open(tmp_path / "run").close()
+
+
+def test_being_refused_does_not_let_the_first_one_go(tmp_path: Path) -> None:
+    with lock(tmp_path / "run"):
+        for _ in range(3):
+            with pytest.raises(JournalInUseError):
+                lock(tmp_path / "run")
+        assert held(tmp_path / "run")
+    assert not held(tmp_path / "run")
+    lock(tmp_path / "run").release()
+
+
+def test_a_link_to_a_journal_is_the_same_journal(tmp_path: Path) -> None:
+    (tmp_path / "run").touch()
+    (tmp_path / "other").symlink_to(tmp_path / "run")
+    with lock(tmp_path / "run"):
+        with pytest.raises(JournalInUseError):
+            lock(tmp_path / "other")
+
+
+def test_looking_needs_no_lock(tmp_path: Path) -> None:
+    with holder(tmp_path / "run", store=True):
+        looked = SqliteStore.open(tmp_path / "run", read_only=True)
+        assert sum(looked.counts().values()) == 0
+        looked.close()
+        SqliteStore.scratch_copy(tmp_path / "run").close()
+
+
+def test_a_program_that_is_started_does_not_inherit_it(tmp_path: Path) -> None:
+    held_lock = lock(tmp_path / "run")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
+        held_lock.release()
+        lock(tmp_path / "run").release()
+        child.kill()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_holds_nothing(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    held_lock = lock(tmp_path / "run")
+    child = os.fork()
+    if child == 0:
+        os.read(reader, 1)
+        os._exit(0)
+    try:
+        with pytest.raises(JournalInUseError):  # the child's letting go is not the parent's
+            lock(tmp_path / "run")
+        held_lock.release()
+        lock(tmp_path / "run").release()
+    finally:
+        os.write(writer, b".")
+        os.waitpid(child, 0)
+        os.close(reader)
+        os.close(writer)
+
+
+def test_it_may_be_released_again(tmp_path: Path) -> None:
+    first = lock(tmp_path / "run")
+    first.release()
+    second = lock(tmp_path / "run")
+    first.release()
+    with pytest.raises(JournalInUseError):
+        lock(tmp_path / "run")
+    second.release()
+
+
+def test_the_lock_is_beside_the_journal_and_for_its_owner(tmp_path: Path) -> None:
+    with lock(tmp_path / "run"):
+        assert stat.S_IMODE((tmp_path / "run.lock").stat().st_mode) == 0o600
+
+
+def test_where_no_lock_can_be_made_it_says_so(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="no lock file can be made beside the journal: No such file") as caught:
+        lock(tmp_path / "none" / "run")
+    assert str(tmp_path) not in str(caught.value)
+    (tmp_path / "run.lock").mkdir()
+    with pytest.raises(JournalError, match="no lock file can be made"):
+        lock(tmp_path / "run")

@@ -1,0 +1,167 @@
+"""Which campaign is whose, decided over all rows in doubt at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+from attrs import evolve
+from hypothesis import given, settings, strategies as st
+
+from campaigns_async.jobs.matching import Matcher, Wanted
+from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
+from campaigns_async.reconcile.match import Absent, Candidate, Found, InDoubt, Sought
+
+START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
+
+
+def new(*numbers: str, message: str = "See you.", hours: float = 0) -> NewCampaign:
+    return NewCampaign(START + timedelta(hours=hours), "Golf", message, [NewContact(number) for number in numbers])
+
+
+def number(person: int) -> str:
+    return f"07700900{person:03}"
+
+
+def stored(campaign_id: str, sent: NewCampaign) -> Candidate:
+    """As the server has it."""
+    contacts = tuple(Contact(f"{campaign_id}-{i}", each.phone_number) for i, each in enumerate(sent.contacts))
+    campaign = Campaign(
+        campaign_id, sent.start_date_time, sent.sender, len(contacts), sent.message, CampaignStatus.PENDING
+    )
+    return Candidate(campaign, contacts, complete=True)
+
+
+def matched(rows: list[NewCampaign], candidates: list[Candidate]) -> dict[int, Found | Absent | InDoubt]:
+    """Row ids are places in the list; equal rows are one content."""
+    contents: dict[NewCampaign, list[int]] = {}
+    for row, each in enumerate(rows):
+        contents.setdefault(each, []).append(row)
+    matcher = Matcher([Wanted(tuple(ids), Sought(each)) for each, ids in contents.items()])
+    for candidate in candidates:
+        if matcher.is_worth_reading(candidate.campaign):
+            matcher.add(candidate)
+    return dict(matcher.verdicts())
+
+
+def test_two_hundred_rows_with_one_text_each_find_their_own() -> None:
+    rows = [new(number(person), f"+44 7700 901{person:03}") for person in range(200)]
+    candidates = [stored(f"c{place}", each) for place, each in enumerate(rows) if place % 3]
+    found = matched(rows, candidates[::-1])
+
+    assert found == {place: Found(f"c{place}") if place % 3 else Absent() for place in range(200)}
+
+
+def test_rows_that_are_equal_are_found_when_their_counts_match() -> None:
+    twin = new(number(1))
+    assert set(matched([twin, twin], [stored("a", twin), stored("b", twin)]).values()) == {Found("a"), Found("b")}
+    assert matched([twin, twin], []) == {0: Absent(), 1: Absent()}
+
+
+def test_rows_that_are_equal_stay_in_doubt_when_their_counts_differ() -> None:
+    twin = new(number(1))
+    for candidates in ([stored("a", twin)], [stored(name, twin) for name in "abc"]):
+        doubt = InDoubt(tuple(each.campaign for each in candidates))
+        assert matched([twin, twin], candidates) == {0: doubt, 1: doubt}
+
+
+def test_two_texts_to_the_same_people_are_both_found_when_both_are_there() -> None:
+    rows = [new(number(1)), new(number(1), message="Bring your clubs.")]
+    candidates = [stored("a", rows[0]), stored("b", rows[1])]
+
+    assert matched(rows, candidates) == {0: Found("a"), 1: Found("b")}
+
+
+def test_what_is_anothers_without_doubt_still_is_no_proof_of_absence() -> None:
+    rows = [new(number(1)), new(number(1), message="Bring your clubs.")]
+    found = matched(rows, [stored("a", rows[0])])
+
+    assert found[0] == Found("a")
+    assert isinstance(found[1], InDoubt)  # the server may have made the one text of the other
+
+
+def test_a_text_that_was_altered_leaves_its_row_in_doubt() -> None:
+    row = new(number(1), message="See  you .")
+    altered = stored("a", evolve(row, message="See you."))
+    assert matched([row], [altered]) == {0: InDoubt((altered.campaign,))}
+
+
+def test_a_campaign_to_other_people_is_nobodys() -> None:
+    rows = [new(number(1)), new(number(2))]
+    assert matched(rows, [stored("a", new(number(3)))]) == {0: Absent(), 1: Absent()}
+
+
+def test_contacts_that_show_up_late_are_no_proof_of_absence() -> None:
+    rows = [new(number(1)), new(number(2))]
+    bare = Candidate(stored("a", rows[0]).campaign, (), complete=True)
+    assert all(isinstance(verdict, InDoubt) for verdict in matched(rows, [bare]).values())
+
+
+def test_a_number_that_cannot_be_read_is_compared_with_everyones() -> None:
+    rows = [new("ask Ann"), new(number(2))]
+    theirs = stored("a", new(number(7)))
+    found = matched(rows, [theirs])
+    assert isinstance(found[0], InDoubt)
+    assert found[1] == Absent()
+
+
+PEOPLE = st.frozensets(st.integers(0, 5), min_size=1, max_size=3)
+ROWS = st.lists(
+    st.builds(
+        lambda people, message, hours: new(*map(number, sorted(people)), message=message, hours=hours),
+        PEOPLE,
+        st.sampled_from(["See you.", "Bring your clubs.", "Rain: we meet indoors."]),
+        st.sampled_from([0, 0, 48]),
+    ),
+    min_size=1,
+    max_size=7,
+)
+
+
+@settings(max_examples=300)
+@given(rows=ROWS, there=st.lists(st.booleans(), min_size=7, max_size=7), others=ROWS, order=st.randoms())
+def test_no_row_is_absent_that_is_there_and_none_is_found_twice(
+    rows: list[NewCampaign], there: list[bool], others: list[NewCampaign], order: object
+) -> None:
+    mine = [stored(f"mine-{place}", each) for place, each in enumerate(rows) if there[place]]
+    foreign = [stored(f"other-{place}", each) for place, each in enumerate(others) if each not in rows]
+    found = matched(rows, [*foreign, *mine])
+
+    for place, verdict in found.items():
+        if there[place]:
+            assert not isinstance(verdict, Absent)
+        if isinstance(verdict, Found):
+            owner = int(verdict.campaign_id.removeprefix("mine-"))
+            assert rows[owner] == rows[place]
+            assert there[owner]
+    ids = [verdict.campaign_id for verdict in found.values() if isinstance(verdict, Found)]
+    assert len(ids) == len(set(ids))
+    # Rows of one content that were found are as many as are there.
+    for content, count in Counter(rows).items():
+        places = [place for place, row in enumerate(rows) if row == content]
+        if any(isinstance(found[place], Found) for place in places):
+            assert sum(there[place] for place in places) == count
+
+
+@given(rows=ROWS, there=st.lists(st.booleans(), min_size=7, max_size=7), order=st.randoms(use_true_random=False))
+def test_the_order_of_candidates_does_not_matter(rows: list[NewCampaign], there: list[bool], order: object) -> None:
+    candidates = [stored(f"c{place}", each) for place, each in enumerate(rows) if there[place]]
+    shuffled = candidates.copy()
+    order.shuffle(shuffled)  # type: ignore[attr-defined]
+    assert matched(rows, candidates) == matched(rows, shuffled)
+
+
+@given(rows=ROWS, there=st.lists(st.booleans(), min_size=7, max_size=7))
+def test_passing_rows_over_by_their_people_changes_no_verdict(rows: list[NewCampaign], there: list[bool]) -> None:
+    candidates = [stored(f"c{place}", each) for place, each in enumerate(rows) if there[place]]
+
+    class Thorough(Matcher):
+        def _may_concern(self, candidate: Candidate) -> range:
+            return range(len(self._wanted))
+
+    wanted = [Wanted((place,), Sought(each)) for place, each in enumerate(rows)]
+    quick, thorough = Matcher(wanted), Thorough(wanted)
+    for candidate in candidates:
+        quick.add(candidate)
+        thorough.add(candidate)
+    assert quick.verdicts() == thorough.verdicts()

@@ -1,0 +1,363 @@
+"""Each kind of bad plan says what is wrong, where, and what to do; nothing of a line is quoted."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import json
+import lzma
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from campaigns_async.jobs.errors import BadLine, BadLineError, PlanError
+from campaigns_async.jobs.plan import ndjson_plan
+
+ONE: dict[str, Any] = {"phoneNumber": "07700900100"}
+NAMES = "key, startDateTime, sender, message, optOutLinkId, trackLinkUrl, contacts"
+CONTACT_NAMES = "phoneNumber, name, custom1, custom2, contactGroupId"
+NO_KEY = "is missing: each campaign needs one of its own, which stays the same in every run"
+NO_ZONE = "has no time zone, so it could mean any hour: end it with Z or an offset such as +01:00"
+NO_START = "must be a date and time with a zone, such as 2031-06-27T09:30:00.000Z"
+NO_WHOLE = "must be a whole number, without quotes, that fits in 64 bits"
+NO_LINK = "must be a link that begins with http:// or https://"
+NO_CONTACTS = "must be an array of at least one contact"
+NO_GROUP = "must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"
+NOT_A_NUMBER = "must be text, in quotes: as a number it loses the zeros it begins with"
+BRACES = (
+    "holds { or }: the API knows no placeholders, so every person would read them as they stand; "
+    "take them out, or allow them (allow_braces) if that is meant"
+)
+
+
+def twice(first: int) -> str:
+    return (
+        f"is the number of contacts[{first}] too, who would be texted twice: take one out, "
+        'or have the later ones dropped (duplicates="drop") or kept (duplicates="keep")'
+    )
+
+
+def made(**fields: Any) -> dict[str, Any]:
+    """A line's object; what is ... is left out."""
+    given = {
+        "key": "k",
+        "startDateTime": "2031-06-27T09:30:00.000Z",
+        "sender": "Golf",
+        "message": "Hello",
+        "contacts": [ONE],
+    }
+    return {name: value for name, value in (given | fields).items() if value is not ...}
+
+
+FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
+    "no key": ({"key": ...}, "key", NO_KEY),
+    "a null for a key": ({"key": None}, "key", NO_KEY),
+    "a number for a key": ({"key": 17}, "key", "must be text, in quotes"),
+    "a list for a key": ({"key": []}, "key", "must be text, in quotes"),
+    "an empty key": ({"key": ""}, "key", "must not be blank"),
+    "a blank key": ({"key": " \u2003"}, "key", "must not be blank"),
+    "a long key": ({"key": "hush-" * 41}, "key", "must have at most 200 characters, not 205"),
+    "a newline in a key": (
+        {"key": "hush\n"},
+        "key",
+        "must hold no control characters, such as line breaks and tabs",
+    ),
+    "a C1 control in a key": (
+        {"key": "hush\x85"},
+        "key",
+        "must hold no control characters, such as line breaks and tabs",
+    ),
+    "no sender": ({"sender": ...}, "sender", "is missing"),
+    "a blank sender": ({"sender": "\t"}, "sender", "must not be blank"),
+    "a number for a sender": ({"sender": 447700900111}, "sender", "must be text, in quotes"),
+    "no message": ({"message": None}, "message", "is missing"),
+    "an empty message": ({"message": ""}, "message", "must not be blank"),
+    "a list for a message": ({"message": ["hush"]}, "message", "must be text, in quotes"),
+    "an opening brace": ({"message": "hush {name"}, "message", BRACES),
+    "a closing brace": ({"message": "hush }"}, "message", BRACES),
+    "no start": ({"startDateTime": ...}, "startDateTime", "is missing"),
+    "a start without a zone": ({"startDateTime": "2031-06-27T09:30:00"}, "startDateTime", NO_ZONE),
+    "a day for a start": ({"startDateTime": "2031-06-27"}, "startDateTime", NO_START),
+    "a day and an hour apart": ({"startDateTime": "2031-06-27_09:30:00Z"}, "startDateTime", NO_START),
+    "31 April": ({"startDateTime": "2031-04-31T09:30:00Z"}, "startDateTime", NO_START),
+    "an hour of 24": ({"startDateTime": "2031-04-30T24:00:00Z"}, "startDateTime", NO_START),
+    "a leap second": ({"startDateTime": "2031-04-30T23:59:60Z"}, "startDateTime", NO_START),
+    "eight digits of a second": ({"startDateTime": "2031-04-30T23:59:59.12345678Z"}, "startDateTime", NO_START),
+    "digits of another script": ({"startDateTime": "٢٠٣١-06-27T09:30:00Z"}, "startDateTime", NO_START),
+    "a start before the first year": ({"startDateTime": "0001-01-01T00:00:00+01:00"}, "startDateTime", "is out of range in UTC"),
+    "seconds since 1970 for a start": ({"startDateTime": 1940000000}, "startDateTime", NO_START),
+    "text for an opt-out link": ({"optOutLinkId": "1"}, "optOutLinkId", NO_WHOLE),
+    "true for an opt-out link": ({"optOutLinkId": True}, "optOutLinkId", NO_WHOLE),
+    "a fraction for an opt-out link": ({"optOutLinkId": 1.0}, "optOutLinkId", NO_WHOLE),
+    "an opt-out link of 65 bits": ({"optOutLinkId": 2**63}, "optOutLinkId", NO_WHOLE),
+    "a link without a scheme": ({"trackLinkUrl": "hush.example"}, "trackLinkUrl", NO_LINK),
+    "a link of another scheme": ({"trackLinkUrl": "ftp://hush.example"}, "trackLinkUrl", NO_LINK),
+    "a scheme alone": ({"trackLinkUrl": "https://"}, "trackLinkUrl", NO_LINK),
+    "a number for a link": ({"trackLinkUrl": 1}, "trackLinkUrl", NO_LINK),
+    "no contacts": ({"contacts": ...}, "contacts", "is missing"),
+    "an empty array of contacts": ({"contacts": []}, "contacts", NO_CONTACTS),
+    "an object for contacts": ({"contacts": ONE}, "contacts", NO_CONTACTS),
+    "text for a contact": ({"contacts": [ONE, "hush"]}, "contacts[1]", "must be a JSON object"),
+    "a list for a contact": ({"contacts": [ONE, []]}, "contacts[1]", "must be a JSON object"),
+    "an empty contact": ({"contacts": [ONE, {}]}, "contacts[1].phoneNumber", "is missing"),
+    "a contact without a number": ({"contacts": [{"name": "hush"}]}, "contacts[0].phoneNumber", "is missing"),
+    "a blank number": ({"contacts": [ONE, {"phoneNumber": " "}]}, "contacts[1].phoneNumber", "must not be blank"),
+    "an unquoted number": ({"contacts": [{"phoneNumber": 447700900111}]}, "contacts[0].phoneNumber", NOT_A_NUMBER),
+    "a number for a name": ({"contacts": [ONE | {"name": 1}]}, "contacts[0].name", "must be text, in quotes"),
+    "a list for a custom field": ({"contacts": [ONE | {"custom2": []}]}, "contacts[0].custom2", "must be text, in quotes"),
+    "text for a group": ({"contacts": [ONE | {"contactGroupId": "hush"}]}, "contacts[0].contactGroupId", NO_GROUP),
+    "a group in braces": (
+        {"contacts": [ONE | {"contactGroupId": "{3fa85f64-5717-4562-b3fc-2c963f66afa6}"}]},
+        "contacts[0].contactGroupId",
+        NO_GROUP,
+    ),
+    "a number twice": ({"contacts": [ONE, {"phoneNumber": "07700900101"}, ONE]}, "contacts[2].phoneNumber", twice(0)),
+    "a number twice, written in two ways": (
+        {"contacts": [ONE, {"phoneNumber": "+44 (0)7700 900-100"}]},
+        "contacts[1].phoneNumber",
+        twice(0),
+    ),
+    "what is no number, twice": (
+        {"contacts": [{"phoneNumber": "hush"}, {"phoneNumber": " hush "}]},
+        "contacts[1].phoneNumber",
+        twice(0),
+    ),
+    "an unknown name": ({"hush": 1}, "", f"has a name that is none of {NAMES}"),
+    "a name in another spelling": ({"start_date_time": 1}, "", f"has a name that is none of {NAMES}; startDateTime must be written exactly so"),
+    "a contact's unknown name": ({"contacts": [ONE | {"hush": "a"}]}, "contacts[0]", f"has a name that is none of {CONTACT_NAMES}"),
+    "a contact's name in another spelling": (
+        {"contacts": [ONE | {"Custom 1": "a"}]},
+        "contacts[0]",
+        f"has a name that is none of {CONTACT_NAMES}; custom1 must be written exactly so",
+    ),
+}  # fmt: skip
+GOOD = orjson.dumps(made())
+TWICE = "has a name twice in one object, and only one of its values could be sent: keep one"
+LINES: dict[str, tuple[bytes, str]] = {
+    "no JSON": (b"hush", "is no JSON from its character 1 on: each line takes one JSON object"),
+    "half an object": (GOOD[:-1], "ends before its JSON does: a campaign stands on one line, closed by a brace"),
+    "an array": (b"[" + GOOD + b"]", "is an array, and no JSON object: a campaign stands in braces, with its names"),
+    "text": (b'"hush"', "is a single value, and no JSON object: a campaign stands in braces, with its names"),
+    "null": (b"null", "is a single value, and no JSON object: a campaign stands in braces, with its names"),
+    "an object of an array": (
+        GOOD + b",",
+        "has a comma or a bracket behind its object: the plan is no array, but one object a line",
+    ),
+    "two objects in a line": (
+        GOOD + GOOD,
+        f"is no JSON from its character {len(GOOD) + 1} on: each line takes one JSON object",
+    ),
+    "NaN": (
+        GOOD.replace(b'"Hello"', b"NaN"),
+        f"is no JSON from its character {GOOD.index(b'Hello')} on: each line takes one JSON object",
+    ),
+    "Latin-1": (
+        GOOD.replace(b"Hello", b"H\xe9llo"),
+        f"is not in UTF-8 from its byte {GOOD.index(b'Hello') + 2} on: save the file as UTF-8",
+    ),
+    "half a surrogate, escaped": (
+        GOOD.replace(b"Hello", b"\\ud83d"),
+        f"is no JSON from its character {GOOD.index(b'Hello') + 1} on: each line takes one JSON object",
+    ),
+    "a name twice": (GOOD.replace(b'"sender"', b'"message":"hush","sender"'), TWICE),
+    "a name twice, behind backslashes that look like escaped quotes": (
+        GOOD.replace(b'"sender"', b'"message":"","sender"')
+        .replace(b'""', b'"\\\\"')
+        .replace(b"Hello", b"Hello\\\\")
+        .replace(b"Golf", b"Golf\\\\")
+        .replace(b'"k"', b'"k\\\\"'),
+        TWICE,
+    ),
+    "a contact's name twice": (GOOD.replace(b'"phoneNumber"', b'"phoneNumber":"07700900199","phoneNumber"'), TWICE),
+    "a null beside its name": (GOOD.replace(b'"phoneNumber"', b'"name":null,"name":"A","phoneNumber"'), TWICE),
+    "two nulls beside a null": (
+        GOOD.replace(b'"phoneNumber"', b'"name":null,"name":null,"custom1":null,"phoneNumber"'),
+        TWICE,
+    ),
+    "a depth hidden behind a name": (
+        GOOD.replace(b'"contacts"', b'"contacts":' + b"[" * 1000 + b"]" * 1000 + b',"contacts"'),
+        TWICE,
+    ),
+}
+
+
+def told_of(path: Path, *lines: bytes) -> list[BadLine]:
+    """All that is wrong with a plan of these lines."""
+    file = path / "plan.ndjson"
+    file.write_bytes(b"\n".join(lines))
+    bad: list[BadLine] = []
+    for line in ndjson_plan(file).lines():
+        if isinstance(line, BadLine):
+            bad.append(line)
+        else:
+            try:
+                line.campaign()
+            except BadLineError as error:
+                assert error.__cause__ is None
+                bad.extend(error.bad)
+    return bad
+
+
+@pytest.mark.parametrize(("fields", "where", "reason"), FIELDS.values(), ids=FIELDS)
+def test_a_bad_field_is_told(tmp_path: Path, fields: dict[str, Any], where: str, reason: str) -> None:
+    [bad] = told_of(tmp_path, GOOD, b"", orjson.dumps(made(**fields)))
+    assert bad == BadLine(3, where, reason)
+
+
+@pytest.mark.parametrize(("content", "reason"), LINES.values(), ids=LINES)
+def test_a_bad_line_is_told(tmp_path: Path, content: bytes, reason: str) -> None:
+    [bad] = told_of(tmp_path, GOOD, content)
+    assert bad == BadLine(2, "", reason)
+
+
+def test_all_that_is_wrong_with_a_line_is_told_at_once(tmp_path: Path) -> None:
+    people = [ONE, {"phoneNumber": 1, "name": 2}, {"nmae": 3}, "hush", {"phoneNumber": " "}]
+    given = made(sender="", message="{", startDateTime="now", optOutLinkId="1", trackLinkUrl="x", x=1, contacts=people)
+    assert [bad.field for bad in told_of(tmp_path, orjson.dumps(given))] == [
+        "",
+        "startDateTime",
+        "sender",
+        "optOutLinkId",
+        "trackLinkUrl",
+        "message",
+        "contacts[1].phoneNumber",
+        "contacts[1].name",
+        "contacts[2]",
+        "contacts[2].phoneNumber",
+        "contacts[3]",
+        "contacts[4].phoneNumber",
+    ]
+
+
+def test_a_message_twice_wrong_is_told_of_both(tmp_path: Path) -> None:
+    given = made(contacts=[ONE, ONE, ONE], message="{")
+    assert [bad.field for bad in told_of(tmp_path, orjson.dumps(given))] == [
+        "message",
+        "contacts[1].phoneNumber",
+        "contacts[2].phoneNumber",
+    ]
+
+
+def _database(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("create table a (b)")
+    database.close()
+
+
+FILES: dict[str, tuple[Any, str]] = {
+    "nothing": (b"", "is empty"),
+    "blank lines": (b"\n \n\t\r\n", "holds no campaign: it takes one JSON object a line"),
+    "an array": (b"[\n" + GOOD + b"\n]", "is a JSON array: write one object a line, as jq -c '.[]' does"),
+    "an object over lines": (
+        orjson.dumps(made(), option=orjson.OPT_INDENT_2),
+        "holds an object over several lines: write one object a line, as jq -c does",
+    ),
+    "a CSV": (
+        b"\xef\xbb\xbfphoneNumber,name\r\n07700900100,hush\r\n",
+        "is a CSV of contacts: give it to contacts_plan (--contacts), with a message",
+    ),
+    "UTF-16": (
+        GOOD.decode().encode("utf-16"),
+        "is no text in UTF-8, but in UTF-16 or none at all: save it as UTF-8",
+    ),
+    "UTF-16 without a mark": (
+        GOOD.decode().encode("utf-16-le"),
+        "is no text in UTF-8, but in UTF-16 or none at all: save it as UTF-8",
+    ),
+    "gzip": (gzip.compress(GOOD), "is compressed, or a spreadsheet: unpack it, or export it as text, first"),
+    "bzip2": (bz2.compress(GOOD), "is compressed, or a spreadsheet: unpack it, or export it as text, first"),
+    "xz": (lzma.compress(GOOD), "is compressed, or a spreadsheet: unpack it, or export it as text, first"),
+    "a spreadsheet": (
+        b"PK\x03\x04" + bytes(40),
+        "is compressed, or a spreadsheet: unpack it, or export it as text, first",
+    ),
+    "a journal": (_database, "is an SQLite database, such as a journal: name the plan instead"),
+    "a directory": (Path.mkdir, "is a directory: name the file in it"),
+    "no file": (lambda path: None, "is not there: check its path"),
+}
+
+
+@pytest.mark.parametrize(("make", "told"), FILES.values(), ids=FILES)
+def test_a_file_that_is_no_plan_is_told(tmp_path: Path, make: Any, told: str) -> None:
+    path = tmp_path / "my.plan"
+    if isinstance(make, bytes):
+        path.write_bytes(make)
+    else:
+        make(path)
+    with pytest.raises(PlanError) as caught:
+        list(ndjson_plan(path).lines())
+    assert str(caught.value) == f"the plan 'my.plan' {told}"
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is forbidden here")
+def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "my.plan"
+    path.write_bytes(GOOD)
+    path.chmod(0)
+    with pytest.raises(PlanError, match="may not be read by this user: check its permissions"):
+        ndjson_plan(path)
+
+
+def test_a_file_that_goes_away_is_told_by_the_next_reading(tmp_path: Path) -> None:
+    path = tmp_path / "my.plan"
+    path.write_bytes(GOOD)
+    plan = ndjson_plan(path)
+    path.unlink()
+    with pytest.raises(PlanError, match="is not there: check its path"):
+        next(plan.lines())
+
+
+def test_a_failing_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "my.plan"
+    path.write_bytes(GOOD)
+    plan = ndjson_plan(path)
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error", "/secret/path")
+
+    monkeypatch.setattr(Path, "open", fails)
+    with pytest.raises(PlanError) as caught:
+        next(plan.lines())
+    assert str(caught.value) == "the plan 'my.plan' cannot be read: Input/output error"
+
+
+ANYTHING: Any = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**65), 2**65) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(["hush", "", "2031-06-27T09:30:00Z", "https://x", "07700900100"]) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3)
+    | st.dictionaries(st.sampled_from([*NAMES.split(", "), *CONTACT_NAMES.split(", "), "hush"]), inner, max_size=7),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=300)
+@given(fields=st.dictionaries(st.sampled_from([*NAMES.split(", "), "hush"]), ANYTHING, max_size=4), start=st.booleans())
+def test_whatever_json_holds_a_line_is_taken_or_told_and_never_quoted(
+    tmp_path_factory: pytest.TempPathFactory, fields: dict[str, Any], start: bool
+) -> None:
+    line = json.dumps((made() if start else {}) | fields).encode()
+    for bad in told_of(tmp_path_factory.getbasetemp(), GOOD, line):
+        assert bad.number == 2
+        assert "hush" not in str(bad)
+        assert "07700900100" not in str(bad)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@given(st.binary(max_size=60))
+def test_whatever_bytes_a_line_holds_it_is_told(tmp_path_factory: pytest.TempPathFactory, line: bytes) -> None:
+    for bad in told_of(tmp_path_factory.getbasetemp(), GOOD + b"\n" * 5000, line):
+        assert bad.number > 1
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
+@given(st.integers(0, len(GOOD) - 1), st.sampled_from([b"", b"{", b'"', b",", b"\\", b"\xff", b"\x00", b"1"]))
+def test_a_line_with_one_byte_changed_is_taken_or_told(
+    tmp_path_factory: pytest.TempPathFactory, at: int, byte: bytes
+) -> None:
+    told_of(tmp_path_factory.getbasetemp(), GOOD + b"\n" * 5000, GOOD[:at] + byte + GOOD[at + 1 :])

@@ -1,0 +1,649 @@
+"""The control: what it shows, what it changes, and whom it refuses."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+from campaigns_async.sandbox import Fault, RateLimit, Sandbox
+from campaigns_async.sandbox.answers import Answer
+from campaigns_async.sandbox.control import Control, ControlRequest
+
+Open = Callable[..., aiohttp.ClientSession]
+JSON = "application/json"
+WIRE = {"id": "c1", "startDateTime": "2024-01-10T09:00:00Z", "sender": "Acme", "message": "Hi", "status": 5}
+KEY = "the-key"
+ANYWHERE = "0.0.0.0"  # noqa: S104 - to see who is let in then
+
+
+def ask(
+    sandbox: Sandbox,
+    method: str = "GET",
+    path: str = "",
+    *,
+    body: Any = ...,
+    query: dict[str, str] | None = None,
+    headers: dict[str, str] | None = None,
+    content: bytes | None = b"",
+) -> Answer:
+    """An answer of the control, as to a program on this machine."""
+    given = {"Host": "127.0.0.1:8080", **(headers or {})}
+    if body is not ...:
+        content = orjson.dumps(body)
+        given = {"Content-Type": JSON, **given}
+    return Control(sandbox).answer(ControlRequest(method, path, query or {}, given, content))
+
+
+def read(answer: Answer) -> Any:
+    assert answer.status in {200, 201}, answer.body
+    return orjson.loads(answer.body)
+
+
+def refused(answer: Answer, status: int, where: str) -> str:
+    """What a refusal says."""
+    told = orjson.loads(answer.body)
+    assert answer.status == told["status"] == status
+    assert answer.content_type.startswith("application/problem+json")
+    assert told["where"] == where
+    assert told["title"]
+    assert told["do"]
+    detail: str = told["detail"]
+    assert detail
+    return detail
+
+
+async def fetch(http: aiohttp.ClientSession, path: str, **options: Any) -> Any:
+    async with http.get(f"/_sandbox{path}", **options) as answer:
+        assert answer.status == 200
+        return await answer.json()
+
+
+async def send(http: aiohttp.ClientSession, method: str, path: str, body: Any = None) -> Any:
+    async with http.request(method, f"/_sandbox{path}", json=body) as answer:
+        assert answer.status in {200, 201}, await answer.text()
+        return await answer.json()
+
+
+async def create(http: aiohttp.ClientSession, new: dict[str, Any]) -> int:
+    async with http.post("/api/campaigns", json=new) as answer:
+        await answer.read()
+        return answer.status
+
+
+class TestPaths:
+    def test_the_index_names_what_there_is(self) -> None:
+        index = read(ask(Sandbox(prefix="/tenant")))
+
+        assert index["url"].endswith("/tenant")
+        assert {
+            "path": "/tenant/_sandbox/clock",
+            "methods": ["GET", "PUT"],
+            "what": "the sandbox's time; sets, moves or runs it",
+        } in index["paths"]
+        assert len(index["paths"]) == 13
+
+    def test_each_path_of_the_index_answers(self) -> None:
+        for route in read(ask(Sandbox()))["paths"]:
+            path = route["path"].removeprefix("/_sandbox").replace("{number}", "1")
+            for method in route["methods"]:
+                sandbox = Sandbox()
+                sandbox.fault(status=500)
+                assert ask(sandbox, method, path).status not in {404, 405}, (method, path)
+
+    @pytest.mark.parametrize("path", ["/", "/Clock", "/clock/"])
+    def test_a_path_is_read_in_any_case_and_with_a_slash_behind(self, path: str) -> None:
+        assert ask(Sandbox(), path=path).status == 200
+
+    @pytest.mark.parametrize("path", ["/journl", "/openapiXjson", "/faults/x", "/faults/1/hold", "/faults/9999999999"])
+    def test_an_unknown_path_is_told_where_to_look(self, path: str) -> None:
+        assert "no such path" in refused(ask(Sandbox(), path=path), 404, "path")
+
+    @pytest.mark.parametrize(
+        ("method", "path", "allow"),
+        [
+            ("POST", "/journal", "GET, HEAD"),
+            ("OPTIONS", "/faults", "GET, HEAD, POST, DELETE"),
+            ("GET", "/reset", "POST"),
+            ("PATCH", "/clock", "GET, HEAD, PUT"),
+        ],
+    )
+    def test_another_method_is_told_which_there_are(self, method: str, path: str, allow: str) -> None:
+        answer = ask(Sandbox(), method, path)
+
+        assert path in refused(answer, 405, "method")
+        assert answer.headers["Allow"] == allow
+
+    def test_head_is_answered_as_get(self) -> None:
+        assert ask(Sandbox(), "HEAD", "/clock").status == 200
+
+    async def test_it_is_no_part_of_what_it_shows(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+        sandbox.fault(status=500)
+        sandbox.rate_limit = 0.001
+        for _ in range(3):
+            await fetch(http, "/faults")
+
+        assert len(sandbox.requests) == 0
+        assert sandbox.faults[0].seen == 0
+
+    async def test_it_stands_behind_the_prefix(self, open_session: Open) -> None:
+        async with Sandbox(prefix="/tenant") as sandbox, aiohttp.ClientSession() as http:
+            async with http.get(f"{sandbox.url}/_sandbox/clock") as answer:
+                assert answer.status == 200
+            async with http.get(f"{sandbox.url.removesuffix('/tenant')}/_sandbox/clock") as answer:
+                assert answer.status == 404
+
+
+class TestJournal:
+    async def test_it_tells_of_each_request_and_its_outcome(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(operation="create", nth=2, drop="close")
+        await create(http, new)
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await http.post("/api/campaigns", params={"Odd": "3"})
+
+        journal = await fetch(http, "/journal")
+        first, second = journal.pop("requests")
+        assert journal == {"total": 2, "next": None}
+        assert first["body"] == new
+        assert (first["number"], first["method"], first["path"], first["operation"]) == (
+            1, "POST", "/api/campaigns", "create",
+        )  # fmt: skip
+        assert (first["status"], first["acted"], first["connection"]) == (201, True, 1)
+        assert isinstance(first["arrived"], float)
+        assert first["headers"]["Content-Type"] == JSON
+        assert (second["query"], second["body"]) == ({"odd": "3"}, None)
+        assert (second["status"], second["acted"]) == (None, False)
+
+    async def test_it_shows_no_key_and_no_cookie(self, sandbox: Sandbox) -> None:
+        secrets = {
+            "Authorization": f"Bearer {KEY}",
+            "Proxy-Authorization": KEY,
+            "API-Key": KEY,
+            "Cookie": KEY,
+            "Referer": f"http://x/?api-key={KEY}",
+            "X-Harmless": "yes",
+        }
+        async with aiohttp.ClientSession(sandbox.url) as http:
+            async with http.get("/api/campaigns", params={"API-Key": KEY, "page": "1"}, headers=secrets):
+                pass
+            journal = await fetch(http, "/journal")
+
+        (request,) = journal["requests"]
+        assert KEY not in json.dumps(journal)
+        assert request["query"] == {"page": "1"}
+        assert request["headers"]["X-Harmless"] == "yes"
+
+    async def test_a_body_that_is_no_json_is_text(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+        for body in (b"{oops", b"\xff!", b'{"n": 123456789012345678901234567890}'):
+            async with http.post("/api/campaigns", data=body):
+                pass
+        async with http.get("/_sandbox/journal") as answer:
+            text = await answer.text()
+
+        bodies = [request["body"] for request in json.loads(text)["requests"]]
+        assert bodies == ["{oops", "\ufffd!", {"n": 123456789012345678901234567890}]
+
+    async def test_bytes_that_are_no_utf_8_do_no_harm(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+        host, port = sandbox.url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"GET /api/campaigns/c?n=%ff HTTP/1.1\r\nHost: x\r\nX-Odd: \xff\r\nx-odd: b\r\nConnection: close\r\n\r\n"
+        )
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+
+        (request,) = (await fetch(http, "/journal"))["requests"]
+        assert request["headers"]["X-Odd"] == "\ufffd, b"
+        assert request["query"] == {"n": "\ufffd"}
+
+    async def test_it_comes_in_pages(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+        for _ in range(5):
+            async with http.get("/api/campaigns"):
+                pass
+        seen: list[int] = []
+        after: int | None = 0
+        while after is not None:
+            page = await fetch(http, "/journal", params={"after": str(after), "limit": "2"})
+            seen += [request["number"] for request in page["requests"]]
+            after = page["next"]
+
+        assert seen == [1, 2, 3, 4, 5]
+        assert page["total"] == 5
+        assert (await fetch(http, "/journal", params={"after": "5"}))["requests"] == []
+
+    @pytest.mark.parametrize("query", [{"after": "x"}, {"after": "-1"}, {"limit": "0"}, {"limit": "²"}, {"after": ""}])
+    def test_a_page_that_cannot_be_is_refused(self, query: dict[str, str]) -> None:
+        (name,) = query
+        assert name in refused(ask(Sandbox(), path="/journal", query=query), 400, f"query {name}")
+
+    def test_an_unknown_parameter_is_refused(self) -> None:
+        refused(ask(Sandbox(), path="/journal", query={"affter": "1"}), 400, "query")
+        assert ask(Sandbox(), path="/journal", query={"api-key": "1"}).status == 200
+
+
+class TestWhatWasSent:
+    async def test_it_shows_what_was_created_and_what_went_out(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.clock.set(datetime(2024, 1, 1, tzinfo=UTC))
+        await create(http, new)
+        assert (await fetch(http, "/created"))["created"] == sandbox.created
+        assert (await fetch(http, "/messages")) == {"messages": []}
+
+        await send(http, "PUT", "/clock", {"now": new["startDateTime"]})
+        await send(http, "PUT", "/clock", {"move": 3600})
+        messages = (await fetch(http, "/messages"))["messages"]
+        assert [message["status"] for message in messages] == [1, 1]
+        assert messages == sandbox.messages
+
+    async def test_it_says_whether_anyone_would_be_texted_twice(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        await create(http, new)
+        assert await fetch(http, "/double-send") == {"ok": True}
+
+        await create(http, new)
+        async with http.get("/_sandbox/double-send") as answer:
+            assert answer.status == 409
+            told = await answer.json(content_type=None)
+        first, second = (campaign["id"] for campaign in sandbox.created)
+        assert told["detail"] == f"sent twice: campaigns {first} and {second} bring the same text to 2 people"
+
+
+class TestReset:
+    async def test_it_goes_back_to_the_beginning(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        await create(http, new)
+        sandbox.fault(status=500)
+
+        assert await send(http, "POST", "/reset") == {"ok": True}
+        assert (len(sandbox.requests), sandbox.created, sandbox.faults) == (0, [], ())
+
+
+class TestSeed:
+    def test_campaigns_are_put_in_as_they_are(self) -> None:
+        sandbox = Sandbox([{**WIRE, "id": "c0"}])
+        odd = {"id": "c2", "status": "unheard of"}
+        people = [{"id": "k1", "phoneNumber": "no number"}]
+
+        answer = ask(sandbox, "POST", "/seed", body={"campaigns": [WIRE, odd], "contacts": {"c2": people}})
+
+        assert (answer.status, read(answer)) == (201, {"added": 2})
+        assert sandbox.campaigns == [{**WIRE, "id": "c0"}, WIRE, odd]
+        assert (sandbox.contacts("c1"), sandbox.contacts("c2")) == ([], people)
+
+    def test_one_that_is_there_already_keeps_all_out(self) -> None:
+        sandbox = Sandbox([WIRE])
+
+        answer = ask(sandbox, "POST", "/seed", body={"campaigns": [{"id": "c0"}, {"id": "c1"}]})
+
+        assert "'c1' already" in refused(answer, 409, "body: campaigns[1].id")
+        assert sandbox.campaigns == [WIRE]
+
+    @pytest.mark.parametrize(
+        ("body", "told"),
+        [
+            ([], "the seed must be an object of campaigns, contacts, not an array"),
+            ({"campaign": []}, "the seed has no 'campaign'; there are campaigns, contacts"),
+            ({"campaigns": {}}, "campaigns must be an array, not an object"),
+            ({"campaigns": [{"id": "c0"}, 1]}, "campaigns[1] must be an object, not 1"),
+            ({"campaigns": [{"sender": "Golf"}]}, "campaigns[0].id must be text"),
+            ({"campaigns": [{"id": 1}]}, "campaigns[0].id must be text"),
+            ({"campaigns": [{"id": ""}]}, "campaigns[0].id must be text"),
+            ({"campaigns": [{"id": "c0"}, {"id": "c0"}]}, "campaigns[1].id is that of a campaign before it"),
+            ({"campaigns": [{"id": "c0"}], "contacts": {"c1": []}}, "contacts['c1'] belongs to none"),
+            (
+                {"campaigns": [{"id": "c0"}], "contacts": {"c0": [None]}},
+                "contacts['c0'][0] must be an object, not null",
+            ),
+        ],
+    )
+    def test_what_cannot_be_put_in_keeps_all_out(self, body: Any, told: str) -> None:
+        sandbox = Sandbox([WIRE])
+
+        assert told in refused(ask(sandbox, "POST", "/seed", body=body), 400, "body")
+        assert sandbox.campaigns == [WIRE]
+
+
+class TestFaults:
+    async def test_a_fault_is_added_seen_and_stopped(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+        async def status() -> int:
+            async with http.get("/api/campaigns") as answer:
+                return answer.status
+
+        added = await send(http, "POST", "/faults", {"operation": "list", "status": 503})
+        before = {"number": 1, "seen": 0, "fired": 0, "stopped": False, "not_shown": []}
+        fault = {"operation": "list", "status": 503}
+        assert added == {"faults": [{**before, "fault": fault}]}
+        assert await status() == 503
+        met = {**before, "seen": 1, "fired": 1, "fault": fault}
+        assert await fetch(http, "/faults") == {"faults": [met]}
+        assert await send(http, "DELETE", "/faults/1") == {**met, "stopped": True}
+        assert await status() == 200
+        assert await fetch(http, "/faults/1") == {**met, "stopped": True}
+
+    def test_several_come_all_or_none(self) -> None:
+        sandbox = Sandbox()
+
+        answer = ask(sandbox, "POST", "/faults", body=[{"status": 503}, {"status": 9}])
+        assert "[1]: status must be from 200 to 599" in refused(answer, 400, "body")
+        assert sandbox.faults == ()
+
+        answer = ask(sandbox, "POST", "/faults", body=[{"status": 503}, {"status": 504}])
+        assert answer.status == 201
+        assert [rule["number"] for rule in read(answer)["faults"]] == [1, 2]
+
+    def test_all_can_be_stopped(self) -> None:
+        sandbox = Sandbox()
+        rules = [sandbox.fault(status=503), sandbox.fault(status=504)]
+
+        assert [rule["stopped"] for rule in read(ask(sandbox, "DELETE", "/faults"))["faults"]] == [True, True]
+        assert all(rule.stopped for rule in rules)
+
+    def test_what_only_python_can_hold_is_named(self) -> None:
+        sandbox = Sandbox()
+        sandbox.add_fault(Fault(when=bool, status=500))
+
+        rule = read(ask(sandbox, path="/faults/1"))
+        assert (rule["fault"], rule["not_shown"]) == ({"status": 500}, ["when"])
+
+    @pytest.mark.parametrize(("method", "path"), [("GET", "/2"), ("DELETE", "/0"), ("POST", "/2/release")])
+    def test_one_that_is_not_there_is_told_where_to_look(self, method: str, path: str) -> None:
+        sandbox = Sandbox()
+        sandbox.fault(status=503)
+
+        assert "no fault" in refused(ask(sandbox, method, f"/faults{path}"), 404, "path")
+        assert not sandbox.faults[0].stopped
+
+    async def test_what_hangs_is_released(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+        await send(http, "POST", "/faults", {"hang": True})
+        hanging = asyncio.create_task(http.get("/api/campaigns"))
+        await sandbox.received(1)
+        assert not hanging.done()
+
+        await send(http, "POST", "/faults/1/release")
+        async with await hanging as answer:
+            assert answer.status == 200
+
+
+class TestClock:
+    def test_it_is_told(self) -> None:
+        sandbox = Sandbox(now=datetime(2031, 6, 27, 9, 30, tzinfo=UTC))
+
+        assert read(ask(sandbox, path="/clock")) == {"now": "2031-06-27T09:30:00.000000Z", "running": False}
+        assert read(ask(Sandbox(), path="/clock"))["running"] is True
+
+    def test_it_is_set_moved_and_run(self) -> None:
+        sandbox = Sandbox()
+
+        def put(body: Any) -> Any:
+            return read(ask(sandbox, "PUT", "/clock", body=body))
+
+        assert put({"now": "2031-06-27T10:30:00+01:00"}) == {"now": "2031-06-27T09:30:00.000000Z", "running": False}
+        assert put({"move": 1.5}) == {"now": "2031-06-27T09:30:01.500000Z", "running": False}
+        assert put({"move": -1.5, "running": True})["running"] is True
+        assert sandbox.clock.running
+        assert sandbox.clock.now() - datetime(2031, 6, 27, 9, 30, tzinfo=UTC) < timedelta(hours=1)
+        stopped = put({"running": False})
+        assert stopped["running"] is False
+        assert read(ask(sandbox, path="/clock")) == stopped
+
+    @pytest.mark.parametrize(
+        ("body", "told"),
+        [
+            ({}, "one of now, move and running"),
+            ({"now": "2031-06-27T09:30:00"}, "now must be a date and time with a zone"),
+            ({"now": "tomorrow"}, "now must be a date and time with a zone"),
+            ({"now": 5}, "now must be a date and time with a zone"),
+            ({"now": "0001-01-01T00:00:00+14:00"}, "now must be a date and time with a zone"),
+            ({"now": "2031-06-27T09:30:00Z", "move": 1}, "do not go together"),
+            ({"move": "1"}, "move must be a number, not text"),
+            ({"move": 1e300}, "move must be a number of seconds"),
+            ({"running": 1}, "running must be true or false, not 1"),
+            ({"noww": 1}, "the clock has no 'noww'; there are now, move, running"),
+        ],
+    )
+    def test_what_it_cannot_be_set_to_is_refused(self, body: Any, told: str) -> None:
+        moment = datetime(2031, 6, 27, tzinfo=UTC)
+        sandbox = Sandbox(now=moment)
+
+        assert told in refused(ask(sandbox, "PUT", "/clock", body=body), 400, "body")
+        assert sandbox.clock.now() == moment
+
+    def test_it_is_not_moved_out_of_the_calendar(self) -> None:
+        sandbox = Sandbox(now=datetime(2031, 6, 27, tzinfo=UTC))
+
+        assert "years 1 to 9999" in refused(ask(sandbox, "PUT", "/clock", body={"move": 8e13}), 400, "body: move")
+
+
+class TestRateLimit:
+    def test_it_is_set_and_told_in_one_form(self) -> None:
+        sandbox = Sandbox()
+        assert read(ask(sandbox, path="/rate-limit")) is None
+
+        limit = {"requests_per_second": 10, "burst": 3, "status": 503, "retry_after": False}
+        assert read(ask(sandbox, "PUT", "/rate-limit", body=limit)) == limit
+        assert read(ask(sandbox, path="/rate-limit")) == limit
+        assert sandbox.rate_limit == RateLimit(10, 3, 503, retry_after=False)
+        assert read(ask(sandbox, "PUT", "/rate-limit", body=2.5)) == {
+            "requests_per_second": 2.5, "burst": None, "status": 429, "retry_after": True,
+        }  # fmt: skip
+        assert read(ask(sandbox, "PUT", "/rate-limit", body=None)) is None
+        assert sandbox.rate_limit is None
+
+    async def test_it_counts(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+        await send(http, "PUT", "/rate-limit", {"requests_per_second": 0.001, "burst": 2})
+        statuses: list[int] = []
+        for _ in range(3):
+            async with http.get("/api/campaigns") as answer:
+                statuses.append(answer.status)
+
+        assert statuses == [200, 200, 429]
+
+    @pytest.mark.parametrize(
+        ("body", "told"),
+        [
+            (0, "requests_per_second must be more than 0"),
+            ("10", "the rate limit must be a number, not text"),
+            (True, "the rate limit must be a number, not true"),
+            ({}, "requests_per_second is missing"),
+            ({"requests_per_second": -1}, "requests_per_second must be more than 0"),
+            ({"requests_per_second": 1, "burst": 0}, "'burst' must be >= 1: 0"),
+            ({"requests_per_second": 1, "burst": 1.5}, "burst must be a whole number, not 1.5"),
+            ({"requests_per_second": 1, "status": 500}, "status must be 429 or 503, not 500"),
+            ({"requests_per_second": 1, "status": {}}, "status must be 429 or 503, not an object"),
+            ({"requests_per_second": 1, "retry_after": 3}, "retry_after must be true or false, not 3"),
+            ({"rps": 1}, "the rate limit has no 'rps'; there are requests_per_second, burst, status, retry_after"),
+        ],
+    )
+    def test_one_that_cannot_be_is_refused(self, body: Any, told: str) -> None:
+        sandbox = Sandbox(rate_limit=7)
+
+        assert told in refused(ask(sandbox, "PUT", "/rate-limit", body=body), 400, "body")
+        assert sandbox.rate_limit == RateLimit(7)
+
+
+class TestOpenAPI:
+    async def test_the_document_is_of_this_sandbox(self) -> None:
+        async with (
+            Sandbox(update_method="POST", auth="header") as sandbox,
+            aiohttp.ClientSession(sandbox.url) as http,
+        ):
+            document = await fetch(http, "/openapi.json")
+
+        assert document["servers"][0]["url"] == sandbox.url
+        assert "put" not in document["paths"]["/api/Campaigns/{id}"]
+        assert document["security"] == [{"apiKeyHeader": []}]
+
+
+class TestBodies:
+    def test_what_is_no_json_is_refused(self) -> None:
+        answer = ask(Sandbox(), "PUT", "/clock", content=b"{", headers={"Content-Type": JSON})
+        assert "no JSON" in refused(answer, 400, "body")
+        assert "no JSON" in refused(ask(Sandbox(), "PUT", "/clock"), 400, "body")
+
+    async def test_what_is_too_large_is_refused(self) -> None:
+        async with Sandbox(max_body=10) as sandbox, aiohttp.ClientSession(sandbox.url) as http:
+            async with http.post("/_sandbox/faults", json={"status": 503}) as answer:
+                assert answer.status == 413
+            assert sandbox.faults == ()
+
+    @pytest.mark.parametrize(
+        "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None]
+    )
+    def test_what_a_form_can_send_is_refused(self, kind: str | None) -> None:
+        sandbox = Sandbox()
+        headers = {} if kind is None else {"content-type": kind}
+        answer = ask(sandbox, "POST", "/faults", content=b'{"status": 503}', headers=headers)
+
+        refused(answer, 415, "header Content-Type")
+        assert sandbox.faults == ()
+
+    def test_so_is_an_empty_form(self) -> None:
+        answer = ask(Sandbox(), "POST", "/reset", headers={"Content-Type": "application/x-www-form-urlencoded"})
+        refused(answer, 415, "header Content-Type")
+
+    async def test_a_client_s_type_of_no_body_does_not_matter(self, sandbox: Sandbox) -> None:
+        async with aiohttp.ClientSession(sandbox.url) as http, http.post("/_sandbox/reset") as answer:
+            assert answer.status == 200
+
+    @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON"])
+    def test_json_is_taken_whatever_stands_behind_it(self, kind: str) -> None:
+        assert ask(Sandbox(), "POST", "/faults", content=b"{}", headers={"Content-Type": kind}).status == 201
+
+
+class TestOtherSites:
+    @pytest.mark.parametrize(
+        "origin",
+        [
+            "http://evil.example",
+            "http://localhost:3000",
+            "https://127.0.0.1:8080",
+            "http://127.0.0.1:8080.evil.example",
+            "http://127.0.0.1",
+            "null",
+            "",
+        ],
+    )
+    @pytest.mark.parametrize("host", ["127.0.0.1", ANYWHERE])
+    def test_another_origin_is_refused(self, origin: str, host: str) -> None:
+        sandbox = Sandbox(host=host, api_key=KEY)
+        sandbox.fault(status=500)
+        headers = {"origin": origin, "api-key": KEY}
+
+        refused(ask(sandbox, "POST", "/reset", headers=headers), 403, "header Origin")
+        assert len(sandbox.faults) == 1
+
+    @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "[::1]:8080", "LocalHost"])
+    def test_the_control_s_own_pages_are_not(self, host: str) -> None:
+        headers = {"Host": host, "Origin": f"http://{host.lower()}", "Sec-Fetch-Site": "same-origin"}
+        assert ask(Sandbox(), "POST", "/reset", headers=headers).status == 200
+
+    @pytest.mark.parametrize(
+        ("site", "status"),
+        [("cross-site", 403), ("same-site", 403), ("odd", 403), ("same-origin", 200), ("none", 200)],
+    )
+    def test_a_browser_that_says_so_is_believed(self, site: str, status: int) -> None:
+        answer = ask(Sandbox(), path="/journal", headers={"sec-fetch-site": site})
+        if status == 403:
+            refused(answer, 403, "header Sec-Fetch-Site")
+        assert answer.status == status
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "evil.example",
+            "evil.example:8080",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "192.168.0.1",
+            "0.0.0.0:8080",
+            "[::2]",
+            "evil@localhost",
+            "localhost:x",
+            "",
+        ],
+    )
+    def test_a_name_of_someone_else_s_is_refused(self, host: str) -> None:
+        refused(ask(Sandbox(), path="/journal", headers={"Host": host}), 403, "header Host")
+
+    @pytest.mark.parametrize("bound", ["127.0.0.1", "localhost", "::1"])
+    @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.0.0.2", "[::1]", "[::1]:8080"])
+    def test_this_machine_s_own_names_are_not(self, bound: str, host: str) -> None:
+        assert ask(Sandbox(host=bound), path="/journal", headers={"Host": host}).status == 200
+
+    def test_a_request_without_a_host_is_refused(self) -> None:
+        answer = Control(Sandbox()).answer(ControlRequest("GET", "/journal", {}, {}, b""))
+        refused(answer, 403, "header Host")
+
+    @pytest.mark.parametrize("path", ["", "/journal", "/nowhere", "/reset"])
+    def test_no_answer_is_for_other_origins_to_read(self, path: str) -> None:
+        for method in ("GET", "OPTIONS", "POST"):
+            for headers in ({}, {"Origin": "http://evil.example"}, {"Origin": "http://127.0.0.1:8080"}):
+                names = {name.lower() for name in ask(Sandbox(), method, path, headers=headers).headers}
+                assert not any(name.startswith("access-control") for name in names)
+                assert {"cache-control", "x-content-type-options"} <= names
+
+    async def test_it_is_so_over_a_socket(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+        for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            async with http.get("/_sandbox/journal", headers=headers) as answer:
+                assert answer.status == 403
+        async with http.get("/_sandbox/journal", headers={"Origin": sandbox.url}) as answer:
+            assert answer.status == 200
+
+
+class TestFromOtherMachines:
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"headers": {"authorization": f"bearer {KEY}"}},
+            {"headers": {"Api-Key": KEY}},
+            {"query": {"api-key": KEY}},
+            {"query": {"API-Key": KEY}},
+            {"headers": {"Api-Key": KEY, "Host": "sandbox.example:8080"}},
+            {"headers": {"Api-Key": KEY, "Authorization": "Basic x"}},
+        ],
+    )
+    @pytest.mark.parametrize("host", [ANYWHERE, "::", "192.168.0.1", "sandbox.example", ""])
+    def test_who_has_the_key_may(self, host: str, options: Any) -> None:
+        assert ask(Sandbox(host=host, api_key=KEY), path="/journal", **options).status == 200
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"headers": {"Authorization": KEY}},
+            {"headers": {"Authorization": f"Basic {KEY}"}},
+            {"headers": {"Authorization": "Bearer "}},
+            {"headers": {"api-key": KEY[:-1]}},
+            {"headers": {"api-key": KEY + "\udcff"}},
+            {"headers": {"Host": "127.0.0.1"}},
+            {"query": {"api-key": ""}},
+            {"query": {"key": KEY}},
+        ],
+    )
+    @pytest.mark.parametrize("host", [ANYWHERE, "::", "192.168.0.1", "sandbox.example", ""])
+    def test_others_may_not(self, host: str, options: Any) -> None:
+        sandbox = Sandbox(host=host, api_key=KEY)
+        for method, path in (("GET", ""), ("GET", "/journal"), ("GET", "/openapi.json"), ("POST", "/reset")):
+            answer = ask(sandbox, method, path, **options)
+            refused(answer, 401, "header Authorization")
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+    async def test_it_is_so_over_a_socket(self) -> None:
+        async with Sandbox(host=ANYWHERE, api_key=KEY) as sandbox, aiohttp.ClientSession() as http:
+            url = sandbox.url.replace(ANYWHERE, "127.0.0.1") + "/_sandbox/journal"
+            async with http.get(url) as answer:
+                assert answer.status == 401
+            async with http.get(url, params={"api-key": KEY}) as answer:
+                assert answer.status == 200

@@ -1,0 +1,421 @@
+"""The document is valid in every setting, and says exactly what the sandbox answers over a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import attrs
+import pytest
+from openapi_schema_validator import OAS31Validator, oas31_format_checker
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from campaigns_async.sandbox import Quirks, RateLimit, Sandbox
+from campaigns_async.sandbox.openapi import document
+
+Document = Any
+
+VERBS = ("get", "put", "post", "delete")
+UPDATES, DELETES, WAYS = ("PUT", "POST", "both"), ("DELETE", "POST", "both"), ("any", "bearer", "header", "query")
+SWITCHES = list(itertools.product(UPDATES, DELETES))
+OPERATIONS = {
+    "listCampaigns",
+    "getCampaign",
+    "listContacts",
+    "createCampaign",
+    "createCampaignIgnoringInvalidPhoneNumbers",
+    "createCampaignValidatingPhoneNumbers",
+    "updateCampaign",
+    "deleteCampaign",
+}
+
+KEY = {"Authorization": "Bearer k"}
+LARGEST = 2_000
+SEED = {
+    "id": "c0",
+    "startDateTime": "2024-01-10T09:00:00.1234567Z",
+    "sender": "Acme",
+    "recipientCount": 1,
+    "message": "Hi",
+    "status": 0,
+    "optOutLinkId": 7,
+    "trackLinkUrl": "https://example.com/offer",
+}
+BEGUN = {**SEED, "id": "c1", "status": 1, "optOutLinkId": None, "trackLinkUrl": None}
+CONTACT = {"id": "k1", "phoneNumber": "no number", "name": None, "custom1": None, "custom2": "b"}
+UPDATE = {"startDateTime": "2099-05-01T09:30:00.000Z", "sender": "Golf", "message": "Fore!"}
+
+
+def new(*numbers: str) -> dict[str, Any]:
+    return {**UPDATE, "contacts": [{"phoneNumber": number} for number in numbers]}
+
+
+@attrs.frozen
+class Ask:
+    """A request; what is asked of a path with an id is asked of that campaign."""
+
+    status: int
+    id: str = "c0"
+    options: dict[str, Any] = attrs.Factory(dict[str, Any])
+    limit: RateLimit | None = None
+
+
+@attrs.frozen
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+LIMITS = [
+    RateLimit(0.01, status=status, retry_after=retry_after) for status in (429, 503) for retry_after in (True, False)
+]
+
+
+def of_all(**options: Any) -> list[Ask]:
+    """What can be answered whatever was asked for."""
+    limited = [Ask(limit.status, options=options, limit=limit) for limit in LIMITS]
+    return [Ask(401, options={**options, "headers": {}}), *limited]
+
+
+def of_bodies(body: dict[str, Any]) -> list[Ask]:
+    return [
+        Ask(400, options={"json": {}}),
+        Ask(400, options={"data": b"no json", "headers": {**KEY, "Content-Type": "application/json"}}),
+        Ask(413, options={"json": {**body, "message": "x" * LARGEST}}),
+        Ask(415, options={"data": b"text", "headers": {**KEY, "Content-Type": "text/plain"}}),
+    ]
+
+
+PAGES = [Ask(200), Ask(200, options={"params": {"page": "2", "pageSize": "1", "sorts": "-id"}})]
+BAD_PAGES = [Ask(400, options={"params": {name: value}}) for name in ("page", "pageSize") for value in ("0", "x")]
+CREATES = [
+    Ask(201, options={"json": new("07700900123", "+447700900124")}),
+    Ask(500, options={"json": new("07700900060")}),
+    Ask(503, options={"json": new("07700900070")}),
+    *of_bodies(new()),
+    *of_all(json=new()),
+]
+UPDATING = [
+    Ask(204, options={"json": UPDATE}),
+    Ask(404, "none", {"json": UPDATE}),
+    Ask(409, "c1", {"json": UPDATE}),
+    *of_bodies(UPDATE),
+    *of_all(json=UPDATE),
+]
+DELETING = [Ask(204), Ask(404, "none"), Ask(409, "c1"), *of_all()]
+ASKS = {
+    "listCampaigns": [*PAGES, *BAD_PAGES, *of_all()],
+    "getCampaign": [Ask(200), Ask(404, "none"), *of_all()],
+    "listContacts": [*PAGES, *BAD_PAGES, Ask(404, "none"), *of_all()],
+    "createCampaign": CREATES,
+    "createCampaignIgnoringInvalidPhoneNumbers": [*CREATES, Ask(201, options={"json": new("none")})],
+    "createCampaignValidatingPhoneNumbers": [*CREATES, Ask(400, options={"json": new("none")})],
+    "updateCampaign": UPDATING,
+    "updateCampaignByPost": UPDATING,
+    "deleteCampaign": DELETING,
+    "deleteCampaignByPost": [*DELETING, Ask(405, options={"json": UPDATE})],
+    "updateOrDeleteCampaign": [*UPDATING, *DELETING],
+}
+
+
+def described(update: str = "PUT", delete: str = "DELETE", auth: str = "any") -> Document:
+    return document(url="http://127.0.0.1:8080", update_method=update, delete_method=delete, auth=auth)
+
+
+def operations(of: Document) -> Iterator[tuple[str, str, Any]]:
+    """Path, verb and operation of all that a document has."""
+    for path, item in of["paths"].items():
+        for verb in VERBS:
+            if verb in item:
+                yield path, verb, item[verb]
+
+
+def names(of: Document) -> list[str]:
+    return [operation["operationId"] for _, _, operation in operations(of)]
+
+
+def resolve(of: Document, part: Any) -> Any:
+    while "$ref" in part:
+        found = of
+        for name in part["$ref"].removeprefix("#/").split("/"):
+            found = found[name]
+        part = found
+    return part
+
+
+def validator(of: Document, schema: Any) -> OAS31Validator:
+    """A validator that takes no field which the document does not name."""
+    components = json.loads(json.dumps(of["components"]))
+    for known in components["schemas"].values():
+        known.setdefault("additionalProperties", False)
+    return OAS31Validator({**schema, "components": components}, format_checker=oas31_format_checker)
+
+
+def assert_as_described(of: Document, operation: Any, answer: Answer) -> None:
+    """An answer has the headers and the body that the document says, and no other."""
+    response = resolve(of, operation["responses"][str(answer.status)])
+    for name, header in response.get("headers", {}).items():
+        said = resolve(of, header)
+        assert name in answer.headers or not said.get("required")
+        if name in answer.headers:
+            value: Any = answer.headers[name]
+            validator(of, said["schema"]).validate(int(value) if said["schema"]["type"] == "integer" else value)
+    content = response.get("content")
+    if content is None:
+        assert answer.body == b""
+        return
+    kind = answer.headers["Content-Type"].partition(";")[0]
+    validator(of, content[kind]["schema"]).validate(json.loads(answer.body))
+
+
+@asynccontextmanager
+async def running(update: str, delete: str) -> AsyncIterator[Sandbox]:
+    sandbox = Sandbox(
+        [SEED, BEGUN],
+        {"c0": [CONTACT]},
+        api_key="k",
+        max_body=LARGEST,
+        magic_recipients=True,
+        update_method=update,  # type: ignore[arg-type]
+        delete_method=delete,  # type: ignore[arg-type]
+        seed=7,
+    )
+    async with sandbox:
+        yield sandbox
+
+
+async def ask(sandbox: Sandbox, verb: str, path: str, asked: Ask) -> Answer:
+    """Ask a sandbox that is as it was built."""
+    sandbox.reset()
+    path = path.replace("{id}", asked.id)
+    options = {"headers": KEY, **asked.options}
+    async with aiohttp.ClientSession(sandbox.url) as session:
+        if asked.limit is not None:
+            sandbox.rate_limit = asked.limit
+            async with session.get("/api/Campaigns"):
+                pass  # takes the only token
+        async with session.request(verb, path, **options) as answer:
+            return Answer(answer.status, dict(answer.headers), await answer.read())
+
+
+class TestDocument:
+    @pytest.mark.parametrize(("update", "delete", "auth"), list(itertools.product(UPDATES, DELETES, WAYS)))
+    def test_it_is_valid_in_every_setting(self, update: str, delete: str, auth: str) -> None:
+        OpenAPIV31SpecValidator(described(update, delete, auth)).validate()
+
+    def test_it_has_the_six_operations_and_each_way_of_creating(self) -> None:
+        assert sorted(names(described())) == sorted(OPERATIONS)
+
+    @pytest.mark.parametrize(("update", "delete"), SWITCHES)
+    def test_an_operation_has_a_name_of_its_own(self, update: str, delete: str) -> None:
+        found = names(described(update, delete))
+
+        assert len(found) == len(set(found))
+
+    @pytest.mark.parametrize(
+        ("update", "delete", "verbs"),
+        [
+            ("PUT", "DELETE", {"put": "updateCampaign", "delete": "deleteCampaign"}),
+            ("POST", "DELETE", {"post": "updateCampaign", "delete": "deleteCampaign"}),
+            ("PUT", "POST", {"put": "updateCampaign", "post": "deleteCampaign"}),
+            ("POST", "POST", {"post": "updateOrDeleteCampaign"}),
+            (
+                "both",
+                "DELETE",
+                {"put": "updateCampaign", "post": "updateCampaignByPost", "delete": "deleteCampaign"},
+            ),
+            ("PUT", "both", {"put": "updateCampaign", "post": "deleteCampaignByPost", "delete": "deleteCampaign"}),
+            ("both", "POST", {"put": "updateCampaign", "post": "updateOrDeleteCampaign"}),
+            ("POST", "both", {"post": "updateOrDeleteCampaign", "delete": "deleteCampaign"}),
+            (
+                "both",
+                "both",
+                {"put": "updateCampaign", "post": "updateOrDeleteCampaign", "delete": "deleteCampaign"},
+            ),
+        ],
+    )
+    def test_a_campaign_is_updated_and_deleted_by_the_verbs_that_are_served(
+        self, update: str, delete: str, verbs: dict[str, str]
+    ) -> None:
+        item = described(update, delete)["paths"]["/api/Campaigns/{id}"]
+
+        assert {verb: item[verb]["operationId"] for verb in VERBS if verb in item} == {"get": "getCampaign", **verbs}
+
+    @pytest.mark.parametrize(("update", "delete"), SWITCHES)
+    def test_links_lead_from_a_created_campaign_to_what_is_there(self, update: str, delete: str) -> None:
+        found = described(update, delete)
+        links = [resolve(found, link) for link in found["components"]["responses"]["Created"]["links"].values()]
+
+        assert {link["operationId"] for link in links} <= set(names(found))
+        assert {link["parameters"]["id"] for link in links} == {"$response.body"}
+
+    def test_a_verb_that_updates_and_deletes_needs_no_body(self) -> None:
+        item = described("both", "POST")["paths"]["/api/Campaigns/{id}"]
+
+        assert item["put"]["requestBody"]["required"]
+        assert not item["post"]["requestBody"]["required"]
+
+    def test_it_names_the_server(self) -> None:
+        found: Document = document(url="http://x:1/tenant", update_method="PUT", delete_method="DELETE", auth="any")
+
+        assert [server["url"] for server in found["servers"]] == ["http://x:1/tenant"]
+
+    def test_each_document_is_a_new_one(self) -> None:
+        described()["paths"].clear()
+
+        assert described()["paths"]
+
+    @pytest.mark.parametrize(
+        "wrong", [{"update_method": "put"}, {"delete_method": "PUT"}, {"auth": "basic"}, {"auth": ""}]
+    )
+    def test_a_switch_that_does_not_exist_is_refused(self, wrong: dict[str, str]) -> None:
+        (name,) = wrong
+        with pytest.raises(ValueError, match=f"^{name} must be one of"):
+            document(**{"url": "", "update_method": "PUT", "delete_method": "DELETE", "auth": "any", **wrong})
+
+    def test_a_page_has_as_many_rows_as_it_says(self) -> None:
+        size = described()["components"]["parameters"]["pageSize"]["schema"]["default"]
+
+        assert size == Quirks().default_page_size
+
+    def test_examples_of_bodies_are_of_their_schemas(self) -> None:
+        found = described()
+        bodies = [
+            resolve(found, operation["requestBody"])
+            for *_, operation in operations(found)
+            if "requestBody" in operation
+        ]
+        answers = [
+            resolve(found, answer) for *_, operation in operations(found) for answer in operation["responses"].values()
+        ]
+        kinds = [kind for part in bodies + answers for kind in part.get("content", {}).values()]
+        examples = [
+            (kind["schema"], example["value"]) for kind in kinds for example in kind.get("examples", {}).values()
+        ]
+
+        assert len(examples) > len(OPERATIONS)
+        for schema, value in examples:
+            validator(found, schema).validate(value)
+
+
+class TestAnswers:
+    @pytest.mark.parametrize(("update", "delete"), SWITCHES)
+    async def test_every_answer_is_as_described(self, update: str, delete: str) -> None:
+        found = described(update, delete)
+        async with running(update, delete) as sandbox:
+            for path, verb, operation in operations(found):
+                for asked in asks_of(operation, verb):
+                    answer = await ask(sandbox, verb, path, asked)
+
+                    assert answer.status == asked.status, (path, verb, asked)
+                    assert_as_described(found, operation, answer)
+
+    @pytest.mark.parametrize(("update", "delete"), SWITCHES)
+    def test_no_other_status_is_described(self, update: str, delete: str) -> None:
+        for _, verb, operation in operations(described(update, delete)):
+            statuses = {str(asked.status) for asked in asks_of(operation, verb)}
+
+            assert set(operation["responses"]) == statuses, operation["operationId"]
+
+    async def test_a_created_campaign_and_its_contacts_are_as_described(self) -> None:
+        found = described()
+        async with running("PUT", "DELETE") as sandbox, aiohttp.ClientSession(sandbox.url, headers=KEY) as session:
+            async with session.post("/api/Campaigns", json=new("07700900123")) as answer:
+                key = await answer.json()
+            async with session.get(f"/api/Campaigns/{key}") as answer:
+                validator(found, {"$ref": "#/components/schemas/Campaign"}).validate(await answer.json())
+            async with session.get(f"/api/Campaigns/{key}/Contacts") as answer:
+                page = await answer.json()
+
+        validator(found, {"$ref": "#/components/schemas/ContactPage"}).validate(page)
+        assert page["totalRecords"] == 1
+
+    @pytest.mark.parametrize(
+        "start", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.99999999Z"]
+    )
+    async def test_a_start_beyond_the_calendar_is_refused_as_described(self, start: str) -> None:
+        asked = Ask(400, options={"json": {**new(), "startDateTime": start}})
+        async with running("PUT", "DELETE") as sandbox:
+            answer = await ask(sandbox, "POST", "/api/Campaigns", asked)
+
+        assert answer.status == 400
+        assert_as_described(described(), described()["paths"]["/api/Campaigns"]["post"], answer)
+
+    @pytest.mark.parametrize("header", [b"Authorization: Bearer \xff", b"api-key: \xff"])
+    async def test_a_key_that_is_no_text_is_refused_as_described(self, header: bytes) -> None:
+        async with running("PUT", "DELETE") as sandbox:
+            reader, writer = await asyncio.open_connection(sandbox.host, urlsplit(sandbox.url).port)
+            writer.write(b"GET /api/Campaigns HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + header + b"\r\n\r\n")
+            answer = await reader.read()
+            writer.close()
+            await writer.wait_closed()
+
+        assert answer.startswith(b"HTTP/1.1 401 ")
+
+    async def test_examples_of_filters_and_sorts_can_be_read(self) -> None:
+        found = described()
+        texts = [
+            (path, parameter["name"], example["value"])
+            for path, _, operation in operations(found)
+            for parameter in (resolve(found, part) for part in operation.get("parameters", ()))
+            for example in parameter.get("examples", {}).values()
+        ]
+        assert {name for _, name, _ in texts} == {"filters", "sorts"}
+
+        quirks = Quirks(strict_filters=True)
+        async with Sandbox([SEED], api_key="k", quirks=quirks) as sandbox:
+            for path, name, text in texts:
+                answer = await ask(sandbox, "GET", path, Ask(200, options={"params": {name: text}}))
+                assert answer.status == 200, text
+
+
+class TestKeys:
+    @pytest.mark.parametrize("auth", WAYS)
+    async def test_the_key_is_taken_in_the_ways_that_are_described_and_in_no_other(self, auth: Any) -> None:
+        found = described(auth=auth)
+        ways = {
+            "bearer": {"headers": {"Authorization": "Bearer k"}},
+            "apiKeyHeader": {"headers": {"api-key": "k"}},
+            "apiKeyQuery": {"params": {"api-key": "k"}},
+        }
+        taken = set()
+        async with Sandbox(api_key="k", auth=auth) as sandbox, aiohttp.ClientSession(sandbox.url) as session:
+            for way, options in ways.items():
+                async with session.get("/api/Campaigns", **options) as answer:
+                    if answer.status == 200:
+                        taken.add(way)
+
+        assert taken == set(found["components"]["securitySchemes"])
+        assert taken == {way for need in found["security"] for way in need}
+
+
+class TestVerbs:
+    @pytest.mark.parametrize(("update", "delete"), SWITCHES)
+    async def test_another_verb_is_told_those_that_are_described(self, update: str, delete: str) -> None:
+        found = described(update, delete)
+        async with running(update, delete) as sandbox:
+            for path, item in found["paths"].items():
+                answer = await ask(sandbox, "PATCH", path, Ask(405))
+                allowed = set(answer.headers["Allow"].lower().split(", "))
+                verbs = {verb for verb in VERBS if verb in item}
+
+                assert answer.status == 405
+                # A campaign may have the id "true", so a campaign's verbs stand beside the create's.
+                if path.endswith(("/true", "/false")):
+                    verbs |= {verb for verb in VERBS if verb in found["paths"]["/api/Campaigns/{id}"]}
+                assert allowed == verbs, path
+
+
+def asks_of(operation: Any, verb: str) -> list[Ask]:
+    """What is asked of an operation; a delete by POST is also sent a body."""
+    name = operation["operationId"]
+    if name == "deleteCampaign" and verb == "post":
+        name = "deleteCampaignByPost"
+    return ASKS[name]

@@ -1,0 +1,449 @@
+"""The sandbox in a thread of its own: asked from any thread, and gone without a trace."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import http.client
+import inspect
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+
+from campaigns_async.sandbox import Clock, Fault, RecordedRequest, Rule, Sandbox, loop_thread
+from campaigns_async.sandbox.handles import ThreadedClock, ThreadedRule
+from campaigns_async.sandbox import ThreadedSandbox
+
+WIRE = {"id": "c1", "startDateTime": "2024-01-10T09:00:00Z", "sender": "Acme", "message": "Hi"}
+
+
+@pytest.fixture
+def threaded() -> Iterator[ThreadedSandbox]:
+    with ThreadedSandbox([WIRE], seed=7) as running:
+        yield running
+
+
+def ask(
+    sandbox: ThreadedSandbox, method: str = "GET", path: str = "/api/Campaigns", body: Any = None
+) -> tuple[int, Any]:
+    """Send one request over a connection of its own, and read its status and its JSON."""
+    headers = {"Authorization": f"Bearer {sandbox.api_key}", "Content-Type": "application/json"}
+    with closing(http.client.HTTPConnection(urlsplit(sandbox.url).netloc, timeout=30)) as connection:
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        text = answer.read()
+        return answer.status, json.loads(text) if text else None
+
+
+def in_thread(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+    """Do something in a thread of its own."""
+    future: Future[Any] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*arguments))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run).start()
+    return future
+
+
+def descriptors() -> int:
+    """How many files and sockets are open."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+def is_there() -> bool:
+    return any(thread.name == "campaigns-sandbox" for thread in threading.enumerate())
+
+
+class TestLife:
+    def test_it_serves_a_test_that_is_no_coroutine(self, threaded: ThreadedSandbox) -> None:
+        status, page = ask(threaded)
+
+        assert (status, page["items"]) == (200, [WIRE])
+
+    async def test_it_serves_a_test_with_a_loop_of_its_own(self, threaded: ThreadedSandbox) -> None:
+        async with (
+            aiohttp.ClientSession(threaded.url, headers={"api-key": threaded.api_key}) as session,
+            session.get("/api/Campaigns/c1") as answer,
+        ):
+            assert await answer.json() == WIRE
+
+    def test_it_takes_the_arguments_of_a_sandbox_and_says_so(self) -> None:
+        own = inspect.signature(ThreadedSandbox)
+        assert list(own.parameters.values()) == list(inspect.signature(Sandbox).parameters.values())
+        with ThreadedSandbox(api_key="k", prefix="/tenant", now=datetime(2031, 1, 1, tzinfo=UTC)) as sandbox:
+            assert (sandbox.api_key, sandbox.url.endswith("/tenant")) == ("k", True)
+            assert sandbox.clock.now() == datetime(2031, 1, 1, tzinfo=UTC)
+
+    def test_what_it_cannot_be_made_of_is_refused_before_it_starts(self) -> None:
+        with pytest.raises(ValueError, match="update_method must be"):
+            ThreadedSandbox(update_method="PATCH")  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="colour"):
+            ThreadedSandbox(colour="red")  # type: ignore[call-arg]
+        assert not is_there()
+
+    def test_a_taken_port_is_an_error_and_leaves_nothing_behind(self, threaded: ThreadedSandbox) -> None:
+        before = threading.enumerate()
+        other = ThreadedSandbox(port=urlsplit(threaded.url).port or 0)
+
+        with pytest.raises(OSError, match="in use"):
+            other.start()
+
+        assert threading.enumerate() == before
+        assert repr(other) == "<ThreadedSandbox stopped>"
+        other.stop()
+
+    def test_it_can_be_started_again_on_the_same_port(self) -> None:
+        sandbox = ThreadedSandbox()
+        with sandbox:
+            url = sandbox.url
+        with sandbox:
+            assert sandbox.url == url
+            assert ask(sandbox)[0] == 200
+
+    def test_two_starts_are_one_too_many(self, threaded: ThreadedSandbox) -> None:
+        with pytest.raises(RuntimeError, match="running already"):
+            threaded.start()
+        assert ask(threaded)[0] == 200
+
+    def test_stopping_twice_does_no_harm(self) -> None:
+        with ThreadedSandbox() as sandbox:
+            sandbox.stop()
+            sandbox.stop()
+
+    def test_whatever_it_is_asked_when_it_does_not_run_it_says_that_it_does_not(self) -> None:
+        sandbox = ThreadedSandbox()
+        with sandbox:
+            rule, clock = sandbox.fault(status=500), sandbox.clock
+        for owner in (sandbox, rule, clock):
+            for name in public(type(owner)) - {"start", "stop", "fault", "number", "clock"}:
+                with pytest.raises(RuntimeError, match="is not running: use it within `with ThreadedSandbox"):
+                    use(owner, name)
+        with pytest.raises(RuntimeError, match="is not running"):
+            sandbox.fault(status=500)
+        with pytest.raises(RuntimeError, match="is not running"):
+            ThreadedSandbox().requests
+
+    def test_its_repr_tells_where_it_is_and_no_key(self, threaded: ThreadedSandbox) -> None:
+        assert repr(threaded) == f"<ThreadedSandbox {threaded.url}>"
+
+    def test_it_stops_with_requests_that_hang_and_connections_open_and_leaves_nothing_behind(self) -> None:
+        gc.collect()
+        open_before = descriptors()
+        sandbox = ThreadedSandbox()
+        sandbox.start()
+        sandbox.fault(operation="list", hang=True)
+        place = (urlsplit(sandbox.url).hostname, urlsplit(sandbox.url).port)
+        hung = in_thread(ask, sandbox)
+        sandbox.wait_received(1)
+        with socket.create_connection(place) as idle, socket.create_connection(place) as half:
+            half.sendall(b"POST /api/campaigns HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+
+            sandbox.stop()
+
+            assert idle.recv(1) == b""
+        with pytest.raises((http.client.HTTPException, ConnectionError)):
+            hung.result(30)
+        gc.collect()
+        assert not is_there()
+        assert descriptors() == open_before
+
+    def test_its_loop_is_a_plain_one_whatever_the_tests_use_and_is_closed_in_the_end(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def refuse() -> asyncio.AbstractEventLoop:
+            raise AssertionError("another kind of loop")
+
+        monkeypatch.setattr(asyncio.events, "new_event_loop", refuse)
+        loops: list[asyncio.AbstractEventLoop] = []
+        with ThreadedSandbox() as sandbox:
+            sandbox.fault(when=lambda _: loops.append(asyncio.get_running_loop()) is not None, status=500)
+            ask(sandbox)
+
+        assert isinstance(loops[0], asyncio.SelectorEventLoop)
+        assert loops[0].is_closed()
+
+
+def public(kind: type) -> set[str]:
+    """The names that anyone may use."""
+    return {name for name in dir(kind) if not name.startswith("_")}
+
+
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "add": (WIRE,),
+    "add_fault": (Fault(status=500),),
+    "contacts": ("c1",),
+    "move": (1,),
+    "remove": ("c1",),
+    "set": (datetime(2031, 1, 1, tzinfo=UTC),),
+    "wait_acted": (1,),
+    "wait_received": (1,),
+}
+
+
+def use(owner: object, name: str) -> None:
+    """Read a property or call a method."""
+    found = getattr(owner, name)
+    if callable(found):
+        found(*ARGUMENTS.get(name, ()))
+
+
+class TestMembers:
+    def test_it_has_what_a_sandbox_has(self) -> None:
+        ways_of_a_loop = {"received", "acted"}
+        what_it_was_made_of = {"host", "update_method", "delete_method", "auth"}
+        assert public(Sandbox) - ways_of_a_loop - what_it_was_made_of <= public(ThreadedSandbox)
+        assert public(Clock) - {"ticks", "reset"} == public(ThreadedClock)
+        assert public(Rule) - {"released", "is_due"} == public(ThreadedRule)
+
+    def test_what_is_created_can_be_looked_at(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
+        status, key = ask(threaded, "POST", body=new)
+
+        assert status == 201
+        assert [row["id"] for row in threaded.created] == [key]
+        assert [row["id"] for row in threaded.campaigns] == ["c1", key]
+        assert [row["name"] for row in threaded.contacts(key)] == ["Ann", None]
+        (request,) = threaded.requests
+        assert (request.method, request.status, request.acted, request.body) == ("POST", 201, True, new)
+        with pytest.raises(KeyError):
+            threaded.contacts("other")
+
+    def test_rows_come_and_go(self, threaded: ThreadedSandbox) -> None:
+        threaded.add({"id": "c0"}, [{"id": "k1"}], at=0)
+        assert [row["id"] for row in threaded.campaigns] == ["c0", "c1"]
+        assert threaded.contacts("c0") == [{"id": "k1"}]
+        threaded.remove("c1")
+        assert [row["id"] for row in threaded.campaigns] == ["c0"]
+        with pytest.raises(ValueError, match="already"):
+            threaded.add({"id": "c0"})
+
+    def test_the_key_can_be_changed(self, threaded: ThreadedSandbox) -> None:
+        threaded.api_key = "other"
+
+        assert threaded.environment == {"CAMPAIGNS_BASE_URL": threaded.url, "CAMPAIGNS_API_KEY": "other"}
+        assert ask(threaded)[0] == 200
+
+    def test_a_fault_is_counted_and_ends_when_it_is_stopped(self, threaded: ThreadedSandbox) -> None:
+        rule = threaded.fault(operation="list", nth=2, status=503)
+        assert [ask(threaded)[0] for _ in range(2)] == [200, 503]
+        assert (rule.number, rule.seen, rule.fired, rule.stopped) == (1, 2, 1, False)
+        rule.stop()
+        assert ask(threaded)[0] == 200
+        assert (rule.seen, rule.fired, rule.stopped) == (2, 1, True)
+
+    def test_the_faults_are_listed_in_order(self, threaded: ThreadedSandbox) -> None:
+        threaded.fault(status=500)
+        threaded.add_fault(Fault(status=503))
+
+        assert [(rule.number, rule.fault.status) for rule in threaded.faults] == [(1, 500), (2, 503)]
+
+    def test_what_hangs_is_answered_once_it_is_released(self, threaded: ThreadedSandbox) -> None:
+        rule = threaded.fault(operation="list", hang=True)
+        first = in_thread(ask, threaded)
+        threaded.wait_received(1, "list")
+        assert (threaded.in_flight, threaded.max_in_flight) == (1, 1)
+
+        rule.release()
+
+        assert first.result(30)[0] == 200
+        assert ask(threaded)[0] == 200
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"hold": asyncio.Event()},
+            {"status": 504, "act_after": asyncio.Event()},
+            {"operation": "create", "hidden_for": asyncio.Event()},
+        ],
+        ids=["hold", "act_after", "hidden_for"],
+    )
+    def test_an_event_of_another_loop_is_refused(self, threaded: ThreadedSandbox, fields: Any) -> None:
+        for add in (lambda: threaded.fault(**fields), lambda: threaded.add_fault(Fault(**fields))):
+            with pytest.raises(TypeError, match=r"must be no event.* hang=True, and release\(\)"):
+                add()
+        assert threaded.faults == ()
+
+    def test_fields_that_do_not_fit_are_refused_as_ever(self, threaded: ThreadedSandbox) -> None:
+        with pytest.raises(ValueError, match="from 200 to 599"):
+            threaded.fault(status=700)
+
+    def test_the_clock_can_be_set_moved_and_let_run(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
+        start = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
+        clock = threaded.clock
+        assert clock.running
+        clock.set(start - timedelta(hours=1))
+        ask(threaded, "POST", body={**new, "startDateTime": start.isoformat()})
+        assert (threaded.campaigns[1]["status"], threaded.messages) == (0, [])
+        clock.move(3600)
+        assert (clock.now(), clock.running) == (start, False)
+        assert threaded.campaigns[1]["status"] == 1
+        clock.move(timedelta(days=1))
+        assert threaded.campaigns[1]["status"] == 5
+        assert len(threaded.messages) == 2
+        clock.run()
+        assert clock.running
+        with pytest.raises(ValueError, match="zone"):
+            clock.set(datetime(2031, 5, 1))
+
+    def test_the_rate_limit_can_be_changed(self, threaded: ThreadedSandbox) -> None:
+        assert threaded.rate_limit is None
+        threaded.rate_limit = 0.001
+        assert threaded.rate_limit.requests_per_second == 0.001
+        assert [ask(threaded)[0] for _ in range(2)] == [200, 429]
+        with pytest.raises(ValueError, match="requests_per_second"):
+            threaded.rate_limit = -1
+
+    def test_a_double_send_is_found_without_telling_whom_it_met(
+        self, threaded: ThreadedSandbox, new: dict[str, Any]
+    ) -> None:
+        keys = [ask(threaded, "POST", body=new)[1]]
+        threaded.assert_no_double_send()
+        keys.append(ask(threaded, "POST", body=new)[1])
+
+        with pytest.raises(AssertionError) as caught:
+            threaded.assert_no_double_send()
+
+        text = str(caught.value)
+        assert all(key in text for key in keys)
+        assert "2 people" in text
+        assert not any(secret in text for secret in ("7700", "Ann", "Fore!", "Golf"))
+        assert [(found.first, found.second) for found in threaded.double_sends()] == [tuple(keys)]
+
+    def test_a_reset_goes_back_to_the_beginning(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
+        threaded.fault(operation="get", status=500)
+        ask(threaded, "POST", body=new)
+
+        threaded.reset()
+
+        assert (len(threaded.requests), threaded.created, threaded.faults) == (0, [], ())
+        assert ask(threaded, path="/api/Campaigns/c1")[0] == 200
+
+
+class TestWaiting:
+    def test_it_waits_for_requests_of_an_operation(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
+        rule = threaded.fault(operation="create", status=504, hang=True)
+        create = in_thread(lambda: ask(threaded, "POST", body=new))
+        threaded.wait_received(1, "create")
+        assert threaded.requests[0].status is None
+        rule.release()
+        assert create.result(30)[0] == 504
+
+    def test_it_waits_for_what_is_carried_out_after_the_answer(
+        self, threaded: ThreadedSandbox, new: dict[str, Any]
+    ) -> None:
+        threaded.fault(operation="create", status=504, act_after=0.05)
+        assert ask(threaded, "POST", body=new)[0] == 504
+        threaded.wait_acted(1, "create")
+        assert len(threaded.created) == 1
+
+    def test_when_too_few_come_it_says_how_many_and_which(self, threaded: ThreadedSandbox) -> None:
+        for path in ("/api/Campaigns", "/api/Campaigns", "/api/Campaigns/c1", "/nowhere"):
+            ask(threaded, path=path)
+
+        with pytest.raises(TimeoutError) as caught:
+            threaded.wait_received(3, "list", 0.01)
+        assert str(caught.value) == ("2 of 3 list requests arrived within 0.01 seconds; in all: 2 list, 1 get, 1 other")
+        with pytest.raises(TimeoutError, match=r"^3 of 4 requests were carried out within 0\.01 seconds"):
+            threaded.wait_acted(4, timeout=0.01)
+        threaded.reset()
+        with pytest.raises(TimeoutError, match=r"^0 of 1 requests arrived within 0 seconds$"):
+            threaded.wait_received(1, timeout=0)
+
+    async def test_in_a_coroutine_it_says_what_stood_still_meanwhile(self, threaded: ThreadedSandbox) -> None:
+        with pytest.raises(TimeoutError, match=r"stood still meanwhile: wait with `await asyncio\.to_thread"):
+            threaded.wait_received(1, timeout=0)
+
+        async with aiohttp.ClientSession(threaded.url) as session:
+            arrived = asyncio.create_task(asyncio.to_thread(threaded.wait_received, 1))
+            async with session.get("/api/Campaigns"):
+                await arrived
+
+    def test_an_operation_that_does_not_exist_is_refused(self, threaded: ThreadedSandbox) -> None:
+        with pytest.raises(ValueError, match="operation must be one of"):
+            threaded.wait_received(1, "send")  # type: ignore[arg-type]
+
+    def test_stopping_ends_the_waiting(self) -> None:
+        begun = threading.Event()
+
+        async def forever() -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        thread = loop_thread.LoopThread(Sandbox())
+        thread.start()
+        waiting = in_thread(thread.wait, forever, 30)
+        begun.wait(30)
+
+        thread.stop()
+
+        with pytest.raises(RuntimeError, match="was stopped meanwhile"):
+            waiting.result(30)
+
+
+class TestThreads:
+    def test_it_can_be_asked_from_many_threads_at_once(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda _: (ask(threaded, "POST", body=new)[0], len(threaded.requests)), range(40)))
+
+        assert {status for status, _ in found} == {201}
+        assert len(threaded.created) == len({row["id"] for row in threaded.created}) == 40
+
+    def test_it_can_be_asked_by_its_own_faults(self, threaded: ThreadedSandbox) -> None:
+        def crowd_in(request: RecordedRequest) -> bool:
+            threaded.add({"id": f"new{request.number}"})
+            return len(threaded.requests) > 1
+
+        threaded.fault(when=crowd_in, status=503)
+
+        assert [ask(threaded)[0] for _ in range(2)] == [200, 503]
+        assert [row["id"] for row in threaded.campaigns] == ["c1", "new1", "new2"]
+
+    def test_its_own_thread_cannot_wait_and_is_told_so(self, threaded: ThreadedSandbox) -> None:
+        told: list[str] = []
+
+        def wait(request: RecordedRequest) -> bool:
+            try:
+                threaded.wait_received(2)
+            except RuntimeError as error:
+                told.append(str(error))
+            return False
+
+        threaded.fault(when=wait, status=500)
+
+        assert ask(threaded)[0] == 200
+        assert told == ["the sandbox's own thread cannot wait: nothing would arrive meanwhile"]
+
+    def test_a_fault_that_keeps_the_thread_is_no_reason_to_hang(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(loop_thread, "PATIENCE", 0.05)
+        go_on, begun = threading.Event(), threading.Event()
+
+        def block(request: RecordedRequest) -> bool:
+            begun.set()
+            return not go_on.wait(30)
+
+        sandbox = ThreadedSandbox()
+        sandbox.start()
+        sandbox.fault(when=block, status=500)
+        asked = in_thread(ask, sandbox)
+        begun.wait(30)
+        for use_it in (lambda: sandbox.requests, lambda: sandbox.wait_received(2, timeout=0), sandbox.stop):
+            with pytest.raises(RuntimeError, match=r"has been busy .*does a fault's `when` wait"):
+                use_it()
+        (thread,) = [thread for thread in threading.enumerate() if thread.name == "campaigns-sandbox"]
+        go_on.set()
+        asked.exception(30)
+        thread.join(30)
+        assert not thread.is_alive()

@@ -1,0 +1,157 @@
+"""What a seed of the crash simulation does: its plan, its settings and its weather. Drawn before anything runs."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta, timezone
+
+from attrs import frozen
+
+from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
+from campaigns_async.jobs.plan import Plan, listed_plan
+from campaigns_async.sandbox.quirks import Quirks
+from simulation import faults
+from simulation.server import source
+
+START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
+_TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today")
+_INVALID = "0771"
+"""A number that the server refuses."""
+
+
+@frozen
+class JobScript:
+    """All that was drawn."""
+
+    seed: int
+    rows: tuple[tuple[str, NewCampaign], ...]
+    plan: Plan
+    contents: tuple[int, ...]
+    """Of the rows, in their order: twins have the same."""
+    reconcile: bool
+    ignore_invalid: bool | None
+    policy: ReconcilePolicy
+    retry: RetryPolicy
+    timeouts: Timeouts
+    max_concurrency: int
+    group: int
+    rate_limit: float | None
+    patience: float
+    page_size: int
+    quirks: Quirks
+    honest: tuple[int, ...]
+    longest_wait: float
+    latest: float
+    """Seconds after its departure within which a request has acted, and shows: less than the settling time."""
+    fair_after: float
+    """Seconds from the beginning after which nothing goes wrong any more."""
+    stalls: float
+    server_limit: int | None
+    strangers: int
+    """How many campaigns of others, like ours but to other people, stand on the server."""
+    commit_takes: float
+    """Seconds that a write to the journal takes at most."""
+
+    @property
+    def most_sending(self) -> int:
+        """How many rows may be *sending* at once."""
+        return self.max_concurrency + self.group
+
+    @property
+    def twins(self) -> Counter[int]:
+        """How many rows have a content."""
+        return Counter(self.contents)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the server keeps what it is given as it is, so that nothing but twins can stay in doubt."""
+        return self.quirks.message_text is None and self.quirks.zone.utcoffset(None) == timedelta(0)
+
+    def weather(self, path: str) -> faults.Weather:
+        """Of one life of the process."""
+        dice = source(self.seed, f"weather {path}")
+        return faults.drawn(dice, latest=self.latest, longest_wait=self.longest_wait * 1.3, honest=self.honest)
+
+
+def drawn(seed: int) -> JobScript:
+    """The script of a seed."""
+    dice = source(seed, "job")
+    rows = _rows(dice)
+    plan = listed_plan(rows)
+    settle = dice.choice((1.5, 2.0, 4.0))
+    honest = dice.choice(((), (), (503,), (500, 503)))
+    longest_wait = dice.choice((1.0, 3.0, 8.0))
+    base = dice.choice((0.05, 0.25, 0.5))
+    return JobScript(
+        seed=seed,
+        rows=rows,
+        plan=plan,
+        contents=tuple(line.content for line in plan.lines()),  # type: ignore[union-attr]
+        reconcile=dice.random() < 0.8,
+        ignore_invalid=dice.choice((None, True, False)),
+        policy=ReconcilePolicy(
+            settle=settle, timeout=settle + dice.choice((4.0, 15.0, 30.0)), pause=dice.choice((0.3, 1.0))
+        ),
+        retry=RetryPolicy(
+            attempts=dice.choice((1, 1, 2, 4)),
+            base=base,
+            cap=base * dice.choice((1, 8)),
+            quota=dice.choice((0, 500, 500)),
+            max_retry_after=longest_wait,
+            rejected_statuses=honest,
+        ),
+        timeouts=Timeouts(
+            connect=dice.choice((0.2, 1.0, 2.0)),
+            read=dice.choice((0.5, 2.0)),
+            deadline=dice.choice((4.0, 15.0, None)),
+            grace=0.0,
+        ),
+        max_concurrency=dice.randint(1, 3),
+        group=dice.randint(1, 4),
+        rate_limit=dice.choice((0.7, 2.5, 10.0)) if dice.random() < 0.25 else None,
+        patience=dice.choice((5.0, 20.0, 60.0)),
+        page_size=dice.choice((3, 20, 100)),
+        quirks=_quirks(dice),
+        honest=honest,
+        longest_wait=longest_wait,
+        latest=settle * 0.9,
+        fair_after=dice.choice((8.0, 20.0, 40.0)),
+        stalls=dice.choice((0.0, 0.0, 0.02)),
+        server_limit=dice.choice((2, 5)) if dice.random() < 0.15 else None,
+        strangers=dice.choice((0, 0, 1, 3)),
+        commit_takes=dice.choice((0.002, 0.02, 0.2)),
+    )
+
+
+def _quirks(dice: random.Random) -> Quirks:
+    alters = dice.random() < 0.12
+    return Quirks(
+        bare_id=dice.random() < 0.2,
+        list_in_array=dice.random() < 0.2,
+        dates=dice.choice((None, "bare", "seven_digits", "offset")),
+        phones=dice.choice((None, "plus", "digits", "national")),
+        message_text=dice.choice((str.rstrip, str.upper)) if alters else None,
+        zone=timezone(timedelta(hours=dice.choice((-8, 13)) if alters else 0)),
+    )
+
+
+def _rows(dice: random.Random) -> tuple[tuple[str, NewCampaign], ...]:
+    twins, texts_twice = dice.choice((0.0, 0.0, 0.3, 0.6)), dice.choice((0.0, 0.2))
+    made: list[NewCampaign] = []
+    for number in range(dice.randint(3, 8)):
+        if made and dice.random() < twins:
+            made.append(dice.choice(made))
+        elif made and dice.random() < texts_twice:  # another text to the same people
+            made.append(_campaign(dice, [one.phone_number for one in dice.choice(made).contacts]))
+        else:
+            people = [f"07700{900 - number:03}{index:03}" for index in range(dice.randint(1, 3))]
+            if dice.random() < 0.04:
+                people.append(_INVALID)
+            made.append(_campaign(dice, people))
+    return tuple((f"row-{number}", new) for number, new in enumerate(made))
+
+
+def _campaign(dice: random.Random, people: list[str]) -> NewCampaign:
+    start = START + timedelta(hours=dice.choice((0, 0, 0, 2)))
+    return NewCampaign(start, "Golf", dice.choice(_TEXTS), tuple(map(NewContact, people)))

@@ -1,0 +1,179 @@
+"""The server as the crash simulation needs it: one that outlives the process which talks to it.
+
+A process that died leaves behind what the server holds, and the requests that are still on their way. Both are kept
+as plain values, so that any moment of a run can be gone back to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from attrs import define, field, frozen
+
+from campaigns_async.engine.ports import Credentials, Failure
+from campaigns_async.sandbox.answers import Answer
+from campaigns_async.sandbox.app import read_call
+from campaigns_async.sandbox.schema import Row
+from campaigns_async.values import Operation
+from campaigns_async.wire.messages import Request, Response
+from simulation.server import _VERBS, MadeUpClock, ModelTransport, Sent, Server
+
+
+@frozen
+class Made:
+    """A campaign that stands on the server."""
+
+    campaign_id: str
+    body: bytes | None = field(repr=False)
+    """What was sent; None: it is a stranger's."""
+    wire: dict[str, Any] = field(repr=False)
+    contacts: tuple[dict[str, Any], ...] = field(repr=False)
+    hidden_until: float = 0.0
+
+
+@frozen
+class OnItsWay:
+    """A create that has left, and that nobody waits for."""
+
+    acts_at: float
+    request: Request = field(repr=False)
+    hidden: float = 0.0
+
+
+@frozen
+class Standing:
+    """What the server holds at some moment, and what will reach it yet."""
+
+    made: tuple[Made, ...] = ()
+    coming: tuple[OnItsWay, ...] = ()
+
+
+@define(eq=False)
+class JobServer(Server):
+    """The model, with what outlives a process."""
+
+    on_left: Callable[[Sent], object] = field(kw_only=True)
+    """A create is about to leave; nothing of it has happened."""
+    on_made: Callable[[bytes], object] = field(kw_only=True)
+    """A campaign of this body was made; nobody was told."""
+    fair_from: float = field(kw_only=True)
+    made: list[Made] = field(init=False, factory=list)
+    _left: dict[int, Sent] = field(init=False, factory=dict)
+    """Creates that have left and have not arrived."""
+    _coming: list[OnItsWay] = field(init=False, factory=list)
+    """Of processes that have died."""
+
+    def begin(self, standing: Standing) -> None:
+        """Go on from what an earlier process left."""
+        for made in standing.made:
+            self._put(made)
+        for coming in standing.coming:
+            self._coming.append(coming)
+            self.loop.call_at(max(coming.acts_at, self.loop.time()), self._arrive_late, coming)
+
+    def _put(self, made: Made) -> None:
+        self.store.seed(made.wire, made.contacts, None)
+        if made.hidden_until > self.loop.time():
+            self.store.hide_newest(lambda: self.loop.time() < made.hidden_until)
+        self.made.append(made)
+
+    def standing(self, forced: Sent | None = None) -> Standing:
+        """What outlives the process if it dies now: a connection that breaks takes some requests with it.
+
+        Args:
+            forced: A request that is to act after that, however it was meant.
+        """
+        coming = list(self._coming)
+        for sent in self._left.values():
+            if sent is not forced and sent.plan.acts and not sent.plan.forgets:
+                coming.append(_on_its_way(sent))
+        if forced is not None:
+            coming.append(_on_its_way(forced))
+        return Standing(tuple(self.made), tuple(coming))
+
+    def still_coming(self) -> Iterator[bytes]:
+        """The bodies of what will act yet."""
+        for coming in self._coming:
+            yield coming.request.body or b""
+        for sent in self._left.values():
+            if sent.plan.acts:
+                yield sent.request.body or b""
+
+    def note(self, *what: object) -> None:
+        super().note(*what)
+        if what[0] == "departed":
+            sent = self.sent[what[1]]  # type: ignore[index]
+            if sent.request.operation is Operation.CREATE:
+                self._left[sent.number] = sent
+                self.on_left(sent)
+        elif what[0] == "act":
+            self._keep_newest(self.sent[next(reversed(self._acting))])
+
+    _acting: dict[int, None] = field(init=False, factory=dict)
+
+    def arrives(self, sent: Sent) -> None:
+        """It is on its way no more."""
+        self._left.pop(sent.number, None)
+        self._acting[sent.number] = None
+
+    def forget(self, sent: Sent) -> None:
+        """It was let go of before it arrived."""
+        self._left.pop(sent.number, None)
+
+    def _keep_newest(self, sent: Sent) -> None:
+        self._keep(self.store.all[-1], sent.request.body or b"", sent.plan.hidden)
+
+    def _keep(self, row: Row, body: bytes, hidden: float) -> None:
+        campaign_id = row.wire["id"]
+        contacts = tuple(contact.wire for contact in self.store.contacts(campaign_id) or ())
+        self.made.append(Made(campaign_id, body, dict(row.wire), contacts, self.loop.time() + hidden))
+        self.on_made(body)
+
+    def _arrive_late(self, coming: OnItsWay) -> None:
+        self._coming.remove(coming)
+        request = coming.request
+        call = read_call(request.method, f"{request.path}?{request.query}", has_body=True, verbs=_VERBS)
+        body = request.body or b""
+        answer: Answer = self._campaigns.answer(call, content_type="application/json", body=body)
+        if answer.acted:
+            end = self.loop.time() + coming.hidden
+            if coming.hidden:
+                self.store.hide_newest(lambda: self.loop.time() < end)
+            self._keep(self.store.all[-1], body, coming.hidden)
+
+
+def _on_its_way(sent: Sent) -> OnItsWay:
+    assert sent.departed is not None
+    return OnItsWay(sent.departed + sent.plan.travel, sent.request, sent.plan.hidden)
+
+
+@define(eq=False)
+class JobTransport(ModelTransport):
+    """Leads to it."""
+
+    async def _exchange(self, sent: Sent, *others: Any) -> Response | Failure:
+        try:
+            return await super()._exchange(sent, *others)
+        except asyncio.CancelledError:
+            if sent.plan.forgets:
+                assert isinstance(self.server, JobServer)
+                self.server.forget(sent)
+            raise
+
+    def _arrive(self, sent: Sent, credentials: Credentials, future: asyncio.Future[Response | Failure]) -> None:
+        assert isinstance(self.server, JobServer)
+        self.server.arrives(sent)
+        super()._arrive(sent, credentials, future)
+
+
+class JobClock(MadeUpClock):
+    """The clock on the wall, which may be set between two lives."""
+
+    def __init__(self, set_back: float) -> None:
+        self._set_back = timedelta(seconds=set_back)
+
+    def now(self) -> datetime:
+        return (super().now() - self._set_back).astimezone(UTC)
