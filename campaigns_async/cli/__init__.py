@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final, NoReturn
 
-_EXTRA: Final = frozenset({"click", "rich"})
+_EXTRA: Final = frozenset({"click", "phonenumbers", "rich"})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -85,8 +85,8 @@ def _print_table(store: SqliteStore, wanted: set[State], limit: int) -> None:
         summary.add_row(state.name.lower(), f"{counts[state]:,}", MEANT[state])
     console.print(summary)
     rows = Table(box=box.SIMPLE_HEAD, highlight=False)
-    for name in ("key", "state", "campaign", "sent", "latest", ""):
-        rows.add_column(name, overflow="fold", justify="right" if name == "sent" else "left")
+    for name in ("key", "state", "campaign", "tries", "latest", ""):
+        rows.add_column(name, overflow="fold", justify="right" if name == "tries" else "left")
     for entry in islice(_by_state(store, wanted), limit):
         cells = (
             shown(entry.key),

@@ -107,6 +107,7 @@ _IN_OPTIONS: Final = {
     "ignore_invalid_phone_numbers": "--ignore-invalid-phone-numbers or --validate-phone-numbers",
     "check api_key, and auth": "look at CAMPAIGNS_API_KEY or --api-key-file, and at --auth",
     "check base_url": "look at CAMPAIGNS_BASE_URL or --base-url",
+    "there is no journal yet": "there is no journal: look at its path",
 }
 
 

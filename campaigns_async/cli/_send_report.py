@@ -44,6 +44,8 @@ class Ending:
         """The summary as JSON values; what a run that was cut off cannot know is None."""
         summary = self.summary
         plain = {each.name: getattr(summary, each.name) for each in fields(Summary) if each.name not in _ROWS}
+        if summary.stopped is not None:
+            plain["stopped"] = as_options(summary.stopped)
         if self.is_cut:
             plain |= dict.fromkeys(_LOST)
         return {

@@ -75,7 +75,7 @@ class Figures:
     def line(self) -> str:
         """All of it."""
         if self.phase is Phase.CHECKING:
-            return f"{self.doing}, {_span(self.elapsed)} so far"
+            return f"{self.doing}, {_span(self.elapsed)} so far" if self.elapsed >= 1 else self.doing
         speed = f", {self.speed}" if self.speed else ""
         return f"{self.doing}: {self.done:,} of {self.total:,} rows{speed}, {self.details()}"
 

@@ -129,8 +129,8 @@ def sandbox(
     end, so its exit code is 0 then; 1 when it cannot listen, 2 when an option is wrong.
     """
     from campaigns_async.sandbox import Sandbox
-    from campaigns_async.sandbox.control_inputs import Seeds, read_moment, read_seeds
-    from campaigns_async.sandbox.fault_json import faults_from_json
+    from campaigns_async.sandbox.control.faults import faults_from_json
+    from campaigns_async.sandbox.control.inputs import Seeds, read_moment, read_seeds
 
     if not _HOST.fullmatch(host):
         raise click.UsageError("--host must be an address or a name, such as 127.0.0.1")
@@ -173,7 +173,7 @@ async def _serve(made: Sandbox, port: int, *, as_json: bool) -> None:
 
 
 def _tell(made: Sandbox, *, as_json: bool) -> None:
-    from campaigns_async.sandbox.control_guard import is_loopback
+    from campaigns_async.sandbox.control.guard import is_loopback
 
     if not is_loopback(made.host):
         click.echo(

@@ -212,6 +212,8 @@ class TextLines:
         except UnicodeDecodeError as error:
             at = error.start + 1
         else:
+            if "\0" in text:
+                raise BadTextError("holds a NUL, which no text does: was the file damaged?")
             if "\r" in text[:-1]:
                 raise BadTextError(
                     "holds a carriage return that ends no line: save the file with newlines (LF or CRLF)"

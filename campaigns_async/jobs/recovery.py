@@ -84,11 +84,10 @@ class Recovery:
         return doubts, entries
 
     async def _others(self, found: Collection[str], known_before: int | None) -> Collection[str]:
-        ledger = self.creator.ledger
-        others = {key for key in found if ledger.is_claimed(key)}
-        if known_before is not None:
-            others |= {key for key in found if ledger.seen.knew(key, known_before)}
-        return others | await self.writer.run(lambda: {key for key in self.store.campaign_ids() if key in found})
+        # Not those that creates of this client were given: such an id may be the row's own, where the disk was full.
+        seen = self.creator.ledger.seen
+        older = {key for key in found if known_before is not None and seen.knew(key, known_before)}
+        return older | await self.writer.run(lambda: {key for key in self.store.campaign_ids() if key in found})
 
     async def _write(self, rows: Mapping[int, int], entries: Mapping[int, Entry], verdicts: Verdicts) -> Recovered:
         moves: list[Move] = []

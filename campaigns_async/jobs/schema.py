@@ -79,7 +79,7 @@ GROUP: Final = (
             payload = CASE
                 WHEN json_extract(j.value, '$[1]') IN (0, 2) THEN NULL
                 WHEN json_extract(j.value, '$[6]') IS NULL THEN rows.payload
-                ELSE substr(NEW.payloads, json_extract(j.value, '$[6]'), json_extract(j.value, '$[7]'))
+                ELSE coalesce(substr(NEW.payloads, json_extract(j.value, '$[6]'), json_extract(j.value, '$[7]')), x'')
             END
         FROM json_each(NEW.moves) AS j
         WHERE rows.id = json_extract(j.value, '$[0]')

@@ -22,6 +22,7 @@ from campaigns_async.jobs.store import Begin, Entry, Lead, Move
 _PAGE: Final = 500
 """Rows read at once; between two pages no cursor is open, so that commits may come between."""
 _COLUMNS: Final = "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, leads, surely_done"
+_STATES: Final[dict[int, State]] = {int(state): state for state in State}  # looked up quicker than State(number)
 _KEYS_TOLD: Final = 20
 
 
@@ -90,6 +91,7 @@ class SqliteStore:
     @contextmanager
     def planning(self) -> Generator[SqlitePlanning]:
         """See `Store.planning`."""
+        self._check_writes()
         connection = self._connection
         with writing():
             connection.execute("BEGIN IMMEDIATE")
@@ -117,8 +119,7 @@ class SqliteStore:
         """See `Store.commit`."""
         if not begins and not moves:
             return
-        if self._lock is None and self._scratch is None:
-            raise JournalWriteError("the journal cannot be written: it was opened to be read")
+        self._check_writes()
         group = _group(begins, moves, now)
         try:
             self._connection.execute(schema.RECORD, group)
@@ -126,6 +127,10 @@ class SqliteStore:
             self._refuse(begins, moves)
         except sqlite3.Error as error:
             raise opening.write_failed(error) from None
+
+    def _check_writes(self) -> None:
+        if self._lock is None and self._scratch is None:
+            raise JournalWriteError("the journal cannot be written: it was opened to be read")
 
     def _refuse(self, begins: Sequence[Begin], moves: Sequence[Move]) -> NoReturn:
         """Say why a group was refused."""
@@ -216,7 +221,7 @@ def _group(begins: Sequence[Begin], moves: Sequence[Move], now: float) -> tuple[
     payloads: list[bytes] = []
     at = 1
     for row in moves:
-        if row.state is State.CREATED and not (row.reason or row.leads or row.surely_done):
+        if row.state is State.CREATED and row.reason is None and not row.leads and not row.surely_done:
             created[str(row.row_id)] = row.campaign_id
             n_created += 1
             continue
@@ -272,7 +277,7 @@ def _entry(
         row_id,
         key,
         content,
-        State(state),
+        _STATES[state],
         attempts,
         attempted_at,
         ended_at,

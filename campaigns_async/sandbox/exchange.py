@@ -41,7 +41,10 @@ def is_authorised(headers: Mapping[str, str], query: Mapping[str, str], *, key: 
     }
     offered = found.values() if auth == "any" else (found[auth],)
     # In constant time: a control that is open to a network asks for the key as well.
-    return any(text is not None and secrets.compare_digest(text.encode(errors="surrogateescape"), key.encode()) for text in offered)
+    return any(
+        text is not None and secrets.compare_digest(text.encode(errors="surrogateescape"), key.encode())
+        for text in offered
+    )
 
 
 @define(eq=False)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import random
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from attrs import Attribute, Factory, define, field, frozen
 
@@ -20,9 +19,8 @@ if TYPE_CHECKING:
 Drop = Literal["close", "reset", "cut_headers", "cut_body"]
 _STATUSES: Final = range(200, 600)
 DROPS: Final = ("close", "reset", "cut_headers", "cut_body")
-P = ParamSpec("P")
-S = TypeVar("S")
 
+_LATIN: Final = 256
 # These send part of an answer, so there must be one.
 _CUTS: Final = frozenset({"cut_headers", "cut_body"})
 
@@ -116,8 +114,9 @@ class Fault:
             raise ValueError(f"share must be from 0 to 1, not {self.share}")
         if self.status is not None and self.status not in _STATUSES:
             raise ValueError(f"status must be from 200 to 599, not {self.status}")
-        if any("\r" in text or "\n" in text for item in self.headers.items() for text in item):
-            raise ValueError("headers must be of one line each")
+        texts = [*self.headers, *self.headers.values(), self.content_type or ""]
+        if not all(text.isprintable() and all(ord(each) < _LATIN for each in text) for text in texts):
+            raise ValueError("headers and content_type must be of one line each, in Latin-1")
         if {"content-type", "content-length"} & {name.lower() for name in self.headers}:
             raise ValueError("headers must leave out what content_type and body say")
         self._check_fit()
@@ -236,18 +235,3 @@ class Rules:
             return None
         due[0].fired += 1
         return due[0]
-
-
-def takes(
-    make: Callable[P, Fault],
-) -> Callable[[Callable[[S, Fault], Rule]], Callable[Concatenate[S, P], Rule]]:
-    """Have a method that takes a fault take the fault's fields instead, with their types."""
-
-    def decorate(method: Callable[[S, Fault], Rule]) -> Callable[Concatenate[S, P], Rule]:
-        def with_fields(self: S, /, *args: P.args, **fields: P.kwargs) -> Rule:
-            return method(self, make(*args, **fields))
-
-        functools.update_wrapper(with_fields, method)
-        return with_fields
-
-    return decorate

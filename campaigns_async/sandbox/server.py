@@ -11,7 +11,7 @@ from .app import Campaigns, Verbs
 from .clock import Clock
 from .control import Control
 from .exchange import AUTHS, Auth
-from .faults import Fault, Rule, takes
+from .faults import Fault, Rule
 from .inspection import Inspection
 from .lifecycle import Lifecycle
 from .limiter import Bucket, RateLimit, as_limit
@@ -20,6 +20,7 @@ from .magic import magic_digits
 from .numbers import phone_digits
 from .quirks import Quirks
 from .serving import Serving
+from .signatures import takes
 from .state import Store
 
 if TYPE_CHECKING:

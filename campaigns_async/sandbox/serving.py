@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import logging
 import math
 from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl
@@ -69,7 +70,9 @@ class Serving:
 
     def make_server(self) -> ConnectionServer:
         """Build the server whose requests come here, in the running loop."""
-        self._server = ConnectionServer(self._handle, request_factory=self._make_request, access_log=None)
+        self._server = ConnectionServer(
+            self._handle, request_factory=self._make_request, access_log=None, logger=_brief()
+        )
         return self._server
 
     def _make_request(
@@ -197,6 +200,19 @@ class Serving:
     async def cancel(self) -> None:
         """Give up what waits, and see it end."""
         await asyncio.gather(*self.give_up(), return_exceptions=True)
+
+
+def _brief() -> logging.Logger:
+    """Tells what no request could be read of in a line; aiohttp adds a traceback."""
+    logger = logging.getLogger("campaigns_async.sandbox")
+    if _without_traceback not in logger.filters:
+        logger.addFilter(_without_traceback)
+    return logger
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    record.exc_info = None
+    return True
 
 
 def is_control(target: str, prefix: str) -> bool:

@@ -148,6 +148,7 @@ class TestOptions:
             assert sandbox.ask("GET", "/api/Campaigns/c1/Contacts")[1]["items"] == [{"id": "k1"}]
             assert sandbox.ask("GET", "/api/Campaigns/c1")[0] == 502
             assert sandbox.ask("DELETE", "/api/Campaigns/c1")[0] == 418
+            assert sandbox.ask("POST", "/api/Campaigns/c1")[0] == 418
             assert sandbox.ask("PUT", "/api/Campaigns/c1", NEW)[0] == 405
             assert sandbox.ask("GET", f"/api/Campaigns?api-key={sandbox.told['api_key']}", key="")[0] == 401
             assert sandbox.ask("GET", "/_sandbox/clock")[1] == {"now": "2031-01-01T00:00:00.000000Z", "running": False}

@@ -100,7 +100,7 @@ def test_a_spreadsheets_csv_is_read(tmp_path: Path) -> None:
     assert [line.place(0), line.place(1)] == [(2, ""), (5, "")]
 
 
-CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=6) | st.sampled_from(
+CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=6) | st.sampled_from(
     ["\r\n", "\n", '"', ","]
 )
 
@@ -167,6 +167,12 @@ def test_a_wanted_campaign_is_what_it_is_among_all(
         for line in everything
         if line.index in wanted
     ]
+
+
+def test_numbers_of_campaigns_that_are_not_wanted_are_dropped_all_the_same(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, people("1", "2", "1", "3", "2", "4"), split=2, duplicates="drop")
+    [line] = [line for line in plan.lines({1}.__contains__) if not isinstance(line, BadLine)]
+    assert (line.index, numbers_of(line), line.dropped) == (1, ["3", "4"], 1)
 
 
 def test_wire_lines_are_a_plan_of_their_own(tmp_path: Path) -> None:
@@ -295,6 +301,10 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "an endless line": (
         "phoneNumber\n" + "7" * 1_100_000,
         ["line 2: is longer than 1,048,576 bytes: is a quote never closed?"],
+    ),
+    "a NUL far into the file": (
+        people(*range(2000)) + "07\x00\n",
+        ["line 2002: holds a NUL, which no text does: was the file damaged?"],
     ),
     "lines of an old Mac": (
         "phoneNumber\r077\r078\r",

@@ -170,7 +170,7 @@ class TestRefusals:
             assert (await send(client, rows(50), journal)).ok
 
     async def test_a_throttled_run_slows_down_and_comes_through(self, sandbox: Sandbox, journal: Path) -> None:
-        sandbox.fault(operation="create", times=130, status=429)
+        sandbox.fault(operation="create", times=102, status=429)
         async with quick(sandbox) as client:
             summary = await send(client, rows(20), journal)
         assert summary.ok

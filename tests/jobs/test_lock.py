@@ -92,7 +92,12 @@ def test_looking_needs_no_lock(tmp_path: Path) -> None:
 
 def test_a_program_that_is_started_does_not_inherit_it(tmp_path: Path) -> None:
     held_lock = lock(tmp_path / "run")
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, close_fds=False) as child:
+    code = "print('runs', flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, close_fds=False
+    ) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "runs\n"  # only then is it sure to have closed what it does not inherit
         held_lock.release()
         lock(tmp_path / "run").release()
         child.kill()
@@ -102,12 +107,15 @@ def test_a_program_that_is_started_does_not_inherit_it(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_holds_nothing(tmp_path: Path) -> None:
     reader, writer = os.pipe()
+    told, tells = os.pipe()
     held_lock = lock(tmp_path / "run")
     child = os.fork()
     if child == 0:
+        os.write(tells, b".")
         os.read(reader, 1)
         os._exit(0)
     try:
+        os.read(told, 1)  # the child runs, and lives on until the end
         with pytest.raises(JournalInUseError):  # the child's letting go is not the parent's
             lock(tmp_path / "run")
         held_lock.release()
@@ -115,8 +123,8 @@ def test_a_forked_child_holds_nothing(tmp_path: Path) -> None:
     finally:
         os.write(writer, b".")
         os.waitpid(child, 0)
-        os.close(reader)
-        os.close(writer)
+        for end in (reader, writer, told, tells):
+            os.close(end)
 
 
 def test_it_may_be_released_again(tmp_path: Path) -> None:

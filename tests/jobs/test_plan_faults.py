@@ -175,8 +175,8 @@ LINES: dict[str, tuple[bytes, str]] = {
     ),
     "a contact's name twice": (GOOD.replace(b'"phoneNumber"', b'"phoneNumber":"07700900199","phoneNumber"'), TWICE),
     "a null beside its name": (GOOD.replace(b'"phoneNumber"', b'"name":null,"name":"A","phoneNumber"'), TWICE),
-    "two nulls beside a null": (
-        GOOD.replace(b'"phoneNumber"', b'"name":null,"name":null,"custom1":null,"phoneNumber"'),
+    "nulls enough to look like texts": (
+        GOOD.replace(b'"phoneNumber"', b'"name":null,"name":null,"name":null,"custom1":null,"phoneNumber"'),
         TWICE,
     ),
     "a depth hidden behind a name": (
@@ -310,6 +310,15 @@ def test_a_file_that_goes_away_is_told_by_the_next_reading(tmp_path: Path) -> No
     plan = ndjson_plan(path)
     path.unlink()
     with pytest.raises(PlanError, match="is not there: check its path"):
+        next(plan.lines())
+
+
+def test_a_file_that_became_another_is_told_by_the_next_reading(tmp_path: Path) -> None:
+    path = tmp_path / "my.plan"
+    path.write_bytes(GOOD)
+    plan = ndjson_plan(path)
+    path.write_bytes(gzip.compress(GOOD))
+    with pytest.raises(PlanError, match="is compressed"):
         next(plan.lines())
 
 

@@ -12,7 +12,13 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from campaigns_async.sandbox import Fault
-from campaigns_async.sandbox.fault_json import FIELDS, fault_from_json, fault_to_json, faults_from_json, fields_left_out
+from campaigns_async.sandbox.control.faults import (
+    FIELDS,
+    fault_from_json,
+    fault_to_json,
+    faults_from_json,
+    fields_left_out,
+)
 
 SECONDS = st.floats(0, 1e6)
 LINE = st.text(st.characters(min_codepoint=32, max_codepoint=126))
@@ -114,6 +120,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a body under another name": ({"body": {"hex": "ff"}}, "body has no 'hex'; there are base64"),
     "a body without any": ({"body": {}}, "body.base64 must be text, not null"),
     "a body that is no base64": ({"body": {"base64": "é"}}, "body.base64 must be in base64"),
+    "a body that is base64 but for a sign": ({"body": {"base64": "/w=!="}}, "body.base64 must be in base64"),
     "half a character": ({"body": "\ud800"}, "body must be text that UTF-8 can hold"),
     "fields that do not fit together": ({"act": False}, "act=False needs a status or a drop"),
     "one of several": ([{}, {"nth": 0}], r"\[1\]: nth must be 1 or more"),

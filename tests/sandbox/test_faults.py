@@ -430,7 +430,7 @@ class TestRefusedFaults:
             ({"act": False, "drop": "cut_body"}, "act=False needs a status or a drop"),
             ({"hidden_for": 1}, "hidden_for needs operation='create'"),
             ({"stale": True, "drop": "close"}, "stale needs an answer"),
-            ({"headers": {"X": "a\r\nb"}}, "headers must be of one line each"),
+            ({"headers": {"X": "a\r\nb"}}, "headers and content_type must be of one line each"),
             ({"headers": {"content-type": "text/html"}}, "headers must leave out"),
         ],
     )

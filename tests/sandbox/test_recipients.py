@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import phonenumbers
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from campaigns_async.sandbox import Sandbox
 from campaigns_async.sandbox.numbers import phone_digits
@@ -122,7 +122,12 @@ class TestFaultsByRecipient:
 
 
 class TestNumbers:
-    @given(st.text(alphabet="0123456789+ -().", max_size=18) | st.text(max_size=12))
+    @settings(max_examples=500)
+    @given(
+        st.from_regex(r"[ (.+-]?(\+|00)?[ (]?(44)?[ ).-]?(\(0\)|0)?[ -]?7[0-9 ().-]{8,13}[ )+-]?", fullmatch=True)
+        | st.text(alphabet="0123456789+ -().", max_size=18)
+        | st.text(max_size=12)
+    )
     def test_a_number_is_taken_exactly_when_it_is_a_possible_mobile_one(self, text: str) -> None:
         try:
             number = phonenumbers.parse(text, "GB")

@@ -20,9 +20,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from campaigns_async.sandbox import Clock, Fault, RecordedRequest, Rule, Sandbox, loop_thread
-from campaigns_async.sandbox.handles import ThreadedClock, ThreadedRule
-from campaigns_async.sandbox import ThreadedSandbox
+from campaigns_async.sandbox import Clock, Fault, RecordedRequest, Rule, Sandbox, ThreadedSandbox
+from campaigns_async.sandbox.threaded import ThreadedClock, ThreadedRule, loop as loop_thread
 
 WIRE = {"id": "c1", "startDateTime": "2024-01-10T09:00:00Z", "sender": "Acme", "message": "Hi"}
 

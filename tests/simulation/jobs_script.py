@@ -16,7 +16,7 @@ from simulation.server import source
 
 START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
 _TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today")
-_INVALID = "0771"
+INVALID = "0771"
 """A number that the server refuses."""
 
 
@@ -147,7 +147,7 @@ def _rows(dice: random.Random) -> tuple[tuple[str, NewCampaign], ...]:
         else:
             people = [f"07700{900 - number:03}{index:03}" for index in range(dice.randint(1, 3))]
             if dice.random() < 0.04:
-                people.append(_INVALID)
+                people.append(INVALID)
             made.append(_campaign(dice, people))
     return tuple((f"row-{number}", new) for number, new in enumerate(made))
 

@@ -59,12 +59,12 @@ class JobServer(Server):
     """A create is about to leave; nothing of it has happened."""
     on_made: Callable[[bytes], object] = field(kw_only=True)
     """A campaign of this body was made; nobody was told."""
-    fair_from: float = field(kw_only=True)
     made: list[Made] = field(init=False, factory=list)
     _left: dict[int, Sent] = field(init=False, factory=dict)
     """Creates that have left and have not arrived."""
     _coming: list[OnItsWay] = field(init=False, factory=list)
     """Of processes that have died."""
+    _arriving: Sent | None = field(init=False, default=None)
 
     def begin(self, standing: Standing) -> None:
         """Go on from what an earlier process left."""
@@ -79,6 +79,10 @@ class JobServer(Server):
         if made.hidden_until > self.loop.time():
             self.store.hide_newest(lambda: self.loop.time() < made.hidden_until)
         self.made.append(made)
+
+    def put_stranger(self, wire: dict[str, Any], contacts: list[dict[str, Any]]) -> None:
+        """One that others have made."""
+        self._put(Made(wire["id"], None, wire, tuple(contacts)))
 
     def standing(self, forced: Sent | None = None) -> Standing:
         """What outlives the process if it dies now: a connection that breaks takes some requests with it.
@@ -110,21 +114,17 @@ class JobServer(Server):
                 self._left[sent.number] = sent
                 self.on_left(sent)
         elif what[0] == "act":
-            self._keep_newest(self.sent[next(reversed(self._acting))])
-
-    _acting: dict[int, None] = field(init=False, factory=dict)
+            assert self._arriving is not None
+            self._keep(self.store.all[-1], self._arriving.request.body or b"", self._arriving.plan.hidden)
 
     def arrives(self, sent: Sent) -> None:
         """It is on its way no more."""
         self._left.pop(sent.number, None)
-        self._acting[sent.number] = None
+        self._arriving = sent
 
     def forget(self, sent: Sent) -> None:
         """It was let go of before it arrived."""
         self._left.pop(sent.number, None)
-
-    def _keep_newest(self, sent: Sent) -> None:
-        self._keep(self.store.all[-1], sent.request.body or b"", sent.plan.hidden)
 
     def _keep(self, row: Row, body: bytes, hidden: float) -> None:
         campaign_id = row.wire["id"]

@@ -8,7 +8,7 @@ from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Final
 
-from .control_answers import Refused
+from .refusals import Refused
 
 # Of a host with an address in brackets, or a name; then the port.
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::[0-9]{1,5})?")

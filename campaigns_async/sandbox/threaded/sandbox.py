@@ -8,20 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
-from .app import Operation
-from .faults import Fault
+from ..app import Operation
+from ..faults import Fault
+from ..server import Sandbox
+from ..signatures import takes
 from .handles import ThreadedClock, ThreadedRule
-from .loop_thread import LoopThread
-from .server import Sandbox
-from .signatures import takes
+from .loop import LoopThread
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .double_send import DoubleSend
-    from .journal import RecordedRequest
-    from .limiter import RateLimit
-    from .schema import Wire
+    from ..double_send import DoubleSend
+    from ..journal import RecordedRequest
+    from ..limiter import RateLimit
+    from ..schema import Wire
 
 _A_DAY = timedelta(days=1)
 _EVENTS = ("hold", "act_after", "hidden_for")

@@ -13,15 +13,16 @@ from urllib.parse import urlsplit
 import attrs
 from attrs import frozen
 
-from . import control_guard, control_journal, openapi
-from .answers import Answer
-from .clock import Clock
-from .control_answers import Refused, told
-from .control_inputs import read_clock_change, read_rate_limit, read_seeds
-from .control_request import ControlRequest, check_body, read_body, read_count
-from .control_target import Target
-from .fault_json import fault_to_json, faults_from_json, fields_left_out
-from .faults import Rule
+from .. import openapi
+from ..answers import Answer
+from ..clock import Clock
+from ..faults import Rule
+from . import guard, records
+from .faults import fault_to_json, faults_from_json, fields_left_out
+from .inputs import read_clock_change, read_rate_limit, read_seeds
+from .refusals import Refused, told
+from .request import ControlRequest, check_body, read_body, read_count
+from .target import Target
 
 __all__ = ["Control", "ControlRequest"]
 
@@ -81,7 +82,7 @@ class Control:
         """Answer a request, or refuse it."""
         target = self._target
         try:
-            control_guard.check(request.headers, request.query, host=target.host, api_key=target.api_key)
+            guard.check(request.headers, request.query, host=target.host, api_key=target.api_key)
             handler, number = self._find(request)
             check_body(request)
             return handler(request, number)
@@ -120,7 +121,7 @@ class Control:
                 raise Refused(400, "no such parameter", where="query", to_do="leave out all but after and limit")
         after = read_count(request, "after", least=0, default=0)
         limit = min(read_count(request, "limit", least=1, default=_ROWS), _MOST_ROWS)
-        return told(control_journal.page(self._target.requests, after=after, limit=limit))
+        return told(records.page(self._target.requests, after=after, limit=limit))
 
     def _created(self, request: ControlRequest, number: int) -> Answer:
         return told({"created": self._target.created})

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from attrs import define
 
-from .loop_thread import LoopThread
+from .loop import LoopThread
 
 if TYPE_CHECKING:
-    from .clock import Clock
-    from .faults import Fault, Rule
+    from ..clock import Clock
+    from ..faults import Fault, Rule
 
 
 @define(eq=False)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import orjson
 
-from .journal import RecordedRequest
+from ..journal import RecordedRequest
 
 # A Referer can carry the key in its query.
 _LEFT_OUT_OF_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "api-key", "cookie", "referer"})

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import orjson
 
-from .answers import JSON, Answer
+from ..answers import JSON, Answer
 
 _PROBLEM: Final = "application/problem+json; charset=utf-8"
 # Never any CORS headers: no other origin is to read an answer.

@@ -8,8 +8,8 @@ from typing import Final, TypeVar
 import orjson
 from attrs import field, frozen
 
-from .control_answers import Refused
-from .control_guard import header
+from .guard import header
+from .refusals import Refused
 
 T = TypeVar("T")
 

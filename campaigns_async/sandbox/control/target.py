@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
-from .clock import Clock
-from .faults import Fault, Rule
-from .journal import RecordedRequest
-from .limiter import RateLimit
-from .schema import Wire
+from ..clock import Clock
+from ..faults import Fault, Rule
+from ..journal import RecordedRequest
+from ..limiter import RateLimit
+from ..schema import Wire
 
 
 class Target(Protocol):

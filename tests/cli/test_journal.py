@@ -1,0 +1,259 @@
+"""`campaigns-async journal`: what it shows, what it lets a person settle, and what it refuses."""
+
+from __future__ import annotations
+
+import io
+import json
+import stat
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from campaigns_async.jobs.sqlite import SqliteStore
+from campaigns_async.jobs.states import State
+from campaigns_async.jobs.store import Begin, Lead, Move
+from campaigns_async.sandbox.threaded import ThreadedSandbox
+
+from .conftest import Command, Ended, line, ndjson
+from .send_support import KEY, completed
+
+AT = 1_900_000_000.0
+PAYLOAD = ndjson(line(7))
+
+
+def make(path: Path) -> SqliteStore:
+    """A journal with a row or two in each state, open."""
+    store = SqliteStore.open(path)
+    keys = ["planned", "sending", "created", "failed", "bare", "unknown", "sure", "-dash"]
+    with store.planning() as planning:
+        planning.set_options({"plan": "keys"})
+        ids = {key: planning.add(key, 7) for key in keys}
+    store.commit([Begin(ids[key], 7) for key in keys[1:]], [], AT)
+    moves = [
+        Move(ids["created"], State.CREATED, campaign_id="C-1"),
+        Move(ids["failed"], State.FAILED, reason="422", payload=PAYLOAD),
+        Move(ids["bare"], State.FAILED, reason="409"),
+        Move(ids["unknown"], State.UNKNOWN, reason="504", leads=(Lead("C-8", 2), Lead("C-9", 2))),
+        Move(ids["sure"], State.UNKNOWN, reason="DecodeError", surely_done=True),
+        Move(ids["-dash"], State.UNKNOWN, reason="504"),
+    ]
+    store.commit([], moves, AT + 1)
+    return store
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    path = tmp_path / "run.sqlite"
+    make(path).close()
+    return path
+
+
+def rows(ended: Ended) -> dict[str, dict[str, Any]]:
+    return {row["key"]: row for row in map(json.loads, ended.out.splitlines())}
+
+
+def states(path: Path) -> dict[str, tuple[State, str | None]]:
+    store = SqliteStore.open(path, read_only=True)
+    found = {entry.key: (entry.state, entry.campaign_id) for entry in store.entries()}
+    store.close()
+    return found
+
+
+class TestShow:
+    def test_each_row_is_an_object_and_the_counts_are_on_stderr(self, journal: Path, command: Command) -> None:
+        ended = command("journal", "show", journal)
+        assert ended.code == 0
+        assert ended.err == "3 unknown, 1 sending, 2 failed, 1 planned, 1 created\n"
+        assert list(rows(ended)) == ["planned", "sending", "created", "failed", "bare", "unknown", "sure", "-dash"]
+        assert rows(ended)["unknown"] == {
+            "key": "unknown", "state": "unknown", "campaign_id": None, "attempts": 1,
+            "attempted_at": "2030-03-17T17:46:40Z", "ended_at": "2030-03-17T17:46:41Z",
+            "reason": "504", "surely_done": False,
+            "leads": [
+                {"campaign_id": "C-8", "recipient_count": 2, "status": None, "start": None},
+                {"campaign_id": "C-9", "recipient_count": 2, "status": None, "start": None},
+            ],
+        }  # fmt: skip
+        assert rows(ended)["created"]["campaign_id"] == "C-1"
+
+    def test_states_and_a_limit_choose(self, journal: Path, command: Command) -> None:
+        chosen = command("journal", "show", journal, "--state", "sending", "--state", "failed")
+        assert list(rows(chosen)) == ["sending", "failed", "bare"]
+        assert len(rows(command("journal", "show", journal, "--limit", "2"))) == 2
+
+    def test_on_a_terminal_it_is_a_table_with_what_needs_a_person_first(
+        self, journal: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        terminal = io.StringIO()
+        monkeypatch.setattr(terminal, "isatty", lambda: True)
+        monkeypatch.setattr(sys, "stdout", terminal)
+        monkeypatch.setenv("TERM", "dumb")
+        assert command("journal", "show", journal, "--limit", "7").code == 0
+        text = terminal.getvalue()
+        assert "504; may be C-8, C-9" in text
+        keys = [row.split()[0] for row in text.split("campaign")[-1].splitlines() if row.strip() and "Z" in row]
+        assert keys[:3] == ["unknown", "sure", "-dash"]
+
+    def test_it_works_while_a_run_goes_on(self, tmp_path: Path, command: Command) -> None:
+        held = make(tmp_path / "run.sqlite")
+        ended = command("journal", "show", tmp_path / "run.sqlite")
+        held.close()
+        assert (ended.code, len(rows(ended))) == (0, 8)
+
+
+class TestResolve:
+    @pytest.mark.parametrize("key", ["unknown", "sending"])
+    @pytest.mark.parametrize(
+        ("word", "state", "then"),
+        [
+            (("--created", "C-8"), (State.CREATED, "C-8"), "is now created; it is never sent again"),
+            (("--not-sent",), (State.PLANNED, None), "is now planned; the next run sends it"),
+            (("--failed",), (State.FAILED, None), "is now failed; it is sent again with --retry-failed only"),
+        ],
+    )
+    def test_a_row_in_doubt_takes_each_word(
+        self, key: str, word: Sequence[str], state: object, then: str, journal: Path, command: Command
+    ) -> None:
+        before = states(journal)
+        ended = command("journal", "resolve", journal, key, *word)
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out == f"{key}: was {key}, {then}\n"
+        assert states(journal) == {**before, key: state}
+
+    def test_a_failed_row_can_be_planned_again(self, journal: Path, command: Command) -> None:
+        assert command("journal", "resolve", journal, "failed", "--not-sent").code == 0
+        assert states(journal)["failed"] == (State.PLANNED, None)
+
+    def test_one_that_was_surely_created_can_only_get_its_id(self, journal: Path, command: Command) -> None:
+        for word in ("--not-sent", "--failed"):
+            ended = command("journal", "resolve", journal, "sure", word)
+            assert (ended.code, ended.out) == (2, "")
+            assert "find it there, and say --created" in ended.err
+        assert command("journal", "resolve", journal, "sure", "--created", "C-5").code == 0
+        assert states(journal)["sure"] == (State.CREATED, "C-5")
+
+    def test_a_key_that_begins_with_a_hyphen_stands_behind_two(self, journal: Path, command: Command) -> None:
+        assert command("journal", "resolve", "--not-sent", "--", journal, "-dash").code == 0
+        assert states(journal)["-dash"] == (State.PLANNED, None)
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (("nobody", "--not-sent"), "no row with that key"),
+            (("\udcff", "--not-sent"), "no row with that key"),
+            (("planned", "--created", "C-5"), "planned, and not in doubt"),
+            (("created", "--not-sent"), "created, and not in doubt"),
+            (("failed", "--created", "C-5"), "only --not-sent can be said"),
+            (("failed", "--failed"), "only --not-sent can be said"),
+            (("unknown", "--created", "C-1"), "the row 'created''s already"),
+            (("unknown", "--created", "c-1"), "the row 'created''s already"),
+            (("unknown", "--created", ""), "needs a campaign's id"),
+            (("unknown", "--created", " C-5"), "needs a campaign's id"),
+            (("unknown", "--created", "C\n5"), "needs a campaign's id"),
+            (("unknown", "--created", "C" * 201), "at most 200 characters"),
+            (("unknown",), "say one of --created CAMPAIGN_ID, --not-sent and --failed"),
+            (("unknown", "--failed", "--not-sent"), "say one of"),
+            (("unknown", "--failed", "--created", "C-5"), "say one of"),
+        ],
+    )
+    def test_what_cannot_be_is_one_line_and_changes_nothing(
+        self, arguments: tuple[str, ...], told: str, journal: Path, command: Command
+    ) -> None:
+        before = states(journal)
+        ended = command("journal", "resolve", journal, *arguments)
+        assert (ended.code, ended.out) == (2, "")
+        assert told in ended.err
+        assert ended.err.count("\n") == 1
+        assert states(journal) == before
+
+    def test_one_in_use_is_refused(self, tmp_path: Path, command: Command) -> None:
+        held = make(tmp_path / "run.sqlite")
+        ended = command("journal", "resolve", tmp_path / "run.sqlite", "unknown", "--not-sent")
+        held.close()
+        assert (ended.code, ended.out) == (2, "")
+        assert "in use" in ended.err
+
+
+class TestExport:
+    def test_the_failed_rows_are_a_plan(self, journal: Path, command: Command) -> None:
+        ended = command("journal", "export", journal)
+        assert (ended.code, ended.out.encode()) == (0, PAYLOAD)
+        assert ended.err == (
+            "1 rows written; send them with a journal of their own\n"
+            "1 rows left out: the journal does not hold what they would send\n"
+        )
+
+    def test_a_file_is_for_its_owner_alone_and_none_is_written_over(self, journal: Path, command: Command) -> None:
+        out = journal.with_name("failed.ndjson")
+        assert command("journal", "export", journal, "--out", out).code == 0
+        assert out.read_bytes() == PAYLOAD
+        assert stat.S_IMODE(out.stat().st_mode) == 0o600
+        out.write_text("mine")
+        ended = command("journal", "export", journal, "--out", out)
+        assert (ended.code, ended.out) == (2, "")
+        assert "--out is there already" in ended.err
+        assert out.read_text() == "mine"
+
+    def test_a_folder_that_is_not_there_is_one_line(self, journal: Path, command: Command) -> None:
+        ended = command("journal", "export", journal, "--out", journal.with_name("none") / "x")
+        assert ended.code == 2
+        assert ended.err == "campaigns-async: --out cannot be made: No such file or directory\n"
+
+    def test_a_full_disk_is_1_and_leaves_no_half_of_a_plan(
+        self, journal: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(_: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("os.fsync", full)
+        out = journal.with_name("failed.ndjson")
+        ended = command("journal", "export", journal, "--out", out)
+        assert ended.code == 1
+        assert ended.err == "campaigns-async: --out cannot be written: No space left on device\n"
+        assert not out.exists()
+
+    def test_what_was_refused_is_mended_and_sent_with_another_journal(self, tmp_path: Path) -> None:
+        (tmp_path / "plan.ndjson").write_bytes(ndjson(*map(line, range(4))))
+        with ThreadedSandbox(api_key=KEY) as sandbox:
+            rule = sandbox.fault(operation="create", times=3, status=422)
+            completed(["send", "plan.ndjson", "--journal", "run.sqlite"], tmp_path, sandbox)
+            rule.stop()
+            completed(["journal", "export", "run.sqlite", "--out", "failed.ndjson"], tmp_path, None)
+            done = completed(["send", "failed.ndjson", "--journal", "failed.sqlite"], tmp_path, sandbox)
+            assert done.returncode == 0
+            assert len(sandbox.created) == 4
+            sandbox.assert_no_double_send()
+
+
+@pytest.mark.parametrize("name", ["show", "export", "resolve"])
+@pytest.mark.parametrize("kind", ["none", "empty", "text", "folder", "newer"])
+def test_what_is_no_journal_is_refused_and_left_as_it_is(
+    name: str, kind: str, tmp_path: Path, command: Command
+) -> None:
+    path = tmp_path / "run.sqlite"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "newer":
+        make(path).close()
+        head = bytearray(path.read_bytes())
+        head[60:64] = (99).to_bytes(4, "big")
+        path.write_bytes(head)
+    elif kind != "none":
+        path.write_bytes(b"" if kind == "empty" else b"Dear diary")
+    before = {each.name: each.read_bytes() for each in tmp_path.iterdir() if each.is_file()}
+    ended = command("journal", name, path, *(["key", "--not-sent"] if name == "resolve" else []))
+    assert (ended.code, ended.out) == (2, "")
+    assert "journal" in ended.err
+    assert ended.err.count("\n") == 1
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir() if each.is_file()} == before
+
+
+@pytest.mark.parametrize("arguments", [[], ["shwo"], ["show"], ["resolve", "x"], ["show", "x", "--state", "lost"]])
+def test_wrong_use_is_one_line(arguments: list[str], command: Command) -> None:
+    ended = command("journal", *arguments)
+    assert (ended.code, ended.out) == (2, "")
+    assert "--help" in ended.err
+    assert ended.err.count("\n") == 1

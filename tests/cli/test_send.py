@@ -1,0 +1,400 @@
+"""`campaigns-async send` as its user meets it: processes against a sandbox, and how each of them ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from campaigns_async.jobs.sqlite import SqliteStore
+from campaigns_async.sandbox.threaded import ThreadedSandbox
+
+from .conftest import Command, line, ndjson
+from .send_support import KEY, PATIENCE, commands, completed, running, squeezed, write_many
+
+
+@pytest.fixture
+def sandbox() -> Iterator[ThreadedSandbox]:
+    with ThreadedSandbox(api_key=KEY) as running_sandbox:
+        yield running_sandbox
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "plan.ndjson").write_bytes(ndjson(*map(line, range(12))))
+    return tmp_path
+
+
+SEND = ["send", "plan.ndjson", "--journal", "run.sqlite"]
+
+
+def summary(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert KEY not in done.stdout + done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+class TestEndings:
+    def test_all_created_is_0(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        done = completed(SEND, folder, sandbox)
+        assert done.returncode == 0
+        assert len(sandbox.created) == 12
+        assert "created 12 on the server" in squeezed(done.stdout)
+        assert commands(done.stderr) == []
+        assert KEY not in done.stdout + done.stderr
+
+    def test_a_second_run_sends_nothing(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        completed(SEND, folder, sandbox)
+        told = summary(completed([*SEND, "--json"], folder, sandbox))
+        assert (told["ok"], told["created"], told["created_now"]) == (True, 12, 0)
+        assert len(sandbox.created) == 12
+
+    def test_some_refused_is_1_and_the_printed_command_sends_them_again(
+        self, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        rule = sandbox.fault(operation="create", times=2, status=422)
+        done = completed([*SEND, "--concurrency", "1"], folder, sandbox)
+        assert done.returncode == 1
+        assert "failed: golf-0: 422\nfailed: golf-1: 422\n" in done.stdout
+        rule.stop()
+        (again,) = commands(done.stderr)
+        assert again.endswith("send plan.ndjson --journal run.sqlite --concurrency 1 --retry-failed")
+        assert completed(again, folder, sandbox).returncode == 0
+        assert len(sandbox.created) == 12
+
+    def test_a_row_in_doubt_is_1_and_is_settled_by_the_printed_commands(
+        self, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        sandbox.fault(operation="create", nth=3, times=1, status=504, act=True)
+        done = completed([*SEND, "--no-reconcile", "--concurrency", "1"], folder, sandbox)
+        assert done.returncode == 1
+        assert "in doubt: golf-2: 504" in done.stdout
+        look, show, settle = commands(done.stderr)
+        shown = completed(show, folder, None)
+        assert [json.loads(row)["key"] for row in shown.stdout.splitlines()] == ["golf-2"]
+        campaign_id = sandbox.created[2]["id"]
+        settled = completed(settle.replace("CAMPAIGN-ID", campaign_id), folder, None)
+        assert (settled.returncode, settled.stderr) == (0, "")
+        assert completed(look, folder, sandbox).returncode == 0
+        assert len(sandbox.created) == 12
+
+    def test_what_is_in_doubt_is_looked_for_with_the_printed_command(
+        self, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        sandbox.fault(operation="create", nth=3, times=1, status=504, act=True)
+        done = completed([*SEND, "--no-reconcile", "--settle", "0.1"], folder, sandbox)
+        look = commands(done.stderr)[0]
+        assert look.endswith("--settle 0.1 --reconcile")
+        assert completed(look, folder, sandbox).returncode == 0
+        assert len(sandbox.created) == 12
+
+    def test_a_key_that_is_not_taken_is_1_and_nothing_is_lost(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        sandbox.api_key = "another"
+        (folder / "key").write_text(KEY + "\n")
+        done = completed([*SEND, "--api-key-file", "key", "--json"], folder, sandbox)
+        assert done.returncode == 1
+        assert "look at CAMPAIGNS_API_KEY or --api-key-file, and at --auth" in summary(done)["stopped"]
+        sandbox.api_key = KEY
+        assert completed(summary(done)["next"][0]["command"], folder, sandbox).returncode == 0
+        assert len(sandbox.created) == 12
+
+    def test_no_server_is_1_once_patience_is_over(self, folder: Path, unused_tcp_port: int) -> None:
+        arguments = [*SEND, "--patience", "0.01", "--base-url", f"http://127.0.0.1:{unused_tcp_port}"]
+        (folder / "key").write_text(KEY)
+        done = completed([*arguments, "--api-key-file", "key", "--json"], folder, None)
+        assert done.returncode == 1
+        assert (summary(done)["planned"], summary(done)["ok"]) == (12, False)
+        assert "stopped: no connection" in done.stderr
+
+    def test_a_full_disk_is_1_and_the_printed_command_goes_on_once_there_is_room(
+        self, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        write_many(folder / "plan.ndjson", 3000)
+        # No file of the process may pass this size: enough for the plan, not for all groups.
+        done = completed(
+            f"ulimit -f 800; {sys.executable} -m campaigns_async {' '.join(SEND)} --settle 0.2", folder, sandbox
+        )
+        assert done.returncode == 1
+        assert 0 < len(sandbox.created) < 3000
+        assert "stopped: the journal cannot be written: " in done.stderr
+        again = commands(done.stderr)[0]
+        assert completed(again, folder, sandbox).returncode == 0
+        assert len(sandbox.created) == 3000
+        sandbox.assert_no_double_send()
+
+    def test_no_room_for_the_plan_is_1_and_nothing_is_sent(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        write_many(folder / "plan.ndjson", 3000)
+        done = completed(f"ulimit -f 160; {sys.executable} -m campaigns_async {' '.join(SEND)}", folder, sandbox)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.splitlines()[-1].startswith("campaigns-async: the journal cannot be written: ")
+        assert not sandbox.requests
+
+    @pytest.mark.parametrize("at", [-49, -100], ids=["no JSON any more", "no campaign any more"])
+    def test_a_plan_that_changes_while_it_is_sent_is_2_and_what_was_sent_is_told(
+        self, at: int, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        rule = sandbox.fault(operation="create", nth=2, times=1, hang=True)
+        write_many(folder / "plan.ndjson", 3000)  # more than is read ahead
+        with running([*SEND, "--concurrency", "1", "--json"], folder, sandbox) as process:
+            sandbox.wait_received(2, "create", timeout=PATIENCE)
+            with (folder / "plan.ndjson").open("r+b") as plan:
+                plan.seek(at, os.SEEK_END)
+                plan.write(b"x" * 48)
+            rule.release()
+            out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 2
+        told = json.loads(out)
+        assert (told["ok"], told["found"], told["created"]) == (False, None, len(sandbox.created))
+        assert "stopped: the plan was changed while it was being sent" in err
+        assert "Traceback" not in err
+
+
+class TestSignals:
+    ARGUMENTS = (*SEND, "--concurrency", "4", "--settle", "0.2")
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_the_first_lets_what_is_in_flight_finish(
+        self, number: int, code: int, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        rule = sandbox.fault(operation="create", nth=3, hang=True)
+        with running([*self.ARGUMENTS, "--json"], folder, sandbox) as process:
+            sandbox.wait_received(6, "create", timeout=PATIENCE)
+            process.send_signal(number)
+            assert process.stderr is not None
+            said = ""
+            while "finishing what is in flight" not in said:
+                said = process.stderr.readline()
+            rule.stop()
+            rule.release()
+            out, err = process.communicate(timeout=PATIENCE)
+        told = json.loads(out)
+        assert process.returncode == code
+        assert (told["created"], told["planned"], told["sending"]) == (6, 6, 0)
+        assert told["stopped"] == "interrupted"
+        (again,) = commands(err)
+        assert completed(again, folder, sandbox).returncode == 0
+        assert len(sandbox.created) == 12
+        sandbox.assert_no_double_send()
+
+    def test_the_second_stops_at_once_and_the_printed_command_ends_with_each_created_once(
+        self, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        rule = sandbox.fault(operation="create", nth=3, hang=True)
+        with running(list(self.ARGUMENTS), folder, sandbox) as process:
+            sandbox.wait_received(6, "create", timeout=PATIENCE)
+            process.send_signal(signal.SIGINT)
+            assert process.stderr is not None
+            while "press Ctrl-C again to stop at once" not in process.stderr.readline():
+                pass
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130
+        assert "sending 4 " in squeezed(out)
+        assert "in doubt: golf-2: cut off" in out
+        assert "stopped: cut off; what was in flight may have been sent" in err
+        rule.stop()
+        (again,) = commands(err)
+        assert completed(again, folder, sandbox).returncode == 0
+        assert len(sandbox.created) == 12
+        sandbox.assert_no_double_send()
+
+    def test_during_the_check_of_the_plan_nothing_is_sent(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        write_many(folder / "plan.ndjson", 100_000)
+        with running(SEND, folder, sandbox) as process:
+            assert process.stderr is not None
+            assert "checking the plan" in process.stderr.readline()
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 130
+        assert "planned 0 " in squeezed(out)
+        assert commands(err)[0].endswith("send plan.ndjson --journal run.sqlite")
+        assert not sandbox.requests
+
+    @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    def test_a_dry_run_is_given_up_too(
+        self, number: int, code: int, folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_many(folder / "plan.ndjson", 100_000)
+        seen: list[object] = []
+
+        def add(_: object, line: object, campaign: object) -> None:
+            seen.append(line)
+            if len(seen) == 1:
+                os.kill(os.getpid(), number)
+
+        monkeypatch.setattr("campaigns_async.jobs.preview.Preview.add", add)
+        ended = command("send", folder / "plan.ndjson", "--journal", folder / "run.sqlite", "--dry-run")
+        assert (ended.code, ended.out) == (code, "")
+        assert ended.err == "interrupted; nothing was sent, and the journal is as it was\n"
+        assert len(seen) < 100_000
+
+    def test_a_signal_that_was_ignored_by_a_background_job_s_shell_works(
+        self, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        rule = sandbox.fault(operation="create", hang=True)
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            with running(list(self.ARGUMENTS), folder, sandbox) as process:
+                sandbox.wait_received(4, "create", timeout=PATIENCE)
+                process.send_signal(signal.SIGINT)
+                assert process.stderr is not None
+                while "finishing" not in process.stderr.readline():
+                    pass
+                rule.release()
+                process.communicate(timeout=PATIENCE)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        assert process.returncode == 130
+
+
+class TestContacts:
+    CSV = "phoneNumber,name\n07700900101,Siân\n07700900102,Bob\n07700900103,Eve\n"
+    START = ("--sender", "Golf", "--start", "2031-06-27T09:30:00+01:00")
+
+    def send(self, folder: Path, sandbox: ThreadedSandbox | None, *more: str) -> subprocess.CompletedProcess[str]:
+        (folder / "people.csv").write_text(self.CSV, encoding="utf-8")
+        return completed(
+            ["send", "--contacts", "people.csv", *self.START, "--journal", "run.sqlite", *more], folder, sandbox
+        )
+
+    def test_they_are_split_and_sent_word_for_word(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        done = self.send(folder, sandbox, "--message", "-50% “today”", "--split", "2")
+        assert done.returncode == 0
+        assert sorted(len(each["contacts"]) for each in sandbox.created) == [1, 2]
+        assert {each["message"] for each in sandbox.created} == {"-50% “today”"}
+        assert {each["startDateTime"] for each in sandbox.created} == {"2031-06-27T08:30:00.000Z"}
+
+    @pytest.mark.parametrize(
+        ("content", "sent"),
+        [
+            (b"One\n\nTwo\n", "One\n\nTwo"),
+            (b"One\n\n", "One\n"),
+            (b"One", "One"),
+            (b"One\r\nTwo\r\n", "One\r\nTwo"),
+            (b"\xef\xbb\xbfOne ", "One "),
+        ],
+    )
+    def test_a_text_can_come_from_a_file_whose_last_line_end_is_none_of_it(
+        self, folder: Path, sandbox: ThreadedSandbox, content: bytes, sent: str, command: Command,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:  # fmt: skip
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.chdir(folder)
+        (folder / "people.csv").write_text(self.CSV, encoding="utf-8")
+        (folder / "text").write_bytes(content)
+        ended = command(
+            "send", "--contacts", "people.csv", *self.START, "--message-file", "text", "--journal", "run.sqlite"
+        )
+        assert ended.code == 0
+        assert [each["message"] for each in sandbox.created] == [sent]
+
+    def test_the_printed_command_holds_all_that_was_given(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        rule = sandbox.fault(operation="create", status=422)
+        done = self.send(
+            folder, sandbox, "--message", "it's {50}% & \"more\"\n$HOME", "--allow-braces", "--split", "2", "--duplicates", "drop",
+            "--ignore-invalid-phone-numbers", "--opt-out-link-id=-7", "--settle", "0.25", "--rate", "500",
+        )  # fmt: skip
+        assert done.returncode == 1
+        rule.stop()
+        again = done.stderr.split("to send the failed rows again:\n  ")[1]
+        assert completed(again, folder, sandbox).returncode == 0
+        assert {each["message"] for each in sandbox.created} == {'it\'s {50}% & "more"\n$HOME'}
+        assert {each["optOutLinkId"] for each in sandbox.created} == {-7}
+        assert len(sandbox.created) == 2
+
+
+class TestDryRun:
+    def test_it_needs_no_key_and_no_server_and_leaves_no_journal(self, folder: Path) -> None:
+        done = completed([*SEND, "--dry-run"], folder, None)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "campaigns to send 12 " in squeezed(done.stdout)
+        assert sorted(path.name for path in folder.iterdir()) == ["plan.ndjson"]
+
+    def test_what_it_shows_is_what_the_run_does(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        rows = [
+            line(0),
+            line(1, message="Łódź " * 20),
+            line(2, sender="TwelveLetters", startDateTime="2020-01-01T00:00Z"),
+        ]
+        contacts = [{"phoneNumber": "07700900101"}, {"phoneNumber": "+44 7700 900101"}, {"phoneNumber": "12345"}]
+        rows.append(line(3, contacts=contacts))
+        (folder / "plan.ndjson").write_bytes(ndjson(*rows))
+        arguments = [*SEND, "--duplicates", "drop"]
+        told = summary(completed([*arguments, "--dry-run", "--json"], folder, None))
+        completed(arguments, folder, sandbox)
+        assert (told["planned"], told["campaigns"], told["contacts"], told["dropped"]) == (4, 4, 8, 1)
+        assert sum(len(each["contacts"]) for each in sandbox.created) == told["contacts"] - 2  # the last is refused
+        assert (told["gsm_7"], told["ucs_2"], told["parts"]) == (0, 4, 8 + 2)
+        assert told["invalid_numbers"] == {"count": 1, "places": ["line 4: contacts[2].phoneNumber"]}
+        assert told["long_senders"] == {"count": 1, "places": ["line 3: sender"]}
+        assert told["passed_starts"] == {"count": 1, "places": ["line 3: startDateTime"]}
+        text = completed([*arguments, "--journal", "other", "--dry-run"], folder, None).stdout
+        assert "no mobile number: line 4: contacts[2].phoneNumber\n" in text
+        assert "12345" not in text
+
+    def test_it_shows_what_a_journal_knows_and_leaves_it_as_it_is(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        sandbox.fault(operation="create", times=2, status=422)
+        completed([*SEND, "--ignore-invalid-phone-numbers"], folder, sandbox)
+        before = (folder / "run.sqlite").read_bytes()
+        held = SqliteStore.open(folder / "run.sqlite")  # as a run that goes on
+        with_plan = [*SEND, "--ignore-invalid-phone-numbers", "--dry-run", "--json"]
+        told = summary(completed(with_plan, folder, None))
+        again = summary(completed([*with_plan, "--retry-failed"], folder, None))
+        held.close()
+        assert (told["created"], told["failed"], told["campaigns"]) == (10, 2, 0)
+        assert (again["created"], again["failed"], again["campaigns"]) == (10, 0, 2)
+        assert (folder / "run.sqlite").read_bytes() == before
+        refused = completed([*SEND, "--validate-phone-numbers", "--dry-run"], folder, None)
+        assert refused.returncode == 2
+        assert "another --ignore-invalid-phone-numbers or --validate-phone-numbers" in refused.stderr
+
+    def test_phonenumbers_is_asked_for_if_it_is_missing(
+        self, folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(__import__("sys").modules, "phonenumbers", None)
+        ended = command("send", folder / "plan.ndjson", "--journal", folder / "run.sqlite", "--dry-run")
+        assert (ended.code, ended.out) == (2, "")
+        assert "install it with: pip install" in ended.err
+
+
+class TestJournalInTheWay:
+    def test_one_in_use_is_2(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        held = SqliteStore.open(folder / "run.sqlite")
+        done = completed(SEND, folder, sandbox)
+        held.close()
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.splitlines()[-1].startswith("campaigns-async: the journal is in use")
+        assert not sandbox.requests
+
+    def test_a_file_that_is_none_is_2_and_is_left_as_it_is(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        (folder / "run.sqlite").write_text("Dear diary")
+        done = completed(SEND, folder, sandbox)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "no journal" in done.stderr
+        assert (folder / "run.sqlite").read_text() == "Dear diary"
+
+    def test_one_of_a_newer_version_is_2(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        SqliteStore.open(folder / "run.sqlite").close()
+        connection = sqlite3.connect(folder / "run.sqlite")
+        connection.execute("PRAGMA user_version = 99")
+        connection.close()
+        done = completed(SEND, folder, sandbox)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "newer version" in done.stderr
+
+    def test_a_row_that_changed_is_2_and_named(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        completed(SEND, folder, sandbox)
+        (folder / "plan.ndjson").write_bytes(ndjson(*(line(each, message="Other") for each in range(12))))
+        done = completed(SEND, folder, sandbox)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "golf-0, golf-1" in done.stderr
+        assert len(sandbox.created) == 12

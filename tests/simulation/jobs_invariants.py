@@ -1,0 +1,208 @@
+"""What must hold at each moment of a job's life, and at its end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import orjson
+from support.memory_store import MemoryStore
+
+from campaigns_async.jobs.states import State
+from campaigns_async.jobs.store import Entry
+from campaigns_async.wire import encoding
+from simulation.jobs_script import INVALID, JobScript
+from simulation.jobs_server import JobServer
+from simulation.server import Sent
+
+if TYPE_CHECKING:
+    from simulation.jobs_life import Life
+
+_BODIES: dict[bytes, bytes] = {}
+
+
+def sameness(body: bytes) -> bytes:
+    """What twins have in common, whatever the order of names."""
+    if body not in _BODIES:
+        if len(_BODIES) > 10_000:
+            _BODIES.clear()
+        _BODIES[body] = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
+    return _BODIES[body]
+
+
+class Watch:
+    """Looks on while one life is lived."""
+
+    def __init__(self, script: JobScript, journal: MemoryStore, server: JobServer) -> None:
+        self._script = script
+        self._journal = journal
+        self._server = server
+        self._inherited = {row.row_id: row.attempts for row in journal.rows.values() if row.state is State.SENDING}
+        self._rows_before: Mapping[int, Entry] = journal.rows
+        self._departed: Counter[bytes] = Counter()
+        self._begins_after_stop: int | None = None
+
+    def stopped(self) -> None:
+        """Someone has stopped it: what was being written may have begun rows, and nothing after that."""
+        self._begins_after_stop = 0
+
+    def begun_here(self) -> list[Entry]:
+        """The rows that are *sending*, and that this life has begun."""
+        return [
+            row
+            for row in self._journal.rows.values()
+            if row.state is State.SENDING and self._inherited.get(row.row_id) != row.attempts
+        ]
+
+    def after_a_write(self) -> None:
+        """The journal is a new one."""
+        rows = self._journal.rows
+        sending = len(self.begun_here())
+        most = self._script.most_sending
+        assert sending <= most, f"{sending} rows are sending, though {most} are the most"
+        if self._begins_after_stop is not None:
+            before = self._rows_before
+            begun = any(row.attempts > before[row_id].attempts for row_id, row in rows.items() if row_id in before)
+            self._begins_after_stop += begun
+            assert self._begins_after_stop <= 1, "rows were taken up after it was stopped"
+        self._rows_before = rows
+        self._check_ids()
+        self.nothing_twice()
+
+    def when_left(self, sent: Sent) -> None:
+        """A create is about to leave."""
+        content = sameness(sent.request.body or b"")
+        self._departed[content] += 1
+        sending = [row for row in self.begun_here() if row.key in self._keys(content)]
+        under_way = sum(
+            sameness(one.request.body or b"") == content and one.departed is not None and not one.ended
+            for one in self._server.sent
+            if one.request.body
+        )
+        assert under_way <= len(sending), f"a request left, and the journal calls {len(sending)} rows sending"
+        self.nothing_twice(forced=content)
+
+    def when_made(self) -> None:
+        """A campaign was made."""
+        self.nothing_twice()
+
+    def nothing_twice(self, forced: bytes | None = None) -> None:
+        """What the server has, and what will reach it yet, is never more than there are rows of it that may have been
+        sent: a row that is planned, or failed, has nothing there. So none is sent twice, and nothing is sent again
+        without a proof.
+        """
+        there = Counter(sameness(made.body) for made in self._server.made if made.body is not None)
+        there.update(map(sameness, self._server.still_coming()))
+        for content, number in there.items():
+            keys = self._keys(content)
+            may = [row for row in self._of(keys) if row.state not in {State.PLANNED, State.FAILED}]
+            assert number <= len(keys), f"{number} on the server for {sorted(keys)}"
+            assert number <= len(may), f"{number} on the server for {_told(self._of(keys))}"
+
+    def _check_ids(self) -> None:
+        made = {one.campaign_id: one for one in self._server.made}
+        taken: Counter[str] = Counter()
+        for row in self._journal.rows.values():
+            if row.state is not State.CREATED:
+                assert row.campaign_id is None
+                continue
+            assert row.campaign_id is not None
+            taken[row.campaign_id] += 1
+            body = made[row.campaign_id].body
+            assert body is not None, f"{row.key} took a stranger's"
+            assert row.key in self._keys(sameness(body)), f"{row.key} took another row's"
+        assert all(times == 1 for times in taken.values()), f"one campaign is two rows': {taken}"
+
+    def _keys(self, content: bytes) -> frozenset[str]:
+        return _keys_of(self._script)[content]
+
+    def _of(self, keys: Iterable[str]) -> list[Entry]:
+        return [row for row in self._journal.rows.values() if row.key in keys]
+
+    def at_the_end(self, life: Life) -> None:
+        """It has ended by itself, or was stopped."""
+        self.nothing_twice()
+        self._check_ids()
+        states, error, summary = life.states, life.error, life.summary
+        if error is not None:
+            assert isinstance(error, asyncio.CancelledError), f"ended with {error!r}"
+            self._after_a_cancel()
+            return
+        assert summary is not None
+        told = {State[name.upper()]: getattr(summary, name) for name in ("planned", "sending", "created", "failed")}
+        assert told | {State.UNKNOWN: summary.unknown} == states, f"{summary}, but the journal says {states}"
+        assert not self.begun_here(), f"left sending, though it ended in peace: {_told(self.begun_here())}"
+        if summary.stopped is None:
+            assert not states[State.PLANNED], f"left planned, and nothing said: {_told(life.journal.rows.values())}"
+            assert not (self._script.reconcile and states[State.SENDING])
+            assert life.stopped_at is None or not states[State.PLANNED]
+        doubts = states[State.SENDING] + states[State.UNKNOWN]
+        assert len(summary.doubts) == doubts, "what is in doubt is not told"
+
+    def _after_a_cancel(self) -> None:
+        """What stays *sending* has left, for all that is known."""
+        left = Counter(self._departed)
+        for row in self.begun_here():
+            content = next(one for one, keys in _keys_of(self._script).items() if row.key in keys)
+            assert left[content], f"{row.key} is sending, and no request of it has left"
+            left[content] -= 1
+
+
+def _keys_of(script: JobScript) -> Mapping[bytes, frozenset[str]]:
+    if script.seed not in _KEYS:
+        _KEYS.clear()
+        groups: dict[bytes, set[str]] = {}
+        for key, new in script.rows:
+            groups.setdefault(sameness(encoding.write(new)), set()).add(key)
+        _KEYS[script.seed] = {content: frozenset(keys) for content, keys in groups.items()}
+    return _KEYS[script.seed]
+
+
+_KEYS: dict[int, Mapping[bytes, frozenset[str]]] = {}
+
+
+def _told(rows: Iterable[Entry]) -> str:
+    return ", ".join(f"{row.key} {row.state.name}" for row in rows)
+
+
+def at_last(life: Life) -> None:
+    """Nothing goes wrong any more, and it was run again until nothing changed: each is there exactly once.
+
+    But for what may rightly be in doubt for ever: where nothing is looked for, or the server alters what it is
+    given; twins of which some are there, and nobody can say which; and another text to the people of such twins,
+    since the twins' campaigns that are nobody's may be altered ones of it.
+    """
+    script, made = life.script, Counter[bytes]()
+    for one in life.server.made:
+        if one.body is not None:
+            made[sameness(one.body)] += 1
+    rows = {row.key: row for row in life.journal.rows.values()}
+    assert len(rows) == len(script.rows)
+    puzzles = list(_puzzles(script, rows, made))
+    for content, keys in _keys_of(script).items():
+        states = Counter(rows[key].state for key in keys)
+        names = _told(rows[key] for key in keys)
+        in_doubt = states[State.SENDING] + states[State.UNKNOWN]
+        assert not states[State.PLANNED], f"never sent: {names}"
+        assert not states[State.FAILED] or INVALID in content.decode(), f"failed: {names}"
+        if not in_doubt:
+            assert made[content] == states[State.CREATED], f"{made[content]} on the server for {names}"
+        elif script.reconcile and script.is_plain:
+            people = _people(content)
+            assert any(people & _people(one) for one in puzzles), (
+                f"in doubt with {made[content]} on the server: {names}"
+            )
+
+
+def _puzzles(script: JobScript, rows: Mapping[str, Entry], made: Counter[bytes]) -> Iterator[bytes]:
+    """Twins in doubt of which some are on the server, and not all."""
+    for content, keys in _keys_of(script).items():
+        states = Counter(rows[key].state for key in keys)
+        if 0 < made[content] - states[State.CREATED] < states[State.UNKNOWN]:
+            yield content
+
+
+def _people(content: bytes) -> frozenset[str]:
+    return frozenset(one["phoneNumber"] for one in orjson.loads(content)["contacts"])

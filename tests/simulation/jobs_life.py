@@ -1,0 +1,248 @@
+"""One life of the process that runs a job: from its start to its end, with every point at which it could have died.
+
+Nothing is killed. At each point at which the process could die, all that would outlive it is kept: the journal's
+rows and the server. Another life begins from there, in a loop of its own, and nothing that the first does
+afterwards, cleaning up least of all, can reach it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Literal, TypeVar
+
+from attrs import define, field, frozen
+from support.memory_store import MemoryStore
+
+from campaigns_async import CampaignsClient, CampaignsError, Event
+from campaigns_async.jobs.job import Job
+from campaigns_async.jobs.states import State
+from campaigns_async.jobs.store import Entry
+from campaigns_async.jobs.summary import Summary
+from simulation.jobs_invariants import Watch
+from simulation.jobs_script import JobScript
+from simulation.jobs_server import JobClock, JobServer, JobTransport, Standing
+from simulation.loop import VirtualLoop
+from simulation.server import Sent, source
+
+T = TypeVar("T")
+Kind = Literal["before a write", "after a write", "left", "made", "end"]
+
+
+@frozen
+class Point:
+    """A moment at which the process may die, and what is left of it."""
+
+    kind: Kind
+    at: float
+    rows: Mapping[int, Entry] = field(repr=False)
+    options: Mapping[str, str] = field(repr=False)
+    standing: Standing = field(repr=False)
+
+
+BIRTH = Point("end", 1000.0, {}, {}, Standing())
+
+
+@frozen
+class Interruption:
+    """A nervous operator."""
+
+    how: Literal["stop", "cancel"]
+    after: float
+
+
+@frozen
+class Orders:
+    """How a life is begun."""
+
+    path: str
+    """Of the life, among those of the seed: everything in it is drawn from that."""
+    pause: float
+    """Seconds between the end of the life before and its beginning."""
+    interruption: Interruption | None = None
+    retry_failed: bool = False
+    calm: bool = False
+    """Whether nothing goes wrong any more."""
+    set_back: float = 0.0
+    """Seconds by which the clock on the wall has been set back."""
+
+
+class SlowWriter:
+    """Runs the journal's work in the loop, one piece after the other; each takes its time."""
+
+    def __init__(self, loop: VirtualLoop, takes: Callable[[], float]) -> None:
+        self._loop = loop
+        self._takes = takes
+        self._turn = asyncio.Lock()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """A cancelled wait does not undo it."""
+        return await asyncio.shield(asyncio.ensure_future(self._run(work)))
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        async with self._turn:
+            await asyncio.sleep(self._takes())
+            done = work()
+            await asyncio.sleep(self._takes())
+            return done
+
+    def close(self) -> None:
+        """There is no thread."""
+
+
+@define(eq=False)
+class Life:
+    """A process; `run` it once."""
+
+    script: JobScript
+    before: Point
+    orders: Orders
+    points: list[Point] = field(init=False, factory=list)
+    summary: Summary | None = field(init=False, default=None)
+    error: BaseException | None = field(init=False, default=None)
+    loop: VirtualLoop = field(init=False)
+    server: JobServer = field(init=False)
+    journal: MemoryStore = field(init=False)
+    watch: Watch = field(init=False)
+    stopped_at: float | None = field(init=False, default=None)
+
+    def run(self) -> Point:
+        """Live it; what is left at the end.
+
+        Raises:
+            AssertionError: Something did not hold.
+        """
+        script, orders, before = self.script, self.orders, self.before
+        loop = self.loop = VirtualLoop(0, stalls=script.stalls)
+        loop._random = source(script.seed, f"loop {orders.path}")
+        loop._now = before.at + orders.pause
+        loop._until = loop._now + 3600.0
+        self.journal = MemoryStore(dict(before.rows), before.options, on_write=self._on_write)
+        self.server = JobServer(
+            loop,
+            script.weather(orders.path),
+            script.quirks,
+            f"{script.seed} {orders.path}",  # type: ignore[arg-type]
+            script.retry.max_retry_after,
+            lambda: None,
+            limit=script.server_limit,
+            on_left=self._on_left,
+            on_made=self._on_made,
+        )
+        self.watch = Watch(script, self.journal, self.server)
+        loop.run(self._main())
+        self.points.append(self._point("end"))
+        self.watch.at_the_end(self)
+        assert not loop.faults, f"raised where nobody saw it: {loop.faults}"
+        return self.points[-1]
+
+    async def _main(self) -> None:
+        if self.before is BIRTH:
+            self._put_strangers()
+        self.server.begin(self.before.standing)
+        fair_at = self.before.at if self.orders.calm else BIRTH.at + self.script.fair_after
+        self.loop.call_at(max(fair_at, self.loop.time()), self._be_fair)
+        client = self._client()
+        job = Job(
+            client,
+            self.script.plan,
+            journal=self.journal,
+            reconcile=self.script.reconcile,
+            ignore_invalid_phone_numbers=self.script.ignore_invalid,
+            retry_failed=self.orders.retry_failed,
+            patience=self.script.patience,
+            group=self.script.group,
+            writer=self._writer(),
+        )
+        task = asyncio.ensure_future(job.run())
+        if self.orders.interruption is not None:
+            how, after = self.orders.interruption.how, self.orders.interruption.after
+            self.loop.call_later(after, self._interrupt, task, job if how == "stop" else None)
+        try:
+            self.summary = await task
+        except (CampaignsError, asyncio.CancelledError) as error:
+            self.error = error
+        await client.aclose()
+        await asyncio.sleep(1.0)  # a job that was cut off while it closed its journal leaves that to its thread
+        left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        assert not left, f"tasks are left: {left}"
+
+    def _interrupt(self, task: asyncio.Task[Summary], job: Job | None) -> None:
+        if task.done():
+            return
+        self.stopped_at = self.loop.time()
+        self.watch.stopped()
+        if job is None:
+            task.cancel()
+        else:
+            job.stop()
+
+    def _writer(self) -> SlowWriter:
+        dice = source(self.script.seed, f"writer {self.orders.path}")
+        return SlowWriter(self.loop, lambda: dice.random() ** 3 * self.script.commit_takes)
+
+    def _client(self) -> CampaignsClient:
+        script = self.script
+        client = CampaignsClient(
+            "https://sms.example",
+            self.server.key,
+            max_concurrency=script.max_concurrency,
+            rate_limit=script.rate_limit,
+            timeouts=script.timeouts,
+            retry=script.retry,
+            reconcile=script.policy,
+            page_size=script.page_size,
+            observer=self,
+        )
+        pool, clock = client._pool, JobClock(self.orders.set_back)
+        dice = source(script.seed, f"client {self.orders.path}")
+        pool.transport, pool.clock, pool.random = JobTransport(self.server), clock, dice
+        pool.gate._clock, pool.gate._random = clock, dice
+        return client
+
+    def on_event(self, event: Event, /) -> None:
+        """What the client tells; it shows in the trace."""
+        self.server.note("event", str(event))
+
+    def _be_fair(self) -> None:
+        weather = self.server.weather
+        weather.calm, weather.outages, self.server.limit = True, (), None
+
+    def _put_strangers(self) -> None:
+        dice = source(self.script.seed, "strangers")
+        for number in range(self.script.strangers):
+            new = dice.choice(self.script.rows)[1]
+            wire = {
+                "id": f"stranger{number}",
+                "startDateTime": f"{new.start_date_time:%Y-%m-%dT%H:%M:%S}.000Z",
+                "sender": new.sender,
+                "recipientCount": len(new.contacts),
+                "message": new.message,
+                "status": 0,
+                "optOutLinkId": None,
+                "trackLinkUrl": None,
+            }
+            people = [{"id": f"{number}-{at}", "phoneNumber": f"07999{number:06}"} for at in range(len(new.contacts))]
+            self.server.put_stranger(wire, people)
+
+    def _point(self, kind: Kind, forced: Sent | None = None) -> Point:
+        journal = self.journal
+        return Point(kind, self.loop.time(), journal.rows, journal._options, self.server.standing(forced))
+
+    def _on_write(self, when: Literal["before", "after"]) -> None:
+        if when == "after":
+            self.watch.after_a_write()
+        self.points.append(self._point("before a write" if when == "before" else "after a write"))
+
+    def _on_left(self, sent: Sent) -> None:
+        self.watch.when_left(sent)
+        self.points.append(self._point("left", forced=sent))
+
+    def _on_made(self, body: bytes) -> None:
+        self.watch.when_made()
+        self.points.append(self._point("made"))
+
+    @property
+    def states(self) -> Mapping[State, int]:
+        """The rows, counted."""
+        return self.journal.counts()

@@ -1,0 +1,109 @@
+"""All that can become of a job of one seed: a crash at every point of its first life, and what follows on each."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable
+
+from attrs import define, field
+
+from campaigns_async.jobs.states import State
+from campaigns_async.jobs.store import Entry
+from simulation.jobs_invariants import at_last
+from simulation.jobs_life import BIRTH, Interruption, Life, Orders, Point
+from simulation.jobs_script import JobScript
+from simulation.server import source
+
+_AGAIN = 0.4
+"""How often a life that began after a crash crashes, too."""
+_PAUSES = (0.001, 0.05, 0.5, 3.0, 100.0)
+_WILD = 4
+"""Lives in which things go wrong; behind those, all is calm."""
+_MOST_LIVES = 12
+
+
+@define
+class Story:
+    """One seed."""
+
+    script: JobScript
+    counts: Counter[str] = field(factory=Counter)
+
+    def tell(self, only: str | None = None) -> Counter[str]:
+        """Live through all of it; what happened.
+
+        Args:
+            only: The path of a branch, to live through that alone.
+
+        Raises:
+            AssertionError: Something did not hold; says in which life, and how to live it again.
+        """
+        dice = source(self.script.seed, "operator")
+        first = self._live(BIRTH, Orders("0", 0.0, _interruption(dice, 0.3)))
+        self.counts["rows"] += len(self.script.rows)
+        for number, point in enumerate(first.points):
+            path = f"0.{number}"
+            if only is None or only == path:
+                self._go_on(first, point, path)
+        return self.counts
+
+    def _go_on(self, life: Life, point: Point, path: str) -> None:
+        """From a crash, or from the end of a life, till there is nothing more to be known."""
+        dice = source(self.script.seed, f"branch {path}")
+        for number in range(_MOST_LIVES):
+            if point.kind == "end":
+                if _is_settled(life):
+                    break
+            else:
+                self.counts["crash points"] += 1
+                self.counts[f"crashes: {point.kind}"] += 1
+            wild = number < _WILD
+            orders = Orders(
+                f"{path}+{number}",
+                pause=dice.choice(_PAUSES) * (0.5 + dice.random()),
+                interruption=_interruption(dice, 0.1) if wild else None,
+                retry_failed=dice.random() < 0.3,
+                calm=not wild,
+                set_back=3600.0 * (number + 1) if dice.random() < 0.1 else 0.0,
+            )
+            life = self._live(point, orders)
+            point = dice.choice(life.points) if wild and dice.random() < _AGAIN else life.points[-1]
+        assert _is_settled(life), f"seed {self.script.seed}, branch {path}: it changes for ever"
+        try:
+            at_last(life)
+        except AssertionError as error:
+            error.add_note(f"seed {self.script.seed}, branch {path}")
+            raise
+        looked = "reconciled" if self.script.reconcile else "not looked for"
+        for state in State:
+            self.counts[f"in the end {state.name}, {looked}"] += life.states[state]
+
+    def _live(self, point: Point, orders: Orders) -> Life:
+        life = Life(self.script, point, orders)
+        try:
+            life.run()
+        except BaseException as error:
+            error.add_note(f"seed {self.script.seed}, life {orders.path}")
+            raise
+        self.counts["lives"] += 1
+        return life
+
+
+def _is_settled(life: Life) -> bool:
+    """Whether it is all done; or another life in fair weather would change nothing."""
+    summary, before = life.summary, life.before
+    if summary is None or summary.ok:
+        return summary is not None
+    fair = life.orders.calm and life.orders.interruption is None
+    return fair and summary.stopped is None and _states(before.rows.values()) == _states(life.journal.rows.values())
+
+
+def _states(rows: Iterable[Entry]) -> list[State]:
+    return [row.state for row in rows]
+
+
+def _interruption(dice: random.Random, share: float) -> Interruption | None:
+    if dice.random() >= share:
+        return None
+    return Interruption("stop" if dice.random() < 0.6 else "cancel", dice.random() ** 2 * 8.0)
