@@ -52,12 +52,12 @@ def _store(file: Path, *, read_only: bool) -> Generator[SqliteStore]:
 
 
 def show_rows(file: Path, states: Sequence[str], *, as_json: bool, limit: int | None) -> None:
-    """Counts, then rows: a table on a terminal, else a JSON object a line.
+    """Counts, then rows: for people on a terminal, else a JSON object a line.
 
     Args:
         file: The journal.
         states: Names; none: all.
-        as_json: No table, wherever it goes.
+        as_json: JSON on a terminal too.
         limit: Rows at most; None: as many as are good to read there.
     """
     wanted = {STATES[name] for name in states} or set(State)
@@ -75,7 +75,6 @@ def _print_table(store: SqliteStore, wanted: set[State], limit: int) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
-    from rich.text import Text
 
     console, counts = Console(), store.counts()
     summary = Table(box=box.SIMPLE_HEAD, highlight=False)
@@ -84,24 +83,20 @@ def _print_table(store: SqliteStore, wanted: set[State], limit: int) -> None:
     for state in _ORDER:
         summary.add_row(state.name.lower(), f"{counts[state]:,}", MEANT[state])
     console.print(summary)
-    rows = Table(box=box.SIMPLE_HEAD, highlight=False)
-    for name in ("key", "state", "campaign", "tries", "latest", ""):
-        rows.add_column(name, overflow="fold", justify="right" if name == "tries" else "left")
+    shown_rows = 0
     for entry in islice(_by_state(store, wanted), limit):
-        cells = (
-            shown(entry.key),
-            entry.state.name.lower(),
-            shown(entry.campaign_id or ""),
-            str(entry.attempts),
-            moment(max(filter(None, (entry.attempted_at, entry.ended_at)), default=None)) or "",
-            details(entry),
-        )
-        rows.add_row(*map(Text, cells))
-    if rows.row_count:
-        console.print(rows)
-    more = sum(counts[state] for state in wanted) - rows.row_count
+        shown_rows += 1
+        click.echo(_row_line(entry))  # no table: an id must stand in one piece, to be copied
+    more = sum(counts[state] for state in wanted) - shown_rows
     if more > 0:
         click.echo(f"and {more:,} more: see them with --limit N, or --json", err=True)
+
+
+def _row_line(entry: Entry) -> str:
+    tries = "1 attempt" if entry.attempts == 1 else f"{entry.attempts} attempts"
+    latest = max(filter(None, (entry.attempted_at, entry.ended_at)), default=None)
+    parts = (entry.state.name.lower(), shown(entry.campaign_id or ""), tries, moment(latest), details(entry))
+    return f"{shown(entry.key)}: {', '.join(part for part in parts if part)}"
 
 
 def _by_state(store: SqliteStore, wanted: set[State]) -> Iterator[Entry]:

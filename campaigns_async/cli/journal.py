@@ -28,8 +28,8 @@ def journal() -> None:
 def show(file: Path, states: Sequence[str], as_json: bool, limit: int | None) -> None:
     """Show how many rows are in each state, and what became of each.
 
-    Only reads, so it may be called while a run goes on. On a terminal it prints a table; elsewhere
-    one JSON object a row, and the counts on stderr.
+    Only reads, so it may be called while a run goes on. On a pipe or in a
+    file, each row is a JSON object, and the counts go to stderr.
 
     planned: not sent. sending: on its way, or cut off, and then possibly sent. created: on the
     server. failed: refused. unknown: possibly sent, in doubt; its leads are the campaigns that it

@@ -156,7 +156,8 @@ class _Check:
             self._faults.line(BadLine(line.number, "key", "stands in an earlier line too; each needs one of its own"))
         elif known.content != line.content:
             self._seen.add(known.row_id)
-            self._faults.row(line.key)
+            if self._read(line) is not None:
+                self._faults.row(line.key)
         else:
             self._place(line, known.row_id, known.state, None)
 

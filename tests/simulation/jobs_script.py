@@ -83,6 +83,8 @@ def drawn(seed: int) -> JobScript:
     honest = dice.choice(((), (), (503,), (500, 503)))
     longest_wait = dice.choice((1.0, 3.0, 8.0))
     base = dice.choice((0.05, 0.25, 0.5))
+    rate = dice.choice((0.7, 2.5, 10.0)) if dice.random() < 0.25 else None
+    looking = 120.0 if rate is not None else dice.choice((4.0, 15.0, 30.0))  # a slow client needs its time
     return JobScript(
         seed=seed,
         rows=rows,
@@ -90,9 +92,7 @@ def drawn(seed: int) -> JobScript:
         contents=tuple(line.content for line in plan.lines()),  # type: ignore[union-attr]
         reconcile=dice.random() < 0.8,
         ignore_invalid=dice.choice((None, True, False)),
-        policy=ReconcilePolicy(
-            settle=settle, timeout=settle + dice.choice((4.0, 15.0, 30.0)), pause=dice.choice((0.3, 1.0))
-        ),
+        policy=ReconcilePolicy(settle=settle, timeout=settle + looking, pause=dice.choice((0.3, 1.0))),
         retry=RetryPolicy(
             attempts=dice.choice((1, 1, 2, 4)),
             base=base,
@@ -109,7 +109,7 @@ def drawn(seed: int) -> JobScript:
         ),
         max_concurrency=dice.randint(1, 3),
         group=dice.randint(1, 4),
-        rate_limit=dice.choice((0.7, 2.5, 10.0)) if dice.random() < 0.25 else None,
+        rate_limit=rate,
         patience=dice.choice((5.0, 20.0, 60.0)),
         page_size=dice.choice((3, 20, 100)),
         quirks=_quirks(dice),

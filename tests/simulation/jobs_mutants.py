@@ -1,0 +1,224 @@
+"""Faults made on purpose in durable sends: each may lose a row, or send one twice, and must not survive."""
+
+from __future__ import annotations
+
+from simulation.mutants import Mutant
+
+_KILLS = "jobs/test_kills.py"
+_OWN = "simulation/test_jobs_simulation.py"
+
+JOB_MUTANTS = (
+    # What is in the journal, and when
+    Mutant(
+        "a row is sent before it is in the journal",
+        "jobs.runner",
+        "            if taken or moves:\n                written = len(moves)\n",
+        "            if taken or moves:\n                written = len(moves)\n"
+        "                for row in taken:\n                    self._ready.put_nowait(row)\n"
+        "                await asyncio.sleep(0)\n                taken, early = [], taken\n"
+        "                self._sending += len(early)\n"
+        "                await self.commit([Begin(row.row_id, row.content) for row in early], [])\n",
+    ),
+    Mutant(
+        "more rows are taken up than there is room for",
+        "jobs.runner",
+        "room = min(self.group, self.concurrency + self.group - sending)",
+        "room = 2 * self.group",
+    ),
+    Mutant(
+        "an outcome that comes during a write is lost",
+        "jobs.runner",
+        "moves, self._moves = moves[:written], self._moves[written:]",
+        "moves, self._moves = moves[:written], []",
+    ),
+    Mutant(
+        "the moves of a stop are lost",
+        "jobs.runner",
+        "            if row is not None:\n                self._moves.append(Move(row.row_id, State.PLANNED))",
+        "            if row is not None:\n                self._sending -= 1",
+    ),
+    Mutant(
+        "what was taken up during a stop is left",
+        "jobs.runner",
+        "                    self._moves.extend(Move(row.row_id, State.PLANNED) for row in taken)",
+        "                    self._sending -= len(taken)",
+    ),
+    Mutant(
+        "what was taken up during a stop is sent",
+        "jobs.runner",
+        "                if self._stopping:  # meanwhile\n",
+        "                if False:\n",
+    ),
+    Mutant(
+        "a stop takes up more",
+        "jobs.runner",
+        "        if self._stopping or self.pressure.is_holding():",
+        "        if self.pressure.is_holding():",
+    ),
+    Mutant(
+        "a cut that was never sent is left as sending",
+        "jobs.runner",
+        "if delivery_of(stop) in {Delivery.NOT_SENT, Delivery.REJECTED}:",
+        "if False:",
+    ),
+    Mutant(
+        "a cut is planned again",
+        "jobs.runner",
+        "if delivery_of(stop) in {Delivery.NOT_SENT, Delivery.REJECTED}:",
+        "if True:",
+    ),
+    Mutant(
+        "what was throttled is forgotten", "jobs.runner", "            self._to_repeat.append(row)\n", "            pass\n"
+    ),
+    Mutant(
+        "what was throttled goes out before that is written",
+        "jobs.runner",
+        "            self._to_repeat.append(row)\n",
+        "            self._again.append(row)\n",
+    ),
+    # What an error means
+    Mutant(
+        "what is in doubt is planned again",
+        "jobs.outcomes",
+        "    return Judgement(State.UNKNOWN, Then.GO_ON, reason)\n\n\ndef",
+        "    return Judgement(State.PLANNED, Then.WAIT, reason)\n\n\ndef",
+    ),
+    Mutant(
+        "what is in doubt counts as failed",
+        "jobs.outcomes",
+        "    return Judgement(State.UNKNOWN, Then.GO_ON, reason)\n\n\ndef",
+        "    return Judgement(State.FAILED, Then.GO_ON, reason)\n\n\ndef",
+    ),
+    Mutant(
+        "an unreadable id counts as failed",
+        "jobs.outcomes",
+        "return Judgement(State.UNKNOWN, Then.GO_ON, reason, surely_done=True)",
+        "return Judgement(State.FAILED, Then.GO_ON, reason)",
+    ),
+    Mutant(
+        "a throttled row counts as failed",
+        "jobs.outcomes",
+        "    if isinstance(error, ThrottledError):\n        return Judgement(State.PLANNED, Then.WAIT, reason)",
+        "    if isinstance(error, ThrottledError):\n        return Judgement(State.FAILED, Then.GO_ON, reason)",
+    ),
+    # What a rerun does
+    Mutant(
+        "what was sending is planned again on a rerun",
+        "jobs.planning",
+        "        if state is State.PLANNED:\n            self._to_send",
+        "        if state in {State.PLANNED, State.UNKNOWN}:\n            self._to_send",
+    ),
+    Mutant(
+        "a rerun forgets what was sending",
+        "jobs.planning",
+        "        elif state in {State.SENDING, State.UNKNOWN}:",
+        "        elif state is State.UNKNOWN:",
+    ),
+    Mutant(
+        "a rerun forgets what was unknown",
+        "jobs.planning",
+        "        elif state in {State.SENDING, State.UNKNOWN}:",
+        "        elif state is State.SENDING:",
+    ),
+    # Looking for what is in doubt
+    Mutant(
+        "absence is believed at once",
+        "jobs.reconciling",
+        "        await self._settle(rows)\n",
+        "",
+    ),
+    Mutant(
+        "one look is enough",
+        "jobs.reconciling",
+        "            if before is not None:\n",
+        "            if True:\n                return found\n            if before is not None:\n",
+        test="jobs/test_reconciling.py",
+    ),
+    Mutant(
+        "the settling time counts from the recorded attempt",
+        "jobs.recovery",
+        "sent_by if entry.state is State.SENDING else entry.ended_at",
+        "entry.attempted_at",
+    ),
+    Mutant(
+        "the settling time of what was cut off counts from its last outcome",
+        "jobs.recovery",
+        "sent_by if entry.state is State.SENDING else entry.ended_at",
+        "entry.ended_at or entry.attempted_at",
+    ),
+    Mutant(
+        "a clock that was set back makes the wait short",
+        "jobs.reconciling",
+        "left = min(self.policy.settle, max(row.ended_at for row in rows) + self.policy.settle - now)",
+        "latest = max(row.ended_at for row in rows)\n"
+        "        left = 0.0 if latest > now else latest + self.policy.settle - now",
+    ),
+    Mutant(
+        "an unreadable id is sent again when absent",
+        "jobs.recovery",
+        "isinstance(verdict, Absent) and not entry.surely_done",
+        "isinstance(verdict, Absent)",
+        test="jobs/test_recovery.py",
+    ),
+    Mutant(
+        "ids that the journal holds are not excluded",
+        "jobs.recovery",
+        "return older | await self.writer.run(lambda: {key for key in self.store.campaign_ids() if key in found})",
+        "return older",
+    ),
+    Mutant(
+        "what is in doubt after a look is planned again",
+        "jobs.recovery",
+        "isinstance(verdict, Absent) and not entry.surely_done",
+        "not isinstance(verdict, Found)",
+    ),
+    Mutant(
+        "a search that broke off proves absence",
+        "jobs.reconciling",
+        "row: InDoubt(()) if isinstance(verdict, Absent) else verdict for",
+        "row: Absent() if isinstance(verdict, InDoubt) and not verdict.candidates else verdict for",
+    ),
+    Mutant(
+        "a campaign known before the run began is taken for older, though the row is",
+        "jobs.recovery",
+        "known_before if all(entry.attempts == 1 for entry in entries.values()) else None",
+        "self.creator.ledger.seen.mark()",
+    ),
+    # Who gets which
+    Mutant(
+        "twins are matched whatever their count",
+        "jobs.matching",
+        "            and len(edges.ours) == len(self._wanted[place].rows)\n",
+        "            and len(edges.ours) <= len(self._wanted[place].rows)\n",
+    ),
+    Mutant(
+        "of too few twins the rest is absent",
+        "jobs.matching",
+        "            elif edges.ours or edges.maybe:\n",
+        "            elif len(edges.ours) < len(each.rows) and edges.ours:\n"
+        "                for row, key in zip(each.rows, sorted(edges.ours)):\n"
+        "                    verdicts[row] = Found(key)\n"
+        "                for row in each.rows[len(edges.ours):]:\n"
+        "                    verdicts[row] = Absent()\n"
+        "            elif edges.ours or edges.maybe:\n",
+    ),
+    Mutant(
+        "what may be ours is absent",
+        "jobs.matching",
+        "            elif edges.ours or edges.maybe:\n",
+        "            elif edges.ours:\n",
+    ),
+    Mutant(
+        "others' campaigns are nobody's",
+        "jobs.matching",
+        "        if not keys:\n            return range(len(self._wanted))\n",
+        "        if keys:\n            return range(0)\n",
+    ),
+    # What is told
+    Mutant(
+        "a run that gave up says nothing",
+        "jobs.job",
+        "            self._stopped_by = runner.stopped_by\n",
+        "",
+    ),
+)
