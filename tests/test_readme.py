@@ -30,7 +30,7 @@ OPTIONS = (
     *("-o", "asyncio_default_fixture_loop_scope=function"),
     *("-p", "no:cacheprovider"),
 )
-PROGRAMS = {"first", "sandbox", "export", "fan_out"}
+PROGRAMS = {"first", "sandbox", "export", "fan_out", "durable"}
 MODULES = {"aiohttp_app", "fastapi_app", "testing", "testing_plugin", "testing_shop"}
 SHORT = {name for name, block in PYTHON.items() if block.after}
 APPS: dict[str, Callable[[Any], AbstractAsyncContextManager[str]]] = {
@@ -61,6 +61,9 @@ def test_every_block_is_run_or_compared_here() -> None:
         ("sh", ""),
         ("sh", "environment of sandbox"),
         ("sh", "environment"),
+        ("sh", ""),
+        ("json", "plan"),
+        ("sh", ""),
         ("console", ""),
     ]
 
@@ -174,6 +177,59 @@ async def test_the_export_touches_nothing_without_a_key(tmp_path: Path) -> None:
 def contents(directory: Path) -> dict[str, bytes]:
     """The files in a directory."""
     return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+async def test_the_durable_job_is_killed_and_started_again_until_all_are_created_once(tmp_path: Path) -> None:
+    async with Sandbox() as sandbox:
+        sandbox.fault(operation="create", nth=60, hang=True, times=1)
+        process = await start(
+            saved(PYTHON["durable"], tmp_path, ("CampaignsClient()", "CampaignsClient(max_concurrency=4)")),
+            cwd=tmp_path,
+            **environment(sandbox),
+        )
+        await sandbox.received(62, "create")
+        process.kill()
+        await finish(process)
+        quick = ("CampaignsClient()", "CampaignsClient(reconcile=ReconcilePolicy(settle=0.1, pause=0.05))")
+        again = saved(
+            PYTHON["durable"], tmp_path, quick, ("import CampaignsClient,", "import ReconcilePolicy, CampaignsClient,")
+        )
+        returned, printed, complaint = await finish(await start(again, cwd=tmp_path, **environment(sandbox)))
+        assert (returned, printed, complaint) == (0, "200 created, 0 refused, 0 in doubt\n", "")
+        sandbox.assert_no_double_send()
+        assert len(sandbox.created) == 200
+    assert (tmp_path / "run.sqlite").stat().st_mode & 0o077 == 0
+
+
+def shell_lines(*, having: str) -> list[list[str]]:
+    """The commands of the shell block in which this stands, without `campaigns-async`."""
+    (block,) = (block for block in BLOCKS if block.language == "sh" and having in block.text)
+    return [shlex.split(line)[1:] for line in block.text.replace("\\\n", "").splitlines()]
+
+
+async def test_the_durable_commands_do_what_is_said(tmp_path: Path) -> None:
+    (plan,) = (block for block in BLOCKS if block.mark == "plan")
+    (tmp_path / "plan.ndjson").write_text(plan.text)
+    (tmp_path / "people.csv").write_text("phoneNumber,name\n07700 900123,Ann\n07700 900124,\n")
+    dry, run, show = shell_lines(having="--dry-run")
+    (split,) = shell_lines(having="--contacts")
+    async with Sandbox() as sandbox:
+
+        async def command(arguments: list[str]) -> str:
+            process = await start("-m", "campaigns_async", *arguments, cwd=tmp_path, **environment(sandbox))
+            returned, printed, complaint = await finish(process)
+            assert returned == 0, complaint
+            return printed
+
+        assert "campaigns to send" in await command(dry)
+        assert sandbox.requests == ()
+        assert not (tmp_path / "run.sqlite").exists()
+        await command(run)
+        assert [campaign["recipientCount"] for campaign in sandbox.created] == [1, 1]
+        assert "created" in await command(show)
+        (tmp_path / "run.sqlite").unlink()
+        await command(split)
+        assert [campaign["recipientCount"] for campaign in sandbox.created[2:]] == [2]
 
 
 async def test_the_job_writes_down_what_became_of_each(tmp_path: Path) -> None:
