@@ -100,12 +100,25 @@ def simulate(session: nox.Session) -> None:
 
 
 @nox.session
-def soak(session: nox.Session) -> None:
-    """The same world by 100,000 seeds, in two processes."""
+def crash(session: nox.Session) -> None:
+    """A durable send that dies at 10,000 points, and is run again; then faults made on purpose, all to be caught."""
     install(session, "tests")
     session.env["PYTHONPATH"] = str(ROOT / "tests")
-    seeds = os.environ.get("SIM_SEEDS", "100000")
+    points = os.environ.get("SIM_POINTS", "10000")
+    session.run("python", "-P", "-m", "simulation.jobs_sweep", points, "--processes", "2", *session.posargs)
+    session.run("python", "-P", "-m", "simulation.jobs_mutation")
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """The same worlds by 100,000 seeds and at a million points, in two processes; then 20 real kills and long cuts."""
+    install(session, "tests")
+    session.env["PYTHONPATH"] = str(ROOT / "tests")
+    seeds, points = os.environ.get("SIM_SEEDS", "100000"), os.environ.get("SIM_POINTS", "1000000")
     session.run("python", "-P", "-m", "simulation.sweep", seeds, "--processes", "2", *session.posargs)
+    session.run("python", "-P", "-m", "simulation.jobs_sweep", points, "--processes", "2", *session.posargs)
+    pytest = f"{session.bin}/pytest"  # by its path: `-m pytest` would put the checkout before the installed wheel
+    session.run(pytest, "tests/jobs/test_kills.py", env={"KILLS": os.environ.get("KILLS", "20")})
 
 
 @nox.session

@@ -74,12 +74,7 @@ def _words(parameter: click.Parameter, value: object) -> Iterator[str]:
     elif parameter.is_flag:
         yield max(parameter.opts if value else parameter.secondary_opts, key=len)
     else:
-        name = max(parameter.opts, key=len)
-        text = _text(value)
-        if text.startswith("-"):
-            yield f"{name}={text}"
-        else:
-            yield from (name, text)
+        yield from (max(parameter.opts, key=len), _text(value))
 
 
 def _text(value: object) -> str:

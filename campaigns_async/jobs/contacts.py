@@ -173,6 +173,7 @@ class _Split:
         source = TextLines(file)
         reader = csv.reader(source, strict=True)
         at = 1
+        empty = True
         try:
             names = _header(reader, self._plan.path)
             at = reader.line_num + 1
@@ -180,6 +181,7 @@ class _Split:
                 number, at = at, reader.line_num + 1
                 if not cells:
                     continue
+                empty = False
                 if len(cells) != len(names):
                     yield BadLine(
                         number,
@@ -197,7 +199,7 @@ class _Split:
             return
         if self._size:
             yield from self._ended()
-        elif not self._index:
+        elif empty:
             raise PlanError(f"{named(self._plan.path)} holds no contacts, only a header")
 
     def _take(self, number: int, contact: Wire) -> Iterator[ContactsLine]:

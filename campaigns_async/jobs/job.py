@@ -185,9 +185,9 @@ class Job:
             self._tell(Phase.SENDING)
 
         def rows() -> Iterator[Row]:
-            for row_id, line in rows_to_send(self._plan, checked, wanted.__contains__):
-                indexes[row_id] = line.index
-                yield Row(row_id, line.index, line.content, line.campaign(), line.wire)
+            for row in rows_to_send(self._plan, checked, wanted.__contains__):
+                indexes[row.row_id] = row.line.index
+                yield Row(row.row_id, row.line.content, row.campaign, row.line.wire)
 
         async def commit(begins: list[Begin], moves: list[Move]) -> None:
             now = self._clock.now().timestamp()

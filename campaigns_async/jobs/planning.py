@@ -15,6 +15,7 @@ from campaigns_async.jobs.store import Planning, Store
 from campaigns_async.models import NewCampaign
 
 _SHOWN = 20
+_CHANGED = "the plan was changed while it was being sent: stop, and start again"
 
 
 class StoppedError(Exception):
@@ -150,8 +151,8 @@ class _Check:
         known = self._planning.find(line.key)
         if known is None:
             campaign = self._read(line)
-            row_id = self._planning.add(line.key, line.content)
-            self._place(line, row_id, State.PLANNED, campaign)
+            self._place(line, self._planning.add(line.key, line.content), State.PLANNED)
+            self._show(line, campaign)
         elif known.row_id in self._seen:
             self._faults.line(BadLine(line.number, "key", "stands in an earlier line too; each needs one of its own"))
         elif known.content != line.content:
@@ -159,17 +160,21 @@ class _Check:
             if self._read(line) is not None:
                 self._faults.row(line.key)
         else:
-            self._place(line, known.row_id, known.state, None)
+            self._place(line, known.row_id, known.state)
+            if self._collector is not None and known.state is State.PLANNED:
+                self._show(line, self._read(line))
 
-    def _place(self, line: Line, row_id: int, state: State, campaign: NewCampaign | None) -> None:
+    def _show(self, line: Line, campaign: NewCampaign | None) -> None:
+        if self._collector is not None and campaign is not None:
+            self._collector.add(line, campaign)
+
+    def _place(self, line: Line, row_id: int, state: State) -> None:
         self._seen.add(row_id)
         index = len(self._row_ids)
         self._row_ids.append(row_id)
         if state is State.PLANNED:
             self._to_send.add(index)
             self._sending += 1
-            if self._collector is not None and (shown := campaign or self._read(line)) is not None:
-                self._collector.add(line, shown)
         elif state in {State.SENDING, State.UNKNOWN}:
             self._doubtful[row_id] = index
 
@@ -215,13 +220,26 @@ def _check_options(known: Mapping[str, str], wanted: Mapping[str, str], *, posit
     )
 
 
-def rows_to_send(plan: Plan, checked: Checked, wanted: Callable[[int], bool]) -> Iterator[tuple[int, Line]]:
-    """The wanted rows of a plan that was checked: their ids, and their lines.
+@frozen
+class PlannedRow:
+    """A row of a plan that was checked."""
+
+    row_id: int
+    line: Line
+    campaign: NewCampaign
+
+
+def rows_to_send(plan: Plan, checked: Checked, wanted: Callable[[int], bool]) -> Iterator[PlannedRow]:
+    """The wanted rows of a plan that was checked.
 
     Raises:
         PlanChangedError: The plan is no longer what was checked.
     """
     for line in plan.lines(wanted):
         if isinstance(line, BadLine) or line.index >= len(checked.row_ids):
-            raise PlanChangedError("the plan was changed while it was being sent: stop, and start again")
-        yield checked.row_ids[line.index], line
+            raise PlanChangedError(_CHANGED)
+        try:
+            campaign = line.campaign()
+        except BadLineError:
+            raise PlanChangedError(_CHANGED) from None
+        yield PlannedRow(checked.row_ids[line.index], line, campaign)

@@ -74,13 +74,13 @@ class Recovery:
             wanted.add(index)
         doubts: list[Doubt] = []
         now = self.creator.caller.pool.clock.now()
-        for row_id, line in rows_to_send(self.plan, self.checked, wanted.__contains__):
-            entry = entries[row_id]
-            if line.content != entry.content:
+        for row in rows_to_send(self.plan, self.checked, wanted.__contains__):
+            entry = entries[row.row_id]
+            if row.line.content != entry.content:
                 raise PlanChangedError("the plan was changed while it was being sent: stop, and start again")
-            sought = Sought(line.campaign(), self.ignore_invalid, self.policy.margin, now)
+            sought = Sought(row.campaign, self.ignore_invalid, self.policy.margin, now)
             ended = sent_by if entry.state is State.SENDING else entry.ended_at
-            doubts.append(Doubt(row_id, line.content, sought, now.timestamp() if ended is None else ended))
+            doubts.append(Doubt(row.row_id, entry.content, sought, now.timestamp() if ended is None else ended))
         return doubts, entries
 
     async def _others(self, found: Collection[str], known_before: int | None) -> Collection[str]:

@@ -31,7 +31,6 @@ class Row:
     """A planned row, read and ready to be sent."""
 
     row_id: int
-    index: int
     content: int
     campaign: NewCampaign
     wire: Callable[[], bytes] = field(repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from campaigns_async import CampaignsClient
+from campaigns_async.cli._send_run import Run
 from campaigns_async.jobs.sqlite import SqliteStore
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
@@ -216,6 +219,29 @@ class TestSignals:
         assert process.returncode == 130
         assert "planned 0 " in squeezed(out)
         assert commands(err)[0].endswith("send plan.ndjson --journal run.sqlite")
+        assert not sandbox.requests
+
+    def test_before_the_check_of_the_plan_nothing_is_sent_either(
+        self, folder: Path, sandbox: ThreadedSandbox, command: Command, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        caught = asyncio.Event()
+        stop, enter = Run._stop, CampaignsClient.__aenter__
+
+        def noted(self: Run, number: int) -> None:
+            stop(self, number)
+            caught.set()
+
+        async def entered(self: CampaignsClient) -> CampaignsClient:
+            os.kill(os.getpid(), signal.SIGINT)
+            await caught.wait()
+            return await enter(self)
+
+        monkeypatch.setattr(Run, "_stop", noted)
+        monkeypatch.setattr(CampaignsClient, "__aenter__", entered)
+        for name, value in sandbox.environment.items():
+            monkeypatch.setenv(name, value)
+        ended = command("send", folder / "plan.ndjson", "--journal", folder / "run.sqlite")
+        assert ended.code == 130
         assert not sandbox.requests
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

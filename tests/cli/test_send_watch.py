@@ -69,8 +69,10 @@ class TestLines:
         watch.follow(lambda: stats(held_for=62.0))
         watch.told(progress(created=7, unknown=2, held_back=90.0))
         assert told == [
-            "sending: 9 of 102 rows, 3 retries, held back 1 min 30 s, the server asks for 1 min 02 s more, "
-            "0 failed, 2 in doubt"
+            (
+                "sending: 9 of 102 rows, 3 retries, held back 1 min 30 s, the server asks for 1 min 02 s more, "
+                "0 failed, 2 in doubt"
+            )
         ]
 
     @pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), ValueError("I/O operation on closed file")])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import orjson
@@ -43,6 +43,23 @@ class Watch:
         self._rows_before: Mapping[int, Entry] = journal.rows
         self._departed: Counter[bytes] = Counter()
         self._begins_after_stop: int | None = None
+        self._complaint: AssertionError | None = None
+
+    def look(self, check: Callable[[], object]) -> None:
+        """Check, and keep what does not hold: what is raised here would go through the code that is watched."""
+        try:
+            check()
+        except AssertionError as error:
+            self._complaint = self._complaint or error
+
+    def complain(self) -> None:
+        """Say what did not hold first.
+
+        Raises:
+            AssertionError: Something did not.
+        """
+        if self._complaint is not None:
+            raise self._complaint
 
     def stopped(self) -> None:
         """Someone has stopped it: what was being written may have begun rows, and nothing after that."""
@@ -82,13 +99,9 @@ class Watch:
             if one.request.body
         )
         assert under_way <= len(sending), f"a request left, and the journal calls {len(sending)} rows sending"
-        self.nothing_twice(forced=content)
-
-    def when_made(self) -> None:
-        """A campaign was made."""
         self.nothing_twice()
 
-    def nothing_twice(self, forced: bytes | None = None) -> None:
+    def nothing_twice(self) -> None:
         """What the server has, and what will reach it yet, is never more than there are rows of it that may have been
         sent: a row that is planned, or failed, has nothing there. So none is sent twice, and nothing is sent again
         without a proof.
@@ -138,6 +151,8 @@ class Watch:
             assert not states[State.PLANNED], f"left planned, and nothing said: {_told(life.journal.rows.values())}"
             assert not (self._script.reconcile and states[State.SENDING])
             assert life.stopped_at is None or not states[State.PLANNED]
+        every = len(self._script.rows)
+        assert not summary.ok or states[State.CREATED] == every, f"all is well, with {every} rows, and {states}"
         doubts = states[State.SENDING] + states[State.UNKNOWN]
         assert len(summary.doubts) == doubts, "what is in doubt is not told"
 

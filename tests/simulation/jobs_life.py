@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Literal, TypeVar
 
 from attrs import define, field, frozen
@@ -63,6 +64,8 @@ class Orders:
     retry_failed: bool = False
     calm: bool = False
     """Whether nothing goes wrong any more."""
+    looks_first: bool = False
+    """Whether the client has been used to read lists before."""
     set_back: float = 0.0
     """Seconds by which the clock on the wall has been set back."""
 
@@ -130,7 +133,10 @@ class Life:
             on_made=self._on_made,
         )
         self.watch = Watch(script, self.journal, self.server)
-        loop.run(self._main())
+        try:
+            loop.run(self._main())
+        finally:
+            self.watch.complain()
         self.points.append(self._point("end"))
         self.watch.at_the_end(self)
         assert not loop.faults, f"raised where nobody saw it: {loop.faults}"
@@ -143,6 +149,9 @@ class Life:
         fair_at = self.before.at if self.orders.calm else BIRTH.at + self.script.fair_after
         self.loop.call_at(max(fair_at, self.loop.time()), self._be_fair)
         client = self._client()
+        if self.orders.looks_first:
+            with suppress(CampaignsError):
+                await client.campaigns.list(prefetch=0).collect()
         job = Job(
             client,
             self.script.plan,
@@ -231,15 +240,15 @@ class Life:
 
     def _on_write(self, when: Literal["before", "after"]) -> None:
         if when == "after":
-            self.watch.after_a_write()
+            self.watch.look(self.watch.after_a_write)
         self.points.append(self._point("before a write" if when == "before" else "after a write"))
 
     def _on_left(self, sent: Sent) -> None:
-        self.watch.when_left(sent)
+        self.watch.look(lambda: self.watch.when_left(sent))
         self.points.append(self._point("left", forced=sent))
 
     def _on_made(self, body: bytes) -> None:
-        self.watch.when_made()
+        self.watch.look(self.watch.nothing_twice)
         self.points.append(self._point("made"))
 
     @property

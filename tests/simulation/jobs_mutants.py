@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from simulation.mutants import Mutant
 
-_KILLS = "jobs/test_kills.py"
 _OWN = "simulation/test_jobs_simulation.py"
 
 JOB_MUTANTS = (
@@ -12,12 +11,13 @@ JOB_MUTANTS = (
     Mutant(
         "a row is sent before it is in the journal",
         "jobs.runner",
-        "            if taken or moves:\n                written = len(moves)\n",
-        "            if taken or moves:\n                written = len(moves)\n"
-        "                for row in taken:\n                    self._ready.put_nowait(row)\n"
-        "                await asyncio.sleep(0)\n                taken, early = [], taken\n"
-        "                self._sending += len(early)\n"
-        "                await self.commit([Begin(row.row_id, row.content) for row in early], [])\n",
+        "                await self.commit([Begin(row.row_id, row.content) for row in taken], moves[:written])\n",
+        "                for row in taken:\n"
+        "                    self._ready.put_nowait(row)\n"
+        "                await asyncio.sleep(0)\n"
+        "                await self.commit([Begin(row.row_id, row.content) for row in taken], moves[:written])\n"
+        "                self._sending += len(taken)\n"
+        "                taken = []\n",
     ),
     Mutant(
         "more rows are taken up than there is room for",
@@ -68,7 +68,10 @@ JOB_MUTANTS = (
         "if True:",
     ),
     Mutant(
-        "what was throttled is forgotten", "jobs.runner", "            self._to_repeat.append(row)\n", "            pass\n"
+        "what was throttled is forgotten",
+        "jobs.runner",
+        "            self._to_repeat.append(row)\n",
+        "            pass\n",
     ),
     Mutant(
         "what was throttled goes out before that is written",
@@ -132,7 +135,7 @@ JOB_MUTANTS = (
         "jobs.reconciling",
         "            if before is not None:\n",
         "            if True:\n                return found\n            if before is not None:\n",
-        test="jobs/test_reconciling.py",
+        test=f"{_OWN} -k look",
     ),
     Mutant(
         "the settling time counts from the recorded attempt",
@@ -152,13 +155,14 @@ JOB_MUTANTS = (
         "left = min(self.policy.settle, max(row.ended_at for row in rows) + self.policy.settle - now)",
         "latest = max(row.ended_at for row in rows)\n"
         "        left = 0.0 if latest > now else latest + self.policy.settle - now",
+        test=f"{_OWN} -k clock",
     ),
     Mutant(
         "an unreadable id is sent again when absent",
         "jobs.recovery",
         "isinstance(verdict, Absent) and not entry.surely_done",
         "isinstance(verdict, Absent)",
-        test="jobs/test_recovery.py",
+        test=f"{_OWN} -k unreadable",
     ),
     Mutant(
         "ids that the journal holds are not excluded",

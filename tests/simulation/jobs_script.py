@@ -104,7 +104,7 @@ def drawn(seed: int) -> JobScript:
         timeouts=Timeouts(
             connect=dice.choice((0.2, 1.0, 2.0)),
             read=dice.choice((0.5, 2.0)),
-            deadline=dice.choice((4.0, 15.0, None)),
+            deadline=dice.choice((4.0 if rate is None else 30.0, 15.0, None)),
             grace=0.0,
         ),
         max_concurrency=dice.randint(1, 3),

@@ -40,7 +40,7 @@ class Story:
             AssertionError: Something did not hold; says in which life, and how to live it again.
         """
         dice = source(self.script.seed, "operator")
-        first = self._live(BIRTH, Orders("0", 0.0, _interruption(dice, 0.3)))
+        first = self._live(BIRTH, Orders("0", 0.0, _interruption(dice, 0.4)))
         self.counts["rows"] += len(self.script.rows)
         for number, point in enumerate(first.points):
             path = f"0.{number}"
@@ -62,10 +62,11 @@ class Story:
             orders = Orders(
                 f"{path}+{number}",
                 pause=dice.choice(_PAUSES) * (0.5 + dice.random()),
-                interruption=_interruption(dice, 0.1) if wild else None,
+                interruption=_interruption(dice, 0.15) if wild else None,
                 retry_failed=dice.random() < 0.3,
                 calm=not wild,
-                set_back=3600.0 * (number + 1) if dice.random() < 0.1 else 0.0,
+                looks_first=dice.random() < 0.15,
+                set_back=dice.choice((1.0, 3600.0)) * (number + 1) if dice.random() < 0.2 else 0.0,
             )
             life = self._live(point, orders)
             point = dice.choice(life.points) if wild and dice.random() < _AGAIN else life.points[-1]
@@ -106,4 +107,4 @@ def _states(rows: Iterable[Entry]) -> list[State]:
 def _interruption(dice: random.Random, share: float) -> Interruption | None:
     if dice.random() >= share:
         return None
-    return Interruption("stop" if dice.random() < 0.6 else "cancel", dice.random() ** 2 * 8.0)
+    return Interruption("stop" if dice.random() < 0.6 else "cancel", dice.random() ** 3 * 8.0)

@@ -1,0 +1,151 @@
+"""Wherever a job dies, and however often: run again, it sends each row once, and none twice."""
+
+from __future__ import annotations
+
+import ast
+import os
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from attrs import define, evolve
+
+from campaigns_async import CampaignsClient, NewCampaign, NewContact, ReconcilePolicy
+from campaigns_async.jobs.errors import BadLine
+from campaigns_async.jobs.plan import listed_plan
+from campaigns_async.jobs.states import State
+from campaigns_async.jobs.store import Entry
+from campaigns_async.sandbox.quirks import Quirks
+from campaigns_async.wire import encoding
+from simulation.jobs_life import BIRTH, Life, Orders, Point
+from simulation.jobs_mutants import JOB_MUTANTS
+from simulation.jobs_mutation import run
+from simulation.jobs_script import START, drawn
+from simulation.jobs_server import Made, Standing
+from simulation.jobs_story import Story
+from simulation.jobs_sweep import run_all
+from simulation.mutants import Mutant
+from simulation.server import time_of_day
+from simulation.setting import wire
+
+POINTS = int(os.environ.get("SIM_POINTS", "300"))
+SETTLE = 4.0
+REPLAY = os.environ.get("SIM_SEED")
+
+
+def test_nothing_is_lost_or_sent_twice_wherever_it_dies() -> None:
+    counts, failure = run_all(POINTS)
+    assert failure is None, failure
+    for what in ("before a write", "after a write", "left", "made"):
+        assert counts[f"crashes: {what}"] * 20 >= counts["crash points"], f"{what}: {counts} shows nothing"
+    assert counts["in the end CREATED, reconciled"] > counts["in the end UNKNOWN, reconciled"]
+
+
+def scene(*states: Entry, made: tuple[Made, ...] = (), hidden: Callable[[Life], bool] | None = None) -> Life:
+    """A life in fair weather that begins with this journal, of a plan of two rows to other people, and this server."""
+    new = [NewCampaign(START, "Golf", "Rained off", [NewContact(f"07700900{number:03}")]) for number in range(2)]
+    plan = listed_plan(list(zip(("row-0", "row-1"), new, strict=True)))
+    contents = tuple(line.content for line in plan.lines() if not isinstance(line, BadLine))
+    script = evolve(
+        drawn(0),
+        seed=-1,
+        rows=(("row-0", new[0]), ("row-1", new[1])),
+        plan=plan,
+        contents=contents,
+        reconcile=True,
+        policy=ReconcilePolicy(settle=SETTLE, timeout=60.0, pause=0.5),
+        rate_limit=None,
+        quirks=Quirks(),
+        strangers=0,
+    )
+    rows = {row.row_id: evolve(row, content=contents[row.row_id - 1]) for row in states}
+    options = {**plan.options(), "ignore_invalid_phone_numbers": str(script.ignore_invalid)}
+    life = Hiding(script, Point("end", 1000.0, rows, options, Standing(made)), Orders("scene", 1.0, calm=True), hidden)
+    life.run()
+    return life
+
+
+@define(eq=False)
+class Hiding(Life):
+    """A life in which lists leave out the newest campaign as long as is told."""
+
+    hidden: Callable[[Life], bool] | None = None
+
+    def _client(self) -> CampaignsClient:
+        if self.hidden is not None:
+            self.server.store.hide_newest(lambda: self.hidden is not None and self.hidden(self))
+        return super()._client()
+
+
+def made(campaign_id: str, person: int) -> Made:
+    new = NewCampaign(START, "Golf", "Rained off", [NewContact(f"07700900{person:03}")])
+    contacts = ({"id": "c", "phoneNumber": new.contacts[0].phone_number},)
+    return Made(campaign_id, encoding.write(new), wire(campaign_id, new), contacts)
+
+
+def lists(life: Life) -> int:
+    return sum(sent.request.path.endswith("Campaigns") and sent.request.method == "GET" for sent in life.server.sent)
+
+
+def test_one_look_that_sees_nothing_is_not_believed() -> None:
+    left = Entry(1, "row-0", 0, State.SENDING, attempts=1, attempted_at=1.0)
+    life = scene(left, made=(made("mine", 0),), hidden=lambda life: lists(life) <= 1)
+    assert {row.key: row.campaign_id for row in life.journal.rows.values()}["row-0"] == "mine"
+    assert lists(life) == 2
+    assert life.summary is not None
+    assert life.summary.ok
+
+
+def test_a_clock_that_was_set_back_does_not_make_the_settling_time_short() -> None:
+    ended = time_of_day(1000.0).timestamp() + 3600.0
+    left = Entry(1, "row-0", 0, State.UNKNOWN, attempts=1, attempted_at=ended, ended_at=ended)
+    life = scene(left, made=(made("mine", 0),), hidden=lambda life: life.loop.time() < 1000.0 + SETTLE)
+    assert {row.key: row.campaign_id for row in life.journal.rows.values()}["row-0"] == "mine"
+
+
+def test_a_row_whose_id_was_unreadable_is_not_sent_again_though_it_is_gone() -> None:
+    left = Entry(1, "row-0", 0, State.UNKNOWN, attempts=1, attempted_at=1.0, ended_at=2.0, surely_done=True)
+    life = scene(left)
+    assert life.journal.rows[1].state is State.UNKNOWN
+    assert [one.body for one in life.server.made] == [encoding.write(life.script.rows[1][1])]
+
+
+def test_a_seed_gives_one_life_and_another_seed_another() -> None:
+    def traces() -> list[list[object]]:
+        lives = [Life(drawn(seed), BIRTH, Orders("0", 0.0)) for seed in range(4)]
+        for life in lives:
+            life.run()
+        return [life.server.trace for life in lives]
+
+    first, again = traces(), traces()
+    assert first == again
+    assert first[0] != first[1]
+
+
+def test_what_a_life_does_after_its_crash_reaches_nobody() -> None:
+    life = Life(drawn(0), BIRTH, Orders("0", 0.0))
+    life.run()
+    rows = [dict(point.rows) for point in life.points]
+    standing = [point.standing for point in life.points]
+    Story(drawn(0)).tell("0.3")
+    Life(life.script, life.points[3], Orders("again", 0.5)).run()
+    assert rows == [dict(point.rows) for point in life.points]
+    assert standing == [point.standing for point in life.points]
+
+
+@pytest.mark.parametrize("mutant", JOB_MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_fault_can_still_be_made(mutant: Mutant) -> None:
+    ast.parse(mutant.source())
+
+
+@pytest.mark.skipif("SIM_MUTANTS" not in os.environ, reason="takes minutes: SIM_MUTANTS=1, or nox -s crash")
+@pytest.mark.parametrize("mutant", JOB_MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_fault_is_caught(mutant: Mutant) -> None:
+    result = run(mutant)
+    assert result.caught, result.by
+
+
+@pytest.mark.skipif(REPLAY is None, reason="SIM_SEED says which seed to run again, and SIM_BRANCH which branch")
+def test_replay() -> None:
+    counts: Counter[str] = Story(drawn(int(REPLAY or 0))).tell(os.environ.get("SIM_BRANCH"))
+    print(*counts.items(), sep="\n")
