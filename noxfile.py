@@ -72,6 +72,8 @@ def bench(session: nox.Session) -> None:
     """The benchmarks; `-- --quick` for a short run."""
     install(session, extra="all")
     session.run("python", "-m", "benchmarks", *session.posargs)
+    session.run("python", "-m", "benchmarks.durable", *session.posargs)
+    session.run("python", "-m", "benchmarks.sandbox", *session.posargs)
 
 
 @nox.session

@@ -24,8 +24,7 @@ from attrs import frozen
 from benchmarks import answerer
 from benchmarks.work import as_model
 from campaigns_async import CampaignsClient, NewCampaign
-from campaigns_async.jobs import Job, Progress, listed_plan
-from campaigns_async.jobs.summary import Phase
+from campaigns_async.jobs import Job, Phase, Progress, listed_plan
 
 _KEY = "benchmark"
 _IN_FLIGHT = 64
@@ -115,7 +114,7 @@ async def _durable(url: str, news: list[NewCampaign]) -> float:
 
 
 def _resumes(folder: Path, rows: int) -> dict[str, dict[str, float]]:
-    """A new plan, the same plan gone on with, and one of which nine rows in ten are created; each in a fresh process."""
+    """A new plan, and the same plan gone on with; each in a fresh process."""
     plan, journal = folder / "plan.ndjson", folder / "run.sqlite"
     contacts = ",".join(f'{{"phoneNumber":"+44770090{number:04}"}}' for number in range(10))
     with plan.open("w", encoding="utf-8") as file:
@@ -143,7 +142,7 @@ async def _resume(plan: str, journal: str) -> dict[str, float]:
         writer.transport.abort()
 
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
-    url = "http://127.0.0.1:{}".format(server.sockets[0].getsockname()[1])
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with CampaignsClient(url, _KEY, max_concurrency=1) as client:
         running = asyncio.ensure_future(Job(client, plan, journal=journal, reconcile=False, group=1).run())
         await arrived.wait()

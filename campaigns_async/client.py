@@ -99,6 +99,7 @@ class CampaignsClient:
         self._reconcile = checks.instance("reconcile", reconcile, ReconcilePolicy)
         self._ledger = Ledger(reconcile.remember)
         self._owner = True
+        self._base_url = url
         checks.instance("retry", retry, RetryPolicy)
         slots = checks.whole("max_concurrency", max_concurrency, least=1)
         clock, source = LoopClock(), random.Random()
@@ -173,6 +174,11 @@ class CampaignsClient:
             self._caller.timeouts if timeouts is None else timeouts, self._caller.retry if retry is None else retry
         )
         return view
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is."""
+        return self._base_url
 
     @property
     def max_concurrency(self) -> int:

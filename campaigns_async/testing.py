@@ -48,18 +48,21 @@ def campaigns_sandbox(request: pytest.FixtureRequest) -> Iterator[ThreadedSandbo
             'install it with: pip install "campaigns-async[sandbox]"',
             pytrace=False,
         )
+    sandbox, problem = None, ""
     try:
         sandbox = ThreadedSandbox(**_arguments(request.node.iter_markers(_MARKER)))
-    except (TypeError, ValueError) as error:
-        pytest.fail(f"@pytest.mark.{_MARKER}: {error}", pytrace=False)
-    with sandbox:
+        sandbox.start()
+    except (TypeError, ValueError, OSError) as error:
+        problem = str(error)
+    if problem or sandbox is None:
+        # Out here, so that no error is told of which this would be another.
+        pytest.fail(f"@pytest.mark.{_MARKER}: {problem}", pytrace=False)
+    try:
+        # It can be asked still when it has stopped, by what fails after this.
         request.node.stash[_JOURNAL] = lambda: _journal_of(sandbox)
-        try:
-            yield sandbox
-        finally:
-            last = _journal_of(sandbox)
-            # What fails after this can still tell what had arrived.
-            request.node.stash[_JOURNAL] = lambda: last
+        yield sandbox
+    finally:
+        sandbox.stop()
 
 
 # The older kind of wrapper, which every pytest from 7 on knows.
@@ -87,7 +90,7 @@ def _journal_of(sandbox: ThreadedSandbox) -> str:
     """What arrived, a line each, without bodies, queries, headers and phone numbers."""
     try:
         lines = [_line(request) for request in sandbox.requests]
-    except RuntimeError as error:  # the test has stopped it
+    except RuntimeError as error:  # its thread is stuck
         return str(error)
     if not lines:
         return "no request arrived"
@@ -99,4 +102,9 @@ def _line(request: RecordedRequest) -> str:
     path = _NUMBER.sub("(number)", request.path)
     status = "no answer" if request.status is None else str(request.status)
     done = "carried out" if request.acted else "not carried out"
-    return f"{request.number}. {request.method} {path}: {status}, {done}"
+    parts = [status, done]
+    if request.fault is not None:
+        parts.append(f"met fault {request.fault}" if request.fault else "met a magic number")
+    if request.problem:
+        parts.append(request.problem)
+    return f"{request.number}. {request.method} {path}: {', '.join(parts)}"

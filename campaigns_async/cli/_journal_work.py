@@ -16,6 +16,7 @@ import click
 import orjson
 
 from campaigns_async.cli._journal_rows import MEANT, STATES, details, moment, row_as_dict, shown
+from campaigns_async.cli._send_again import journal_command
 from campaigns_async.cli._send_errors import WrongUse, told
 from campaigns_async.jobs.errors import JobError
 from campaigns_async.jobs.sqlite import SqliteStore
@@ -131,8 +132,10 @@ def resolve_row(file: Path, key: str, word: Word, campaign_id: str | None) -> No
 
 def _refuse_what_is_known(entry: Entry, word: Word) -> None:
     name = entry.state.name.lower()
-    if entry.state is State.FAILED and word is not Word.NOT_SENT:
-        raise WrongUse("that row failed, so it is not on the server: only --not-sent can be said of it")
+    if entry.state is State.FAILED and word is Word.FAILED:
+        raise WrongUse(
+            "that row failed already: say --not-sent to have it sent, or --created if it was mended and sent elsewhere"
+        )
     if entry.state not in {State.UNKNOWN, State.SENDING, State.FAILED}:
         raise WrongUse(f"that row is {name}, and not in doubt: there is nothing to settle")
     if entry.surely_done and word is not Word.CREATED:
@@ -170,9 +173,20 @@ def export_rows(file: Path, state: str, out: Path) -> None:
             written, without = _write(store, STATES[state], sys.stdout.buffer.write)
         else:
             written, without = _into(out, lambda target: _write(store, STATES[state], target.write))
-    click.echo(f"{written:,} rows written; send them with a journal of their own", err=True)
+    click.echo(f"{_rows(written)} written; to be sent with another journal", err=True)
     if without:
-        click.echo(f"{without:,} rows left out: the journal does not hold what they would send", err=True)
+        click.echo(f"{_rows(without)} left out: the journal does not hold what would be sent", err=True)
+    if written:
+        settle = journal_command("resolve", file, "--created", "CAMPAIGN-ID", key="KEY")
+        click.echo(
+            "whoever sends these from another journal must not use --retry-failed with this one: they would be sent "
+            f"twice; to settle them here, once they are created:\n  {settle}",
+            err=True,
+        )
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _write(store: SqliteStore, state: State, write: Callable[[bytes], object]) -> tuple[int, int]:

@@ -89,7 +89,8 @@ def print_dry_run(dry: DryRun, *, as_json: bool) -> None:
         if noted.count > len(noted.places):
             click.echo(f"{what}: and {noted.count - len(noted.places):,} more")
     if dry.preview.lengthened:
-        click.echo(f"note: {LENGTHENED} ({dry.preview.lengthened:,} campaigns)")
+        campaigns = "1 campaign" if dry.preview.lengthened == 1 else f"{dry.preview.lengthened:,} campaigns"
+        click.echo(f"note: {LENGTHENED} ({campaigns})")
 
 
 def _rows(dry: DryRun) -> Iterator[tuple[str, int]]:

@@ -25,9 +25,9 @@ def told(error: CampaignsError) -> click.ClickException:
         if error.count > len(error.lines):
             message += f"; the first {len(error.lines)} are told above"
     if isinstance(error, JournalWriteError):
-        message += ": what was acknowledged is safe; make room or mend it, then run the same command again"
+        message += "; what was acknowledged is safe: make room or mend it, then run the same command again"
     elif isinstance(error, JournalInUseError):
-        message += ": wait till it has ended, or stop it; `journal show` can look meanwhile"
+        message += "; wait till it has ended, or stop it (`journal show` can look meanwhile)"
     # Wrong use, unless it was the disk's or the server's fault.
     is_wrong_use = isinstance(error, JobError) and not isinstance(error, JournalWriteError)
     return (WrongUse if is_wrong_use else click.ClickException)(shown(as_options(message)))

@@ -29,14 +29,12 @@ class Ending:
     """How a run ended."""
 
     summary: Summary
-    is_checked: bool
-    """Whether the whole plan came into the journal."""
     is_cut: bool = False
     """Whether it was cut off, so that the summary comes from the journal alone."""
 
     def exit_code(self, signal: int | None) -> int:
         """0 all created; 1 not all; 128 and the number of a signal that left some."""
-        if self.is_checked and self.summary.ok:
+        if self.summary.ok:
             return 0
         return 1 if signal is None else 128 + signal
 
@@ -49,7 +47,7 @@ class Ending:
         if self.is_cut:
             plain |= dict.fromkeys(_LOST)
         return {
-            "ok": self.is_checked and summary.ok,
+            "ok": summary.ok,
             **plain,
             "failures": [row_as_dict(entry) for entry in summary.failures],
             "doubts": [row_as_dict(entry) for entry in summary.doubts],
@@ -73,6 +71,8 @@ def summary_of_journal(path: Path, latest: Progress | None, *, elapsed: float, s
     store = SqliteStore.open(path, read_only=True)
     try:
         counts = store.counts()
+        if counts[State.SENDING]:
+            stopped += "; what was in flight may have been sent"
         return Summary(
             **{state.name.lower(): counts[state] for state in State},
             created_now=0 if latest is None else latest.created_now,
@@ -92,7 +92,7 @@ def next_steps(ending: Ending, context: click.Context, journal: Path) -> Iterato
     """What can be done about what is not created."""
     summary = ending.summary
     doubtful = summary.sending + summary.unknown
-    left = summary.planned or not ending.is_checked
+    left = summary.planned or (summary.stopped is not None and not doubtful)
     if left or (doubtful and context.params.get("reconcile", True)):
         yield Step("to go on" if left else "to look for the rows in doubt again", send_again(context))
     elif doubtful:

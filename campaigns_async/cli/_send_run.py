@@ -5,6 +5,7 @@ What is slow to import is imported within the event loop, where a signal waits f
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import time
 from collections.abc import Callable
@@ -133,7 +134,7 @@ class Run:
             summary = run_loop(self._work, first=self._stop)
         except Interrupted as error:
             number = self._signal or error.exit_code - 128
-            return self._end_cut("cut off; what was in flight may have been sent", 128 + number)
+            return self._end_cut("cut off", 128 + number)
         except CampaignsError as error:
             from campaigns_async.cli._send_errors import told
 
@@ -143,11 +144,12 @@ class Run:
             return self._end_cut(line.message, line.exit_code)
         from campaigns_async.cli._send_report import Ending
 
-        ending = Ending(summary, is_checked=self._is_checked() or self._signal is None)
+        ending = Ending(summary)
         self._print(ending)
         return ending.exit_code(self._signal)
 
     async def _work(self) -> Summary:
+        from campaigns_async.cli._send_places import with_places
         from campaigns_async.cli._send_watch import watching
         from campaigns_async.jobs.job import Job
 
@@ -168,7 +170,8 @@ class Run:
             )
             if self._signal is not None:
                 self._job.stop()
-            return await self._job.run()
+            summary = await self._job.run()
+        return await asyncio.to_thread(with_places, summary, plan)
 
     def _stop(self, number: int) -> None:
         """The first signal."""
@@ -198,7 +201,7 @@ class Run:
         except JournalError:
             click.echo(f"stopped: {stopped}", err=True)
         else:
-            self._print(Ending(summary, is_checked=self._is_checked(), is_cut=True))
+            self._print(Ending(summary, is_cut=True))
         return exit_code
 
     def _print(self, ending: Ending) -> None:

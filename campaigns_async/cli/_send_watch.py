@@ -53,6 +53,11 @@ class Figures:
         return (self.total - self.done) / self.rate if self.rate and self.phase is Phase.SENDING else None
 
     @property
+    def counts(self) -> tuple[Phase, int, int, int, int]:
+        """What is worth telling again once it changes."""
+        return self.phase, self.done, self.total, self.failed, self.in_doubt
+
+    @property
     def doing(self) -> str:
         """In words."""
         return _DOING[self.phase]
@@ -68,7 +73,7 @@ class Figures:
         if self.held_for >= 0.05:
             parts.append(f"the server asks for {_span(self.held_for)} more")
         parts += [f"{self.failed:,} failed", f"{self.in_doubt:,} in doubt"]
-        if self.left is not None:
+        if self.left:
             parts.append(f"{_span(self.left)} left")
         return ", ".join(parts)
 
@@ -112,12 +117,16 @@ class Lines:
     _print: Callable[[str], None]
     _clock: Callable[[], float] = time.monotonic
     _due: float = field(default=0.0, init=False)
+    _latest: Figures | None = field(default=None, init=False)
+    _told: Figures | None = field(default=None, init=False)
 
     def show(self, figures: Figures, *, at_once: bool) -> None:
         """Tell a line, if it is time."""
+        self._latest = figures
         now = self._clock()
         if at_once or now >= self._due:
             self._due = now + _EVERY
+            self._told = figures
             self._print(figures.line())
 
     def say(self, text: str) -> None:
@@ -125,7 +134,10 @@ class Lines:
         self._print(text)
 
     def end(self) -> None:
-        """Nothing to put in order."""
+        """Tell how far it came, unless that was told."""
+        latest, told = self._latest, self._told
+        if latest is not None and told is not None and latest.counts != told.counts:
+            self._print(latest.line())
 
 
 class _Bar(RichProgress):
@@ -222,7 +234,8 @@ class Watch:
             done=done,
             total=progress.total,
             failed=progress.failed,
-            in_doubt=progress.unknown,
+            # While it looks for them, none is on its way: an earlier run was cut off.
+            in_doubt=progress.unknown + (progress.sending if progress.phase is Phase.RECONCILING else 0),
             retries=0 if stats is None else stats.retries,
             held_back=progress.held_back,
             held_for=0.0 if stats is None else stats.held_for,

@@ -12,15 +12,17 @@ import click
 from campaigns_async import AuthenticationError, CampaignsError, ConfigurationError, ConnectionFailedError, checks
 from campaigns_async.cli._connecting import KEY_VARIABLE, read_key
 from campaigns_async.cli._demo_ledger import Ledger
-from campaigns_async.cli._demo_plan import SHIPPED, PlanError, PlanRow, read_plan
+from campaigns_async.cli._demo_plan import SHIPPED, PlanRow, read_plan
 from campaigns_async.cli._demo_report import Report, discrepancies
 from campaigns_async.cli._demo_run import Watch, run
 from campaigns_async.cli._demo_server import Server, local_server, remote_server
 from campaigns_async.cli._demo_show import show, watching
 from campaigns_async.cli._live_host import is_live
 from campaigns_async.cli._running import Interrupted, run as run_loop
+from campaigns_async.jobs.errors import PlanError
 
-_BAD_LINES_SHOWN: Final = 20
+_NO_OPTION_HERE: Final = ", or have the later ones dropped"
+"""Where advice begins that only `send` can follow."""
 
 Opening: TypeAlias = Callable[[int], AbstractAsyncContextManager[Server]]
 """Opens a server for so many campaigns."""
@@ -106,15 +108,12 @@ def _opening(base_url: str | None, api_key_file: Path | None, seed: int) -> Open
 def _rows(path: Path) -> Sequence[PlanRow]:
     try:
         return read_plan(path)
-    except OSError as error:
-        raise click.UsageError(f"--plan cannot be read: {_why(error)}") from None
     except PlanError as error:
-        for line in error.lines[:_BAD_LINES_SHOWN]:
-            click.echo(f"--plan: {line}", err=True)
-        count = len(error.lines)
-        more = f", of which the first {_BAD_LINES_SHOWN} are told above" if count > _BAD_LINES_SHOWN else ""
-        lines = "line" if count == 1 else "lines"
-        raise click.UsageError(f"--plan has {count} bad {lines}{more}; nothing was sent") from None
+        shown = len(error.lines)
+        for line in error.lines:
+            click.echo(f"--plan: {str(line).partition(_NO_OPTION_HERE)[0]}", err=True)
+        more = f", of which the first {shown} are told above" if error.count > shown else ""
+        raise click.UsageError(f"--plan: {error.message}{more}; nothing was sent") from None
 
 
 def _so_far(ledger: Ledger, planned: int, base_url: str | None) -> str:

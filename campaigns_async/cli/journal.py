@@ -47,9 +47,9 @@ def show(file: Path, states: Sequence[str], as_json: bool, limit: int | None) ->
 def resolve(file: Path, key: str, created: str | None, not_sent: bool, failed: bool) -> None:
     """Settle one row by your word.
 
-    Takes rows that are in doubt (unknown, or sending while no run goes on), and with --not-sent
-    those that failed too. Look on the server first: a row that is there and is called not sent
-    is sent twice.
+    Takes rows that are in doubt (unknown, or sending while no run goes on), and those that
+    failed: with --not-sent, or with --created if one was mended and sent from another journal.
+    Look on the server first: a row that is there and is called not sent is sent twice.
     """
     words = [Word.CREATED] * (created is not None) + [Word.NOT_SENT] * not_sent + [Word.FAILED] * failed
     if len(words) != 1:
@@ -70,6 +70,6 @@ def export(file: Path, state: str, out: Path) -> None:
     """Write the failed rows as a plan that send takes, to be mended.
 
     Send it with a journal of its own, and then never this journal's rows with --retry-failed:
-    they would be sent twice.
+    they would be sent twice. With "journal resolve FILE KEY --created ID" they can be settled here.
     """
     export_rows(file, state, out)

@@ -129,7 +129,7 @@ def sandbox(
     end, so its exit code is 0 then; 1 when it cannot listen, 2 when an option is wrong.
     """
     from campaigns_async.sandbox import Sandbox
-    from campaigns_async.sandbox.control.faults import faults_from_json
+    from campaigns_async.sandbox.control.fault_json import faults_from_json
     from campaigns_async.sandbox.control.inputs import Seeds, read_moment, read_seeds
 
     if not _HOST.fullmatch(host):

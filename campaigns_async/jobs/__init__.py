@@ -8,6 +8,7 @@ goes on where it stopped; what may have been sent is looked for on the server, a
 
 from campaigns_async.jobs.errors import (
     BadLine,
+    BadLineError,
     JobError,
     JournalError,
     JournalInUseError,
@@ -16,27 +17,41 @@ from campaigns_async.jobs.errors import (
     PlanError,
 )
 from campaigns_async.jobs.job import Job
-from campaigns_async.jobs.plan import AnyPlan, Plan, contacts_plan, listed_plan, ndjson_plan
+from campaigns_async.jobs.plan import AnyPlan, Line, Plan, contacts_plan, listed_plan, ndjson_plan
 from campaigns_async.jobs.sending import send
+from campaigns_async.jobs.sqlite import SqliteStore
 from campaigns_async.jobs.states import State
-from campaigns_async.jobs.store import Store
-from campaigns_async.jobs.summary import Progress, Summary
+from campaigns_async.jobs.store import Begin, Entry, Known, Lead, Move, Planning, Store
+from campaigns_async.jobs.summary import Phase, Progress, Summary
+from campaigns_async.jobs.writing import ThreadWriter, Writer
 
 __all__ = [
     "AnyPlan",
     "BadLine",
+    "BadLineError",
+    "Begin",
+    "Entry",
     "Job",
     "JobError",
     "JournalError",
     "JournalInUseError",
     "JournalWriteError",
+    "Known",
+    "Lead",
+    "Line",
+    "Move",
+    "Phase",
     "Plan",
     "PlanChangedError",
     "PlanError",
+    "Planning",
     "Progress",
+    "SqliteStore",
     "State",
     "Store",
     "Summary",
+    "ThreadWriter",
+    "Writer",
     "contacts_plan",
     "listed_plan",
     "ndjson_plan",

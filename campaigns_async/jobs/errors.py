@@ -1,4 +1,4 @@
-"""What can be wrong with a plan or a journal. No message quotes a number, a name or a text."""
+"""What can be wrong with a plan or a journal. No message quotes a number, a name or a text; keys are named."""
 
 from __future__ import annotations
 

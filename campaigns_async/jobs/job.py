@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,22 +14,25 @@ from attrs import evolve
 
 from campaigns_async import checks
 from campaigns_async.client import CampaignsClient
+from campaigns_async.errors import ConfigurationError
+from campaigns_async.jobs.errors import JobError
 from campaigns_async.jobs.plan import AnyPlan, Plan, as_plan
-from campaigns_async.jobs.planning import Bits, Checked, StoppedError, check, rows_to_send
+from campaigns_async.jobs.planning import SERVER, Bits, Checked, StoppedError, check, rows_to_send, run_options
 from campaigns_async.jobs.pressure import Pressure
 from campaigns_async.jobs.recovery import Recovery
 from campaigns_async.jobs.runner import Row, Runner
 from campaigns_async.jobs.sqlite import SqliteStore
 from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Move, Store
-from campaigns_async.jobs.summary import Phase, Progress, Summary, progress
-from campaigns_async.jobs.writing import ThreadWriter, Writer
+from campaigns_async.jobs.summary import Phase, Progress, Summary
+from campaigns_async.jobs.tally import Tally
+from campaigns_async.jobs.writing import ThreadWriter, Writer, to_its_end
 from campaigns_async.models import NewCampaign
 from campaigns_async.settings import ReconcilePolicy
 
 T = TypeVar("T")
-_SHOWN = 20
-_ROUNDS = 5
+_OPEN = (State.PLANNED, State.SENDING, State.UNKNOWN)
+_ROUNDS = 3
 """How often what is surely absent is sent again, within one run."""
 
 
@@ -38,14 +42,15 @@ class Job:
     Args:
         client: Sends, with its own concurrency, rate and deadlines.
         plan: A path of an NDJSON plan, or what `ndjson_plan`, `contacts_plan` and `listed_plan` give.
-        journal: The path of the journal; made if it is not there. Or a store of your own.
+        journal: The path of the journal; made if it is not there. Or a store of your own, which is closed at the end.
         reconcile: Whether rows in doubt are looked for on the server; else they are only reported.
         ignore_invalid_phone_numbers: As for `create`; must be the same in every run of a journal.
         retry_failed: Whether rows that failed in an earlier run are sent again.
         settle: Seconds, from 0, that absence must last before it is believed; None: as the client has it.
         patience: Seconds, above 0, without an answer after which the run stops.
         group: Rows, from 1 to 1,000, that are written at once at most.
-        on_progress: Is told after every group; must not block.
+        on_progress: Is told after every group; must not block. What it raises is logged by its type.
+        writer: Runs the journal's work; None: a thread of its own.
 
     Raises:
         ConfigurationError: A setting is out of range.
@@ -75,7 +80,6 @@ class Job:
         self._retry_failed = retry_failed
         self._policy = _policy(client.reconcile, settle)
         self._group = checks.whole("group", group, least=1, most=1000)
-        self._on_progress = on_progress
         self._writer = writer or ThreadWriter()
         # The same clock, ledger and way of asking as the client's own reconciling has.
         self._creator = client.campaigns._creator  # noqa: SLF001
@@ -83,9 +87,11 @@ class Job:
         self._pressure = Pressure(checks.seconds("patience", patience), self._clock.monotonic)
         self._stopping = False
         self._stoppable: Callable[[], object] | None = None
-        self._counts: Counter[State] = Counter()
-        self._created_now = self._found = self._absent = 0
+        self._tally = Tally(self._pressure, on_progress)
         self._stopped_by: BaseException | None = None
+        self._left: str | None = None
+        self._began = False
+        self._is_checked = False
 
     def stop(self) -> None:
         """Take up nothing more; what is in flight finishes and is written down. For a signal's handler."""
@@ -101,14 +107,17 @@ class Job:
             PlanChangedError: The plan is not the one that the journal knows.
             JournalError: The journal cannot be used, is another job's, is in use, or could not be written.
         """
+        if self._began:
+            raise ConfigurationError("a Job runs once: make another one")
+        self._began = True
         began = self._clock.monotonic()
         try:
             store = await self._open()
             try:
                 await self._run(store)
-                return await self._writer.run(lambda: self._summary(store, self._clock.monotonic() - began))
+                return await self._writer.run(lambda: self._summary(store, began))
             finally:
-                await asyncio.shield(self._writer.run(store.close))
+                await to_its_end(self._writer.run(store.close))  # or the lock is not free yet
         finally:
             self._writer.close()
 
@@ -117,20 +126,22 @@ class Job:
         if not isinstance(journal, (str, Path)):
             return journal
         path = Path(journal)
-        opening = asyncio.ensure_future(self._writer.run(lambda: SqliteStore.open(path)))
+        opened: list[Store] = []
         try:
-            return await asyncio.shield(opening)
+            await to_its_end(self._writer.run(lambda: opened.append(SqliteStore.open(path))))
         except asyncio.CancelledError:
-            (await opening).close()  # it holds the lock
+            for store in opened:  # it holds the lock
+                await to_its_end(self._writer.run(store.close))
             raise
+        return opened[0]
 
     async def _run(self, store: Store) -> None:
         # Whoever had the journal before is dead by now: what it left *sending* cannot leave later than this.
         opened_at = self._clock.now().timestamp()
-        self._tell(Phase.CHECKING)
-        options = {"ignore_invalid_phone_numbers": str(self._ignore_invalid)}
-        try:
-            checked = await self._writer.run(
+        self._tally.tell(Phase.CHECKING)
+        options = {**run_options(self._ignore_invalid), SERVER: self._client.base_url}
+        checking = asyncio.ensure_future(
+            self._writer.run(
                 lambda: check(
                     self._plan,
                     store,
@@ -139,15 +150,25 @@ class Job:
                     stopping=lambda: self._stopping,
                 )
             )
+        )
+        try:
+            checked = await asyncio.shield(checking)
         except StoppedError:
             return
-        self._counts.update(await self._writer.run(store.counts))
+        except asyncio.CancelledError:
+            self._stopping = True  # the check hears of it at its next line
+            with suppress(JobError, StoppedError):
+                await to_its_end(checking)
+            raise
+        self._is_checked = True
+        self._tally.begin(await self._writer.run(store.counts))
         recovery = Recovery(
             store,
             self._writer,
             self._plan,
             checked,
             self._creator,
+            self._client.campaigns.get,
             self._policy,
             ignore_invalid=self._ignore_invalid,
             concurrency=self._client.max_concurrency,
@@ -157,21 +178,25 @@ class Job:
             absent = await self._reconcile(recovery, checked.doubtful, sent_by=opened_at, known_before=None)
             if absent is not None:
                 to_send.update(absent)
-        for _ in range(_ROUNDS):
+        for sent in range(_ROUNDS):
             mark = self._creator.ledger.seen.mark()
             left = await self._send(store, checked, to_send)
             if not left or not self._reconciles or self._stopping:
                 return
+            recovery.policy = _longer(self._policy, 4**sent)
             absent = await self._reconcile(recovery, left, sent_by=None, known_before=mark)
             if not absent:
                 return
             to_send = absent
+        self._left = (
+            f"rows were sent {_ROUNDS} times over, and were absent each time: look at the server, and start again"
+        )
 
     async def _send(self, store: Store, checked: Checked, wanted: Bits) -> Mapping[int, int]:
         """Send these rows; which of them are in doubt now, and their indexes."""
         if self._stopping:
             return {}
-        self._tell(Phase.SENDING)
+        self._tally.tell(Phase.SENDING)
         indexes: dict[int, int] = {}
         in_doubt: dict[int, int] = {}
 
@@ -181,26 +206,22 @@ class Job:
                     in_doubt[move.row_id] = indexes[move.row_id]
                 if move.state is not State.PLANNED:  # such a one goes out again
                     del indexes[move.row_id]
-                self._created_now += move.state is State.CREATED
-            self._tell(Phase.SENDING)
+            self._tally.tell(Phase.SENDING)
 
         def rows() -> Iterator[Row]:
             for row in rows_to_send(self._plan, checked, wanted.__contains__):
                 indexes[row.row_id] = row.line.index
                 yield Row(row.row_id, row.line.content, row.campaign, row.line.wire)
 
-        async def commit(begins: list[Begin], moves: list[Move]) -> None:
-            now = self._clock.now().timestamp()
-            await self._writer.run(lambda: store.commit(begins, moves, now))
-            self._count(begins, moves)
-
         stream = rows()
         # The rows before the first are passed over in the writer's thread: they may be a million.
         first = await self._writer.run(lambda: list(itertools.islice(stream, 1)))
+        if self._stopping:  # meanwhile
+            return {}
         runner = Runner(
             rows=itertools.chain(first, stream),
             create=self._create,
-            commit=commit,
+            commit=partial(self._commit, store),
             on_commit=on_commit,
             concurrency=self._client.max_concurrency,
             group=self._group,
@@ -211,6 +232,11 @@ class Job:
             self._stopped_by = runner.stopped_by
             self._stopping = True
         return in_doubt
+
+    async def _commit(self, store: Store, begins: list[Begin], moves: list[Move]) -> None:
+        now = self._clock.now().timestamp()
+        await self._writer.run(lambda: store.commit(begins, moves, now))
+        self._tally.committed(begins, moves)
 
     async def _create(self, new: NewCampaign) -> str:
         return await self._client.campaigns.create(new, ignore_invalid_phone_numbers=self._ignore_invalid)
@@ -226,62 +252,43 @@ class Job:
         """Look for rows in doubt; the indexes of those that are surely absent, and planned again."""
         if not rows or self._stopping:
             return None
-        self._tell(Phase.RECONCILING)
+        self._tally.tell(Phase.RECONCILING)
         looking = asyncio.ensure_future(recovery.look(rows, sent_by=sent_by, known_before=known_before))
         try:
             recovered = await self._stoppably(looking, looking.cancel)
         except asyncio.CancelledError:
-            if not self._stopping or not looking.cancelled():
+            task = asyncio.current_task()
+            if not self._stopping or not looking.cancelled() or (task is not None and task.cancelling()):
                 raise
             return None
-        for move, before in recovered.moves:
-            self._counts[before] -= 1
-            self._counts[move.state] += 1
-            self._found += move.state is State.CREATED
-            self._absent += move.state is State.PLANNED
-        self._tell(Phase.RECONCILING)
+        self._tally.recovered(recovered.moves)
+        self._tally.tell(Phase.RECONCILING)
         return recovered.absent
 
     async def _stoppably(self, work: Awaitable[T], stop: Callable[[], object]) -> T:
         self._stoppable = stop
+        if self._stopping:  # since it was last looked at
+            stop()
         try:
             return await work
         finally:
             self._stoppable = None
 
-    def _count(self, begins: list[Begin], moves: list[Move]) -> None:
-        self._counts[State.PLANNED] -= len(begins)
-        self._counts[State.SENDING] += len(begins) - len(moves)
-        for move in moves:
-            self._counts[move.state] += 1
+    def _summary(self, store: Store, began: float) -> Summary:
+        stopped = self._why_stopped(store.counts())
+        return self._tally.summary(store, elapsed=self._clock.monotonic() - began, stopped=stopped)
 
-    def _tell(self, phase: Phase) -> None:
-        if self._on_progress is not None:
-            held = self._pressure.waited
-            self._on_progress(progress(phase, self._counts, created_now=self._created_now, held_back=held))
-
-    def _summary(self, store: Store, elapsed: float) -> Summary:
-        counts = store.counts()
-        stopped = None
+    def _why_stopped(self, counts: Mapping[State, int]) -> str | None:
         if self._stopped_by is not None:
-            stopped = str(self._stopped_by)
-        elif self._stopping:
-            stopped = "interrupted"
-        return Summary(
-            planned=counts[State.PLANNED],
-            sending=counts[State.SENDING],
-            created=counts[State.CREATED],
-            failed=counts[State.FAILED],
-            unknown=counts[State.UNKNOWN],
-            created_now=self._created_now,
-            found=self._found,
-            absent=self._absent,
-            elapsed=elapsed,
-            held_back=self._pressure.waited,
-            stopped=stopped,
-            failures=tuple(itertools.islice(store.entries(State.FAILED), _SHOWN)),
-            doubts=tuple(itertools.islice(store.entries(State.SENDING, State.UNKNOWN), _SHOWN)),
-        )
+            return str(self._stopped_by)
+        if self._stopping and (not self._is_checked or any(counts[state] for state in _OPEN)):
+            return "interrupted"
+        return self._left if counts[State.PLANNED] else None
+
+
+def _longer(policy: ReconcilePolicy, times: int) -> ReconcilePolicy:
+    """What was sent again and is absent again may be a server that acts later than was thought."""
+    return evolve(policy, settle=policy.settle * times, timeout=policy.timeout + policy.settle * times)
 
 
 def _policy(policy: ReconcilePolicy, settle: float | None) -> ReconcilePolicy:

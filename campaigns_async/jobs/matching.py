@@ -42,6 +42,8 @@ class Matcher:
         self._wanted = wanted
         self._edges = [_Edges() for _ in wanted]
         self._campaigns: dict[str, Campaign] = {}
+        # Contents that differ in their people alone need asking once.
+        self._heads: list[Sought] = list({_head(each.sought): each.sought for each in wanted}.values())
         self._by_ending: dict[str, list[int]] = defaultdict(list)
         self._always: set[int] = set()
         for place, each in enumerate(wanted):
@@ -54,7 +56,7 @@ class Matcher:
 
     def is_worth_reading(self, campaign: Campaign) -> bool:
         """Whether a campaign may be any row's, before its contacts are read."""
-        return any(worth_reading(each.sought, campaign) for each in self._wanted)
+        return any(worth_reading(each, campaign) for each in self._heads)
 
     def add(self, candidate: Candidate) -> None:
         """Compare one with the rows; each campaign is to be added once."""
@@ -113,3 +115,8 @@ class Matcher:
             else:
                 verdicts.update(dict.fromkeys(each.rows, Absent()))
         return verdicts
+
+
+def _head(sought: Sought) -> tuple[object, ...]:
+    new = sought.new
+    return new.start_date_time, new.sender, new.message, new.opt_out_link_id, new.track_link_url

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any, Final, Literal, TypeAlias, TypeGuard, cast
 from uuid import UUID
 
-from attrs import frozen
+from attrs import field, frozen
 
 from campaigns_async import checks
 from campaigns_async.errors import InvalidArgumentError
@@ -69,7 +69,7 @@ class Rules:
 class Row:
     """A campaign as it would be sent."""
 
-    wire: Wire
+    wire: Wire = field(repr=False)
     """The wire's JSON values, without what is None, the start in the wire's notation."""
     start: datetime
     kept: tuple[int, ...] | None

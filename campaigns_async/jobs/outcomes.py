@@ -12,7 +12,8 @@ from attrs import frozen
 from campaigns_async.errors import (
     APIError,
     AuthenticationError,
-    CampaignsError,
+    ClientClosedError,
+    ConfigurationError,
     InvalidArgumentError,
     MethodNotAllowedError,
     NotFoundError,
@@ -53,6 +54,8 @@ def judge(error: BaseException) -> Judgement:
     if delivery is Delivery.NOT_SENT:
         if isinstance(error, InvalidArgumentError):
             return Judgement(State.FAILED, Then.GO_ON, reason)
+        if isinstance(error, (ClientClosedError, ConfigurationError)):
+            return Judgement(State.PLANNED, Then.STOP, reason)
         return Judgement(State.PLANNED, Then.WAIT, reason)
     if delivery is Delivery.REJECTED:
         return _of_refusal(error, reason)
@@ -62,8 +65,8 @@ def judge(error: BaseException) -> Judgement:
 def _of_refusal(error: BaseException, reason: str) -> Judgement:
     if isinstance(error, ThrottledError):
         return Judgement(State.PLANNED, Then.WAIT, reason)
-    if not isinstance(error, APIError):
-        return Judgement(State.FAILED, Then.GO_ON, reason)
+    if not isinstance(error, APIError):  # refused for now, and then it could not be reached
+        return Judgement(State.PLANNED, Then.WAIT, reason)
     if isinstance(error, (AuthenticationError, NotFoundError, MethodNotAllowedError)) or 300 <= error.status < 400:
         return Judgement(State.PLANNED, Then.STOP, reason)
     if error.status >= 500:  # one that this server is known to answer having done nothing
@@ -80,6 +83,6 @@ def _reason(error: BaseException) -> str:
     status = getattr(error, "status", None)
     cause = getattr(error, "cause_type", None)
     what = str(status) if status is not None else cause.__name__ if cause is not None else type(error).__name__
-    if isinstance(error, CampaignsError) and isinstance(error, InvalidArgumentError):
+    if isinstance(error, InvalidArgumentError):
         return f"{what}: {error.message}"
     return what

@@ -15,7 +15,14 @@ from campaigns_async.jobs.store import Planning, Store
 from campaigns_async.models import NewCampaign
 
 _SHOWN = 20
-_CHANGED = "the plan was changed while it was being sent: stop, and start again"
+_KINDS = {
+    "keys": "a plan whose rows have keys",
+    "contacts": "a CSV of contacts",
+    "positions": "a list of campaigns without keys",
+}
+SERVER = "server"
+"""The option that says which server a journal is of; a dry run knows of none."""
+CHANGED = "the plan was changed while it was being sent: stop, and start again"
 
 
 class StoppedError(Exception):
@@ -209,9 +216,21 @@ def _changed(what: str, keys: list[str], count: int) -> PlanChangedError:
     )
 
 
+def run_options(ignore_invalid_phone_numbers: bool | None) -> dict[str, str]:
+    """What must be the same in every run of a journal, whatever the plan."""
+    return {"ignore_invalid_phone_numbers": str(ignore_invalid_phone_numbers)}
+
+
 def _check_options(known: Mapping[str, str], wanted: Mapping[str, str], *, positional: bool) -> None:
+    if SERVER not in wanted or SERVER not in known:
+        known, wanted = ({k: v for k, v in each.items() if k != SERVER} for each in (known, wanted))
     if not known or known == wanted:
         return
+    if known.get("plan") != wanted.get("plan"):
+        kinds = [_KINDS.get(each.get("plan", ""), "a plan of another kind") for each in (known, wanted)]
+        raise JournalError(
+            f"the journal belongs to {kinds[0]}, and this is {kinds[1]}: use another journal; nothing was sent"
+        )
     names = sorted(name for name in known.keys() | wanted.keys() if known.get(name) != wanted.get(name))
     hint = " (its rows are known by their place in the file)" if positional else ""
     raise JournalError(
@@ -237,9 +256,9 @@ def rows_to_send(plan: Plan, checked: Checked, wanted: Callable[[int], bool]) ->
     """
     for line in plan.lines(wanted):
         if isinstance(line, BadLine) or line.index >= len(checked.row_ids):
-            raise PlanChangedError(_CHANGED)
+            raise PlanChangedError(CHANGED)
         try:
             campaign = line.campaign()
         except BadLineError:
-            raise PlanChangedError(_CHANGED) from None
+            raise PlanChangedError(CHANGED) from None
         yield PlannedRow(checked.row_ids[line.index], line, campaign)

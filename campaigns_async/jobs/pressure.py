@@ -8,11 +8,13 @@ from attrs import define, field
 
 _FIRST = 0.5
 _LONGEST = 30.0
+_OUTAGE = 500
+"""Rows in doubt, with no answer between them, that make an outage."""
 
 
 @define(eq=False)
 class Pressure:
-    """Grows with each failure that proves that nothing was done, and is gone with the first answer.
+    """Grows with each failure to reach the server, and is gone with the first answer.
 
     Attributes:
         patience: Seconds without an answer after which a run gives up, above 0.
@@ -28,6 +30,7 @@ class Pressure:
     _since: float | None = field(init=False, default=None)
     _until: float = field(init=False, default=0.0)
     _step: float = field(init=False, default=_FIRST)
+    _in_doubt: int = field(init=False, default=0)
 
     @property
     def is_felt(self) -> bool:
@@ -50,7 +53,13 @@ class Pressure:
 
     def eased(self) -> None:
         """The server answered."""
-        self._since, self._until, self._step = None, 0.0, _FIRST
+        self._since, self._until, self._step, self._in_doubt = None, 0.0, _FIRST, 0
+
+    def doubted(self, error: BaseException) -> None:
+        """The server left a row in doubt. Many in a row are an outage, and every further one is another row in doubt."""
+        self._in_doubt += 1
+        if self._in_doubt >= _OUTAGE:
+            self.felt(error)
 
     def is_holding(self) -> bool:
         """Whether nothing may be sent for now."""
@@ -58,7 +67,10 @@ class Pressure:
 
     def pause(self) -> float | None:
         """Seconds until something may be sent again; None when nothing holds it back."""
-        return max(0.0, self._until - self.clock()) if self.is_holding() else None
+        if self._since is None or not self.is_holding():
+            return None
+        # No longer than the run waits at all, whatever the server asked for.
+        return max(0.0, min(self._until, self._since + self.patience) - self.clock())
 
     def is_over(self) -> bool:
         """Whether it has lasted too long."""

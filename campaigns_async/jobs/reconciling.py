@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from attrs import define, field, frozen
@@ -19,6 +20,8 @@ from campaigns_async.reconcile.search import Server, starting_between
 from campaigns_async.settings import ReconcilePolicy
 
 Verdicts = Mapping[int, Found | Absent | InDoubt]
+_TURN = 10.0
+"""Seconds that a request may wait for its turn under a rate limit."""
 _NEVER_ANSWERED = frozenset({400, 401, 403, 404, 405})
 
 
@@ -43,15 +46,21 @@ class Reconciler:
         policy: How long absence must last, and how long to look.
         clock: Tells the time, and sleeps.
         others: Of these campaigns, those that are known to be others', or to be older than any attempt of the rows.
+        unlisted: Some campaigns that are known to be on the server, and are not among these.
+        get: Reads one campaign.
         concurrency: Campaigns whose contacts are read at once, from 1.
+        rate: Requests a second that the client keeps to; None: no limit.
     """
 
     server: Server
     policy: ReconcilePolicy
     clock: Clock
     others: Callable[[Collection[str]], Awaitable[Collection[str]]]
+    unlisted: Callable[[Collection[str]], Awaitable[Collection[str]]]
+    get: Callable[[str], Awaitable[Campaign]]
     concurrency: int
-    looks: int = 0
+    rate: float | None
+    _deadline: asyncio.Timeout | None = field(init=False, default=None)
     _last: Verdicts = field(init=False, factory=dict[int, Found | Absent | InDoubt])
 
     async def run(self, rows: Sequence[Doubt]) -> Verdicts:
@@ -77,10 +86,15 @@ class Reconciler:
     async def _decide(self, rows: Sequence[Doubt]) -> Verdicts:
         self._last = {row.row_id: InDoubt(()) for row in rows}
         try:
-            async with asyncio.timeout(self.policy.timeout + 0.05 * len(rows)):
+            async with asyncio.timeout(self.policy.timeout) as self._deadline:
                 return await self._look_twice(rows)
         except TimeoutError:
             return self._not_absent(self._last)
+
+    def _gets_on(self) -> None:
+        """The time counts from the last answer: a large account, or few requests a second, take long."""
+        if self._deadline is not None:
+            self._deadline.reschedule(asyncio.get_running_loop().time() + self.policy.timeout)
 
     async def _look_twice(self, rows: Sequence[Doubt]) -> Verdicts:
         failed, before = 0, None
@@ -116,26 +130,52 @@ class Reconciler:
         return {row: InDoubt(()) if isinstance(verdict, Absent) else verdict for row, verdict in verdicts.items()}
 
     async def _look(self, rows: Sequence[Doubt]) -> Verdicts:
-        self.looks += 1
         alike: dict[int, list[Doubt]] = defaultdict(list)
         for row in rows:
             alike[row.content].append(row)
         matcher = Matcher([Wanted(tuple(each.row_id for each in group), group[0].sought) for group in alike.values()])
-        first, last = min(row.sought.start for row in rows), max(row.sought.latest for row in rows)
-        listing = self.server.campaigns(starting_between(first, last, self.policy.margin))
-        found = {campaign.id: campaign async for campaign in listing if matcher.is_worth_reading(campaign)}
-        walked = listing.checkpoint
-        if walked.total is not None and walked.rows < walked.total:
-            raise PagingError("the listing ended before all rows had come")
+        found = await self._list(matcher, rows)
         for campaign_id in await self.others(found.keys()):
             del found[campaign_id]
-        async with FanOut(self._read, list(found.values()), limit=self.concurrency, grace=0.0) as outcomes:
+        async with FanOut(self._read, list(found.values()), limit=self._at_once, grace=0.0) as outcomes:
             async for outcome in outcomes:
                 if outcome.error is not None:
                     raise outcome.error
+                self._gets_on()
                 if outcome.value is not None:
                     matcher.add(outcome.value)
         return matcher.verdicts()
+
+    async def _list(self, matcher: Matcher, rows: Sequence[Doubt]) -> dict[str, Campaign]:
+        """The campaigns that may be any row's, out of all that start about then.
+
+        Raises:
+            PagingError: It was not all.
+        """
+        first, last = min(row.sought.start for row in rows), max(row.sought.latest for row in rows)
+        listing = self.server.campaigns(starting_between(first, last, self.policy.margin))
+        found: dict[str, Campaign] = {}
+        listed: set[str] = set()
+        async for campaign in listing:
+            listed.add(campaign.id)
+            if matcher.is_worth_reading(campaign):
+                found[campaign.id] = campaign
+            self._gets_on()
+            await asyncio.sleep(0)  # with thousands of texts in doubt each campaign takes a while
+        walked = listing.checkpoint
+        if walked.total is not None and walked.rows < walked.total:
+            raise PagingError("the listing ended before all rows had come")
+        for campaign_id in await self.unlisted(listed):
+            with suppress(NotFoundError):
+                known = (await self.get(campaign_id)).start_date_time
+                if known is not None and first <= known <= last:
+                    raise PagingError("the listing leaves out what is on the server")
+        return found
+
+    @property
+    def _at_once(self) -> int:
+        """Each of them waits for its turn within its deadline."""
+        return self.concurrency if self.rate is None else max(1, min(self.concurrency, int(_TURN * self.rate)))
 
     async def _read(self, campaign: Campaign) -> Candidate:
         try:

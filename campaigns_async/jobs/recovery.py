@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
 from attrs import define, frozen
 
 from campaigns_async.jobs.errors import PlanChangedError
 from campaigns_async.jobs.plan import Plan
-from campaigns_async.jobs.planning import Bits, Checked, rows_to_send
+from campaigns_async.jobs.planning import CHANGED, Bits, Checked, rows_to_send
 from campaigns_async.jobs.reconciling import Doubt, Reconciler, Verdicts
 from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry, Lead, Move, Store
@@ -17,6 +18,8 @@ from campaigns_async.models import Campaign
 from campaigns_async.reconcile.match import Absent, Found, Sought
 from campaigns_async.resources.creating import Creator
 from campaigns_async.settings import ReconcilePolicy
+
+_CANARIES = 3
 
 
 @frozen
@@ -38,6 +41,7 @@ class Recovery:
     plan: Plan
     checked: Checked
     creator: Creator
+    get: Callable[[str], Awaitable[Campaign]]
     policy: ReconcilePolicy
     ignore_invalid: bool | None
     concurrency: int
@@ -63,7 +67,17 @@ class Recovery:
             return await self._others(found, marked)
 
         clock = self.creator.caller.pool.clock
-        reconciler = Reconciler(self.creator.server, self.policy, clock, others, concurrency=self.concurrency)
+        pace = self.creator.caller.pool.gate.pace
+        reconciler = Reconciler(
+            self.creator.server,
+            self.policy,
+            clock,
+            others,
+            self._unlisted,
+            self.get,
+            concurrency=self.concurrency,
+            rate=None if pace is None else pace.rate,
+        )
         return await self._write(rows, entries, await reconciler.run(doubts))
 
     def _read(self, rows: Mapping[int, int], sent_by: float | None) -> tuple[list[Doubt], Mapping[int, Entry]]:
@@ -77,7 +91,7 @@ class Recovery:
         for row in rows_to_send(self.plan, self.checked, wanted.__contains__):
             entry = entries[row.row_id]
             if row.line.content != entry.content:
-                raise PlanChangedError("the plan was changed while it was being sent: stop, and start again")
+                raise PlanChangedError(CHANGED)
             sought = Sought(row.campaign, self.ignore_invalid, self.policy.margin, now)
             ended = sent_by if entry.state is State.SENDING else entry.ended_at
             doubts.append(Doubt(row.row_id, entry.content, sought, now.timestamp() if ended is None else ended))
@@ -87,20 +101,43 @@ class Recovery:
         # Not those that creates of this client were given: such an id may be the row's own, where the disk was full.
         seen = self.creator.ledger.seen
         older = {key for key in found if known_before is not None and seen.knew(key, known_before)}
-        return older | await self.writer.run(lambda: {key for key in self.store.campaign_ids() if key in found})
+        ours = await self.writer.run(lambda: {key for key in self.store.campaign_ids() if key in found})
+        return older | ours
+
+    async def _unlisted(self, listed: Collection[str]) -> list[str]:
+        """Some of the campaigns that the journal knows to be on the server, and that a list did not show."""
+
+        def latest() -> list[str]:
+            return list(deque((key for key in self.store.campaign_ids() if key not in listed), maxlen=_CANARIES))
+
+        return await self.writer.run(latest)
+
+    def _takers(self, entries: Iterable[Entry]) -> Mapping[str, int]:
+        """The contents of the rows that have what rows in doubt may be, by campaign."""
+        leads = {lead.campaign_id for entry in entries for lead in entry.leads}
+        if not leads:
+            return {}
+        created = self.store.entries(State.CREATED)
+        return {each.campaign_id: each.content for each in created if each.campaign_id in leads and each.campaign_id}
 
     async def _write(self, rows: Mapping[int, int], entries: Mapping[int, Entry], verdicts: Verdicts) -> Recovered:
+        takers = await self.writer.run(lambda: self._takers(entries.values()))
+
+        def had_a_claim(entry: Entry) -> bool:
+            """Whether it may be what a row of another content was given for its better claim: no proof of absence."""
+            return any(takers.get(lead.campaign_id, entry.content) != entry.content for lead in entry.leads)
+
         moves: list[Move] = []
         absent = Bits()
         for row_id, verdict in verdicts.items():
             entry = entries[row_id]
             if isinstance(verdict, Found):
                 moves.append(Move(row_id, State.CREATED, campaign_id=verdict.campaign_id, reason="found on the server"))
-            elif isinstance(verdict, Absent) and not entry.surely_done:
+            elif isinstance(verdict, Absent) and not entry.surely_done and not had_a_claim(entry):
                 moves.append(Move(row_id, State.PLANNED))
                 absent.add(rows[row_id])
             else:
-                leads = () if isinstance(verdict, Absent) else tuple(map(_lead, verdict.candidates))
+                leads = entry.leads if isinstance(verdict, Absent) else tuple(map(_lead, verdict.candidates))
                 reason = entry.reason or "cut off"
                 moves.append(Move(row_id, State.UNKNOWN, reason=reason, leads=leads, surely_done=entry.surely_done))
         now = self.creator.caller.pool.clock.now().timestamp()

@@ -19,6 +19,7 @@ from campaigns_async.jobs.outcomes import Judgement, Then, judge
 from campaigns_async.jobs.pressure import Pressure
 from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Move
+from campaigns_async.jobs.writing import to_its_end
 from campaigns_async.models import NewCampaign
 from campaigns_async.values import Delivery
 
@@ -87,21 +88,31 @@ class Runner:
         try:
             await asyncio.shield(committing)
         except asyncio.CancelledError:
-            self.stop()
-            for worker in workers:
-                worker.cancel()
-            await asyncio.wait(workers)
-            self._wake.set()
-            await asyncio.shield(committing)
+            await to_its_end(self._cut_off(workers, committing))
             raise
         except BaseException:
             self.stop()
-            await self._end(workers)
-            with suppress(JournalWriteError):  # room for what is known may be there, or be there again
-                await self.commit([], self._moves)
+            await to_its_end(self._end(workers))
+            await to_its_end(self._try_once_more())
             raise
         finally:
-            await self._end(workers)
+            await to_its_end(self._end(workers))
+
+    async def _cut_off(self, workers: Collection[asyncio.Task[None]], committing: asyncio.Future[None]) -> None:
+        self.stop()
+        for worker in workers:
+            worker.cancel()
+        await asyncio.wait(workers)
+        self._wake.set()
+        try:
+            await committing
+        except JournalWriteError:
+            await self._try_once_more()
+
+    async def _try_once_more(self) -> None:
+        """To write down what is known: there may be room for that, or be room again."""
+        with suppress(JournalWriteError):
+            await self.commit([], self._moves)
 
     async def _end(self, workers: Collection[asyncio.Task[None]]) -> None:
         for _ in workers:
@@ -116,12 +127,15 @@ class Runner:
         self._put_back_unsent()
         self._wake.set()
 
-    def _put_back_unsent(self) -> None:
+    def _put_back_unsent(self) -> list[Row]:
         """Rows that were taken up, and that no worker has: nothing of them was sent."""
+        rows: list[Row] = []
         while not self._ready.empty():
             row = self._ready.get_nowait()
             if row is not None:
                 self._moves.append(Move(row.row_id, State.PLANNED))
+                rows.append(row)
+        return rows
 
     async def _work(self) -> None:
         while (row := await self._ready.get()) is not None:
@@ -143,10 +157,14 @@ class Runner:
     def _not_created(self, row: Row, judgement: Judgement, error: Exception) -> None:
         if judgement.state is State.PLANNED and judgement.then is Then.WAIT:
             self.pressure.felt(error)
-            self._to_repeat.append(row)
+            self._hold_back(row)
         elif judgement.then is Then.STOP:
             self.stopped_by = self.stopped_by or error
             self.stop()
+        elif judgement.state is State.UNKNOWN and not judgement.surely_done:
+            self.pressure.doubted(error)
+            if self.pressure.is_felt:
+                self._hold_back()
         else:
             self.pressure.eased()
         self._moves.append(
@@ -158,6 +176,11 @@ class Runner:
                 surely_done=judgement.surely_done,
             )
         )
+
+    def _hold_back(self, *failed: Row) -> None:
+        """Have rows that no worker has yet, and those that could not be sent, go out later."""
+        self._to_repeat.extend(failed)
+        self._to_repeat.extend(self._put_back_unsent())
 
     def _note(self) -> None:
         """Have the outcome written: at once when it is time for a group, else soon."""
@@ -178,12 +201,12 @@ class Runner:
                 moves, self._moves = moves[:written], self._moves[written:]
                 self._sending += len(taken) - written
                 self._again.extend(repeats)
-                self.on_commit(moves)
                 if self._stopping:  # meanwhile
                     self._moves.extend(Move(row.row_id, State.PLANNED) for row in taken)
                 else:
                     for row in taken:
                         self._ready.put_nowait(row)
+                self.on_commit(moves)
                 continue
             if self._sending == 0 and (self._stopping or (self._exhausted and not self._again)):
                 return

@@ -13,6 +13,7 @@ import orjson
 
 from campaigns_async.jobs import opening, schema
 from campaigns_async.jobs.errors import JournalError, JournalWriteError, PlanChangedError
+from campaigns_async.jobs.identity import Identity, check_names
 from campaigns_async.jobs.lock import JournalLock, lock
 from campaigns_async.jobs.opening import reading, writing
 from campaigns_async.jobs.sqlite_planning import SqlitePlanning
@@ -34,11 +35,13 @@ class SqliteStore:
         connection: sqlite3.Connection,
         *,
         held_lock: JournalLock | None = None,
+        identity: Identity | None = None,
         scratch: tempfile.TemporaryDirectory[str] | None = None,
     ) -> None:
         self._connection = connection
         self._lock = held_lock
         self._scratch = scratch
+        self._identity = identity
 
     @classmethod
     def open(cls, path: str | Path, *, connect: opening.Connect = sqlite3.connect, read_only: bool = False) -> Self:
@@ -62,7 +65,9 @@ class SqliteStore:
             return cls(opening.open_to_read(path, connect))
         held_lock = lock(path)
         try:
-            return cls(opening.open_to_write(path, connect), held_lock=held_lock)
+            check_names(path)
+            connection = opening.open_to_write(path, connect)
+            return cls(connection, held_lock=held_lock, identity=Identity.of(path))
         except BaseException:
             held_lock.release()
             raise
@@ -120,6 +125,8 @@ class SqliteStore:
         if not begins and not moves:
             return
         self._check_writes()
+        if self._identity is not None:
+            self._identity.check()
         group = _group(begins, moves, now)
         try:
             self._connection.execute(schema.RECORD, group)

@@ -64,7 +64,7 @@ class Summary:
     held_back: float
     """Seconds that the run waited for a server that could not be reached, or throttled."""
     stopped: str | None = None
-    """Why rows are left that were not sent: "interrupted", or what every row would have met. None: none are."""
+    """Why rows may be left that were not sent: "interrupted", or what every row would have met. None: none are."""
     failures: tuple[Entry, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
     """The first 20 of the rows that failed."""
     doubts: tuple[Entry, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
@@ -72,8 +72,8 @@ class Summary:
 
     @property
     def ok(self) -> bool:
-        """Whether every row of the plan stands on the server."""
-        return not (self.planned or self.sending or self.failed or self.unknown)
+        """Whether the whole plan was checked, and every row of it stands on the server."""
+        return self.stopped is None and not (self.planned or self.sending or self.failed or self.unknown)
 
 
 def progress(phase: Phase, counts: Mapping[State, int], *, created_now: int, held_back: float) -> Progress:

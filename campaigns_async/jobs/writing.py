@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+async def to_its_end(work: Awaitable[T]) -> T:
+    """See it end, however often the wait is cancelled; then the cancellation goes on.
+
+    Raises:
+        CancelledError: The wait was cancelled meanwhile.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as stop:
+            cancelled = stop
+    if cancelled is not None:
+        if not task.cancelled():
+            task.exception()  # looked at, so that nobody complains of it
+        raise cancelled
+    return task.result()
 
 
 class Writer(Protocol):

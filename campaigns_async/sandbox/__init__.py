@@ -9,26 +9,32 @@ It imports nothing of the client, so that a mistake cannot stand on both sides.
 """
 
 from . import presets
+from .app import Operation
 from .clock import Clock
 from .double_send import DoubleSend
 from .faults import Fault, Rule
 from .journal import RecordedRequest
+from .keys import Auth
 from .lifecycle import Lifecycle
 from .limiter import RateLimit
 from .quirks import Quirks
 from .server import Sandbox
-from .threaded import ThreadedSandbox
+from .threaded import ThreadedClock, ThreadedRule, ThreadedSandbox
 
 __all__ = [
+    "Auth",
     "Clock",
     "DoubleSend",
     "Fault",
     "Lifecycle",
+    "Operation",
     "Quirks",
     "RateLimit",
     "RecordedRequest",
     "Rule",
     "Sandbox",
+    "ThreadedClock",
+    "ThreadedRule",
     "ThreadedSandbox",
     "presets",
 ]

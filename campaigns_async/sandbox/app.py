@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 Operation = Literal["list", "get", "contacts", "create", "update", "delete"]
 OPERATIONS: Final = ("list", "get", "contacts", "create", "update", "delete")
 
-Verb = Literal["PUT", "DELETE", "POST", "both"]
+UpdateMethod = Literal["PUT", "POST", "both"]
+DeleteMethod = Literal["DELETE", "POST", "both"]
 
 _PATH: Final = re.compile(r"/api/campaigns(?:/([^/]+)(/contacts)?)?/?", re.IGNORECASE)
 _UNREADABLE: Final = "Not what the server's language can say: by default it would be dropped, and everything answered."
@@ -57,11 +58,12 @@ class Call:
 class Verbs:
     """The verbs under which update and delete are served, and what stands before each path."""
 
-    update: Verb
-    delete: Verb
+    update: UpdateMethod
+    delete: DeleteMethod
     prefix: str
 
-    def all_of(self, verb: Verb, usual: str) -> tuple[str, ...]:
+    @staticmethod
+    def all_of(verb: UpdateMethod | DeleteMethod, usual: str) -> tuple[str, ...]:
         """The verbs that a switch stands for."""
         return (usual, "POST") if verb == "both" else (verb,)
 
@@ -188,7 +190,7 @@ class Campaigns:
             self.quirks.zone,
         )
         if found.failed and self.quirks.strict_filters:
-            return problems.invalid({found.failed: [_UNREADABLE]}, self.store.trace_id())
+            return problems.invalid({found.failed: [f"{_UNREADABLE} It is: {found.why}."]}, self.store.trace_id())
         total = len(found.rows)
         taken = found.rows
         if not found.failed:

@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-_TICKS_PER_SECOND = 10_000_000
-_YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
+from .values import ticks_of
 
 
 class Clock:
@@ -45,8 +44,7 @@ class Clock:
 
     def ticks(self) -> int:
         """The time in ticks of 100 ns since year 1, as start times are kept."""
-        since = self.now() - _YEAR_ONE
-        return (since.days * 86_400 + since.seconds) * _TICKS_PER_SECOND + since.microseconds * 10
+        return ticks_of(self.now())
 
     def set(self, moment: datetime) -> None:
         """Stand still at a time. Campaigns that have begun stay so, even if it is set back.
@@ -54,7 +52,7 @@ class Clock:
         Raises:
             ValueError: It has no time zone.
         """
-        if moment.tzinfo is None:
+        if not isinstance(moment, datetime) or moment.tzinfo is None:
             raise ValueError("the clock needs a time with a zone, such as datetime(2031, 1, 1, tzinfo=UTC)")
         self._stands_at = moment.astimezone(UTC)
 

@@ -9,7 +9,10 @@ from typing import Final
 
 from attrs import field, frozen
 
-_TICKS_PER_SECOND: Final = 10_000_000
+from .values import TICKS_PER_SECOND
+
+A_DAY: Final = timedelta(days=1)
+"""How far apart the start times of a double send are at most, unless told otherwise."""
 
 
 @frozen
@@ -54,7 +57,7 @@ def double_sends(campaigns: Iterable[Sent], *, within: timedelta) -> list[Double
     alike: dict[tuple[object, object], list[Sent]] = defaultdict(list)
     for campaign in campaigns:
         alike[campaign.sender, campaign.message].append(campaign)
-    reach = within.total_seconds() * _TICKS_PER_SECOND
+    reach = within.total_seconds() * TICKS_PER_SECOND
     shared: dict[tuple[str, str], int] = defaultdict(int)
     for group in alike.values():
         last: dict[str, Sent] = {}

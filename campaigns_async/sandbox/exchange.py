@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 from attrs import define, evolve
 
 from . import problems
 from .answers import TEXT, Answer, write_body, write_head
 from .connections import Connection, Sent
+from .keys import Auth, carries_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from aiohttp import web
 
@@ -21,30 +21,11 @@ if TYPE_CHECKING:
     from .faults import Fault, Rule
     from .journal import Journal, RecordedRequest
 
-Auth = Literal["any", "bearer", "header", "query"]
-AUTHS: Final = ("any", "bearer", "header", "query")
-
 STAYS: Final = Sent(keep_alive=True)
 CLOSES: Final = Sent(keep_alive=False)
 
 _UNAUTHORISED: Final = Answer(401, headers={"WWW-Authenticate": "Bearer"})
 _NO_SUCH_PATH: Final = Answer(404)
-
-
-def is_authorised(headers: Mapping[str, str], query: Mapping[str, str], *, key: str, auth: Auth) -> bool:
-    """Whether a request carries the key, in a way that is taken. Parameters have lower-case names."""
-    scheme, _, token = headers.get("Authorization", "").partition(" ")
-    found = {
-        "bearer": token.strip() if scheme.lower() == "bearer" else None,
-        "header": headers.get("api-key"),
-        "query": query.get("api-key"),
-    }
-    offered = found.values() if auth == "any" else (found[auth],)
-    # In constant time: a control that is open to a network asks for the key as well.
-    return any(
-        text is not None and secrets.compare_digest(text.encode(errors="surrogateescape"), key.encode())
-        for text in offered
-    )
 
 
 @define(eq=False)
@@ -82,7 +63,14 @@ class Exchange:
         return self.api.answer(call, content_type=content_type, body=self.content)
 
     def _is_authorised(self) -> bool:
-        return is_authorised(self.request.headers, self.call.query, key=self.api_key, auth=self.auth)
+        headers = self.request.headers
+        return carries_key(
+            self.api_key,
+            authorization=headers.get("Authorization"),
+            header=headers.get("api-key"),
+            query=self.call.query.get("api-key"),
+            auth=self.auth,
+        )
 
     def send(self, answer: Answer) -> Sent:
         """Send the whole answer at once."""
@@ -102,13 +90,14 @@ class Exchange:
     async def meet(self, rule: Rule) -> Sent:
         """Answer as the rule's fault has it; seconds and events are waited for here."""
         fault = rule.fault
+        self.record.fault = rule.number
         answer = self._faulty_answer(fault)
         if fault.delay:
             await asyncio.sleep(fault.delay)
         if fault.hold is not None:
             await fault.hold.wait()
         if fault.hang:
-            await rule.released.wait()
+            await rule.until_released()
         if not self.connection.is_open:
             return CLOSES
         if fault.stale:

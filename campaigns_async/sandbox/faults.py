@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from attrs import Attribute, Factory, define, field, frozen
+from attrs import Factory, define, field, frozen
+from attrs.validators import optional
 
+from . import checks
 from .app import OPERATIONS, Operation
 from .numbers import phone_digits
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from .journal import RecordedRequest
 
 Drop = Literal["close", "reset", "cut_headers", "cut_body"]
-_STATUSES: Final = range(200, 600)
 DROPS: Final = ("close", "reset", "cut_headers", "cut_body")
 
 _LATIN: Final = 256
@@ -25,28 +26,8 @@ _LATIN: Final = 256
 _CUTS: Final = frozenset({"cut_headers", "cut_body"})
 
 
-def _seconds(_: object, attribute: Attribute[Any], value: float | asyncio.Event | None) -> None:
-    if value is None or isinstance(value, asyncio.Event):
-        return
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{attribute.name} must be 0 seconds or more, not {value}")
-
-
-def _at_least_one(_: object, attribute: Attribute[Any], value: int | None) -> None:
-    if value is not None and value < 1:
-        raise ValueError(f"{attribute.name} must be 1 or more, not {value}")
-
-
 def _as_bytes(body: bytes | str | None) -> bytes | None:
     return body.encode() if isinstance(body, str) else body
-
-
-def _one_of(*choices: str) -> Callable[[object, Attribute[Any], str | None], None]:
-    def check(_: object, attribute: Attribute[Any], value: str | None) -> None:
-        if value is not None and value not in choices:
-            raise ValueError(f"{attribute.name} must be one of {', '.join(choices)}, not {value!r}")
-
-    return check
 
 
 @frozen(kw_only=True)
@@ -80,29 +61,36 @@ class Fault:
         slow_body: Wait so long between the bytes of the body.
         stale: Answer properly, and close the connection when the next request comes over it.
         hidden_for: Lists leave a campaign that this creates out so long, or till the event is set.
+
+    Raises:
+        ValueError: A field is out of range or of another type, or the fields do not fit together.
     """
 
-    operation: Operation | None = field(default=None, validator=_one_of(*OPERATIONS))
-    when: Callable[[RecordedRequest], bool] | None = None
-    nth: int = field(default=1, validator=_at_least_one)
-    every: int = field(default=1, validator=_at_least_one)
-    times: int | None = field(default=None, validator=_at_least_one)
+    operation: Operation | None = field(default=None, validator=checks.one_of(*OPERATIONS))
+    when: Callable[[RecordedRequest], bool] | None = field(default=None, validator=optional(checks.function))
+    nth: int = field(default=1, validator=checks.at_least_one)
+    every: int = field(default=1, validator=checks.at_least_one)
+    times: int | None = field(default=None, validator=optional(checks.at_least_one))
     share: float = 1.0
-    seed: int = 0
-    recipient: str | None = field(default=None, repr=False)
-    act: bool | None = None
-    act_after: float | asyncio.Event | None = field(default=None, validator=_seconds)
+    seed: int = field(default=0, validator=checks.whole)
+    recipient: str | None = field(default=None, repr=False, validator=optional(checks.text))
+    act: bool | None = field(default=None, validator=optional(checks.flag))
+    act_after: float | asyncio.Event | None = field(default=None, validator=optional(checks.seconds_or_event))
     status: int | None = None
-    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
-    body: bytes | None = field(default=None, repr=False, converter=_as_bytes)
-    content_type: str | None = None
-    drop: Drop | None = field(default=None, validator=_one_of(*DROPS))
-    delay: float = field(default=0, validator=_seconds)
-    hold: asyncio.Event | None = None
-    hang: bool = False
-    slow_body: float = field(default=0, validator=_seconds)
-    stale: bool = False
-    hidden_for: float | asyncio.Event | None = field(default=None, validator=_seconds)
+    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False, validator=checks.texts_by_name)
+    body: bytes | None = field(
+        default=None, repr=False, converter=_as_bytes, validator=optional(checks.of_type("bytes or text", bytes))
+    )
+    content_type: str | None = field(default=None, validator=optional(checks.text))
+    drop: Drop | None = field(default=None, validator=checks.one_of(*DROPS))
+    delay: float = field(default=0, validator=checks.seconds)
+    hold: asyncio.Event | None = field(
+        default=None, validator=optional(checks.of_type("an asyncio.Event", asyncio.Event))
+    )
+    hang: bool = field(default=False, validator=checks.flag)
+    slow_body: float = field(default=0, validator=checks.seconds)
+    stale: bool = field(default=False, validator=checks.flag)
+    hidden_for: float | asyncio.Event | None = field(default=None, validator=optional(checks.seconds_or_event))
 
     def __attrs_post_init__(self) -> None:
         if self.recipient is not None:
@@ -110,10 +98,12 @@ class Fault:
                 raise ValueError("recipient goes with operation='create': no other request names any")
             if phone_digits(self.recipient) is None:
                 raise ValueError("recipient must be a phone number, such as 07700 900123")
+        if not checks.is_number(self.share):
+            raise checks.wrong("share", "a number from 0 to 1", self.share)
         if not 0 <= self.share <= 1:
             raise ValueError(f"share must be from 0 to 1, not {self.share}")
-        if self.status is not None and self.status not in _STATUSES:
-            raise ValueError(f"status must be from 200 to 599, not {self.status}")
+        if self.status is not None:
+            checks.check_whole("status", self.status, least=200, most=599)
         texts = [*self.headers, *self.headers.values(), self.content_type or ""]
         if not all(text.isprintable() and all(ord(each) < _LATIN for each in text) for text in texts):
             raise ValueError("headers and content_type must be of one line each, in Latin-1")
@@ -159,7 +149,7 @@ class Rule:
     seen: int = 0
     fired: int = 0
     stopped: bool = False
-    released: asyncio.Event = field(init=False, repr=False, factory=asyncio.Event)
+    _released: asyncio.Event = field(init=False, repr=False, factory=asyncio.Event)
     _recipient: str | None = field(
         init=False,
         repr=False,
@@ -177,7 +167,11 @@ class Rule:
 
     def release(self) -> None:
         """Answer what hangs, and have nothing hang any more."""
-        self.released.set()
+        self._released.set()
+
+    async def until_released(self) -> None:
+        """Hang till then."""
+        await self._released.wait()
 
     def is_due(self, request: RecordedRequest, recipients: Callable[[], Collection[str]]) -> bool:
         """Count the request if the rule fits it, and say whether the fault is its due.
@@ -216,7 +210,16 @@ class Rules:
         return tuple(self._rules)
 
     def add(self, fault: Fault) -> Rule:
-        """Add a rule behind the others."""
+        """Add a rule behind the others.
+
+        Raises:
+            TypeError: It is no fault.
+        """
+        if not isinstance(fault, Fault):
+            kind = (
+                "a function: call the preset, as in presets.lost_answer()" if callable(fault) else type(fault).__name__
+            )
+            raise TypeError(f"add_fault takes a Fault, not {kind}")
         self._count += 1
         rule = Rule(fault, self._count)
         self._rules.append(rule)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from .double_send import DoubleSend, double_sends
+from .double_send import A_DAY, DoubleSend, double_sends
 
 if TYPE_CHECKING:
     from .app import Operation
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from .schema import Wire
     from .serving import Serving
     from .state import Store
-
-_A_DAY = timedelta(days=1)
 
 
 class Inspection:
@@ -65,7 +63,7 @@ class Inspection:
         self._store.move_on()
         return list(self._store.messages())
 
-    def double_sends(self, *, within: timedelta = _A_DAY) -> list[DoubleSend]:
+    def double_sends(self, *, within: timedelta = A_DAY) -> list[DoubleSend]:
         """The campaigns that bring the same text from the same sender to the same people.
 
         Created campaigns count, as they are now; what was deleted in time does not.
@@ -75,7 +73,7 @@ class Inspection:
         """
         return double_sends(self._store.to_be_sent(), within=within)
 
-    def assert_no_double_send(self, *, within: timedelta = _A_DAY) -> None:
+    def assert_no_double_send(self, *, within: timedelta = A_DAY) -> None:
         """Fail if anyone would get the same text from the same sender twice.
 
         Args:

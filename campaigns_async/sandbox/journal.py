@@ -31,6 +31,8 @@ class RecordedRequest:
         arrived: When, in seconds of the event loop's clock.
         status: What was answered; None until then, and where no status was sent at all.
         acted: Whether it was carried out.
+        fault: The number of the rule that met it, 0 for a magic number; None: none did.
+        problem: What went wrong in the sandbox itself, such as an exception in a fault's `when`; empty: nothing.
     """
 
     number: int
@@ -44,6 +46,8 @@ class RecordedRequest:
     arrived: float
     status: int | None = None
     acted: bool = False
+    fault: int | None = None
+    problem: str = ""
 
     @property
     def body(self) -> Any:

@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from attrs import Attribute, field, frozen
+from attrs import field, frozen
+
+from .checks import seconds
+from .schema import STATUSES
+from .values import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
     from .schema import Row
 
-PENDING: Final = 0
-SENDING: Final = 1
-SUBMITTED: Final = 2
-COMPLETED: Final = 5
+PENDING: Final = STATUSES["pending"]
+SENDING: Final = STATUSES["sending"]
+SUBMITTED: Final = STATUSES["submitted"]
+COMPLETED: Final = STATUSES["completed"]
 BEGUN: Final = frozenset({SENDING, SUBMITTED, COMPLETED})
 """What can be changed and deleted no more."""
-_TICKS_PER_SECOND: Final = 10_000_000
-
-
-def _seconds(_: object, attribute: Attribute[Any], value: float) -> None:
-    if not 0 <= value < float("inf"):
-        raise ValueError(f"{attribute.name} must be 0 seconds or more, not {value}")
 
 
 @frozen
@@ -34,13 +32,13 @@ class Lifecycle:
         submitted: Seconds from then on until it is Completed.
     """
 
-    sending: float = field(default=5.0, validator=_seconds)
-    submitted: float = field(default=30.0, validator=_seconds)
+    sending: float = field(default=5.0, validator=seconds)
+    submitted: float = field(default=30.0, validator=seconds)
 
     def moves(self, start: int) -> tuple[tuple[int, int], ...]:
         """For a start in ticks: when which status is reached."""
-        submitted = start + round(self.sending * _TICKS_PER_SECOND)
-        completed = submitted + round(self.submitted * _TICKS_PER_SECOND)
+        submitted = start + round(self.sending * TICKS_PER_SECOND)
+        completed = submitted + round(self.submitted * TICKS_PER_SECOND)
         return (start, SENDING), (submitted, SUBMITTED), (completed, COMPLETED)
 
 

@@ -7,8 +7,12 @@ from typing import Any, Literal
 
 from attrs import Attribute, define, field, frozen, validators
 
+from . import checks
 
-def _rate(_: object, attribute: Attribute[Any], value: float) -> None:
+
+def _rate(_: object, attribute: Attribute[Any], value: object) -> None:
+    if not checks.is_number(value):
+        raise checks.wrong(attribute.name, "a number of requests a second", value)
     if not 0 < value < float("inf"):
         raise ValueError(f"{attribute.name} must be more than 0 requests a second, not {value}")
 
@@ -25,9 +29,9 @@ class RateLimit:
     """
 
     requests_per_second: float = field(validator=_rate)
-    burst: int | None = field(default=None, validator=validators.optional(validators.ge(1)))
+    burst: int | None = field(default=None, validator=validators.optional(checks.at_least_one))
     status: Literal[429, 503] = field(default=429, validator=validators.in_((429, 503)))
-    retry_after: bool = True
+    retry_after: bool = field(default=True, validator=checks.flag)
 
 
 @define(eq=False)
@@ -67,6 +71,8 @@ def as_limit(limit: RateLimit | float | None) -> RateLimit | None:
     """A bare number is a rate.
 
     Raises:
-        ValueError: It is out of range.
+        ValueError: It is out of range, or neither.
     """
+    if not (limit is None or isinstance(limit, RateLimit) or checks.is_number(limit)):
+        raise checks.wrong("rate_limit", "a RateLimit, a number of requests a second or None", limit)
     return limit if limit is None or isinstance(limit, RateLimit) else RateLimit(limit)

@@ -25,7 +25,7 @@ class Listener:
 
     def __init__(self, serving: Serving, *, host: str, port: int) -> None:
         self.host = host
-        self.port = port
+        self.port: int = port
         self._serving = serving
         self._running: tuple[web.ServerRunner, ConnectionServer] | None = None
 

@@ -9,10 +9,10 @@ from typing import Final
 try:
     import phonenumbers
     from phonenumbers import NumberParseException, PhoneNumberType
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
         'the sandbox needs phonenumbers: install it with: pip install "campaigns-async[sandbox]"',
-        name=error.name,
+        name=_error.name,
     ) from None
 
 _REGION: Final = "GB"

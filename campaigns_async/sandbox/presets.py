@@ -14,10 +14,29 @@ from email.utils import format_datetime
 from typing import Final, TypedDict, Unpack
 
 from .app import Operation
+from .checks import is_whole, wrong
 from .faults import Fault
 from .journal import RecordedRequest
 
-HTML: Final = "text/html; charset=utf-8"
+__all__ = [
+    "Where",
+    "cut_answer",
+    "empty_answer",
+    "gateway_timeout",
+    "hanging",
+    "html_page",
+    "listed_late",
+    "lost_answer",
+    "lost_request",
+    "server_error",
+    "slow",
+    "slow_body",
+    "stale_connection",
+    "throttled",
+    "unavailable",
+]
+
+_HTML: Final = "text/html; charset=utf-8"
 _PAGE: Final = "<html>\r\n<head><title>{title}</title></head>\r\n<body><h1>{title}</h1></body>\r\n</html>\r\n"
 _TITLES: Final[Mapping[int, str]] = {502: "502 Bad Gateway", 503: "Under maintenance", 504: "504 Gateway Time-out"}
 
@@ -43,7 +62,7 @@ def throttled(retry_after: int | datetime | None = 1, **where: Unpack[Where]) ->
         **where: Which requests it meets.
 
     Raises:
-        ValueError: A negative `retry_after`, or a moment in another zone or in none.
+        ValueError: A negative `retry_after`, a fraction, or a moment in another zone or in none.
     """
     return Fault(status=429, headers=_retry_after(retry_after), **where)
 
@@ -74,7 +93,7 @@ def gateway_timeout(*, acted: bool = False, act_after: float | None = None, **wh
     Raises:
         ValueError: Both `acted` and `act_after`, or a negative `act_after`.
     """
-    return Fault(status=504, body=_page(504), content_type=HTML, act=acted, act_after=act_after, **where)
+    return Fault(status=504, body=_page(504), content_type=_HTML, act=acted, act_after=act_after, **where)
 
 
 def lost_request(**where: Unpack[Where]) -> Fault:
@@ -103,7 +122,7 @@ def html_page(status: int = 502, *, acted: bool = False, **where: Unpack[Where])
     Raises:
         ValueError: No such status.
     """
-    return Fault(status=status, body=_page(status), content_type=HTML, act=acted, **where)
+    return Fault(status=status, body=_page(status), content_type=_HTML, act=acted, **where)
 
 
 def empty_answer(**where: Unpack[Where]) -> Fault:
@@ -152,6 +171,8 @@ def _retry_after(wait: int | datetime | None) -> dict[str, str]:
         return {}
     if isinstance(wait, datetime):
         return {"Retry-After": format_datetime(wait, usegmt=True)}
+    if not is_whole(wait):
+        raise wrong("retry_after", "a whole number of seconds, a datetime in UTC or None", wait)
     if wait < 0:
         raise ValueError(f"retry_after must be 0 seconds or more, not {wait}")
     return {"Retry-After": str(wait)}

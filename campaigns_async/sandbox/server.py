@@ -5,14 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from .app import Campaigns, Verbs
+from .app import Campaigns, DeleteMethod, UpdateMethod, Verbs
+from .arguments import check_arguments, check_key, read_campaigns
 from .clock import Clock
 from .control import Control
-from .exchange import AUTHS, Auth
 from .faults import Fault, Rule
 from .inspection import Inspection
+from .keys import Auth
 from .lifecycle import Lifecycle
 from .limiter import Bucket, RateLimit, as_limit
 from .listening import Listener
@@ -57,7 +58,7 @@ class Sandbox(Inspection):
         quirks: How answers look where the documentation leaves it open.
 
     Raises:
-        ValueError: Two campaigns have the same id, or contacts belong to none; an argument is out of range.
+        ValueError: Two campaigns have the same id, or contacts belong to none; an argument is out of range or of another type.
     """
 
     def __init__(
@@ -69,8 +70,8 @@ class Sandbox(Inspection):
         host: str = "127.0.0.1",
         port: int = 0,
         prefix: str = "",
-        update_method: Literal["PUT", "POST", "both"] = "PUT",
-        delete_method: Literal["DELETE", "POST", "both"] = "DELETE",
+        update_method: UpdateMethod = "PUT",
+        delete_method: DeleteMethod = "DELETE",
         auth: Auth = "any",
         rate_limit: RateLimit | float | None = None,
         magic_recipients: bool = False,
@@ -81,13 +82,18 @@ class Sandbox(Inspection):
         seed: int | None = None,
         quirks: Quirks | None = None,
     ) -> None:
-        if update_method not in {"PUT", "POST", "both"}:
-            raise ValueError(f"update_method must be PUT, POST or both, not {update_method!r}")
-        if delete_method not in {"DELETE", "POST", "both"}:
-            raise ValueError(f"delete_method must be DELETE, POST or both, not {delete_method!r}")
-        if auth not in AUTHS:
-            raise ValueError(f"auth must be one of {', '.join(AUTHS)}, not {auth!r}")
-        self._seeds = [dict(wire) for wire in campaigns]
+        check_arguments(
+            host=host,
+            port=port,
+            prefix=prefix,
+            update_method=update_method,
+            delete_method=delete_method,
+            auth=auth,
+            lifecycle=lifecycle,
+            max_body=max_body,
+            quirks=quirks,
+        )
+        self._seeds = read_campaigns(campaigns)
         self._seed_contacts = {key: list(rows) for key, rows in (contacts or {}).items()}
         self._seed = seed
         self._quirks = quirks or Quirks()
@@ -97,10 +103,11 @@ class Sandbox(Inspection):
         self._clock = Clock(now)
         self._digits_of = magic_digits if magic_recipients else phone_digits
         self._given_limit = as_limit(rate_limit)
+        self._given_key = secrets.token_hex(16) if api_key is None else check_key(api_key)
         super().__init__(
             Serving(
                 api=self._fresh_api(),
-                api_key=secrets.token_hex(16) if api_key is None else api_key,
+                api_key=self._given_key,
                 auth=auth,
                 verbs=Verbs(update_method, delete_method, self._prefix),
                 max_body=max_body,
@@ -150,12 +157,21 @@ class Sandbox(Inspection):
 
     @property
     def api_key(self) -> str:
-        """The key that is asked for; setting it changes it at once."""
+        """The key that is asked for; setting it changes it at once.
+
+        Raises:
+            ValueError: When set, to what is no key.
+        """
         return self._serving.api_key
 
     @api_key.setter
     def api_key(self, key: str) -> None:
-        self._serving.api_key = key
+        self._serving.api_key = check_key(key)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables by which a client finds it: CAMPAIGNS_BASE_URL and CAMPAIGNS_API_KEY."""
+        return {"CAMPAIGNS_BASE_URL": self.url, "CAMPAIGNS_API_KEY": self.api_key}
 
     def add(self, campaign: WireRow, contacts: Iterable[WireRow] = (), *, at: int | None = None) -> None:
         """Put a campaign in as it is given, unvalidated: at an index from 0, or at the end.
@@ -200,12 +216,12 @@ class Sandbox(Inspection):
         return self._listener.host
 
     @property
-    def update_method(self) -> str:
+    def update_method(self) -> UpdateMethod:
         """Under which verb updates are served."""
         return self._serving.verbs.update
 
     @property
-    def delete_method(self) -> str:
+    def delete_method(self) -> DeleteMethod:
         """Under which verb deletes are served."""
         return self._serving.verbs.delete
 
@@ -227,11 +243,15 @@ class Sandbox(Inspection):
         return self.add_fault(fault)
 
     def add_fault(self, fault: Fault) -> Rule:
-        """Add a fault; the first rule that is due meets a request."""
+        """Add a fault, such as those of `presets`; the first rule that is due meets a request.
+
+        Raises:
+            TypeError: It is no fault.
+        """
         return self._serving.rules.add(fault)
 
     def reset(self) -> None:
-        """Go back to what it was built with: no requests, no faults, the campaigns, clock and limit as given.
+        """Go back to what it was built with: no requests, no faults, the campaigns, clock, key and limit as given.
 
         What waits to be answered or carried out is given up.
         """
@@ -240,6 +260,7 @@ class Sandbox(Inspection):
             self._clock.reset()
         else:
             self._clock.set(self._now)
+        self.api_key = self._given_key
         self.rate_limit = self._given_limit
         self._serving.api = self._fresh_api()
         self._serving.journal.clear()

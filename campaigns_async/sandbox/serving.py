@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from urllib.parse import parse_qsl
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from .answers import Answer, write_body, write_head
 from .app import read_call
 from .connections import ConnectionServer
-from .control import Control, ControlRequest
-from .exchange import CLOSES, STAYS, Auth, Exchange
+from .control import BASE, Control, ControlRequest
+from .exchange import CLOSES, STAYS, Exchange
 from .faults import Rule, Rules
 from .journal import Journal, RecordedRequest
+from .keys import Auth
 from .limiter import Bucket
 from .magic import magic_fault
 from .recipients import recipients
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 
     from .app import Campaigns, Verbs
     from .connections import Connection, Sent
-_CONTROL: Final = "/_sandbox"
+
+_LOGGER: Final = logging.getLogger("campaigns_async.sandbox")
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -71,7 +74,7 @@ class Serving:
     def make_server(self) -> ConnectionServer:
         """Build the server whose requests come here, in the running loop."""
         self._server = ConnectionServer(
-            self._handle, request_factory=self._make_request, access_log=None, logger=_brief()
+            self._handle, request_factory=self._make_request, access_log=None, logger=_LOGGER
         )
         return self._server
 
@@ -121,7 +124,12 @@ class Serving:
         exchange = Exchange(self.api, self.api_key, self.auth, self.journal, request, connection, record, call, content)
         if (refusal := self._over_the_limit()) is not None:
             return exchange.send(refusal)
-        rule = self._pick(record, content)
+        try:
+            rule = self._pick(record, content)
+        except Exception as error:  # whatever a `when` raises
+            record.problem = f"a fault's `when` raised {type(error).__name__}"
+            _LOGGER.exception("%s on request %s", record.problem, record.number)
+            return exchange.send(Answer(500))
         if rule is None:
             return exchange.send(exchange.act())
         return await self._misbehave(exchange, rule)
@@ -147,7 +155,7 @@ class Serving:
         answer = self._control.answer(
             ControlRequest(
                 method=request.method,
-                path=path[len(self.verbs.prefix) + len(_CONTROL) :],
+                path=path[len(self.verbs.prefix) + len(BASE) :],
                 query={name.lower(): value for name, value in reversed(parse_qsl(query, keep_blank_values=True))},
                 headers=request.headers,
                 body=content,
@@ -202,23 +210,20 @@ class Serving:
         await asyncio.gather(*self.give_up(), return_exceptions=True)
 
 
-def _brief() -> logging.Logger:
-    """Tells what no request could be read of in a line; aiohttp adds a traceback."""
-    logger = logging.getLogger("campaigns_async.sandbox")
-    if _without_traceback not in logger.filters:
-        logger.addFilter(_without_traceback)
-    return logger
-
-
 def _without_traceback(record: logging.LogRecord) -> bool:
-    record.exc_info = None
+    # What is no HTTP is told in a line; aiohttp adds a traceback, of its own parser.
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.exc_info = None
     return True
+
+
+_LOGGER.addFilter(_without_traceback)
 
 
 def is_control(target: str, prefix: str) -> bool:
     """Whether a request is to the sandbox itself, and not to the API that it plays."""
     path = target.partition("?")[0].lower()
-    base = (prefix + _CONTROL).lower()
+    base = (prefix + BASE).lower()
     return path == base or path.startswith(base + "/")
 
 

@@ -54,10 +54,11 @@ class Term:
 
 @frozen
 class Found:
-    """The rows that hold, in order; `failed` names the parameter whose error dropped the rest of the work."""
+    """The rows that hold, in order; `failed` names the parameter whose error, `why`, dropped the rest of the work."""
 
     rows: Sequence[Row]
     failed: Literal["", "filters", "sorts"]
+    why: str = ""
 
 
 def find(
@@ -81,8 +82,8 @@ def find(
         reading = "sorts"
         if sorts is not None:
             rows = sort(rows, sorts, columns)
-    except SieveError:
-        return Found(rows, reading)
+    except SieveError as error:
+        return Found(rows, reading, str(error))
     return Found(rows, "")
 
 

@@ -104,23 +104,25 @@ def _read_object(body: bytes) -> Body:
         given = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         raise InvalidBodyError({"$": ["The request body is no valid JSON."]}) from error
-    if not _is_object(given):
+    if not is_object(given):
         raise _wrong_type("$", "an object")
-    return _with_known_names(given)
+    return with_known_names(given)
 
 
-def _is_object(value: object) -> TypeGuard[Body]:
+def is_object(value: object) -> TypeGuard[Body]:
+    """Whether a JSON value is an object."""
     return isinstance(value, dict)
 
 
-def _is_list(value: object) -> TypeGuard[list[Any]]:
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a JSON value is an array."""
     return isinstance(value, list)
 
 
-def _with_known_names(given: Body) -> Body:
+def with_known_names(given: Body) -> Body:
+    """An object with the names that the API has, whatever their case was; the last of several wins."""
     if given.keys() <= _NAMES:
         return given
-    # Names are read in any case; unknown ones are ignored.
     return {_CANONICAL.get(name.lower(), name): value for name, value in given.items()}
 
 
@@ -166,15 +168,15 @@ def _read_contacts(given: Body, errors: dict[str, list[str]]) -> list[Any]:
     if contacts is None:
         errors["Contacts"] = ["The Contacts field is required."]
         return []
-    if not _is_list(contacts):
+    if not is_list(contacts):
         raise _wrong_type("$.contacts", "an array")
     return contacts
 
 
 def _read_contact(given: object, index: int, digits_of: Callable[[object], str | None]) -> NewContact:
-    if not _is_object(given):
+    if not is_object(given):
         raise _wrong_type(f"$.contacts[{index}]", "an object")
-    contact = _with_known_names(given)
+    contact = with_known_names(given)
     wire: Wire = {}
     for name in _CONTACT_TEXTS:
         value = contact.get(name)

@@ -107,7 +107,7 @@ def iso_ticks(text: str) -> int | None:
     try:
         if _PLAIN.fullmatch(text):
             # The usual form, many times faster than the rest.
-            return _ticks(datetime.fromisoformat(text) - _YEAR_ONE)
+            return ticks_of(datetime.fromisoformat(text))
         found = _DATE.fullmatch(text) if _ISO.fullmatch(text) else None
         if found is None:
             return None
@@ -128,7 +128,7 @@ def _ticks_of(found: re.Match[str]) -> int:
         int(part["second"] or 0),
         tzinfo=UTC,
     )
-    ticks = _ticks(moment - _YEAR_ONE)
+    ticks = ticks_of(moment)
     if fraction := part["fraction"]:
         ticks += round(int(fraction) * TICKS_PER_SECOND / 10 ** len(fraction))
     return ticks
@@ -144,6 +144,11 @@ def _offset_of(found: re.Match[str]) -> timedelta | None:
     if offset > timedelta(hours=14):
         raise ValueError("an offset beyond 14 hours")
     return -offset if zone[0] == "-" else offset
+
+
+def ticks_of(moment: datetime) -> int:
+    """A time with a zone, as ticks of 100 ns since year 1 in UTC."""
+    return _ticks(moment - _YEAR_ONE)
 
 
 def _ticks(span: timedelta) -> int:

@@ -13,15 +13,15 @@ from attrs import define, frozen
 from campaigns_async import AttemptFinished, CampaignsClient, Delivery, Operation, PermissionDeniedError, RetryPolicy
 from campaigns_async.cli._demo_content import content_of_wire
 from campaigns_async.cli._demo_ledger import Ledger, Tally
-from campaigns_async.cli._demo_plan import PlanRow, parse_plan
+from campaigns_async.cli._demo_plan import PlanRow
 from campaigns_async.cli._demo_report import Counts, Report, discrepancies
 from campaigns_async.cli._demo_run import run
 from campaigns_async.cli._demo_server import LocalServer, RemoteServer, Server, remote_server, troubles
 from campaigns_async.sandbox import Quirks, Sandbox
 
-from .conftest import line, ndjson
+from .conftest import line, ndjson, planned
 
-PLAN = parse_plan(ndjson(*map(line, range(10))))
+PLAN = planned(ndjson(*map(line, range(10))))
 
 
 @define
@@ -186,7 +186,7 @@ async def test_absence_elsewhere_must_last_before_it_is_believed(
 
 
 async def test_a_sender_that_means_something_in_a_filter_is_found_all_the_same(sandbox: Sandbox) -> None:
-    plan = parse_plan(ndjson(*(line(n, sender=sender) for n, sender in enumerate(["A,B", "a|b", "null", "C==D", "Ü"]))))
+    plan = planned(ndjson(*(line(n, sender=sender) for n, sender in enumerate(["A,B", "a|b", "null", "C==D", "Ü"]))))
     sandbox.fault(operation="create", every=2, times=3, drop="close", act=True)
     report = await demo(LocalServer(sandbox), plan)
     assert report.found == 3
@@ -194,7 +194,7 @@ async def test_a_sender_that_means_something_in_a_filter_is_found_all_the_same(s
 
 
 async def test_a_sender_with_a_blank_is_listed_back(sandbox: Sandbox) -> None:
-    plan = parse_plan(ndjson(*(line(n, sender=f"S{n % 8}") for n in range(16)), line(16, sender="Pier 9 Cafe")))
+    plan = planned(ndjson(*(line(n, sender=f"S{n % 8}") for n in range(16)), line(16, sender="Pier 9 Cafe")))
     report = await demo(LocalServer(sandbox), plan)
     assert discrepancies(report) == ()
     asked = [request.query["filters"] for request in sandbox.requests if request.operation == "list"]

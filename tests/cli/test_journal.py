@@ -18,7 +18,7 @@ from campaigns_async.jobs.store import Begin, Lead, Move
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 from .conftest import Command, Ended, line, ndjson
-from .send_support import KEY, completed, squeezed
+from .send_support import KEY, commands, completed, squeezed
 
 AT = 1_900_000_000.0
 PAYLOAD = ndjson(line(7))
@@ -137,6 +137,10 @@ class TestResolve:
         assert command("journal", "resolve", journal, "failed", "--not-sent").code == 0
         assert states(journal)["failed"] == (State.PLANNED, None)
 
+    def test_a_failed_row_that_was_mended_and_sent_elsewhere_gets_its_id(self, journal: Path, command: Command) -> None:
+        assert command("journal", "resolve", journal, "failed", "--created", "C-5").code == 0
+        assert states(journal)["failed"] == (State.CREATED, "C-5")
+
     def test_one_that_was_surely_created_can_only_get_its_id(self, journal: Path, command: Command) -> None:
         for word in ("--not-sent", "--failed"):
             ended = command("journal", "resolve", journal, "sure", word)
@@ -156,8 +160,8 @@ class TestResolve:
             (("\udcff", "--not-sent"), "no row with that key"),
             (("planned", "--created", "C-5"), "planned, and not in doubt"),
             (("created", "--not-sent"), "created, and not in doubt"),
-            (("failed", "--created", "C-5"), "only --not-sent can be said"),
-            (("failed", "--failed"), "only --not-sent can be said"),
+            (("failed", "--created", "C-1"), "the row 'created''s already"),
+            (("failed", "--failed"), "failed already"),
             (("unknown", "--created", "C-1"), "the row 'created''s already"),
             (("unknown", "--created", "c-1"), "the row 'created''s already"),
             (("unknown", "--created", ""), "needs a campaign's id"),
@@ -188,12 +192,21 @@ class TestResolve:
 
 
 class TestExport:
+    def test_none_are_told_in_a_word(self, tmp_path: Path, command: Command) -> None:
+        path = tmp_path / "run.sqlite"
+        SqliteStore.open(path).close()
+        ended = command("journal", "export", path)
+        assert (ended.code, ended.out, ended.err) == (0, "", "0 rows written; to be sent with another journal\n")
+
     def test_the_failed_rows_are_a_plan(self, journal: Path, command: Command) -> None:
         ended = command("journal", "export", journal)
         assert (ended.code, ended.out.encode()) == (0, PAYLOAD)
         assert ended.err == (
-            "1 rows written; send them with a journal of their own\n"
-            "1 rows left out: the journal does not hold what they would send\n"
+            "1 row written; to be sent with another journal\n"
+            "1 row left out: the journal does not hold what would be sent\n"
+            "whoever sends these from another journal must not use --retry-failed with this one: they would be sent "
+            "twice; to settle them here, once they are created:\n"
+            f"  campaigns-async journal resolve {journal} KEY --created CAMPAIGN-ID\n"
         )
 
     def test_a_file_is_for_its_owner_alone_and_none_is_written_over(self, journal: Path, command: Command) -> None:
@@ -231,11 +244,18 @@ class TestExport:
             rule = sandbox.fault(operation="create", times=3, status=422)
             completed(["send", "plan.ndjson", "--journal", "run.sqlite"], tmp_path, sandbox)
             rule.stop()
-            completed(["journal", "export", "run.sqlite", "--out", "failed.ndjson"], tmp_path, None)
+            told = completed(["journal", "export", "run.sqlite", "--out", "failed.ndjson"], tmp_path, None)
             done = completed(["send", "failed.ndjson", "--journal", "failed.sqlite"], tmp_path, sandbox)
             assert done.returncode == 0
             assert len(sandbox.created) == 4
             sandbox.assert_no_double_send()
+            (settle,) = commands(told.stderr)
+            for row in map(json.loads, (tmp_path / "failed.ndjson").read_text().splitlines()):
+                (made,) = [each["id"] for each in sandbox.created if each["message"] == row["message"]]
+                words = settle.replace("KEY", row["key"]).replace("CAMPAIGN-ID", made)
+                assert completed(words, tmp_path, None).returncode == 0
+            assert completed(["send", "plan.ndjson", "--journal", "run.sqlite"], tmp_path, sandbox).returncode == 0
+            assert len(sandbox.created) == 4
 
 
 @pytest.mark.parametrize("name", ["show", "export", "resolve"])

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 
 from campaigns_async import CampaignsClient
+from campaigns_async.cli._send_report import summary_of_journal
 from campaigns_async.cli._send_run import Run
 from campaigns_async.jobs.sqlite import SqliteStore
+from campaigns_async.jobs.store import Begin
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 from .conftest import Command, line, ndjson
@@ -50,6 +52,7 @@ class TestEndings:
         done = completed(SEND, folder, sandbox)
         assert done.returncode == 0
         assert len(sandbox.created) == 12
+        assert "sending: 12 of 12 rows, " in done.stderr.splitlines()[-1]
         assert "created 12 on the server" in squeezed(done.stdout)
         assert commands(done.stderr) == []
         assert KEY not in done.stdout + done.stderr
@@ -209,6 +212,16 @@ class TestSignals:
         assert len(sandbox.created) == 12
         sandbox.assert_no_double_send()
 
+    @pytest.mark.parametrize(("begun", "told"), [(0, "cut off"), (1, "cut off; what was in flight may have been sent")])
+    def test_what_was_in_flight_is_spoken_of_only_if_something_was(self, begun: int, told: str, folder: Path) -> None:
+        store = SqliteStore.open(folder / "run.sqlite")
+        with store.planning() as planning:
+            row_id = planning.add("a", 7)
+        store.commit([Begin(row_id, 7)] * begun, [], 1.0)
+        store.close()
+        summary = summary_of_journal(folder / "run.sqlite", None, elapsed=1.0, stopped="cut off")
+        assert (summary.stopped, summary.sending, summary.ok) == (told, begun, False)
+
     def test_during_the_check_of_the_plan_nothing_is_sent(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         write_many(folder / "plan.ndjson", 100_000)
         with running(SEND, folder, sandbox) as process:
@@ -323,6 +336,18 @@ class TestContacts:
         assert ended.code == 0
         assert [each["message"] for each in sandbox.created] == [sent]
 
+    def test_a_refused_contact_is_told_by_its_line(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        self.CSV = "phoneNumber,name\n07700900101,Siân\n07700900102,Bob\n12345,Eve\n\n12346,Mallory\n"
+        done = self.send(folder, sandbox, "--message", "Fore!", "--split", "2")
+        assert done.returncode == 1
+        assert "failed: 2: 400: lines 4, 6 of the CSV were refused\n" in done.stdout
+        (folder / "run.sqlite").unlink()
+        done = self.send(folder, sandbox, "--message", "Fore!", "--split", "1", "--concurrency", "1", "--json")
+        assert [row["reason"] for row in summary(done)["failures"]] == [
+            "400: line 4 of the CSV was refused",
+            "400: line 6 of the CSV was refused",
+        ]
+
     def test_the_printed_command_holds_all_that_was_given(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         rule = sandbox.fault(operation="create", status=422)
         done = self.send(
@@ -398,7 +423,9 @@ class TestJournalInTheWay:
         done = completed(SEND, folder, sandbox)
         held.close()
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr.splitlines()[-1].startswith("campaigns-async: the journal is in use")
+        assert done.stderr.splitlines()[-1].startswith(
+            "campaigns-async: the journal is in use: another run writes to it; wait till it has ended"
+        )
         assert not sandbox.requests
 
     def test_a_file_that_is_none_is_2_and_is_left_as_it_is(self, folder: Path, sandbox: ThreadedSandbox) -> None:

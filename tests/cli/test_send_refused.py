@@ -247,7 +247,17 @@ def test_a_journal_of_another_job_is_refused(here: Path, sandbox: ThreadedSandbo
 
 
 @pytest.mark.parametrize(
-    "arguments", [["send"], ["journal"], ["journal", "show"], ["journal", "resolve"], ["journal", "export"]]
+    "arguments",
+    [
+        [],
+        ["demo"],
+        ["journal"],
+        ["journal", "export"],
+        ["journal", "resolve"],
+        ["journal", "show"],
+        ["sandbox"],
+        ["send"],
+    ],
 )
 def test_its_help_fits_a_terminal_of_80_columns(
     arguments: list[str], command: Command, monkeypatch: pytest.MonkeyPatch

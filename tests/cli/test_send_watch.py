@@ -55,6 +55,35 @@ class TestLines:
             "sending: 61 of 101 rows, 5.1/s, 3 retries, held back 0 s, 1 failed, 0 in doubt, 8 s left",
         ]
 
+    def test_the_end_is_told_unless_it_was(self) -> None:
+        time, told = Time(), list[str]()
+        lines = Lines(told.append, time)
+        watch = Watch(lines, clock=time)
+        watch.told(progress(Phase.CHECKING))
+        time.now += 1
+        watch.tick()
+        lines.end()
+        watch.told(progress())
+        time.now += 1
+        watch.told(progress(created=100))
+        watch.tick()
+        lines.end()
+        assert told == [
+            "checking the plan",
+            "sending: 0 of 100 rows, 0 retries, held back 0 s, 0 failed, 0 in doubt",
+            "sending: 100 of 100 rows, 100/s, 0 retries, held back 0 s, 0 failed, 0 in doubt",
+        ]
+        watch.tick(at_once=True)
+        lines.end()
+        assert len(told) == 4
+
+    def test_what_an_earlier_run_left_on_its_way_is_in_doubt_while_it_is_looked_for(self) -> None:
+        told: list[str] = []
+        watch = Watch(Lines(told.append))
+        watch.told(progress(Phase.RECONCILING, sending=9, unknown=2))
+        watch.told(progress(Phase.SENDING, sending=9, unknown=2))
+        assert [line.rpartition(", ")[2] for line in told] == ["11 in doubt", "2 in doubt"]
+
     def test_a_long_check_says_how_long_it_has_taken(self) -> None:
         time, told = Time(), list[str]()
         watch = Watch(Lines(told.append, time), clock=time)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import time
 from collections import Counter
-from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,12 @@ from support.made import client_of
 
 from campaigns_async import CampaignsClient, ConfigurationError, NewCampaign, NewContact, ReconcilePolicy, Timeouts
 from campaigns_async.jobs import (
+    BadLine,
     Job,
     JournalError,
     JournalInUseError,
     JournalWriteError,
+    Line,
     PlanChangedError,
     PlanError,
     Progress,
@@ -194,8 +198,14 @@ class TestRefusals:
         async with sandbox:
             pass
         async with quick(sandbox) as client:
-            running = asyncio.ensure_future(send(client, rows(30), journal))
-            await asyncio.wait([running], timeout=0.2)
+            waiting = asyncio.Event()
+
+            def note(progress: Progress) -> None:
+                if progress.held_back:
+                    waiting.set()
+
+            running = asyncio.ensure_future(send(client, rows(30), journal, on_progress=note))
+            await waiting.wait()
             async with sandbox:
                 assert (await running).ok
                 assert len(sandbox.created) == 30
@@ -315,6 +325,89 @@ class TestDoubt:
         assert len(sandbox.created) == 2
 
 
+class TestOutages:
+    async def test_a_gateway_that_fails_for_everyone_leaves_few_rows_in_doubt(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        sandbox.fault(operation="create", status=502)
+        plan = [(f"row {number}", new(number % 1000)) for number in range(3000)]
+        async with quick(sandbox, max_concurrency=4) as client:
+            summary = await send(client, plan, journal, reconcile=False, patience=1.2)
+        assert summary.stopped is not None
+        assert 500 <= summary.unknown <= 510
+        assert summary.planned == 3000 - summary.unknown
+
+    async def test_a_row_that_was_throttled_and_then_could_not_be_reached_is_not_failed(self, journal: Path) -> None:
+        sandbox = Sandbox()
+        async with sandbox:
+            sandbox.fault(operation="create", status=429, headers={"Retry-After": "0"}, times=1)
+
+            class Going:
+                def on_event(self, event: object) -> None:
+                    if type(event).__name__ == "Waiting":
+                        sandbox.fault(operation="create", drop="close")
+                        tasks.append(asyncio.ensure_future(sandbox.stop()))
+
+            tasks: list[asyncio.Future[None]] = []
+            async with quick(sandbox, observer=Going()) as client:
+                summary = await send(client, rows(1), journal, reconcile=False, patience=0.3)
+            assert summary.failed == 0
+
+    async def test_a_better_claim_to_what_a_row_may_be_proves_no_absence(self, journal: Path) -> None:
+        start = {"startDateTime": "2031-06-27T09:30:00.000Z", "sender": "Golf"}
+        both = [("a", new(1, "RAINED OFF")), ("b", new(1, "Rained off"))]
+        contact = {"phoneNumber": "07700900001", "id": "p"}
+        sandbox = Sandbox()
+        async with sandbox, quick(sandbox, max_concurrency=1) as client:
+            sandbox.fault(operation="create", times=2, drop="close")
+            assert (await send(client, both, journal, reconcile=False)).unknown == 2
+            # What came through was b, and the server writes all in capitals.
+            made = {"id": "x", **start, "message": "RAINED OFF", "recipientCount": 1, "status": 0}
+            sandbox.add(made, [contact])
+            for _ in range(2):
+                summary = await send(client, both, journal)
+                assert (summary.created, summary.unknown) == (1, 1)
+                assert [lead.campaign_id for lead in summary.doubts[0].leads] == ["x"]
+        assert sandbox.created == []
+
+    async def test_a_list_that_leaves_out_what_the_journal_knows_proves_no_absence(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        sandbox.fault(operation="create", nth=5, times=2, drop="close", act=True)
+        empty = b'{"pageIndex":1,"totalPages":0,"totalRecords":0,"items":[]}'
+        stale = sandbox.fault(operation="list", status=200, body=empty, content_type="application/json")
+        impatient = ReconcilePolicy(settle=0.01, timeout=0.3, pause=0.01)
+        async with client_of(sandbox, reconcile=impatient, max_concurrency=1) as client:
+            summary = await send(client, rows(8), journal)
+            assert (summary.created, summary.unknown) == (6, 2)
+            assert len(sandbox.created) == 8
+            stale.stop()
+            assert (await send(client, rows(8), journal)).found == 2
+        sandbox.assert_no_double_send()
+
+    async def test_equal_rows_of_which_one_is_settled_by_hand_are_looked_for_again(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        twins = [(name, new(1)) for name in "abc"]
+        sandbox.fault(operation="create", nth=1, times=1, drop="close", act=True)
+        lost = sandbox.fault(operation="create", drop="close")
+        async with quick(sandbox, max_concurrency=1) as client:
+            assert (await send(client, twins, journal)).unknown == 3
+            store = SqliteStore.open(journal)
+            [first, *_] = store.entries()
+            store.commit([], [Move(first.row_id, State.CREATED, campaign_id=sandbox.created[0]["id"])], 0.0)
+            store.close()
+            lost.stop()
+            assert (await send(client, twins, journal)).ok
+        assert len(sandbox.created) == 3
+
+    async def test_a_slow_rate_does_not_end_the_search(self, sandbox: Sandbox, journal: Path) -> None:
+        sandbox.fault(operation="create", times=12, drop="close", act=True)
+        hasty = ReconcilePolicy(settle=0.01, timeout=0.2, pause=0.01)
+        async with client_of(sandbox, reconcile=hasty, rate_limit=20) as client:
+            assert (await send(client, rows(12), journal)).found == 12
+
+
 class TestStopping:
     async def test_what_is_in_flight_finishes_and_nothing_more_is_sent(self, sandbox: Sandbox, journal: Path) -> None:
         rule = sandbox.fault(operation="create", hang=True)
@@ -351,6 +444,69 @@ class TestStopping:
         assert len(sandbox.created) == 100
         sandbox.assert_no_double_send()
 
+    async def test_a_second_cancellation_loses_nothing_that_is_known(self, sandbox: Sandbox, journal: Path) -> None:
+        class Slow(SqliteStore):
+            def commit(self, begins: Sequence[Begin], moves: Sequence[Move], now: float) -> None:
+                time.sleep(0.03)
+                super().commit(begins, moves, now)
+
+        sandbox.fault(operation="create", nth=9, hang=True)
+        async with quick(sandbox, max_concurrency=4) as client:
+            job = Job(client, rows(40), journal=Slow.open(journal), group=4)
+            running = asyncio.ensure_future(job.run())
+            await sandbox.received(12)
+            for _ in range(3):
+                running.cancel()
+                await asyncio.sleep(0.005)
+            with pytest.raises(asyncio.CancelledError):
+                await running
+        assert states(journal) == {State.CREATED: 8, State.SENDING: 4, State.PLANNED: 28}
+
+    async def test_a_cancelled_check_ends_soon_and_leaves_no_trace(
+        self, client: CampaignsClient, journal: Path
+    ) -> None:
+        class Endless:
+            positional = False
+
+            def options(self) -> dict[str, str]:
+                return {"plan": "keys"}
+
+            def lines(self, wanted: object = None) -> Iterator[Line | BadLine]:
+                for number in itertools.count():
+                    if number == 50:
+                        loop.call_soon_threadsafe(running.cancel)
+                    yield from listed_plan([(f"row {number}", new(number % 1000))]).lines()
+
+        loop = asyncio.get_running_loop()
+        running = asyncio.ensure_future(send(client, Endless(), journal))
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        assert entries(journal) == []
+
+    async def test_what_an_observer_of_progress_raises_harms_no_send(
+        self, sandbox: Sandbox, journal: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def raising(progress: Progress) -> None:
+            raise RuntimeError("07700900123")
+
+        async with quick(sandbox) as client:
+            assert (await send(client, rows(3), journal, on_progress=raising)).ok
+        assert {record.getMessage() for record in caplog.records} == {"on_progress raised RuntimeError"}
+
+    async def test_a_closed_client_stops_the_run_at_once(self, sandbox: Sandbox, journal: Path) -> None:
+        async with quick(sandbox) as client:
+            pass
+        summary = await send(client, rows(3), journal)
+        assert summary.planned == 3
+        assert summary.stopped is not None
+
+    async def test_a_job_runs_once(self, sandbox: Sandbox, journal: Path) -> None:
+        async with quick(sandbox) as client:
+            job = Job(client, rows(1), journal=journal)
+            await job.run()
+            with pytest.raises(ConfigurationError, match="once"):
+                await job.run()
+
     async def test_a_run_that_is_stopped_while_it_looks_leaves_its_rows_as_they_were(
         self, sandbox: Sandbox, journal: Path
     ) -> None:
@@ -367,26 +523,45 @@ class TestStopping:
             assert (await send(client, rows(5), journal)).ok
         assert len(sandbox.created) == 5
 
+    async def test_a_stop_while_the_first_row_is_read_is_heard(self, sandbox: Sandbox, journal: Path) -> None:
+        async with quick(sandbox) as client:
+
+            def stop(progress: Progress) -> None:
+                if progress.phase is Phase.SENDING:
+                    job.stop()
+
+            job = Job(client, rows(50), journal=journal, on_progress=stop)
+            summary = await job.run()
+        assert (summary.stopped, summary.created, len(sandbox.requests)) == ("interrupted", 0, 0)
+
     async def test_one_that_was_stopped_before_it_ran_sends_nothing(self, sandbox: Sandbox, journal: Path) -> None:
         async with quick(sandbox) as client:
             job = Job(client, rows(5), journal=journal)
             job.stop()
             summary = await job.run()
         assert (summary.stopped, summary.created, len(sandbox.requests)) == ("interrupted", 0, 0)
+        assert not summary.ok
 
     async def test_a_deadline_before_anything_was_sent_plans_the_row_again(
         self, sandbox: Sandbox, journal: Path
     ) -> None:
-        sandbox.fault(operation="create", times=1, delay=0.3)
+        sandbox.fault(operation="get", hang=True)
         async with quick(sandbox, max_concurrency=1) as client:
-            hasty = client.with_options(timeouts=Timeouts(deadline=0.15))
-            summary = await send(hasty, rows(3), journal)
-        assert summary.ok
+            holding = asyncio.ensure_future(client.campaigns.get("any"))  # has the only slot
+            await sandbox.received(1, "get")
+            hasty = client.with_options(timeouts=Timeouts(deadline=0.05))
+            summary = await send(hasty, rows(1), journal, patience=0.2)
+            assert (summary.planned, summary.unknown) == (1, 0)
+            assert entries(journal)[0].attempts >= 1
+            holding.cancel()
+            assert (await send(client, rows(1), journal)).ok
         sandbox.assert_no_double_send()
 
 
 class TestJournals:
-    async def test_a_row_that_changed_or_is_missing_is_refused_by_its_key(self, sandbox: Sandbox, journal: Path) -> None:
+    async def test_a_row_that_changed_or_is_missing_is_refused_by_its_key(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
         async with quick(sandbox) as client:
             await send(client, rows(3), journal)
             changed = rows(3)
@@ -394,7 +569,7 @@ class TestJournals:
             with pytest.raises(PlanChangedError, match="row 1") as caught:
                 await send(client, changed, journal)
             assert (caught.value.keys, caught.value.count) == (("row 1",), 1)
-            with pytest.raises(PlanChangedError, match="missing.*row 0"):
+            with pytest.raises(PlanChangedError, match=r"missing.*row 0"):
                 await send(client, rows(3)[1:], journal)
             assert (await send(client, rows(3), journal)).created == 3
         assert len(sandbox.requests) == 3
@@ -429,6 +604,32 @@ class TestJournals:
             rule.release()
             assert (await running).ok
         assert len(sandbox.requests) == 2
+
+    async def test_a_journal_of_another_server_is_refused(self, sandbox: Sandbox, journal: Path) -> None:
+        async with quick(sandbox) as client:
+            assert (await send(client, rows(2), journal)).ok
+        async with Sandbox() as other, quick(other) as client:
+            with pytest.raises(JournalError, match="another server"):
+                await send(client, rows(2), journal)
+            assert other.requests == ()
+
+    async def test_a_journal_that_goes_away_stops_the_run(self, sandbox: Sandbox, journal: Path) -> None:
+        rule = sandbox.fault(operation="create", nth=20, hang=True)
+        async with quick(sandbox, max_concurrency=2) as client:
+            running = asyncio.ensure_future(Job(client, rows(60), journal=journal, group=4).run())
+            await sandbox.received(21)
+            journal.rename(journal.with_name("moved"))
+            rule.release()
+            with pytest.raises(JournalWriteError, match="moved"):
+                await running
+        assert len(sandbox.requests) < 40
+
+    async def test_a_hard_link_is_refused(self, sandbox: Sandbox, journal: Path) -> None:
+        async with quick(sandbox) as client:
+            assert (await send(client, rows(2), journal)).ok
+            journal.with_name("other").hardlink_to(journal)
+            with pytest.raises(JournalError, match="hard link"):
+                await send(client, rows(2), journal.with_name("other"))
 
     async def test_a_store_of_ones_own_is_used_and_closed(self, sandbox: Sandbox, tmp_path: Path) -> None:
         store = SqliteStore.open(tmp_path / "mine")
@@ -472,7 +673,4 @@ def test_a_summary_is_ok_only_when_all_is_created() -> None:
     assert fine.ok
     for name in ("planned", "sending", "failed", "unknown"):
         assert not evolve(fine, **{name: 1}).ok
-
-
-def test_the_margin_of_time_is_the_clients() -> None:
-    assert timedelta(seconds=QUICK.margin) == timedelta(hours=15)
+    assert not evolve(fine, stopped="interrupted").ok

@@ -30,7 +30,7 @@ def test_nothing_holds_a_run_back_that_gets_answers() -> None:
 
 
 def test_each_failure_after_a_pause_doubles_it() -> None:
-    pressure, clock = made()
+    pressure, clock = made(patience=1000)
     pauses = []
     for _ in range(9):
         pressure.felt(ConnectionFailedError("refused"))
@@ -55,6 +55,28 @@ def test_the_server_says_how_long() -> None:
     pressure, _ = made()
     pressure.felt(ThrottledError("429", status=429, retry_after=17.0))
     assert pressure.pause() == 17.0
+
+
+def test_many_rows_in_doubt_with_no_answer_between_them_are_an_outage() -> None:
+    pressure, _ = made()
+    for _ in range(499):
+        pressure.doubted(ConnectionFailedError("dropped"))
+    assert not pressure.is_felt
+    pressure.eased()
+    for _ in range(499):
+        pressure.doubted(ConnectionFailedError("dropped"))
+    assert not pressure.is_felt
+    pressure.doubted(ConnectionFailedError("dropped"))
+    assert pressure.pause() == 0.5
+
+
+def test_no_pause_is_longer_than_the_patience() -> None:
+    pressure, clock = made(patience=60)
+    pressure.felt(ThrottledError("429", status=429, retry_after=3600.0))
+    assert pressure.pause() == 60
+    clock.now += 60
+    assert pressure.is_over()
+    assert pressure.pause() == 0
 
 
 def test_an_answer_ends_it() -> None:

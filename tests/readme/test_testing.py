@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+import argparse
+import ast
 import asyncio
 import inspect
 import re
-from collections.abc import Callable
+import shlex
+import tomllib
+from collections.abc import Callable, Mapping
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
+import attrs
 import pytest
 
-from campaigns_async.sandbox import Fault, Lifecycle, Quirks, RateLimit, Sandbox, presets
-from readme.blocks import PYTHON, code, table
+from campaigns_async.sandbox import (
+    Clock,
+    Fault,
+    Lifecycle,
+    Operation,
+    Quirks,
+    RateLimit,
+    RecordedRequest,
+    Rule,
+    Sandbox,
+    ThreadedClock,
+    ThreadedRule,
+    ThreadedSandbox,
+    presets,
+)
+from readme.blocks import BLOCKS, PYTHON, ROOT, TEXT, code, table
 from readme.running import finish, saved, start
 
 OPTIONS = (
-    *("-o", "asyncio_mode=auto"),
     *("-o", "asyncio_default_fixture_loop_scope=function"),
     *("-p", "no:cacheprovider"),
     # What the newest TestClient says of the httpx that it uses is not our affair.
@@ -31,13 +50,201 @@ PRESETS: dict[str, Callable[..., Fault]] = {
 NEW = {"startDateTime": "2031-06-27T09:30:00Z", "sender": "Golf", "message": "See you."}
 
 
-@pytest.mark.parametrize(("name", "count"), [("testing_plugin", 3), ("testing_shop", 5)])
-async def test_the_examples_with_the_plugin_pass(name: str, count: int, tmp_path: Path) -> None:
+ELSEWHERE = {"start", "stop", "fault", "add_fault"}
+"""What a sandbox has that is no question: it stands in other parts."""
+GIVEN = {"host", "auth", "update_method", "delete_method"}
+"""Its arguments, as it was given them."""
+OF_A_LOOP = {"received", "acted"}
+OF_A_THREAD = {"wait_received", "wait_acted"}
+
+
+async def in_pytest(source: str, directory: Path, *, settings: bool = True) -> tuple[int | None, str]:
+    """Run tests as someone who has set pytest up as the README says; gives the exit code, and what was printed."""
+    if settings:
+        (directory / "pyproject.toml").write_text(marked("settings of pytest"), "utf-8")
+    (directory / "test_shown.py").write_text(source, "utf-8")
+    returned, printed, complaint = await finish(await start("-m", "pytest", *OPTIONS, "test_shown.py", cwd=directory))
+    return returned, printed + complaint
+
+
+def marked(mark: str) -> str:
+    """The text of a block that is no Python."""
+    (block,) = (block for block in BLOCKS if block.mark == mark)
+    return block.text
+
+
+@pytest.mark.parametrize(("name", "count"), [("testing_plugin", 3), ("testing_shop", 5), ("testing", 2)])
+async def test_the_examples_pass(name: str, count: int, tmp_path: Path) -> None:
     Path(saved(PYTHON["fastapi_app"], tmp_path)).rename(tmp_path / "shop.py")
-    Path(saved(PYTHON[name], tmp_path)).rename(tmp_path / "test_shown.py")
-    returned, printed, _ = await finish(await start("-m", "pytest", *OPTIONS, "test_shown.py", cwd=tmp_path))
+    returned, printed = await in_pytest(PYTHON[name].source, tmp_path)
     assert returned == 0, printed
     assert f"{count} passed" in printed
+
+
+async def test_only_coroutines_need_the_settings(tmp_path: Path) -> None:
+    _, printed = await in_pytest(PYTHON["testing_plugin"].source, tmp_path, settings=False)
+    assert "1 failed, 2 passed" in printed
+    _, printed = await in_pytest(PYTHON["testing"].source, tmp_path, settings=False)
+    assert "2 failed" in printed
+
+
+@pytest.mark.parametrize("tries", ["range(2)", "iter(int, 1)"], ids=["once more", "without end"])
+async def test_the_example_fails_for_an_app_that_tries_again(tries: str, tmp_path: Path) -> None:
+    """And does so in the test, not after it."""
+    app = PYTHON["fastapi_app"].source
+    create = "await client.campaigns.create("
+    assert app.count(create) == 1
+    at = app.index(create)
+    line = app.rfind("\n", 0, at) + 1
+    indent = " " * (len(app[line:]) - len(app[line:].lstrip()))
+    app = f"{app[:line]}{indent}create = again(client.campaigns.create)\n{app[line:at]}await create({app[at + len(create) :]}"
+    helper = f"""
+
+def again(create):
+    async def create_again(*arguments, **named):
+        for _ in {tries}:
+            try:
+                return await create(*arguments, **named)
+            except Exception:
+                pass
+    return create_again
+"""
+    (tmp_path / "shop.py").write_text(app + helper, "utf-8")
+    returned, printed = await in_pytest(PYTHON["testing_shop"].source, tmp_path)
+    assert returned == 1
+    assert "4 failed, 1 passed" in printed
+    assert "error" not in printed.splitlines()[-1]
+    assert all(f"test_nobody_is_texted_twice[{name}]" in printed for name in ("lost answer", "504"))
+
+
+async def test_the_report_of_a_failed_test_tells_which_fault_was_met(tmp_path: Path) -> None:
+    added = '    lost = campaigns_sandbox.add_fault(presets.lost_answer(operation="create", times=1))\n'
+    source = PYTHON["testing_plugin"].source
+    assert source.count("(lost.fired, len(campaigns_sandbox.created)) == (1, 1)") == 1
+    assert added in source
+    _, printed = await in_pytest(source.replace("== (1, 1)", "== (1, 2)"), tmp_path)
+    assert "1. POST /api/Campaigns: no answer, carried out, met fault 1" in printed
+
+
+async def test_what_counts_as_sent_twice_is_what_is_said() -> None:
+    assert "24 hours apart; `within=timedelta(days=7)` looks further" in prose()
+    async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url) as session:
+        for start, message in (("27T09:30", "See you."), ("28T09:31", "See you."), ("27T09:30", "See you, 2 of 9.")):
+            body = {**NEW, "startDateTime": f"2031-06-{start}:00Z", "message": message}
+            await create(session, sandbox.api_key, "07700 900123", body)
+        double = f"{sandbox.url}/_sandbox/double-send"
+        sandbox.assert_no_double_send()
+        async with session.get(double) as answer:
+            assert answer.status == 200
+        with pytest.raises(AssertionError) as caught:
+            sandbox.assert_no_double_send(within=timedelta(days=7))
+        first, second, _ = (campaign["id"] for campaign in sandbox.created)
+        assert str(caught.value) == f"sent twice: campaigns {first} and {second} bring the same text to 1 person"
+        await create(session, sandbox.api_key, "07700 900123", {**NEW, "startDateTime": "2031-06-28T09:30:00Z"})
+        async with session.get(double) as answer:
+            assert answer.status == 409
+
+
+def prose() -> str:
+    """The README with each line break as a space."""
+    return " ".join(TEXT.split())
+
+
+async def test_one_sandbox_serves_all_tests_with_the_fixture_that_is_described(tmp_path: Path) -> None:
+    said = "with ThreadedSandbox() as sandbox: yield sandbox"
+    assert f'make a fixture with `scope="session"` of `{said}`, and begin each test with `sandbox.reset()`' in prose()
+    returned, printed = await in_pytest(
+        f"""
+import pytest
+from campaigns_async.sandbox import ThreadedSandbox
+
+urls = set()
+
+@pytest.fixture(scope="session")
+def sandbox():
+    {said}
+
+@pytest.mark.parametrize("number", range(3))
+def test_one(sandbox, number):
+    sandbox.reset()
+    assert sandbox.campaigns == []
+    sandbox.add({{"id": "c1"}})
+    urls.add(sandbox.url)
+    assert len(urls) == 1
+""",
+        tmp_path,
+    )
+    assert returned == 0, printed
+    assert "3 passed" in printed
+
+
+async def test_a_coroutine_waits_as_is_said() -> None:
+    (waiting,) = re.findall(r"in a coroutine, write `(await [^`]+)`", prose())
+    with ThreadedSandbox() as sandbox:
+        async with aiohttp.ClientSession(sandbox.url) as session:
+            asked = [asyncio.create_task(create(session, sandbox.api_key, "07700 900123")) for _ in range(3)]
+            code = compile(waiting, "README.md", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            await eval(code, {"asyncio": asyncio, "sandbox": sandbox})  # noqa: S307
+            assert len(sandbox.requests) == 3
+            await asyncio.gather(*asked)
+    assert "What it was sent can still be looked at after the `with`" in prose()
+    assert [request.status for request in sandbox.requests] == [201] * 3
+    assert (len(sandbox.created), sandbox.messages) == (3, [])  # none is due yet
+    assert sandbox.double_sends()
+
+
+def public(made: type) -> set[str]:
+    """The names that it has for its users."""
+    return {name for name in dir(made) if not name.startswith("_")}
+
+
+def test_what_can_be_asked_is_all_there() -> None:
+    shown = {text.partition("(")[0] for cells in table("ask for") for text in code(cells[0])}
+    assert shown == public(Sandbox) - ELSEWHERE - GIVEN - OF_A_LOOP
+    assert shown == public(ThreadedSandbox) - ELSEWHERE - OF_A_THREAD
+
+
+@pytest.mark.parametrize("cells", table("ask for"), ids=lambda cells: code(cells[0])[0])
+def test_what_can_be_asked_takes_what_is_shown(cells: list[str]) -> None:
+    for text in code(cells[0]):
+        name, _, arguments = text.partition("(")
+        for made in (Sandbox, ThreadedSandbox):
+            one = getattr(made, name)
+            assert callable(one) == ("(" in text)
+            if callable(one):
+                taken = inspect.signature(one).parameters
+                assert [each for each in arguments.rstrip(")").split(", ") if each] == [
+                    each for each in taken if each not in ("self", "at", "within")
+                ]
+                assert ("within" in taken) == ("`within`" in cells[1])
+
+
+def test_what_is_asked_for_has_what_is_said() -> None:
+    said = {code(cells[0])[0]: code(cells[1]) for cells in table("ask for")}
+    assert {name.partition("(")[0] for name in said["faults"]} <= public(Rule) & public(ThreadedRule)
+    assert {name.partition("(")[0] for name in said["clock"]} <= public(Clock) & public(ThreadedClock)
+    with ThreadedSandbox() as sandbox:
+        sandbox.rate_limit = 5
+        assert sandbox.rate_limit == RateLimit(5)
+
+
+def test_what_a_request_has_is_all_there() -> None:
+    found = re.search(r"Each request has (.*?) that it met\.", prose())
+    assert found is not None
+    names = {name for name in code(found[1]) if not name.startswith('"')} - {"None"}
+    operations = tuple(name.strip('"') for name in code(found[1]) if name.startswith('"'))
+    assert names == public(RecordedRequest) - {"content", "connection", "arrived"}
+    assert operations == get_args(Operation)
+
+
+async def test_what_went_out_and_what_was_created_is_as_is_said() -> None:
+    said = {code(cells[0])[0]: cells[1] for cells in table("ask for")}
+    async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url) as session:
+        await create(session, sandbox.api_key, "07700 900123")
+        sandbox.clock.move(100 * 366 * 86400)
+        assert [list(message) for message in sandbox.messages] == [code(said["messages"])]
+        assert code(said["created"]) == ["contacts"]
+        assert len(sandbox.created[0]["contacts"]) == 1
 
 
 def test_every_preset_has_its_row_and_its_arguments_exist() -> None:
@@ -100,9 +307,11 @@ def test_every_magic_recipient_has_its_row() -> None:
     assert [code(cells[0])[0] for cells in table("recipient")] == [f"07700 9000{digit}X" for digit in range(10)]
 
 
-async def create(session: aiohttp.ClientSession, key: str, number: str) -> tuple[int, str | None]:
+async def create(
+    session: aiohttp.ClientSession, key: str, number: str, new: Mapping[str, Any] = NEW
+) -> tuple[int, str | None]:
     """The status of the answer to a create, and what it says of a wait."""
-    body = {**NEW, "contacts": [{"phoneNumber": number}]}
+    body = {**new, "contacts": [{"phoneNumber": number}]}
     async with session.post("/api/Campaigns", json=body, headers={"api-key": key}) as answer:
         return answer.status, answer.headers.get("Retry-After")
 
@@ -139,13 +348,60 @@ async def test_every_path_of_the_control_is_there() -> None:
             verb, _, path = text.partition(" ")
             verbs.add(verb)
             if path:  # it stands behind the last of its verbs
-                shown[path], verbs = verbs, set()
-        below = {path for path in paths if "{" in path}
-        assert shown == {path: verbs for path, verbs in paths.items() if path not in below | {"/_sandbox"}}
-        assert below == {"/_sandbox/faults/{number}", "/_sandbox/faults/{number}/release"}
+                shown[path.replace("/1", "/{number}")], verbs = verbs, set()
+        assert shown == {path: verbs for path, verbs in paths.items() if path != "/_sandbox"}
         (clock,) = (cells[1] for cells in table("path") if "clock" in cells[0])
         for body in code(clock):
             async with session.put(
                 f"{sandbox.url}/_sandbox/clock", data=body, headers={"Content-Type": "application/json"}
             ) as answer:
                 assert answer.status == 200, await answer.text()
+
+
+async def test_the_fault_that_is_added_from_outside_is_the_preset() -> None:
+    name, address, *rest = shlex.split(marked("control").replace("\\\n", ""))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("-H")
+    parser.add_argument("-d")
+    given = parser.parse_args(rest)
+    header, _, kind = given.H.partition(": ")
+    assert (name, header) == ("curl", "Content-Type")
+    path = address.removeprefix("http://127.0.0.1:8080")
+    async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url) as session:
+
+        async def post(body: str, kind: str) -> int:
+            async with session.post(path, data=body, headers={"Content-Type": kind}) as answer:
+                return answer.status
+
+        assert await post(given.d, kind) == 201
+        (rule,) = sandbox.faults
+        assert rule.fault == presets.lost_answer(operation="create", times=1)
+        assert await post(given.d, "application/x-www-form-urlencoded") == 415
+        assert await post('{"preset": "lost_answer"}', kind) == 400
+        async with session.put("/_sandbox/clock", data=b'{"move": 60}') as answer:
+            assert answer.status == 415
+        with pytest.raises(aiohttp.ClientError):
+            await create(session, sandbox.api_key, "07700 900123")
+        assert len(sandbox.created) == 1
+        for method, below in (("GET", ""), ("POST", "/release"), ("DELETE", "")):
+            async with session.request(method, f"{path}/1{below}") as answer:
+                assert answer.status == 200
+        assert rule.stopped
+
+
+async def test_the_fields_that_cannot_be_given_from_outside_are_those_named() -> None:
+    found = re.search(r"with the fields of `Fault`, all but (.*?)\.", prose())
+    assert found is not None
+    unknown: set[str] = set()
+    async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url) as session:
+        for name in attrs.fields_dict(Fault):
+            async with session.post("/_sandbox/faults", json={name: []}) as answer:
+                assert answer.status == 400
+                if f"a fault has no '{name}'" in (await answer.json())["detail"]:
+                    unknown.add(name)
+    assert set(code(found[1])) == unknown
+
+
+def test_the_command_brings_what_the_sandbox_needs() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(extras["sandbox"]) <= set(extras["cli"])

@@ -132,6 +132,17 @@ class TestPaths:
         assert len(sandbox.requests) == 0
         assert sandbox.faults[0].seen == 0
 
+    async def test_the_first_of_a_repeated_parameter_counts(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(nth=2, status=503)
+        for _ in range(2):
+            await create(http, new)
+
+        page = await fetch(http, "/journal?after=1&AFTER=0&after=2")
+
+        assert [(request["number"], request["fault"]) for request in page["requests"]] == [(2, 1)]
+
     async def test_it_stands_behind_the_prefix(self, open_session: Open) -> None:
         async with Sandbox(prefix="/tenant") as sandbox, aiohttp.ClientSession() as http:
             async with http.get(f"{sandbox.url}/_sandbox/clock") as answer:
@@ -157,6 +168,7 @@ class TestJournal:
             1, "POST", "/api/campaigns", "create",
         )  # fmt: skip
         assert (first["status"], first["acted"], first["connection"]) == (201, True, 1)
+        assert (first["fault"], first["problem"]) == (None, "")
         assert isinstance(first["arrived"], float)
         assert first["headers"]["Content-Type"] == JSON
         assert (second["query"], second["body"]) == ({"odd": "3"}, None)
@@ -366,10 +378,12 @@ class TestFaults:
         assert not sandbox.faults[0].stopped
 
     async def test_what_hangs_is_released(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
-        await send(http, "POST", "/faults", {"hang": True})
+        await send(http, "POST", "/faults", {"hang": True, "operation": "list"})
         hanging = asyncio.create_task(http.get("/api/campaigns"))
         await sandbox.received(1)
-        assert not hanging.done()
+        async with http.get("/api/campaigns/nobody") as answer:
+            assert answer.status == 404
+        assert (sandbox.requests[0].status, sandbox.in_flight) == (None, 1)
 
         await send(http, "POST", "/faults/1/release")
         async with await hanging as answer:
@@ -458,7 +472,7 @@ class TestRateLimit:
             (True, "the rate limit must be a number, not true"),
             ({}, "requests_per_second is missing"),
             ({"requests_per_second": -1}, "requests_per_second must be more than 0"),
-            ({"requests_per_second": 1, "burst": 0}, "'burst' must be >= 1: 0"),
+            ({"requests_per_second": 1, "burst": 0}, "burst must be 1 or more, not 0"),
             ({"requests_per_second": 1, "burst": 1.5}, "burst must be a whole number, not 1.5"),
             ({"requests_per_second": 1, "status": 500}, "status must be 429 or 503, not 500"),
             ({"requests_per_second": 1, "status": {}}, "status must be 429 or 503, not an object"),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from campaigns_async.sandbox import Fault
-from campaigns_async.sandbox.control.faults import (
+from campaigns_async.sandbox.control.fault_json import (
     FIELDS,
     fault_from_json,
     fault_to_json,

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from campaigns_async.sandbox import Fault, Sandbox
+from campaigns_async.sandbox import Fault, Sandbox, presets
 
 Open = Callable[..., aiohttp.ClientSession]
 
@@ -430,6 +430,26 @@ class TestRefusedFaults:
             ({"act": False, "drop": "cut_body"}, "act=False needs a status or a drop"),
             ({"hidden_for": 1}, "hidden_for needs operation='create'"),
             ({"stale": True, "drop": "close"}, "stale needs an answer"),
+            ({"status": "503"}, "status must be a whole number, not str"),
+            ({"status": True}, "status must be a whole number, not bool"),
+            ({"status": 503.0}, "status must be a whole number, not float"),
+            ({"times": "1"}, "times must be a whole number, not str"),
+            ({"nth": 1.5}, "nth must be a whole number, not float"),
+            ({"every": None}, "every must be a whole number, not None"),
+            ({"share": "x"}, "share must be a number from 0 to 1, not str"),
+            ({"seed": "x"}, "seed must be a whole number, not str"),
+            ({"when": "create"}, "when must be a function, not str"),
+            ({"recipient": 447700900123}, "recipient must be text, not int"),
+            ({"act": "yes"}, "act must be True or False, not str"),
+            ({"hang": 1}, "hang must be True or False, not int"),
+            ({"delay": "1"}, "delay must be a number of seconds, not str"),
+            ({"delay": asyncio.Event()}, "delay must be a number of seconds, not Event"),
+            ({"hold": 1}, "hold must be an asyncio.Event, not int"),
+            ({"status": 504, "act_after": "1"}, "act_after must be a number of seconds, not str"),
+            ({"body": {}}, "body must be bytes or text, not dict"),
+            ({"headers": []}, "headers must be a mapping of names to texts, not list"),
+            ({"headers": {"Retry-After": 3}}, "headers must be text, not int"),
+            ({"content_type": b"x"}, "content_type must be text, not bytes"),
             ({"headers": {"X": "a\r\nb"}}, "headers and content_type must be of one line each"),
             ({"headers": {"content-type": "text/html"}}, "headers must leave out"),
         ],
@@ -440,6 +460,45 @@ class TestRefusedFaults:
         with pytest.raises(ValueError, match=re.escape(message)):
             Sandbox().fault(**fields)
 
+    def test_what_is_no_fault_is_refused(self) -> None:
+        with pytest.raises(TypeError, match=r"call the preset, as in presets.lost_answer\(\)"):
+            Sandbox().add_fault(presets.lost_answer)  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match="add_fault takes a Fault, not dict"):
+            Sandbox().add_fault({"status": 503})  # type: ignore[arg-type]
+
+
+class TestTrouble:
+    async def test_a_condition_that_raises_is_told_once_and_answered_500(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        rule = sandbox.fault(times=1, when=lambda request: request.body["colour"] == "red", status=503)
+
+        assert await create(http, new) == 500
+
+        (logged,) = caplog.records
+        assert "a fault's `when` raised KeyError on request 1" in logged.getMessage()
+        assert logged.exc_info is not None
+        (request,) = sandbox.requests
+        assert (request.status, request.acted, request.fault) == (500, False, None)
+        assert request.problem == "a fault's `when` raised KeyError"
+        assert (rule.fired, sandbox.created, sandbox.in_flight) == (0, [], 0)
+
+    async def test_what_is_no_http_is_told_without_a_traceback(
+        self, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        assert b" 400 " in await raw(sandbox, b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n")
+
+        assert [record.exc_info for record in caplog.records] == [None]
+
+    async def test_a_request_is_recorded_with_the_fault_that_it_met(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
+        sandbox.fault(nth=2, times=1, status=500)
+        sandbox.fault(nth=3, delay=0)
+
+        assert await statuses(http, 3) == [200, 500, 200]
+        assert [(request.fault, request.problem) for request in sandbox.requests] == [(None, ""), (1, ""), (2, "")]
+
 
 class TestHanging:
     async def test_a_request_hangs_until_the_rule_is_released(
@@ -448,7 +507,9 @@ class TestHanging:
         rule = sandbox.fault(operation="create", hang=True)
         tasks = [asyncio.ensure_future(http.post("/api/campaigns", json=new)) for _ in range(2)]
         await sandbox.acted(2, "create")
-        assert not any(task.done() for task in tasks)
+        # By the time of this answer they would have been answered as well.
+        assert await listed(http) == 2
+        assert ([request.status for request in sandbox.requests[:2]], sandbox.in_flight) == ([None, None], 2)
 
         rule.release()
 
@@ -462,11 +523,28 @@ class TestHanging:
         rule = sandbox.fault(operation="create", hang=True, drop="close")
         task = asyncio.ensure_future(http.post("/api/campaigns", json=new))
         await sandbox.received(1, "create")
+        assert await listed(http) == 0
+        assert (sandbox.requests[0].status, sandbox.in_flight) == (None, 1)
         rule.release()
 
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await task
         assert sandbox.created == []
+
+    async def test_what_is_given_up_is_not_carried_out_later_either(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
+        sandbox.fault(operation="create", status=504, hold=asyncio.Event(), act_after=0)
+        task = asyncio.create_task(create(http, new))
+        await sandbox.received(1)
+        (held,) = sandbox.requests
+
+        sandbox.reset()
+
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            await task
+        assert await statuses(http, 2) == [200, 200]
+        assert not held.acted
 
     async def test_a_reset_gives_up_what_hangs(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
@@ -480,6 +558,7 @@ class TestHanging:
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await task
         assert sandbox.faults == ()
+        assert sandbox.fault(operation="list", status=500).number == 1
         assert sandbox.created == []
         assert (await http.post("/api/campaigns", json=new)).status == 201
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from importlib.metadata import entry_points
+from urllib.parse import urlsplit
 
 import pytest
 
 from campaigns_async import testing
+from campaigns_async.sandbox import ThreadedSandbox
 from campaigns_async.testing import _MARKER
 
 pytest_plugins = ["pytester"]
@@ -86,6 +88,7 @@ def test_careful(campaigns_sandbox):
 """
 
 ASK = """
+import json
 import urllib.error
 import urllib.request
 
@@ -98,6 +101,15 @@ def ask(sandbox, path="/api/Campaigns"):
     except urllib.error.HTTPError as error:
         error.close()
         return error.code
+
+
+def send(sandbox, number):
+    body = json.dumps({"contacts": [{"phoneNumber": number}]}).encode()
+    request = urllib.request.Request(sandbox.url + "/api/Campaigns", body, {"api-key": sandbox.api_key})
+    try:
+        urllib.request.urlopen(request).close()
+    except urllib.error.HTTPError as error:
+        error.close()
 """
 
 
@@ -136,7 +148,7 @@ class TestAShop:
                 "*_ test_naive _*",
                 "E*AssertionError: sent twice: campaigns * and * bring the same text to 1 person",
                 "*- campaigns sandbox -*",
-                "1. POST /api/Campaigns*: no answer, carried out",
+                "1. POST /api/Campaigns*: no answer, carried out, met fault 1",
                 "2. POST /api/Campaigns*: 201, carried out",
             ]
         )
@@ -242,8 +254,12 @@ class TestTheFixture:
 
         run(suite).assert_outcomes(passed=2)
 
-    def test_marks_that_cannot_be_are_named_without_a_traceback(self, suite: pytest.Pytester) -> None:
-        suite.makepyfile("""
+    def test_marks_that_cannot_be_are_named_without_a_traceback(
+        self, suite: pytest.Pytester, campaigns_sandbox: ThreadedSandbox
+    ) -> None:
+        taken = campaigns_sandbox
+        suite.makepyfile(
+            """
             import pytest
 
 
@@ -257,19 +273,31 @@ class TestTheFixture:
 
             @pytest.mark.campaigns_sandbox(update_method="PATCH")
             def test_out_of_range(campaigns_sandbox): ...
-        """)
+
+
+            @pytest.mark.campaigns_sandbox(port=70_000)
+            def test_no_port(campaigns_sandbox): ...
+
+
+            @pytest.mark.campaigns_sandbox(port=TAKEN)
+            def test_taken_port(campaigns_sandbox): ...
+        """.replace("TAKEN", str(urlsplit(taken.url).port))
+        )
 
         ran = run(suite)
 
-        ran.assert_outcomes(errors=3)
+        ran.assert_outcomes(errors=5)
         ran.stdout.fnmatch_lines(
             [
                 "@pytest.mark.campaigns_sandbox: it takes arguments by name only, such as rate_limit=5",
                 "@pytest.mark.campaigns_sandbox: * unexpected keyword argument 'colour'",
                 "@pytest.mark.campaigns_sandbox: update_method must be PUT, POST or both, not 'PATCH'",
+                "@pytest.mark.campaigns_sandbox: port must be from 0 to 65535, not 70000",
+                "@pytest.mark.campaigns_sandbox: *address already in use*",
             ]
         )
-        assert "testing.py" not in ran.stdout.str()
+        for trace in ("testing.py", "Traceback", "During handling", "direct cause"):
+            assert trace not in ran.stdout.str()
 
     def test_the_marker_and_the_fixture_have_their_help(self, suite: pytest.Pytester) -> None:
         ran = run(suite, "--markers")
@@ -282,7 +310,7 @@ class TestTheReport:
     def test_a_test_that_fails_shows_what_arrived_and_no_secrets(self, suite: pytest.Pytester) -> None:
         suite.makepyfile("""
             import pytest
-            from asking import ask
+            from asking import ask, send
 
 
             @pytest.fixture
@@ -323,7 +351,19 @@ class TestTheReport:
 
 
             def test_stopped(campaigns_sandbox):
+                ask(campaigns_sandbox, "/before")
                 campaigns_sandbox.stop()
+                assert False
+
+
+            def test_trouble(campaigns_sandbox):
+                campaigns_sandbox.fault(when=lambda request: request.body["x"], status=503)
+                assert ask(campaigns_sandbox) == 503
+
+
+            @pytest.mark.campaigns_sandbox(magic_recipients=True)
+            def test_magic(campaigns_sandbox):
+                send(campaigns_sandbox, "07700 900060")
                 assert False
 
 
@@ -337,11 +377,11 @@ class TestTheReport:
 
         ran = run(suite)
 
-        ran.assert_outcomes(passed=3, failed=5, errors=2)
+        ran.assert_outcomes(passed=3, failed=7, errors=2)
         shown = sections(ran.stdout.str())
         assert shown["test_call"] == [
             "1. GET /api/Campaigns: 200, carried out",
-            "2. GET /api/Campaigns: 504, carried out",
+            "2. GET /api/Campaigns: 504, carried out, met fault 1",
             "3. GET /sendTo/(number)/now: 404, not carried out",
         ]
         assert shown["test_nothing_arrived"] == ["no request arrived"]
@@ -349,10 +389,15 @@ class TestTheReport:
         assert [line.split(".")[0] for line in shown["test_many"][1:]] == [str(number) for number in range(11, 61)]
         assert shown["test_teardown"] == ["1. GET /teardown: 404, not carried out"]
         assert shown["test_late_teardown"] == ["1. GET /late: 404, not carried out"]
-        assert shown["test_stopped"][0].startswith("this sandbox is not running")
+        assert shown["test_stopped"] == ["1. GET /before: 404, not carried out"]
+        assert shown["test_trouble"] == [
+            "1. GET /api/Campaigns: 500, not carried out, a fault's `when` raised TypeError"
+        ]
+        assert shown["test_magic"] == ["1. POST /api/Campaigns: 500, not carried out, met a magic number"]
+        assert "TypeError: 'NoneType' object is not subscriptable" in ran.stdout.str()
         assert shown.keys() == {
             *("test_call", "test_nothing_arrived", "test_many"),
-            *("test_teardown", "test_late_teardown", "test_stopped"),
+            *("test_teardown", "test_late_teardown", "test_stopped", "test_trouble", "test_magic"),
         }
 
 

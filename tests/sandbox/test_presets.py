@@ -32,6 +32,13 @@ async def create(http: aiohttp.ClientSession, new: dict[str, Any]) -> tuple[int,
         return answer.status, answer.headers.get("Content-Type", ""), await answer.text()
 
 
+async def shown(http: aiohttp.ClientSession) -> int:
+    """How many campaigns a list tells of: by the time of its answer, what came before would be answered."""
+    async with http.get("/api/Campaigns") as answer:
+        total: int = (await answer.json())["totalRecords"]
+        return total
+
+
 class TestStatuses:
     @pytest.mark.parametrize(
         ("fault", "status", "wait"),
@@ -57,6 +64,8 @@ class TestStatuses:
     def test_a_wait_that_cannot_be_is_refused(self, preset: Callable[..., Fault]) -> None:
         with pytest.raises(ValueError, match="retry_after must be 0 seconds or more"):
             preset(-1)
+        with pytest.raises(ValueError, match=r"retry_after must be a whole number of seconds.*, not float"):
+            preset(1.5)
         for moment in (datetime(2031, 6, 27), datetime(2031, 6, 27, tzinfo=timezone(timedelta(hours=1)))):
             with pytest.raises(ValueError, match="UTC"):
                 preset(moment)
@@ -185,12 +194,16 @@ class TestTime:
     async def test_what_is_slow_is_carried_out_at_once(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any], preset: Callable[..., Fault]
     ) -> None:
-        sandbox.add_fault(preset(3600))
+        sandbox.add_fault(preset(3600, operation="create"))
 
         waiting = asyncio.create_task(create(http, new))
         await sandbox.acted(1)
+        assert await shown(http) == 1
 
-        assert (len(sandbox.created), waiting.done()) == (1, False)
+        assert len(sandbox.created) == 1
+        # What is slow is being answered still; of a slow body the status is out.
+        assert sandbox.in_flight == 1
+        assert not waiting.done()
         waiting.cancel()
 
     @pytest.mark.parametrize("preset", [presets.slow, presets.slow_body])
@@ -206,9 +219,11 @@ class TestTime:
     async def test_what_hangs_was_carried_out_and_is_answered_once_it_is_released(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
-        rule = sandbox.add_fault(presets.hanging())
+        rule = sandbox.add_fault(presets.hanging(operation="create"))
         waiting = asyncio.create_task(create(http, new))
         await sandbox.acted(1)
+        assert await shown(http) == 1
+        assert (sandbox.requests[0].status, sandbox.in_flight) == (None, 1)
 
         rule.release()
 
@@ -217,10 +232,11 @@ class TestTime:
     async def test_what_hangs_may_never_be_carried_out(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
-        rule = sandbox.add_fault(presets.hanging(acted=False))
+        rule = sandbox.add_fault(presets.hanging(operation="create", acted=False))
         waiting = asyncio.create_task(create(http, new))
         await sandbox.received(1)
-        assert not waiting.done()
+        assert await shown(http) == 0
+        assert (sandbox.requests[0].status, sandbox.in_flight) == (None, 1)
 
         rule.release()
 
@@ -265,6 +281,7 @@ class TestWhere:
             "recipient": "07700 900123",
         }
         assert set(where) == set(presets.Where.__annotations__)
+        assert {*PRESETS, "Where"} == set(presets.__all__)
 
         fault = make(name, **where)
 

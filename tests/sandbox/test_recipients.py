@@ -64,9 +64,12 @@ class TestMagic:
         async with Sandbox(magic_recipients=True) as sandbox, open_session(sandbox) as http:
             task = asyncio.ensure_future(post(http, to(new, "07700900081")))
             await sandbox.acted(1, "create")
-            assert not task.done()
-            task.cancel()
+            async with http.get("/api/campaigns") as answer:
+                assert answer.status == 200
+            # By the time of that answer the create would have been answered as well.
+            assert (sandbox.requests[0].status, sandbox.requests[0].fault, sandbox.in_flight) == (None, 0, 1)
             assert len(sandbox.created) == 1
+            task.cancel()
 
     async def test_one_creates_and_resets_the_connection(self, open_session: Open, new: dict[str, Any]) -> None:
         async with Sandbox(magic_recipients=True) as sandbox, open_session(sandbox) as http:
@@ -109,6 +112,13 @@ class TestFaultsByRecipient:
             headers = {"Content-Type": "application/json"}
             assert (await http.post("/api/campaigns", data=body, headers=headers)).status == 400
             assert rule.seen == 0
+
+    async def test_names_are_read_in_any_case(self, open_session: Open, new: dict[str, Any]) -> None:
+        async with Sandbox() as sandbox, open_session(sandbox) as http:
+            sandbox.fault(recipient="07700 900123", status=500)
+            assert (
+                await post(http, {**new, "contacts": None, "CONTACTS": [{"PhoneNUMBER": "07700900123"}]})
+            ).status == 500
 
     def test_it_must_be_a_number_and_go_with_creates(self) -> None:
         sandbox = Sandbox()
@@ -189,6 +199,18 @@ class TestDoubleSends:
             sandbox.assert_no_double_send(within=timedelta(hours=23, minutes=59))
             await post(http, {**new, "startDateTime": "2031-04-30T09:30:00Z"})
             assert len(sandbox.double_sends()) == 2
+
+    async def test_each_is_held_against_the_one_that_starts_before_it_whichever_came_first(
+        self, open_session: Open, new: dict[str, Any]
+    ) -> None:
+        async with Sandbox() as sandbox, open_session(sandbox) as http:
+            for day in (3, 1, 2):
+                await post(http, {**to(new, "07700900123"), "startDateTime": f"2031-05-0{day}T09:30:00Z"})
+            third, first, second = (campaign["id"] for campaign in sandbox.created)
+
+            found = sandbox.double_sends()
+
+        assert {(one.first, one.second) for one in found} == {(first, second), (second, third)}
 
     async def test_what_was_deleted_in_time_or_refused_or_seeded_does_not_count(
         self, open_session: Open, new: dict[str, Any]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import aiohttp
 import pytest
 
 from campaigns_async.sandbox import Sandbox
+from campaigns_async.sandbox.journal import Journal
 
 Open = Callable[..., aiohttp.ClientSession]
 
@@ -93,9 +95,10 @@ class TestLife:
             held = asyncio.create_task(get(http))
             await sandbox.received(2)
 
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(30):
                 await sandbox.stop()
 
+            assert sandbox.in_flight == 0
             with pytest.raises(aiohttp.ClientError):
                 await held
         assert await idle_reader.read() == b""
@@ -110,10 +113,26 @@ class TestLife:
             target = f"/api/campaigns?pageSize=20000&api-key={sandbox.api_key}"
             writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             await sandbox.received(1)
+            running = sandbox._listener._running
+            assert running is not None
 
-            async with asyncio.timeout(1):
+            async with asyncio.timeout(30):
                 await sandbox.stop()
+
+            assert (running[1]._open, sandbox.in_flight) == ({}, 0)
         await hang_up(writer)
+
+    async def test_a_connection_ends_where_a_body_was_too_large_to_read(self) -> None:
+        async with Sandbox(max_body=9, api_key="k") as sandbox:
+            reader, writer = await connect(sandbox)
+            writer.write(
+                b"POST /api/campaigns HTTP/1.1\r\nHost: x\r\napi-key: k\r\nContent-Length: 10\r\n\r\n0123456789"
+            )
+            got = await reader.read()
+            await hang_up(writer)
+
+        assert got.startswith(b"HTTP/1.1 413 ")
+        assert b"\r\nConnection: close\r\n" in got
 
     async def test_a_prefix_stands_before_each_path(self) -> None:
         async with (
@@ -128,6 +147,53 @@ class TestLife:
     def test_a_verb_that_cannot_be_is_refused(self, options: Any) -> None:
         with pytest.raises(ValueError, match="_method must be"):
             Sandbox(**options)
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [
+            ({"prefix": "tenant"}, "prefix must be a path that begins with a slash, such as /tenant, not 'tenant'"),
+            ({"prefix": "/a b"}, "prefix must be a path"),
+            ({"prefix": "/a?b"}, "prefix must be a path"),
+            ({"prefix": None}, "prefix must be a path"),
+            ({"max_body": 0}, "max_body must be 1 or more, not 0"),
+            ({"max_body": "9"}, "max_body must be a whole number, not str"),
+            ({"api_key": ""}, "api_key must be printable text, not empty"),
+            ({"api_key": "a\r\nb"}, "api_key must be printable text"),
+            ({"api_key": " a"}, "api_key must be printable text"),
+            ({"api_key": b"a"}, "api_key must be text, not bytes"),
+            ({"quirks": {"bare_id": True}}, "quirks must be a Quirks or None, not dict"),
+            ({"lifecycle": 5}, "lifecycle must be a Lifecycle or None, not int"),
+            ({"port": 65_536}, "port must be from 0 to 65535, not 65536"),
+            ({"port": -1}, "port must be from 0 to 65535, not -1"),
+            ({"port": "80"}, "port must be a whole number, not str"),
+            ({"host": 127}, "host must be text, such as 127.0.0.1, not int"),
+            ({"campaigns": [WIRE, {"sender": "Acme"}]}, "campaigns[1] must have an id"),
+            ({"campaigns": [{**WIRE, "id": ""}]}, "campaigns[0] must have an id"),
+            ({"campaigns": ["c1"]}, "campaigns[0] must be a mapping, in wire form, not str"),
+            ({"rate_limit": "5"}, "rate_limit must be a RateLimit, a number of requests a second or None, not str"),
+            ({"rate_limit": True}, "rate_limit must be a RateLimit"),
+            ({"rate_limit": 0}, "requests_per_second must be more than 0"),
+            ({"now": "2031-05-01"}, "the clock needs a time with a zone"),
+            ({"auth": "basic"}, "auth must be one of any, bearer, header, query, not 'basic'"),
+        ],
+    )
+    def test_what_it_cannot_be_made_of_is_named(self, options: Any, message: str) -> None:
+        with pytest.raises(ValueError, match=re.escape(message)):
+            Sandbox(**options)
+
+    @pytest.mark.parametrize("prefix", ["", "/", "/tenant", "/tenant/", "/a%20b/c.d~e"])
+    def test_these_are_prefixes(self, prefix: str) -> None:
+        assert Sandbox(prefix=prefix).url.endswith(prefix.rstrip("/"))
+
+    def test_a_key_that_cannot_be_is_refused_later_too(self) -> None:
+        sandbox = Sandbox(api_key="k")
+        with pytest.raises(ValueError, match="api_key must be"):
+            sandbox.api_key = ""
+        assert sandbox.api_key == "k"
+
+    def test_it_tells_the_environment_by_which_it_is_found(self) -> None:
+        sandbox = Sandbox(api_key="k", prefix="/tenant")
+        assert sandbox.environment == {"CAMPAIGNS_BASE_URL": sandbox.url, "CAMPAIGNS_API_KEY": "k"}
 
     def test_seeds_that_do_not_fit_together_are_refused(self) -> None:
         with pytest.raises(ValueError, match="already"):
@@ -287,6 +353,26 @@ class TestData:
                 assert answer.status == 201
             assert len(sandbox.created) == 1
             assert sandbox.requests[0].number == 1
+
+    @pytest.mark.parametrize("given", ["k", None])
+    def test_a_reset_brings_the_key_back(self, given: str | None) -> None:
+        sandbox = Sandbox(api_key=given)
+        before = sandbox.api_key
+        sandbox.api_key = "other"
+
+        sandbox.reset()
+
+        assert sandbox.api_key == before
+
+    def test_what_is_in_flight_stays_so_when_the_journal_is_cleared(self) -> None:
+        journal = Journal()
+        for _ in range(3):
+            journal.begin()
+        journal.end()
+
+        journal.clear()
+
+        assert (journal.in_flight, journal.max_in_flight) == (2, 2)
 
     async def test_a_seed_makes_the_same_ids(self, open_session: Open, new: dict[str, Any]) -> None:
         seen: list[Any] = []

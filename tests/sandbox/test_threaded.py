@@ -128,13 +128,28 @@ class TestLife:
         with sandbox:
             rule, clock = sandbox.fault(status=500), sandbox.clock
         for owner in (sandbox, rule, clock):
-            for name in public(type(owner)) - {"start", "stop", "fault", "number", "clock"}:
+            for name in public(type(owner)) - {"start", "stop", "fault", "number", "clock"} - STILL_THERE:
                 with pytest.raises(RuntimeError, match="is not running: use it within `with ThreadedSandbox"):
                     use(owner, name)
         with pytest.raises(RuntimeError, match="is not running"):
             sandbox.fault(status=500)
-        with pytest.raises(RuntimeError, match="is not running"):
-            ThreadedSandbox().requests
+
+    def test_what_was_sent_to_it_can_still_be_looked_at_when_it_has_stopped(self, new: dict[str, Any]) -> None:
+        with ThreadedSandbox([WIRE]) as sandbox:
+            rule = sandbox.fault(nth=2, status=504, act=True)
+            keys = [ask(sandbox, "POST", body=new)[1]]
+            ask(sandbox, "POST", body=new)
+
+        assert [(request.status, request.fault) for request in sandbox.requests] == [(201, None), (504, 1)]
+        assert [row["id"] for row in sandbox.created[:1]] == keys
+        assert (len(sandbox.campaigns), len(sandbox.contacts(keys[0])), sandbox.messages) == (3, 2, [])
+        assert (rule.seen, rule.fired, rule.stopped) == (2, 1, False)
+        assert [each.number for each in sandbox.faults] == [1]
+        assert (sandbox.in_flight, sandbox.max_in_flight) == (0, 1)
+        with pytest.raises(AssertionError, match="2 people"):
+            sandbox.assert_no_double_send()
+        assert len(sandbox.double_sends()) == 1
+        assert ThreadedSandbox([WIRE]).campaigns == [WIRE]
 
     def test_its_repr_tells_where_it_is_and_no_key(self, threaded: ThreadedSandbox) -> None:
         assert repr(threaded) == f"<ThreadedSandbox {threaded.url}>"
@@ -181,6 +196,10 @@ def public(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_")}
 
 
+STILL_THERE = {
+    *("requests", "created", "campaigns", "contacts", "messages", "in_flight", "max_in_flight"),
+    *("double_sends", "assert_no_double_send", "faults", "seen", "fired", "stopped"),
+}
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "add": (WIRE,),
     "add_fault": (Fault(status=500),),
@@ -206,7 +225,7 @@ class TestMembers:
         what_it_was_made_of = {"host", "update_method", "delete_method", "auth"}
         assert public(Sandbox) - ways_of_a_loop - what_it_was_made_of <= public(ThreadedSandbox)
         assert public(Clock) - {"ticks", "reset"} == public(ThreadedClock)
-        assert public(Rule) - {"released", "is_due"} == public(ThreadedRule)
+        assert public(Rule) - {"until_released", "is_due"} == public(ThreadedRule)
 
     def test_what_is_created_can_be_looked_at(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
         status, key = ask(threaded, "POST", body=new)

@@ -147,9 +147,11 @@ class Watch:
         told = {State[name.upper()]: getattr(summary, name) for name in ("planned", "sending", "created", "failed")}
         assert told | {State.UNKNOWN: summary.unknown} == states, f"{summary}, but the journal says {states}"
         assert not self.begun_here(), f"left sending, though it ended in peace: {_told(self.begun_here())}"
+        nobody = life.stopped_at is None
+        assert not (nobody and summary.stopped == "interrupted"), "it gave up, and says that it was interrupted"
         if summary.stopped is None:
             assert not states[State.PLANNED], f"left planned, and nothing said: {_told(life.journal.rows.values())}"
-            assert not (self._script.reconcile and states[State.SENDING])
+            assert not (self._script.reconcile and states[State.SENDING]), f"not looked for: {states}"
             assert life.stopped_at is None or not states[State.PLANNED]
         every = len(self._script.rows)
         assert not summary.ok or states[State.CREATED] == every, f"all is well, with {every} rows, and {states}"

@@ -70,14 +70,14 @@ JOB_MUTANTS = (
     Mutant(
         "what was throttled is forgotten",
         "jobs.runner",
-        "            self._to_repeat.append(row)\n",
-        "            pass\n",
+        "        self._to_repeat.extend(failed)\n",
+        "",
     ),
     Mutant(
         "what was throttled goes out before that is written",
         "jobs.runner",
-        "            self._to_repeat.append(row)\n",
-        "            self._again.append(row)\n",
+        "        self._to_repeat.extend(failed)\n",
+        "        self._again.extend(failed)\n",
     ),
     # What an error means
     Mutant(
@@ -135,7 +135,7 @@ JOB_MUTANTS = (
         "jobs.reconciling",
         "            if before is not None:\n",
         "            if True:\n                return found\n            if before is not None:\n",
-        test=f"{_OWN} -k look",
+        test=f"{_OWN}::test_one_look_that_sees_nothing_is_not_believed",
     ),
     Mutant(
         "the settling time counts from the recorded attempt",
@@ -155,25 +155,25 @@ JOB_MUTANTS = (
         "left = min(self.policy.settle, max(row.ended_at for row in rows) + self.policy.settle - now)",
         "latest = max(row.ended_at for row in rows)\n"
         "        left = 0.0 if latest > now else latest + self.policy.settle - now",
-        test=f"{_OWN} -k clock",
+        test=f"{_OWN}::test_a_clock_that_was_set_back_does_not_make_the_settling_time_short",
     ),
     Mutant(
         "an unreadable id is sent again when absent",
         "jobs.recovery",
-        "isinstance(verdict, Absent) and not entry.surely_done",
-        "isinstance(verdict, Absent)",
-        test=f"{_OWN} -k unreadable",
+        "isinstance(verdict, Absent) and not entry.surely_done and not had_a_claim(entry)",
+        "isinstance(verdict, Absent) and not had_a_claim(entry)",
+        test=f"{_OWN}::test_a_row_whose_id_was_unreadable_is_not_sent_again_though_it_is_gone",
     ),
     Mutant(
         "ids that the journal holds are not excluded",
         "jobs.recovery",
-        "return older | await self.writer.run(lambda: {key for key in self.store.campaign_ids() if key in found})",
+        "return older | ours",
         "return older",
     ),
     Mutant(
         "what is in doubt after a look is planned again",
         "jobs.recovery",
-        "isinstance(verdict, Absent) and not entry.surely_done",
+        "isinstance(verdict, Absent) and not entry.surely_done and not had_a_claim(entry)",
         "not isinstance(verdict, Found)",
     ),
     Mutant(

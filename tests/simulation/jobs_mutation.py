@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -48,7 +49,8 @@ def _by(mutant: Mutant, done: subprocess.CompletedProcess[str]) -> str | None:
         return failed[0].split(" - ")[0].removeprefix("FAILED ") if failed else None
     lines = done.stderr.splitlines()
     seeds = [line for line in lines if line.startswith("seed ")]
-    return f"{seeds[-1]}: {lines[0][:120]}" if seeds else None
+    told = next((line for line in lines if re.match(r"\w*Error: ", line) and "seed" not in line), "")
+    return f"{seeds[-1]}: {told[:120]}" if seeds else None
 
 
 def main() -> int:

@@ -28,7 +28,7 @@ from simulation.mutants import Mutant
 from simulation.server import time_of_day
 from simulation.setting import wire
 
-POINTS = int(os.environ.get("SIM_POINTS", "300"))
+POINTS = int(os.environ.get("SIM_POINTS", "250"))
 SETTLE = 4.0
 REPLAY = os.environ.get("SIM_SEED")
 

@@ -1,6 +1,6 @@
 """Watches and steers the sandbox over HTTP, under `/_sandbox`."""
 
 from .request import ControlRequest
-from .routes import Control
+from .routes import BASE, Control
 
-__all__ = ["Control", "ControlRequest"]
+__all__ = ["BASE", "Control", "ControlRequest"]

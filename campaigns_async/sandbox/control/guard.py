@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Final
 
+from ..keys import carries_key
 from .refusals import Refused
 
 # Of a host with an address in brackets, or a name; then the port.
@@ -71,10 +71,12 @@ def _check_site(headers: Mapping[str, str]) -> None:
 
 
 def _check_key(headers: Mapping[str, str], query: Mapping[str, str], api_key: str) -> None:
-    scheme, _, token = (header(headers, "Authorization") or "").partition(" ")
-    bearer = token.strip() if scheme.lower() == "bearer" else None
-    given = (bearer, header(headers, "api-key"), header(query, "api-key"))
-    if not any(_is_same(one, api_key) for one in given if one is not None):
+    if not carries_key(
+        api_key,
+        authorization=header(headers, "Authorization"),
+        header=header(headers, "api-key"),
+        query=header(query, "api-key"),
+    ):
         raise Refused(
             401,
             "from where other machines can reach it, the control asks for the sandbox's key",
@@ -82,7 +84,3 @@ def _check_key(headers: Mapping[str, str], query: Mapping[str, str], api_key: st
             to_do="send the key as Authorization: Bearer KEY, as api-key: KEY, or as ?api-key=KEY",
             headers={"WWW-Authenticate": "Bearer"},
         )
-
-
-def _is_same(given: str, key: str) -> bool:
-    return compare_digest(given.encode("utf-8", "surrogatepass"), key.encode("utf-8", "surrogatepass"))

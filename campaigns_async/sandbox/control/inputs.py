@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from ..limiter import RateLimit
 from ..schema import Wire
-from .values import flag, members, number, rows, whole, wrong
+from .json_values import flag, members, number, rows, whole, wrong
 
 _MOMENT: Final = "a date and time with a zone, such as 2031-06-27T09:30:00Z"
 

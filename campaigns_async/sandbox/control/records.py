@@ -48,6 +48,8 @@ def _entry(request: RecordedRequest) -> dict[str, Any]:
         "operation": request.operation,
         "status": request.status,
         "acted": request.acted,
+        "fault": request.fault,
+        "problem": request.problem,
         "connection": request.connection,
         "arrived": request.arrived,
         "body": _body(request.content),

@@ -1,6 +1,6 @@
 """The sandbox's own HTTP interface, under ``/_sandbox``: to see what arrived, and to change how it answers.
 
-Whoever plays with it from another language, or by hand, has no other. See `control_guard` for who may.
+Whoever plays with it from another language, or by hand, has no other. See `guard` for who may.
 """
 
 from __future__ import annotations
@@ -18,13 +18,11 @@ from ..answers import Answer
 from ..clock import Clock
 from ..faults import Rule
 from . import guard, records
-from .faults import fault_to_json, faults_from_json, fields_left_out
+from .fault_json import fault_to_json, faults_from_json, fields_left_out
 from .inputs import read_clock_change, read_rate_limit, read_seeds
 from .refusals import Refused, told
 from .request import ControlRequest, check_body, read_body, read_count
 from .target import Target
-
-__all__ = ["Control", "ControlRequest"]
 
 BASE: Final = "/_sandbox"
 _ROWS: Final = 100
@@ -107,7 +105,6 @@ class Control:
             )
         raise Refused(404, "the control has no such path", where="path", to_do=f"GET {BASE} tells what there is")
 
-    # A page for browsers, which ask for text/html, would be answered here too.
     def _index(self, request: ControlRequest, number: int) -> Answer:
         start = urlsplit(self._target.url).path + BASE
         paths = [

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from ..app import DeleteMethod, UpdateMethod
 from ..clock import Clock
 from ..faults import Fault, Rule
 from ..journal import RecordedRequest
+from ..keys import Auth
 from ..limiter import RateLimit
 from ..schema import Wire
 
@@ -69,17 +71,17 @@ class Target(Protocol):
     def rate_limit(self, limit: RateLimit | float | None) -> None: ...
 
     @property
-    def update_method(self) -> str:
+    def update_method(self) -> UpdateMethod:
         """Under which verb updates are served."""
         ...
 
     @property
-    def delete_method(self) -> str:
+    def delete_method(self) -> DeleteMethod:
         """Under which verb deletes are served."""
         ...
 
     @property
-    def auth(self) -> str:
+    def auth(self) -> Auth:
         """In which way the key is taken."""
         ...
 

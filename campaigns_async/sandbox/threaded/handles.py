@@ -34,17 +34,17 @@ class ThreadedRule:
     @property
     def seen(self) -> int:
         """How many requests it fitted."""
-        return self._thread.do(lambda: self._rule.seen)
+        return self._thread.look(lambda: self._rule.seen)
 
     @property
     def fired(self) -> int:
         """How many of those met the fault."""
-        return self._thread.do(lambda: self._rule.fired)
+        return self._thread.look(lambda: self._rule.fired)
 
     @property
     def stopped(self) -> bool:
         """Whether it meets no more."""
-        return self._thread.do(lambda: self._rule.stopped)
+        return self._thread.look(lambda: self._rule.stopped)
 
     def stop(self) -> None:
         """Meet no more requests; the counts stay."""

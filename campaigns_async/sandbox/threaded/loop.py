@@ -43,6 +43,7 @@ class LoopThread:
 
     _service: Service
     _running: _Running | None = field(default=None, init=False)
+    _last: threading.Thread | None = field(default=None, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
     @property
@@ -80,6 +81,7 @@ class LoopThread:
             running, self._running = self._running, None
             if running is None:
                 return
+            self._last = running.thread
             # Work that was handed over before is done before.
             running.loop.call_soon_threadsafe(running.stop.set)
         running.thread.join(PATIENCE)
@@ -108,6 +110,23 @@ class LoopThread:
         with self._lock:
             self._must_run().loop.call_soon_threadsafe(carry_out)
         return _result(done)
+
+    def look(self, work: Callable[[], T]) -> T:
+        """Have something looked at that can be seen still when all has stopped.
+
+        Raises:
+            RuntimeError: The thread is stuck.
+            Exception: What the work raised.
+        """
+        with self._lock:
+            running, last = self._running, self._last
+        if running is not None:
+            return self.do(work)
+        if last is not None and last is not threading.current_thread():
+            last.join(PATIENCE)
+            if last.is_alive():
+                raise _stuck()
+        return work()
 
     def wait(self, work: Callable[[], Coroutine[Any, Any, T]], timeout: float) -> T:
         """Have the loop wait for something, at most so many seconds.

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from ..app import Operation
+from ..double_send import A_DAY
 from ..faults import Fault
 from ..server import Sandbox
 from ..signatures import takes
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from ..limiter import RateLimit
     from ..schema import Wire
 
-_A_DAY = timedelta(days=1)
 _EVENTS = ("hold", "act_after", "hidden_for")
 
 
@@ -31,11 +31,12 @@ class ThreadedSandbox:
     """A `Sandbox` in a thread and an event loop of its own, with the same arguments.
 
     Use it as ``with ThreadedSandbox(...) as sandbox``, in tests of any kind, and from any thread.
-    What it is asked is done in the sandbox's loop, in order with the requests that arrive there.
+    What it is asked is done in the sandbox's loop, in order with the requests that arrive there. What was sent to
+    it can still be looked at when it has stopped.
 
     Raises:
         ValueError: As with `Sandbox`.
-        RuntimeError: From all but `start` and `stop`, while it is not running.
+        RuntimeError: From what changes it, waits, or tells where it is, while it is not running.
     """
 
     @takes(Sandbox)
@@ -97,17 +98,17 @@ class ThreadedSandbox:
     @property
     def requests(self) -> Sequence[RecordedRequest]:
         """What arrived, in that order."""
-        return self._thread.do(lambda: self._sandbox.requests)
+        return self._thread.look(lambda: self._sandbox.requests)
 
     @property
     def created(self) -> list[Wire]:
         """What was created over HTTP, in order, as it was then, with its `contacts`."""
-        return self._thread.do(lambda: self._sandbox.created)
+        return self._thread.look(lambda: self._sandbox.created)
 
     @property
     def campaigns(self) -> list[Wire]:
         """The campaigns that exist now, hidden ones too, in their order."""
-        return self._thread.do(lambda: self._sandbox.campaigns)
+        return self._thread.look(lambda: self._sandbox.campaigns)
 
     def contacts(self, campaign_id: str) -> list[Wire]:
         """The contacts of a campaign.
@@ -115,12 +116,12 @@ class ThreadedSandbox:
         Raises:
             KeyError: There is no such campaign.
         """
-        return self._thread.do(lambda: self._sandbox.contacts(campaign_id))
+        return self._thread.look(lambda: self._sandbox.contacts(campaign_id))
 
     @property
     def messages(self) -> list[Wire]:
         """What went out to each person: `campaignId`, `phoneNumber` and `status`, of created campaigns only."""
-        return self._thread.do(lambda: self._sandbox.messages)
+        return self._thread.look(lambda: self._sandbox.messages)
 
     def add(
         self, campaign: Mapping[str, Any], contacts: Iterable[Mapping[str, Any]] = (), *, at: int | None = None
@@ -157,10 +158,10 @@ class ThreadedSandbox:
         """Add a fault, such as those of `presets`.
 
         Raises:
-            TypeError: A field of it is an event: it would belong to another loop.
+            TypeError: It is no fault, or a field of it is an event: that would belong to another loop.
         """
         for name in _EVENTS:
-            if isinstance(getattr(fault, name), asyncio.Event):
+            if isinstance(getattr(fault, name, None), asyncio.Event):
                 raise TypeError(
                     f"{name} must be no event: it would belong to another loop than the sandbox's. "
                     "Use hang=True, and release() of the rule"
@@ -170,7 +171,7 @@ class ThreadedSandbox:
     @property
     def faults(self) -> tuple[ThreadedRule, ...]:
         """The rules that were added, in order."""
-        return tuple(ThreadedRule(self._thread, rule) for rule in self._thread.do(lambda: self._sandbox.faults))
+        return tuple(ThreadedRule(self._thread, rule) for rule in self._thread.look(lambda: self._sandbox.faults))
 
     @property
     def clock(self) -> ThreadedClock:
@@ -193,22 +194,22 @@ class ThreadedSandbox:
     @property
     def in_flight(self) -> int:
         """How many requests are being read or answered now."""
-        return self._thread.do(lambda: self._sandbox.in_flight)
+        return self._thread.look(lambda: self._sandbox.in_flight)
 
     @property
     def max_in_flight(self) -> int:
         """The most requests that were ever in flight at once."""
-        return self._thread.do(lambda: self._sandbox.max_in_flight)
+        return self._thread.look(lambda: self._sandbox.max_in_flight)
 
-    def double_sends(self, *, within: timedelta = _A_DAY) -> list[DoubleSend]:
+    def double_sends(self, *, within: timedelta = A_DAY) -> list[DoubleSend]:
         """The campaigns that bring the same text from the same sender to the same people.
 
         Args:
             within: How far apart their start times may be at most.
         """
-        return self._thread.do(lambda: self._sandbox.double_sends(within=within))
+        return self._thread.look(lambda: self._sandbox.double_sends(within=within))
 
-    def assert_no_double_send(self, *, within: timedelta = _A_DAY) -> None:
+    def assert_no_double_send(self, *, within: timedelta = A_DAY) -> None:
         """Fail if anyone would get the same text from the same sender twice.
 
         Args:
@@ -219,12 +220,12 @@ class ThreadedSandbox:
         """
         __tracebackhide__ = True  # pytest then shows the line of the test
         try:
-            self._thread.do(lambda: self._sandbox.assert_no_double_send(within=within))
+            self._thread.look(lambda: self._sandbox.assert_no_double_send(within=within))
         except AssertionError as error:
             raise AssertionError(str(error)) from None
 
     def reset(self) -> None:
-        """Go back to what it was built with: no requests, no faults, the campaigns, clock and limit as given."""
+        """Go back to what it was built with: no requests, no faults, the campaigns, clock, key and limit as given."""
         self._thread.do(self._sandbox.reset)
 
     def wait_received(self, count: int, operation: Operation | None = None, timeout: float = 5.0) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 import attrs
 
 from ..faults import Fault
-from .values import flag, members, number, text, whole, wrong
+from .json_values import flag, members, number, text, whole, wrong
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LINE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
