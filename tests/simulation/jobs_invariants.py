@@ -189,7 +189,8 @@ def at_last(life: Life) -> None:
 
     But for what may rightly be in doubt for ever: where nothing is looked for, or the server alters what it is
     given; twins of which some are there, and nobody can say which; and another text to the people of such twins,
-    since the twins' campaigns that are nobody's may be altered ones of it.
+    since the twins' campaigns that are nobody's may be altered ones of it; and a row that may be the campaign which
+    another text to its people was given.
     """
     script, made = life.script, Counter[bytes]()
     for one in life.server.made:
@@ -208,9 +209,10 @@ def at_last(life: Life) -> None:
             assert made[content] == states[State.CREATED], f"{made[content]} on the server for {names}"
         elif script.reconcile and script.is_plain:
             people = _people(content)
-            assert any(people & _people(one) for one in puzzles), (
-                f"in doubt with {made[content]} on the server: {names}"
-            )
+            doubts = [rows[key] for key in keys if rows[key].state is not State.CREATED]
+            assert any(people & _people(one) for one in puzzles) or all(
+                _may_be_anothers(row, rows.values()) for row in doubts
+            ), f"in doubt with {made[content]} on the server: {names}"
 
 
 def _puzzles(script: JobScript, rows: Mapping[str, Entry], made: Counter[bytes]) -> Iterator[bytes]:
@@ -219,6 +221,12 @@ def _puzzles(script: JobScript, rows: Mapping[str, Entry], made: Counter[bytes])
         states = Counter(rows[key].state for key in keys)
         if 0 < made[content] - states[State.CREATED] < states[State.UNKNOWN]:
             yield content
+
+
+def _may_be_anothers(row: Entry, rows: Iterable[Entry]) -> bool:
+    """Whether it may be a campaign that a row of another text was given, as its own altered."""
+    given = {each.campaign_id for each in rows if each.content != row.content and each.campaign_id is not None}
+    return any(lead.campaign_id in given for lead in row.leads)
 
 
 def _people(content: bytes) -> frozenset[str]:
