@@ -171,7 +171,7 @@ async def _serve(pages: int, page_size: int, latency: float) -> None:
     await asyncio.to_thread(sys.stdin.read)
 
 
-def main(pages: str, page_size: str, core: str, latency: str) -> None:
+def main(pages: str, page_size: str, core: str = "", latency: str = "0") -> None:
     """Serve until standard input ends."""
     if core:
         os.sched_setaffinity(0, {int(core)})

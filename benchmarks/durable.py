@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import gc
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -150,8 +149,13 @@ async def _resume(plan: str, journal: str) -> dict[str, float]:
         running.cancel()
         await asyncio.wait([running])
     server.close()
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return {"seconds": taken, "peak_mb": int(peak.split()[1]) / 1024, "pid": os.getpid()}
+    return {"seconds": taken, "peak_mb": _peak()}
+
+
+def _peak() -> float:
+    """The most memory that this process ever had, in MiB."""
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
 
 
 if __name__ == "__main__":

@@ -151,9 +151,8 @@ def sandbox(
         now=None if now is None else _checked("--now", lambda text: read_moment("it", text), now),
         seed=seed,
         quirks=_quirks(quirks),
+        faults=given,
     )
-    for fault in given:
-        made.add_fault(fault)
     try:
         run_loop(lambda: _serve(made, port, as_json=as_json))
     except Interrupted:

@@ -143,6 +143,14 @@ class Campaigns:
         row = self.store.get(call.key)
         return self._not_found() if row is None else _ok(self._campaign(row))
 
+    def would_create(self, call: Call, *, content_type: str, body: bytes) -> bool:
+        """Whether a create is fit to be carried out; it is not."""
+        try:
+            read_new(body, leave_out_invalid=call.leave_out_invalid, digits_of=self.digits_of)
+        except InvalidBodyError:
+            return False
+        return _is_json(content_type)
+
     def _write(self, call: Call, body: bytes) -> Answer:
         try:
             if call.operation == "update":

@@ -9,6 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from .values import ticks_of
 
+_START = datetime.min.replace(tzinfo=UTC)
+_END = datetime.max.replace(tzinfo=UTC)
+
 
 class Clock:
     """Says what time it is for the sandbox: it runs, or stands still where it was set.
@@ -40,7 +43,10 @@ class Clock:
         """The time, in UTC."""
         if self._stands_at is not None:
             return self._stands_at
-        return datetime.fromtimestamp(self._machine(), UTC) + self._ahead
+        try:
+            return datetime.fromtimestamp(self._machine(), UTC) + self._ahead
+        except OverflowError:
+            return _END if self._ahead > timedelta() else _START  # there it stands
 
     def ticks(self) -> int:
         """The time in ticks of 100 ns since year 1, as start times are kept."""
@@ -50,11 +56,14 @@ class Clock:
         """Stand still at a time. Campaigns that have begun stay so, even if it is set back.
 
         Raises:
-            ValueError: It has no time zone.
+            ValueError: It has no time zone, or lies out of the years 1 to 9999 in UTC.
         """
         if not isinstance(moment, datetime) or moment.tzinfo is None:
             raise ValueError("the clock needs a time with a zone, such as datetime(2031, 1, 1, tzinfo=UTC)")
-        self._stands_at = moment.astimezone(UTC)
+        try:
+            self._stands_at = moment.astimezone(UTC)
+        except OverflowError:
+            raise ValueError("the clock cannot be set out of the years 1 to 9999 in UTC") from None
 
     def move(self, by: timedelta | float) -> None:
         """Go on, or back, by so many seconds or such a span, standing or running.

@@ -94,6 +94,11 @@ class ConnectionServer(web.Server):
         if not self._open:
             self._all_closed.set()
 
+    def refresh(self) -> None:
+        """Have no connection be stale."""
+        for connection in self._open.values():
+            connection.stale = False
+
     async def abort(self) -> None:
         """Break off what is still open, and wait till it is closed."""
         for connection in self._open.values():

@@ -50,21 +50,25 @@ class DoubleSend:
 
 
 def double_sends(campaigns: Iterable[Sent], *, within: timedelta) -> list[DoubleSend]:
-    """Pairs of campaigns with one sender and one text, starting at most so far apart, that share people.
+    """Pairs of campaigns with one sender and one text, starting less than so far apart, that share people.
 
     Each campaign is held against the one before it, in order of their starts, that went to the same person.
     """
     alike: dict[tuple[object, object], list[Sent]] = defaultdict(list)
     for campaign in campaigns:
         alike[campaign.sender, campaign.message].append(campaign)
-    reach = within.total_seconds() * TICKS_PER_SECOND
+    reach = max(1.0, within.total_seconds() * TICKS_PER_SECOND)  # the same moment always counts
     shared: dict[tuple[str, str], int] = defaultdict(int)
     for group in alike.values():
         last: dict[str, Sent] = {}
         for campaign in sorted(group, key=lambda each: each.start or 0):
             for person in campaign.people:
                 before = last.get(person)
-                if before is not None and (campaign.start or 0) - (before.start or 0) <= reach:
+                if before is not None and _apart(before, campaign) < reach:
                     shared[before.campaign_id, campaign.campaign_id] += 1
                 last[person] = campaign
     return [DoubleSend(first, second, people) for (first, second), people in shared.items()]
+
+
+def _apart(first: Sent, second: Sent) -> int:
+    return (second.start or 0) - (first.start or 0)

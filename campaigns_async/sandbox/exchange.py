@@ -62,6 +62,15 @@ class Exchange:
         content_type = self.request.headers.get("Content-Type", "")
         return self.api.answer(call, content_type=content_type, body=self.content)
 
+    def would_be_taken(self) -> bool:
+        """Whether this create would be carried out, if nothing went wrong."""
+        content_type = self.request.headers.get("Content-Type", "")
+        return (
+            self._is_authorised()
+            and self.content is not None
+            and self.api.would_create(self.call, content_type=content_type, body=self.content)
+        )
+
     def _is_authorised(self) -> bool:
         headers = self.request.headers
         return carries_key(

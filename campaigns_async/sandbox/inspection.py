@@ -69,7 +69,7 @@ class Inspection:
         Created campaigns count, as they are now; what was deleted in time does not.
 
         Args:
-            within: How far apart their start times may be at most.
+            within: Their start times are less than so far apart.
         """
         return double_sends(self._store.to_be_sent(), within=within)
 
@@ -77,11 +77,16 @@ class Inspection:
         """Fail if anyone would get the same text from the same sender twice.
 
         Args:
-            within: How far apart the start times may be at most, to count as twice.
+            within: Start times less than so far apart count as twice.
 
         Raises:
-            AssertionError: Names the campaigns, and how many people they share.
+            AssertionError: Names the campaigns, and how many people they share; or something is still to be carried
+                out, by a fault's `act_after`.
         """
+        if due := self._serving.still_due:
+            raise AssertionError(
+                f"{due} answered requests are still to be carried out: wait for them, with acted or wait_acted"
+            )
         found = self.double_sends(within=within)
         if found:
             raise AssertionError("sent twice: " + "; ".join(map(str, found)))

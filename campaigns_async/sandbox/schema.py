@@ -68,12 +68,23 @@ class Column:
     get: Callable[[Row], Any]
 
 
+# Seeds are taken as they are given: what is of another type counts as no value.
+
+
 def _text(name: str) -> Column:
-    return Column(Kind.TEXT, lambda row: row.wire.get(name))
+    def get(row: Row) -> str | None:
+        value = row.wire.get(name)
+        return value if isinstance(value, str) else None
+
+    return Column(Kind.TEXT, get)
 
 
 def _int(name: str, kind: Kind) -> Column:
-    return Column(kind, lambda row: row.wire.get(name))
+    def get(row: Row) -> int | None:
+        value = row.wire.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    return Column(kind, get)
 
 
 Columns = Mapping[str, Column]

@@ -56,6 +56,7 @@ class Sandbox(Inspection):
         keep_bodies: Whether `requests` keeps the bodies.
         seed: For the ids that are made up; None: other ones each time.
         quirks: How answers look where the documentation leaves it open.
+        faults: What goes wrong from the start.
 
     Raises:
         ValueError: Two campaigns have the same id, or contacts belong to none; an argument is out of range or of another type.
@@ -81,6 +82,7 @@ class Sandbox(Inspection):
         keep_bodies: bool = True,
         seed: int | None = None,
         quirks: Quirks | None = None,
+        faults: Iterable[Fault] = (),
     ) -> None:
         check_arguments(
             host=host,
@@ -117,6 +119,9 @@ class Sandbox(Inspection):
             )
         )
         self.rate_limit = self._given_limit
+        self._given_faults = tuple(faults)
+        for fault in self._given_faults:
+            self.add_fault(fault)
         self._listener = Listener(self._serving, host=host, port=port)
 
     def __repr__(self) -> str:
@@ -251,7 +256,7 @@ class Sandbox(Inspection):
         return self._serving.rules.add(fault)
 
     def reset(self) -> None:
-        """Go back to what it was built with: no requests, no faults, the campaigns, clock, key and limit as given.
+        """Go back to what it was built with: no requests; faults, campaigns, clock, key and limit as given.
 
         What waits to be answered or carried out is given up.
         """
@@ -265,6 +270,8 @@ class Sandbox(Inspection):
         self._serving.api = self._fresh_api()
         self._serving.journal.clear()
         self._serving.rules.clear()
+        for fault in self._given_faults:
+            self.add_fault(fault)
 
     def _fresh_api(self) -> Campaigns:
         return Campaigns(self._fresh_store(), self._quirks, self._digits_of)

@@ -125,7 +125,7 @@ class Serving:
         if (refusal := self._over_the_limit()) is not None:
             return exchange.send(refusal)
         try:
-            rule = self._pick(record, content)
+            rule = self._pick(exchange, record, content)
         except Exception as error:  # whatever a `when` raises
             record.problem = f"a fault's `when` raised {type(error).__name__}"
             _LOGGER.exception("%s on request %s", record.problem, record.number)
@@ -141,12 +141,14 @@ class Serving:
         limit = self.bucket.limit
         return Answer(limit.status, headers={"Retry-After": str(math.ceil(wait))} if limit.retry_after else {})
 
-    def _pick(self, record: RecordedRequest, content: bytes | None) -> Rule | None:
+    def _pick(self, exchange: Exchange, record: RecordedRequest, content: bytes | None) -> Rule | None:
         is_create = record.operation == "create"
         goes_to = functools.cache(lambda: recipients(content) if is_create and content else ())
         rule = self.rules.pick(record, goes_to)
         if rule is not None or not self._magic or not is_create:
             return rule
+        if not exchange.would_be_taken():
+            return None
         fault = magic_fault(goes_to())
         return None if fault is None else Rule(fault)
 
@@ -198,8 +200,15 @@ class Serving:
         self._late.add(task)
         task.add_done_callback(self._late.discard)
 
+    @property
+    def still_due(self) -> int:
+        """How many requests were answered, and are carried out later."""
+        return sum(not task.done() for task in self._late)
+
     def give_up(self) -> list[asyncio.Task[Any]]:
-        """Give up whatever waits for a time or an event, to be answered or carried out."""
+        """Give up whatever waits for a time or an event, to be answered or carried out; no connection stays stale."""
+        if self._server is not None:
+            self._server.refresh()
         tasks = [*self._misbehaving, *self._late]
         for task in tasks:
             task.cancel()

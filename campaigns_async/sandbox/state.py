@@ -85,7 +85,8 @@ class Store:
     def has_begun(self, key: str) -> bool:
         """Whether a campaign can be changed no more."""
         row = self._by_id.get(key)
-        return row is not None and row.wire.get("status") in BEGUN
+        status = None if row is None else row.wire.get("status")
+        return isinstance(status, int) and status in BEGUN
 
     def update(self, key: str, fields: Wire) -> bool:
         """Change the fields that an update has; False when there is no such campaign."""

@@ -104,8 +104,10 @@ def ask(sandbox, path="/api/Campaigns"):
 
 
 def send(sandbox, number):
-    body = json.dumps({"contacts": [{"phoneNumber": number}]}).encode()
-    request = urllib.request.Request(sandbox.url + "/api/Campaigns", body, {"api-key": sandbox.api_key})
+    new = {"startDateTime": "2031-06-27T09:30:00Z", "sender": "Golf", "message": "Fore!"}
+    body = json.dumps({**new, "contacts": [{"phoneNumber": number}]}).encode()
+    headers = {"api-key": sandbox.api_key, "Content-Type": "application/json"}
+    request = urllib.request.Request(sandbox.url + "/api/Campaigns", body, headers)
     try:
         urllib.request.urlopen(request).close()
     except urllib.error.HTTPError as error:

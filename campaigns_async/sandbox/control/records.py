@@ -11,16 +11,18 @@ from ..journal import RecordedRequest
 
 # A Referer can carry the key in its query.
 _LEFT_OUT_OF_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "api-key", "cookie", "referer"})
+_HIDDEN: Final = "(key)"
 _LEFT_OUT_OF_QUERY: Final = frozenset({"api-key"})
 
 
-def page(requests: Sequence[RecordedRequest], *, after: int, limit: int) -> dict[str, Any]:
+def page(requests: Sequence[RecordedRequest], *, after: int, limit: int, key: str) -> dict[str, Any]:
     """Some of the requests.
 
     Args:
         requests: All of them, in order.
         after: Only those with greater numbers.
         limit: How many at most.
+        key: Is shown nowhere, wherever it was sent.
 
     Returns:
         `requests`; `total`, how many arrived; `next`, the `after` that gives the rest, None where there is none.
@@ -30,11 +32,22 @@ def page(requests: Sequence[RecordedRequest], *, after: int, limit: int) -> dict
     return {
         "total": len(requests),
         "next": shown[-1].number if len(later) > len(shown) else None,
-        "requests": [_entry(request) for request in shown],
+        "requests": [_without(key, _entry(request, key)) for request in shown],
     }
 
 
-def _entry(request: RecordedRequest) -> dict[str, Any]:
+def _without(key: str, value: Any) -> Any:
+    """With something else in place of the key, in texts and in names."""
+    if isinstance(value, str):
+        return value.replace(key, _HIDDEN)
+    if isinstance(value, dict):
+        return {_without(key, name): _without(key, each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_without(key, each) for each in value]
+    return value
+
+
+def _entry(request: RecordedRequest, key: str) -> dict[str, Any]:
     return {
         "number": request.number,
         "method": request.method,
@@ -52,7 +65,7 @@ def _entry(request: RecordedRequest) -> dict[str, Any]:
         "problem": request.problem,
         "connection": request.connection,
         "arrived": request.arrived,
-        "body": _body(request.content),
+        "body": _body(request.content.replace(key.encode(), _HIDDEN.encode())),
     }
 
 

@@ -118,7 +118,7 @@ class Control:
                 raise Refused(400, "no such parameter", where="query", to_do="leave out all but after and limit")
         after = read_count(request, "after", least=0, default=0)
         limit = min(read_count(request, "limit", least=1, default=_ROWS), _MOST_ROWS)
-        return told(records.page(self._target.requests, after=after, limit=limit))
+        return told(records.page(self._target.requests, after=after, limit=limit, key=self._target.api_key))
 
     def _created(self, request: ControlRequest, number: int) -> Answer:
         return told({"created": self._target.created})
