@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import Self
 
@@ -45,8 +46,8 @@ def check_names(path: Path) -> None:
         JournalError: It has several, and a lock and a write-ahead log by each of them.
     """
     try:
-        names = path.stat().st_nlink
+        found = path.stat()
     except OSError:
         return
-    if names > 1:
+    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
         raise JournalError("the journal is a hard link: under each of its names it would be another journal")

@@ -197,14 +197,15 @@ class TextLines:
 
     def __init__(self, file: BufferedReader) -> None:
         self._lines = raw_lines(file, LONGEST_CSV_LINE)
-        self.number = 0
+        self.number: int = 0
         """Of the latest line, from 1."""
 
     def __iter__(self) -> TextLines:
         return self
 
     def __next__(self) -> str:
-        self.number, raw = next(self._lines)
+        number, raw = next(self._lines)
+        self.number = number
         if raw is None:
             raise BadTextError(f"is longer than {LONGEST_CSV_LINE:,} bytes: is a quote never closed?")
         try:
@@ -228,9 +229,9 @@ class CheckedLine:
     __slots__ = ("_outcome", "index", "key", "number")
 
     def __init__(self, index: int, number: int, key: str) -> None:
-        self.index = index
-        self.number = number
-        self.key = key
+        self.index: int = index
+        self.number: int = number
+        self.key: str = key
         self._outcome: Row | list[Fault] | None = None
 
     def __repr__(self) -> str:

@@ -36,15 +36,17 @@ def page(requests: Sequence[RecordedRequest], *, after: int, limit: int, key: st
     }
 
 
-def _without(key: str, value: Any) -> Any:
+def _without(key: str, entry: dict[str, Any]) -> dict[str, Any]:
     """With something else in place of the key, in texts and in names."""
-    if isinstance(value, str):
-        return value.replace(key, _HIDDEN)
-    if isinstance(value, dict):
-        return {_without(key, name): _without(key, each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_without(key, each) for each in value]
-    return value
+
+    def hidden(text: str) -> str:
+        return text.replace(key, _HIDDEN)
+
+    for name in ("query", "headers"):
+        given: dict[str, str] = entry[name]
+        entry[name] = {hidden(each): hidden(value) for each, value in given.items()}
+    entry["path"] = hidden(entry["path"])
+    return entry
 
 
 def _entry(request: RecordedRequest, key: str) -> dict[str, Any]:
