@@ -37,7 +37,8 @@ def tests(session: nox.Session, aiohttp: str) -> None:
         without = () if session.posargs else (f"--ignore=tests/{name}" for name in NO_AIOHTTP)
         session.run(*pytest, *without)
         return
-    data = Path(session.create_tmp(), "coverage").resolve()
+    # Not in `session.create_tmp`: that would have all temporary files within the checkout, and its settings found there.
+    data = Path(session.virtualenv.location, "coverage").resolve()
     session.env.update(COVERAGE_FILE=str(data), COVERAGE_RCFILE=str(ROOT / "pyproject.toml"))
     session.run("coverage", "erase")
     session.run("coverage", "run", *pytest)
