@@ -16,7 +16,19 @@ nox.options.sessions = ["tests", "lint", "types", "demo"]
 
 ROOT = Path(__file__).parent
 GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")["dependency-groups"]
-NO_AIOHTTP = ("benchmarks", "cli", "jobs", "query", "readme", "simulation", "test_readme.py")
+NO_AIOHTTP = (
+    "benchmarks",
+    "cli",
+    "ground",
+    "jobs",
+    "query",
+    "readme",
+    "reconcile",
+    "sandbox",
+    "simulation",
+    "wire",
+    "test_readme.py",
+)
 """Tests that say nothing of aiohttp, or only what others say too."""
 AIOHTTP = {"aiohttp-3.13": "aiohttp>=3.13,<3.14", "aiohttp-newest": "aiohttp>=3.14"}
 
@@ -32,7 +44,7 @@ def tests(session: nox.Session, aiohttp: str) -> None:
     """All tests on the newest aiohttp, with their coverage; on the oldest line that is supported, those that touch it."""
     install(session, "tests", also=(AIOHTTP[aiohttp],))
     # By its path: `-m pytest` would put the checkout before the installed wheel.
-    pytest = (f"{session.bin}/pytest", "--numprocesses=2", *session.posargs)
+    pytest = (f"{session.bin}/pytest", "--numprocesses=2", "--dist=worksteal", *session.posargs)
     if aiohttp != "aiohttp-newest" or session.posargs:
         without = () if session.posargs else (f"--ignore=tests/{name}" for name in NO_AIOHTTP)
         session.run(*pytest, *without)
