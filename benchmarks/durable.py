@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import gc
 import json
+import socket
 import statistics
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.durable", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="little work: to see that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement to a file as well")
-    parser.add_argument("--resume", nargs=2, metavar=("PLAN", "JOURNAL"), help=argparse.SUPPRESS)
+    parser.add_argument("--resume", nargs=3, metavar=("PLAN", "JOURNAL", "PORT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.resume is not None:
         print(json.dumps(asyncio.run(_resume(*options.resume))))
@@ -122,7 +123,9 @@ def _resumes(folder: Path, rows: int) -> dict[str, dict[str, float]]:
                 f'{{"key":"row {number}","startDateTime":"2030-06-27T03:10:04.492Z","sender":"Golf",'
                 f'"message":"Code {number:07}","contacts":[{contacts}]}}\n'
             )
-    command = [sys.executable, "-m", "benchmarks.durable", "--resume", str(plan), str(journal)]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])  # the same each time: a journal is of one server
+    command = [sys.executable, "-m", "benchmarks.durable", "--resume", str(plan), str(journal), port]
     measured = {}
     for name in (f"{rows:,} rows, a new journal", f"{rows:,} planned rows gone on with"):
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -130,7 +133,7 @@ def _resumes(folder: Path, rows: int) -> dict[str, dict[str, float]]:
     return measured
 
 
-async def _resume(plan: str, journal: str) -> dict[str, float]:
+async def _resume(plan: str, journal: str, port: str) -> dict[str, float]:
     """The time to the first request, and the peak of memory till then; the request is never answered."""
     began = time.perf_counter()
     arrived = asyncio.Event()
@@ -140,11 +143,13 @@ async def _resume(plan: str, journal: str) -> dict[str, float]:
         arrived.set()
         writer.transport.abort()
 
-    server = await asyncio.start_server(hang, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with CampaignsClient(url, _KEY, max_concurrency=1) as client:
+    server = await asyncio.start_server(hang, "127.0.0.1", int(port))
+    async with CampaignsClient(f"http://127.0.0.1:{port}", _KEY, max_concurrency=1) as client:
         running = asyncio.ensure_future(Job(client, plan, journal=journal, reconcile=False, group=1).run())
-        await arrived.wait()
+        waiting = asyncio.ensure_future(arrived.wait())
+        await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+        if not arrived.is_set():
+            raise RuntimeError(f"it ended without a request: {await running}")
         taken = time.perf_counter() - began
         running.cancel()
         await asyncio.wait([running])
