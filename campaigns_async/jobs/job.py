@@ -82,7 +82,7 @@ class Job:
         self._group = checks.whole("group", group, least=1, most=1000)
         self._writer = writer or ThreadWriter()
         # The same clock, ledger and way of asking as the client's own reconciling has.
-        self._creator = client.campaigns._creator  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+        self._creator = client.campaigns._creator  # noqa: SLF001  # within the package  # pyright: ignore[reportPrivateUsage]
         self._clock = self._creator.caller.pool.clock
         self._pressure = Pressure(checks.seconds("patience", patience), self._clock.monotonic)
         self._stopping = False

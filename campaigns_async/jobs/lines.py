@@ -175,7 +175,7 @@ def raw_lines(file: BufferedReader, longest: int = LONGEST_LINE) -> Iterator[tup
         if others:
             yield number, b"".join(begun) if size <= longest else None
             *whole, last = others
-            for number, line in enumerate(whole, number + 1):  # noqa: B020
+            for number, line in enumerate(whole, number + 1):  # noqa: B020  # counts on from it
                 yield number, line if len(line) <= longest else None
             number += 1
             begun, size = [last], len(last)

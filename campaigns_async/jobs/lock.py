@@ -52,7 +52,7 @@ def lock(path: str | Path) -> JournalLock:
         raise JournalError(f"no lock file can be made beside the journal: {error.strerror}") from None
     try:
         _take(descriptor)
-    except BaseException:
+    except BaseException:  # interrupted too: a descriptor left open would hold the lock
         os.close(descriptor)
         raise
     return JournalLock(descriptor, beside)

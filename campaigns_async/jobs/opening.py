@@ -51,7 +51,7 @@ def open_to_write(path: Path, connect: Connect) -> sqlite3.Connection:
                 schema.make(connection)
             schema.check_version(connection)
             schema.set_up(connection)
-        except BaseException:
+        except BaseException:  # interrupted too: no connection is left open
             close(connection)
             raise
     return connection
@@ -108,7 +108,7 @@ def _checked_to_read(path: Path, connect: Connect) -> sqlite3.Connection:
 def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
     try:
         schema.check_version(connection)
-    except BaseException:
+    except BaseException:  # as above
         close(connection)
         raise
     return connection

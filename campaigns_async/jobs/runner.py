@@ -90,7 +90,7 @@ class Runner:
         except asyncio.CancelledError:
             await to_its_end(self._cut_off(workers, committing))
             raise
-        except BaseException:
+        except BaseException:  # whatever it was, what is in flight is seen to its end
             self.stop()
             await to_its_end(self._end(workers))
             await to_its_end(self._try_once_more())

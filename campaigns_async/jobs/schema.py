@@ -210,7 +210,7 @@ def make(connection: sqlite3.Connection) -> None:
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # interrupted too: half a journal is none
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise

@@ -68,7 +68,7 @@ class SqliteStore:
             check_names(path)
             connection = opening.open_to_write(path, connect)
             return cls(connection, held_lock=held_lock, identity=Identity.of(path))
-        except BaseException:
+        except BaseException:  # interrupted too: the lock must not outlive this
             held_lock.release()
             raise
 
@@ -88,7 +88,7 @@ class SqliteStore:
                 opening.copy(Path(path), copy)
             connection = opening.open_to_write(copy, sqlite3.connect)
             connection.execute("PRAGMA synchronous = OFF")  # it goes anyway
-        except BaseException:
+        except BaseException:  # interrupted too: the copy must not outlive this
             scratch.cleanup()
             raise
         return cls(connection, scratch=scratch)
@@ -106,7 +106,7 @@ class SqliteStore:
                 yield planning
                 planning.flush()
                 connection.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # interrupted too: all or nothing
             with suppress(sqlite3.Error):  # where SQLite rolled back by itself there is nothing left to do
                 connection.execute("ROLLBACK")
             raise
