@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -105,6 +106,21 @@ class TestLife:
         for writer in (idle, half):
             await hang_up(writer)
         assert asyncio.all_tasks() == before
+
+    @pytest.mark.parametrize("rounds", range(8))
+    async def test_who_connects_as_it_stops_is_let_go(self, rounds: int) -> None:
+        # Between the port and the protocol a connection takes some rounds of the loop.
+        sandbox = Sandbox()
+        await sandbox.start()
+        host, port = sandbox.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as client:
+            for _ in range(rounds):
+                await asyncio.sleep(0)
+            await sandbox.stop()
+            try:
+                assert client.recv(1) == b""
+            except ConnectionResetError:
+                pass
 
     async def test_it_stops_though_a_client_does_not_read(self) -> None:
         large = [{**WIRE, "id": f"c{number}", "message": "x" * 1000} for number in range(20_000)]
