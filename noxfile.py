@@ -43,19 +43,31 @@ def install(session: nox.Session, *groups: str, extra: str = "all", also: tuple[
 def tests(session: nox.Session, aiohttp: str) -> None:
     """All tests on the newest aiohttp, with their coverage; on the oldest line that is supported, those that touch it."""
     install(session, "tests", also=(AIOHTTP[aiohttp],))
-    # By its path: `-m pytest` would put the checkout before the installed wheel.
-    pytest = (f"{session.bin}/pytest", "--numprocesses=2", "--dist=worksteal", *session.posargs)
     if aiohttp != "aiohttp-newest" or session.posargs:
-        without = () if session.posargs else (f"--ignore=tests/{name}" for name in NO_AIOHTTP)
-        session.run(*pytest, *without)
+        without = () if session.posargs else tuple(f"--ignore=tests/{name}" for name in NO_AIOHTTP)
+        run_tests(session, *without, *session.posargs)
         return
     # Not in `session.create_tmp`: that would have all temporary files within the checkout, and its settings found there.
     data = Path(session.virtualenv.location, "coverage").resolve()
     session.env.update(COVERAGE_FILE=str(data), COVERAGE_RCFILE=str(ROOT / "pyproject.toml"))
     session.run("coverage", "erase")
-    session.run("coverage", "run", *pytest)
+    run_tests(session, by=("coverage", "run"))
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
+
+
+def run_tests(session: nox.Session, *arguments: str, by: tuple[str, ...] = ()) -> None:
+    """Run tests on two cores. Those that fail get a second chance, alone: if that mends them, they are named as flaky.
+
+    Many of them start processes and sockets of their own, which a busy machine can starve.
+    """
+    # By its path: `-m pytest` would put the checkout before the installed wheel.
+    pytest = f"{session.bin}/pytest"
+    try:
+        session.run(*by, pytest, "--numprocesses=2", "--dist=worksteal", *arguments)
+    except nox.command.CommandFailed:
+        session.warn("some tests failed; once more, one at a time. Those that pass now are FLAKY: mend them")
+        session.run(pytest, "--last-failed", "--last-failed-no-failures=none", "-v", "-p", "no:randomly", *arguments)
 
 
 @nox.session
