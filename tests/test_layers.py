@@ -13,7 +13,7 @@ ROOT = Path(campaigns_async.__file__).parent
 LAYERS = [
     {"_version", "values"},
     {"errors"},
-    {"checks", "models", "segments"},
+    {"checks", "locking", "models", "segments", "threads"},
     {"settings", "events", "doubt"},
     {"wire", "query"},
     {"engine"},
@@ -21,7 +21,7 @@ LAYERS = [
     {"reconcile"},
     {"resources"},
     {"client"},
-    {"jobs"},
+    {"jobs", "export"},
     {"cli", "testing"},
     {"__main__"},
 ]

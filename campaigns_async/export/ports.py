@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 from attrs import field, frozen
 
 from campaigns_async.models import Campaign, Contact
 
-Json: TypeAlias = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
+Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
 """What a JSON document can hold."""
 
 
@@ -42,7 +42,7 @@ class Step:
 class Walk(Protocol):
     """Goes through what is exported; iterated once."""
 
-    def steps(self) -> AsyncIterator[Step]:
+    def steps(self) -> AsyncGenerator[Step, None]:
         """The steps, in the order in which they are to be written. Its `aclose` cancels what is under way."""
         ...
 

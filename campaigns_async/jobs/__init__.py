@@ -23,7 +23,7 @@ from campaigns_async.jobs.sqlite import SqliteStore
 from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Entry, Known, Lead, Move, Planning, Store
 from campaigns_async.jobs.summary import Phase, Progress, Summary
-from campaigns_async.jobs.writing import ThreadWriter, Writer
+from campaigns_async.threads import ThreadWriter, Writer
 
 __all__ = [
     "AnyPlan",

@@ -26,9 +26,9 @@ from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Move, Store
 from campaigns_async.jobs.summary import Phase, Progress, Summary
 from campaigns_async.jobs.tally import Tally
-from campaigns_async.jobs.writing import ThreadWriter, Writer, to_its_end
 from campaigns_async.models import NewCampaign
 from campaigns_async.settings import ReconcilePolicy
+from campaigns_async.threads import ThreadWriter, Writer, to_its_end
 
 T = TypeVar("T")
 _OPEN = (State.PLANNED, State.SENDING, State.UNKNOWN)
@@ -80,7 +80,7 @@ class Job:
         self._retry_failed = retry_failed
         self._policy = _policy(client.reconcile, settle)
         self._group = checks.whole("group", group, least=1, most=1000)
-        self._writer = writer or ThreadWriter()
+        self._writer = writer or ThreadWriter("campaigns-journal")
         # The same clock, ledger and way of asking as the client's own reconciling has.
         self._creator = client.campaigns._creator  # noqa: SLF001  # within the package  # pyright: ignore[reportPrivateUsage]
         self._clock = self._creator.caller.pool.clock

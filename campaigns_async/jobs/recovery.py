@@ -13,11 +13,11 @@ from campaigns_async.jobs.planning import CHANGED, Bits, Checked, rows_to_send
 from campaigns_async.jobs.reconciling import Doubt, Reconciler, Verdicts
 from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry, Lead, Move, Store
-from campaigns_async.jobs.writing import Writer
 from campaigns_async.models import Campaign
 from campaigns_async.reconcile.match import Absent, Found, Sought
 from campaigns_async.resources.creating import Creator
 from campaigns_async.settings import ReconcilePolicy
+from campaigns_async.threads import Writer
 
 _CANARIES = 3
 

@@ -19,8 +19,8 @@ from campaigns_async.jobs.outcomes import Judgement, Then, judge
 from campaigns_async.jobs.pressure import Pressure
 from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Move
-from campaigns_async.jobs.writing import to_its_end
 from campaigns_async.models import NewCampaign
+from campaigns_async.threads import to_its_end
 from campaigns_async.values import Delivery
 
 _LINGER = 0.01

@@ -1,4 +1,4 @@
-"""Runs a store's work in a thread of its own, so that the event loop never waits for a disk."""
+"""Runs work that waits for a disk in a thread of its own, so that the event loop never does."""
 
 from __future__ import annotations
 
@@ -43,10 +43,14 @@ class Writer(Protocol):
 
 
 class ThreadWriter:
-    """One thread."""
+    """One thread.
 
-    def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="campaigns-journal")
+    Args:
+        name: What it is called, for whoever looks at the process's threads.
+    """
+
+    def __init__(self, name: str = "campaigns-writer") -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run it in the thread."""

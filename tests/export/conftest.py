@@ -1,0 +1,95 @@
+"""What tests of exports share: many rows, walks to their end, and what must be left behind: nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any, Protocol
+
+import orjson
+import pytest
+
+from campaigns_async import CampaignsClient, Contact
+from campaigns_async.export.ports import Step, Walk
+from campaigns_async.sandbox import Sandbox
+
+
+class Collect(Protocol):
+    """Walks to the end, or so many steps."""
+
+    async def __call__(self, walk: Walk, steps: int | None = None) -> list[Step]:
+        """The steps."""
+        ...
+
+
+@pytest.fixture
+def contacts() -> Callable[[int], list[dict[str, Any]]]:
+    """Contacts in wire form, whose ids sort as they count."""
+    return lambda count: [{"id": f"p{number:06}", "phoneNumber": f"07700{number:06}"} for number in range(count)]
+
+
+@pytest.fixture
+def steps() -> Collect:
+    """Takes the steps of a walk, each of which can be kept as JSON."""
+
+    async def collect(walk: Walk, steps: int | None = None) -> list[Step]:
+        found: list[Step] = []
+        async with aclosing(walk.steps()) as walked:
+            async for step in walked:
+                orjson.dumps(step.position)
+                found.append(step)
+                if len(found) == steps:
+                    break
+        return found
+
+    return collect
+
+
+@pytest.fixture
+def kept() -> Callable[[Step], Any]:
+    """A step's position as it comes back from a file."""
+    return lambda step: orjson.loads(orjson.dumps(step.position))
+
+
+@pytest.fixture
+def nothing_left() -> Callable[[CampaignsClient], None]:
+    """Sees that no task of the package runs, and no slot is taken."""
+
+    def check(client: CampaignsClient) -> None:
+        running = [task for task in asyncio.all_tasks() if is_ours(task) and not task.done()]
+        assert not running, running
+        stats = client.stats()
+        assert (stats.in_flight, stats.waiting) == (0, 0)
+
+    return check
+
+
+def is_ours(task: asyncio.Task[Any]) -> bool:
+    """Whether a task runs code of the package, the sandbox's aside."""
+    code = getattr(task.get_coro(), "cr_code", None)
+    path = "" if code is None else code.co_filename
+    return "campaigns_async" in path and "sandbox" not in path
+
+
+@pytest.fixture
+def quiet() -> Callable[[Sandbox], Any]:
+    """Waits till no more requests arrive, as the loop has turned many times; gives how many there were."""
+
+    async def wait(sandbox: Sandbox) -> int:
+        still, seen = 0, -1
+        while still < 50:
+            await asyncio.sleep(0.001)
+            still = still + 1 if len(sandbox.requests) == seen else 0
+            seen = len(sandbox.requests)
+        return seen
+
+    return wait
+
+
+@pytest.fixture
+def contacts_alive() -> Callable[[], int]:
+    """Counts the contacts in memory."""
+    import gc
+
+    return lambda: sum(type(one) is Contact for one in gc.get_objects())
