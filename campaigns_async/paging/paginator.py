@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import count, islice
 from operator import length_hint
 from typing import Generic, Self, TypeVar
@@ -122,7 +123,8 @@ class Pages(Generic[T]):
             raise StopAsyncIteration
         rows, page = found
         items = tuple(rows)
-        return page if len(items) == len(page.items) else Page(page.index, page.total_pages, page.total_records, items)
+        # Where the place was looked for, they are not those of the page read last, though there may be as many.
+        return page if items == page.items else Page(page.index, page.total_pages, page.total_records, items)
 
     async def advance(self) -> tuple[Iterator[T], Page[T]] | None:
         """The next rows that are new, and the page that was read last; None at the end.
@@ -197,7 +199,7 @@ class Pages(Generic[T]):
             return
         for index in self._window.ahead(pages):
             if index not in self._ahead:
-                self._ahead[index] = _Fetch(self._source.fetch(index, self._window.page_size), self._ticks)
+                self._ahead[index] = _Fetch(partial(self._source.fetch, index, self._window.page_size), self._ticks)
 
     def _drop(self) -> None:
         while self._ahead:
@@ -214,16 +216,23 @@ class Pages(Generic[T]):
 class _Fetch(Generic[T]):
     """A page on its way, and when it set out and came in, counted in ticks."""
 
-    def __init__(self, fetching: Coroutine[None, None, Page[T]], ticks: Iterator[int]) -> None:
+    def __init__(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], ticks: Iterator[int]) -> None:
         self.started = self.ended = next(ticks)
-        self._ticks = ticks
-        self.task = asyncio.create_task(fetching)
-        self.task.add_done_callback(self._come)
+        self.task = asyncio.create_task(self._run(fetch, ticks))
+        self.task.add_done_callback(_look_at)
 
-    def _come(self, task: asyncio.Task[Page[T]]) -> None:
-        self.ended = next(self._ticks)
-        if not task.cancelled():
-            task.exception()  # belongs to whoever reads that page; if nobody comes, nobody missed it
+    async def _run(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], ticks: Iterator[int]) -> Page[T]:
+        try:
+            return await fetch()
+        finally:
+            # Here, not in a callback: what is asked for because this has come must count as asked for later.
+            self.ended = next(ticks)
+
+
+def _look_at(task: asyncio.Task[Page[T]]) -> None:
+    """A failure belongs to whoever reads that page; if nobody comes, nobody missed it."""
+    if not task.cancelled():
+        task.exception()
 
 
 class Rows(AsyncIterator[T]):

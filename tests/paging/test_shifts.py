@@ -10,6 +10,7 @@ import pytest
 from support.shifting import Shifting
 
 from campaigns_async import Checkpoint, Page, PageShiftedError, PagingError
+from campaigns_async.paging.paginator import Paginator, Source
 from campaigns_async.paging.window import Window
 
 SEEDS = int(os.environ.get("PAGING_SEEDS", "150"))
@@ -35,6 +36,61 @@ async def test_each_row_that_stays_comes_once_or_it_raises(prefetch: int) -> Non
         moved += len(server.stable) < 120
     assert exact > SEEDS * 0.85, (exact, raised)
     assert moved > SEEDS * 0.5, "the histories were too quiet to show anything"
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 4])
+async def test_walked_by_the_page_each_row_that_stays_comes_once_or_it_raises(prefetch: int) -> None:
+    exact = 0
+    for seed in range(SEEDS):
+        server = Shifting(120, seed, change=[0.05, 0.2, 0.5][seed % 3])
+        listing = server.listing(page_size=[1, 7, 10, 50][seed % 4], prefetch=prefetch)
+        seen: list[str] = []
+        try:
+            async for page in listing.pages():
+                seen.extend(page.items)
+                assert listing.checkpoint.rows == len(seen)
+        except PageShiftedError as error:
+            assert error.checkpoint.rows == len(seen)
+        else:
+            exact += 1
+            assert [row for row in seen if row in set(server.stable)] == server.stable, f"seed {seed}"
+        assert len(seen) == len(set(seen)), f"seed {seed}: a row came twice"
+    assert exact > SEEDS * 0.85
+
+
+@pytest.mark.parametrize("prefetch", [2, 5])
+async def test_pages_that_come_together_leave_the_window_full(prefetch: int) -> None:
+    asked: list[int] = []
+    answers: dict[int, asyncio.Future[None]] = {}
+
+    async def fetch(index: int, size: int) -> Page[str]:
+        asked.append(index)
+        answers[index] = asyncio.get_running_loop().create_future()
+        await answers[index]
+        return Page(index, 40, 40 * size, tuple(f"{index}.{row}" for row in range(size)))
+
+    async def settle() -> None:
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+    async def walk() -> None:
+        async for page in Paginator(Source(fetch, str), Checkpoint("test", 5), prefetch=prefetch).pages():
+            taken.append(page.index)
+
+    taken: list[int | None] = []
+    walking = asyncio.create_task(walk())
+    await settle()
+    answers.pop(1).set_result(None)
+    for _ in range(5):
+        await settle()
+        assert len(answers) == prefetch, asked
+        for answer in list(answers.values()):  # all in the same turn of the loop
+            answer.set_result(None)
+        answers.clear()
+    await settle()
+    assert taken == list(range(1, 2 + 5 * prefetch))
+    walking.cancel()
+    await asyncio.wait([walking])
 
 
 @pytest.mark.parametrize("prefetch", [0, 3])
