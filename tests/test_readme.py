@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import csv
+import gzip
 import json
 import logging
 import re
@@ -57,6 +59,7 @@ def test_every_block_is_run_or_compared_here() -> None:
         ("sh", "sandbox"),
         ("sh", "environment of sandbox"),
         ("sh", "environment"),
+        ("sh", ""),
         ("sh", ""),
         ("json", "plan"),
         ("sh", ""),
@@ -139,49 +142,92 @@ async def test_the_sandbox_is_where_the_environment_says(tmp_path: Path) -> None
     assert (returned, complaint) == (0, "")
 
 
+CONTACTS = {f"c{number:03}": people(number % 3) for number in range(250)}
+
+
+def exported(path: Path) -> list[tuple[str, str]]:
+    """Campaigns and numbers of the contacts in a packed NDJSON file."""
+    rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    assert all(list(row) == ["campaignId", "phoneNumber", "name"] for row in rows)
+    return [(row["campaignId"], row["phoneNumber"]) for row in rows]
+
+
+def all_contacts() -> list[tuple[str, str]]:
+    """What is exported of them, in order."""
+    return [(name, person["phoneNumber"]) for name in sorted(CONTACTS) for person in CONTACTS[name]]
+
+
 async def test_the_export_goes_on_where_it_was_stopped_and_writes_no_row_twice(tmp_path: Path) -> None:
-    contacts = {f"c{number:03}": people(number % 3) for number in range(250)}
-    async with Sandbox(rows(250), contacts) as sandbox:
+    async with Sandbox(rows(250), CONTACTS) as sandbox:
         stop = sandbox.fault(operation="contacts", nth=130, times=1, status=403)
-        returned, printed, _ = await program("export", tmp_path, sandbox)
-        assert (returned, stop.fired, printed) == (1, 1, "100 campaigns so far\n")
+        returned, printed, complaint = await program("export", tmp_path, sandbox)
+        assert (returned, stop.fired, "PermissionDeniedError" in complaint) == (1, 1, True)
+        assert "of 250 campaigns\n" in printed
+        assert contents(tmp_path).keys() == {
+            "export.py", "campaigns.csv", "contacts.ndjson.gz.part", "contacts.ndjson.gz.part.progress",
+        }  # fmt: skip
+        asked = len(sandbox.requests)
         returned, printed, complaint = await program("export", tmp_path, sandbox)
         assert (returned, complaint) == (0, "")
-        assert printed == "200 campaigns so far\n250 campaigns so far\n"
-    whole = tmp_path / "export"
-    assert [row["id"] for row in written(whole / "campaigns.ndjson")] == sorted(contacts)
-    assert [(row["campaign_id"], row["id"]) for row in written(whole / "contacts.ndjson")] == [
-        (name, person["id"]) for name in sorted(contacts) for person in contacts[name]
-    ]
-    assert written(whole / "campaigns.ndjson")[0]["start_date_time"] == "2031-05-01T09:30:00+00:00"
-    assert {path.name for path in whole.iterdir()} == {"campaigns.ndjson", "contacts.ndjson"}
-    assert not (tmp_path / "export.part").exists()
+        again = [request.path for request in sandbox.requests[asked:] if request.operation == "contacts"]
+        assert len(again) == len(set(again)) < 250 - 100
+    assert printed.splitlines()[-2:] == ["campaigns.csv was there", "contacts.ndjson.gz 249 rows"]
+    assert printed.splitlines()[-3] == "249 contacts, 250 of 250 campaigns"
+    assert exported(tmp_path / "contacts.ndjson.gz") == all_contacts()
+    with (tmp_path / "campaigns.csv").open(newline="") as file:
+        campaigns = list(csv.DictReader(file))
+    assert [row["id"] for row in campaigns] == sorted(CONTACTS)
+    assert campaigns[0]["startDateTime"] == "2031-05-01T09:30:00Z"
+    assert contents(tmp_path).keys() == {"export.py", "campaigns.csv", "contacts.ndjson.gz"}
 
 
 async def test_the_export_leaves_a_finished_one_as_it_is(tmp_path: Path) -> None:
     async with Sandbox(rows(3), {"c000": people(2)}) as sandbox:
         returned, _, complaint = await program("export", tmp_path, sandbox)
         assert (returned, complaint) == (0, "")
-        before = contents(tmp_path / "export")
+        before = contents(tmp_path)
         asked = len(sandbox.requests)
         returned, printed, complaint = await program("export", tmp_path, sandbox)
-        assert (returned, printed) == (1, "")
-        assert complaint == "export is there already, and finished: move it away to export anew\n"
+        assert (returned, complaint) == (0, "")
+        assert printed == "campaigns.csv was there\ncontacts.ndjson.gz was there\n"
         assert len(sandbox.requests) == asked
-    assert contents(tmp_path / "export") == before
-    assert not (tmp_path / "export.part").exists()
+    assert contents(tmp_path) == before
 
 
 async def test_the_export_touches_nothing_without_a_key(tmp_path: Path) -> None:
-    async with Sandbox(rows(250)) as sandbox:
-        sandbox.fault(operation="list", nth=2, times=1, status=403)
+    async with Sandbox(rows(250), CONTACTS) as sandbox:
+        sandbox.fault(operation="contacts", nth=100, times=1, status=403)
         await program("export", tmp_path, sandbox)
-        before = contents(tmp_path / "export.part")
-        assert before["campaigns.ndjson"].count(b"\n") == 100
+        before = contents(tmp_path)
+        assert before["contacts.ndjson.gz.part"]
         keyless = {**environment(sandbox), "CAMPAIGNS_API_KEY": ""}
         returned, _, complaint = await finish(await start(saved(PYTHON["export"], tmp_path), cwd=tmp_path, **keyless))
     assert (returned, "ConfigurationError" in complaint) == (1, True)
-    assert contents(tmp_path / "export.part") == before
+    assert contents(tmp_path) == before
+
+
+async def test_the_export_commands_do_what_the_script_does(tmp_path: Path) -> None:
+    async with Sandbox(rows(250), CONTACTS) as sandbox:
+
+        async def command(arguments: list[str]) -> tuple[int | None, str]:
+            process = await start("-m", "campaigns_async", *arguments, cwd=tmp_path, **environment(sandbox))
+            returned, printed, complaint = await finish(process)
+            assert printed == "", "standard output carries data alone"
+            return returned, complaint
+
+        campaigns, contacts = shell_lines(having="export campaigns")
+        assert (await command(campaigns))[0] == 0
+        stop = sandbox.fault(operation="contacts", nth=130, times=1, status=403)
+        returned, complaint = await command(contacts)
+        assert (returned, stop.fired, "--resume" in complaint) == (1, 1, True)
+        assert (await command(contacts))[0] == 2, "an unfinished export is in the way"
+        returned, complaint = await command([*contacts, "--resume"])
+        assert returned == 0, complaint
+        script = tmp_path / "script"
+        script.mkdir()
+        await program("export", script, sandbox)
+    assert exported(tmp_path / "contacts.ndjson.gz") == all_contacts()
+    assert (tmp_path / "campaigns.csv").read_bytes() == (script / "campaigns.csv").read_bytes()
 
 
 def contents(directory: Path) -> dict[str, bytes]:

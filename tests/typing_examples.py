@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import sys
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any, Literal, Never, assert_type
 from uuid import UUID
 
@@ -55,6 +57,15 @@ from campaigns_async import (
     Waiting,
     delivery_of,
     query,
+)
+from campaigns_async.export import (
+    CsvOptions,
+    ExportProgress,
+    ExportSummary,
+    ExportWriteError,
+    Format,
+    export_campaigns,
+    export_contacts,
 )
 from campaigns_async.sandbox import Fault, Quirks, RecordedRequest, Rule, Sandbox
 
@@ -297,6 +308,35 @@ async def raw(client: CampaignsClient) -> None:
     assert_type(response.body, bytes)
     assert_type(response.json(), Any)
     await client.request("POST", "/api/SMSMessages", params=[("a", "1"), ("a", "2")], json={"message": "x"})
+
+
+async def exports(client: CampaignsClient, ids: AsyncIterator[str]) -> None:
+    def show(progress: ExportProgress) -> None:
+        assert_type(progress.rows, int)
+        assert_type(progress.total, int | None)
+        assert_type(progress.campaigns, int | None)
+
+    summary = await export_campaigns(
+        client,
+        Path("campaigns.csv"),
+        fields=["id", "status"],
+        filters=query.campaign.sender == "Golf",
+        sorts=query.campaign.start_date_time.desc(),
+        csv=CsvOptions(bom=True, null="\\N"),
+        on_progress=show,
+    )
+    assert_type(summary, ExportSummary)
+    assert_type(summary.path, Path | None)
+    assert_type(summary.rows, int)
+    await export_campaigns(client, sys.stdout.buffer, format=Format.NDJSON)
+    try:
+        await export_contacts(client, "contacts.parquet", (name for name in "ab"), ordered=False)
+        await export_contacts(client, "all.ndjson", all_campaigns=True, unfinished="resume", on_progress=print)
+    except ExportWriteError as error:
+        assert_type(error.errno, int | None)
+    await export_contacts(client, "out.csv", ids)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await export_campaigns(client, "out.csv", unfinished="go on")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await export_campaigns(client, sys.stdout)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def errors(client: CampaignsClient, new: NewCampaign) -> None:

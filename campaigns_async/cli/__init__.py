@@ -10,12 +10,17 @@ _EXTRA: Final = frozenset({"click", "phonenumbers", "rich"})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line, and exit: 0 done, 1 failed, 2 called wrongly, 130 interrupted.
+    """Run the command line, and exit: 0 done, 1 failed, 2 called wrongly, 130 interrupted, 141 nobody reads on.
 
     Args:
         arguments: What follows the program's name; None: as the process was started.
     """
     sys.exit(_run(arguments))
+
+
+def needs_extra(error: ModuleNotFoundError) -> bool:
+    """Whether what is missing comes with the extra `cli`."""
+    return (error.name or "").partition(".")[0] in _EXTRA
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -24,7 +29,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
         return run(arguments)
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in _EXTRA:
+        if not needs_extra(error):
             raise
         print(
             f"campaigns-async: the command line needs {error.name}: "

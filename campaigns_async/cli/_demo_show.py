@@ -16,6 +16,7 @@ from rich.table import Table
 
 from campaigns_async.cli._demo_report import Readback, Report
 from campaigns_async.cli._demo_run import Watch
+from campaigns_async.cli._output import print_rich
 
 _EVERY: Final = 2.0
 """Seconds between two plain lines."""
@@ -86,7 +87,7 @@ def show(report: Report) -> None:
     table.add_column("plan", justify="right")
     for row in _rows(report):
         table.add_row(*(_cell(value) for value in row))
-    Console().print(table)
+    print_rich(table)
 
 
 def _rows(report: Report) -> Iterable[tuple[str, object, object, object]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from campaigns_async.cli._telling import shown
 from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry
 
@@ -45,11 +46,6 @@ def row_as_dict(entry: Entry) -> dict[str, Any]:
 def moment(seconds: float | None) -> str | None:
     """A moment in UTC, to the second."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def shown(text: str) -> str:
-    """A text without what would steer a terminal or turn its letters around."""
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def details(entry: Entry) -> str:

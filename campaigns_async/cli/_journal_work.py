@@ -15,9 +15,11 @@ from typing import IO, Final
 import click
 import orjson
 
-from campaigns_async.cli._journal_rows import MEANT, STATES, details, moment, row_as_dict, shown
-from campaigns_async.cli._send_again import journal_command
-from campaigns_async.cli._send_errors import WrongUse, told
+from campaigns_async.cli._journal_again import journal_command
+from campaigns_async.cli._journal_rows import MEANT, STATES, details, moment, row_as_dict
+from campaigns_async.cli._output import print_rich
+from campaigns_async.cli._send_errors import told
+from campaigns_async.cli._telling import WrongUse, number_of, shown
 from campaigns_async.jobs.errors import JobError
 from campaigns_async.jobs.sqlite import SqliteStore
 from campaigns_async.jobs.states import State
@@ -49,7 +51,7 @@ def _store(file: Path, *, read_only: bool) -> Generator[SqliteStore]:
         finally:
             store.close()
     except JobError as error:
-        raise told(error) from None
+        raise told(error) from error
 
 
 def show_rows(file: Path, states: Sequence[str], *, as_json: bool, limit: int | None) -> None:
@@ -74,16 +76,15 @@ def show_rows(file: Path, states: Sequence[str], *, as_json: bool, limit: int | 
 
 def _print_table(store: SqliteStore, wanted: set[State], limit: int) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
-    console, counts = Console(), store.counts()
+    counts = store.counts()
     summary = Table(box=box.SIMPLE_HEAD, highlight=False)
     for name in ("state", "rows", ""):
         summary.add_column(name, justify="right" if name == "rows" else "left")
     for state in _ORDER:
         summary.add_row(state.name.lower(), f"{counts[state]:,}", MEANT[state])
-    console.print(summary)
+    print_rich(summary)
     shown_rows = 0
     for entry in islice(_by_state(store, wanted), limit):
         shown_rows += 1
@@ -173,9 +174,9 @@ def export_rows(file: Path, state: str, out: Path) -> None:
             written, without = _write(store, STATES[state], sys.stdout.buffer.write)
         else:
             written, without = _into(out, lambda target: _write(store, STATES[state], target.write))
-    click.echo(f"{_rows(written)} written; to be sent with another journal", err=True)
+    click.echo(f"{number_of(written, 'row')} written; to be sent with another journal", err=True)
     if without:
-        click.echo(f"{_rows(without)} left out: the journal does not hold what would be sent", err=True)
+        click.echo(f"{number_of(without, 'row')} left out: the journal does not hold what would be sent", err=True)
     if written:
         settle = journal_command("resolve", file, "--created", "CAMPAIGN-ID", key="KEY")
         click.echo(
@@ -183,10 +184,6 @@ def export_rows(file: Path, state: str, out: Path) -> None:
             f"twice; to settle them here, once they are created:\n  {settle}",
             err=True,
         )
-
-
-def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
 
 
 def _write(store: SqliteStore, state: State, write: Callable[[bytes], object]) -> tuple[int, int]:

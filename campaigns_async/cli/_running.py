@@ -61,6 +61,10 @@ async def _guarded(work: Callable[[], Awaitable[T]], first: Callable[[int], obje
         if not caught:
             raise
         raise Interrupted(caught[0]) from None
+    except Exception as error:
+        if caught and first is None:  # it went wrong as it tidied up, or as what the signal ended too went away
+            raise Interrupted(caught[0]) from error
+        raise
     finally:
         for number in numbers:
             with suppress(NotImplementedError, RuntimeError, ValueError):  # as above

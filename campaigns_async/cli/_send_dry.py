@@ -12,6 +12,7 @@ from typing import Any
 import click
 from attrs import frozen
 
+from campaigns_async.cli._output import print_rich
 from campaigns_async.jobs.plan import Plan
 from campaigns_async.jobs.planning import check
 from campaigns_async.jobs.preview import LENGTHENED, Noted, Preview
@@ -74,7 +75,6 @@ def print_dry_run(dry: DryRun, *, as_json: bool) -> None:
         click.echo(json.dumps(dry.as_dict()))
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, highlight=False)
@@ -82,7 +82,7 @@ def print_dry_run(dry: DryRun, *, as_json: bool) -> None:
     table.add_column("", justify="right")
     for name, count in _rows(dry):
         table.add_row(name, f"{count:,}")
-    Console().print(table)
+    print_rich(table)
     for what, noted in _noted(dry.preview):
         for place in noted.places:
             click.echo(f"{what}: {place}")

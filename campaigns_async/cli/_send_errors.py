@@ -5,15 +5,9 @@ from __future__ import annotations
 import click
 
 from campaigns_async import CampaignsError
-from campaigns_async.cli._journal_rows import shown
-from campaigns_async.cli._send_plan import as_options
+from campaigns_async.cli._telling import WrongUse, shown
+from campaigns_async.cli._wording import as_options
 from campaigns_async.jobs.errors import JobError, JournalInUseError, JournalWriteError, PlanError
-
-
-class WrongUse(click.ClickException):
-    """One line, and the exit code of wrong use."""
-
-    exit_code = 2
 
 
 def told(error: CampaignsError) -> click.ClickException:

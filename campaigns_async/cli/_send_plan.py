@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final, Literal
 import click
 from attrs import field, fields_dict, frozen
 
+from campaigns_async.cli._wording import as_options, option
+from campaigns_async.cli.send import SPLIT
+
 if TYPE_CHECKING:
     from campaigns_async.jobs.plan import Plan
 
-SPLIT: Final = 5000
 _ONLY_WITH_CONTACTS: Final = (
     "message", "message_file", "sender", "start", "split", "opt_out_link_id", "track_link_url",
 )  # fmt: skip
@@ -92,30 +94,6 @@ class PlanOptions:
 
 
 PLAN_OPTIONS: Final = frozenset(fields_dict(PlanOptions))
-
-
-def option(name: str) -> str:
-    """How an argument is written on the command line."""
-    return f"--{name.replace('_', '-')}"
-
-
-_IN_OPTIONS: Final = {
-    "(allow_braces)": "(--allow-braces)",
-    '(duplicates="drop")': "(--duplicates drop)",
-    '(duplicates="keep")': "(--duplicates keep)",
-    "contacts_plan (--contacts)": "--contacts",
-    "ignore_invalid_phone_numbers": "--ignore-invalid-phone-numbers or --validate-phone-numbers",
-    "check api_key, and auth": "look at CAMPAIGNS_API_KEY or --api-key-file, and at --auth",
-    "check base_url": "look at CAMPAIGNS_BASE_URL or --base-url",
-    "there is no journal yet": "there is no journal: look at its path",
-}
-
-
-def as_options(text: str) -> str:
-    """A message of the package, with the command line's names in place of Python's."""
-    for said, meant in _IN_OPTIONS.items():
-        text = text.replace(said, meant)
-    return text
 
 
 def _text_of(path: Path | None) -> str:

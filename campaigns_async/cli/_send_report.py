@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -11,9 +11,12 @@ from typing import Any, Final
 import click
 from attrs import fields, frozen
 
-from campaigns_async.cli._journal_rows import MEANT, details, row_as_dict, shown
-from campaigns_async.cli._send_again import journal_command, send_again
-from campaigns_async.cli._send_plan import as_options
+from campaigns_async.cli._again import again
+from campaigns_async.cli._journal_again import journal_command
+from campaigns_async.cli._journal_rows import MEANT, details, row_as_dict
+from campaigns_async.cli._output import print_rich
+from campaigns_async.cli._telling import shown
+from campaigns_async.cli._wording import as_options
 from campaigns_async.jobs.sqlite import SqliteStore
 from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry
@@ -21,6 +24,7 @@ from campaigns_async.jobs.summary import Progress, Summary
 
 _SHOWN: Final = 20
 _ROWS: Final = frozenset({"failures", "doubts"})
+_NEVER_AGAIN: Final = frozenset({"dry_run", "retry_failed"})
 _LOST: Final = ("found", "absent")
 
 
@@ -94,9 +98,9 @@ def next_steps(ending: Ending, context: click.Context, journal: Path) -> Iterato
     doubtful = summary.sending + summary.unknown
     left = summary.planned or (summary.stopped is not None and not doubtful)
     if left or (doubtful and context.params.get("reconcile", True)):
-        yield Step("to go on" if left else "to look for the rows in doubt again", send_again(context))
+        yield Step("to go on" if left else "to look for the rows in doubt again", _send_again(context))
     elif doubtful:
-        command = send_again(context, "--reconcile", without={"reconcile"})
+        command = _send_again(context, "--reconcile", without={"reconcile"})
         yield Step("to look for the rows in doubt on the server", command)
     if doubtful and not left:
         states = ("--state", "unknown", "--state", "sending")
@@ -105,7 +109,11 @@ def next_steps(ending: Ending, context: click.Context, journal: Path) -> Iterato
         settle = journal_command("resolve", journal, "--created", "CAMPAIGN-ID", key=key)
         yield Step("to settle one by hand, if you know (or with --not-sent, or --failed)", settle)
     if summary.failed:
-        yield Step("to send the failed rows again", send_again(context, "--retry-failed"))
+        yield Step("to send the failed rows again", _send_again(context, "--retry-failed"))
+
+
+def _send_again(context: click.Context, *also: str, without: Collection[str] = ()) -> str:
+    return again(context, *also, without=_NEVER_AGAIN.union(without))
 
 
 def print_ending(ending: Ending, steps: Iterable[Step], *, as_json: bool) -> None:
@@ -124,7 +132,6 @@ def print_ending(ending: Ending, steps: Iterable[Step], *, as_json: bool) -> Non
 
 def _print_table(ending: Ending) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, highlight=False)
@@ -133,7 +140,7 @@ def _print_table(ending: Ending) -> None:
     table.add_column("")
     for name, count, meant in _rows(ending):
         table.add_row(name, count, meant)
-    Console().print(table)
+    print_rich(table)
     summary = ending.summary
     _print_entries("failed", summary.failures, summary.failed)
     _print_entries("in doubt", summary.doubts, summary.sending + summary.unknown)

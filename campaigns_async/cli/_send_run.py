@@ -16,14 +16,14 @@ import click
 from attrs import define, field, frozen
 
 from campaigns_async import CampaignsError, ConfigurationError, checks
-from campaigns_async.cli._connecting import Connection
+from campaigns_async.cli._connection import Connection
 from campaigns_async.cli._running import Interrupted, run as run_loop
 from campaigns_async.cli._send_plan import PlanOptions
 
 if TYPE_CHECKING:
     from campaigns_async.cli._send_dry import DryRun
     from campaigns_async.cli._send_report import Ending
-    from campaigns_async.cli._send_watch import Watch
+    from campaigns_async.cli._send_watch import SendWatch
     from campaigns_async.jobs.job import Job
     from campaigns_async.jobs.summary import Summary
 
@@ -102,11 +102,11 @@ def _telling(work: Callable[[], T]) -> T:
     except CampaignsError as error:
         from campaigns_async.cli._send_errors import told
 
-        raise told(error) from None
+        raise told(error) from error
     except ModuleNotFoundError as error:
         if error.name != "phonenumbers":
             raise
-        from campaigns_async.cli._send_errors import WrongUse
+        from campaigns_async.cli._telling import WrongUse
 
         raise WrongUse(str(error)) from None
 
@@ -120,7 +120,7 @@ class Run:
     _options: RunOptions
     _connection: Connection
     _job: Job | None = field(default=None, init=False)
-    _watch: Watch | None = field(default=None, init=False)
+    _watch: SendWatch | None = field(default=None, init=False)
     _signal: int | None = field(default=None, init=False)
     _began: float = field(factory=time.monotonic, init=False)
 
@@ -140,7 +140,7 @@ class Run:
 
             line = told(error)
             if not self._is_checked():
-                raise line from None
+                raise line from error
             return self._end_cut(line.message, line.exit_code)
         from campaigns_async.cli._send_report import Ending
 

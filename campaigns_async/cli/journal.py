@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from campaigns_async.cli._journal_work import Word, export_rows, resolve_row, show_rows
+from campaigns_async.cli._declaring import FilePath, Group
 
-_FILE = click.argument("file", type=click.Path(path_type=Path))
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FILE = click.argument("file", type=FilePath())
 _STATES = ("planned", "sending", "created", "failed", "unknown")
 
 
-@click.group("journal", no_args_is_help=False)
+@click.group("journal", cls=Group)
 def journal() -> None:
     """Look into a send's journal, and settle its rows by hand."""
 
@@ -35,6 +38,8 @@ def show(file: Path, states: Sequence[str], as_json: bool, limit: int | None) ->
     server. failed: refused. unknown: possibly sent, in doubt; its leads are the campaigns that it
     may be.
     """
+    from campaigns_async.cli._journal_work import show_rows
+
     show_rows(file, states, as_json=as_json, limit=limit)
 
 
@@ -51,6 +56,8 @@ def resolve(file: Path, key: str, created: str | None, not_sent: bool, failed: b
     failed: with --not-sent, or with --created if one was mended and sent from another journal.
     Look on the server first: a row that is there and is called not sent is sent twice.
     """
+    from campaigns_async.cli._journal_work import Word, resolve_row
+
     words = [Word.CREATED] * (created is not None) + [Word.NOT_SENT] * not_sent + [Word.FAILED] * failed
     if len(words) != 1:
         raise click.UsageError("say one of --created CAMPAIGN_ID, --not-sent and --failed")
@@ -62,7 +69,7 @@ def resolve(file: Path, key: str, created: str | None, not_sent: bool, failed: b
 @click.option("--state", type=click.Choice(["failed"]), default="failed", show_default=True, help="Which rows.")
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, allow_dash=True),
+    type=FilePath(allow_dash=True),
     default="-",
     help="A new file, which only you may read: it holds phone numbers. Default: standard output.",
 )
@@ -72,4 +79,6 @@ def export(file: Path, state: str, out: Path) -> None:
     Send it with a journal of its own, and then never this journal's rows with --retry-failed:
     they would be sent twice. With "journal resolve FILE KEY --created ID" they can be settled here.
     """
+    from campaigns_async.cli._journal_work import export_rows
+
     export_rows(file, state, out)

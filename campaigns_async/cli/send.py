@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from campaigns_async.cli._connecting import Connecting, connecting as connecting_options
-from campaigns_async.cli._send_plan import PLAN_OPTIONS, SPLIT, PlanOptions
-from campaigns_async.cli._send_run import Run, RunOptions, run_dry
+from campaigns_async.cli._declaring import Command, FilePath
+
+SPLIT: Final = 5000
+"""Contacts to a campaign, unless told otherwise."""
 
 
-@click.command("send")
+@click.command("send", cls=Command)
 @click.argument("plan", required=False)
-@click.option(
-    "--journal", type=click.Path(path_type=Path), required=True, help="Where it is written down; made if not there."
-)
-@click.option("--contacts", type=click.Path(path_type=Path), help="A CSV of contacts, in place of PLAN.")
+@click.option("--journal", type=FilePath(), required=True, help="Where it is written down; made if not there.")
+@click.option("--contacts", type=FilePath(), help="A CSV of contacts, in place of PLAN.")
 @click.option("--message", metavar="TEXT", help="For --contacts: what all of them are sent, word for word.")
 @click.option(
     "--message-file",
-    type=click.Path(path_type=Path),
+    type=FilePath(),
     help="Or a file in UTF-8 that holds it; one line end at its end is no part of it.",
 )
 @click.option("--sender", metavar="NAME", help="For --contacts: whom it comes from.")
 @click.option("--start", metavar="TIME", help="For --contacts: when, such as 2031-06-27T09:30:00Z.")
 @click.option("--split", type=click.IntRange(min=1), help=f"For --contacts: how many to a campaign. Default: {SPLIT}.")
-@click.option("--opt-out-link-id", type=int, metavar="ID", help="For --contacts.")
-@click.option("--track-link-url", metavar="URL", help="For --contacts.")
+@click.option("--opt-out-link-id", type=int, metavar="ID", help="For --contacts: whom it lets opt out.")
+@click.option("--track-link-url", metavar="URL", help="For --contacts: the link that is tracked.")
 @click.option(
     "--duplicates",
     type=click.Choice(["refuse", "keep", "drop"]),
@@ -74,6 +73,9 @@ def send(context: click.Context, /, connecting: Connecting, **given: Any) -> Non
     Exits with 0 when all are created, 1 when some are not, 2 for a wrong plan, journal or option,
     130 or 143 when it was interrupted.
     """
+    from campaigns_async.cli._send_plan import PLAN_OPTIONS, PlanOptions
+    from campaigns_async.cli._send_run import Run, RunOptions, run_dry
+
     plan_options = PlanOptions(**{name: given.pop(name) for name in PLAN_OPTIONS})
     options = RunOptions(**given)
     plan_options.check()

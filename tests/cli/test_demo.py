@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from campaigns_async import CampaignsError
-from campaigns_async.cli import demo as demo_module
+from campaigns_async.cli import _demo_command as demo_module
 from campaigns_async.cli._demo_plan import SHIPPED
 from campaigns_async.cli._demo_show import Bars, Lines, watching
 

@@ -51,6 +51,33 @@ def test_a_second_signal_cuts_the_tidying_up_short() -> None:
         run(work)
 
 
+def test_what_goes_wrong_as_it_tidies_up_is_an_interruption_still() -> None:
+    async def work() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
+        finally:
+            raise BrokenPipeError
+
+    with pytest.raises(Interrupted) as caught:
+        run(work)
+    assert caught.value.exit_code == 143
+    assert isinstance(caught.value.__cause__, BrokenPipeError)
+
+
+def test_but_not_where_the_work_was_to_end_by_itself() -> None:
+    told: list[int] = []
+
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        while not told:
+            await asyncio.sleep(0)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        run(work, first=told.append)
+
+
 def test_python_s_own_handler_is_back_afterwards() -> None:
     async def work() -> None:
         pass

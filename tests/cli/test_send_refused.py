@@ -244,25 +244,3 @@ def test_a_journal_of_another_job_is_refused(here: Path, sandbox: ThreadedSandbo
     assert (ended.code, ended.out) == (2, "")
     assert "another split" in ended.err
     assert len(sandbox.created) == 1
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        [],
-        ["demo"],
-        ["journal"],
-        ["journal", "export"],
-        ["journal", "resolve"],
-        ["journal", "show"],
-        ["sandbox"],
-        ["send"],
-    ],
-)
-def test_its_help_fits_a_terminal_of_80_columns(
-    arguments: list[str], command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLUMNS", "200")
-    ended = command(*arguments, "--help")
-    assert (ended.code, ended.err) == (0, "")
-    assert max(map(len, ended.out.splitlines())) <= 80

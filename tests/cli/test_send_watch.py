@@ -11,10 +11,12 @@ import click
 import pytest
 from rich.console import Console
 
-from campaigns_async.cli import _send_again
-from campaigns_async.cli._journal_rows import shown
-from campaigns_async.cli._send_again import journal_command, send_again
-from campaigns_async.cli._send_watch import Bar, Figures, Lines, Watch
+from campaigns_async.cli import _again
+from campaigns_async.cli._journal_again import journal_command
+from campaigns_async.cli._progress import Bar, Lines
+from campaigns_async.cli._send_report import _send_again as send_again
+from campaigns_async.cli._send_watch import SendFigures, SendWatch
+from campaigns_async.cli._telling import shown
 from campaigns_async.cli.send import send
 from campaigns_async.engine.stats import Stats
 from campaigns_async.jobs.summary import Phase, Progress
@@ -39,7 +41,7 @@ def stats(retries: int = 3, held_for: float = 0.0) -> Stats:
 class TestLines:
     def test_one_comes_at_each_phase_and_every_five_seconds(self) -> None:
         time, told = Time(), list[str]()
-        watch = Watch(Lines(told.append, time), clock=time)
+        watch = SendWatch(Lines(told.append, time), clock=time)
         watch.told(progress(Phase.CHECKING))
         time.now += 1
         watch.follow(stats)
@@ -58,7 +60,7 @@ class TestLines:
     def test_the_end_is_told_unless_it_was(self) -> None:
         time, told = Time(), list[str]()
         lines = Lines(told.append, time)
-        watch = Watch(lines, clock=time)
+        watch = SendWatch(lines, clock=time)
         watch.told(progress(Phase.CHECKING))
         time.now += 1
         watch.tick()
@@ -79,14 +81,14 @@ class TestLines:
 
     def test_what_an_earlier_run_left_on_its_way_is_in_doubt_while_it_is_looked_for(self) -> None:
         told: list[str] = []
-        watch = Watch(Lines(told.append))
+        watch = SendWatch(Lines(told.append))
         watch.told(progress(Phase.RECONCILING, sending=9, unknown=2))
         watch.told(progress(Phase.SENDING, sending=9, unknown=2))
         assert [line.rpartition(", ")[2] for line in told] == ["11 in doubt", "2 in doubt"]
 
     def test_a_long_check_says_how_long_it_has_taken(self) -> None:
         time, told = Time(), list[str]()
-        watch = Watch(Lines(told.append, time), clock=time)
+        watch = SendWatch(Lines(told.append, time), clock=time)
         watch.told(progress(Phase.CHECKING))
         time.now += 3725
         watch.tick()
@@ -94,7 +96,7 @@ class TestLines:
 
     def test_what_holds_it_back_is_told(self) -> None:
         told: list[str] = []
-        watch = Watch(Lines(told.append))
+        watch = SendWatch(Lines(told.append))
         watch.follow(lambda: stats(held_for=62.0))
         watch.told(progress(created=7, unknown=2, held_back=90.0))
         assert told == [
@@ -109,7 +111,7 @@ class TestLines:
         def gone(_: str) -> None:
             raise error
 
-        watch = Watch(Lines(gone))
+        watch = SendWatch(Lines(gone))
         watch.told(progress())
         watch.say("x")
         assert watch.latest == progress()
@@ -119,7 +121,7 @@ class TestBar:
     def test_it_shows_the_figures_and_what_is_said_in_between(self) -> None:
         file = io.StringIO()
         bar = Bar(Console(file=file, force_terminal=True, width=80, color_system=None))
-        watch = Watch(bar)
+        watch = SendWatch(bar)
         watch.follow(stats)
         watch.told(progress(Phase.CHECKING))
         watch.told(progress(created=40))
@@ -132,14 +134,14 @@ class TestBar:
         assert "finishing [b]what[/b] is in flight" in text
 
     def test_nothing_is_left_to_go_once_it_looks_for_rows(self) -> None:
-        figures = Figures(Phase.RECONCILING, 9, 9, 0, 2, 0, 0.0, 0.0, None, 5.0)
+        figures = SendFigures(Phase.RECONCILING, 9, 9, 0, 2, 0, 0.0, 0.0, None, 5.0)
         assert figures.left is None
         assert figures.line() == (
             "looking for rows in doubt: 9 of 9 rows, 0 retries, held back 0 s, 0 failed, 2 in doubt"
         )
 
     def test_a_quick_run_has_whole_rows_a_second(self) -> None:
-        assert Figures(Phase.SENDING, 0, 1, 0, 0, 0, 0.0, 0.0, 1234.5, 5.0).speed == "1,234/s"
+        assert SendFigures(Phase.SENDING, 0, 1, 0, 0, 0, 0.0, 0.0, 1234.5, 5.0).speed == "1,234/s"
 
 
 def called(*arguments: str) -> click.Context:
@@ -189,7 +191,7 @@ class TestCommands:
             monkeypatch.setattr(sys, "argv", [argv])
             monkeypatch.setenv("PATH", path)
             assert send_again(context).startswith(begin)
-        assert _send_again.PROGRAM == "campaigns-async"
+        assert _again.PROGRAM == "campaigns-async"
 
 
 def test_what_would_steer_a_terminal_is_not_shown() -> None:

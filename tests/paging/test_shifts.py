@@ -76,6 +76,7 @@ async def test_pages_that_come_together_leave_the_window_full(prefetch: int) -> 
     async def walk() -> None:
         async for page in Paginator(Source(fetch, str), Checkpoint("test", 5), prefetch=prefetch).pages():
             taken.append(page.index)
+            await asyncio.sleep(0)  # such as a write
 
     taken: list[int | None] = []
     walking = asyncio.create_task(walk())

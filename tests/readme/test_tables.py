@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click import Command
 
 import campaigns_async
 from campaigns_async import (
@@ -16,12 +18,16 @@ from campaigns_async import (
     CampaignsError,
     ConfigurationError,
     Delivery,
+    InvalidArgumentError,
     ReconcilePolicy,
     RetryPolicy,
     Timeouts,
 )
+from campaigns_async.cli.export import export
 from campaigns_async.engine.delivery import judge
 from campaigns_async.engine.ports import Failure, FailureKind
+from campaigns_async.export import CsvOptions, Format, export_campaigns, export_contacts
+from campaigns_async.export.formats import format_of
 from campaigns_async.resources.campaigns import Campaigns
 from campaigns_async.values import Operation
 from campaigns_async.wire.messages import Response
@@ -153,6 +159,59 @@ def test_the_options_of_a_listing_are_all_there() -> None:
         assert list(shown) == list(options)
         for name, one in options.items():
             assert shown[name] in (f"`{one.default}`", "the client's")
+
+
+def test_the_arguments_of_exports_are_all_there_with_their_defaults() -> None:
+    shown = {code(cells[0])[0]: cells for cells in table("argument of an export")}
+    real: dict[str, Parameter] = {}
+    for function in (export_campaigns, export_contacts):
+        keywords = [one for one in signature(function).parameters.values() if one.kind is Parameter.KEYWORD_ONLY]
+        for one in keywords:
+            assert real.setdefault(one.name, one).default == one.default
+    assert set(shown) == set(real)
+    for name, one in real.items():
+        default = eval(code(shown[name][2])[0], {"CsvOptions": CsvOptions})  # noqa: S307
+        assert (type(default), default) == (type(one.default), one.default), name
+
+
+def test_the_options_of_the_export_commands_are_theirs() -> None:
+    commands: dict[str, Command] = export.commands
+    contacts, campaigns = (
+        {name: option for option in commands[command].params for name in (*option.opts, *option.secondary_opts)}
+        for command in ("contacts", "campaigns")
+    )
+    for argument, shell, _, meaning in table("argument of an export"):
+        for name in code(shell):
+            option = contacts[name]
+            assert (name in campaigns) == (not meaning.startswith("contacts:")), name
+            given = signature(export_contacts).parameters[code(argument)[0]].default
+            if name in ("--page-size", "--prefetch", "--parallel", "--sort"):
+                assert option.default == given
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("page_size", {}), ("prefetch", {}), ("parallel", {"all_campaigns": True})],
+)
+async def test_the_ranges_of_exports_are_those_that_are_checked(name: str, options: dict[str, Any]) -> None:
+    (meaning,) = (cells[3] for cells in table("argument of an export") if code(cells[0])[0] == name)
+    least, most = (int(bound.replace(",", "")) for bound in re.findall(r"([\d,]+) to ([\d,]+)", meaning)[0])
+    client = CampaignsClient("http://localhost", "key")
+    function: Any = export_contacts if options else export_campaigns
+    for beyond in (least - 1, most + 1):
+        with pytest.raises(InvalidArgumentError, match=name):
+            await function(client, "out.csv", **options, **{name: beyond})
+    for bound in (least, most):
+        with pytest.raises(InvalidArgumentError, match="on_progress"):  # checked behind it
+            await function(client, "out.csv", **options, on_progress=5, **{name: bound})
+
+
+def test_the_suffixes_of_exports_are_those_that_are_known() -> None:
+    shown = {suffix: cells[1] for cells in table("suffix") for suffix in code(cells[0])}
+    for suffix, said in shown.items():
+        form, _ = format_of(Path(f"out{suffix}"), None)
+        assert form.value in said.lower() or (form is Format.NDJSON and "JSON object a line" in said)
+    assert {format_of(Path(f"out{suffix}"), None)[0] for suffix in shown} == set(Format)
 
 
 def test_every_link_within_leads_somewhere() -> None:

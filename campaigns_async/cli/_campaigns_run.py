@@ -1,0 +1,195 @@
+"""What the commands of `campaigns` do."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from campaigns_async.cli._connecting import Connecting
+from campaigns_async.cli._output import binary, is_terminal
+from campaigns_async.cli._running import Interrupted, run as run_loop
+from campaigns_async.cli._telling import Unread, number_of, shown, tell, unread
+
+if TYPE_CHECKING:
+    from campaigns_async import Campaign, CampaignsClient, Outcome, Paginator
+    from campaigns_async.cli._connection import Connection
+    from campaigns_async.export.columns import Column
+    from campaigns_async.export.ports import Encoder
+
+_ON_A_TERMINAL: Final = 100
+"""Rows of a table, unless told otherwise."""
+_PAGE: Final = 1000
+_WRITTEN: Final = 100
+"""Rows that are written at once."""
+
+
+def show_list(
+    connecting: Connecting,
+    *,
+    filters: str | None,
+    sorts: str,
+    fields: str | None,
+    limit: int | None,
+    page_size: int | None,
+    as_json: bool,
+) -> None:
+    """Campaigns in their order: for people on a terminal, else a JSON object a line.
+
+    Raises:
+        click.ClickException: An option cannot be, or the server failed.
+    """
+    from campaigns_async.cli._asking import check_filter, check_sort, columns_of
+    from campaigns_async.export.columns import CAMPAIGN_COLUMNS
+    from campaigns_async.models import Campaign
+
+    check_filter("--filter", filters, Campaign)
+    check_sort("--sort", sorts, Campaign)
+    columns = columns_of(fields, CAMPAIGN_COLUMNS)
+    connection = connecting.connection()
+    as_table = is_terminal() and not as_json
+    if as_table and limit is None:
+        limit = _ON_A_TERMINAL
+    size = min(_PAGE, limit or _PAGE) if page_size is None else page_size
+
+    async def work(client: CampaignsClient) -> None:
+        listing = client.campaigns.list(
+            filters=filters, sorts=sorts, page_size=size, prefetch=0 if limit is not None and limit <= size else 1
+        )
+        if not as_table:
+            await _print_lines(_pages(listing, limit), columns)
+            return
+        from campaigns_async.cli._campaigns_table import print_list
+
+        rows: list[Campaign] = []
+        total: int | None = None
+        async with aclosing(_pages(listing, limit)) as pages:
+            async for page, counted in pages:
+                rows += page
+                total = counted
+        print_list(rows, columns, choose=fields is None)
+        tell(_how_many(len(rows), total))
+
+    _ask(connection, work)
+
+
+def show_each(connecting: Connecting, campaign_ids: Sequence[str], fields: str | None, *, as_json: bool) -> None:
+    """Campaigns by their ids, in that order.
+
+    Raises:
+        click.ClickException: An option cannot be, a campaign is not there, or the server failed.
+    """
+    from campaigns_async.cli._asking import check_ids, columns_of
+    from campaigns_async.export.columns import CAMPAIGN_COLUMNS
+
+    check_ids(campaign_ids, "ID")
+    columns = columns_of(fields, CAMPAIGN_COLUMNS)
+    connection = connecting.connection()
+
+    async def work(client: CampaignsClient) -> None:
+        missing: list[str] = []
+        found = _found(client, campaign_ids, missing)
+        if is_terminal() and not as_json:
+            from campaigns_async.cli._campaigns_table import print_campaign
+
+            async with aclosing(found):
+                async for (campaign,), _ in found:
+                    print_campaign(campaign, columns)
+        else:
+            await _print_lines(found, columns)
+        if missing:
+            for campaign_id in missing[:-1]:
+                tell(f"there is no campaign {shown(campaign_id)}")
+            raise click.ClickException(f"there is no campaign {missing[-1]}: `campaigns list` shows which there are")
+
+    _ask(connection, work)
+
+
+def _ask(connection: Connection, work: Callable[[CampaignsClient], Awaitable[None]]) -> None:
+    """Have it done with a client; what goes wrong becomes a line and an exit code."""
+    from campaigns_async import CampaignsError
+    from campaigns_async.cli._asking import told
+
+    async def ask() -> None:
+        async with connection.client() as client:
+            await work(client)
+
+    try:
+        run_loop(ask)
+    except Interrupted as error:
+        tell("interrupted")
+        raise click.exceptions.Exit(error.exit_code) from error
+    except CampaignsError as error:
+        raise told(error) from error
+
+
+async def _pages(
+    listing: Paginator[Campaign], limit: int | None
+) -> AsyncGenerator[tuple[Sequence[Campaign], int | None]]:
+    """Rows a page, and how many there are in all."""
+    left = limit
+    async with aclosing(listing.pages()) as pages:
+        async for page in pages:
+            rows = page.items[:left]
+            yield rows, page.total_records
+            if left is not None:
+                left -= len(rows)
+                if not left:
+                    return
+
+
+async def _found(
+    client: CampaignsClient, campaign_ids: Sequence[str], missing: list[str]
+) -> AsyncGenerator[tuple[Sequence[Campaign], int | None]]:
+    """Each that is there, in its turn; the ids of the others are noted."""
+    from campaigns_async import NotFoundError
+
+    waiting: dict[int, Outcome[str, Campaign]] = {}
+    turn = 0
+    async with client.map(client.campaigns.get, campaign_ids) as outcomes:
+        async for outcome in outcomes:
+            waiting[outcome.index] = outcome
+            while (ready := waiting.pop(turn, None)) is not None:
+                turn += 1
+                if isinstance(ready.error, NotFoundError):
+                    missing.append(ready.item)
+                elif ready.error is not None:
+                    raise ready.error
+                elif ready.value is not None:
+                    yield (ready.value,), None
+
+
+async def _print_lines(pages: AsyncGenerator[tuple[Sequence[Campaign], int | None]], columns: Sequence[Column]) -> None:
+    """Write them as JSON objects, each on a line."""
+    from campaigns_async.export.errors import ExportWriteError
+    from campaigns_async.export.formats import encoder
+    from campaigns_async.export.options import CsvOptions, Format
+    from campaigns_async.export.ports import Batch
+    from campaigns_async.export.stream import StreamTarget
+
+    target = StreamTarget(binary())
+    lines: Encoder = encoder(Format.NDJSON, columns, CsvOptions())
+    written = 0
+    try:
+        async with aclosing(pages):
+            async for rows, _ in pages:
+                for start in range(0, len(rows), _WRITTEN):
+                    piece = rows[start : start + _WRITTEN]
+                    await target.write(lines.rows(Batch(piece)), None)
+                    written += len(piece)
+        await target.finish()
+    except ExportWriteError as error:
+        if error.errno == errno.EPIPE:
+            raise Unread(unread(written, "campaign")) from error
+        raise click.ClickException(f"standard output: {error.message}") from error
+    finally:
+        await target.aclose()
+
+
+def _how_many(count: int, total: int | None) -> str:
+    if total is None or total <= count:
+        return number_of(count, "campaign")
+    return f"the first {count:,} of {total:,} campaigns: --limit N shows more, --json all as JSON"

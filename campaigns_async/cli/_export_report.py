@@ -1,0 +1,161 @@
+"""How an export ended: what is where, and the command to go on with."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import click
+from attrs import asdict, define, field, frozen
+
+from campaigns_async import CampaignsError, FilterIgnoredError, NotFoundError
+from campaigns_async.cli._again import again
+from campaigns_async.cli._asking import told
+from campaigns_async.cli._export_options import Destination
+from campaigns_async.cli._progress import speed_of
+from campaigns_async.cli._running import Interrupted
+from campaigns_async.cli._telling import Ended, number_of, shown, tell, unexpected, unread
+from campaigns_async.cli._wording import as_options
+from campaigns_async.export.errors import (
+    ExportError,
+    ExportInUseError,
+    ExportWriteError,
+    ResumeError,
+    UnfinishedExportError,
+    UnwritableValueError,
+)
+from campaigns_async.export.summary import ExportProgress, ExportSummary
+
+_NOBODY_READS = 141
+
+
+@frozen
+class Step:
+    """What can be done next."""
+
+    why: str
+    command: str
+
+
+@define
+class Report:
+    """Tells how an export ended."""
+
+    _context: click.Context
+    _to: Destination
+    _latest: ExportProgress | None
+    _as_json: bool = field(alias="as_json", kw_only=True)
+
+    def whole(self, summary: ExportSummary) -> None:
+        """It is whole."""
+        if self._as_json:
+            plain = asdict(summary)
+            tell(json.dumps({"ok": True, **plain, "path": None if summary.path is None else str(summary.path)}))
+            return
+        for line in self._told(summary):
+            tell(line)
+
+    def _told(self, summary: ExportSummary) -> Iterator[str]:
+        if summary.already_whole:
+            yield f"{self._name} is whole already, nothing was done: leave --resume out to export it anew"
+            return
+        if summary.started_over:
+            yield "Parquet cannot be resumed: it was begun anew"
+        here = "went to standard output" if self._to.path is None else f"in {self._name}"
+        now = summary.rows - summary.resumed
+        speed = f" ({speed_of(now / summary.elapsed)})" if now and summary.elapsed > 0 else ""
+        before = f", {summary.resumed:,} of them from before" if summary.resumed else ""
+        of = "" if summary.campaigns is None else f" of {number_of(summary.campaigns, 'campaign')}"
+        yield f"{number_of(summary.rows, 'row')}{of} {here}{before}, in {summary.elapsed:,.1f} s{speed}"
+        if summary.gone:
+            gone = number_of(summary.gone, "campaign was", "campaigns were")
+            yield f"{gone} deleted meanwhile: of their contacts, those that had come are there"
+
+    def interrupted(self, error: Interrupted) -> Ended:
+        """A signal ended it."""
+        return self._ended("interrupted", error.exit_code, list(self._to_go_on()))
+
+    def failed(self, error: CampaignsError) -> Ended:
+        """An error that the package knows ended it."""
+        if isinstance(error, ExportWriteError) and error.errno == errno.EPIPE and self._to.path is None:
+            return self._ended(unread(0 if self._latest is None else self._latest.rows, "row"), _NOBODY_READS, [])
+        if not isinstance(error, ExportError):
+            shell = told(error)
+            # With the first two, the same again would end the same.
+            if isinstance(error, NotFoundError):
+                steps = self._to_leave_out(error)
+            elif isinstance(error, FilterIgnoredError):
+                steps = self._to_begin_anew()
+            else:
+                steps = self._to_go_on()
+            return self._ended(shell.message, shell.exit_code, list(steps))
+        line = as_options(str(error))
+        if isinstance(error, UnfinishedExportError):
+            return self._ended(line, 2, [Step("to go on", self._again("--resume")), *self._to_begin_anew()])
+        if isinstance(error, ResumeError):
+            return self._ended(line, 2, list(self._to_begin_anew()))
+        if isinstance(error, ExportWriteError):
+            return self._ended(line, 1, list(self._to_go_on()))
+        if isinstance(error, UnwritableValueError):
+            return self._ended(line, 1, [])
+        return self._ended(line, 2 if isinstance(error, ExportInUseError) else 1, [])
+
+    def broken(self, error: Exception) -> Ended:
+        """An error that nobody expected ended it."""
+        return self._ended(unexpected(error), 1, list(self._to_go_on()))
+
+    @property
+    def _name(self) -> str:
+        return shown(str(self._to.path))
+
+    @property
+    def _rows(self) -> str:
+        return number_of(0 if self._latest is None else self._latest.rows, "row")
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether it can be gone on with."""
+        path = self._to.path
+        return path is not None and self._to.is_resumable and Path(f"{os.path.realpath(path)}.part.progress").exists()
+
+    def _ended(self, line: str, exit_code: int, steps: list[Step]) -> Ended:
+        lines = [f"{step.why}:\n  {step.command}" for step in steps]
+        if self._as_json:
+            next_ = [{"why": step.why, "command": step.command} for step in steps]
+            lines.append(json.dumps({"ok": False, **self._so_far(), "error": line, "next": next_}))
+        return Ended(line, exit_code, lines)
+
+    def _so_far(self) -> dict[str, Any]:
+        path = None if self._to.path is None else str(self._to.path)
+        return {"path": path, "rows": None if self._latest is None else self._latest.rows}
+
+    def _to_go_on(self) -> Iterator[Step]:
+        if self._to.path is None:
+            yield Step(f"{self._rows} went to standard output; to begin anew", self._again())
+        elif self._is_kept:
+            kept = "what was written" if self._latest is None else self._rows
+            yield Step(f"{kept} kept in {self._name}.part; to go on", self._again("--resume"))
+        else:
+            why = "Parquet cannot be resumed, and nothing is kept" if not self._to.is_resumable else "nothing is kept"
+            yield Step(f"{why}; to begin anew", self._again())
+
+    def _to_begin_anew(self) -> Iterator[Step]:
+        yield Step("to begin anew", self._again(*self._restart()))
+
+    def _to_leave_out(self, error: NotFoundError) -> Iterator[Step]:
+        """The export without a campaign that is not there; what is kept is of another one."""
+        campaign_id = unquote((error.path or "").removesuffix("/Contacts").rpartition("/")[2])
+        ids = self._context.params.get("campaign_ids") or ()
+        if {*ids} - {campaign_id} and campaign_id in ids:
+            yield Step("to begin anew without it", self._again(*self._restart(), dropping=campaign_id))
+
+    def _restart(self) -> list[str]:
+        return ["--restart"] if self._is_kept else []
+
+    def _again(self, *also: str, dropping: str | None = None) -> str:
+        return again(self._context, *also, without={"resume", "restart"}, dropping=dropping)

@@ -1,0 +1,81 @@
+"""`campaigns-async campaigns`: looking at what is on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from campaigns_async.cli._connecting import Connecting, connecting as connecting_options
+from campaigns_async.cli._declaring import Group
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a campaign, as for a pipe.")
+
+
+@click.group("campaigns", cls=Group)
+def campaigns() -> None:
+    """List campaigns, or look at some."""
+
+
+@campaigns.command("list")
+@click.option("--filter", "filters", metavar="TEXT", help="Such as 'sender==Golf,status==5'. Default: none.")
+@click.option(
+    "--sort",
+    "sorts",
+    metavar="NAME,...",
+    default="-startDateTime,id",
+    show_default=True,
+    help="In which order; - before a name: the greatest first.",
+)
+@click.option(
+    "--fields",
+    metavar="NAME,...",
+    help="Only these, in this order. Default: those that a terminal has room for, else all.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="N campaigns at most. Default: 100 on a terminal, else all.",
+)
+@click.option(
+    "--page-size",
+    type=click.IntRange(1, 1_000_000),
+    metavar="N",
+    help="Campaigns asked for at once. Default: 1000, or --limit if that is less.",
+)
+@_JSON
+@connecting_options
+def list_(connecting: Connecting, **given: Any) -> None:
+    """Show campaigns: a table on a terminal, else a JSON object a line.
+
+    Filters, sorts and fields have the names of the API: id, startDateTime, sender, recipientCount,
+    message, status, optOutLinkId, trackLinkUrl. A filter is in the server's language: a comma
+    means "and", and == != > < >= <= compare; @= means "contains", _= "starts with". It is checked
+    before it is sent.
+
+    Exits with 0 when all went well, 1 when the server failed, 2 for a wrong option, 130 or 143
+    when it was interrupted, 141 when nobody reads on.
+    """
+    from campaigns_async.cli._campaigns_run import show_list
+
+    show_list(connecting, **given)
+
+
+@campaigns.command("get")
+@click.argument("campaign_ids", metavar="ID...", nargs=-1, required=True)
+@click.option("--fields", metavar="NAME,...", help="Only these, in this order. Default: all.")
+@_JSON
+@connecting_options
+def get(connecting: Connecting, campaign_ids: Sequence[str], fields: str | None, as_json: bool) -> None:
+    """Show campaigns by their ids, with all their fields.
+
+    On a terminal a field a line, else a campaign a line, as a JSON object.
+
+    Exits with 0 when all were there, 1 when one was not or the server failed, 2 for a wrong option,
+    130 or 143 when it was interrupted, 141 when nobody reads on.
+    """
+    from campaigns_async.cli._campaigns_run import show_each
+
+    show_each(connecting, campaign_ids, fields, as_json=as_json)

@@ -1,0 +1,94 @@
+"""Commands on a terminal of 80 columns."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from .send_support import PATIENCE
+
+
+@frozen
+class Shown:
+    """How a command ended, and what it wrote."""
+
+    code: int
+    terminal: str
+    """What the terminal got, escape sequences included."""
+    out: str = ""
+    """What standard output got, where that was a pipe."""
+
+    @property
+    def text(self) -> str:
+        """What the terminal got, without the sequences that a bar and a table's styles are made of."""
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.terminal).replace("\r", "\n")
+
+
+def on_terminal(
+    arguments: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    out: bool = True,
+    meanwhile: Callable[[subprocess.Popen[bytes]], object] | None = None,
+) -> Shown:
+    """Run `campaigns-async` on a terminal of its own.
+
+    Args:
+        arguments: Of `campaigns-async`.
+        folder: Where it works.
+        environment: What it finds.
+        out: Whether standard output is the terminal too, or else a pipe.
+        meanwhile: Is called once it has written something to the terminal.
+    """
+    master, slave = pty.openpty()
+    tty.setraw(slave)  # as it was written: no \n that becomes \r\n
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    given = {name: value for name, value in environment.items() if name not in {"COLUMNS", "NO_COLOR", "CI"}}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "campaigns_async", *arguments],
+        cwd=folder, env={**given, "TERM": "xterm-256color"}, stdin=slave, stderr=slave,
+        stdout=slave if out else subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    os.close(slave)
+    got: dict[int, list[bytes]] = {master: []}
+    if process.stdout is not None:
+        got[process.stdout.fileno()] = []
+    open_ends = set(got)
+    deadline = time.monotonic() + PATIENCE
+    while open_ends:
+        ready, _, _ = select.select(list(open_ends), [], [], max(0.0, deadline - time.monotonic()))
+        if not ready:
+            process.kill()
+            raise TimeoutError(b"".join(got[master]).decode(errors="replace"))
+        for end in ready:
+            try:
+                data = os.read(end, 65536)
+            except OSError:  # EIO: the last of its holders is gone
+                data = b""
+            if data:
+                got[end].append(data)
+            else:
+                open_ends.discard(end)
+        if meanwhile is not None and got[master]:
+            meanwhile(process)
+            meanwhile = None
+    code = process.wait(timeout=PATIENCE)
+    os.close(master)
+    texts = [b"".join(parts).decode() for parts in got.values()]
+    if process.stdout is not None:
+        process.stdout.close()
+    return Shown(code, *texts)

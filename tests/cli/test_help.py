@@ -1,0 +1,70 @@
+"""`--help` of every command: it fits, it is whole, and it starts with click alone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from campaigns_async.cli import _connecting, _send_plan, export, send
+from campaigns_async.cli._declaring import DEBUG, Command, Group
+from campaigns_async.export.options import Format
+from campaigns_async.jobs.states import State
+from campaigns_async.values import Auth
+
+from .conftest import Command as Call
+from .walking import ALL, LEAVES, Words, name_of
+
+HEAVY = (
+    "aiohttp", "asyncio", "attr", "attrs", "cattrs", "orjson", "phonenumbers", "pyarrow", "rich", "tenacity",
+)  # fmt: skip
+
+
+def test_the_walk_finds_what_there_is() -> None:
+    assert {("send",), ("journal", "show"), ("sandbox",), ("demo",), ("campaigns", "get")} <= LEAVES.keys()
+    assert {("export", "campaigns"), ("export", "contacts"), ("campaigns", "list")} <= LEAVES.keys()
+
+
+@pytest.mark.parametrize("words", ALL, ids=name_of)
+def test_it_fits_a_terminal_of_80_columns(words: Words, command: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns in ("80", "200"):
+        monkeypatch.setenv("COLUMNS", columns)
+        ended = command(*words, "--help")
+        assert (ended.code, ended.err) == (0, "")
+        assert max(map(len, ended.out.splitlines())) <= 80
+        assert "..." not in ended.out.partition("Commands:")[2]  # no summary is cut off
+
+
+@pytest.mark.parametrize("words", ALL, ids=name_of)
+def test_it_imports_click_alone(words: Words) -> None:
+    code = (
+        "import sys\nfrom campaigns_async.cli import main\ntry:\n    main([*sys.argv[1:], '--help'])\n"
+        f"finally:\n    print('loaded:', [name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "loaded: []\n")
+    assert done.stdout.startswith("Usage: campaigns-async")
+
+
+@pytest.mark.parametrize("words", ALL, ids=name_of)
+def test_each_says_what_it_does_and_what_its_options_are_for(words: Words) -> None:
+    found = ALL[words]
+    assert isinstance(found, (Command, Group))
+    assert (found.help or "").split("\n")[0].endswith(".")
+    params = found.get_params(click.Context(found))
+    assert DEBUG in params
+    for option in params:
+        assert not isinstance(option, click.Option) or option.help
+
+
+def test_what_is_written_twice_because_it_is_slow_to_import_is_the_same() -> None:
+    assert list(_connecting.WAYS) == [way.value for way in Auth]
+    assert list(export.FORMATS) == [form.value for form in Format]
+    states = next(each for each in ALL["journal", "show"].params if each.name == "states")
+    assert isinstance(states.type, click.Choice)
+    assert set(states.type.choices) == {state.name.lower() for state in State}
+    (split,) = (each for each in send.send.params if each.name == "split")
+    assert isinstance(split, click.Option)
+    assert str(_send_plan.SPLIT) in (split.help or "")

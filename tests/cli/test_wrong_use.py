@@ -1,0 +1,97 @@
+"""Each command with a wrong argument: one line on stderr that helps, exit code 2, and nothing else."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from .conftest import Command, Ended
+from .walking import ALL, LEAVES, Words, name_of
+
+SECRET = "k3y-in-ps"
+
+
+def needed(words: Words) -> list[str]:
+    """What the command cannot do without, made up."""
+    given: list[str] = []
+    for parameter in LEAVES[words].params:
+        if parameter.required and isinstance(parameter, click.Option):
+            given += [parameter.opts[0], "x.csv"]
+        elif parameter.required:
+            given.append("x")
+    return given
+
+
+def assert_one_line(ended: Ended, words: Words, told: str = "") -> None:
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.count("\n") == 1
+    path = " ".join(["campaigns-async", *words])
+    assert ended.err.startswith(f"{path}: ")
+    assert ended.err.endswith(f" (see: {path} --help)\n")
+    assert len(ended.err) > len(f"{path}:  (see: {path} --help)\n") + 10
+    assert told in ended.err
+    assert SECRET not in ended.err
+    assert "\x1b" not in ended.err
+
+
+@pytest.mark.parametrize("words", ALL, ids=name_of)
+def test_an_unknown_option(words: Words, command: Command) -> None:
+    assert_one_line(command(*words, "--no-such-option"), words, "--no-such-option")
+
+
+@pytest.mark.parametrize("words", ALL, ids=name_of)
+def test_a_key_as_an_argument_is_not_repeated(words: Words, command: Command) -> None:
+    assert_one_line(command(*words, "--api-key", SECRET), words, "--api-key")
+    assert_one_line(command(*words, f"--api-key={SECRET}"), words, "--api-key")
+
+
+@pytest.mark.parametrize("words", ALL, ids=name_of)
+def test_what_would_steer_a_terminal_is_not_repeated(words: Words, command: Command) -> None:
+    assert_one_line(command(*words, "--a\x1b[2J\nb"), words)
+
+
+@pytest.mark.parametrize("words", [words for words in ALL if words not in LEAVES], ids=name_of)
+def test_no_command_and_an_unknown_one(words: Words, command: Command) -> None:
+    assert_one_line(command(*words), words, "Missing command")
+    names = ", ".join(each[-1] for each in ALL if each[:-1] == words and each)
+    assert_one_line(command(*words, "no-such-command"), words, f"No such command 'no-such-command': there are {names}")
+
+
+@pytest.mark.parametrize("words", [words for words in LEAVES if needed(words)], ids=name_of)
+def test_what_it_cannot_do_without(words: Words, command: Command) -> None:
+    assert_one_line(command(*words), words, "Missing ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [words for words, found in LEAVES.items() if not any(each.nargs == -1 for each in found.params)],
+    ids=name_of,
+)
+def test_an_argument_too_many(words: Words, command: Command) -> None:
+    assert_one_line(command(*words, *needed(words), "one", "too-many"), words, "too-many")
+
+
+NUMBERS = [
+    (words, option.opts[0])
+    for words, found in LEAVES.items()
+    for option in found.params
+    if isinstance(option.type, (click.types.IntParamType, click.types.FloatParamType))
+]
+
+
+@pytest.mark.parametrize(("words", "option"), NUMBERS, ids=lambda value: str(value))
+def test_a_number_in_words(words: Words, option: str, command: Command) -> None:
+    assert_one_line(command(*words, *needed(words), option, "many"), words, option)
+
+
+CHOICES = [
+    (words, option.opts[0])
+    for words, found in LEAVES.items()
+    for option in found.params
+    if isinstance(option.type, click.Choice)
+]
+
+
+@pytest.mark.parametrize(("words", "option"), CHOICES, ids=lambda value: str(value))
+def test_what_is_none_of_a_few(words: Words, option: str, command: Command) -> None:
+    assert_one_line(command(*words, *needed(words), option, "no-such"), words, option)
