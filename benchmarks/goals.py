@@ -20,9 +20,9 @@ class Goal:
 
 
 GOALS: Mapping[str, Goal] = {
-    "create, one at a time": Goal(at_most=1.05, fails_above=1.3),
-    "create, 64 in flight": Goal(at_most=1.05, fails_above=1.3),
-    "create_many, 64 in flight": Goal(at_most=1.10, fails_above=1.35),
+    "create, one at a time": Goal(at_most=1.05, fails_above=1.25),
+    "create, 64 in flight": Goal(at_most=1.05, fails_above=1.25),
+    "create_many, 64 in flight": Goal(at_most=1.10, fails_above=1.3),
     "list": Goal(at_most=1.6, fails_above=2.4),
     "contacts": Goal(at_most=1.6, fails_above=2.4),
     "durable send, a server that answers at once": Goal(at_most=1.5, fails_above=2.4),

@@ -54,16 +54,16 @@ class Size:
 
 
 QUICK = Size(
-    rounds=9,
-    imports=5,
-    alone=60,
-    creates=320,
+    rounds=15,
+    imports=7,
+    alone=100,
+    creates=256,
     pages=4,
-    sent=640,
+    sent=960,
     sends=5,
     chunks=20,
     few=2_000,
-    many=20_000,
+    many=12_000,
     peaks=1,
     most=10_000,
 )
