@@ -79,7 +79,7 @@ def _legend() -> Iterator[str]:
         yield f'<circle cx="{x + 13}" cy="42" r="3.5" fill="{line.colour}"/>'
         yield f'<text x="{x + 32}" y="46">{line.label}</text>'
         x += 48 + 7 * len(line.label)
-    yield f'<text x="{x}" y="46">bars: 10th to 90th percentile</text>'
+    yield f'<text x="{x}" y="46">bars: the middle 80 %</text>'
 
 
 def _drawn(line: _Line, curve: Curve, scale: _Scale) -> Iterator[str]:
