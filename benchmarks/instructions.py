@@ -23,8 +23,8 @@ from benchmarks.work import as_dict, connected, fan_out, models, walk, walk_by_h
 from campaigns_async import CampaignsClient
 
 _PAGE_SIZE = 1_000
-_CREATES = (100, 400)
-_PAGES = (2, 8)
+_CREATES = (50, 250)
+_PAGES = (1, 4)
 _COUNTED = re.compile(r"Collected : (\d+)")
 
 
