@@ -6,6 +6,7 @@ Every session but lint installs the package as a wheel, so that what is checked 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -31,6 +32,18 @@ NO_AIOHTTP = (
 )
 """Tests that say nothing of aiohttp, or only what others say too."""
 AIOHTTP = {"aiohttp-3.13": "aiohttp>=3.13,<3.14", "aiohttp-newest": "aiohttp>=3.14"}
+TABLES = ("benchmarks.resume", "benchmarks.sandbox")
+"""Benchmarks that have a table of their own."""
+RIVALS = (
+    "openapi-generator-cli>=7.12",
+    "openapi-python-client>=0.24",
+    "httpx>=0.27",
+    # what OpenAPI Generator's client needs
+    "aiohttp-retry>=2.8.3",
+    "pydantic>=2.11",
+    "python-dateutil>=2.8.2",
+    "typing-extensions>=4.7.1",
+)
 
 
 def install(session: nox.Session, *groups: str, extra: str = "all", also: tuple[str, ...] = ()) -> None:
@@ -97,18 +110,29 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks; `-- --quick` for a short run."""
+    """The benchmarks; `-- --quick` for less work, and `--check` to fail where a ratio is above its bound."""
     install(session, extra="all")
     session.run("python", "-m", "benchmarks", *session.posargs)
-    session.run("python", "-m", "benchmarks.durable", *session.posargs)
-    session.run("python", "-m", "benchmarks.sandbox", *session.posargs)
+    short = ("--quick",) if "--quick" in session.posargs else ()
+    for others in TABLES:
+        session.run("python", "-m", others, *short)
 
 
 @nox.session
 def memory(session: nox.Session) -> None:
-    """Peak memory: a million contacts against twenty thousand, and a fan-out of a hundred thousand."""
+    """Peak memory of what is very large against that of what is not, and that a row costs the same in both."""
     install(session, extra="all")
-    session.run("python", "-m", "benchmarks.memory", *session.posargs)
+    session.run("python", "-m", "benchmarks", "--only", "memory", "--check", *session.posargs)
+    session.run("python", "-m", "benchmarks", "--only", "growth", "--check", *session.posargs)
+
+
+@nox.session
+def rivals(session: nox.Session) -> None:
+    """What generated clients and httpx cost against this one; needs Java, which runs one of the generators."""
+    if shutil.which("java") is None:
+        session.error("no java: OpenAPI Generator needs it (on Debian: apt-get install default-jre-headless)")
+    install(session, extra="all", also=RIVALS)
+    session.run("python", "-m", "benchmarks.rivals", *session.posargs)
 
 
 @nox.session

@@ -1,86 +1,88 @@
-"""`python -m benchmarks`: measures, and prints one table."""
+"""`python -m benchmarks`: measures, and prints one table of what the client costs and what it may."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import gc
 import json
-import os
-import platform
 import sys
-from importlib.metadata import version
+import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks import answerer
-from benchmarks.baseline import ByHand
-from benchmarks.report import Measured, document, measured, table
-from benchmarks.work import IN_FLIGHT, QUICK, Size, works
-from campaigns_async import CampaignsClient
+from attrs import asdict
 
-_KEY = "benchmark"
+from benchmarks import answerer
+from benchmarks.check import failures, measured_again
+from benchmarks.curves import Curve, curves
+from benchmarks.durable import durable_rows
+from benchmarks.machine import machine, pinned
+from benchmarks.memory import memory_rows
+from benchmarks.pairs import Measured
+from benchmarks.plot import plot
+from benchmarks.rows import LATENCY, QUICK, TINY, Place, Row, Size
+from benchmarks.startup import startup_rows
+from benchmarks.table import document, table
+from benchmarks.work import call_rows
+
 _PACKAGES = ("aiohttp", "attrs", "cattrs", "orjson")
 
 
 def main() -> None:
-    """Measure and print."""
+    """Measure, print, and exit with 1 where that is asked for and a row is above its bound."""
     options = _options()
-    size = QUICK if options.quick else Size()
-    rounds: int = options.rounds or (3 if options.quick else 31)
-    own, other = _cores()
-    if own is not None:
-        os.sched_setaffinity(0, {own})
-    with answerer.running(pages=size.pages, page_size=size.page_size, core=other) as url:
-        rows = asyncio.run(_measure(url, size, rounds, options.only))
-    machine = _machine()
-    print(", ".join(f"{name} {value}" for name, value in machine.items()))
-    print(f"CPU of the client's process; medians of {rounds} pairs\n")
-    print(table(rows))
-    if options.json is not None:
-        options.json.write_text(json.dumps(document(rows, machine), indent=1) + "\n", encoding="utf-8")
+    size = TINY if options.tiny else QUICK if options.quick else Size()
+    rows = (*call_rows(), *durable_rows(), *startup_rows(), *memory_rows())
+    with _place(size) as place:
+        measured = [_measured(row, place, options) for row in rows if options.only in row.name]
+        drawn = curves(place, options.only) if options.plot is not None else ()
+    _write(measured, drawn, options)
+    if options.check and (failed := failures(measured, options.slack)):
+        sys.exit("\n".join(failed))
 
 
-async def _measure(url: str, size: Size, rounds: int, only: str) -> list[Measured]:
-    async with (
-        CampaignsClient(url, _KEY, max_concurrency=IN_FLIGHT) as client,
-        ByHand.connected(url, _KEY, page_size=size.page_size) as by_hand,
+@contextmanager
+def _place(size: Size) -> Generator[Place]:
+    """This process on one core, the servers on another."""
+    core = pinned()
+    contacts = max(size.pages, size.rows // size.page_size)
+    with (
+        answerer.running(pages=size.pages, page_size=size.page_size, contact_pages=contacts, core=core) as url,
+        answerer.running(pages=0, page_size=1, core=core, latency=LATENCY) as late_url,
     ):
-        chosen = [work for work in works(client, by_hand, size) if only in work.name]
-        gc.collect()
-        gc.freeze()  # what was made beforehand is nobody's garbage
-        rows = []
-        for work in chosen:
-            print(work.name, "...", file=sys.stderr, flush=True)
-            rows.append(await measured(work, rounds))
-        return rows
+        yield Place(url, late_url, size)
+
+
+def _measured(row: Row, place: Place, options: argparse.Namespace) -> Measured:
+    print(row.name, end=" ... ", file=sys.stderr, flush=True)
+    began = time.perf_counter()
+    found = measured_again(row, place, options.slack) if options.check else row.measure(place)
+    print(f"{time.perf_counter() - began:.1f} s", file=sys.stderr, flush=True)
+    return found
+
+
+def _write(measured: Sequence[Measured], drawn: Sequence[Curve], options: argparse.Namespace) -> None:
+    found = machine(_PACKAGES)
+    if measured:
+        print(", ".join(f"{name} {value}" for name, value in found.items()), end="\n\n")
+        print(table(measured))
+    if options.json is not None:
+        written = {**document(measured, found), "curves": [asdict(curve) for curve in drawn]}
+        options.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+    if drawn:
+        options.plot.write_text(plot(drawn), encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="little work and 3 rounds: to see that it runs")
-    parser.add_argument("--rounds", type=int, metavar="N", help="pairs of measurements for each row (default: 31)")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only rows whose name contains this")
+    parser.add_argument("--quick", action="store_true", help="less work: to see whether something was lost")
+    parser.add_argument("--tiny", action="store_true", help="hardly any work: to see that it runs")
+    parser.add_argument("--only", default="", metavar="TEXT", help="only rows and curves whose name contains this")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement to a file as well")
-    options = parser.parse_args()
-    if options.rounds is not None and options.rounds < 1:
-        parser.error("--rounds must be at least 1")
-    return options
-
-
-def _cores() -> tuple[int | None, int | None]:
-    """A processor for this process and another one for the answerer, where the system can pin and has two."""
-    if not hasattr(os, "sched_getaffinity"):
-        return None, None
-    first, *others = sorted(os.sched_getaffinity(0))
-    return (first, others[-1]) if others else (None, None)
-
-
-def _machine() -> dict[str, str | int]:
-    return {
-        platform.python_implementation(): platform.python_version(),
-        **{name: version(name) for name in _PACKAGES},
-        "cores": os.cpu_count() or 1,
-    }
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="measure by amount of work too, and draw that (SVG)")
+    parser.add_argument("--check", action="store_true", help="exit with 1 where a row is above its bound (goals.py)")
+    parser.add_argument("--slack", type=float, default=1.0, metavar="FACTOR", help="bounds are so many times as high")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

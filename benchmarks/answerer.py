@@ -9,18 +9,19 @@ so with the process that started it.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from urllib.parse import parse_qs
 
-CAMPAIGN_ID = "c0ffee00-0000-4000-8000-000000000001"
-"""The campaign whose contacts can be listed."""
+CAMPAIGN_ID = "c0ffee00-0000-4000-8000-000000000000"
+"""The campaign whose contacts are as many pages as there are."""
 
 _ROOT = "/api/Campaigns"
+_CONTACTS = re.compile(rf"{_ROOT}/{CAMPAIGN_ID[:-12]}(\d{{12}})/Contacts")
 _CREATED = (
     b"HTTP/1.1 201 Created\r\n"
     b"Content-Type: application/json; charset=utf-8\r\nDate: Tue, 27 Jun 2023 03:10:04 GMT\r\nServer: Kestrel\r\n"
@@ -30,16 +31,19 @@ _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 _LENGTH_REQUIRED = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
+def campaign_of(pages: int) -> str:
+    """The campaign that has so many pages of contacts, which are the first of those that there are."""
+    return f"{CAMPAIGN_ID[:-12]}{pages:012}"
+
+
 class Answers:
     """The canned bytes: a new id for each create, prebuilt pages for the listings."""
 
-    def __init__(self, pages: int, page_size: int) -> None:
+    def __init__(self, pages: int, page_size: int, contact_pages: int) -> None:
         self._created = 0
-        self._page_size = str(page_size)
-        self._pages: dict[tuple[str, str], bytes] = {}
-        for path, row in ((_ROOT, _campaign), (f"{_ROOT}/{CAMPAIGN_ID}/Contacts", _contact)):
-            for page in range(1, pages + 1):
-                self._pages[path, str(page)] = _page(page, pages, page_size, row)
+        self._page_size = page_size
+        self._campaigns = [_items(_campaign, page, page_size) for page in range(pages)]
+        self._contacts = [_items(_contact, page, page_size) for page in range(contact_pages)]
 
     def to(self, request_line: bytes) -> bytes:
         """The answer to a request: the whole of it, headers included."""
@@ -49,9 +53,21 @@ class Answers:
         method, _, rest = request_line.decode("latin-1").partition(" ")
         path, _, query = rest.partition(" ")[0].partition("?")
         asked = parse_qs(query)
-        if method != "GET" or asked.get("pageSize") != [self._page_size]:
+        if method != "GET" or asked.get("pageSize") != [str(self._page_size)]:
             return _NOT_FOUND
-        return self._pages.get((path, asked.get("page", [""])[0]), _NOT_FOUND)
+        listing, pages = self._listing(path)
+        page = asked.get("page", [""])[0]
+        if not (page.isdecimal() and 0 < int(page) <= pages <= len(listing)):
+            return _NOT_FOUND
+        return _page(int(page), pages, self._page_size, listing[int(page) - 1])
+
+    def _listing(self, path: str) -> tuple[list[bytes], int]:
+        """The pages that are listed there, and how many of them it is said that there are."""
+        if path == _ROOT:
+            return self._campaigns, len(self._campaigns)
+        if (found := _CONTACTS.fullmatch(path)) is None:
+            return [], 0
+        return self._contacts, int(found[1]) or len(self._contacts)
 
 
 class Connection(asyncio.Protocol):
@@ -93,17 +109,21 @@ class Connection(asyncio.Protocol):
 
 
 @contextmanager
-def running(*, pages: int, page_size: int, core: int | None = None, latency: float = 0.0) -> Iterator[str]:
+def running(
+    *, pages: int, page_size: int, contact_pages: int | None = None, core: int | None = None, latency: float = 0.0
+) -> Generator[str]:
     """An answerer in a process of its own, for as long as the block lasts; gives its URL.
 
     Args:
-        pages: Pages of each listing.
+        pages: Pages of the listing of campaigns.
         page_size: Rows a page; other sizes are answered with 404.
+        contact_pages: Pages of contacts; None for as many as of campaigns.
         core: The processor to pin it to; None leaves that to the system.
         latency: Seconds that it lets pass before each answer.
     """
     pin = "" if core is None else str(core)
-    command = [sys.executable, "-I", __file__, str(pages), str(page_size), pin, str(latency)]
+    numbers = (pages, page_size, pages if contact_pages is None else contact_pages)
+    command = [sys.executable, "-I", __file__, *map(str, numbers), pin, str(latency)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None and process.stdout is not None
         try:
@@ -124,58 +144,53 @@ def _content_length(head: bytes) -> int | None:
     return int(head[at + 17 : end if end >= 0 else None])
 
 
-def _page(page: int, pages: int, page_size: int, row: Callable[[int], dict[str, object]]) -> bytes:
-    first = (page - 1) * page_size
-    body = {
-        "pageIndex": page,
-        "totalPages": pages,
-        "totalRecords": pages * page_size,
-        "items": [row(number) for number in range(first, first + page_size)],
-    }
-    content = json.dumps(body, separators=(",", ":")).encode()
+def _page(page: int, pages: int, page_size: int, items: bytes) -> bytes:
+    before = f'{{"pageIndex":{page},"totalPages":{pages},"totalRecords":{pages * page_size},"items":['
     head = (
         "HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\n"
-        f"Date: Tue, 27 Jun 2023 03:10:04 GMT\r\nServer: Kestrel\r\nContent-Length: {len(content)}\r\n\r\n"
+        "Date: Tue, 27 Jun 2023 03:10:04 GMT\r\nServer: Kestrel\r\n"
+        f"Content-Length: {len(before) + len(items) + 2}\r\n\r\n{before}"
     )
-    return head.encode() + content
+    return b"%b%b]}" % (head.encode(), items)
 
 
-def _campaign(number: int) -> dict[str, object]:
-    return {
-        "id": f"{number:08x}-5717-4562-b3fc-2c963f66afa6",
-        "startDateTime": f"2023-06-27T{number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}.4921234Z",
-        "sender": f"Sender{number % 7}",
-        "recipientCount": number % 5000,
-        "message": f"Our summer sale begins today: 20% off at the door with code {number:06}. Reply STOP to opt out.",
-        "status": number % 6,
-        "optOutLinkId": number % 100 if number % 3 else None,
-        "trackLinkUrl": f"https://example.com/t/{number}" if number % 2 else None,
-    }
+def _items(row: Callable[[int], str], page: int, page_size: int) -> bytes:
+    """The rows of a page, counted from 0, as they stand between the brackets of a JSON array."""
+    return ",".join(map(row, range(page * page_size, (page + 1) * page_size))).encode()
 
 
-def _contact(number: int) -> dict[str, object]:
-    return {
-        "id": f"{number:08x}-9a1c-4d0e-8f00-1b2c3d4e5f60",
-        "phoneNumber": f"+4477009{number:05}",
-        "name": f"Name {number}",
-        "custom1": f"Town {number % 97}" if number % 2 else None,
-        "custom2": None,
-    }
+def _campaign(number: int) -> str:
+    start = f"2023-06-27T{number // 3600 % 24:02}:{number // 60 % 60:02}:{number % 60:02}.4921234Z"
+    message = f"Our summer sale begins today: 20% off at the door with code {number:06}. Reply STOP to opt out."
+    link = f'"https://example.com/t/{number}"' if number % 2 else "null"
+    return (
+        f'{{"id":"{number:08x}-5717-4562-b3fc-2c963f66afa6","startDateTime":"{start}","sender":"Sender{number % 7}",'
+        f'"recipientCount":{number % 5000},"message":"{message}","status":{number % 6},'
+        f'"optOutLinkId":{number % 100 if number % 3 else "null"},"trackLinkUrl":{link}}}'
+    )
 
 
-async def _serve(pages: int, page_size: int, latency: float) -> None:
-    answers = Answers(pages, page_size)
+def _contact(number: int) -> str:
+    town = f'"Town {number % 97}"' if number % 2 else "null"
+    return (
+        f'{{"id":"{number:08x}-9a1c-4d0e-8f00-1b2c3d4e5f60","phoneNumber":"+4477009{number:05}",'
+        f'"name":"Name {number}","custom1":{town},"custom2":null}}'
+    )
+
+
+async def _serve(pages: int, page_size: int, contact_pages: int, latency: float) -> None:
+    answers = Answers(pages, page_size, contact_pages)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(answers, latency), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 
-def main(pages: str, page_size: str, core: str = "", latency: str = "0") -> None:
+def main(pages: str, page_size: str, contact_pages: str, core: str = "", latency: str = "0") -> None:
     """Serve until standard input ends."""
     if core:
         os.sched_setaffinity(0, {int(core)})
-    asyncio.run(_serve(int(pages), int(page_size), float(latency)))
+    asyncio.run(_serve(int(pages), int(page_size), int(contact_pages), float(latency)))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ Its timeouts are the client's own: 10 s for a connection, 30 s for the next byte
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -30,7 +30,7 @@ class ByHand:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, url: str, api_key: str, *, page_size: int) -> AsyncIterator[Self]:
+    async def connected(cls, url: str, api_key: str, *, page_size: int) -> AsyncGenerator[Self]:
         """One with a session of its own, for as long as the block lasts."""
         same = Timeouts()
         async with aiohttp.ClientSession(

@@ -1,84 +1,130 @@
-"""`python -m benchmarks.memory`: peak memory against the number of rows; fails where it grows.
+"""Rows about what grows with the work: the peak of memory, and the cost of a row far down a long listing.
 
-Each case runs in a process of its own, and tells its own high-water mark.
+Each peak is that of a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import resource
+import gc
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
-from benchmarks import answerer
-from campaigns_async import CampaignsClient, NewCampaign, NewContact
+from benchmarks.answerer import campaign_of
+from benchmarks.machine import peak_mb
+from benchmarks.pairs import Costs, Measured
+from benchmarks.rows import CONTACTS, IN_FLIGHT, KEY, TYPICAL, Place, Row, Size
+from benchmarks.work import take, walk
+from campaigns_async import CampaignsClient, Contact, NewCampaign, NewContact
 
-_BOUND_MB = 15.0
-_PAGE_SIZE = 1000
-
-
-def main() -> None:
-    """Measure, print, and exit with 1 where memory grows with the work."""
-    options = _options()
-    if options.case:
-        asyncio.run(_case(options.case, options.url, options.rows))
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        print(peak / 1024)  # kibibytes on Linux
-        return
-    grown = [
-        _compared("contacts, streamed", "contacts", 20_000, options.contacts),
-        _compared("create_many, from an async generator", "create_many", 10_000, options.creates),
-    ]
-    sys.exit(max(grown) > _BOUND_MB)
+_SETTLE = 0.02
+"""Seconds in which what was asked for ahead comes in: thus each part of a long listing bears as many pages as it has."""
 
 
-def _compared(name: str, case: str, few: int, many: int) -> float:
-    small, large = _peak(case, few), _peak(case, many)
-    print(f"{name}: {small:.1f} MB for {few:,}, {large:.1f} MB for {many:,}: + {large - small:.1f} MB")
-    return large - small
+def memory_rows() -> tuple[Row, ...]:
+    """The peaks, then the growth."""
+    return (
+        Row("memory, contacts", _contacts),
+        Row("memory, create_many", _creates),
+        Row("growth, contacts", _growth),
+    )
 
 
-def _peak(case: str, rows: int) -> float:
-    with answerer.running(pages=max(1, rows // _PAGE_SIZE), page_size=_PAGE_SIZE) as url:
-        command = [sys.executable, "-m", "benchmarks.memory", "--case", case, "--url", url, "--rows", str(rows)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        sys.exit(done.stderr)
-    return float(done.stdout)
+def _contacts(place: Place) -> Measured:
+    size = place.size
+    few = min(TYPICAL, size.rows // 10)
+    return _peaks(place, "contacts", few, size.rows)
 
 
-async def _case(case: str, url: str, rows: int) -> None:
-    async with CampaignsClient(url, "benchmark", max_concurrency=64) as client:
+def _creates(place: Place) -> Measured:
+    return _peaks(place, "create_many", place.size.few, place.size.many)
+
+
+def _peaks(place: Place, case: str, few: int, many: int) -> Measured:
+    ours: list[float] = []
+    other: list[float] = []
+    for _ in range(place.size.peaks):
+        other.append(_peak(place, case, few))
+        ours.append(_peak(place, case, many))
+    return Measured(f"memory, {case}", f"{many:,} against {few:,}", "MB", tuple(ours), tuple(other), differs=True)
+
+
+def _peak(place: Place, case: str, amount: int) -> float:
+    numbers = (str(amount), str(place.size.page_size))
+    command = [sys.executable, "-m", "benchmarks.memory", case, place.url, *numbers]
+    return float(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
+
+
+def _growth(place: Place) -> Measured:
+    size = place.size
+    ours, other = asyncio.run(_chunks(place.url, size))
+    detail = f"a part of {size.rows:,} against {size.chunk:,}"
+    return Measured("growth, contacts", detail, "µs CPU a row", ours, other)
+
+
+async def _chunks(url: str, size: Size) -> Costs:
+    """Parts of one long listing, each against a short listing of the same length, read straight after it."""
+    pages = size.chunk // size.page_size
+    parts = size.rows // size.chunk
+    measured = {(number + 1) * parts // size.chunks for number in range(size.chunks)}
+    ours: list[float] = []
+    other: list[float] = []
+    async with CampaignsClient(url, KEY, max_concurrency=IN_FLIGHT) as client:
+
+        def listing(length: int) -> AsyncIterator[Contact]:
+            return aiter(client.campaigns.contacts(campaign_of(length), page_size=size.page_size))
+
+        long = listing(parts * pages)
+        await _part_cost(listing(pages), size.chunk)  # to warm up
+        for part in range(1, parts + 1):
+            cost = await _part_cost(long, size.chunk)
+            if part in measured:
+                ours.append(cost)
+                other.append(await _part_cost(listing(pages), size.chunk))
+    return tuple(ours), tuple(other)
+
+
+async def _part_cost(rows: AsyncIterator[Contact], count: int) -> float:
+    gc.collect()
+    began = time.process_time()
+    for _ in range(count):
+        take(await anext(rows))
+    await asyncio.sleep(_SETTLE)
+    return (time.process_time() - began) * 1e6 / count
+
+
+async def _case(case: str, url: str, amount: int, page_size: int) -> None:
+    """Do it, in a process that does nothing else."""
+    async with CampaignsClient(url, KEY, max_concurrency=IN_FLIGHT) as client:
         if case == "contacts":
-            seen = 0
-            async for _ in client.campaigns.contacts(answerer.CAMPAIGN_ID, page_size=_PAGE_SIZE):
-                seen += 1
+            done = await walk(client, amount // page_size, page_size)
         else:
-            seen = 0
-            async for outcome in client.campaigns.create_many(_news(rows)):
-                seen += outcome.ok
-    if seen != rows:
-        sys.exit(f"{seen} rows instead of {rows}")
+            done = sum([outcome.ok async for outcome in client.campaigns.create_many(_news(amount))])
+    if done != amount:
+        sys.exit(f"{done} instead of {amount}")
 
 
 async def _news(count: int) -> AsyncIterator[NewCampaign]:
     start = datetime(2031, 5, 1, 9, tzinfo=UTC)
     for number in range(count):
-        people = [NewContact(f"07700 900{100 + (number + index) % 900}", f"Player {index}") for index in range(10)]
+        people = [NewContact(f"07700 900{100 + (number + index) % 900}", f"P {index}") for index in range(CONTACTS)]
         yield NewCampaign(start, "Golf", f"Tee time {number}", people)
 
 
-def _options() -> argparse.Namespace:
+def main() -> None:
+    """Tell the peak of one case."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.add_argument("--contacts", type=int, default=1_000_000, help="rows in the large listing")
-    parser.add_argument("--creates", type=int, default=100_000, help="campaigns in the large fan-out")
-    parser.add_argument("--case", help=argparse.SUPPRESS)
-    parser.add_argument("--url", help=argparse.SUPPRESS)
-    parser.add_argument("--rows", type=int, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    parser.add_argument("case", choices=("contacts", "create_many"))
+    parser.add_argument("url")
+    parser.add_argument("amount", type=int)
+    parser.add_argument("page_size", type=int)
+    options = parser.parse_args()
+    asyncio.run(_case(options.case, options.url, options.amount, options.page_size))
+    print(peak_mb())
 
 
 if __name__ == "__main__":

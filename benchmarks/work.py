@@ -1,4 +1,4 @@
-"""The rows of the table: what is measured, through the client and by hand.
+"""Rows about calls: what they cost through the client, and by hand.
 
 Both sides begin with the same data in the form that suits them, made before the clock starts (what making it costs is
 a row of its own), and both end with the same values in the program's hands: ids, or every field of every row.
@@ -7,126 +7,146 @@ a row of its own), and both end with the same values in the program's hands: ids
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+import gc
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from typing import TypeVar
+from functools import partial
+from typing import TypeAlias, TypeVar
 
-from attrs import frozen
-
-from benchmarks.answerer import CAMPAIGN_ID
+from benchmarks.answerer import campaign_of
 from benchmarks.baseline import ByHand
+from benchmarks.pairs import Measured, Side, cpu_costs
+from benchmarks.rows import CONTACTS, IN_FLIGHT, KEY, Place, Row, Size
 from campaigns_async import CampaignsClient, NewCampaign, NewContact
 
 T = TypeVar("T")
-
-CONTACTS = 10
-IN_FLIGHT = 64
+Sides: TypeAlias = tuple[Side, Side]
 
 _START = datetime(2030, 6, 27, 3, 10, 4, 492_000, tzinfo=UTC)
 
 
-@frozen
-class Size:
-    """How much of it one measurement does."""
-
-    alone: int = 400
-    """Creates, one after the other."""
-    creates: int = 1000
-    """Creates, many in flight."""
-    pages: int = 20
-    page_size: int = 1000
-
-
-QUICK = Size(alone=40, creates=160, pages=2, page_size=100)
-
-
-@frozen
-class Work:
-    """One row of the table. Each side does all of the work, and gives how many units it did."""
-
-    name: str
-    unit: str
-    client: Callable[[], Awaitable[int]]
-    by_hand: Callable[[], Awaitable[int]]
-
-
-def works(client: CampaignsClient, by_hand: ByHand, size: Size) -> tuple[Work, ...]:
-    """All rows, in the order of the table."""
-    news = [as_model(number) for number in range(size.creates)]
-    dicts = [_as_dict(number) for number in range(size.creates)]
-    campaigns = client.campaigns
-
-    async def create_many() -> int:
-        outcomes = [outcome async for outcome in campaigns.create_many(news)]
-        return _checked([outcome.value for outcome in outcomes if outcome.ok], size.creates)
-
-    async def list_rows() -> int:
-        read = 0
-        async for row in campaigns.list(page_size=size.page_size):
-            _take(row.id, row.start_date_time, row.sender, row.recipient_count)
-            _take(row.message, row.status, row.opt_out_link_id, row.track_link_url)
-            read += 1
-        return read
-
-    async def list_dicts() -> int:
-        read = 0
-        async for page in by_hand.campaigns():
-            for row in page:
-                _take(row["id"], row["startDateTime"], row["sender"], row["recipientCount"])
-                _take(row["message"], row["status"], row["optOutLinkId"], row["trackLinkUrl"])
-                read += 1
-        return read
-
-    async def contact_rows() -> int:
-        read = 0
-        async for row in campaigns.contacts(CAMPAIGN_ID, page_size=size.page_size):
-            _take(row.id, row.phone_number, row.name, row.custom1)
-            _take(row.custom2)
-            read += 1
-        return read
-
-    async def contact_dicts() -> int:
-        read = 0
-        async for page in by_hand.contacts(CAMPAIGN_ID):
-            for row in page:
-                _take(row["id"], row["phoneNumber"], row["name"], row["custom1"])
-                _take(row["custom2"])
-                read += 1
-        return read
-
-    async def build_models() -> int:
-        return len([as_model(number) for number in range(size.creates)])
-
-    async def build_dicts() -> int:
-        return len([_as_dict(number) for number in range(size.creates)])
-
-    few, few_dicts = news[: size.alone], dicts[: size.alone]
+def call_rows() -> tuple[Row, ...]:
+    """All of them, in the order of the table."""
     return (
-        Work(
-            "create, 1 in flight",
-            "request",
-            lambda: _in_parallel(campaigns.create, few, 1),
-            lambda: _in_parallel(by_hand.create, few_dicts, 1),
-        ),
-        Work(
-            f"create, {IN_FLIGHT} in flight",
-            "request",
-            lambda: _in_parallel(campaigns.create, news, IN_FLIGHT),
-            lambda: _in_parallel(by_hand.create, dicts, IN_FLIGHT),
-        ),
-        Work(
-            f"create_many, {IN_FLIGHT} in flight",
-            "request",
-            create_many,
-            lambda: _in_parallel(by_hand.create, dicts, IN_FLIGHT),
-        ),
-        Work(f"list, {size.page_size:,} a page", "row", list_rows, list_dicts),
-        Work(f"contacts, {size.page_size:,} a page", "row", contact_rows, contact_dicts),
-        Work("build what create takes", "campaign", build_models, build_dicts),
+        _row("create, one at a time", f"{CONTACTS} contacts", "a request", _creates_alone),
+        _row(f"create, {IN_FLIGHT} in flight", f"{CONTACTS} contacts", "a request", _creates),
+        _row(f"create_many, {IN_FLIGHT} in flight", f"{CONTACTS} contacts", "a request", _create_many),
+        _row("list", "{:,} a page", "a row", _lists),
+        _row("contacts", "{:,} a page", "a row", _contacts),
+        _row("build", "what create takes", "a campaign", _builds),
     )
 
 
-async def _in_parallel(create: Callable[[T], Awaitable[str]], items: Iterable[T], workers: int) -> int:
+def _row(name: str, detail: str, unit: str, sides: Callable[[CampaignsClient, ByHand, Size], Sides]) -> Row:
+    def measure(place: Place) -> Measured:
+        async def costs() -> Measured:
+            async with connected(place) as (client, by_hand):
+                both = sides(client, by_hand, place.size)
+                gc.collect()
+                gc.freeze()  # what was made beforehand is nobody's garbage
+                ours, other = await cpu_costs(*both, place.size.rounds)
+            gc.unfreeze()
+            return Measured(name, detail.format(place.size.page_size), f"µs CPU {unit}", ours, other)
+
+        return asyncio.run(costs())
+
+    return Row(name, measure)
+
+
+@asynccontextmanager
+async def connected(place: Place) -> AsyncGenerator[tuple[CampaignsClient, ByHand]]:
+    """Both sides, for as long as the block lasts."""
+    async with (
+        CampaignsClient(place.url, KEY, max_concurrency=IN_FLIGHT) as client,
+        ByHand.connected(place.url, KEY, page_size=place.size.page_size) as by_hand,
+    ):
+        yield client, by_hand
+
+
+def _creates_alone(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
+    return _fan_outs(client, by_hand, size.alone, 1)
+
+
+def _creates(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
+    return _fan_outs(client, by_hand, size.creates, IN_FLIGHT)
+
+
+def _fan_outs(client: CampaignsClient, by_hand: ByHand, count: int, workers: int) -> Sides:
+    news, dicts = models(count), _dicts(count)
+    return partial(fan_out, client.campaigns.create, news, workers), partial(fan_out, by_hand.create, dicts, workers)
+
+
+def _create_many(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
+    news, dicts = models(size.creates), _dicts(size.creates)
+
+    async def ours() -> int:
+        outcomes = [outcome async for outcome in client.campaigns.create_many(news)]
+        return checked([outcome.value for outcome in outcomes if outcome.ok], size.creates)
+
+    return ours, partial(fan_out, by_hand.create, dicts, IN_FLIGHT)
+
+
+def _lists(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
+    return partial(walk_campaigns, client, size.page_size), partial(_walk_campaigns_by_hand, by_hand)
+
+
+async def walk_campaigns(client: CampaignsClient, page_size: int) -> int:
+    """Read every field of all campaigns; gives their number."""
+    read = 0
+    async for row in client.campaigns.list(page_size=page_size):
+        take(row.id, row.start_date_time, row.sender, row.recipient_count)
+        take(row.message, row.status, row.opt_out_link_id, row.track_link_url)
+        read += 1
+    return read
+
+
+async def _walk_campaigns_by_hand(by_hand: ByHand) -> int:
+    read = 0
+    async for page in by_hand.campaigns():
+        for row in page:
+            take(row["id"], row["startDateTime"], row["sender"], row["recipientCount"])
+            take(row["message"], row["status"], row["optOutLinkId"], row["trackLinkUrl"])
+            read += 1
+    return read
+
+
+def _contacts(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
+    return partial(walk, client, size.pages, size.page_size), partial(walk_by_hand, by_hand, size.pages)
+
+
+async def walk(client: CampaignsClient, pages: int, page_size: int) -> int:
+    """Read every field of so many pages of contacts; gives the number of rows."""
+    read = 0
+    async for row in client.campaigns.contacts(campaign_of(pages), page_size=page_size):
+        take(row.id, row.phone_number, row.name, row.custom1)
+        take(row.custom2)
+        read += 1
+    return read
+
+
+async def walk_by_hand(by_hand: ByHand, pages: int) -> int:
+    """The same by hand."""
+    read = 0
+    async for page in by_hand.contacts(campaign_of(pages)):
+        for row in page:
+            take(row["id"], row["phoneNumber"], row["name"], row["custom1"])
+            take(row["custom2"])
+            read += 1
+    return read
+
+
+def _builds(_: CampaignsClient, __: ByHand, size: Size) -> Sides:
+    async def ours() -> int:
+        return len(models(size.creates))
+
+    async def other() -> int:
+        return len(_dicts(size.creates))
+
+    return ours, other
+
+
+async def fan_out(create: Callable[[T], Awaitable[str]], items: Iterable[T], workers: int) -> int:
     """Create them all, with so many workers that share the items; the simplest fan-out there is."""
     ids: list[str] = []
     left: Iterator[T] = iter(items)
@@ -138,18 +158,23 @@ async def _in_parallel(create: Callable[[T], Awaitable[str]], items: Iterable[T]
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):
             group.create_task(worker())
-    return _checked(ids, len(ids))
+    return checked(ids, len(ids))
 
 
-def _checked(ids: list[str | None] | list[str], expected: int) -> int:
+def checked(ids: Sequence[str | None], expected: int) -> int:
     """How many there are, if each is an id of its own."""
     if len(set(ids)) != expected or None in ids:
         raise RuntimeError("some creates failed, or ids came twice")
     return expected
 
 
-def _take(*fields: object) -> None:
+def take(*fields: object) -> None:
     """Stands for whatever a program does with the fields of a row."""
+
+
+def models(count: int) -> list[NewCampaign]:
+    """So many of what `create` takes, ready-made."""
+    return [as_model(number) for number in range(count)]
 
 
 def as_model(number: int) -> NewCampaign:
@@ -162,7 +187,8 @@ def as_model(number: int) -> NewCampaign:
     )
 
 
-def _as_dict(number: int) -> dict[str, object]:
+def as_dict(number: int) -> dict[str, object]:
+    """The same as plain JSON."""
     return {
         "startDateTime": "2030-06-27T03:10:04.492Z",
         "sender": "Golf",
@@ -171,3 +197,7 @@ def _as_dict(number: int) -> dict[str, object]:
             {"phoneNumber": f"+44770090{contact:04}", "name": f"Name {contact}"} for contact in range(CONTACTS)
         ],
     }
+
+
+def _dicts(count: int) -> list[dict[str, object]]:
+    return [as_dict(number) for number in range(count)]

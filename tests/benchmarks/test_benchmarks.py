@@ -8,59 +8,94 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
 ROWS = (
-    "create, 1 in flight",
+    "create, one at a time",
     "create, 64 in flight",
     "create_many, 64 in flight",
-    "list, 100 a page",
-    "contacts, 100 a page",
-    "build what create takes",
+    "list",
+    "contacts",
+    "build",
+    "durable send, a server that answers at once",
+    "durable send, a server that takes 20 ms",
+    "import",
+    "memory, contacts",
+    "memory, create_many",
+    "growth, contacts",
 )
 
 
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks", *arguments]
+def run(*arguments: str, module: str = "benchmarks") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
 
 
-def test_shortened_run_prints_every_row_and_writes_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "measured.json"
-    done = run("--quick", "--rounds", "2", "--json", str(file))
-
+def names(done: subprocess.CompletedProcess[str]) -> list[str]:
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
-    assert [line.split("|")[1].split(" (")[0].strip() for line in lines[1:]] == list(ROWS)
-    measured = json.loads(file.read_text(encoding="utf-8"))
+    return [line.split("|")[1].split(" (")[0].strip() for line in lines[1:]]
+
+
+@pytest.mark.timeout(130)  # a dozen subprocesses, on a machine that has other things to do
+def test_shortened_run_prints_every_row_and_writes_the_files(tmp_path: Path) -> None:
+    json_file, svg_file = tmp_path / "measured.json", tmp_path / "drawn.svg"
+    done = run("--tiny", "--json", str(json_file), "--plot", str(svg_file))
+
+    assert names(done) == list(ROWS)
+    measured = json.loads(json_file.read_text(encoding="utf-8"))
     assert [row["name"] for row in measured["rows"]] == list(ROWS)
     for row in measured["rows"]:
-        assert len(row["client"]) == len(row["by_hand"]) == 2
-        assert row["cpu_ratio"] > 0
-        assert row["wall_ratio"] > 0
+        assert len(row["ours"]) == len(row["other"]) > 0
+        assert row["spread"][0] <= row["median"] <= row["spread"][1]
+        assert (row["at_most"] is None) == (row["name"] == "build")
+    assert [[point["work"] for point in curve["points"]] for curve in measured["curves"]] == [[1_000], [1_000]]
+    drawing = ET.fromstring(svg_file.read_bytes())  # noqa: S314 - written by the run above
+    texts = [text.text for text in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"CPU time of a create, µs", "CPU time of a row, µs", "client", "by hand"} <= set(texts)
 
 
 def test_only_some_rows() -> None:
-    done = run("--quick", "--rounds", "1", "--only", "contacts")
+    assert names(run("--tiny", "--only", "list")) == ["list"]
+
+
+@pytest.mark.parametrize("slack", ["1000", "0.001"])
+def test_check_fails_above_the_bound_and_names_the_row(slack: str) -> None:
+    done = run("--tiny", "--only", "list", "--check", "--slack", slack)
+
+    again = done.stderr.count("measured again")
+    assert (done.returncode, again) == ((0, 0) if slack == "1000" else (1, 2)), done.stderr
+    assert ("list: " in done.stderr.splitlines()[-1]) == (done.returncode == 1)
+    assert "| list (10 a page) " in done.stdout
+
+
+def test_every_goal_is_that_of_a_row_and_below_its_bound() -> None:
+    code = "import json; from benchmarks.goals import GOALS; from attrs import asdict; "
+    code += "print(json.dumps({name: asdict(goal) for name, goal in GOALS.items()}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    goals = json.loads(done.stdout)
+
+    assert set(goals) == set(ROWS) - {"build"}
+    assert all(goal["at_most"] < goal["fails_above"] for goal in goals.values())
+
+
+def test_a_small_plan_is_gone_on_with(tmp_path: Path) -> None:
+    file = tmp_path / "measured.json"
+    done = run("--quick", "--json", str(file), module="benchmarks.resume")
 
     assert done.returncode == 0, done.stderr
-    assert "contacts, 100 a page" in done.stdout
-    assert "create" not in done.stdout
-
-
-def test_no_rounds_are_refused() -> None:
-    done = run("--rounds", "0")
-
-    assert done.returncode == 2
-    assert "--rounds must be at least 1" in done.stderr
+    new, resumed = json.loads(file.read_text(encoding="utf-8")).values()
+    assert new["seconds"] > 0
+    assert resumed["peak_mb"] > 0
 
 
 @pytest.fixture
 def answerer_port() -> Iterator[int]:
     """The port of an answerer with two pages of three rows, which ends with the test."""
-    command = [sys.executable, "-I", str(ROOT / "benchmarks" / "answerer.py"), "2", "3"]
+    command = [sys.executable, "-I", str(ROOT / "benchmarks" / "answerer.py"), "2", "3", "0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None

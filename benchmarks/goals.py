@@ -1,0 +1,35 @@
+"""What each row is to be at most, and above what `--check` fails: here, and nowhere else.
+
+A goal is what a quiet machine shows with `python -m benchmarks`. A bound lies as far above it as a busy machine and
+`--quick` need, and below what the row is once its fast path is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import frozen
+
+
+@frozen
+class Goal:
+    """In the row's own measure: a ratio, or MB more."""
+
+    at_most: float
+    fails_above: float
+
+
+GOALS: Mapping[str, Goal] = {
+    "create, one at a time": Goal(at_most=1.05, fails_above=1.25),
+    "create, 64 in flight": Goal(at_most=1.05, fails_above=1.25),
+    "create_many, 64 in flight": Goal(at_most=1.10, fails_above=1.3),
+    "list": Goal(at_most=1.6, fails_above=2.4),
+    "contacts": Goal(at_most=1.6, fails_above=2.4),
+    "durable send, a server that answers at once": Goal(at_most=1.5, fails_above=2.4),
+    "durable send, a server that takes 20 ms": Goal(at_most=1.1, fails_above=1.76),
+    "import": Goal(at_most=1.15, fails_above=1.35),
+    "memory, contacts": Goal(at_most=5.0, fails_above=8.0),
+    "memory, create_many": Goal(at_most=5.0, fails_above=8.0),
+    "growth, contacts": Goal(at_most=1.05, fails_above=1.4),
+}
+"""By the rows' names; a row without one is only for comparison."""

@@ -1,0 +1,111 @@
+"""`python -m benchmarks.rivals`: what generated clients, and httpx by hand, cost against the client.
+
+Needs the two generators, httpx, and a Java runtime: see the session `rivals` of noxfile.py. Pairs and processes are those
+of `python -m benchmarks`; a ratio says how many times the client's CPU time the rival takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from attrs import asdict
+
+from benchmarks import answerer
+from benchmarks.answerer import campaign_of
+from benchmarks.machine import machine, pinned
+from benchmarks.pairs import Measured, Side, cpu_costs
+from benchmarks.rivals.generated import generated
+from benchmarks.rivals.sides import Rival, httpx_by_hand, openapi_generator, openapi_python_client
+from benchmarks.rows import CONTACTS, IN_FLIGHT, KEY, QUICK, TINY, Place, Size
+from benchmarks.table import as_table, ratio_text
+from benchmarks.work import fan_out, models, walk, walk_campaigns
+from campaigns_async import CampaignsClient
+
+_PACKAGES = ("aiohttp", "attrs", "httpx", "openapi-generator-cli", "openapi-python-client", "orjson", "pydantic")
+_RIVALS = (openapi_generator, openapi_python_client, httpx_by_hand)
+_HEADINGS = ("", "rival, µs", "client, µs", "times as much (10th to 90th percentile)", "at least")
+_CREATE, _LIST = 4.0, 3.0
+"""How many times the client's cost a rival's is to be."""
+
+
+def main() -> None:
+    """Generate, measure and print."""
+    options = _options()
+    size = TINY if options.tiny else QUICK if options.quick else Size()
+    core = pinned()
+    rows: list[Measured] = []
+    with generated(), answerer.running(pages=size.pages, page_size=size.page_size, core=core) as url:
+        for rival in _RIVALS:
+            rows.extend(asyncio.run(_against(rival, Place(url, url, size))))
+    found = machine(_PACKAGES)
+    print(", ".join(f"{name} {value}" for name, value in found.items()))
+    print(f"CPU of the process, a request with {CONTACTS} contacts or a row; {size.page_size:,} rows a page\n")
+    print(as_table(_HEADINGS, map(_cells, rows)))
+    if options.json is not None:
+        written = {"machine": found, "rows": [{**asdict(row), "median": row.median} for row in rows]}
+        options.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
+
+
+async def _against(
+    connected: Callable[[Place], AbstractAsyncContextManager[Rival]], place: Place
+) -> tuple[Measured, ...]:
+    size = place.size
+    async with CampaignsClient(place.url, KEY, max_concurrency=IN_FLIGHT) as client, connected(place) as rival:
+        news, theirs = models(size.creates), [rival.made(number) for number in range(size.creates)]
+        gc.collect()
+        gc.freeze()  # what was made beforehand is nobody's garbage
+
+        def creates(count: int, workers: int) -> tuple[Side, Side]:
+            ours = partial(fan_out, client.campaigns.create, news[:count], workers)
+            return partial(fan_out, rival.create, theirs[:count], workers), ours
+
+        async def campaigns() -> int:
+            return sum([await rival.campaigns(page) for page in range(1, size.pages + 1)])
+
+        async def contacts() -> int:
+            campaign_id = campaign_of(size.pages)
+            return sum([await rival.contacts(campaign_id, page) for page in range(1, size.pages + 1)])
+
+        works: dict[str, tuple[str, tuple[Side, Side]]] = {
+            "create, one at a time": ("", creates(size.alone, 1)),
+            f"create, {IN_FLIGHT} in flight": ("", creates(size.creates, IN_FLIGHT)),
+            "list": (rival.lists, (campaigns, partial(walk_campaigns, client, size.page_size))),
+            "contacts": (rival.lists, (contacts, partial(walk, client, size.pages, size.page_size))),
+        }
+        rows: list[Measured] = []
+        for name, (detail, sides) in works.items():
+            print(f"{rival.name}: {name} ...", file=sys.stderr, flush=True)
+            rows.append(Measured(f"{rival.name}: {name}", detail, "µs CPU", *await cpu_costs(*sides, size.rounds)))
+    gc.unfreeze()
+    return tuple(rows)
+
+
+def _cells(row: Measured) -> tuple[str, ...]:
+    return (
+        f"{row.name}, {row.detail}" if row.detail else row.name,
+        f"{median(row.ours):.1f}",
+        f"{median(row.other):.1f}",
+        ratio_text(row.compared),
+        f"{_LIST if row.detail else _CREATE:g}",
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.rivals", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="less work")
+    parser.add_argument("--tiny", action="store_true", help="hardly any work: to see that it runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every measurement to a file as well")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

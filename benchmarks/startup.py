@@ -1,0 +1,41 @@
+"""The row about importing the client, against importing what it stands on: whole processes, start and end included."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+from benchmarks.pairs import Measured
+from benchmarks.rows import Place, Row
+
+_OURS = "from campaigns_async import CampaignsClient"
+_OTHER = "import aiohttp, attrs, cattrs, tenacity"
+
+
+def startup_rows() -> tuple[Row, ...]:
+    """The one row."""
+    return (Row("import", _measure),)
+
+
+def _measure(place: Place) -> Measured:
+    costs: dict[str, list[float]] = {_OURS: [], _OTHER: []}
+    for turn in range(place.size.imports + 1):
+        for code in (_OURS, _OTHER) if turn % 2 else (_OTHER, _OURS):
+            cost = _cpu_ms(code)
+            if turn:  # the first pair writes the bytecode
+                costs[code].append(cost)
+    detail = "CampaignsClient against aiohttp, attrs, cattrs and tenacity"
+    return Measured("import", detail, "ms CPU a process", tuple(costs[_OURS]), tuple(costs[_OTHER]))
+
+
+def _cpu_ms(code: str) -> float:
+    began = _of_children()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return (_of_children() - began) * 1000
+
+
+def _of_children() -> float:
+    """The CPU seconds of all processes that this one has started and seen end."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
