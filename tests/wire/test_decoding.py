@@ -335,6 +335,27 @@ def test_any_json_is_a_model_or_a_decode_error_that_points_at_a_field(value: obj
         assert isinstance(found, cls)
 
 
+ODD: list[Any] = [
+    None,
+    "",
+    "5",
+    "paused",
+    "\ud800",
+    0,
+    1,
+    7,
+    -1,
+    2**64 - 1,
+    True,
+    False,
+    0.0,
+    1.0,
+    2.0**70,
+    [],
+    ["a"],
+    {},
+]
+
 dates = st.sampled_from([*UTC_DATES, *BAD_DATES, "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59.9999999-05:00"])
 statuses = st.integers(-2, 7) | st.sampled_from([*CampaignStatus.__members__, "3", "-7", "paused", 2.0**70, 1.0, True])
 odd_values = (
@@ -363,6 +384,14 @@ def outcome(read: Any) -> tuple[object, ...]:
         return str(error), error.where
     fields = [attrs.astuple(row, recurse=False) for row in rows]
     return rows, [type(row) for row in rows], [[type(value) for value in row] for row in fields], repr(fields)
+
+
+@pytest.mark.parametrize(("name", "cls"), [*((name, Campaign) for name in FULL), *((name, Contact) for name in PERSON)])
+@pytest.mark.parametrize("value", [*ODD, *UTC_DATES, *BAD_DATES], ids=repr)
+def test_whatever_a_field_of_a_row_holds_is_what_the_converter_reads(name: str, cls: type, value: Any) -> None:
+    row = {**(FULL if cls is Campaign else PERSON), name: value}
+    by_converter = outcome(lambda: (decoding.read_one(row, cls, where="$[0]"),))
+    assert outcome(lambda: decoding.read_many([row], cls)) == by_converter
 
 
 @given(st.lists(odd_rows, max_size=4), st.sampled_from([Campaign, Contact]))
