@@ -37,6 +37,8 @@ def differs(operator: str, value: str) -> Judge:
     foreign = _FOREIGN.search(value) is not None
 
     def judge(have: str) -> bool:
+        if have == value:
+            return False
         if foreign and have.isascii() and "?" not in have:
             return True
         return not possible(wanted, _pieces(have))

@@ -49,14 +49,16 @@ def contradiction(filters: Expression | Sequence[Term]) -> Callable[[Campaign | 
     ]
 
     def judge(row: Campaign | Contact) -> bool:
-        return any(all(_fails(row, name, test) for name, test in alternatives) for alternatives in judged)
+        for alternatives in judged:  # loops, not any() and all(): a generator a row costs more than most tests
+            for name, test in alternatives:
+                have: object = getattr(row, name)
+                if have is None or not test(have):  # what a server leaves out need not be missing there
+                    break
+            else:
+                return True
+        return False
 
     return judge
-
-
-def _fails(row: Campaign | Contact, name: str, test: Judge) -> bool:
-    have: object = getattr(row, name)
-    return have is not None and test(have)  # what a server leaves out need not be missing there
 
 
 def _judge(column: Column, operator: str, value: str | None) -> Judge:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 from typing import Literal
 
 from attrs import evolve
@@ -192,7 +193,7 @@ class Campaigns:
 
     def _read_campaigns(self, response: Response) -> Page[Campaign]:
         page = responses.campaigns(response)
-        self._ledger.seen.add(campaign.id for campaign in page.items)
+        self._ledger.seen.add(map(attrgetter("id"), page.items))
         return page
 
     def _look_at_campaigns(self, filters: Expression) -> Paginator[Campaign]:

@@ -2,12 +2,15 @@
 
 A converter that stops at the first fault without saying where reads everything; only what has a fault is
 read again, by one that keeps the path. Neither quotes a value.
+
+The converters say what is read. For the rows of a page each model has a loop besides, which takes a tenth to a fifth of
+the time: it reads rows that are as documented, and leaves others to the converter.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -23,9 +26,10 @@ from campaigns_async.wire.naming import camel
 M = TypeVar("M")
 
 _MODELS = (Campaign, Contact)
-_STATUS_BY_NUMBER = {int(status): status for status in CampaignStatus}
+_STATUS_BY_NUMBER: dict[int | None, CampaignStatus] = {int(status): status for status in CampaignStatus}
 _STATUS_BY_NAME = {status.name: status for status in CampaignStatus}
 _STATUS_IN_TEXT = re.compile(r"-?\d{1,9}", re.ASCII)
+_moment = datetime.fromisoformat  # cuts .NET's seventh digit, never rounds
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -52,12 +56,12 @@ def read_many(values: list[object], cls: type[M], *, where: str = "$") -> tuple[
     Raises:
         DecodeError: One does not fit; says which and where.
     """
-    hook = _HOOKS[cls]
+    loop = _LOOPS[cls]
     with suppress(Exception):
-        return tuple([hook(value, cls) for value in values])
-    for index, value in enumerate(values):
-        read_one(value, cls, where=f"{where}[{index}]")
-    raise DecodeError(f"{where}: cannot be read", where=where)  # the two readers disagree
+        return tuple(loop(values))
+    with suppress(Exception):  # a server may leave out what is null
+        return tuple(loop([{**_ABSENT[cls], **value} for value in values]))  # type: ignore[dict-item]  # any other raises
+    return tuple([read_one(value, cls, where=f"{where}[{index}]") for index, value in enumerate(values)])
 
 
 def _text(value: object, _: object = None) -> str:
@@ -82,7 +86,7 @@ def _optional_status(value: object, _: object = None) -> CampaignStatus | None:
     if value is None:
         return None
     if type(value) is int:
-        return _STATUS_BY_NUMBER.get(value) or CampaignStatus(value)
+        return _STATUS_BY_NUMBER[value] if value in _STATUS_BY_NUMBER else CampaignStatus(value)
     if isinstance(value, str):  # ASP.NET can be set to write the names of enums
         if (known := _STATUS_BY_NAME.get(value.upper())) is not None:
             return known
@@ -97,13 +101,14 @@ def _optional_date(value: object, _: object = None) -> datetime | None:
     if not isinstance(value, str):
         raise _Unreadable("expected an ISO 8601 date")
     try:
-        moment = datetime.fromisoformat(value)  # cuts .NET's seventh digit, never rounds
+        moment = _moment(value)
     except ValueError:
         raise _Unreadable("expected an ISO 8601 date") from None
-    zone = moment.tzinfo
-    if zone is UTC:
-        return moment
-    if zone is None:
+    return moment if moment.tzinfo is UTC else _in_utc(moment)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     try:
         return moment.astimezone(UTC)
@@ -138,6 +143,86 @@ def _only_objects(structure: Callable[[Any, Any], M]) -> Callable[[object, Any],
 _fast = _converter(detailed=False)
 _exact = _converter(detailed=True)
 _HOOKS: dict[type, Callable[[object, Any], Any]] = {cls: _fast.get_structure_hook(cls) for cls in _MODELS}
+
+
+def _open(cls: type) -> Any:
+    """A frozen class, open: its fields are set like any other object's, and `__class__ = cls` seals it.
+
+    Frozen attrs classes set each field by a call, which costs more than all else about a row.
+    """
+    plain = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
+    return type(f"Open{cls.__name__}", (cls,), {"__slots__": (), **plain})
+
+
+_OpenCampaign = _open(Campaign)
+_OpenContact = _open(Contact)
+
+
+def _campaigns(values: Iterable[Any]) -> list[Campaign]:
+    rows: list[Campaign] = []
+    for value in values:
+        row = _OpenCampaign()
+        row.id = identity = value["id"]
+        start = value["startDateTime"]
+        row.sender = sender = value["sender"]
+        row.recipient_count = count = value["recipientCount"]
+        row.message = message = value["message"]
+        status = value["status"]
+        row.opt_out_link_id = opt_out = value["optOutLinkId"]
+        row.track_link_url = track = value["trackLinkUrl"]
+        if (
+            type(identity) is not str
+            or (sender is not None and type(sender) is not str)
+            or (count is not None and type(count) is not int)
+            or (message is not None and type(message) is not str)
+            or (status is not None and type(status) is not int)
+            or (opt_out is not None and type(opt_out) is not int)
+            or (track is not None and type(track) is not str)
+        ):
+            rows.append(_read(value, Campaign))
+            continue
+        row.status = known = _STATUS_BY_NUMBER.get(status)
+        if known is None and status is not None:
+            row.status = CampaignStatus(status)
+        row.start_date_time = moment = None if start is None else _moment(start)
+        if moment is not None and moment.tzinfo is not UTC:
+            row.start_date_time = _in_utc(moment)
+        row.__class__ = Campaign
+        rows.append(row)
+    return rows
+
+
+def _contacts(values: Iterable[Any]) -> list[Contact]:
+    rows: list[Contact] = []
+    for value in values:
+        row = _OpenContact()
+        row.id = identity = value["id"]
+        row.phone_number = number = value["phoneNumber"]
+        row.name = name = value["name"]
+        row.custom1 = custom1 = value["custom1"]
+        row.custom2 = custom2 = value["custom2"]
+        if (
+            type(identity) is not str
+            or (number is not None and type(number) is not str)
+            or (name is not None and type(name) is not str)
+            or (custom1 is not None and type(custom1) is not str)
+            or (custom2 is not None and type(custom2) is not str)
+        ):
+            rows.append(_read(value, Contact))
+            continue
+        row.__class__ = Contact
+        rows.append(row)
+    return rows
+
+
+_LOOPS: dict[type, Callable[[Iterable[Any]], list[Any]]] = {Campaign: _campaigns, Contact: _contacts}
+_ABSENT: dict[type, dict[str, object]] = {
+    cls: {camel(name): None for name in attrs.fields_dict(cls) if name != "id"} for cls in _MODELS
+}
+
+
+def _read(value: object, cls: type[M]) -> M:
+    return _HOOKS[cls](value, cls)  # type: ignore[no-any-return]  # as above
 
 
 def _diagnosed(value: object, cls: type[M], where: str) -> DecodeError:

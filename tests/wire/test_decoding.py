@@ -267,9 +267,37 @@ def test_rows_that_are_good_never_take_the_slow_way(rows: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "_diagnosed", count)
         patch.setattr(decoding, "read_one", count)
+        patch.setattr(decoding, "_read", count)
         found = decoding.read_many(rows, Campaign)
     assert fallbacks == 0
     assert [row.id for row in found] == [row["id"] for row in rows]
+
+
+@pytest.mark.parametrize(("wire", "cls"), [(FULL, Campaign), (PERSON, Contact)])
+def test_rows_as_documented_are_read_at_the_first_go(
+    wire: dict[str, Any], cls: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sparse: dict[str, Any] = {**dict.fromkeys(wire), "id": "a"}
+    expected = [decoding.read_one(row, cls) for row in (wire, sparse)]
+    monkeypatch.setattr(decoding, "_ABSENT", {})
+    monkeypatch.setattr(decoding, "_read", None)
+    monkeypatch.setattr(decoding, "read_one", None)
+    assert list(decoding.read_many([wire, sparse], cls)) == expected
+
+
+def test_an_odd_row_alone_is_left_to_the_converter(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[object] = []
+    read = decoding._read
+
+    def count(value: object, cls: type) -> object:
+        left.append(value)
+        return read(value, cls)
+
+    monkeypatch.setattr(decoding, "_read", count)
+    odd = {**PERSON, "id": 5}
+    found = decoding.read_many([PERSON, odd, PERSON], Contact)
+    assert [row.id for row in found] == ["p1", "5", "p1"]
+    assert left == [odd]
 
 
 def test_a_fault_takes_the_slow_way_once_and_only_for_its_row() -> None:
@@ -307,16 +335,99 @@ def test_any_json_is_a_model_or_a_decode_error_that_points_at_a_field(value: obj
         assert isinstance(found, cls)
 
 
-@pytest.mark.parametrize("rows", [None, [FULL]], ids=["one", "many"])
-def test_a_fault_that_only_the_fast_way_met_is_still_a_decode_error(rows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    faults: list[Exception] = [MemoryError()]
-    hook = decoding._HOOKS[Campaign]
+ODD: list[Any] = [
+    None,
+    "",
+    "5",
+    "paused",
+    "\ud800",
+    0,
+    1,
+    7,
+    -1,
+    2**64 - 1,
+    True,
+    False,
+    0.0,
+    1.0,
+    2.0**70,
+    [],
+    ["a"],
+    {},
+]
 
-    def failing_once(*arguments: Any) -> object:
-        if faults:
-            raise faults.pop()
-        return hook(*arguments)
+dates = st.sampled_from([*UTC_DATES, *BAD_DATES, "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59.9999999-05:00"])
+statuses = st.integers(-2, 7) | st.sampled_from([*CampaignStatus.__members__, "3", "-7", "paused", 2.0**70, 1.0, True])
+odd_values = (
+    json_values | dates | statuses | st.sampled_from(["\ud800", -(2**63), 2**64 - 1, "5", 0, False, "", [], {}])
+)
+odd_rows = json_values | st.one_of(
+    [
+        st.builds(
+            lambda whole, changed, left_out: {name: v for name, v in (whole | changed).items() if name not in left_out},
+            st.just(wire),
+            st.dictionaries(st.sampled_from([*wire, "x"]), odd_values, max_size=2)
+            | st.fixed_dictionaries({}, optional={"startDateTime": dates, "status": statuses}),
+            st.sets(st.sampled_from(list(wire)), max_size=2) | st.just(set[str]()),
+        )
+        for wire in (FULL, PERSON)
+    ]
+)
 
-    monkeypatch.setitem(decoding._HOOKS, Campaign, failing_once)
+
+def outcome(read: Any) -> tuple[object, ...]:
+    """What came of reading rows: their types and those of their fields with the values, or the error."""
+    try:
+        rows = read()
+    except DecodeError as error:
+        assert error.__context__ is None
+        return str(error), error.where
+    fields = [attrs.astuple(row, recurse=False) for row in rows]
+    return rows, [type(row) for row in rows], [[type(value) for value in row] for row in fields], repr(fields)
+
+
+@pytest.mark.parametrize(("name", "cls"), [*((name, Campaign) for name in FULL), *((name, Contact) for name in PERSON)])
+@pytest.mark.parametrize("value", [*ODD, *UTC_DATES, *BAD_DATES], ids=repr)
+def test_whatever_a_field_of_a_row_holds_is_what_the_converter_reads(name: str, cls: type, value: Any) -> None:
+    row = {**(FULL if cls is Campaign else PERSON), name: value}
+    by_converter = outcome(lambda: (decoding.read_one(row, cls, where="$[0]"),))
+    assert outcome(lambda: decoding.read_many([row], cls)) == by_converter
+
+
+@given(st.lists(odd_rows, max_size=4), st.sampled_from([Campaign, Contact]))
+@settings(deadline=None, max_examples=300)
+def test_the_rows_of_a_page_are_what_the_converter_reads(rows: list[object], cls: type) -> None:
+    def one_by_one() -> tuple[object, ...]:
+        return tuple(decoding.read_one(row, cls, where=f"$.items[{index}]") for index, row in enumerate(rows))
+
+    assert outcome(lambda: decoding.read_many(rows, cls, where="$.items")) == outcome(one_by_one)
+
+
+@pytest.mark.parametrize(("wire", "cls"), [(FULL, Campaign), (PERSON, Contact)])
+def test_a_row_of_a_page_is_frozen_and_like_any_other(wire: dict[str, Any], cls: type) -> None:
+    (row,) = decoding.read_many([wire], cls)
+    made = cls(*attrs.astuple(decoding.read_one(wire, cls), recurse=False))
+    assert type(row) is cls
+    assert (row, hash(row), repr(row)) == (made, hash(made), repr(made))
+    for again in (pickle.loads(pickle.dumps(row)), copy.copy(row), copy.deepcopy(row), attrs.evolve(row)):
+        assert (type(again), again) == (cls, made)
+    for change in (lambda: setattr(row, "id", "b"), lambda: delattr(row, "id"), lambda: setattr(row, "other", 1)):
+        with pytest.raises(AttributeError):
+            change()
+
+
+def test_a_fault_that_only_the_fast_way_met_is_still_a_decode_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*_: object) -> object:
+        raise MemoryError
+
+    monkeypatch.setitem(decoding._HOOKS, Campaign, failing)
     with pytest.raises(DecodeError, match=r"\A\$: cannot be read\Z"):
-        decoding.read_one(FULL, Campaign) if rows is None else decoding.read_many(rows, Campaign)
+        decoding.read_one(FULL, Campaign)
+
+
+def test_a_fault_that_only_the_loop_met_costs_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_: object) -> list[Any]:
+        raise MemoryError
+
+    monkeypatch.setitem(decoding._LOOPS, Campaign, failing)
+    assert decoding.read_many([FULL], Campaign) == (decoding.read_one(FULL, Campaign),)
