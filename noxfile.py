@@ -20,6 +20,7 @@ GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")["dependency-groups"]
 NO_AIOHTTP = (
     "benchmarks",
     "cli",
+    "export",
     "ground",
     "jobs",
     "query",
@@ -32,7 +33,7 @@ NO_AIOHTTP = (
 )
 """Tests that say nothing of aiohttp, or only what others say too."""
 AIOHTTP = {"aiohttp-3.13": "aiohttp>=3.13,<3.14", "aiohttp-newest": "aiohttp>=3.14"}
-TABLES = ("benchmarks.resume", "benchmarks.sandbox")
+TABLES = ("benchmarks.prefetch", "benchmarks.resume", "benchmarks.sandbox")
 """Benchmarks that have a table of their own."""
 RIVALS = (
     "openapi-generator-cli>=7.12",
@@ -172,7 +173,8 @@ def soak(session: nox.Session) -> None:
     session.run("python", "-P", "-m", "simulation.jobs_sweep", points, "--processes", "2", *session.posargs)
     session.run("python", "-P", "-m", "simulation.jobs_mutation")
     pytest = f"{session.bin}/pytest"  # by its path: `-m pytest` would put the checkout before the installed wheel
-    session.run(pytest, "tests/jobs/test_kills.py", env={"KILLS": os.environ.get("KILLS", "20")})
+    kills = ("tests/jobs/test_kills.py", "tests/export/test_export_kills.py")
+    session.run(pytest, *kills, env={"KILLS": os.environ.get("KILLS", "20")})
 
 
 @nox.session

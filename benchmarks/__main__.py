@@ -16,6 +16,7 @@ from benchmarks import answerer
 from benchmarks.check import failures, measured_again
 from benchmarks.curves import Curve, curves
 from benchmarks.durable import durable_rows
+from benchmarks.export import export_rows
 from benchmarks.machine import machine, pinned
 from benchmarks.memory import memory_rows
 from benchmarks.pairs import Measured
@@ -32,7 +33,7 @@ def main() -> None:
     """Measure, print, and exit with 1 where that is asked for and a row is above its bound."""
     options = _options()
     size = TINY if options.tiny else QUICK if options.quick else Size()
-    rows = (*call_rows(), *durable_rows(), *startup_rows(), *memory_rows())
+    rows = (*call_rows(), *durable_rows(), *export_rows(), *startup_rows(), *memory_rows())
     with _place(size) as place:
         measured = [_measured(row, place, options) for row in rows if options.only in row.name]
         drawn = curves(place, options.only) if options.plot is not None else ()

@@ -22,11 +22,19 @@ ROWS = (
     "build",
     "durable send, a server that answers at once",
     "durable send, a server that takes 20 ms",
+    "export to NDJSON",
+    "export to CSV",
+    "export to Parquet",
+    "memory, export to NDJSON",
+    "memory, export to CSV",
+    "memory, export to Parquet",
     "import",
     "memory, contacts",
     "memory, create_many",
     "growth, contacts",
 )
+
+WITHOUT_GOAL = {"build", "export to CSV", "export to Parquet"}
 
 
 def run(*arguments: str, module: str = "benchmarks") -> subprocess.CompletedProcess[str]:
@@ -51,7 +59,7 @@ def test_shortened_run_prints_every_row_and_writes_the_files(tmp_path: Path) -> 
     for row in measured["rows"]:
         assert len(row["ours"]) == len(row["other"]) > 0
         assert row["spread"][0] <= row["median"] <= row["spread"][1]
-        assert (row["at_most"] is None) == (row["name"] == "build")
+        assert (row["at_most"] is None) == (row["name"] in WITHOUT_GOAL)
     assert [[point["work"] for point in curve["points"]] for curve in measured["curves"]] == [[1_000], [1_000]]
     drawing = ET.fromstring(svg_file.read_bytes())  # noqa: S314 - written by the run above
     texts = [text.text for text in drawing.iter("{http://www.w3.org/2000/svg}text")]
@@ -72,14 +80,14 @@ def test_check_fails_above_the_bound_and_names_the_row(slack: str) -> None:
     assert "| list (10 a page) " in done.stdout
 
 
-def test_every_goal_is_that_of_a_row_and_below_its_bound() -> None:
+def test_every_goal_is_that_of_a_row_and_not_above_its_bound() -> None:
     code = "import json; from benchmarks.goals import GOALS; from attrs import asdict; "
     code += "print(json.dumps({name: asdict(goal) for name, goal in GOALS.items()}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     goals = json.loads(done.stdout)
 
-    assert set(goals) == set(ROWS) - {"build"}
-    assert all(goal["at_most"] < goal["fails_above"] for goal in goals.values())
+    assert set(goals) == set(ROWS) - WITHOUT_GOAL
+    assert all(goal["at_most"] <= goal["fails_above"] for goal in goals.values())
 
 
 def test_a_small_plan_is_gone_on_with(tmp_path: Path) -> None:
@@ -90,6 +98,14 @@ def test_a_small_plan_is_gone_on_with(tmp_path: Path) -> None:
     new, resumed = json.loads(file.read_text(encoding="utf-8")).values()
     assert new["seconds"] > 0
     assert resumed["peak_mb"] > 0
+
+
+def test_prefetch_is_measured(tmp_path: Path) -> None:
+    file = tmp_path / "measured.json"
+    done = run("--quick", "--json", str(file), module="benchmarks.prefetch")
+
+    assert done.returncode == 0, done.stderr
+    assert all(min(row["pages_a_second"]) > 0 for row in json.loads(file.read_text(encoding="utf-8")))
 
 
 @pytest.fixture
