@@ -3,7 +3,7 @@
 A converter that stops at the first fault without saying where reads everything; only what has a fault is
 read again, by one that keeps the path. Neither quotes a value.
 
-The converters say what is read. For the rows of a page each model has a loop besides, which takes a tenth to a fifth of
+The converters say what is read. For the rows of a page each model has a loop besides, which takes a fifth of
 the time: it reads rows that are as documented, and leaves others to the converter.
 """
 
