@@ -23,6 +23,8 @@ from campaigns_async.wire.messages import Request, Response
 
 T = TypeVar("T")
 
+_NOT_SENT, _UNKNOWN, _DONE = Delivery.NOT_SENT, Delivery.UNKNOWN, Delivery.DONE  # Python 3.11 looks a member up slowly
+
 
 @define(eq=False)
 class Call:
@@ -34,7 +36,7 @@ class Call:
     """When the deadline passes."""
     on_attempt: Callable[[], None] | None = None
     attempts: int = 0
-    delivery: Delivery = Delivery.NOT_SENT
+    delivery: Delivery = _NOT_SENT
     """Of all attempts so far that came to an end."""
     progress: Progress | None = None
     """Of the attempt under way."""
@@ -82,9 +84,10 @@ class Caller:
         """
         pool = self.pool
         pool.enter()
-        deadline = self._deadlines.start()
+        started = pool.clock.monotonic()
+        deadline = self._deadlines.start(started)
         pool.calls += 1
-        call = Call(request, pool.clock.monotonic(), deadline.when if deadline else None, on_attempt)
+        call = Call(request, started, deadline.when if deadline else None, on_attempt)
         result: Response | Failure
         try:
             result = await self._attempt(call)
@@ -149,15 +152,7 @@ class Caller:
             asked_to_wait=call.retry_after is not None,
             rejected_statuses=self.retry.rejected_statuses,
         )
-        doubtful = call.delivery is Delivery.UNKNOWN
-        call.delivery = worse(call.delivery, verdict.delivery)
-        if (
-            doubtful
-            and isinstance(result, Response)
-            and result.status == 404
-            and call.request.operation is Operation.DELETE
-        ):
-            call.delivery = Delivery.DONE  # the doubtful attempt had deleted it
+        call.delivery = verdict.delivery if call.attempts == 1 else _of_all(call, result, verdict.delivery)
         if self.pool.observer is not None:
             status, why = (None, result.kind) if isinstance(result, Failure) else (result.status, None)
             self._emit_attempt(call, status, why, verdict.delivery)
@@ -201,14 +196,14 @@ class Caller:
         await self.pool.sleep(seconds)
 
     def _concluded(self, call: Call, result: Response | Failure, read: Callable[[Response], T]) -> T:
-        if call.delivery is Delivery.DONE and isinstance(result, Response):
+        if call.delivery is _DONE and isinstance(result, Response):
             try:
                 value = read(result)
             except CampaignsError as error:
                 self._attach(error, call)
                 self._finished(call, Delivery.DONE, type(error).__name__)
                 raise
-            self._finished(call, Delivery.DONE, None)
+            self._finished(call, _DONE, None)
             self.pool.quota.pay_back(retried=call.paid)
             return value
         failure = failures.error(
@@ -246,3 +241,15 @@ class Caller:
         self.pool.emit(
             CallFinished(request.operation, request.method, request.path, call.attempts, elapsed, delivery, error_type)
         )
+
+
+def _of_all(call: Call, result: Response | Failure, delivery: Delivery) -> Delivery:
+    """The delivery of a call whose last attempt came to this."""
+    if (
+        call.delivery is _UNKNOWN
+        and isinstance(result, Response)
+        and result.status == 404
+        and call.request.operation is Operation.DELETE
+    ):
+        return _DONE  # the doubtful attempt had deleted it
+    return worse(call.delivery, delivery)

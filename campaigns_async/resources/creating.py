@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
 
 from attrs import frozen
 
@@ -33,25 +31,29 @@ class Creator:
 
     async def create(self, new: NewCampaign, request: Request) -> str:
         """Send it; what is in doubt raises."""
-        with self._noted(new), self.ledger.under_way(new):
+        content = self.ledger.begin(new)
+        try:
             campaign_id = await self.caller.run(request, responses.created_id)
             self.ledger.claim(campaign_id)
+        except (CampaignsError, asyncio.CancelledError) as error:
+            self._note(new, error)
+            raise
+        finally:
+            self.ledger.end(content)
         return campaign_id
 
     async def create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
         """Send it; what is in doubt is looked for, and sent again only when it is surely absent."""
-        with self._noted(new):
-            return await self._create_reconciled(new, ignore_invalid, request)
-
-    @contextmanager
-    def _noted(self, new: NewCampaign) -> Generator[None]:
-        """Write down what is left in doubt: no later create is to take it for its own."""
         try:
-            yield
+            return await self._create_reconciled(new, ignore_invalid, request)
         except (CampaignsError, asyncio.CancelledError) as error:
-            if delivery_of(error) in (Delivery.UNKNOWN, Delivery.DONE):
-                self.ledger.leave_in_doubt(new)
+            self._note(new, error)
             raise
+
+    def _note(self, new: NewCampaign, error: BaseException) -> None:
+        """Write down what is left in doubt: no later create is to take it for its own."""
+        if delivery_of(error) in (Delivery.UNKNOWN, Delivery.DONE):
+            self.ledger.leave_in_doubt(new)
 
     async def _create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
         sought = Sought(new, ignore_invalid, self.policy.margin, self.caller.pool.clock.now())
@@ -64,13 +66,15 @@ class Creator:
 
         while True:
             doubt: OutcomeUnknownError | DecodeError
+            content = self.ledger.begin(new)
             try:
-                with self.ledger.under_way(new):
-                    campaign_id = await self.caller.run(request, responses.created_id, on_attempt=begin)
-                    self.ledger.claim(campaign_id)
+                campaign_id = await self.caller.run(request, responses.created_id, on_attempt=begin)
+                self.ledger.claim(campaign_id)
                 return campaign_id
             except (OutcomeUnknownError, DecodeError) as error:
                 doubt = error
+            finally:
+                self.ledger.end(content)
             attempts += doubt.attempts
             doubt.attempts = attempts
             verdict = await self._look(sought, known_before)

@@ -119,7 +119,7 @@ def _by_hand(new: NewCampaign) -> dict[str, object] | None:
 
 
 def _contacts_by_hand(contacts: Iterable[NewContact]) -> list[dict[str, str]] | None:
-    written = list[dict[str, str]]()
+    written: list[dict[str, str]] = []
     for contact in contacts:
         if type(contact) is not NewContact or type(contact.phone_number) is not str:
             return None
