@@ -83,7 +83,7 @@ class _Run(Generic[T, R]):
         """Items that were read and have no outcome yet."""
         self._read: deque[tuple[int, T]] = deque()
         """Those of them that no worker has begun; for each a worker is on its way."""
-        self._workers: set[asyncio.Task[None]] = set()
+        self._workers: dict[asyncio.Task[None], None] = {}  # in order: a set's would differ from run to run
         self._idle: deque[asyncio.Future[None]] = deque()
         self._refilling = False
         self._changed = asyncio.Event()
@@ -209,7 +209,7 @@ class _Run(Generic[T, R]):
                 woken.set_result(None)
                 return
         worker = asyncio.create_task(self._work())
-        self._workers.add(worker)
+        self._workers[worker] = None
         worker.add_done_callback(self._ended)
 
     async def _work(self) -> None:
@@ -243,7 +243,7 @@ class _Run(Generic[T, R]):
         self._changed.set()
 
     def _ended(self, worker: asyncio.Task[None]) -> None:
-        self._workers.discard(worker)
+        del self._workers[worker]
         if worker.cancelled():
             if self._read:  # cancelled on its way to an item, so that nothing of it ran
                 index, item = self._read.popleft()

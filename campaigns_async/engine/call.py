@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, field
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from campaigns_async.engine import failures, retry
 from campaigns_async.engine.deadline import Deadlines
@@ -20,6 +19,9 @@ from campaigns_async.settings import RetryPolicy, Timeouts
 from campaigns_async.values import Delivery, Operation
 from campaigns_async.wire import problems
 from campaigns_async.wire.messages import Request, Response
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
 T = TypeVar("T")
 
@@ -162,7 +164,9 @@ class Caller:
         return status == 429 or (status == 503 and wait is not None)
 
     async def _persist(self, call: Call, first: Response | Failure) -> Response | Failure:
-        """Attempts from the second on, by tenacity: a request that succeeds at once does not pay for it."""
+        """Attempts from the second on, by tenacity: who needs no second one pays nothing for it, nor for its import."""
+        from tenacity import AsyncRetrying, retry_if_result  # noqa: PLC0415
+
         waiting: list[Response | Failure] = [first]
 
         async def attempt() -> Response | Failure:

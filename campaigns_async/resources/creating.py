@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -12,12 +13,14 @@ from campaigns_async.errors import CampaignsError, DecodeError, delivery_of, not
 from campaigns_async.events import Reconciled
 from campaigns_async.models import NewCampaign
 from campaigns_async.reconcile.ledger import Ledger
-from campaigns_async.reconcile.match import Absent, Found, InDoubt, Sought
-from campaigns_async.reconcile.search import Search, Server
+from campaigns_async.reconcile.server import Server
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.values import Delivery
 from campaigns_async.wire import responses
 from campaigns_async.wire.messages import Request
+
+if TYPE_CHECKING:
+    from campaigns_async.reconcile.match import Absent, Found, InDoubt, Sought
 
 
 @frozen
@@ -56,6 +59,8 @@ class Creator:
             self.ledger.leave_in_doubt(new)
 
     async def _create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
+        from campaigns_async.reconcile.match import Found, InDoubt, Sought  # noqa: PLC0415  # who needs it pays for it
+
         sought = Sought(new, ignore_invalid, self.policy.margin, self.caller.pool.clock.now())
         attempts, known_before = 0, -1
 
@@ -87,6 +92,9 @@ class Creator:
         return attempts < self.caller.retry.attempts and self.caller.pool.quota.take()
 
     async def _look(self, sought: Sought, known_before: int) -> Found | Absent | InDoubt:
+        from campaigns_async.reconcile.match import Absent, Found, InDoubt  # noqa: PLC0415
+        from campaigns_async.reconcile.search import Search  # noqa: PLC0415
+
         pool = self.caller.pool
         began = pool.clock.monotonic()
         search = Search(sought, known_before, began, self.server, self.ledger, self.policy, pool.clock, pool.quota)
@@ -102,6 +110,8 @@ class Creator:
 
 def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
     """The error, with what the search came to."""
+    from campaigns_async.reconcile.match import Absent  # noqa: PLC0415
+
     if isinstance(doubt, DecodeError):
         return _told_of_one_done(doubt, verdict)
     if isinstance(verdict, Absent):
@@ -115,6 +125,8 @@ def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | InDoubt) -
 
 def _told_of_one_done(doubt: DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
     """It was carried out; which campaign it is may be open."""
+    from campaigns_async.reconcile.match import Absent  # noqa: PLC0415
+
     if isinstance(verdict, Absent) or not verdict.candidates:
         return doubt
     found = OutcomeUnknownError(

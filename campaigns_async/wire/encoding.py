@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -34,7 +34,7 @@ def write(value: NewCampaign | CampaignUpdate) -> bytes:
     """
     try:
         plain = _by_hand(value) if type(value) is NewCampaign else None
-        body = orjson.dumps(_converter.unstructure(value) if plain is None else plain)
+        body = orjson.dumps(_converter().unstructure(value) if plain is None else plain)
     except Exception:  # a caller's own tzinfo may raise anything
         body = None
     if body is None:  # raised out here, where nothing is chained that could quote a value
@@ -142,7 +142,8 @@ def _contacts_by_hand(contacts: Iterable[NewContact]) -> list[dict[str, str]] | 
     return written
 
 
-def _made() -> Converter:
+@cache
+def _converter() -> Converter:
     converter = Converter()
     converter.register_unstructure_hook(str, _text)
     converter.register_unstructure_hook(int, _int)
@@ -157,9 +158,6 @@ def _made() -> Converter:
         hook = make_dict_unstructure_fn(cls, converter, **renames)  # type: ignore[arg-type]  # overrides are its keywords
         converter.register_unstructure_hook(cls, hook)
     return converter
-
-
-_converter = _made()
 
 
 def _first_fault(value: object, cls: type[AttrsInstance], path: str) -> InvalidArgumentError:
@@ -189,7 +187,7 @@ def _faulty_contact(contacts: Any, name: str) -> InvalidArgumentError | None:
 def _problem(value: object, kind: Any) -> str | None:
     """Why it cannot be sent; None if it can."""
     try:
-        orjson.dumps(_converter.get_unstructure_hook(kind)(value))
+        orjson.dumps(_converter().get_unstructure_hook(kind)(value))
     except InvalidArgumentError as error:
         return error.message
     except orjson.JSONEncodeError:

@@ -117,7 +117,7 @@ def campaigns(cls: type[NewCampaign]) -> st.SearchStrategy[NewCampaign]:
 def by_the_converter(new: NewCampaign) -> bytes | None:
     """What the converter writes; None where it refuses."""
     try:
-        return orjson.dumps(encoding._converter.unstructure(new))
+        return orjson.dumps(encoding._converter().unstructure(new))
     except (InvalidArgumentError, orjson.JSONEncodeError, AttributeError):
         return None
 
@@ -173,7 +173,7 @@ def test_the_usual_campaign_needs_no_converter(new: NewCampaign) -> None:
     ],
 )
 def test_what_is_of_a_subclass_is_the_converters_business(new: NewCampaign, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoding, "_converter", SimpleNamespace(unstructure=lambda value: "asked"))
+    monkeypatch.setattr(encoding, "_converter", lambda: SimpleNamespace(unstructure=lambda value: "asked"))
     assert encoding.write(new) == b'"asked"'
 
 
