@@ -70,13 +70,22 @@ class FanOut(Generic[T, R]):
 
 
 class _Run(Generic[T, R]):
-    """What the tasks share; they must not hold the iterator, which is to notice that it was dropped."""
+    """What the tasks share; they must not hold the iterator, which is to notice that it was dropped.
+
+    Workers are made as they are needed and kept: waking one costs half of what making one costs.
+    """
 
     def __init__(self, operation: Callable[[T], Awaitable[R]], items: Items[T], limit: int) -> None:
         self._operation = operation
         self._limit = limit
         self._count = 0
-        self._tasks: dict[asyncio.Task[None], tuple[int, T]] = {}
+        self._under_way = 0
+        """Items that were read and have no outcome yet."""
+        self._read: deque[tuple[int, T]] = deque()
+        """Those of them that no worker has begun; for each a worker is on its way."""
+        self._workers: dict[asyncio.Task[None], None] = {}  # in order: a set's would differ from run to run
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._refilling = False
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
         self._intake: asyncio.Task[None] | None = None
@@ -95,7 +104,7 @@ class _Run(Generic[T, R]):
     @property
     def over(self) -> bool:
         """Whether nothing is under way and nothing will be."""
-        return self._exhausted and not self._tasks
+        return self._exhausted and not self._under_way
 
     async def next(self) -> Outcome[T, R] | None:
         """The next outcome; None after the last.
@@ -106,8 +115,9 @@ class _Run(Generic[T, R]):
         while True:
             self._fill()
             if self.ready:
-                if not self._exhausted:  # its place is free once it is handed out: keep the pool busy
-                    asyncio.get_running_loop().call_soon(self._fill)
+                if not self._exhausted and not self._refilling:
+                    self._refilling = True  # its place is free once it is handed out: keep the pool busy
+                    asyncio.get_running_loop().call_soon(self._refill)
                 return self.ready.popleft()
             if self.over:
                 error, self._error = self._error, None
@@ -121,13 +131,13 @@ class _Run(Generic[T, R]):
         """Take nothing more in; give what is in flight so many seconds; cancel the rest."""
         self._stop_intake()
         try:
-            if self._tasks:
-                await asyncio.wait(self._tasks, timeout=grace)
+            if self._workers:
+                await asyncio.wait(self._workers, timeout=grace)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            if self._tasks:
-                await asyncio.wait(self._tasks)
+            for worker in self._workers:
+                worker.cancel()
+            if self._workers:
+                await asyncio.wait(self._workers)
             if self._intake is not None:
                 await asyncio.wait([self._intake])
             close = getattr(self._async, "aclose", None)
@@ -137,9 +147,13 @@ class _Run(Generic[T, R]):
     def abandon(self) -> None:
         """Stop at once, from wherever the garbage collector runs."""
         self._exhausted = True
-        for task in (*self._tasks, *([self._intake] if self._intake is not None else [])):
+        for task in (*self._workers, *([self._intake] if self._intake is not None else [])):
             with suppress(RuntimeError):  # the loop is closed, and the tasks with it
                 task.get_loop().call_soon_threadsafe(task.cancel)
+
+    def _refill(self) -> None:
+        self._refilling = False
+        self._fill()
 
     def _fill(self) -> None:
         if self._async is not None:
@@ -151,9 +165,10 @@ class _Run(Generic[T, R]):
             try:
                 item = next(self._sync)
             except StopIteration:
-                self._exhausted = True
+                self._exhaust()
             except Exception as error:  # handed to the caller, behind what is in flight
-                self._error, self._exhausted = error, True
+                self._error = error
+                self._exhaust()
             else:
                 self._start(item)
 
@@ -178,39 +193,74 @@ class _Run(Generic[T, R]):
         except BaseException as error:
             self._error = error
         finally:
-            self._exhausted = True
+            self._exhaust()
             self._changed.set()
 
     def _has_room(self) -> bool:
-        return len(self._tasks) + len(self.ready) < self._limit
+        return self._under_way + len(self.ready) < self._limit
 
     def _start(self, item: T) -> None:
-        task = asyncio.create_task(self._one(self._count, item))
-        self._tasks[task] = self._count, item
+        self._read.append((self._count, item))
         self._count += 1
-        task.add_done_callback(self._done)
+        self._under_way += 1
+        while self._idle:
+            woken = self._idle.popleft()
+            if not woken.done():
+                woken.set_result(None)
+                return
+        worker = asyncio.create_task(self._work())
+        self._workers[worker] = None
+        worker.add_done_callback(self._ended)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        index, item = self._tasks.pop(task)
-        if task.cancelled():  # before its first step, so that nothing of it ran
-            self.ready.append(_cut_off(index, item, Delivery.NOT_SENT))
-        elif (fatal := task.exception()) is not None:  # no Exception, so it ends the iteration; its outcome is told
-            self.ready.append(_cut_off(index, item, delivery_of(fatal)))
-            self._error, self._exhausted = fatal, True
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            while self._read:
+                index, item = self._read.popleft()
+                try:
+                    outcome: Outcome[T, R] = Outcome(index, item, await self._operation(item))
+                except Exception as error:
+                    outcome = Outcome(index, item, error=error, delivery=delivery_of(error))
+                except asyncio.CancelledError as stop:
+                    # Swallowed: the worker ends here, and what is known of the item must not be lost.
+                    self._put(_cut_off(index, item, delivery_of(stop)))
+                    return
+                except BaseException as fatal:  # it ends the iteration; its outcome is told
+                    self._error = fatal
+                    self._exhaust()
+                    self._put(_cut_off(index, item, delivery_of(fatal)))
+                    raise
+                self._put(outcome)
+            if self._exhausted:
+                return
+            woken = loop.create_future()
+            self._idle.append(woken)
+            await woken
+
+    def _put(self, outcome: Outcome[T, R]) -> None:
+        self.ready.append(outcome)
+        self._under_way -= 1
         self._changed.set()
 
-    async def _one(self, index: int, item: T) -> None:
-        try:
-            outcome: Outcome[T, R] = Outcome(index, item, await self._operation(item))
-        except Exception as error:
-            outcome = Outcome(index, item, error=error, delivery=delivery_of(error))
-        except asyncio.CancelledError as stop:
-            # Swallowed: the task ends here, and what is known of it must not be lost.
-            outcome = _cut_off(index, item, delivery_of(stop))
-        self.ready.append(outcome)
+    def _ended(self, worker: asyncio.Task[None]) -> None:
+        del self._workers[worker]
+        if worker.cancelled():
+            if self._read:  # cancelled on its way to an item, so that nothing of it ran
+                index, item = self._read.popleft()
+                self._put(_cut_off(index, item, Delivery.NOT_SENT))
+        else:
+            worker.exception()  # has been seen
+
+    def _exhaust(self) -> None:
+        """Nothing more will be read: whoever waits for it may go."""
+        self._exhausted = True
+        while self._idle:
+            woken = self._idle.popleft()
+            if not woken.done():
+                woken.set_result(None)
 
     def _stop_intake(self) -> None:
-        self._exhausted = True
+        self._exhaust()
         if self._intake is not None:
             self._intake.cancel()
 

@@ -8,7 +8,6 @@ other hosts), its total timeout that counts the wait for a connection.
 from __future__ import annotations
 
 import errno
-from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -20,6 +19,7 @@ from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
 from campaigns_async.wire.messages import Request, Response
 
+_ENCODING = aiohttp.hdrs.CONTENT_ENCODING
 _STRAY = "an answer came before the request"
 _BODILESS = ("GET", "HEAD", "OPTIONS")
 
@@ -36,28 +36,29 @@ class AiohttpTransport:
             raise ConfigurationError(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
         self._session = session
         self._borrowed = session is not None
+        self._standing: Credentials | None = None
+        """Those that the session sends by itself, which costs less than to name them in each request."""
         self._timeouts: tuple[Timeouts, aiohttp.ClientTimeout] | None = None
 
     async def send(
         self, request: Request, credentials: Credentials, timeouts: Timeouts, progress: Progress
     ) -> Response | Failure:
         """Send a request once and read the whole answer."""
-        session = self._session or self._open()
+        session = self._session or self._open(credentials)
         if session.closed:
             raise ClientClosedError("the aiohttp session that was handed in has been closed by its owner")
-        # A request without a body is given an empty one, for its mark: nothing else tells when headers go out.
-        options: dict[str, Any] = {} if request.body else {"skip_auto_headers": ("Content-Type",)}
         try:
+            # A request without a body is given an empty one, for its mark: nothing else tells when headers go out.
             response = await session.request(
                 request.method,
                 self._url(request, credentials),
-                headers=credentials.headers,
+                headers=None if credentials is self._standing else credentials.headers,
+                skip_auto_headers=None if request.body else ("Content-Type",),
                 data=_Body(request.body or b"", progress),
                 timeout=self._client_timeout(timeouts),
                 allow_redirects=False,
                 raise_for_status=False,
                 middlewares=(_send_once,),
-                **options,
             )
             body = await self._read(response)
             if body is None:
@@ -85,7 +86,7 @@ class AiohttpTransport:
     async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
         """The whole body; None where it is larger than may be."""
         length = response.content_length
-        if length is not None and length <= self._max_response_size and "Content-Encoding" not in response.headers:
+        if length is not None and length <= self._max_response_size and _ENCODING not in response.headers:
             return await response.read()
         chunks, size = list[bytes](), 0
         async for chunk in response.content.iter_any():
@@ -96,16 +97,20 @@ class AiohttpTransport:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _open(self, credentials: Credentials) -> aiohttp.ClientSession:
+        self._standing = credentials
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the gate bounds, before aiohttp is asked
             cookie_jar=aiohttp.DummyCookieJar(),
+            headers=credentials.headers,
         )
         return self._session
 
     def _url(self, request: Request, credentials: Credentials) -> URL:
-        query = "&".join(filter(None, (request.query, credentials.query)))
-        return URL(f"{self._base_url}{request.path}{'?' if query else ''}{query}", encoded=True)
+        url = self._base_url + request.path
+        if request.query or credentials.query:
+            url += "?" + "&".join(filter(None, (request.query, credentials.query)))
+        return URL(url, encoded=True)
 
     def _client_timeout(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
         if self._timeouts is None or self._timeouts[0] is not timeouts:

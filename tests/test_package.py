@@ -18,6 +18,18 @@ def test_importing_the_package_loads_none_of_what_it_needs() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_importing_the_client_loads_nothing_of_what_only_some_need() -> None:
+    some = (
+        "tenacity",
+        "campaigns_async.query",
+        "campaigns_async.reconcile.search",
+        "campaigns_async.resources.listing",
+    )
+    code = f"import campaigns_async, sys; campaigns_async.CampaignsClient; print([n for n in {some!r} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_every_public_name_is_there_and_is_listed() -> None:
     for name in campaigns_async.__all__:
         assert getattr(campaigns_async, name) is not None

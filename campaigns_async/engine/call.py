@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, field
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from campaigns_async.engine import failures, retry
 from campaigns_async.engine.deadline import Deadlines
@@ -21,7 +20,12 @@ from campaigns_async.values import Delivery, Operation
 from campaigns_async.wire import problems
 from campaigns_async.wire.messages import Request, Response
 
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
 T = TypeVar("T")
+
+_NOT_SENT, _UNKNOWN, _DONE = Delivery.NOT_SENT, Delivery.UNKNOWN, Delivery.DONE  # Python 3.11 looks a member up slowly
 
 
 @define(eq=False)
@@ -34,7 +38,7 @@ class Call:
     """When the deadline passes."""
     on_attempt: Callable[[], None] | None = None
     attempts: int = 0
-    delivery: Delivery = Delivery.NOT_SENT
+    delivery: Delivery = _NOT_SENT
     """Of all attempts so far that came to an end."""
     progress: Progress | None = None
     """Of the attempt under way."""
@@ -82,9 +86,10 @@ class Caller:
         """
         pool = self.pool
         pool.enter()
-        deadline = self._deadlines.start()
+        started = pool.clock.monotonic()
+        deadline = self._deadlines.start(started)
         pool.calls += 1
-        call = Call(request, pool.clock.monotonic(), deadline.when if deadline else None, on_attempt)
+        call = Call(request, started, deadline.when if deadline else None, on_attempt)
         result: Response | Failure
         try:
             result = await self._attempt(call)
@@ -149,15 +154,7 @@ class Caller:
             asked_to_wait=call.retry_after is not None,
             rejected_statuses=self.retry.rejected_statuses,
         )
-        doubtful = call.delivery is Delivery.UNKNOWN
-        call.delivery = worse(call.delivery, verdict.delivery)
-        if (
-            doubtful
-            and isinstance(result, Response)
-            and result.status == 404
-            and call.request.operation is Operation.DELETE
-        ):
-            call.delivery = Delivery.DONE  # the doubtful attempt had deleted it
+        call.delivery = verdict.delivery if call.attempts == 1 else _of_all(call, result, verdict.delivery)
         if self.pool.observer is not None:
             status, why = (None, result.kind) if isinstance(result, Failure) else (result.status, None)
             self._emit_attempt(call, status, why, verdict.delivery)
@@ -167,7 +164,9 @@ class Caller:
         return status == 429 or (status == 503 and wait is not None)
 
     async def _persist(self, call: Call, first: Response | Failure) -> Response | Failure:
-        """Attempts from the second on, by tenacity: a request that succeeds at once does not pay for it."""
+        """Attempts from the second on, by tenacity: who needs no second one pays nothing for it, nor for its import."""
+        from tenacity import AsyncRetrying, retry_if_result  # noqa: PLC0415
+
         waiting: list[Response | Failure] = [first]
 
         async def attempt() -> Response | Failure:
@@ -201,14 +200,14 @@ class Caller:
         await self.pool.sleep(seconds)
 
     def _concluded(self, call: Call, result: Response | Failure, read: Callable[[Response], T]) -> T:
-        if call.delivery is Delivery.DONE and isinstance(result, Response):
+        if call.delivery is _DONE and isinstance(result, Response):
             try:
                 value = read(result)
             except CampaignsError as error:
                 self._attach(error, call)
                 self._finished(call, Delivery.DONE, type(error).__name__)
                 raise
-            self._finished(call, Delivery.DONE, None)
+            self._finished(call, _DONE, None)
             self.pool.quota.pay_back(retried=call.paid)
             return value
         failure = failures.error(
@@ -246,3 +245,15 @@ class Caller:
         self.pool.emit(
             CallFinished(request.operation, request.method, request.path, call.attempts, elapsed, delivery, error_type)
         )
+
+
+def _of_all(call: Call, result: Response | Failure, delivery: Delivery) -> Delivery:
+    """The delivery of a call whose last attempt came to this."""
+    if (
+        call.delivery is _UNKNOWN
+        and isinstance(result, Response)
+        and result.status == 404
+        and call.request.operation is Operation.DELETE
+    ):
+        return _DONE  # the doubtful attempt had deleted it
+    return worse(call.delivery, delivery)

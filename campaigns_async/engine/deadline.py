@@ -26,7 +26,7 @@ class Deadline:
 
     def stop(self) -> None:
         """Call it off."""
-        self.lane.remove(self)
+        self.lane.running.pop(self, None)  # the timer stays: it serves whoever comes next, or finds nobody
         if self.expired and not self.settled:
             self.task.uncancel()  # what ran swallowed the cancellation
 
@@ -39,38 +39,38 @@ class Deadline:
 
 
 class Deadlines:
-    """All deadlines of one length."""
+    """All deadlines of one length.
+
+    Attributes:
+        running: Those that are neither over nor expired, in the order in which they began.
+    """
 
     def __init__(self, seconds: float | None) -> None:
         self._seconds = seconds
-        self._running: OrderedDict[Deadline, None] = OrderedDict()
+        self.running: OrderedDict[Deadline, None] = OrderedDict()
         self._timer: asyncio.TimerHandle | None = None
 
-    def start(self) -> Deadline | None:
-        """A deadline for the current task; None where there is to be none."""
+    def start(self, now: float) -> Deadline | None:
+        """A deadline for the current task, by the loop's time; None where there is to be none."""
         if self._seconds is None:
             return None
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
         assert task is not None, "a coroutine of this client must run in a task"
-        deadline = Deadline(loop.time() + self._seconds, task, task.cancelling(), self)
-        self._running[deadline] = None
+        deadline = Deadline(now + self._seconds, task, task.cancelling(), self)
+        self.running[deadline] = None
         if self._timer is None:
             self._timer = loop.call_at(deadline.when, self._expire, loop)
         return deadline
 
-    def remove(self, deadline: Deadline) -> None:
-        """Forget one."""
-        self._running.pop(deadline, None)  # the timer stays: it serves whoever comes next, or finds nobody
-
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
-        while self._running:
-            deadline = next(iter(self._running))
+        while self.running:
+            deadline = next(iter(self.running))
             if deadline.when > now:
                 self._timer = loop.call_at(deadline.when, self._expire, loop)
                 return
-            del self._running[deadline]
+            del self.running[deadline]
             deadline.expired = True
             deadline.task.cancel()

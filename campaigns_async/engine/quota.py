@@ -26,4 +26,5 @@ class Quota:
 
     def pay_back(self, *, retried: bool) -> None:
         """A call succeeded: the price of its last retry comes back, or a little."""
-        self.left = min(self.capacity, self.left + (RETRY_COST if retried else SUCCESS_PAYS))
+        if self.left < self.capacity:
+            self.left = min(self.capacity, self.left + (RETRY_COST if retried else SUCCESS_PAYS))

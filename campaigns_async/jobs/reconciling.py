@@ -16,7 +16,8 @@ from campaigns_async.fanout import FanOut
 from campaigns_async.jobs.matching import Matcher, Wanted
 from campaigns_async.models import Campaign
 from campaigns_async.reconcile.match import Absent, Candidate, Found, InDoubt, Sought
-from campaigns_async.reconcile.search import Server, starting_between
+from campaigns_async.reconcile.search import starting_between
+from campaigns_async.reconcile.server import Server
 from campaigns_async.settings import ReconcilePolicy
 
 Verdicts = Mapping[int, Found | Absent | InDoubt]

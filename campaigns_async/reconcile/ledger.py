@@ -6,9 +6,7 @@ Ids are kept as 64-bit digests in arrays: eight bytes each, so that a job of mil
 from __future__ import annotations
 
 from array import array
-from collections import Counter
-from collections.abc import Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TypeAlias
 
@@ -33,6 +31,14 @@ class Ids:
     def add(self, campaign_ids: Iterable[str]) -> None:
         """These became known now."""
         self._digests.extend(map(hash, campaign_ids))
+        self._forget()
+
+    def add_one(self, campaign_id: str) -> None:
+        """As `add`, at a quarter of the cost."""
+        self._digests.append(hash(campaign_id))
+        self._forget()
+
+    def _forget(self) -> None:
         if len(self._digests) > 2 * self._limit:
             half = len(self._digests) - self._limit
             self._forgotten += half
@@ -61,27 +67,27 @@ class Ledger:
         """Read from the server, for whatever reason."""
         self._claimed = Ids(remember)
         self._left_in_doubt: set[int] = set()
-        self._under_way: Counter[Content] = Counter()
+        self._under_way: dict[Content, int] = {}
 
     def claim(self, campaign_id: str) -> None:
         """A create was given this id, or found it to be its own: nobody else's create can be this one."""
-        self._claimed.add((campaign_id,))
+        self._claimed.add_one(campaign_id)
 
     def is_claimed(self, campaign_id: str) -> bool:
         """Whether a create of this client is this one."""
         return self._claimed.knew(campaign_id)
 
-    @contextmanager
-    def under_way(self, new: NewCampaign) -> Generator[None]:
-        """A create of this content is being sent."""
+    def begin(self, new: NewCampaign) -> Content:
+        """A create is being sent; gives its content, for `end`."""
         content = _content(new)
-        self._under_way[content] += 1
-        try:
-            yield
-        finally:
-            self._under_way[content] -= 1
-            if not self._under_way[content]:
-                del self._under_way[content]
+        self._under_way[content] = self._under_way.get(content, 0) + 1
+        return content
+
+    def end(self, content: Content) -> None:
+        """A create of this content is no longer being sent."""
+        others = self._under_way.pop(content) - 1
+        if others:
+            self._under_way[content] = others
 
     def leave_in_doubt(self, new: NewCampaign) -> None:
         """A create of this content has ended, and which campaign it made, if any, is not known."""
@@ -93,7 +99,7 @@ class Ledger:
 
     def has_twin_under_way(self, new: NewCampaign) -> bool:
         """Whether the same text is being sent at the same time by another create, whose id is not known yet."""
-        return self._under_way[_content(new)] > 0
+        return _content(new) in self._under_way
 
 
 def _digest(new: NewCampaign) -> int:

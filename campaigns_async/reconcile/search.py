@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from campaigns_async.engine.ports import Clock
 from campaigns_async.engine.quota import Quota
 from campaigns_async.errors import APIError, CampaignsError, ClientClosedError, PagingError, QueryError
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging.paginator import Paginator
 from campaigns_async.query import Expression, campaign
 from campaigns_async.reconcile.ledger import Ledger
 from campaigns_async.reconcile.match import (
@@ -29,6 +27,7 @@ from campaigns_async.reconcile.match import (
     excluded_by,
     worth_reading,
 )
+from campaigns_async.reconcile.server import Server
 from campaigns_async.settings import ReconcilePolicy
 
 _log = logging.getLogger("campaigns_async")
@@ -38,14 +37,6 @@ _PLAIN_SENDER = 11
 
 
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-
-
-@frozen
-class Server:
-    """What is asked of the server."""
-
-    campaigns: Callable[[Expression], Paginator[Campaign]]
-    contacts: Callable[[str], Paginator[Contact]]
 
 
 @define

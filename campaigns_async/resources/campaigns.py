@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cached_property, partial
 from operator import attrgetter
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import evolve
 
@@ -12,16 +12,18 @@ from campaigns_async.engine.call import Caller
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
-from campaigns_async.paging.paginator import Paginator
-from campaigns_async.query.expression import Expression
 from campaigns_async.reconcile.ledger import Ledger
-from campaigns_async.reconcile.search import Server
+from campaigns_async.reconcile.server import Server
 from campaigns_async.resources.creating import Creator
-from campaigns_async.resources.listing import Filters, Lister, Sorts
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.values import Checkpoint, Page
 from campaigns_async.wire import requests, responses
 from campaigns_async.wire.messages import Response
+
+if TYPE_CHECKING:
+    from campaigns_async.paging.paginator import Paginator
+    from campaigns_async.query.expression import Expression
+    from campaigns_async.resources.listing import Filters, Lister, Sorts
 
 
 class Campaigns:
@@ -40,11 +42,8 @@ class Campaigns:
     ) -> None:
         self._caller = caller
         self._ledger = ledger
-        patient = evolve(caller, patient=True)  # what a create in doubt needs is not turned away
-        self._looking = Lister(patient, page_size)
-        server = Server(self._look_at_campaigns, self._look_at_contacts)
-        self._creator = Creator(caller, ledger, server, reconcile)
-        self._lister = Lister(caller, page_size)
+        self._creator = Creator(caller, ledger, Server(self._look_at_campaigns, self._look_at_contacts), reconcile)
+        self._page_size = page_size
         self._update_method = update_method
         self._delete_method = delete_method
         self._limit = limit
@@ -190,6 +189,17 @@ class Campaigns:
         _reconciled(on_unknown)
         create = partial(self.create, ignore_invalid_phone_numbers=ignore_invalid_phone_numbers, on_unknown=on_unknown)
         return FanOut(create, news, limit=self._limit, grace=self._caller.timeouts.grace)
+
+    @cached_property
+    def _lister(self) -> Lister:
+        from campaigns_async.resources.listing import Lister  # noqa: PLC0415  # who lists pays for it
+
+        return Lister(self._caller, self._page_size)
+
+    @cached_property
+    def _looking(self) -> Lister:
+        # What a create in doubt needs is not turned away.
+        return evolve(self._lister, caller=evolve(self._caller, patient=True))
 
     def _read_campaigns(self, response: Response) -> Page[Campaign]:
         page = responses.campaigns(response)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from attrs import frozen
 
@@ -14,12 +13,14 @@ from campaigns_async.errors import CampaignsError, DecodeError, delivery_of, not
 from campaigns_async.events import Reconciled
 from campaigns_async.models import NewCampaign
 from campaigns_async.reconcile.ledger import Ledger
-from campaigns_async.reconcile.match import Absent, Found, InDoubt, Sought
-from campaigns_async.reconcile.search import Search, Server
+from campaigns_async.reconcile.server import Server
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.values import Delivery
 from campaigns_async.wire import responses
 from campaigns_async.wire.messages import Request
+
+if TYPE_CHECKING:
+    from campaigns_async.reconcile.match import Absent, Found, InDoubt, Sought
 
 
 @frozen
@@ -33,27 +34,33 @@ class Creator:
 
     async def create(self, new: NewCampaign, request: Request) -> str:
         """Send it; what is in doubt raises."""
-        with self._noted(new), self.ledger.under_way(new):
+        content = self.ledger.begin(new)
+        try:
             campaign_id = await self.caller.run(request, responses.created_id)
             self.ledger.claim(campaign_id)
+        except (CampaignsError, asyncio.CancelledError) as error:
+            self._note(new, error)
+            raise
+        finally:
+            self.ledger.end(content)
         return campaign_id
 
     async def create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
         """Send it; what is in doubt is looked for, and sent again only when it is surely absent."""
-        with self._noted(new):
-            return await self._create_reconciled(new, ignore_invalid, request)
-
-    @contextmanager
-    def _noted(self, new: NewCampaign) -> Generator[None]:
-        """Write down what is left in doubt: no later create is to take it for its own."""
         try:
-            yield
+            return await self._create_reconciled(new, ignore_invalid, request)
         except (CampaignsError, asyncio.CancelledError) as error:
-            if delivery_of(error) in (Delivery.UNKNOWN, Delivery.DONE):
-                self.ledger.leave_in_doubt(new)
+            self._note(new, error)
             raise
 
+    def _note(self, new: NewCampaign, error: BaseException) -> None:
+        """Write down what is left in doubt: no later create is to take it for its own."""
+        if delivery_of(error) in (Delivery.UNKNOWN, Delivery.DONE):
+            self.ledger.leave_in_doubt(new)
+
     async def _create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
+        from campaigns_async.reconcile.match import Found, InDoubt, Sought  # noqa: PLC0415  # who needs it pays for it
+
         sought = Sought(new, ignore_invalid, self.policy.margin, self.caller.pool.clock.now())
         attempts, known_before = 0, -1
 
@@ -64,13 +71,15 @@ class Creator:
 
         while True:
             doubt: OutcomeUnknownError | DecodeError
+            content = self.ledger.begin(new)
             try:
-                with self.ledger.under_way(new):
-                    campaign_id = await self.caller.run(request, responses.created_id, on_attempt=begin)
-                    self.ledger.claim(campaign_id)
+                campaign_id = await self.caller.run(request, responses.created_id, on_attempt=begin)
+                self.ledger.claim(campaign_id)
                 return campaign_id
             except (OutcomeUnknownError, DecodeError) as error:
                 doubt = error
+            finally:
+                self.ledger.end(content)
             attempts += doubt.attempts
             doubt.attempts = attempts
             verdict = await self._look(sought, known_before)
@@ -83,6 +92,9 @@ class Creator:
         return attempts < self.caller.retry.attempts and self.caller.pool.quota.take()
 
     async def _look(self, sought: Sought, known_before: int) -> Found | Absent | InDoubt:
+        from campaigns_async.reconcile.match import Absent, Found, InDoubt  # noqa: PLC0415
+        from campaigns_async.reconcile.search import Search  # noqa: PLC0415
+
         pool = self.caller.pool
         began = pool.clock.monotonic()
         search = Search(sought, known_before, began, self.server, self.ledger, self.policy, pool.clock, pool.quota)
@@ -98,6 +110,8 @@ class Creator:
 
 def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
     """The error, with what the search came to."""
+    from campaigns_async.reconcile.match import Absent  # noqa: PLC0415
+
     if isinstance(doubt, DecodeError):
         return _told_of_one_done(doubt, verdict)
     if isinstance(verdict, Absent):
@@ -111,6 +125,8 @@ def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | InDoubt) -
 
 def _told_of_one_done(doubt: DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
     """It was carried out; which campaign it is may be open."""
+    from campaigns_async.reconcile.match import Absent  # noqa: PLC0415
+
     if isinstance(verdict, Absent) or not verdict.candidates:
         return doubt
     found = OutcomeUnknownError(

@@ -22,6 +22,7 @@ from campaigns_async.wire import encoding
 from campaigns_async.wire.messages import Request
 
 ROOT = "/api/Campaigns"
+_CREATE = Operation.CREATE  # Python 3.11 looks a member up slowly
 _CREATE_PATHS = {None: ROOT, True: "/api/campaigns/true", False: "/api/campaigns/false"}
 _RAW_OPERATIONS = {
     "GET": Operation.RAW_READ,
@@ -58,7 +59,7 @@ def create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -
     _must_be("new", new, NewCampaign)
     if ignore_invalid_phone_numbers is not None:
         _must_be("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool)
-    return Request(Operation.CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encoding.write(new))
+    return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encoding.write(new))
 
 
 def update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:

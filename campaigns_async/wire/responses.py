@@ -16,6 +16,8 @@ from campaigns_async.wire.messages import Response, is_array, is_object, single
 M = TypeVar("M")
 
 _LONGEST_ID = 200
+_QUOTED_ID = re.compile(rb'"[A-Za-z0-9-]{1,200}"\Z')
+"""What servers send: needs no decoder."""
 _BARE_ID = re.compile(r"[_-]*[A-Za-z0-9][A-Za-z0-9._~:+=-]*\Z")
 _NEGATIVE = re.compile(r"-[0-9.]+\Z")
 _NO_ID = frozenset({"null", "none", "undefined", "nan", "true", "false", "ok", "created", "accepted", "success"})
@@ -38,6 +40,8 @@ def created_id(response: Response) -> str:
     Raises:
         DecodeError: The campaign was created, but its id cannot be read.
     """
+    if _QUOTED_ID.match(response.body):
+        return response.body[1:-1].decode("ascii")
     text = _id_in(response.body)
     if text is not None:
         return text

@@ -13,6 +13,7 @@ from campaigns_async import (
     CampaignsClient,
     ClientClosedError,
     Delivery,
+    FanOut,
     InvalidArgumentError,
     NewCampaign,
     NotFoundError,
@@ -274,3 +275,45 @@ async def test_an_operation_that_ends_in_no_exception_still_has_its_outcome(clie
             outcomes.append(outcome)
     assert sorted(outcome.index for outcome in outcomes) == list(range(5))
     assert [outcome.delivery for outcome in outcomes if not outcome.ok] == [Delivery.UNKNOWN]
+
+
+async def test_workers_are_kept_and_none_is_left_behind() -> None:
+    workers = set[asyncio.Task[object]]()
+    most = 0
+
+    async def operation(number: int) -> int:
+        nonlocal most
+        task = asyncio.current_task()
+        assert task is not None
+        workers.add(task)
+        most = max(most, sum(not worker.done() for worker in workers))
+        await asyncio.sleep(0)
+        return number
+
+    before = asyncio.all_tasks()
+    fanned = FanOut(operation, range(100), limit=4, grace=1.0)
+    assert sorted([outcome.index async for outcome in fanned]) == list(range(100))
+    assert (len(workers), most) == (4, 4)
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+async def test_a_worker_that_others_cancel_is_told_of_and_replaced(turns: int) -> None:
+    async def operation(number: int) -> int:
+        if number < 2:
+            await asyncio.Event().wait()
+        return number
+
+    before = asyncio.all_tasks()
+    fanned = FanOut(operation, range(6), limit=2, grace=1.0)
+    first = asyncio.ensure_future(anext(fanned))
+    for _ in range(turns):  # after one they are on their way to their items, after two at work on them
+        await asyncio.sleep(0)
+    for worker in asyncio.all_tasks() - before - {first}:
+        worker.cancel()
+    outcomes = [await first] + [outcome async for outcome in fanned]
+    assert {outcome.index: outcome.ok for outcome in outcomes} == {n: n >= 2 for n in range(6)}
+    assert {outcome.delivery for outcome in outcomes if not outcome.ok} == {
+        [Delivery.NOT_SENT, Delivery.UNKNOWN][turns - 1]
+    }

@@ -77,21 +77,21 @@ MUTANTS = (
     Mutant(
         "a fan-out forgets what was cancelled",
         "fanout",
-        "            outcome = _cut_off(index",
-        "            return _cut_off(index",
+        "                    self._put(_cut_off(index, item, delivery_of(stop)))",
+        "                    pass",
     ),
     Mutant(
         "a fan-out forgets what was cancelled before it began",
         "fanout",
-        "            self.ready.append(_cut_off(index, item, Delivery.NOT_SENT))",
-        "            pass",
+        "                self._put(_cut_off(index, item, Delivery.NOT_SENT))",
+        "                pass",
         test=f"{_SCENES} -k began",
     ),
     Mutant(
         "a fan-out forgets what failed",
         "fanout",
-        "            outcome = Outcome(index, item, error=error",
-        "            return None, dict(error=error",
+        "                    outcome = Outcome(index, item, error=error",
+        "                    return None, dict(error=error",
     ),
     # Slots and queue
     Mutant(
