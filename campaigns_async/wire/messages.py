@@ -7,15 +7,15 @@ from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 import orjson
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from campaigns_async.errors import DecodeError
 from campaigns_async.values import Operation
 
 
-@define
+@frozen
 class Request:
-    """What is to be sent, but for the host and the key. Nobody changes it: frozen, it would cost four times as much."""
+    """What is to be sent, but for the host and the key."""
 
     operation: Operation
     method: str
