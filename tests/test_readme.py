@@ -64,6 +64,7 @@ def test_every_block_is_run_or_compared_here() -> None:
         ("json", "plan"),
         ("sh", ""),
         ("csv", "people"),
+        ("sh", ""),
         ("toml", "settings of pytest"),
         ("sh", "control"),
         ("console", ""),
@@ -162,7 +163,7 @@ async def test_the_export_goes_on_where_it_was_stopped_and_writes_no_row_twice(t
         stop = sandbox.fault(operation="contacts", nth=130, times=1, status=403)
         returned, printed, complaint = await program("export", tmp_path, sandbox)
         assert (returned, stop.fired, "PermissionDeniedError" in complaint) == (1, 1, True)
-        assert "of 250 campaigns\n" in printed
+        assert "campaigns so far\n" in printed
         assert contents(tmp_path).keys() == {
             "export.py", "campaigns.csv", "contacts.ndjson.gz.part", "contacts.ndjson.gz.part.progress",
         }  # fmt: skip
@@ -172,7 +173,7 @@ async def test_the_export_goes_on_where_it_was_stopped_and_writes_no_row_twice(t
         again = [request.path for request in sandbox.requests[asked:] if request.operation == "contacts"]
         assert len(again) == len(set(again)) < 250 - 100
     assert printed.splitlines()[-2:] == ["campaigns.csv was there", "contacts.ndjson.gz 249 rows"]
-    assert printed.splitlines()[-3] == "249 contacts, 250 of 250 campaigns"
+    assert printed.splitlines()[-3] == "249 contacts of 250 campaigns so far"
     assert exported(tmp_path / "contacts.ndjson.gz") == all_contacts()
     with (tmp_path / "campaigns.csv").open(newline="") as file:
         campaigns = list(csv.DictReader(file))
@@ -215,19 +216,31 @@ async def test_the_export_commands_do_what_the_script_does(tmp_path: Path) -> No
             assert printed == "", "standard output carries data alone"
             return returned, complaint
 
-        campaigns, contacts = shell_lines(having="export campaigns")
+        campaigns, contacts = shell_lines(having="export campaigns --out campaigns.csv")
         assert (await command(campaigns))[0] == 0
         stop = sandbox.fault(operation="contacts", nth=130, times=1, status=403)
         returned, complaint = await command(contacts)
         assert (returned, stop.fired, "--resume" in complaint) == (1, 1, True)
-        assert (await command(contacts))[0] == 2, "an unfinished export is in the way"
-        returned, complaint = await command([*contacts, "--resume"])
+        assert (await command(contacts[:-1]))[0] == 2, "an unfinished export is in the way"
+        returned, complaint = await command(contacts)
         assert returned == 0, complaint
         script = tmp_path / "script"
         script.mkdir()
         await program("export", script, sandbox)
     assert exported(tmp_path / "contacts.ndjson.gz") == all_contacts()
     assert (tmp_path / "campaigns.csv").read_bytes() == (script / "campaigns.csv").read_bytes()
+
+
+async def test_the_export_examples_of_the_shell_run(tmp_path: Path) -> None:
+    (tmp_path / "ids.txt").write_text("c001\nc002\n")
+    to_a_pipe, to_a_file = shell_lines(having="--ids-file")
+    to_a_pipe = to_a_pipe[: to_a_pipe.index("|")]
+    async with Sandbox(rows(250), CONTACTS) as sandbox:
+        for arguments, lines in ((to_a_pipe, 1), (to_a_file, 0)):
+            process = await start("-m", "campaigns_async", *arguments, cwd=tmp_path, **environment(sandbox))
+            returned, printed, complaint = await finish(process)
+            assert (returned, len(printed.splitlines()) >= lines) == (0, True), complaint
+    assert len((tmp_path / "contacts.csv").read_text().splitlines()) == 1 + 1 + 2
 
 
 def contents(directory: Path) -> dict[str, bytes]:

@@ -165,7 +165,7 @@ def test_the_arguments_of_exports_are_all_there_with_their_defaults() -> None:
     shown = {code(cells[0])[0]: cells for cells in table("argument of an export")}
     real: dict[str, Parameter] = {}
     for function in (export_campaigns, export_contacts):
-        keywords = [one for one in signature(function).parameters.values() if one.kind is Parameter.KEYWORD_ONLY]
+        keywords = [one for name, one in signature(function).parameters.items() if name not in ("client", "out")]
         for one in keywords:
             assert real.setdefault(one.name, one).default == one.default
     assert set(shown) == set(real)
@@ -182,6 +182,8 @@ def test_the_options_of_the_export_commands_are_theirs() -> None:
     )
     for argument, shell, _, meaning in table("argument of an export"):
         for name in code(shell):
+            if name == "CAMPAIGN_ID...":
+                continue
             option = contacts[name]
             assert (name in campaigns) == (not meaning.startswith("contacts:")), name
             given = signature(export_contacts).parameters[code(argument)[0]].default
