@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from campaigns_async.cli._declaring import FilePath
+from campaigns_async.cli._declaring import FilePath, options
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,13 +67,10 @@ def connecting(command: Callable[..., Any]) -> Callable[..., Any]:
         given = Connecting(base_url, api_key_file, auth, concurrency, rate)
         return command(*args, connecting=given, **others)
 
-    decorated: Callable[..., Any] = call
-    for option in reversed(_OPTIONS):
-        decorated = option(decorated)
-    return decorated
+    return _options(call)
 
 
-_OPTIONS: Final[tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]] = (
+_options: Final = options(
     click.option("--base-url", metavar="URL", help=f"Where the API is. Default: {URL_VARIABLE} in the environment."),
     click.option(
         "--api-key-file",

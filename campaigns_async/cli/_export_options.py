@@ -17,8 +17,7 @@ from campaigns_async.cli._telling import WrongUse
 from campaigns_async.cli._wording import as_options
 from campaigns_async.export.columns import Column
 from campaigns_async.export.formats import encoder, format_of
-from campaigns_async.export.options import CsvOptions, Format
-from campaigns_async.export.writing import Unfinished
+from campaigns_async.export.options import CsvOptions, Format, Unfinished
 
 _SWITCHES: Final = {"bom": "--excel-bom", "escape_formulas": "--escape-formulas", "null": "--null"}
 
@@ -95,11 +94,13 @@ class Destination:
         except ModuleNotFoundError as error:
             raise WrongUse(str(error)) from error
 
-    def open(self) -> Path | BinaryIO:
-        """What the export takes."""
-        if self.path is not None:
-            return self.path
-        return binary()
+    def out(self) -> Path | BinaryIO:
+        """What the export takes.
+
+        Raises:
+            click.ClickException: Standard output is closed.
+        """
+        return binary() if self.path is None else self.path
 
 
 def _form(path: Path | None, given: Format | None) -> Format:

@@ -17,7 +17,7 @@ from campaigns_async.cli._export_options import Destination, ids_of
 from campaigns_async.cli._export_report import Report
 from campaigns_async.cli._output import is_terminal
 from campaigns_async.cli._running import Interrupted, run as run_loop
-from campaigns_async.export.columns import CAMPAIGN_COLUMNS, CONTACT_COLUMNS
+from campaigns_async.export.columns import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Column
 from campaigns_async.models import Campaign, Contact
 
 if TYPE_CHECKING:
@@ -136,7 +136,9 @@ def run_contacts(
     return Run(context, to, connection, export, as_json=as_json).run()
 
 
-def _destination(known: Sequence[Any], *, out: str, form: str | None, fields: str | None, **more: Any) -> Destination:
+def _destination(
+    known: Sequence[Column], *, out: str, form: str | None, fields: str | None, **more: Any
+) -> Destination:
     return Destination.of(out, form, fields, known, **more)
 
 
@@ -177,7 +179,7 @@ class Run:
         async with self._connection.client() as client, watching(bar=bar) as watch:
             self._watch = watch
             watch.follow(client.stats)
-            return await self._export(client, self._to.open(), watch.told)
+            return await self._export(client, self._to.out(), watch.told)
 
     def _report(self) -> Report:
         latest = None if self._watch is None else self._watch.latest

@@ -2,33 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
 
 from campaigns_async.cli._connecting import Connecting, connecting as connecting_options
-from campaigns_async.cli._declaring import FilePath, Group
+from campaigns_async.cli._declaring import FilePath, Group, options
 
 FORMATS: Final = ("csv", "ndjson", "parquet")
 """The values of `Format`, which is slow to import."""
 
 
-def _file_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Where to, and in which form."""
-    for option in reversed(_FILE):
-        command = option(command)
-    return command
-
-
-def _page_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """How it is read, and how the end is told."""
-    for option in reversed(_PAGES):
-        command = option(command)
-    return command
-
-
-_FILE: Final[tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]] = (
+_file_options: Final = options(
     click.option(
         "--out",
         metavar="FILE|-",
@@ -39,7 +25,8 @@ _FILE: Final[tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]] = (
     click.option("--format", "form", type=click.Choice(FORMATS), help="Whatever the name of the file."),
     click.option("--fields", metavar="NAME,...", help="Only these columns, in this order. Default: all."),
 )
-_PAGES: Final[tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]] = (
+"""Where to, and in which form."""
+_page_options: Final = options(
     click.option(
         "--page-size", type=click.IntRange(1, 1_000_000), metavar="N", default=1000, show_default=True,
         help="Rows asked for at once.",
@@ -61,6 +48,7 @@ _PAGES: Final[tuple[Callable[[Callable[..., Any]], Callable[..., Any]], ...]] = 
     ),
     click.option("--json", "as_json", is_flag=True, help="How it ended, as one JSON object on standard error."),
 )  # fmt: skip
+"""How it is read, and how the end is told."""
 
 
 @click.group("export", cls=Group)

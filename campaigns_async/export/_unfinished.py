@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from attrs import frozen
 
 from campaigns_async.export import _files, progress_log
 from campaigns_async.export._files import Place
 from campaigns_async.export.errors import ResumeError, UnfinishedExportError
+from campaigns_async.export.options import Unfinished
 from campaigns_async.export.part_file import PartFile
 from campaigns_async.export.progress_log import Found, Mark, ProgressLog
-
-Unfinished: TypeAlias = Literal["refuse", "resume", "restart"]
 
 _LONGEST_NAME: Final = 40
 

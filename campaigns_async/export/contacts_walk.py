@@ -100,7 +100,7 @@ class ContactsWalk:
 
         Raises:
             NotFoundError: A campaign that was named is not there.
-            CampaignsError: A page could not be had; what had come of the others was given before.
+            CampaignsError: A page could not be had; a step of what had come of the others was given before.
         """
         feeding = asyncio.create_task(self._feed())
         feeding.add_done_callback(self._fed)

@@ -126,7 +126,7 @@ def checked_options(options: object) -> CsvOptions:
         InvalidArgumentError: It cannot; says what would be right.
     """
     if not isinstance(options, CsvOptions):
-        raise InvalidArgumentError(f"csv must be CsvOptions, not {type(options).__name__}")
+        raise InvalidArgumentError(f"csv must be a CsvOptions, not {type(options).__name__}")
     for name in ("bom", "escape_formulas"):
         if not isinstance(getattr(options, name), bool):
             raise InvalidArgumentError(f"{name} must be True or False")

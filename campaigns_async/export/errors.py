@@ -1,4 +1,4 @@
-"""What can go wrong with an export. No message quotes a value of a row."""
+"""What can go wrong with an export. No message quotes a value of a row but its id."""
 
 from __future__ import annotations
 

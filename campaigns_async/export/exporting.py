@@ -19,10 +19,10 @@ from campaigns_async.export.campaigns_walk import CampaignsWalk
 from campaigns_async.export.columns import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Column, checked_columns
 from campaigns_async.export.contacts_walk import ContactsWalk
 from campaigns_async.export.formats import encoder, format_of
-from campaigns_async.export.options import CsvOptions, Format
+from campaigns_async.export.options import UNFINISHED, CsvOptions, Format, Unfinished
 from campaigns_async.export.ports import Encoder, Json, Walk
 from campaigns_async.export.summary import ExportProgress, ExportSummary
-from campaigns_async.export.writing import Unfinished, written
+from campaigns_async.export.writing import written
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.resources.listing import Filters, Sorts
 
@@ -218,10 +218,7 @@ def _planned(
 ) -> _Plan:
     if given is not None:
         given = _checked(lambda: checks.one_of("format", given, tuple(Format)))
-    _checked(lambda: checks.instance("csv", csv, CsvOptions))
-    _checked(lambda: checks.one_of("unfinished", unfinished, ("refuse", "resume", "restart")))
-    if isinstance(fields, (str, bytes)):
-        raise InvalidArgumentError('fields must be a list of names, such as ["id", "status"], not text')
+    _checked(lambda: checks.one_of("unfinished", unfinished, UNFINISHED))
     columns = checked_columns(fields, known)
     place: Path | BinaryIO
     if isinstance(out, (str, os.PathLike)):

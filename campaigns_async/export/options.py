@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final, Literal, TypeAlias
 
 from attrs import frozen
+
+Unfinished: TypeAlias = Literal["refuse", "resume", "restart"]
+"""What to do with a cut-off export of the same file."""
+UNFINISHED: Final[tuple[Unfinished, ...]] = ("refuse", "resume", "restart")
 
 
 class Format(StrEnum):

@@ -61,9 +61,14 @@ class PartFile:
                     continue
                 is_new = True
             lock = _locked(descriptor, path)
-            if _files.is_named(path, lock.descriptor):
+            is_there = False
+            try:
+                is_there = _files.is_named(path, lock.descriptor)
+            finally:
+                if not is_there:  # whoever had it has just renamed it, to the whole file: nothing of ours
+                    lock.release()
+            if is_there:
                 return cls(path, lock, is_new=is_new)
-            lock.release()  # whoever had it has just renamed it, to the whole file: nothing of ours
         raise ExportInUseError(_IN_USE)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from attrs import field, frozen
 
@@ -129,7 +129,7 @@ def _is_object(value: Json) -> TypeGuard[Mapping[str, Json]]:
     return isinstance(value, Mapping)
 
 
-def _is_array(value: Any) -> TypeGuard[Sequence[Json]]:
+def _is_array(value: Json) -> TypeGuard[Sequence[Json]]:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 

@@ -80,13 +80,10 @@ class StreamTarget:
         running.add_done_callback(lambda done: done.exception())  # looked at, so that nobody complains of it
         try:
             if self._plain is not None and self._plain.is_file:
-                await to_its_end(running)
+                with suppress(Exception):  # kept, for the next write; the cancellation goes on
+                    await to_its_end(running)
             else:
                 await asyncio.wait([running], timeout=self._patience)
-        except asyncio.CancelledError:
-            raise
-        except Exception:  # noqa: S110  # kept, for the next write; the cancellation goes on
-            pass
         finally:
             self._is_stuck = not running.done()
 

@@ -13,13 +13,13 @@ from typing import Final, Self
 from campaigns_async import checks
 from campaigns_async.export import _files, progress_log
 from campaigns_async.export._files import Place, writing
-from campaigns_async.export._unfinished import Opened, Unfinished, open_files
+from campaigns_async.export._unfinished import Opened, open_files
 from campaigns_async.export.errors import ExportError, ExportWriteError
+from campaigns_async.export.options import UNFINISHED, Unfinished
 from campaigns_async.export.ports import Json
 from campaigns_async.export.progress_log import Mark
 from campaigns_async.threads import ThreadWriter, Writer, to_its_end
 
-_UNFINISHED: Final[tuple[Unfinished, ...]] = ("refuse", "resume", "restart")
 _LEVEL: Final = 6
 _GZIP: Final = 31
 """zlib's word for gzip; it puts no time into the header."""
@@ -85,7 +85,7 @@ class FileTarget:
             ConfigurationError: `sync_every` or `unfinished` is none.
         """
         checks.seconds("sync_every", sync_every, least=0.0)
-        checks.one_of("unfinished", unfinished, _UNFINISHED)
+        checks.one_of("unfinished", unfinished, UNFINISHED)
         writer = ThreadWriter("campaigns-export")
         made: list[Self] = []
 
@@ -181,13 +181,13 @@ class FileTarget:
         opened.part.release()
 
     def _leave_nothing(self, opened: Opened) -> None:
+        if opened.log is not None:
+            opened.log.remove()
         if opened.place.mode is not None:
             # Were there nothing beside the old file, a run that is to resume this one would take that for the new.
             with suppress(OSError):
                 opened.part.cut(None)
             return
-        if opened.log is not None:
-            opened.log.remove()
         opened.part.remove()
 
     @contextmanager

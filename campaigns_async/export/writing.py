@@ -6,17 +6,16 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeAlias
+from typing import BinaryIO
 
 from attrs import evolve
 
 from campaigns_async.export.errors import ResumeError
+from campaigns_async.export.options import Unfinished
 from campaigns_async.export.ports import Encoder, Json, Step, Target, Walk
 from campaigns_async.export.stream import StreamTarget
 from campaigns_async.export.summary import ExportProgress, ExportSummary
 from campaigns_async.export.target import FileTarget
-
-Unfinished: TypeAlias = Literal["refuse", "resume", "restart"]
 
 
 async def written(
@@ -99,8 +98,6 @@ class Run:
         self._on_progress = on_progress
         self._rows = self._resumed
         self._bytes = 0
-        self._begun = self._rows > 0
-        """Whether what stands before the first row is written."""
         self._last: Step | None = None
 
     async def to_the_end(self) -> None:
@@ -109,20 +106,17 @@ class Run:
             async for step in steps:
                 await self._write(step)
                 del step  # its rows need not wait for those of the next one
-        end = (b"" if self._begun else self._encoder.begin()) + self._encoder.end()
+        end = (b"" if self._rows else self._encoder.begin()) + self._encoder.end()
         if end:
             await self._target.write(end, None)
             self._bytes += len(end)
         await self._target.finish()
 
     async def _write(self, step: Step) -> None:
-        pieces: list[bytes] = []
-        if not self._begun and step.batches:  # with the first rows, so that an export without any has nothing yet
-            pieces.append(self._encoder.begin())
-            self._begun = True
-        pieces.extend(map(self._encoder.rows, step.batches))
-        data = b"".join(pieces)
         rows = self._rows + sum(len(batch.rows) for batch in step.batches)
+        # With the first rows: by those that were kept, a resumed run knows that the beginning stands there.
+        begin = self._encoder.begin() if rows and not self._rows else b""
+        data = b"".join([begin, *map(self._encoder.rows, step.batches)])
         if data or self._resumable:
             await self._target.write(data, {"rows": rows, "walk": step.position} if self._resumable else None)
         self._rows, self._bytes, self._last = rows, self._bytes + len(data), evolve(step, batches=())

@@ -56,6 +56,11 @@ def undisturbed(tmp_path: Path, sandbox: ThreadedSandbox, name: str, *more: str)
     return (folder / name).read_bytes()
 
 
+def finishes(command: str, folder: Path, sandbox: ThreadedSandbox) -> None:
+    done = completed(command, folder, sandbox)
+    assert done.returncode == 0, done.stderr
+
+
 def read(path: Path) -> list[list[str]]:
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.reader(file))
@@ -241,8 +246,11 @@ class TestCutOff:
         assert len(sandbox.requests) - asked < CAMPAIGNS * CONTACTS // 10  # what was finished is not fetched again
         assert {path.name for path in tmp_path.iterdir()} == {name, "undisturbed"}
 
-    def test_before_anything_came_nothing_is_kept(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
-        sandbox.fault(operation="list", hang=True)
+    @pytest.mark.parametrize("old", [False, True], ids=["no file", "an old file"])
+    def test_before_anything_came_nothing_is_kept(self, old: bool, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
+        if old:
+            (tmp_path / "all.csv").write_bytes(b"old")
+        rule = sandbox.fault(operation="list", hang=True)
         with running([*ALL, "--out", "all.csv"], tmp_path, sandbox) as process:
             sandbox.wait_received(1, "list", timeout=PATIENCE)
             process.send_signal(signal.SIGINT)
@@ -251,7 +259,15 @@ class TestCutOff:
         (again,) = commands(err)
         assert sorted(again.split()[3:]) == sorted([*ALL, "--out", "all.csv"])
         assert "nothing is kept; to begin anew:" in err
-        assert list(tmp_path.iterdir()) == []
+        if not old:
+            assert list(tmp_path.iterdir()) == []
+            return
+        assert (tmp_path / "all.csv").read_bytes() == b"old"
+        rule.stop()
+        rule.release()
+        finishes(again, tmp_path, sandbox)
+        assert len(read(tmp_path / "all.csv")) == 1 + CAMPAIGNS * CONTACTS
+        assert [path.name for path in tmp_path.iterdir()] == ["all.csv"]
 
     def test_parquet_begins_anew_and_says_so(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         pytest.importorskip("pyarrow")
@@ -261,7 +277,7 @@ class TestCutOff:
         assert "Parquet cannot be resumed, and nothing is kept; to begin anew:" in done.stderr
         told = json.loads(done.stderr.splitlines()[-1])
         assert (told["ok"], told["path"]) == (False, "all.parquet")
-        assert completed(told["next"][0]["command"], tmp_path, sandbox).returncode == 0
+        finishes(told["next"][0]["command"], tmp_path, sandbox)
 
     def test_a_full_disk_keeps_what_is_written_and_the_printed_command_finishes_it(
         self, tmp_path: Path, sandbox: ThreadedSandbox
@@ -273,7 +289,7 @@ class TestCutOff:
         assert "Traceback" not in done.stderr
         assert "resume: what was written is kept" in done.stderr
         (again,) = commands(done.stderr)
-        assert completed(again, tmp_path, sandbox).returncode == 0
+        finishes(again, tmp_path, sandbox)
         assert (tmp_path / "all.csv").read_bytes() == whole
 
     def test_a_server_that_fails_keeps_what_is_written(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
@@ -283,7 +299,7 @@ class TestCutOff:
         assert done.returncode == 1
         assert "403" in done.stderr
         (again,) = commands(done.stderr)
-        assert completed(again, tmp_path, sandbox).returncode == 0
+        finishes(again, tmp_path, sandbox)
         assert (tmp_path / "all.csv").read_bytes() == whole
 
     @pytest.fixture
@@ -301,7 +317,7 @@ class TestCutOff:
         on, anew = commands(done.stderr)
         assert on.endswith(" --resume")
         assert anew.endswith(" --restart")
-        assert completed(anew, cut_off, sandbox).returncode == 0
+        finishes(anew, cut_off, sandbox)
         assert len(read(cut_off / "all.csv")) == 1 + CAMPAIGNS * CONTACTS
 
     def test_another_export_is_not_gone_on_with(self, cut_off: Path, sandbox: ThreadedSandbox) -> None:
@@ -340,7 +356,7 @@ class TestCutOff:
         assert done.returncode == 1
         assert "campaign 2 of the 2 given, nobody, is not there" in done.stderr
         (again,) = commands(done.stderr)
-        assert completed(again, tmp_path, sandbox).returncode == 0
+        finishes(again, tmp_path, sandbox)
         assert len(read(tmp_path / "x.csv")) == 1 + CONTACTS
 
     def test_one_that_is_deleted_meanwhile_is_told(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:

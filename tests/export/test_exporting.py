@@ -9,7 +9,7 @@ import gzip
 import io
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,12 @@ from support.made import client_of, rows
 
 from campaigns_async import (
     CampaignsClient,
+    Contact,
     FilterIgnoredError,
     InvalidArgumentError,
     NotFoundError,
     PageShiftedError,
+    PagingError,
     PermissionDeniedError,
     QueryError,
     query,
@@ -40,6 +42,11 @@ from campaigns_async.export import (
     export_campaigns,
     export_contacts,
 )
+from campaigns_async.export.columns import CONTACT_COLUMNS
+from campaigns_async.export.formats import encoder
+from campaigns_async.export.options import Unfinished
+from campaigns_async.export.ports import Batch, Step, Walk
+from campaigns_async.export.writing import written
 from campaigns_async.sandbox import Sandbox
 
 ALL = [f"c{number:03}" for number in range(95)]
@@ -402,6 +409,39 @@ async def test_two_at_once_are_refused(tmp_path: Path) -> None:
         assert (await first).rows == 95
 
 
+class Steps:
+    """A walk of these steps, that fails at the end if it is told to."""
+
+    def __init__(self, *batches: Batch, fails: bool = False) -> None:
+        self._batches = batches
+        self._fails = fails
+
+    async def steps(self) -> AsyncGenerator[Step, None]:
+        for number, batch in enumerate(self._batches):
+            yield Step((batch,), {"number": number})
+        if self._fails:
+            raise PagingError("cut off")
+
+
+async def test_cut_off_behind_a_batch_without_rows_it_has_one_line_of_names(tmp_path: Path) -> None:
+    def export(walk: Walk, unfinished: Unfinished) -> Awaitable[object]:
+        return written(
+            tmp_path / "out.csv",
+            walk=lambda position: walk,
+            encoder=encoder(Format.CSV, [column for column in CONTACT_COLUMNS if column.name == "id"], CsvOptions()),
+            resumable=True,
+            gzip=False,
+            identity={},
+            unfinished=unfinished,
+            on_progress=None,
+        )
+
+    with pytest.raises(PagingError):
+        await export(Steps(Batch(()), fails=True), "refuse")
+    await export(Steps(Batch(()), Batch((Contact("a"),)), Batch(()), Batch((Contact("b"),))), "resume")
+    assert (tmp_path / "out.csv").read_bytes() == b'"id"\r\n"a"\r\n"b"\r\n'
+
+
 async def test_a_position_that_nobody_can_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from campaigns_async.export.target import FileTarget
 
@@ -550,4 +590,7 @@ async def test_cancelled_at_any_moment_it_leaves_nothing_running_and_goes_on(
             turns += 1 + turns // 8
         assert cut > 10
     assert not [name for name in names(tmp_path) if "part" in name]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("campaigns-export")]
+    for thread in threading.enumerate():
+        if thread.name.startswith("campaigns-export"):  # on its way out
+            await asyncio.to_thread(thread.join, 30)
+            assert not thread.is_alive()

@@ -130,7 +130,7 @@ def test_switches_are_true_or_false(switches: Any) -> None:
 
 def test_switches_must_be_switches() -> None:
     options: Any = {"bom": True}
-    with pytest.raises(InvalidArgumentError, match="csv must be CsvOptions, not dict"):
+    with pytest.raises(InvalidArgumentError, match="csv must be a CsvOptions, not dict"):
         encoder(Format.CSV, CONTACT_COLUMNS, options)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from campaigns_async import locking
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.export import progress_log
 from campaigns_async.export.errors import (
@@ -256,6 +257,37 @@ async def test_nothing_is_left_of_a_run_that_wrote_nothing(tmp_path: Path) -> No
     await target.write(b"one\n", None)
     await target.aclose()
     assert names(tmp_path) == set()
+
+
+@pytest.mark.parametrize("unfinished", ["refuse", "resume", "restart"])
+async def test_of_a_run_that_wrote_nothing_beside_an_old_file_an_empty_one_is_left(
+    tmp_path: Path, unfinished: str
+) -> None:
+    path = tmp_path / "out.csv"
+    path.write_bytes(b"old")
+    await (await opened(path, "refuse")).aclose()
+    assert names(tmp_path) == {"out.csv", "out.csv.part"}
+    assert (path.read_bytes(), part_of(path).read_bytes()) == (b"old", b"")
+    target = await opened(path, unfinished)
+    assert (target.already_whole, target.resumed) == (False, None), "the old one is not what was to be written"
+    await target.write(b"new\n", {})
+    await target.finish()
+    assert (path.read_bytes(), names(tmp_path)) == (b"new\n", {"out.csv"})
+
+
+async def test_no_lock_is_left_where_the_file_cannot_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, descriptor: int) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    path = tmp_path / "out.csv"
+    with monkeypatch.context() as patched:
+        patched.setattr("campaigns_async.export._files.is_named", refuse)
+        with pytest.raises(ExportWriteError, match="no permission"):
+            await opened(path)
+    assert not locking.held(str(part_of(path)))
+    await (await opened(path)).aclose()
 
 
 async def test_gzip_is_a_member_a_write_and_can_be_gone_on_with(tmp_path: Path) -> None:
