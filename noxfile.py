@@ -111,9 +111,11 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks; `-- --quick` for less work, and `--check` to fail where a ratio is above its bound."""
+    """The benchmarks, and a plot; `-- --quick` for less work, and `--check` to fail where a ratio is above its bound."""
     install(session, extra="all")
-    session.run("python", "-m", "benchmarks", *session.posargs)
+    plot = Path(session.create_tmp(), "costs.svg").resolve()
+    session.run("python", "-m", "benchmarks", "--plot", str(plot), *session.posargs)
+    session.log(f"the plot: {plot}")
     short = ("--quick",) if "--quick" in session.posargs else ()
     for others in TABLES:
         session.run("python", "-m", others, *short)

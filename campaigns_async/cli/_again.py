@@ -15,7 +15,13 @@ from click.core import ParameterSource
 from campaigns_async.cli._root import PROGRAM
 
 
-def again(context: click.Context, *also: str, without: Collection[str] = (), dropping: str | None = None) -> str:
+def again(
+    context: click.Context,
+    *also: str,
+    without: Collection[str] = (),
+    dropping: str | None = None,
+    veiled: Collection[str] = (),
+) -> str:
     """The command that was called, with the options that were given.
 
     Args:
@@ -23,6 +29,7 @@ def again(context: click.Context, *also: str, without: Collection[str] = (), dro
         also: Options to put in.
         without: Names of parameters to leave out.
         dropping: An argument to leave out, of those of which there can be several.
+        veiled: Names of parameters whose values are shown as three dots, which no command takes for a value.
     """
     options: list[str] = []
     arguments: list[str] = []
@@ -32,7 +39,7 @@ def again(context: click.Context, *also: str, without: Collection[str] = (), dro
             continue
         value = context.params.get(name)
         if isinstance(parameter, click.Option):
-            options += _option_words(parameter, value)
+            options += _option_words(parameter, "..." if name in veiled else value)
         else:
             arguments += _argument_words(parameter, value, dropping)
     if any(word.startswith("-") for word in arguments):

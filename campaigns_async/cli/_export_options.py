@@ -141,7 +141,7 @@ def _ids_in(file: Path) -> list[str]:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise click.UsageError("--ids-file is no text in UTF-8") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, AttributeError) as error:  # the last: standard input is closed
         why = error.strerror if isinstance(error, OSError) else None
         raise click.UsageError(f"--ids-file cannot be read: {why or type(error).__name__}") from error
     ids = [line.strip() for line in text.split("\n") if line.strip()]

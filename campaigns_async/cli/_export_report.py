@@ -6,8 +6,7 @@ import errno
 import json
 import os
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote
 
 import click
@@ -31,6 +30,18 @@ from campaigns_async.export.errors import (
 )
 from campaigns_async.export.summary import ExportProgress, ExportSummary
 
+_WRONG_PLACE: Final = frozenset(
+    {
+        errno.ENOENT,
+        errno.EISDIR,
+        errno.ENOTDIR,
+        errno.EACCES,
+        errno.EINVAL,
+        errno.ENAMETOOLONG,
+        errno.EROFS,
+        errno.ELOOP,
+    }
+)
 _NOBODY_READS = 141
 
 
@@ -62,10 +73,11 @@ class Report:
 
     def _told(self, summary: ExportSummary) -> Iterator[str]:
         if summary.already_whole:
-            yield f"{self._name} is whole already, nothing was done: leave --resume out to export it anew"
+            yield f"{self._name} is whole already, nothing was done, whatever it is of: leave --resume out to export it anew"
             return
         if summary.started_over:
-            yield "Parquet cannot be resumed: it was begun anew"
+            why = "how far it had come is not known" if self._to.is_resumable else "Parquet cannot be resumed"
+            yield f"{why}: it was begun anew"
         here = "went to standard output" if self._to.path is None else f"in {self._name}"
         now = summary.rows - summary.resumed
         speed = f" ({speed_of(now / summary.elapsed)})" if now and summary.elapsed > 0 else ""
@@ -96,11 +108,15 @@ class Report:
             return self._ended(shell.message, shell.exit_code, list(steps))
         line = as_options(str(error))
         if isinstance(error, UnfinishedExportError):
-            return self._ended(line, 2, [Step("to go on", self._again("--resume")), *self._to_begin_anew()])
+            to_go_on = [Step("to go on", self._again("--resume"))] if self._is_kept else []
+            anew = Step("to begin anew", self._again("--restart"))
+            return self._ended(line, 2, [anew, *to_go_on])  # who takes the last one loses nothing
         if isinstance(error, ResumeError):
             return self._ended(line, 2, list(self._to_begin_anew()))
         if isinstance(error, ExportWriteError):
-            return self._ended(line, 1, list(self._to_go_on()))
+            # Where it cannot be, the same again would end the same.
+            is_misplaced = error.errno in _WRONG_PLACE and not self._is_kept
+            return self._ended(line, 1, [] if is_misplaced else list(self._to_go_on()))
         if isinstance(error, UnwritableValueError):
             return self._ended(line, 1, [])
         return self._ended(line, 2 if isinstance(error, ExportInUseError) else 1, [])
@@ -121,7 +137,8 @@ class Report:
     def _is_kept(self) -> bool:
         """Whether it can be gone on with."""
         path = self._to.path
-        return path is not None and self._to.is_resumable and Path(f"{os.path.realpath(path)}.part.progress").exists()
+        # Not `Path.exists`, which raises where the name is too long.
+        return path is not None and self._to.is_resumable and os.path.exists(f"{os.path.realpath(path)}.part.progress")  # noqa: PTH110
 
     def _ended(self, line: str, exit_code: int, steps: list[Step]) -> Ended:
         lines = [f"{step.why}:\n  {step.command}" for step in steps]
@@ -158,4 +175,6 @@ class Report:
         return ["--restart"] if self._is_kept else []
 
     def _again(self, *also: str, dropping: str | None = None) -> str:
-        return again(self._context, *also, without={"resume", "restart"}, dropping=dropping)
+        # What a filter asks for can be somebody's number, and what is told here may end up in a log.
+        veiled = {"filters", "campaign_filter"}
+        return again(self._context, *also, without={"resume", "restart"}, dropping=dropping, veiled=veiled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -24,7 +25,7 @@ class Interrupted(Exception):
 
 
 def run(work: Callable[[], Awaitable[T]], *, first: Callable[[int], object] | None = None) -> T:
-    """Run it in an event loop of its own; SIGINT and SIGTERM cancel it, a second one its tidying up too.
+    """Run it in an event loop of its own; SIGINT, SIGTERM and SIGHUP cancel it, a second one its tidying up too.
 
     Args:
         work: Makes what is run.
@@ -51,7 +52,10 @@ async def _guarded(work: Callable[[], Awaitable[T]], first: Callable[[int], obje
         else:
             task.cancel()
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    # The terminal has gone; under nohup that is nothing to end for.
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
     for number in numbers:
         with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; not the main thread
             loop.add_signal_handler(number, stop, number)

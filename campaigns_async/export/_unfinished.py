@@ -65,6 +65,7 @@ def _taken_up(
     place: Place, part: PartFile, identity: Mapping[str, str], unfinished: Unfinished, compact_at: int | None
 ) -> Opened:
     mark: Mark | None = None
+    had_content = part.size > 0
     if not part.is_new and unfinished != "restart":
         found = progress_log.read(place.log)
         # An empty file can be one that was just made where an old log lay: then the log is not its own.
@@ -78,6 +79,11 @@ def _taken_up(
             _check(found, identity)
             if compact_at is not None:
                 mark = part.last_fitting(marks)
+        elif part.size and unfinished == "refuse":  # a cut-off Parquet file, a log that was lost, or no file of ours
+            raise UnfinishedExportError(
+                "a .part of this name is there, and nothing says how far it came or whose it is: "
+                'move it away, or begin anew with unfinished="restart" (--restart)'
+            )
     log = None
     # What the log says must never be of more than the file holds for sure, nor of another file's content.
     if compact_at is not None:
@@ -92,7 +98,7 @@ def _taken_up(
         if log is not None:
             log.close()
         raise
-    started_over = compact_at is None and unfinished == "resume" and not part.is_new
+    started_over = unfinished == "resume" and not part.is_new and mark is None and had_content
     return Opened(place, part, log, mark, started_over)
 
 

@@ -42,7 +42,7 @@ class ExportSummary:
     bytes_written: int
     """By this run, before compression."""
     started_over: bool
-    """It was to be resumed, and the format cannot be: it was begun anew."""
+    """It was to be resumed, and could not be, for its format or since its log was lost: it was begun anew."""
     already_whole: bool
     """It was to be resumed, and was whole already: nothing was done."""
     elapsed: float

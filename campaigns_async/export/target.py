@@ -33,7 +33,7 @@ class FileTarget:
 
     Attributes:
         resumed: The position that a cut-off export goes on from; None: this one begins.
-        started_over: A cut-off export was to be resumed and cannot be, in this format: it was begun anew.
+        started_over: A cut-off export was to be resumed and could not be: it was begun anew.
         already_whole: It was to be resumed, and is whole; nothing can be written.
     """
 

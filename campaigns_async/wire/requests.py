@@ -22,6 +22,7 @@ from campaigns_async.wire import encoding
 from campaigns_async.wire.messages import Request
 
 ROOT = "/api/Campaigns"
+_LONGEST_ID = 500
 _CREATE = Operation.CREATE  # Python 3.11 looks a member up slowly
 _CREATE_PATHS = {None: ROOT, True: "/api/campaigns/true", False: "/api/campaigns/false"}
 _RAW_OPERATIONS = {
@@ -122,6 +123,8 @@ def _paging(page: int, page_size: int, filters: str | None, sorts: str | None) -
 def _segment(campaign_id: str, method: str = "GET") -> str:
     """An id as one segment of a path, which it cannot leave."""
     _must_be("campaign_id", campaign_id, str)
+    if len(campaign_id) > _LONGEST_ID:
+        raise InvalidArgumentError(f"campaign_id is {len(campaign_id):,} characters long, which is no id")
     if not campaign_id:
         raise InvalidArgumentError("campaign_id is empty, which would address all campaigns")
     if _FORBIDDEN_IN_ID.search(campaign_id) or not campaign_id.isprintable() or _plain(campaign_id).strip(".") == "":

@@ -40,6 +40,11 @@ def test_it_is_read_again_as_it_was(given: list[str]) -> None:
     assert called(CONTACTS, *line[3:]).params == {**context.params, "resume": True}
 
 
+def test_a_value_can_be_veiled() -> None:
+    context = called(CONTACTS, "c1", "--filter", "phoneNumber==07700900123", "--out", "x.csv")
+    assert again(context, veiled={"filters"}) == f"{PROGRAM} export contacts c1 --out x.csv --filter ..."
+
+
 def test_an_argument_can_be_dropped() -> None:
     context = called(CONTACTS, "c1", "c2", "c3", "--out", "x.csv", "--restart")
     line = again(context, without={"restart"}, dropping="c2")

@@ -314,7 +314,7 @@ class TestCutOff:
         assert (done.returncode, done.stdout) == (2, "")
         assert (cut_off / "all.csv.part").read_bytes() == part
         assert "go on with --resume, or begin anew with --restart" in done.stderr
-        on, anew = commands(done.stderr)
+        anew, on = commands(done.stderr)
         assert on.endswith(" --resume")
         assert anew.endswith(" --restart")
         finishes(anew, cut_off, sandbox)
@@ -348,7 +348,9 @@ class TestCutOff:
         asked = len(sandbox.requests)
         done = completed([*ALL, "--out", "all.csv", "--resume"], tmp_path / "undisturbed", sandbox)
         assert done.returncode == 0
-        assert done.stderr == ("all.csv is whole already, nothing was done: leave --resume out to export it anew\n")
+        assert done.stderr == (
+            "all.csv is whole already, nothing was done, whatever it is of: leave --resume out to export it anew\n"
+        )
         assert ((tmp_path / "undisturbed" / "all.csv").read_bytes(), len(sandbox.requests)) == (before, asked)
 
     def test_a_campaign_that_was_named_and_is_not_there(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:

@@ -144,6 +144,32 @@ def test_where_no_file_can_be_is_one_line(out: str, told: str, here: Path, comma
     ended = command(*CAMPAIGNS, "--out", out)
     assert (ended.code, ended.out) == (1, "")
     assert told in ended.err.splitlines()[0]
+    assert "begin anew" not in ended.err, "it would end the same"
+
+
+def test_a_name_that_is_too_long_is_one_line(here: Path, command: Command) -> None:
+    ended = command(*CAMPAIGNS, "--out", f"{'a' * 250}.csv")
+    assert (ended.code, ended.out) == (1, "")
+    assert "the name is too long" in ended.err
+    assert ended.err.count("\n") == 1
+
+
+def test_what_a_filter_asks_for_is_not_told(here: Path, shared: ThreadedSandbox, command: Command) -> None:
+    shared.fault(status=403, times=1)
+    ended = command(*CONTACTS, "c1", "--out", "x.csv", "--filter", "phoneNumber==07700900123,name==Ann")
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1].endswith("export contacts c1 --out x.csv --filter ...")
+    assert "07700900123" not in ended.err
+    assert "Ann" not in ended.err
+
+
+def test_ids_from_a_standard_input_that_is_closed(
+    here: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    ended = command(*CONTACTS, "--ids-file", "-", "--out", "x.csv")
+    assert (ended.code, ended.err.count("\n")) == (2, 1)
+    assert "--ids-file cannot be read" in ended.err
 
 
 def test_what_nobody_expects_says_how_to_go_on_too(

@@ -19,7 +19,7 @@ def test_it_gives_what_the_work_gives() -> None:
     assert run(work) == 7
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_cancels_the_work_which_may_tidy_up(number: int, code: int) -> None:
     steps: list[str] = []
 

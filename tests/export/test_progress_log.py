@@ -175,7 +175,7 @@ async def test_where_the_first_rows_are_gone_it_begins_from_nothing(tmp_path: Pa
     cut.part.write_bytes(b"\0" * 13)
     target = await opened(cut.path)
     assert target.resumed is None
-    assert not target.started_over
+    assert target.started_over
     await target.write(b"anew\n", {"number": 0})
     await target.finish()
     assert cut.path.read_bytes() == b"anew\n"

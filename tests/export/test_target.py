@@ -220,19 +220,29 @@ async def test_a_log_of_another_run_is_not_believed_of_a_file_just_made(tmp_path
     await target.aclose()
 
 
-@pytest.mark.parametrize("unfinished", ["refuse", "resume", "restart"])
-async def test_a_leftover_without_a_log_is_begun_anew(tmp_path: Path, unfinished: str) -> None:
+@pytest.mark.parametrize("resumable", [True, False])
+async def test_a_leftover_without_a_log_may_be_anybodys(tmp_path: Path, resumable: bool) -> None:
+    path = tmp_path / "out.csv"
+    part_of(path).write_bytes(b"mine")
+    with pytest.raises(UnfinishedExportError, match="--restart"):
+        await opened(path, "refuse", resumable=resumable)
+    assert names(tmp_path) == {"out.csv.part"}
+    assert part_of(path).read_bytes() == b"mine"
+
+
+@pytest.mark.parametrize("unfinished", ["resume", "restart"])
+async def test_a_leftover_without_a_log_is_begun_anew_when_asked(tmp_path: Path, unfinished: str) -> None:
     path = tmp_path / "out.csv"
     part_of(path).write_bytes(b"something longer than what comes")
     target = await opened(path, unfinished)
-    assert (target.resumed, target.started_over) == (None, False)
+    assert (target.resumed, target.started_over) == (None, unfinished == "resume")
     await target.write(b"one\n", {})
     await target.finish()
     assert path.read_bytes() == b"one\n"
     assert names(tmp_path) == {"out.csv"}
 
 
-@pytest.mark.parametrize("unfinished", ["refuse", "resume", "restart"])
+@pytest.mark.parametrize("unfinished", ["resume", "restart"])
 async def test_a_format_that_cannot_be_resumed_starts_over_and_says_so(tmp_path: Path, unfinished: str) -> None:
     path = tmp_path / "out.parquet"
     target = await opened(path, unfinished, resumable=False)

@@ -137,6 +137,12 @@ def test_an_id_that_would_address_another_path_is_refused_and_not_quoted(address
 
 
 @pytest.mark.parametrize("address", ADDRESSING, ids=NAMES)
+def test_a_whole_file_is_no_id(address: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"\Acampaign_id is 3,000 characters long, which is no id\Z"):
+        address("a" * 3000)
+
+
+@pytest.mark.parametrize("address", ADDRESSING, ids=NAMES)
 def test_an_empty_id_is_refused(address: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Acampaign_id is empty, which would address all campaigns\Z"):
         address("")
