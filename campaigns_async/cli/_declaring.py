@@ -86,8 +86,8 @@ class Command(_WithDebug, click.Command):
 class Group(_WithDebug, click.Group):
     """Commands below a name, all with `--debug`."""
 
-    command_class = Command
-    group_class = type
+    command_class: type[click.Command] | None = Command
+    group_class: type[click.Group] | type[type] | None = type
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"no_args_is_help": False, **options})

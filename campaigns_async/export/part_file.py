@@ -35,8 +35,8 @@ class PartFile:
 
     def __init__(self, path: Path, lock: locking.FileLock, *, is_new: bool) -> None:
         self.is_new = is_new
-        self.offset = 0
-        self.crc = 0
+        self.offset: int = 0
+        self.crc: int = 0
         self._path = path
         self._lock = lock
 

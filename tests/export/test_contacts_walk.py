@@ -199,18 +199,16 @@ async def test_rows_in_memory_are_bounded(
     ordered: bool, contacts: Any, quiet: Any, contacts_alive: Callable[[], int]
 ) -> None:
     async with world([3000] * 4, contacts) as sandbox, client_of(sandbox) as client:
-        most = 0
+        most = rows = 0
         options = {"ordered": ordered, "parallel": 2, "prefetch": 2, "page_size": 50}
         async with aclosing(walk(client, names(4), **options).steps()) as walked:
-            count = 0
             async for step in walked:
-                count += 1
                 held = sum(len(batch.rows) for batch in step.batches)
                 assert held <= 5000
-                del step
-                if count % 10 == 0:
-                    most = max(most, contacts_alive() - held)
-        assert 0 < most <= 2 * (2 + 2) * 50 + 50
+                rows += held
+                most = max(most, contacts_alive() - held)
+        assert rows == 4 * 3000
+        assert most <= 2 * (2 + 2) * 50 + 50
 
 
 @ORDERS
