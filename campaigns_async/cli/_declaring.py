@@ -87,7 +87,7 @@ class Group(_WithDebug, click.Group):
     """Commands below a name, all with `--debug`."""
 
     command_class: type[click.Command] | None = Command
-    group_class: type[click.Group] | type[type] | None = type
+    group_class: type[click.Group | type] | None = type
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"no_args_is_help": False, **options})
