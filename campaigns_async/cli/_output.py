@@ -55,7 +55,7 @@ class TerminalSafe(io.BufferedIOBase):
         """It is."""
         return True
 
-    def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override]
+    def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override]  # RawIOBase takes any buffer
         """Write it; returns how much of it that was: all."""
         text = bytes(data).decode()
         self._stream.write(

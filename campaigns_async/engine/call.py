@@ -165,7 +165,7 @@ class Caller:
 
     async def _persist(self, call: Call, first: Response | Failure) -> Response | Failure:
         """Attempts from the second on, by tenacity: who needs no second one pays nothing for it, nor for its import."""
-        from tenacity import AsyncRetrying, retry_if_result  # noqa: PLC0415
+        from tenacity import AsyncRetrying, retry_if_result  # noqa: PLC0415  # who retries pays for it
 
         waiting: list[Response | Failure] = [first]
 

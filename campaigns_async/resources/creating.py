@@ -92,8 +92,8 @@ class Creator:
         return attempts < self.caller.retry.attempts and self.caller.pool.quota.take()
 
     async def _look(self, sought: Sought, known_before: int) -> Found | Absent | InDoubt:
-        from campaigns_async.reconcile.match import Absent, Found, InDoubt  # noqa: PLC0415
-        from campaigns_async.reconcile.search import Search  # noqa: PLC0415
+        from campaigns_async.reconcile.match import Absent, Found, InDoubt  # noqa: PLC0415  # as above
+        from campaigns_async.reconcile.search import Search  # noqa: PLC0415  # as above
 
         pool = self.caller.pool
         began = pool.clock.monotonic()
@@ -110,7 +110,7 @@ class Creator:
 
 def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
     """The error, with what the search came to."""
-    from campaigns_async.reconcile.match import Absent  # noqa: PLC0415
+    from campaigns_async.reconcile.match import Absent  # noqa: PLC0415  # as above
 
     if isinstance(doubt, DecodeError):
         return _told_of_one_done(doubt, verdict)
@@ -125,7 +125,7 @@ def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | InDoubt) -
 
 def _told_of_one_done(doubt: DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
     """It was carried out; which campaign it is may be open."""
-    from campaigns_async.reconcile.match import Absent  # noqa: PLC0415
+    from campaigns_async.reconcile.match import Absent  # noqa: PLC0415  # as above
 
     if isinstance(verdict, Absent) or not verdict.candidates:
         return doubt
