@@ -138,7 +138,7 @@ class Report:
         """Whether it can be gone on with."""
         path = self._to.path
         # Not `Path.exists`, which raises where the name is too long.
-        return path is not None and self._to.is_resumable and os.path.exists(f"{os.path.realpath(path)}.part.progress")  # noqa: PTH110
+        return path is not None and self._to.is_resumable and os.path.exists(f"{os.path.realpath(path)}.part.progress")  # noqa: PTH110  # see above
 
     def _ended(self, line: str, exit_code: int, steps: list[Step]) -> Ended:
         lines = [f"{step.why}:\n  {step.command}" for step in steps]
