@@ -38,7 +38,7 @@ class ContactsWalk:
     """A walk through the contacts of one campaign or more.
 
     In order, a campaign's rows come behind all those of the one before; otherwise page by page as they come. Either
-    way each campaign that is read holds `prefetch` + 2 pages at most, so that memory does not depend on their sizes.
+    way each campaign that is read holds `2 * prefetch + 2` pages at most, so that memory does not depend on their sizes.
 
     Args:
         client: Whose account it is.

@@ -123,7 +123,7 @@ async def export_contacts(
         campaign_filters: Of which campaigns, with `all_campaigns`; as for `campaigns.list`.
         campaign_sorts: In which order, with `all_campaigns`.
         ordered: Whether the rows come in the order of the campaigns; otherwise page by page as they come.
-        parallel: Campaigns read at once, from 1 to 1,000. Each holds `prefetch` + 2 pages at most.
+        parallel: Campaigns read at once, from 1 to 1,000. Each holds `2 * prefetch + 2` pages at most.
         format: As for `export_campaigns`.
         fields: As for `export_campaigns`.
         filters: Of which contacts; as for `campaigns.contacts`.

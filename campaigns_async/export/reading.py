@@ -72,7 +72,7 @@ class Reading(Generic[T]):
         return self._task
 
     async def _read(self, listing: Paginator[T]) -> None:
-        pages = listing.pages()
+        pages = listing.pages(steady=True)
         try:
             while (found := await pages.advance()) is not None:
                 rows, page = found

@@ -13,7 +13,8 @@ from campaigns_async.engine.call import Caller
 from campaigns_async.errors import ConfigurationError, FilterIgnoredError, InvalidArgumentError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.paging.checkpoint import checked, digest
-from campaigns_async.paging.paginator import Paginator, Source
+from campaigns_async.paging.pages import Source
+from campaigns_async.paging.paginator import Paginator
 from campaigns_async.query.expression import Expression, Raw, Sort
 from campaigns_async.query.prepare import prepared, prepared_sorts
 from campaigns_async.values import Checkpoint, Delivery, Page

@@ -190,7 +190,7 @@ async def test_it_stops_fetching_while_nobody_takes_anything(
         async with aclosing(walk(client, names(6), ordered=ordered, parallel=3, prefetch=2).steps()) as walked:
             given = len((await anext(walked)).batches)
             asked = await quiet(sandbox)
-            assert asked == given + 3 * (1 + 2 + 1)  # one in hand and three ahead of each of three
+            assert asked == given + 3 * (1 + 5)  # one in hand and five ahead of each of three
         nothing_left(client)
 
 
@@ -208,7 +208,7 @@ async def test_rows_in_memory_are_bounded(
                 rows += held
                 most = max(most, contacts_alive() - held)
         assert rows == 4 * 3000
-        assert most <= 2 * (2 + 2) * 50 + 50
+        assert most <= 2 * (2 * 2 + 2) * 50 + 50
 
 
 @ORDERS

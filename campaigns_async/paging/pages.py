@@ -1,0 +1,207 @@
+"""Reads pages in their order, some of them before their turn."""
+
+from __future__ import annotations
+
+import asyncio
+import weakref
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from operator import length_hint
+from typing import Generic, Self, TypeVar
+
+from attrs import frozen
+
+from campaigns_async.errors import PagingError
+from campaigns_async.paging.window import Window
+from campaigns_async.values import Delivery, Page
+
+T = TypeVar("T")
+
+
+@frozen
+class Source(Generic[T]):
+    """A listing that can be fetched by the page."""
+
+    fetch: Callable[[int, int], Coroutine[None, None, Page[T]]]
+    """Page number from 1, and page size."""
+    key: Callable[[T], str]
+    """What tells one row from another."""
+    path: str = ""
+    """Where it is fetched, for errors to name."""
+
+
+class Pages(Generic[T]):
+    """Iterates over pages; closes itself when it is dropped."""
+
+    def __init__(
+        self,
+        source: Source[T],
+        window: Window[T],
+        prefetch: int,
+        limit: int | None = None,
+        *,
+        steady: bool = False,
+    ) -> None:
+        self._source = source
+        self._window = window
+        self._prefetch = prefetch
+        self._reach = max(prefetch, 2 * prefetch - 1) if steady else prefetch
+        """Pages that may be on their way or held."""
+        self._limit = limit
+        self._ahead: dict[int, _Fetch[T]] = {}
+        self._epoch = window.epoch
+        self._ticks = count(1)
+        self._busy = False
+        self._was_direct = True
+        """Whether the page read last was not fetched ahead."""
+        self._reading: int | None = None
+        """The page that is waited for."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Page[T]:
+        found = await self.advance()
+        if found is None:
+            raise StopAsyncIteration
+        rows, page = found
+        items = tuple(rows)
+        # Where the place was looked for, they are not those of the page read last, though there may be as many.
+        return page if items == page.items else Page(page.index, page.total_pages, page.total_records, items)
+
+    async def advance(self) -> tuple[Iterator[T], Page[T]] | None:
+        """The next rows that are new, and the page that was read last; None at the end.
+
+        Rows count as handed out when they are taken from the iterator.
+        """
+        if self._busy:
+            raise RuntimeError("this iterator is being advanced already: one task at a time, please")
+        self._busy = True
+        try:
+            return await self._advance()
+        finally:
+            self._busy = False
+
+    async def _advance(self) -> tuple[Iterator[T], Page[T]] | None:
+        while (wanted := self._window.wanted()) is not None:
+            page = await self._read(*wanted)
+            if page is None:
+                continue  # rows have moved meanwhile
+            try:
+                rows = self._window.accept(page, fresh=not self._ahead and self._was_direct)
+            except PagingError as error:
+                raise error.attach(
+                    method="GET", path=self._source.path, attempts=1, elapsed=0.0, delivery=Delivery.DONE
+                ) from None
+            if found := length_hint(rows):
+                if self._limit is not None:
+                    self._limit -= found
+                self._fetch_ahead()
+                return rows, page
+        return None
+
+    async def aclose(self) -> None:
+        """Stop, and cancel what was fetched ahead."""
+        tasks = [fetch.task for fetch in self._ahead.values()]
+        self._drop()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _read(self, index: int, size: int) -> Page[T] | None:
+        """One page, once all that were being read at the same time have come too.
+
+        Only then is it known that nothing moved between them: one that was asked for later may have been
+        answered before.
+        """
+        if self._epoch != self._window.epoch:
+            await self.aclose()
+            self._epoch = self._window.epoch
+        fetch = self._ahead.get(index)
+        self._was_direct = fetch is None
+        self._reading = index
+        try:
+            if fetch is None:
+                page = await self._source.fetch(index, size)
+                ended = next(self._ticks)
+            else:
+                page = await fetch.task
+                ended = fetch.ended
+            await self._see_others(fetch, ended)
+        finally:
+            self._reading = None
+            self._ahead.pop(index, None)
+        return page if self._epoch == self._window.epoch else None
+
+    async def _see_others(self, read: _Fetch[T] | None, ended: int) -> None:
+        """Wait for what was being read when this one came, and hold what has come against it."""
+        others = [other for other in self._ahead.values() if other is not read]
+        if meanwhile := [other.task for other in others if other.started < ended and not other.task.done()]:
+            await asyncio.wait(meanwhile)
+            others = [other for other in self._ahead.values() if other is not read]  # more may have set out
+        for other in others:
+            if other.task.done() and not other.task.cancelled() and other.task.exception() is None:
+                self._window.notice(other.task.result())
+
+    def _fetch_ahead(self) -> None:
+        """Ask for pages no further than the limit, while fewer than `prefetch` are on their way."""
+        if self._epoch != self._window.epoch:
+            return
+        pages = self._reach + (self._reading is not None)
+        if self._limit is not None:
+            pages = min(pages, -(-self._limit // self._window.page_size))
+        room = self._prefetch - sum(not fetch.task.done() for fetch in self._ahead.values())
+        for index in self._window.ahead(pages):
+            if room <= 0:
+                break
+            if index != self._reading and index not in self._ahead:
+                fetch = _Fetch(partial(self._source.fetch, index, self._window.page_size), self._ticks)
+                self._ahead[index] = fetch
+                room -= 1
+                if self._reach > self._prefetch:
+                    # Weak: an iterator that is dropped must be found so, whatever is still on its way.
+                    fetch.task.add_done_callback(partial(_fetch_more, weakref.ref(self), fetch))
+
+    def came(self, fetch: _Fetch[T]) -> None:
+        """A page that was fetched ahead is there, or failed: where one failed, those behind it can wait."""
+        if fetch in self._ahead.values() and not fetch.task.cancelled() and fetch.task.exception() is None:
+            self._fetch_ahead()
+
+    def _drop(self) -> None:
+        while self._ahead:
+            _, fetch = self._ahead.popitem()
+            with suppress(RuntimeError):  # the loop is closed, and the task with it
+                fetch.task.get_loop().call_soon_threadsafe(fetch.task.cancel)
+
+    def __del__(self) -> None:
+        # `break` leaves the iterator to the garbage collector, which may run in any thread.
+        if self._ahead:
+            self._drop()
+
+
+class _Fetch(Generic[T]):
+    """A page on its way, and when it set out and came in, counted in ticks."""
+
+    def __init__(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], ticks: Iterator[int]) -> None:
+        self.started = self.ended = next(ticks)
+        self.task = asyncio.create_task(self._run(fetch, ticks))
+        self.task.add_done_callback(_look_at)
+
+    async def _run(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], ticks: Iterator[int]) -> Page[T]:
+        try:
+            return await fetch()
+        finally:
+            # Here, not in a callback: what is asked for because this has come must count as asked for later.
+            self.ended = next(ticks)
+
+
+def _fetch_more(pages: weakref.ref[Pages[T]], fetch: _Fetch[T], _task: asyncio.Task[Page[T]]) -> None:
+    if (still := pages()) is not None:
+        still.came(fetch)
+
+
+def _look_at(task: asyncio.Task[Page[T]]) -> None:
+    """A failure belongs to whoever reads that page; if nobody comes, nobody missed it."""
+    if not task.cancelled():
+        task.exception()
