@@ -54,12 +54,11 @@ class Deadlines:
         """A deadline for the current task, by the loop's time; None where there is to be none."""
         if self._seconds is None:
             return None
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task(loop)
+        task = asyncio.current_task()
         assert task is not None, "a coroutine of this client must run in a task"
-        deadline = Deadline(now + self._seconds, task, task.cancelling(), self)
-        self.running[deadline] = None
+        self.running[deadline := Deadline(now + self._seconds, task, task.cancelling(), self)] = None
         if self._timer is None:
+            loop = asyncio.get_running_loop()
             self._timer = loop.call_at(deadline.when, self._expire, loop)
         return deadline
 

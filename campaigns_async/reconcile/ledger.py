@@ -31,20 +31,21 @@ class Ids:
     def add(self, campaign_ids: Iterable[str]) -> None:
         """These became known now."""
         self._digests.extend(map(hash, campaign_ids))
-        self._forget()
+        if len(self._digests) > 2 * self._limit:
+            self._forget()
 
     def add_one(self, campaign_id: str) -> None:
         """As `add`, at a quarter of the cost."""
         self._digests.append(hash(campaign_id))
-        self._forget()
+        if len(self._digests) > 2 * self._limit:
+            self._forget()
 
     def _forget(self) -> None:
-        if len(self._digests) > 2 * self._limit:
-            half = len(self._digests) - self._limit
-            self._forgotten += half
-            del self._digests[:half]
-            self._first.clear()
-            self._indexed = 0
+        half = len(self._digests) - self._limit
+        self._forgotten += half
+        del self._digests[:half]
+        self._first.clear()
+        self._indexed = 0
 
     def mark(self) -> int:
         """This moment."""
@@ -67,7 +68,8 @@ class Ledger:
         """Read from the server, for whatever reason."""
         self._claimed = Ids(remember)
         self._left_in_doubt: set[int] = set()
-        self._under_way: dict[Content, int] = {}
+        self._begun = 0
+        self._under_way: dict[int, NewCampaign] = {}
 
     def claim(self, campaign_id: str) -> None:
         """A create was given this id, or found it to be its own: nobody else's create can be this one."""
@@ -77,17 +79,15 @@ class Ledger:
         """Whether a create of this client is this one."""
         return self._claimed.knew(campaign_id)
 
-    def begin(self, new: NewCampaign) -> Content:
-        """A create is being sent; gives its content, for `end`."""
-        content = _content(new)
-        self._under_way[content] = self._under_way.get(content, 0) + 1
-        return content
+    def begin(self, new: NewCampaign) -> int:
+        """A create is being sent; gives its number, for `end`."""
+        self._begun = number = self._begun + 1
+        self._under_way[number] = new
+        return number
 
-    def end(self, content: Content) -> None:
-        """A create of this content is no longer being sent."""
-        others = self._under_way.pop(content) - 1
-        if others:
-            self._under_way[content] = others
+    def end(self, number: int) -> None:
+        """The create of this number is no longer being sent."""
+        del self._under_way[number]
 
     def leave_in_doubt(self, new: NewCampaign) -> None:
         """A create of this content has ended, and which campaign it made, if any, is not known."""
@@ -99,7 +99,8 @@ class Ledger:
 
     def has_twin_under_way(self, new: NewCampaign) -> bool:
         """Whether the same text is being sent at the same time by another create, whose id is not known yet."""
-        return _content(new) in self._under_way
+        content = _content(new)
+        return any(_content(other) == content for other in self._under_way.values())
 
 
 def _digest(new: NewCampaign) -> int:

@@ -34,7 +34,7 @@ class Creator:
 
     async def create(self, new: NewCampaign, request: Request) -> str:
         """Send it; what is in doubt raises."""
-        content = self.ledger.begin(new)
+        number = self.ledger.begin(new)
         try:
             campaign_id = await self.caller.run(request, responses.created_id)
             self.ledger.claim(campaign_id)
@@ -42,7 +42,7 @@ class Creator:
             self._note(new, error)
             raise
         finally:
-            self.ledger.end(content)
+            self.ledger.end(number)
         return campaign_id
 
     async def create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
@@ -71,7 +71,7 @@ class Creator:
 
         while True:
             doubt: OutcomeUnknownError | DecodeError
-            content = self.ledger.begin(new)
+            number = self.ledger.begin(new)
             try:
                 campaign_id = await self.caller.run(request, responses.created_id, on_attempt=begin)
                 self.ledger.claim(campaign_id)
@@ -79,7 +79,7 @@ class Creator:
             except (OutcomeUnknownError, DecodeError) as error:
                 doubt = error
             finally:
-                self.ledger.end(content)
+                self.ledger.end(number)
             attempts += doubt.attempts
             doubt.attempts = attempts
             verdict = await self._look(sought, known_before)

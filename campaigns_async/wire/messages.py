@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from typing import Any, TypeGuard
+from typing import Any, Self, TypeGuard
 
 import orjson
 from attrs import field, frozen
 
 from campaigns_async.errors import DecodeError
+from campaigns_async.opening import opened
 from campaigns_async.values import Operation
 
 
@@ -25,6 +26,18 @@ class Request:
     """Percent-encoded, without the question mark."""
     body: bytes | None = field(default=None, repr=False)
 
+    @classmethod
+    def of(cls, operation: Operation, method: str, path: str, query: str, body: bytes | None) -> Self:
+        """As the class itself makes it, at a quarter of the cost."""
+        made = _OpenRequest()
+        made.operation = operation
+        made.method = method
+        made.path = path
+        made.query = query
+        made.body = body
+        made.__class__ = cls
+        return made  # type: ignore[no-any-return]  # an open twin, now sealed
+
 
 @frozen
 class Response:
@@ -34,6 +47,16 @@ class Response:
     headers: Mapping[str, str] = field(repr=False)
     """Without regard to case."""
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
+
+    @classmethod
+    def of(cls, status: int, headers: Mapping[str, str], body: bytes) -> Self:
+        """As the class itself makes it, at a quarter of the cost."""
+        made = _OpenResponse()
+        made.status = status
+        made.headers = headers
+        made.body = body
+        made.__class__ = cls
+        return made  # type: ignore[no-any-return]  # an open twin, now sealed
 
     def json(self) -> Any:
         """The body as JSON.
@@ -46,6 +69,9 @@ class Response:
         except orjson.JSONDecodeError:
             problem = "the body is empty" if not self.body.strip() else "the body is no JSON"
         raise DecodeError(f"{problem} (status {self.status})", status=self.status)
+
+
+_OpenRequest, _OpenResponse = opened(Request), opened(Response)
 
 
 def is_object(value: object) -> TypeGuard[dict[str, object]]:

@@ -60,7 +60,7 @@ def create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -
     _must_be("new", new, NewCampaign)
     if ignore_invalid_phone_numbers is not None:
         _must_be("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool)
-    return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encoding.write(new))
+    return Request.of(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encoding.write(new))
 
 
 def update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
