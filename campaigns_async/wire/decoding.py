@@ -21,12 +21,13 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from campaigns_async.errors import DecodeError
 from campaigns_async.models import Campaign, CampaignStatus, Contact
+from campaigns_async.opening import opened
 from campaigns_async.wire.naming import camel
 
 M = TypeVar("M")
 
 _MODELS = (Campaign, Contact)
-_STATUS_BY_NUMBER: dict[int | None, CampaignStatus] = {int(status): status for status in CampaignStatus}
+STATUS_BY_NUMBER: dict[int | None, CampaignStatus] = {int(status): status for status in CampaignStatus}
 _STATUS_BY_NAME = {status.name: status for status in CampaignStatus}
 _STATUS_IN_TEXT = re.compile(r"-?\d{1,9}", re.ASCII)
 _moment = datetime.fromisoformat  # cuts .NET's seventh digit, never rounds
@@ -82,11 +83,16 @@ def _optional_int(value: object, _: object = None) -> int | None:
     raise _Unreadable("expected a whole number")
 
 
-def _optional_status(value: object, _: object = None) -> CampaignStatus | None:
+def read_status(value: object, _: object = None) -> CampaignStatus | None:
+    """A status out of its number, or out of its name.
+
+    Raises:
+        ValueError: It is neither; quotes no value.
+    """
     if value is None:
         return None
     if type(value) is int:
-        return _STATUS_BY_NUMBER[value] if value in _STATUS_BY_NUMBER else CampaignStatus(value)
+        return STATUS_BY_NUMBER[value] if value in STATUS_BY_NUMBER else CampaignStatus(value)
     if isinstance(value, str):  # ASP.NET can be set to write the names of enums
         if (known := _STATUS_BY_NAME.get(value.upper())) is not None:
             return known
@@ -95,7 +101,12 @@ def _optional_status(value: object, _: object = None) -> CampaignStatus | None:
     raise _Unreadable("expected a status number")
 
 
-def _optional_date(value: object, _: object = None) -> datetime | None:
+def read_date(value: object, _: object = None) -> datetime | None:
+    """A moment in UTC, out of its text.
+
+    Raises:
+        ValueError: It is none; quotes no value.
+    """
     if value is None:
         return None
     if not isinstance(value, str):
@@ -122,8 +133,8 @@ def _converter(*, detailed: bool) -> Converter:
     converter.register_structure_hook(str, _text)
     converter.register_structure_hook(str | None, _optional_text)
     converter.register_structure_hook(int | None, _optional_int)
-    converter.register_structure_hook(datetime | None, _optional_date)
-    converter.register_structure_hook(CampaignStatus | None, _optional_status)
+    converter.register_structure_hook(datetime | None, read_date)
+    converter.register_structure_hook(CampaignStatus | None, read_status)
     for cls in _MODELS:
         renames = {name: override(rename=camel(name)) for name in attrs.fields_dict(cls)}
         structure = make_dict_structure_fn(cls, converter, **renames)  # type: ignore[arg-type]  # overrides are its keywords
@@ -145,23 +156,13 @@ _exact = _converter(detailed=True)
 _HOOKS: dict[type, Callable[[object, Any], Any]] = {cls: _fast.get_structure_hook(cls) for cls in _MODELS}
 
 
-def _open(cls: type) -> Any:
-    """A frozen class, open: its fields are set like any other object's, and `__class__ = cls` seals it.
-
-    Frozen attrs classes set each field by a call, which costs more than all else about a row.
-    """
-    plain = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
-    return type(f"Open{cls.__name__}", (cls,), {"__slots__": (), **plain})
-
-
-_OpenCampaign = _open(Campaign)
-_OpenContact = _open(Contact)
+OpenCampaign, OpenContact = opened(Campaign), opened(Contact)
 
 
 def _campaigns(values: Iterable[Any]) -> list[Campaign]:
     rows: list[Campaign] = []
     for value in values:
-        row = _OpenCampaign()
+        row = OpenCampaign()
         row.id = identity = value["id"]
         start = value["startDateTime"]
         row.sender = sender = value["sender"]
@@ -181,7 +182,7 @@ def _campaigns(values: Iterable[Any]) -> list[Campaign]:
         ):
             rows.append(_read(value, Campaign))
             continue
-        row.status = known = _STATUS_BY_NUMBER.get(status)
+        row.status = known = STATUS_BY_NUMBER.get(status)
         if known is None and status is not None:
             row.status = CampaignStatus(status)
         row.start_date_time = moment = None if start is None else _moment(start)
@@ -195,7 +196,7 @@ def _campaigns(values: Iterable[Any]) -> list[Campaign]:
 def _contacts(values: Iterable[Any]) -> list[Contact]:
     rows: list[Contact] = []
     for value in values:
-        row = _OpenContact()
+        row = OpenContact()
         row.id = identity = value["id"]
         row.phone_number = number = value["phoneNumber"]
         row.name = name = value["name"]
