@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -26,8 +26,8 @@ class Source(Generic[T]):
 
     fetch: Callable[[int, int], Coroutine[None, None, Page[T]]]
     """Page number from 1, and page size."""
-    key: Callable[[T], str]
-    """What tells one row from another."""
+    ids: Callable[[Sequence[T]], list[str]]
+    """What tells one row from another: of all of them at once, which costs less."""
     path: str = ""
     """Where it is fetched, for errors to name."""
 

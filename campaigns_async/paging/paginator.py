@@ -25,7 +25,7 @@ class Paginator(Generic[T]):
         self._source = source
         self._start = start
         self._prefetch = prefetch
-        self._window: Window[T] = Window(start, source.key)
+        self._window: Window[T] = Window(start, source.ids)
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -84,7 +84,7 @@ class Paginator(Generic[T]):
         return rows
 
     def _pages(self, prefetch: int, limit: int | None = None, *, steady: bool = False) -> Pages[T]:
-        self._window = Window(self._start, self._source.key)
+        self._window = Window(self._start, self._source.ids)
         return Pages(self._source, self._window, prefetch, limit, steady=steady)
 
 

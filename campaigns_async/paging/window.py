@@ -9,7 +9,7 @@ insert and a delete between the same two reads, or one that only a read which wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from operator import length_hint
 from typing import Generic, TypeVar
 
@@ -34,9 +34,9 @@ _PAGES_REMEMBERED = 1024
 class Window(Generic[T]):
     """The state of one walk, from a checkpoint on."""
 
-    def __init__(self, start: Checkpoint, key: Callable[[T], str]) -> None:
+    def __init__(self, start: Checkpoint, ids: Callable[[Sequence[T]], list[str]]) -> None:
         self._start = start
-        self._key = key
+        self._ids = ids
         self.page_size: int = start.page_size
         self.epoch: int = 0
         """Changes when pages that were fetched ahead are of no use any more."""
@@ -124,7 +124,7 @@ class Window(Generic[T]):
             return self._shrink(len(page.items), (index - 1) * self.page_size + self._skip)
         if self._short is not None and page.items:
             return self._shrink(self._short, (index - 2) * self.page_size + self._short)
-        ids = list(map(self._key, page.items))
+        ids = self._ids(page.items)
         if self._seek is not None:
             return self._sought(self._seek, page, ids)
         if self._skip:
@@ -166,7 +166,7 @@ class Window(Generic[T]):
     def _probed(self, page: Page[T]) -> Iterator[T]:
         """The row before the first page of a walk that goes on: cheaper than its whole page."""
         self._probing = False
-        if [self._key(item) for item in page.items] == [self._trail.newest]:
+        if self._ids(page.items) == [self._trail.newest]:
             self._total = page.total_records  # what changed lies behind it, or made up for itself
         else:
             self._look_for_the_place(max(1, self._next - 1))

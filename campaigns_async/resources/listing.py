@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from operator import attrgetter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -75,7 +74,11 @@ class Lister:
             return found
 
         path = request(page=1, page_size=1, filters=None, sorts=None).path
-        return Paginator(Source(fetch, attrgetter("id"), path), start, prefetch=_whole("prefetch", prefetch, 0, 1000))
+        return Paginator(Source(fetch, _ids, path), start, prefetch=_whole("prefetch", prefetch, 0, 1000))
+
+
+def _ids(rows: Sequence[Campaign | Contact]) -> list[str]:
+    return [row.id for row in rows]
 
 
 def _hold_against(page: Page[M], contradicts: Callable[[M], bool], path: str) -> None:

@@ -15,7 +15,7 @@ BETWEEN_READS = st.lists(st.lists(CHANGE, max_size=30), max_size=60)
 def test_each_row_that_stays_comes_once_or_it_raises(count: int, size: int, histories: list[list]) -> None:
     rows = [f"r{number}" for number in range(count)]
     stable, seen = list(rows), []
-    window: Window[str] = Window(Checkpoint("test", size), str)
+    window: Window[str] = Window(Checkpoint("test", size), list)
     told: int | None = None
     made = 0
     pending = iter(histories)

@@ -81,7 +81,7 @@ class Held:
         await settle()
 
     def pages(self, prefetch: int, *, steady: bool) -> Pages[str]:
-        return Paginator(Source(self.fetch, str), Checkpoint("test", 5), prefetch=prefetch).pages(steady=steady)
+        return Paginator(Source(self.fetch, list), Checkpoint("test", 5), prefetch=prefetch).pages(steady=steady)
 
 
 async def settle() -> None:
@@ -261,19 +261,19 @@ async def test_a_list_that_never_stands_still_raises() -> None:
 
 
 async def test_an_empty_page_before_the_end_raises() -> None:
-    window: Window[str] = Window(Checkpoint("test", 10), str)
+    window: Window[str] = Window(Checkpoint("test", 10), list)
     with pytest.raises(PagingError, match="empty page before the end"):
         window.accept(Page(1, 3, 30, ()))
 
 
 async def test_a_server_that_ignores_paging_raises() -> None:
-    window: Window[str] = Window(Checkpoint("test", 2), str)
+    window: Window[str] = Window(Checkpoint("test", 2), list)
     with pytest.raises(PagingError, match="ignores paging"):
         window.accept(Page(1, 1, 3, ("a", "b", "c")))
 
 
 async def test_memory_stays_flat() -> None:
-    window: Window[str] = Window(Checkpoint("test", 100), str)
+    window: Window[str] = Window(Checkpoint("test", 100), list)
     for index in range(1, 3000):
         list(window.accept(Page(index, 3000, 300_000, tuple(f"{index}.{n}" for n in range(100)))))
     assert window._trail._held <= 512 + 100
@@ -287,7 +287,7 @@ class Walk:
     def __init__(self, rows: list[str], size: int) -> None:
         self.rows = rows
         self.restless = False
-        self.window: Window[str] = Window(Checkpoint("test", size), str)
+        self.window: Window[str] = Window(Checkpoint("test", size), list)
 
     def read(self) -> list[str]:
         """The next new rows; none at the end."""

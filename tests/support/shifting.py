@@ -55,7 +55,7 @@ class Shifting:
 
     def listing(self, *, page_size: int, prefetch: int, start: Checkpoint | None = None) -> Paginator[str]:
         """A paginator over it."""
-        source = Source(self.fetch, str)
+        source = Source(self.fetch, list)
         return Paginator(source, start or Checkpoint("test", page_size), prefetch=prefetch)
 
     async def _while(self) -> None:
