@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum, StrEnum
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from attrs import field, frozen
 
@@ -101,23 +101,23 @@ class Outcome(Generic[T, R]):
     error: Exception | None = field(default=None, repr=lambda error: error and type(error).__name__)
     delivery: Delivery = Delivery.DONE
 
-    @classmethod
-    def success(cls, index: int, item: T, value: R) -> Self:
-        """As the class itself makes it, at a quarter of the cost."""
-        made = _OpenOutcome()
-        made.index = index
-        made.item = item
-        made.value = value
-        made.error = None
-        made.delivery = _DONE
-        made.__class__ = cls
-        return made  # type: ignore[no-any-return]  # an open twin, now sealed
-
     @property
     def ok(self) -> bool:
         """Whether the operation returned, rather than raised."""
         return self.error is None
 
 
-_OpenOutcome = opened(Outcome)
+_OpenOutcome: Any = opened(Outcome)
 _DONE = Delivery.DONE  # Python 3.11 looks a member up slowly
+
+
+def success(index: int, item: T, value: R) -> Outcome[T, R]:
+    """As `Outcome(index, item, value)`, at a quarter of the cost."""
+    made: Any = _OpenOutcome()
+    made.index = index
+    made.item = item
+    made.value = value
+    made.error = None
+    made.delivery = _DONE
+    made.__class__ = Outcome
+    return cast("Outcome[T, R]", made)

@@ -11,7 +11,8 @@ import campaigns_async
 
 ROOT = Path(campaigns_async.__file__).parent
 LAYERS = [
-    {"_version", "values"},
+    {"_version", "opening"},
+    {"values"},
     {"errors"},
     {"checks", "locking", "models", "segments", "threads"},
     {"settings", "events", "doubt"},

@@ -184,8 +184,9 @@ class _Fetch(Generic[T]):
     """A page on its way, and when it set out and came in, counted in ticks."""
 
     def __init__(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], ticks: Iterator[int]) -> None:
-        self.started = self.ended = next(ticks)
-        self.task = asyncio.create_task(self._run(fetch, ticks))
+        self.started: int = next(ticks)
+        self.ended: int = self.started
+        self.task: asyncio.Task[Page[T]] = asyncio.create_task(self._run(fetch, ticks))
         self.task.add_done_callback(_look_at)
 
     async def _run(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], ticks: Iterator[int]) -> Page[T]:

@@ -156,7 +156,8 @@ _exact = _converter(detailed=True)
 _HOOKS: dict[type, Callable[[object, Any], Any]] = {cls: _fast.get_structure_hook(cls) for cls in _MODELS}
 
 
-OpenCampaign, OpenContact = opened(Campaign), opened(Contact)
+OpenCampaign: Any = opened(Campaign)
+OpenContact: Any = opened(Contact)
 
 
 def _campaigns(values: Iterable[Any]) -> list[Campaign]:

@@ -107,7 +107,7 @@ def _by_hand(new: NewCampaign) -> dict[str, object] | None:
     if not _CONTACTS.issuperset(map(type, new.contacts)):
         return None
     contacts = _contacts_by_hand(new.contacts)
-    if not _TEXTS.issuperset(map(type, chain.from_iterable(map(dict.values, contacts)))):
+    if not _TEXTS.issuperset(map(type, chain.from_iterable([fields.values() for fields in contacts]))):
         return None
     written: dict[str, object] = {
         "startDateTime": write_date(new.start_date_time),

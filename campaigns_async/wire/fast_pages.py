@@ -61,6 +61,7 @@ def read(body: bytes, cls: type) -> Page[Any] | None:
     """A page; None where anything about it needs a closer look."""
     decode, rows = _READERS[cls]
     with suppress(Exception):  # not told: it could quote a value
+        str(body, "utf-8")  # all of it must be text: names that are passed over may be damaged ones
         page = decode(body)
         return Page(page.page_index, page.total_pages, page.total_records, tuple(rows(page.items)))
     return None

@@ -1,0 +1,172 @@
+"""What msgspec reads of a page is what the other way reads, and whatever else there is is left to that one."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import example, given, settings, strategies as st
+from support.wire_rows import BAD_DATES, FULL, ODD, PERSON, UTC_DATES, odd_rows, outcome
+
+from campaigns_async import Campaign, CampaignStatus, Contact, Page, Response, wire
+from campaigns_async.wire import fast_pages, responses
+
+ENVELOPE = {"pageIndex": 1, "totalPages": 1, "totalRecords": 1}
+WIRE: dict[type, dict[str, Any]] = {Campaign: FULL, Contact: PERSON}
+BOTH = pytest.mark.parametrize("cls", WIRE)
+
+
+def body(*rows: object, **envelope: object) -> bytes:
+    """A page."""
+    return orjson.dumps({**ENVELOPE, **envelope, "items": rows})
+
+
+def other_way(raw: bytes, cls: type) -> Page[Any]:
+    """Without msgspec."""
+    return responses._read_page(responses.single(Response(200, {}, raw).json()), cls)
+
+
+def agree(raw: bytes, cls: type) -> bool:
+    """Whether it is read at all; if so, it is what the other way reads."""
+    page = fast_pages.read(raw, cls)
+    if page is None:
+        return False
+    same = other_way(raw, cls)
+    assert page == same
+    assert (type(page.index), type(page.total_pages), type(page.total_records)) == (
+        type(same.index),
+        type(same.total_pages),
+        type(same.total_records),
+    )
+    assert outcome(lambda: page.items) == outcome(lambda: same.items)
+    return True
+
+
+@BOTH
+def test_what_is_as_documented_is_read_here(cls: type) -> None:
+    assert agree(body(), cls)
+    assert agree(body(WIRE[cls], dict.fromkeys(WIRE[cls]) | {"id": "b"}, {"id": "c"}), cls)
+    assert agree(body({**WIRE[cls], "new": {"of": ["any", 1.5]}}, links=[]), cls)
+    assert agree(orjson.dumps({"items": [WIRE[cls]]}), cls)
+    assert agree(body({**WIRE[cls], "id": 'Zoë 🏌️ " \\ \n \x00 \ud7ff'}), cls)
+
+
+@pytest.mark.parametrize("text", UTC_DATES)
+def test_dates_are_read_here_and_their_seventh_digit_is_cut(text: str) -> None:
+    assert agree(body({**FULL, "startDateTime": text}), Campaign)
+
+
+@pytest.mark.parametrize("number", [*CampaignStatus, -1, 6, 99, 2**63 - 1])
+def test_statuses_are_read_here_known_or_not(number: int) -> None:
+    assert agree(body({**FULL, "status": int(number)}), Campaign)
+
+
+@pytest.mark.parametrize(("name", "cls"), [(name, cls) for cls, wire in WIRE.items() for name in wire])
+@pytest.mark.parametrize(
+    "value", [value for value in [*ODD, *BAD_DATES, 2**63, -(2**63)] if value != "\ud800"], ids=repr
+)
+def test_whatever_a_field_holds_is_read_as_the_other_way_or_not_here(name: str, cls: type, value: Any) -> None:
+    agree(body(WIRE[cls], {**WIRE[cls], name: value}), cls)
+
+
+@BOTH
+@pytest.mark.parametrize("name", ENVELOPE)
+@pytest.mark.parametrize("value", [None, 0, -1, True, 1.0, "1", 2**63, 2**64, 2**70], ids=repr)
+def test_whatever_the_envelope_holds_is_read_as_the_other_way_or_not_here(cls: type, name: str, value: object) -> None:
+    raw = body().replace(b'"%s":1' % name.encode(), b'"%s":%s' % (name.encode(), str_of(value)))
+    agree(raw, cls)
+
+
+def str_of(value: object) -> bytes:
+    return str(value).encode() if isinstance(value, int) and not isinstance(value, bool) else orjson.dumps(value)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"items":null}',
+        b'{"items":{}}',
+        b'{"items":[null]}',
+        b'{"items":[{}]}',
+        b'{"items":[{"id":"\\ud800"}]}',
+        b'{"items":[{"id":"\xff"}]}',
+        b'{"items":[{"id":"a"}],}',
+        b'{"items":[{"id":"a"}]} x',
+        b'{"items":[{"id":"a","id":7}]}',
+        b"\xef\xbb\xbf" + body({"id": "a"}),
+        b"[" + body({"id": "a"}) + b"]",
+        b'{"items":' * 100_000,
+    ],
+    ids=lambda raw: repr(raw[:40]),
+)
+def test_what_needs_a_closer_look_is_not_read_here(raw: bytes, cls: type) -> None:
+    assert fast_pages.read(raw, cls) is None
+
+
+@BOTH
+def test_a_key_that_comes_twice_is_the_later_one(cls: type) -> None:
+    assert agree(b'{"items":[{"id":"a","id":"b"}],"items":[{"id":"c","id":"d"}]}', cls)
+
+
+@BOTH
+def test_any_one_byte_changed_changes_nothing_between_the_two(cls: type) -> None:
+    whole = body(WIRE[cls])
+    read = 0
+    for place in range(len(whole)):
+        for byte in b'\x00"\\{}[],:09-.enu \x80\xff':
+            read += agree(whole[:place] + bytes([byte]) + whole[place + 1 :], cls)
+    assert read > len(whole), "nothing was read, so nothing was compared"
+
+
+@BOTH
+@given(rows=st.lists(odd_rows, max_size=3))
+@example(rows=[])
+@settings(deadline=None)
+def test_any_page_is_read_as_the_other_way_or_not_here(cls: type, rows: list[object]) -> None:
+    try:
+        raw = body(*rows)
+    except TypeError:  # half of a surrogate pair
+        return
+    agree(raw, cls)
+
+
+@pytest.fixture
+def without_msgspec(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As where the extra is not installed."""
+    monkeypatch.setitem(sys.modules, "msgspec", None)
+    monkeypatch.delitem(sys.modules, "campaigns_async.wire.fast_pages")
+    monkeypatch.delattr(wire, "fast_pages")
+    responses._fast.cache_clear()
+    yield
+    responses._fast.cache_clear()
+
+
+@BOTH
+@pytest.mark.usefixtures("without_msgspec")
+def test_without_the_extra_pages_are_read_all_the_same(cls: type) -> None:
+    assert responses._fast() is None
+    read = responses.campaigns if cls is Campaign else responses.contacts
+    assert len(read(Response(200, {}, body(WIRE[cls], {"id": 5}))).items) == 2
+
+
+def test_with_the_extra_it_is_used_and_what_it_leaves_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    left: list[bool] = []
+
+    def counted(raw: bytes, cls: type) -> Page[Any] | None:
+        page = fast_pages.read(raw, cls)
+        left.append(page is None)
+        return page
+
+    assert responses._fast() is fast_pages.read
+    monkeypatch.setattr(responses, "_fast", lambda: counted)
+    for rows in ([PERSON], [PERSON, {"id": 5}], [PERSON]):
+        assert len(responses.contacts(Response(200, {}, body(*rows))).items) == len(rows)
+    assert left == [False, True, False]
