@@ -26,7 +26,7 @@ from benchmarks.startup import startup_rows
 from benchmarks.table import document, table
 from benchmarks.work import call_rows
 
-_PACKAGES = ("aiohttp", "attrs", "cattrs", "orjson")
+_PACKAGES = ("aiohttp", "attrs", "cattrs", "orjson", "msgspec")
 
 
 def main() -> None:

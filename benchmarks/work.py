@@ -31,6 +31,12 @@ def call_rows() -> tuple[Row, ...]:
     return (
         _row("create, one at a time", f"{CONTACTS} contacts", "a request", _creates_alone),
         _row(f"create, {IN_FLIGHT} in flight", f"{CONTACTS} contacts", "a request", _creates),
+        _row(
+            f"create, {IN_FLIGHT} in flight, no `async with` by hand",
+            f"{CONTACTS} contacts",
+            "a request",
+            _creates_tight,
+        ),
         _row(f"create_many, {IN_FLIGHT} in flight", f"{CONTACTS} contacts", "a request", _create_many),
         _row("list", "{:,} a page", "a row", _lists),
         _row("contacts", "{:,} a page", "a row", _contacts),
@@ -70,6 +76,12 @@ def _creates_alone(client: CampaignsClient, by_hand: ByHand, size: Size) -> Side
 
 def _creates(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
     return _fan_outs(client, by_hand, size.creates, IN_FLIGHT)
+
+
+def _creates_tight(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
+    news, dicts = models(size.creates), _dicts(size.creates)
+    by_hand_tight = partial(fan_out, by_hand.create_awaited, dicts, IN_FLIGHT)
+    return partial(fan_out, client.campaigns.create, news, IN_FLIGHT), by_hand_tight
 
 
 def _fan_outs(client: CampaignsClient, by_hand: ByHand, count: int, workers: int) -> Sides:

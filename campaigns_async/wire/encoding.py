@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from itertools import chain
+from operator import methodcaller
 from typing import Any
 from uuid import UUID
 
@@ -24,6 +25,7 @@ from campaigns_async.models import CampaignUpdate, NewCampaign, NewContact
 from campaigns_async.wire.naming import camel
 
 _MODELS = (NewContact, NewCampaign, CampaignUpdate)
+_values = methodcaller("values")
 _CONTACTS, _TEXTS = frozenset({NewContact}), frozenset({str})
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
@@ -107,7 +109,7 @@ def _by_hand(new: NewCampaign) -> dict[str, object] | None:
     if not _CONTACTS.issuperset(map(type, new.contacts)):
         return None
     contacts = _contacts_by_hand(new.contacts)
-    if not _TEXTS.issuperset(map(type, chain.from_iterable([fields.values() for fields in contacts]))):
+    if not _TEXTS.issuperset(map(type, chain.from_iterable(map(_values, contacts)))):
         return None
     written: dict[str, object] = {
         "startDateTime": write_date(new.start_date_time),
