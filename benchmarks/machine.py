@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
@@ -24,9 +24,16 @@ def machine(packages: Iterable[str]) -> dict[str, str | int]:
     """The interpreter, these packages and the number of cores."""
     return {
         platform.python_implementation(): platform.python_version(),
-        **{name: version(name) for name in packages},
+        **{name: _version(name) for name in packages},
         "cores": os.cpu_count() or 1,
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:  # an extra
+        return "absent"
 
 
 def peak_mb() -> float:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, TypeVar
 
 import attrs
@@ -45,7 +46,7 @@ def read_one(value: object, cls: type[M], *, where: str = "$") -> M:
     Raises:
         DecodeError: It does not fit; says where.
     """
-    hook = _HOOKS[cls]
+    hook = _hooks()[cls]
     with suppress(Exception):  # whatever the fast one trips over, the exact one names
         return hook(value, cls)  # type: ignore[no-any-return]  # cattrs types its hooks so
     raise _diagnosed(value, cls, where)
@@ -151,9 +152,16 @@ def _only_objects(structure: Callable[[Any, Any], M]) -> Callable[[object, Any],
     return hook
 
 
-_fast = _converter(detailed=False)
-_exact = _converter(detailed=True)
-_HOOKS: dict[type, Callable[[object, Any], Any]] = {cls: _fast.get_structure_hook(cls) for cls in _MODELS}
+@cache
+def _hooks() -> dict[type, Callable[[object, Any], Any]]:
+    """The converter that stops at the first fault; made where it is needed first, which in many programs is never."""
+    fast = _converter(detailed=False)
+    return {cls: fast.get_structure_hook(cls) for cls in _MODELS}
+
+
+@cache
+def _exact() -> Converter:
+    return _converter(detailed=True)
 
 
 OpenCampaign: Any = opened(Campaign)
@@ -224,12 +232,12 @@ _ABSENT: dict[type, dict[str, object]] = {
 
 
 def _read(value: object, cls: type[M]) -> M:
-    return _HOOKS[cls](value, cls)  # type: ignore[no-any-return]  # as above
+    return _hooks()[cls](value, cls)  # type: ignore[no-any-return]  # as above
 
 
 def _diagnosed(value: object, cls: type[M], where: str) -> DecodeError:
     try:
-        _exact.structure(value, cls)
+        _exact().structure(value, cls)
     except BaseValidationError as error:
         text = transform_error(error, path=where, format_exception=_described)[0]
         reason, _, path = text.rpartition(" @ ")

@@ -318,7 +318,7 @@ def test_a_fault_that_only_the_fast_way_met_is_still_a_decode_error(monkeypatch:
     def failing(*_: object) -> object:
         raise MemoryError
 
-    monkeypatch.setitem(decoding._HOOKS, Campaign, failing)
+    monkeypatch.setitem(decoding._hooks(), Campaign, failing)
     with pytest.raises(DecodeError, match=r"\A\$: cannot be read\Z"):
         decoding.read_one(FULL, Campaign)
 
