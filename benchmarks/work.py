@@ -13,12 +13,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeAlias, TypeVar
+from unittest.mock import patch
 
 from benchmarks.answerer import campaign_of
 from benchmarks.baseline import ByHand
 from benchmarks.pairs import Measured, Side, cpu_costs
 from benchmarks.rows import CONTACTS, IN_FLIGHT, KEY, Place, Row, Size
 from campaigns_async import CampaignsClient, NewCampaign, NewContact
+from campaigns_async.wire import responses
 
 T = TypeVar("T")
 Sides: TypeAlias = tuple[Side, Side]
@@ -40,6 +42,8 @@ def call_rows() -> tuple[Row, ...]:
         _row(f"create_many, {IN_FLIGHT} in flight", f"{CONTACTS} contacts", "a request", _create_many),
         _row("list", "{:,} a page", "a row", _lists),
         _row("contacts", "{:,} a page", "a row", _contacts),
+        _row("list, without the extra fast", "{:,} a page", "a row", _without_msgspec(_lists)),
+        _row("contacts, without the extra fast", "{:,} a page", "a row", _without_msgspec(_contacts)),
         _row("build", "what create takes", "a campaign", _builds),
     )
 
@@ -146,6 +150,21 @@ async def walk_by_hand(by_hand: ByHand, pages: int) -> int:
             take(row["custom2"])
             read += 1
     return read
+
+
+def _without_msgspec(
+    sides: Callable[[CampaignsClient, ByHand, Size], Sides],
+) -> Callable[[CampaignsClient, ByHand, Size], Sides]:
+    def made(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
+        ours, other = sides(client, by_hand, size)
+
+        async def without() -> int:
+            with patch.object(responses, "_fast", return_value=None):
+                return await ours()
+
+        return without, other
+
+    return made
 
 
 def _builds(_: CampaignsClient, __: ByHand, size: Size) -> Sides:
