@@ -10,7 +10,6 @@ from attrs import frozen
 from campaigns_async.doubt import OutcomeUnknownError
 from campaigns_async.engine.call import Caller
 from campaigns_async.errors import CampaignsError, DecodeError, delivery_of, note_delivery
-from campaigns_async.events import Reconciled
 from campaigns_async.models import NewCampaign
 from campaigns_async.reconcile.ledger import Ledger
 from campaigns_async.reconcile.server import Server
@@ -103,8 +102,9 @@ class Creator:
         except asyncio.CancelledError as stop:
             note_delivery(stop, Delivery.UNKNOWN)  # of the create, whatever the reading of lists came to
             raise
-        word = {Found: "found", Absent: "absent", InDoubt: "in_doubt"}[type(verdict)]
-        pool.emit(Reconciled(word, search.looks, pool.clock.monotonic() - began))
+        if pool.teller is not None:
+            word = {Found: "found", Absent: "absent", InDoubt: "in_doubt"}[type(verdict)]
+            pool.teller.reconciled(word, search.looks, pool.clock.monotonic() - began)
         return verdict
 
 
