@@ -27,7 +27,7 @@ T = TypeVar("T")
 _NOT_SENT, _UNKNOWN, _DONE = Delivery.NOT_SENT, Delivery.UNKNOWN, Delivery.DONE  # Python 3.11 looks a member up slowly
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Call:
     """What is known of a call while it runs."""
 
@@ -56,7 +56,7 @@ class Call:
         return self.delivery
 
 
-@define
+@define(eq=False, repr=False)
 class Caller:
     """Runs calls with one set of options on a shared pool."""
 
