@@ -18,7 +18,6 @@ from campaigns_async.engine.ports import LoopClock
 from campaigns_async.engine.quota import Quota
 from campaigns_async.engine.stats import Stats
 from campaigns_async.errors import ConfigurationError
-from campaigns_async.events import Observer
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.reconcile.ledger import Ledger
 from campaigns_async.resources.campaigns import Campaigns
@@ -30,6 +29,8 @@ from campaigns_async.wire.messages import Response
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
+
+    from campaigns_async.events import Observer
 
 T = TypeVar("T")
 R = TypeVar("R")

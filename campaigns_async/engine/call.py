@@ -14,7 +14,6 @@ from campaigns_async.engine.delivery import Verdict, judge, worse
 from campaigns_async.engine.pool import Pool
 from campaigns_async.engine.ports import Failure, FailureKind, Progress
 from campaigns_async.errors import CampaignsError, note_delivery
-from campaigns_async.events import AttemptFinished, CallFinished, Waiting
 from campaigns_async.settings import RetryPolicy, Timeouts
 from campaigns_async.values import Delivery, Operation
 from campaigns_async.wire import problems
@@ -28,7 +27,7 @@ T = TypeVar("T")
 _NOT_SENT, _UNKNOWN, _DONE = Delivery.NOT_SENT, Delivery.UNKNOWN, Delivery.DONE  # Python 3.11 looks a member up slowly
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Call:
     """What is known of a call while it runs."""
 
@@ -57,7 +56,7 @@ class Call:
         return self.delivery
 
 
-@define
+@define(eq=False, repr=False)
 class Caller:
     """Runs calls with one set of options on a shared pool."""
 
@@ -155,9 +154,9 @@ class Caller:
             rejected_statuses=self.retry.rejected_statuses,
         )
         call.delivery = verdict.delivery if call.attempts == 1 else _of_all(call, result, verdict.delivery)
-        if self.pool.observer is not None:
+        if pool.teller is not None:
             status, why = (None, result.kind) if isinstance(result, Failure) else (result.status, None)
-            self._emit_attempt(call, status, why, verdict.delivery)
+            pool.teller.attempt(call, status, why, verdict.delivery)
         return verdict
 
     def _asks_to_slow_down(self, status: int, wait: float | None) -> bool:
@@ -194,9 +193,8 @@ class Caller:
         return not call.paid
 
     async def _back_off(self, call: Call, seconds: float) -> None:
-        if self.pool.observer is not None:
-            reason = "backoff" if call.retry_after is None else "retry_after"
-            self.pool.emit(Waiting(call.request.operation, reason, seconds))
+        if self.pool.teller is not None:
+            self.pool.teller.waiting(call, seconds)
         await self.pool.sleep(seconds)
 
     def _concluded(self, call: Call, result: Response | Failure, read: Callable[[Response], T]) -> T:
@@ -227,24 +225,13 @@ class Caller:
         )
 
     def _cut_off(self, call: Call, why: str) -> None:
-        if call.progress is not None:
-            self._emit_attempt(call, None, why, Delivery.UNKNOWN if call.progress.sent else Delivery.NOT_SENT)
-
-    def _emit_attempt(self, call: Call, status: int | None, failure: str | None, delivery: Delivery) -> None:
-        request, elapsed = call.request, self.pool.clock.monotonic() - call.started
-        self.pool.emit(
-            AttemptFinished(
-                request.operation, request.method, request.path, call.attempts, status, failure, delivery, elapsed
-            )
-        )
+        if call.progress is not None and self.pool.teller is not None:
+            delivery = Delivery.UNKNOWN if call.progress.sent else Delivery.NOT_SENT
+            self.pool.teller.attempt(call, None, why, delivery)
 
     def _finished(self, call: Call, delivery: Delivery, error_type: str | None) -> None:
-        if self.pool.observer is None:
-            return
-        request, elapsed = call.request, self.pool.clock.monotonic() - call.started
-        self.pool.emit(
-            CallFinished(request.operation, request.method, request.path, call.attempts, elapsed, delivery, error_type)
-        )
+        if self.pool.teller is not None:
+            self.pool.teller.finished(call, delivery, error_type)
 
 
 def _of_all(call: Call, result: Response | Failure, delivery: Delivery) -> Delivery:

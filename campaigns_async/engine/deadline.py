@@ -11,7 +11,7 @@ from collections import OrderedDict
 from attrs import define
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Deadline:
     """The deadline of one task; stop it when the call is over."""
 

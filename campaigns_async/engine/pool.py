@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from campaigns_async.engine.credentials import KeyRing
@@ -13,9 +13,10 @@ from campaigns_async.engine.ports import Clock, Random, Transport
 from campaigns_async.engine.quota import Quota
 from campaigns_async.engine.stats import Stats
 from campaigns_async.errors import ClientClosedError, ConfigurationError
-from campaigns_async.events import Event, Observer
 
-_log = logging.getLogger("campaigns_async")
+if TYPE_CHECKING:
+    from campaigns_async.engine.telling import Teller
+    from campaigns_async.events import Observer
 
 
 class Pool:
@@ -39,7 +40,7 @@ class Pool:
         self.random = random
         self.quota = quota
         self.calls = self.attempts = self.retries = self.throttled = 0
-        self.observer = observer
+        self.teller: Teller | None = None if observer is None else _teller(observer, clock)
         self.closed: bool = False
         # Weak: an application may make a view of another length for each of its requests.
         self._deadlines: WeakValueDictionary[float | None, Deadlines] = WeakValueDictionary()
@@ -107,15 +108,6 @@ class Pool:
             retry_quota=self.quota.left,
         )
 
-    def emit(self, event: Event) -> None:
-        """Tell the observer."""
-        if self.observer is None:
-            return
-        try:
-            self.observer.on_event(event)
-        except Exception as error:  # an observer's fault must not harm a send
-            _log.warning("the observer raised %s, which was dropped", type(error).__name__)
-
     async def close(self, grace: float) -> None:
         """Let nobody in, let what is in flight finish for so many seconds, and close the transport.
 
@@ -147,3 +139,9 @@ class Pool:
         hurried.cancel()
         await self.keys.close()
         await self.transport.close()
+
+
+def _teller(observer: Observer, clock: Clock) -> Teller:
+    from campaigns_async.engine.telling import Teller  # noqa: PLC0415  # who is told pays for it
+
+    return Teller(observer, clock)

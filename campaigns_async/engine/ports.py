@@ -36,7 +36,7 @@ class Failure:
     """What the operating system or the HTTP library called it; never an address or a value."""
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Progress:
     """How far one attempt has come; the transport marks it, the engine reads it when the attempt is cut off."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
 from campaigns_async.models import Campaign, Contact
 
 if TYPE_CHECKING:
@@ -14,9 +12,11 @@ if TYPE_CHECKING:
     from campaigns_async.query.expression import Expression
 
 
-@frozen
 class Server:
     """The two listings."""
 
-    campaigns: Callable[[Expression], Paginator[Campaign]]
-    contacts: Callable[[str], Paginator[Contact]]
+    def __init__(
+        self, campaigns: Callable[[Expression], Paginator[Campaign]], contacts: Callable[[str], Paginator[Contact]]
+    ) -> None:
+        self.campaigns = campaigns
+        self.contacts = contacts

@@ -44,14 +44,14 @@ _BY_STATUS: dict[int, tuple[type[APIError], str]] = {
     422: (ValidationFailedError, "the server refused what was sent"),
     429: (ThrottledError, "the server asked to slow down"),
 }
-_SECONDS = re.compile(r"\d+(\.\d+)?\Z", re.ASCII)
-_ID = re.compile(r"[A-Za-z0-9._:|/+=-]{1,128}\Z")
-_PLACE = re.compile(
-    r"(?:\$\.?)?(?:contacts(?:\[\d{1,7}\])?\.?)?"
-    r"(?:startDateTime|sender|message|optOutLinkId|trackLinkUrl|phoneNumber|name|custom[12]|contactGroupId)?\Z",
-    re.IGNORECASE | re.ASCII,
+# Text, which `re` compiles and keeps when it is first used: only errors need them.
+_SECONDS = r"(?a)\d+(\.\d+)?\Z"
+_ID = r"[A-Za-z0-9._:|/+=-]{1,128}\Z"
+_PLACE = (
+    r"(?ai)(?:\$\.?)?(?:contacts(?:\[\d{1,7}\])?\.?)?"
+    r"(?:startDateTime|sender|message|optOutLinkId|trackLinkUrl|phoneNumber|name|custom[12]|contactGroupId)?\Z"
 )
-_CONTACT = re.compile(r"(?:\A|\.)contacts\[(\d{1,9})\]", re.IGNORECASE | re.ASCII)
+_CONTACT = r"(?ai)(?:\A|\.)contacts\[(\d{1,9})\]"
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 _PLACES_SHOWN = 5
 _LONGEST_DATE = 64
@@ -100,7 +100,7 @@ def retry_after(response: Response, *, now: datetime) -> float | None:
     text = response.headers.get("Retry-After", "").strip()
     if not text:
         return None
-    if _SECONDS.match(text):
+    if re.match(_SECONDS, text):
         return min(float(text), _LONGEST)
     if len(text) > _LONGEST_DATE:
         return None
@@ -117,7 +117,7 @@ def request_id(response: Response, problem: Problem | None) -> str | None:
     """What the provider's support would ask for."""
     for name in ("x-request-id", "request-id", "x-correlation-id"):
         value = response.headers.get(name)
-        if value and _ID.match(value):
+        if value and re.match(_ID, value):
             return value
     return problem.trace_id if problem is not None else None
 
@@ -138,7 +138,7 @@ def read_problem(body: bytes) -> Problem | None:
         title=_text(value.get("title")),
         status=status if isinstance(status, int) and not isinstance(status, bool) else None,
         detail=_text(value.get("detail")),
-        trace_id=trace if trace and _ID.match(trace) else None,
+        trace_id=trace if trace and re.match(_ID, trace) else None,
         errors=_errors(value if _is_model_state(value) else value.get("errors")),
     )
 
@@ -186,7 +186,7 @@ def _merge(found: dict[str, tuple[str, ...]], inner: Sequence[tuple[str, object]
 def _by_contact(problem: Problem) -> dict[int, tuple[str, ...]]:
     found: dict[int, tuple[str, ...]] = {}
     for path, messages in problem.errors.items():
-        if match := _CONTACT.search(path):
+        if match := re.search(_CONTACT, path):
             index = int(match[1])
             found[index] = found.get(index, ()) + messages
     return found
@@ -194,7 +194,7 @@ def _by_contact(problem: Problem) -> dict[int, tuple[str, ...]]:
 
 def _places(problem: Problem) -> str:
     # A message may quote a number, and so may what is no path of ours.
-    known = [path for path in problem.errors if path and _PLACE.match(path)]
+    known = [path for path in problem.errors if path and re.match(_PLACE, path)]
     shown = ", ".join(known[:_PLACES_SHOWN]) or "see .errors"
     more = len(problem.errors) - len(known[:_PLACES_SHOWN])
     return shown + (f" and {more} more" if known and more else "")

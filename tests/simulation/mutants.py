@@ -178,9 +178,9 @@ MUTANTS = (
     Mutant("absence is believed at the first look", "reconcile.search", "settled and was_absent:", "True:"),
     Mutant(
         "the settling time is ignored",
-        "resources.creating",
-        "known_before, began, self",
-        "known_before, began - 3600, self",
+        "resources.reconciled",
+        "known_before, began, creator",
+        "known_before, began - 3600, creator",
     ),
     Mutant(
         "a campaign known before is taken",
@@ -207,12 +207,12 @@ MUTANTS = (
     ),
     Mutant(
         "what was done is sent again",
-        "resources.creating",
+        "resources.reconciled",
         " or doubt.delivery is Delivery.DONE",
         "",
         test=f"{_SCENES} -k again",
     ),
-    Mutant("what is in doubt is sent again", "resources.creating", "isinstance(verdict, InDoubt) or", "False or"),
+    Mutant("what is in doubt is sent again", "resources.reconciled", "isinstance(verdict, InDoubt) or", "False or"),
     # Beside what is simulated
     Mutant(
         "paging does not go back",
