@@ -164,7 +164,10 @@ class Caller:
 
     async def _persist(self, call: Call, first: Response | Failure) -> Response | Failure:
         """Attempts from the second on, by tenacity: who needs no second one pays nothing for it, nor for its import."""
-        from tenacity import AsyncRetrying, retry_if_result  # noqa: PLC0415  # who retries pays for it
+        try:
+            from tenacity import AsyncRetrying, retry_if_result  # noqa: PLC0415  # who retries pays for it
+        except (ImportError, OSError):  # such as no file to be had any more: what came is told, and not this
+            return first
 
         waiting: list[Response | Failure] = [first]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 from email.utils import format_datetime
 from typing import Any
 
@@ -212,3 +213,16 @@ async def call(client: CampaignsClient, operation: str) -> object:
         case "create":
             return await client.campaigns.create(new)
     raise AssertionError(operation)
+
+
+async def test_where_the_means_of_repeating_cannot_be_loaded_what_came_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tenacity", None)  # as if there were no file to be had for it
+    async with Sandbox() as sandbox, client_of(sandbox) as client:
+        sandbox.fault(operation="get", status=500)
+        with pytest.raises(ServerError) as failed:
+            await client.campaigns.get("c1")
+        assert failed.value.attempts == len(sandbox.requests) == 1
+    async with CampaignsClient("http://127.0.0.1:1", "key") as nobody:
+        with pytest.raises(ConnectionFailedError) as refused:
+            await nobody.campaigns.create(new_campaign())
+        assert (refused.value.attempts, refused.value.delivery) == (1, Delivery.NOT_SENT)
