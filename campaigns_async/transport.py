@@ -21,8 +21,6 @@ from campaigns_async.wire.messages import Request, Response
 
 _ENCODING = aiohttp.hdrs.CONTENT_ENCODING
 _STRAY = "an answer came before the request"
-_REPEATED = ("GET", "HEAD", "OPTIONS", "PUT", "DELETE")
-"""Methods whose requests aiohttp would send again by itself."""
 _BODILESS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -60,11 +58,8 @@ class AiohttpTransport:
                 timeout=self._client_timeout(timeouts),
                 allow_redirects=False,
                 raise_for_status=False,
-                middlewares=_SEND_ONCE if request.method in _REPEATED else (),
+                middlewares=(_send_once,),
             )
-            if not progress.sent and response.version is not None:  # of a stand-in for aiohttp nothing is sent
-                response.close()  # an answer to nothing: it lay in wait on the connection
-                return Failure(FailureKind.DROPPED, sent=False, detail=_STRAY)
             body = await self._read(response)
             if body is None:
                 return Failure(FailureKind.DROPPED, sent=True, detail="the answer is larger than max_response_size")
@@ -139,6 +134,11 @@ class _Body(Payload):
         self._size = len(value)
         self._progress = progress
 
+    @property
+    def begun(self) -> bool:
+        """Whether anything of the request has gone out."""
+        return self._progress.sent
+
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return bytes(self._value).decode(encoding, errors)
 
@@ -172,11 +172,11 @@ async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHand
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
         name = type(error).__name__
     else:
-        return response
+        if not isinstance(request.body, _Body) or request.body.begun:
+            return response
+        response.close()  # an answer to nothing: it lay in wait on the connection
+        name = _STRAY
     raise _DroppedError(name)
-
-
-_SEND_ONCE = (_send_once,)
 
 
 def _detail(error: BaseException) -> str:

@@ -58,6 +58,9 @@ class Pages(Generic[T]):
         """Whether the page read last was not fetched ahead."""
         self._reading: int | None = None
         """The page that is waited for."""
+        self._read_ahead: _Fetch[T] | None = None
+        """The same, where it was fetched ahead."""
+        self._closed = False
 
     def __aiter__(self) -> Self:
         return self
@@ -104,6 +107,10 @@ class Pages(Generic[T]):
 
     async def aclose(self) -> None:
         """Stop, and cancel what was fetched ahead."""
+        self._closed = True
+        await self._cancel()
+
+    async def _cancel(self) -> None:
         tasks = [fetch.task for fetch in self._ahead.values()]
         self._drop()
         if tasks:
@@ -116,11 +123,11 @@ class Pages(Generic[T]):
         answered before.
         """
         if self._epoch != self._window.epoch:
-            await self.aclose()
+            await self._cancel()
             self._epoch = self._window.epoch
-        fetch = self._ahead.get(index)
+        fetch = self._ahead.pop(index, None)
         self._was_direct = fetch is None
-        self._reading = index
+        self._reading, self._read_ahead = index, fetch
         try:
             if fetch is None:
                 page = await self._source.fetch(index, size)
@@ -128,30 +135,30 @@ class Pages(Generic[T]):
             else:
                 page = await fetch.task
                 ended = fetch.ended
-            await self._see_others(fetch, ended)
+            await self._see_others(ended)
         finally:
-            self._reading = None
-            self._ahead.pop(index, None)
+            self._reading = self._read_ahead = None
         return page if self._epoch == self._window.epoch else None
 
-    async def _see_others(self, read: _Fetch[T] | None, ended: int) -> None:
-        """Wait for what was being read when this one came, and hold what has come against it."""
-        others = [other for other in self._ahead.values() if other is not read]
-        if meanwhile := [other.task for other in others if other.started < ended and not other.task.done()]:
+    async def _see_others(self, ended: int) -> None:
+        """Wait for what was being read when a page came, and hold what has come against it."""
+        if meanwhile := [
+            other.task for other in self._ahead.values() if other.started < ended and not other.task.done()
+        ]:
             await asyncio.wait(meanwhile)
-            others = [other for other in self._ahead.values() if other is not read]  # more may have set out
-        for other in others:
+        for other in self._ahead.values():
             if other.task.done() and not other.task.cancelled() and other.task.exception() is None:
                 self._window.notice(other.task.result())
 
     def _fetch_ahead(self) -> None:
         """Ask for pages no further than the limit, while fewer than `prefetch` are on their way."""
-        if self._epoch != self._window.epoch:
+        if self._epoch != self._window.epoch or self._closed:
             return
         pages = self._reach + (self._reading is not None)
         if self._limit is not None:
             pages = min(pages, -(-self._limit // self._window.page_size))
         room = self._prefetch - sum(not fetch.task.done() for fetch in self._ahead.values())
+        room -= self._read_ahead is not None and not self._read_ahead.task.done()
         for index in self._window.ahead(pages):
             if room <= 0:
                 break
@@ -165,8 +172,12 @@ class Pages(Generic[T]):
 
     def came(self, fetch: _Fetch[T]) -> None:
         """A page that was fetched ahead is there, or failed: where one failed, those behind it can wait."""
-        if fetch in self._ahead.values() and not fetch.task.cancelled() and fetch.task.exception() is None:
-            self._fetch_ahead()
+        known = fetch is self._read_ahead or fetch in self._ahead.values()
+        if not known or fetch.task.cancelled() or fetch.task.exception() is not None:
+            return
+        wanted = self._window.wanted()
+        if wanted is not None and (wanted[0] == self._reading or wanted[0] in self._ahead):
+            self._fetch_ahead()  # otherwise that one failed, or its reader was cancelled: it is for the reader to go on
 
     def _drop(self) -> None:
         while self._ahead:

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import cache, lru_cache
-from itertools import chain
-from operator import methodcaller
 from typing import Any
 from uuid import UUID
 
@@ -25,8 +23,6 @@ from campaigns_async.models import CampaignUpdate, NewCampaign, NewContact
 from campaigns_async.wire.naming import camel
 
 _MODELS = (NewContact, NewCampaign, CampaignUpdate)
-_values = methodcaller("values")
-_CONTACTS, _TEXTS = frozenset({NewContact}), frozenset({str})
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
 
@@ -106,10 +102,8 @@ def _by_hand(new: NewCampaign) -> dict[str, object] | None:
     sender, message, link = new.sender, new.message, new.track_link_url
     if type(sender) is not str or type(message) is not str or (link is not None and type(link) is not str):
         return None
-    if not _CONTACTS.issuperset(map(type, new.contacts)):
-        return None
     contacts = _contacts_by_hand(new.contacts)
-    if not _TEXTS.issuperset(map(type, chain.from_iterable(map(_values, contacts)))):
+    if contacts is None:
         return None
     written: dict[str, object] = {
         "startDateTime": write_date(new.start_date_time),
@@ -124,15 +118,23 @@ def _by_hand(new: NewCampaign) -> dict[str, object] | None:
     return written
 
 
-def _contacts_by_hand(contacts: Iterable[NewContact]) -> list[dict[str, str]]:
+def _contacts_by_hand(contacts: Iterable[NewContact]) -> list[dict[str, str]] | None:
     written: list[dict[str, str]] = []
     for contact in contacts:
+        if type(contact) is not NewContact or type(contact.phone_number) is not str:
+            return None
         fields = {"phoneNumber": contact.phone_number}
         if (name := contact.name) is not None:
+            if type(name) is not str:
+                return None
             fields["name"] = name
         if (custom1 := contact.custom1) is not None:
+            if type(custom1) is not str:
+                return None
             fields["custom1"] = custom1
         if (custom2 := contact.custom2) is not None:
+            if type(custom2) is not str:
+                return None
             fields["custom2"] = custom2
         if (group := contact.contact_group_id) is not None:
             fields["contactGroupId"] = _uuid(group)

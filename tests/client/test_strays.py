@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from contextlib import suppress
 
+import aiohttp
 import pytest
 from support.made import QUICK, new_campaign
 from support.raw_server import raw_server, read_request
 
-from campaigns_async import CampaignsClient, ConnectionFailedError, Delivery, RetryPolicy
+from campaigns_async import Auth, CampaignsClient, CampaignsError, ConnectionFailedError, Delivery, RetryPolicy
 
 STRAYS = [
     b'HTTP/1.1 201 Created\r\nContent-Length: 7\r\n\r\n"stray"',
@@ -70,6 +72,63 @@ async def test_no_other_operation_takes_a_stray_answer_either(operation: str) ->
             for _ in range(20):
                 await asyncio.sleep(0)
             assert len(asked) == number + 1
+
+
+async def test_a_stray_leaves_no_cookie_and_its_connection_is_not_used_whatever_hooks_a_session_has() -> None:
+    asked: list[bytes] = []
+    idle = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                asked.append(await read_request(reader))
+                body = b'"id%d"' % len(asked)
+                writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+                await idle.wait()
+                idle.clear()
+                writer.write(b'HTTP/1.1 201 Created\r\nSet-Cookie: who=other\r\nContent-Length: 7\r\n\r\n"stray"')
+                await writer.drain()
+
+    async def slow_hook(*_: object) -> None:
+        for _turn in range(20):
+            await asyncio.sleep(0)
+
+    hooks = aiohttp.TraceConfig()
+    hooks.on_request_end.append(slow_hook)
+    jar = aiohttp.CookieJar(unsafe=True)
+    async with (
+        raw_server(serve) as server,
+        aiohttp.ClientSession(trace_configs=[hooks], cookie_jar=jar) as session,
+        CampaignsClient(server.url, "key", retry=QUICK, session=session) as client,
+    ):
+        ids = []
+        for number in range(3):
+            ids.append(await client.campaigns.create(new_campaign(number)))
+            idle.set()
+            for _ in range(20):
+                await asyncio.sleep(0)
+        assert ids == ["id1", "id2", "id3"]
+        assert server.connections == 3
+        assert not list(jar)
+    assert not any(b"cookie" in one.lower() for one in asked)
+
+
+async def test_no_hook_of_a_session_puts_the_key_into_an_error() -> None:
+    async def failing(*_: object) -> None:
+        raise ConnectionRefusedError(111, "Connection refused")
+
+    hooks = aiohttp.TraceConfig()
+    hooks.on_request_chunk_sent.append(failing)
+    async with (
+        raw_server(b'HTTP/1.1 201 Created\r\nContent-Length: 4\r\n\r\n"id"') as server,
+        aiohttp.ClientSession(trace_configs=[hooks]) as session,
+        CampaignsClient(
+            server.url, "SECRET-KEY", auth=Auth.QUERY, retry=RetryPolicy(attempts=1), session=session
+        ) as client,
+    ):
+        with pytest.raises(CampaignsError) as caught:
+            await client.campaigns.create(new_campaign())
+    assert "SECRET-KEY" not in "".join(traceback.format_exception(caught.value))
 
 
 async def test_an_answer_larger_than_may_be_is_given_up() -> None:

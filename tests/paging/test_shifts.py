@@ -141,23 +141,54 @@ async def test_a_reader_that_stops_lets_no_more_pages_be_fetched_than_may_be_hel
     assert server.asked == list(range(1, 2 + held))
 
 
-async def test_nothing_more_is_asked_for_once_a_page_failed_or_nobody_reads() -> None:
-    server = Held()
-    pages = server.pages(3, steady=True)
+async def at_page_1(server: Held, pages: Pages[str]) -> None:
     first = asyncio.create_task(anext(pages))
     await settle()
     await server.answer(1)
     await first
+
+
+async def test_nothing_more_is_asked_for_once_a_page_failed_or_nobody_reads() -> None:
+    server = Held()
+    pages = server.pages(3, steady=True)
+    await at_page_1(server, pages)
     server.waiting.pop(2).set_exception(PagingError("gone"))
     await settle()
     assert server.asked == [1, 2, 3, 4]
     await server.answer(3)
     assert server.asked == [1, 2, 3, 4, 5, 6]
-    del pages
+    with pytest.raises(PagingError, match="gone"):
+        await anext(pages)
+    await server.answer(4, 5)  # what failed is asked for again when the reader asks, not by itself
+    assert server.asked == [1, 2, 3, 4, 5, 6]
+    again = asyncio.create_task(anext(pages))
+    await settle()
+    assert server.asked == [1, 2, 3, 4, 5, 6, 2]
+    await server.answer(2, 6)
+    assert (await again).index == 2
+    del pages, again
     gc.collect()
     await settle()
     assert all(answer.cancelled() for answer in server.waiting.values())
-    assert server.asked == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("steady", [False, True])
+async def test_closed_while_a_page_is_waited_for_it_is_handed_out_and_no_other_asked_for(steady: bool) -> None:
+    server = Held()
+    pages = server.pages(3, steady=steady)
+    first = asyncio.create_task(anext(pages))
+    await settle()
+    await server.answer(1)
+    await first
+    second = asyncio.create_task(anext(pages))
+    await settle()
+    waiting = server.waiting.copy()
+    await pages.aclose()
+    assert [index for index, answer in waiting.items() if answer.cancelled()] == [3, 4]
+    await server.answer(2)
+    assert (await second).index == 2
+    await settle()
+    assert server.asked == [1, 2, 3, 4]
 
 
 @pytest.mark.parametrize("prefetch", [0, 3])
