@@ -148,6 +148,8 @@ async def export_contacts(
         raise InvalidArgumentError("pass either campaign_ids or all_campaigns=True")
     if campaign_ids is not None and campaign_filters is not None:
         raise InvalidArgumentError("campaign_filters has no meaning without all_campaigns=True")
+    if campaign_ids is not None and not (campaign_sorts is None or campaign_sorts == "id"):
+        raise InvalidArgumentError("campaign_sorts has no meaning without all_campaigns=True")
     _checked(lambda: checks.instance("ordered", ordered, bool))
     ids = None if campaign_ids is None else identity.checked_ids(campaign_ids)
     plan = _planned(out, format, fields, CONTACT_COLUMNS, csv, unfinished)

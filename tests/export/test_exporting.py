@@ -246,6 +246,7 @@ async def test_what_cannot_be_is_refused_before_anything_is_asked_or_made(
         ({"campaign_ids": ["a", 5]}, "item 2: campaign_id must be a str, not int"),
         ({"campaign_ids": ["a", "b", "a"]}, "item 3: is a, as is item 1"),
         ({"campaign_ids": ["a"], "campaign_filters": "sender==Golf"}, "without all_campaigns"),
+        ({"campaign_ids": ["a"], "campaign_sorts": "-id"}, "without all_campaigns"),
         ({"all_campaigns": True, "campaign_filters": "phoneNumber==1"}, r"^campaign_filters: term 1 names no field"),
         ({"all_campaigns": True, "campaign_sorts": "nothing"}, r"^campaign_sorts: name 1"),
         ({"all_campaigns": True, "parallel": 0}, "parallel must be at least 1"),
