@@ -159,7 +159,7 @@ def simulate(session: nox.Session) -> None:
 @nox.session
 def crash(session: nox.Session) -> None:
     """A durable send that dies at 10,000 points, and is run again each time."""
-    install(session, "tests")
+    install(session, extra="sandbox")
     session.env["PYTHONPATH"] = str(ROOT / "tests")
     points = os.environ.get("SIM_POINTS", "10000")
     session.run("python", "-P", "-m", "simulation.jobs_sweep", points, "--processes", "2", *session.posargs)
