@@ -238,11 +238,11 @@ class CheckedLine:
         return f"<{type(self).__name__} {self.number}>"
 
     def _check(self) -> Row | list[Fault]:
-        raise NotImplementedError
+        raise NotImplementedError  # each kind of line has its own
 
     def _bad_content(self) -> bytes:
         """What stands for a bad line in its digest."""
-        raise NotImplementedError
+        raise NotImplementedError  # as above
 
     def place(self, contact: int) -> tuple[int, str]:
         """The line of a contact (from 0) that is sent, and how to call it there."""

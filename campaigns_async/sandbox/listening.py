@@ -49,7 +49,7 @@ class Listener:
         self._running = (None, server)
         try:
             listening = await asyncio.get_running_loop().create_server(server, self.host, self.port)
-        except BaseException:
+        except BaseException:  # a cancellation too: it may be started again
             self._running = None
             raise
         self._running = (listening, server)

@@ -79,6 +79,14 @@ def test_whatever_the_envelope_holds_is_read_as_the_other_way_or_not_here(cls: t
     agree(raw, cls)
 
 
+@pytest.mark.parametrize("name", ["recipientCount", "status", "optOutLinkId"])
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**70, -(2**63), -(2**63) - 1, -(2**70)])
+def test_a_number_beyond_64_bits_is_left_to_the_other_way(name: str, number: int) -> None:
+    raw = body(FULL).replace(b'"%s":%d' % (name.encode(), FULL[name]), b'"%s":%d' % (name.encode(), number))
+    assert b"%d" % number in raw
+    assert agree(raw, Campaign) == (-(2**63) <= number < 2**63)
+
+
 def str_of(value: object) -> bytes:
     return str(value).encode() if isinstance(value, int) and not isinstance(value, bool) else orjson.dumps(value)
 
