@@ -7,13 +7,16 @@ other hosts), its total timeout that counts the wait for a connection.
 
 from __future__ import annotations
 
+import asyncio
 import errno
+from functools import lru_cache
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from yarl import URL
 
+from campaigns_async.engine.deadline import Deadline, Deadlines, Lanes
 from campaigns_async.engine.ports import Credentials, Failure, FailureKind, Progress
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
@@ -38,7 +41,10 @@ class AiohttpTransport:
         self._borrowed = session is not None
         self._standing: Credentials | None = None
         """Those that the session sends by itself, which costs less than to name them in each request."""
-        self._timeouts: tuple[Timeouts, aiohttp.ClientTimeout] | None = None
+        self._silences = Lanes()
+        self._timeouts: tuple[Timeouts, aiohttp.ClientTimeout, Deadlines] | None = None
+        # Kept: almost all creates go to one address, and making it costs more than to look it up.
+        self._url = lru_cache(maxsize=16)(self._made_url)
 
     async def send(
         self, request: Request, credentials: Credentials, timeouts: Timeouts, progress: Progress
@@ -47,23 +53,25 @@ class AiohttpTransport:
         session = self._session or self._open(credentials)
         if session.closed:
             raise ClientClosedError("the aiohttp session that was handed in has been closed by its owner")
+        timeout, silences = self._waits(timeouts)
+        # A request without a body is given an empty one, for its mark: nothing else tells when headers go out.
+        body = _Body(request.body or b"", progress, silences.of_this_task())
         try:
-            # A request without a body is given an empty one, for its mark: nothing else tells when headers go out.
             response = await session.request(
                 request.method,
-                self._url(request, credentials),
+                self._url(request.path, request.query, credentials.query),
                 headers=None if credentials is self._standing else credentials.headers,
                 skip_auto_headers=None if request.body else ("Content-Type",),
-                data=_Body(request.body or b"", progress),
-                timeout=self._client_timeout(timeouts),
+                data=body,
+                timeout=timeout,
                 allow_redirects=False,
                 raise_for_status=False,
-                middlewares=(_send_once,),
+                middlewares=(body.send_once,),
             )
-            body = await self._read(response)
-            if body is None:
+            answer = await self._read(response, timeouts.read)
+            if answer is None:
                 return Failure(FailureKind.DROPPED, sent=True, detail="the answer is larger than max_response_size")
-            return Response.of(response.status, response.headers, body)
+            return Response.of(response.status, response.headers, answer)
         except aiohttp.ClientConnectorError as error:
             return Failure(FailureKind.CONNECT, sent=False, detail=_detail(error))
         except aiohttp.ConnectionTimeoutError:
@@ -83,18 +91,28 @@ class AiohttpTransport:
         if self._session is not None and not self._borrowed:
             await self._session.close()
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
+    async def _read(self, response: aiohttp.ClientResponse, seconds: float) -> bytes | None:
         """The whole body; None where it is larger than may be."""
+        content, most = response.content, self._max_response_size
+        if content.is_eof() and content.total_bytes <= most:  # it came with the head
+            return await response.read()
+        protocol = None if response.connection is None else response.connection.protocol
+        if protocol is not None:  # what is still to come is timed by aiohttp
+            protocol.read_timeout = seconds
+            protocol.start_timeout()
         length = response.content_length
-        if length is not None and length <= self._max_response_size and _ENCODING not in response.headers:
+        if length is not None and length <= most and _ENCODING not in response.headers:
             return await response.read()
         chunks, size = list[bytes](), 0
-        async for chunk in response.content.iter_any():
-            size += len(chunk)
-            if size > self._max_response_size:
-                response.close()
-                return None
-            chunks.append(chunk)
+        try:
+            async for chunk in content.iter_any():
+                size += len(chunk)
+                if size > most:
+                    return None
+                chunks.append(chunk)
+        finally:
+            if not content.at_eof():
+                response.close()  # what is left of it must not be met by the next request
         return b"".join(chunks)
 
     def _open(self, credentials: Credentials) -> aiohttp.ClientSession:
@@ -106,19 +124,18 @@ class AiohttpTransport:
         )
         return self._session
 
-    def _url(self, request: Request, credentials: Credentials) -> URL:
-        url = self._base_url + request.path
-        if request.query or credentials.query:
-            url += "?" + "&".join(filter(None, (request.query, credentials.query)))
+    def _made_url(self, path: str, query: str, key: str) -> URL:
+        url = self._base_url + path
+        if query or key:
+            url += "?" + "&".join(filter(None, (query, key)))
         return URL(url, encoded=True)
 
-    def _client_timeout(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
+    def _waits(self, timeouts: Timeouts) -> tuple[aiohttp.ClientTimeout, Deadlines]:
+        """Aiohttp is told how long a connection may take; the wait for the head of an answer is timed by us, at a third."""
         if self._timeouts is None or self._timeouts[0] is not timeouts:
-            made = aiohttp.ClientTimeout(
-                total=None, connect=None, sock_connect=timeouts.connect, sock_read=timeouts.read
-            )
-            self._timeouts = (timeouts, made)
-        return self._timeouts[1]
+            made = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
+            self._timeouts = (timeouts, made, self._silences.of(timeouts.read))
+        return self._timeouts[1:]
 
 
 class _Body(Payload):
@@ -129,15 +146,11 @@ class _Body(Payload):
 
     _default_content_type = "application/json"
 
-    def __init__(self, value: bytes, progress: Progress) -> None:
+    def __init__(self, value: bytes, progress: Progress, silence: Deadline) -> None:
         super().__init__(value, content_type="application/json")
         self._size = len(value)
         self._progress = progress
-
-    @property
-    def begun(self) -> bool:
-        """Whether anything of the request has gone out."""
-        return self._progress.sent
+        self._silence = silence
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return bytes(self._value).decode(encoding, errors)
@@ -156,27 +169,36 @@ class _Body(Payload):
             raise ConnectionResetError(errno.ECONNRESET, _STRAY)
         self._progress.mark()
         await writer.write(self._value)
+        self._silence.begin(asyncio.get_running_loop().time())
+
+    async def send_once(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """A client middleware: up to the head of the answer."""
+        if request.method in _BODILESS:
+            request.headers.pop("Content-Length", None)  # of a body that is there for its mark alone
+        try:
+            response = await handler(request)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+            name = type(error).__name__
+        except asyncio.CancelledError:
+            if not self._silence.caught():
+                raise
+            raise TimeoutError from None
+        else:
+            if self._progress.sent:
+                return response
+            response.close()  # an answer to nothing: it lay in wait on the connection
+            name = _STRAY
+        finally:
+            self._silence.stop()
+        raise _DroppedError(name)
 
 
 class _DroppedError(Exception):
     """Stands in for what aiohttp would take as a reason to send again by itself."""
-
-
-async def _send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    if request.method in _BODILESS:
-        request.headers.pop("Content-Length", None)  # of a body that is there for its mark alone
-    try:
-        response = await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        name = type(error).__name__
-    else:
-        if not isinstance(request.body, _Body) or request.body.begun:
-            return response
-        response.close()  # an answer to nothing: it lay in wait on the connection
-        name = _STRAY
-    raise _DroppedError(name)
 
 
 def _detail(error: BaseException) -> str:

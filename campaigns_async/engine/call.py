@@ -27,15 +27,9 @@ T = TypeVar("T")
 _NOT_SENT, _UNKNOWN, _DONE = Delivery.NOT_SENT, Delivery.UNKNOWN, Delivery.DONE  # Python 3.11 looks a member up slowly
 
 
-@define(eq=False, repr=False)
 class Call:
     """What is known of a call while it runs."""
 
-    request: Request
-    started: float
-    give_up: float | None
-    """When the deadline passes."""
-    on_attempt: Callable[[], None] | None = None
     attempts: int = 0
     delivery: Delivery = _NOT_SENT
     """Of all attempts so far that came to an end."""
@@ -48,6 +42,15 @@ class Call:
     """Whether its last retry was paid for out of the quota."""
     out_of_time: bool = False
     """Whether another attempt was not made because the deadline would have passed before it."""
+
+    def __init__(
+        self, request: Request, started: float, give_up: float | None, on_attempt: Callable[[], None] | None
+    ) -> None:
+        self.request = request
+        self.started = started
+        self.give_up = give_up
+        """When the deadline passes."""
+        self.on_attempt = on_attempt
 
     def delivery_now(self) -> Delivery:
         """The delivery, should the call be cut off at this moment."""
@@ -65,10 +68,11 @@ class Caller:
     retry: RetryPolicy
     patient: bool = False
     """Whether its calls wait for a slot however many wait already: for what belongs to a call that has begun."""
-    _deadlines: Deadlines = field(init=False)
+    _deadlines: Deadlines | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._deadlines = self.pool.deadlines(self.timeouts.deadline)
+        seconds = self.timeouts.deadline
+        self._deadlines = None if seconds is None else self.pool.deadlines.of(seconds)
 
     async def run(
         self, request: Request, read: Callable[[Response], T], *, on_attempt: Callable[[], None] | None = None
@@ -86,7 +90,7 @@ class Caller:
         pool = self.pool
         pool.enter()
         started = pool.clock.monotonic()
-        deadline = self._deadlines.start(started)
+        deadline = None if self._deadlines is None else self._deadlines.start(started)
         pool.calls += 1
         call = Call(request, started, deadline.when if deadline else None, on_attempt)
         result: Response | Failure
@@ -120,11 +124,12 @@ class Caller:
             gate = pool.gate
             if not gate.try_acquire():
                 await gate.acquire(patient=self.patient or call.attempts > 0)
+                credentials = pool.keys.current or credentials  # it may have been renewed in the queue
             progress = Progress(None if gate.pace is None else gate.left)
             try:
-                credentials = pool.keys.current or credentials  # it may have been renewed in the queue
                 pool.attempts += 1
-                pool.retries += call.attempts > 0
+                if call.attempts:
+                    pool.retries += 1
                 call.attempts += 1
                 call.progress = progress
                 if call.on_attempt is not None:
@@ -208,7 +213,8 @@ class Caller:
                 self._attach(error, call)
                 self._finished(call, Delivery.DONE, type(error).__name__)
                 raise
-            self._finished(call, _DONE, None)
+            if self.pool.teller is not None:
+                self._finished(call, _DONE, None)
             self.pool.quota.pay_back(retried=call.paid)
             return value
         failure = failures.error(

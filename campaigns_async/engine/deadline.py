@@ -1,31 +1,44 @@
-"""One deadline over a call, at a fraction of what `asyncio.timeout` costs.
+"""Deadlines of one length, at a fraction of what `asyncio.timeout` or a timer of each one's own costs.
 
-Calls with the same delay expire in the order in which they began, so one timer serves them all.
+What takes equally long expires in the order in which it began, so one timer serves all.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from weakref import WeakValueDictionary
 
-from attrs import define
 
-
-@define(eq=False, repr=False)
 class Deadline:
-    """The deadline of one task; stop it when the call is over."""
+    """The deadline of one task; stop it when what it bounds is over."""
 
-    when: float
-    task: asyncio.Task[object]
-    cancelling: int
-    """Cancellations that were already asked of the task, by others."""
-    lane: Deadlines
+    # Defaults stand on the class, here and in `Call`: setting them in each costs as much as all else about making it.
+    when: float = 0.0
+    """When it passes, once it has begun."""
     expired: bool = False
     settled: bool = False
     """Whether the cancellation that it caused was taken back."""
+    stopped: bool = False
+
+    def __init__(self, lane: Deadlines, task: asyncio.Task[object]) -> None:
+        self.lane = lane
+        self.task = task
+        self.cancelling: int = task.cancelling()
+        """Cancellations that were already asked of the task, by others."""
+
+    def begin(self, now: float) -> None:
+        """Count from now on; nothing comes of it after `stop`."""
+        lane = self.lane
+        if not self.stopped:
+            self.when = when = now + lane.seconds
+            lane.running[self] = None
+            if lane.timer is None:
+                lane.set_timer(when)
 
     def stop(self) -> None:
         """Call it off."""
+        self.stopped = True
         self.lane.running.pop(self, None)  # the timer stays: it serves whoever comes next, or finds nobody
         if self.expired and not self.settled:
             self.task.uncancel()  # what ran swallowed the cancellation
@@ -39,37 +52,59 @@ class Deadline:
 
 
 class Deadlines:
-    """All deadlines of one length.
+    """All deadlines of one length, in one event loop.
 
     Attributes:
+        seconds: How long each is.
         running: Those that are neither over nor expired, in the order in which they began.
+        timer: For the first of them, or one before it.
     """
 
-    def __init__(self, seconds: float | None) -> None:
-        self._seconds = seconds
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self.running: OrderedDict[Deadline, None] = OrderedDict()
-        self._timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
-    def start(self, now: float) -> Deadline | None:
-        """A deadline for the current task, by the loop's time; None where there is to be none."""
-        if self._seconds is None:
-            return None
-        task = asyncio.current_task()
-        assert task is not None, "a coroutine of this client must run in a task"
-        self.running[deadline := Deadline(now + self._seconds, task, task.cancelling(), self)] = None
-        if self._timer is None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_at(deadline.when, self._expire, loop)
+    def start(self, now: float) -> Deadline:
+        """A deadline for the current task, by the loop's time."""
+        deadline = self.of_this_task()
+        deadline.begin(now)
         return deadline
 
+    def of_this_task(self) -> Deadline:
+        """A deadline for the current task, which has not begun."""
+        task = asyncio.current_task()
+        assert task is not None, "a coroutine of this client must run in a task"
+        return Deadline(self, task)
+
+    def set_timer(self, when: float) -> None:
+        """Look again then, by the loop's time."""
+        loop = asyncio.get_running_loop()
+        self.timer = loop.call_at(when, self._expire, loop)
+
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
+        self.timer = None
         now = loop.time()
         while self.running:
             deadline = next(iter(self.running))
             if deadline.when > now:
-                self._timer = loop.call_at(deadline.when, self._expire, loop)
+                self.timer = loop.call_at(deadline.when, self._expire, loop)
                 return
             del self.running[deadline]
             deadline.expired = True
             deadline.task.cancel()
+
+
+class Lanes:
+    """Deadlines by their length."""
+
+    def __init__(self) -> None:
+        # Weak: an application may make a view of another length for each of its requests.
+        self._lanes: WeakValueDictionary[float, Deadlines] = WeakValueDictionary()
+
+    def of(self, seconds: float) -> Deadlines:
+        """Those of this length, the same for all who ask."""
+        lane = self._lanes.get(seconds)
+        if lane is None:
+            lane = self._lanes[seconds] = Deadlines(seconds)
+        return lane

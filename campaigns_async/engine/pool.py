@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
-from weakref import WeakValueDictionary
 
 from campaigns_async.engine.credentials import KeyRing
-from campaigns_async.engine.deadline import Deadlines
+from campaigns_async.engine.deadline import Lanes
 from campaigns_async.engine.gate import Gate
 from campaigns_async.engine.ports import Clock, Random, Transport
 from campaigns_async.engine.quota import Quota
@@ -42,8 +41,7 @@ class Pool:
         self.calls = self.attempts = self.retries = self.throttled = 0
         self.teller: Teller | None = None if observer is None else _teller(observer, clock)
         self.closed: bool = False
-        # Weak: an application may make a view of another length for each of its requests.
-        self._deadlines: WeakValueDictionary[float | None, Deadlines] = WeakValueDictionary()
+        self.deadlines: Lanes = Lanes()
         self._closed_now = asyncio.Event()
         self._hurry = asyncio.Event()
         """Set when whoever closes waits no longer."""
@@ -83,13 +81,6 @@ class Pool:
             closed.cancel()
         if self.closed:
             raise ClientClosedError("the client was closed before the request could go out again")
-
-    def deadlines(self, seconds: float | None) -> Deadlines:
-        """The deadlines of this length: one timer for all views that share it."""
-        lane = self._deadlines.get(seconds)
-        if lane is None:
-            lane = self._deadlines[seconds] = Deadlines(seconds)
-        return lane
 
     def stats(self) -> Stats:
         """What is going on."""

@@ -23,6 +23,7 @@ class Ids:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._most = 2 * limit
         self._digests = array("q")
         self._forgotten = 0
         self._first: dict[int, int] = {}
@@ -31,13 +32,13 @@ class Ids:
     def add(self, campaign_ids: Iterable[str]) -> None:
         """These became known now."""
         self._digests.extend(map(hash, campaign_ids))
-        if len(self._digests) > 2 * self._limit:
+        if len(self._digests) > self._most:
             self._forget()
 
     def add_one(self, campaign_id: str) -> None:
         """As `add`, at a quarter of the cost."""
         self._digests.append(hash(campaign_id))
-        if len(self._digests) > 2 * self._limit:
+        if len(self._digests) > self._most:
             self._forget()
 
     def _forget(self) -> None:

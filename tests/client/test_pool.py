@@ -307,5 +307,5 @@ async def test_views_with_a_deadline_each_leave_nothing_behind(sandbox: Sandbox)
             await view.campaigns.list().collect()
         del view
         gc.collect()
-        while len(client._pool._deadlines) > 1:  # until their timers have come, half a second on
+        while len(client._pool.deadlines._lanes) > 1:  # until their timers have come, half a second on
             await asyncio.sleep(0.01)

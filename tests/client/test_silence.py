@@ -1,0 +1,126 @@
+"""`Timeouts.read`: how long an answer may be waited for, and what does not count as waiting for it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from socket import AddressFamily
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+from support.made import QUICK, new_campaign
+from support.raw_server import raw_server, read_request
+
+from campaigns_async import (
+    CampaignsClient,
+    Delivery,
+    OutcomeUnknownError,
+    ReadTimeoutError,
+    RetryPolicy,
+    Timeouts,
+)
+
+ONCE = RetryPolicy(attempts=1)
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+BODY = b'{"id": "one"}'
+SILENT_AFTER = {
+    "nothing": b"",
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-",
+    "the head": HEAD,
+    "half a body": HEAD + BODY[:6],
+    "a chunk": CHUNKED + b"6\r\n" + BODY[:6] + b"\r\n",
+}
+
+
+@pytest.mark.parametrize("after", SILENT_AFTER)
+async def test_a_server_that_falls_silent_is_given_up(after: str) -> None:
+    gone = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await read_request(reader)
+            writer.write(SILENT_AFTER[after])
+            await reader.read()
+        gone.set()
+
+    async with raw_server(serve) as server:
+        for session in (None, aiohttp.ClientSession()):
+            gone.clear()
+            async with CampaignsClient(
+                server.url, "key", session=session, retry=ONCE, timeouts=Timeouts(read=0.05, deadline=20)
+            ) as client:
+                with pytest.raises(ReadTimeoutError) as silent:
+                    await client.campaigns.get("one")
+                assert silent.value.delivery is Delivery.UNKNOWN
+                await gone.wait()  # its connection is closed, and not used again
+                gone.clear()
+                with pytest.raises(OutcomeUnknownError):
+                    await client.campaigns.create(new_campaign())
+                await gone.wait()
+            task = asyncio.current_task()
+            assert task is not None
+            assert task.cancelling() == 0
+            if session is not None:
+                await session.close()
+
+
+async def test_a_slow_body_is_waited_for_as_long_as_it_comes() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            while True:
+                await read_request(reader)
+                writer.write(HEAD)
+                for place in range(len(BODY)):
+                    await asyncio.sleep(0.1)
+                    writer.write(BODY[place : place + 1])
+
+    async with (
+        raw_server(serve) as server,
+        CampaignsClient(server.url, "key", retry=ONCE, timeouts=Timeouts(read=1, deadline=20)) as client,
+    ):
+        assert (await client.campaigns.get("one")).id == "one"  # 1.3 s in all
+
+
+class _SlowResolver(AbstractResolver):
+    async def resolve(
+        self, host: str, port: int = 0, family: AddressFamily = AddressFamily.AF_INET
+    ) -> list[ResolveResult]:
+        await asyncio.sleep(0.3)
+        return [
+            ResolveResult(hostname=host, host="127.0.0.1", port=port, family=AddressFamily.AF_INET, proto=0, flags=0)
+        ]
+
+    async def close(self) -> None:
+        """Nothing to give back."""
+
+
+async def test_what_comes_before_the_request_and_after_the_answer_does_not_count() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await read_request(reader)
+            writer.write(HEAD + BODY)
+            await reader.read()
+
+    async def slow(*_: object) -> None:
+        await asyncio.sleep(0.3)
+
+    hooks = aiohttp.TraceConfig()
+    hooks.on_request_end.append(slow)
+    hooks.on_request_start.append(slow)
+    async with (
+        raw_server(serve) as server,
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(resolver=_SlowResolver()), trace_configs=[hooks]
+        ) as session,
+        CampaignsClient(
+            server.url.replace("127.0.0.1", "api.example"),
+            "key",
+            session=session,
+            retry=QUICK,
+            timeouts=Timeouts(connect=5, read=0.2, deadline=20),
+        ) as client,
+    ):
+        assert (await client.campaigns.get("one")).id == "one"
+        assert client.stats().attempts == 1

@@ -1,0 +1,156 @@
+"""Deadlines cut a task off, and know their own cancellation from those of others."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from campaigns_async.engine.deadline import Deadline, Deadlines, Lanes
+
+
+class _Late:
+    """A loop whose time has come for every deadline."""
+
+    def time(self) -> float:
+        return float("inf")
+
+
+def expire(lane: Deadlines) -> None:
+    """As the lane's timer does, once all of its deadlines have passed."""
+    lane._expire(_Late())  # type: ignore[arg-type]
+
+
+async def under_two(outer: Deadlines, inner: Deadlines, told: list[str]) -> str:
+    """A call with a deadline, and an attempt of it with another; tells whose cancellation it took."""
+    now = asyncio.get_running_loop().time()
+    whole = outer.start(now)
+    try:
+        part = inner.of_this_task()
+        part.begin(now)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if not part.caught():
+                raise
+            told.append("inner")
+        finally:
+            part.stop()
+    except asyncio.CancelledError:
+        if not whole.caught():
+            raise
+        told.append("outer")
+    finally:
+        whole.stop()
+    return "over"
+
+
+CASES: dict[str, tuple[list[str], list[str]]] = {
+    "the inner one": (["inner"], ["inner"]),
+    "the outer one": (["outer"], ["outer"]),
+    "both in one turn of the loop": (["inner", "outer"], ["outer"]),
+    "both, the other way round": (["outer", "inner"], ["outer"]),
+    "a cancellation from outside": (["cancel"], []),
+    "the inner one, and one from outside": (["inner", "cancel"], []),
+    "one from outside, and the inner one": (["cancel", "inner"], []),
+    "all three": (["inner", "outer", "cancel"], []),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+async def test_who_cut_it_off(case: str) -> None:
+    events, expected = CASES[case]
+    outer, inner, told = Deadlines(60.0), Deadlines(30.0), list[str]()
+    task = asyncio.create_task(under_two(outer, inner, told))
+    await asyncio.sleep(0)
+    does: dict[str, Callable[[], object]] = {
+        "inner": lambda: expire(inner),
+        "outer": lambda: expire(outer),
+        "cancel": task.cancel,
+    }
+    for event in events:
+        does[event]()
+    done, _ = await asyncio.wait([task])
+    assert done == {task}
+    assert told == expected
+    assert task.cancelled() == ("cancel" in events)
+    assert task.cancelling() == events.count("cancel"), "only what others asked of it is left"
+    assert not outer.running
+    assert not inner.running
+
+
+async def test_a_cancellation_asked_before_is_not_its_own() -> None:
+    lane = Deadlines(30.0)
+
+    async def work() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            deadline = lane.start(0.0)  # cleaning up, with a cancellation pending
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                assert deadline.caught(), "the cancellation that was asked before is not counted"
+            finally:
+                deadline.stop()
+            raise
+        return "never"
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    expire(lane)
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert task.cancelling() == 1
+
+
+async def test_what_was_stopped_does_not_begin_any_more() -> None:
+    lane = Deadlines(30.0)
+    deadline = lane.of_this_task()
+    deadline.stop()
+    deadline.begin(0.0)  # a body that is still being written after the answer has come
+    assert not lane.running
+    expire(lane)
+    assert not deadline.expired
+    assert not deadline.caught()
+
+
+async def test_one_that_is_swallowed_is_taken_back() -> None:
+    lane = Deadlines(30.0)
+    deadline = lane.start(0.0)
+    expire(lane)
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.sleep(0)
+    deadline.stop()
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+
+
+async def test_one_timer_serves_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    timers: list[float] = []
+    real = loop.call_at
+
+    def call_at(when: float, *rest: object) -> asyncio.TimerHandle:
+        timers.append(when)
+        return real(when, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(loop, "call_at", call_at)
+    lane = Deadlines(30.0)
+    running: list[Deadline] = [lane.start(loop.time()) for _ in range(100)]
+    assert timers == [running[0].when]
+    assert list(lane.running) == running
+    for deadline in running:
+        deadline.stop()
+    assert not lane.running
+
+
+def test_lanes_of_one_length_are_one() -> None:
+    lanes = Lanes()
+    lane = lanes.of(5.0)
+    assert lanes.of(5) is lane
+    assert lanes.of(6.0) is not lane
