@@ -25,7 +25,7 @@ class Timeouts:
 
     Attributes:
         connect: For a connection: DNS aside, TCP and TLS.
-        read: For the next byte of an answer.
+        read: For the whole head of an answer, once the request is written, and then for each next byte of its body.
         deadline: For one call, from its first wait to the last byte, over all attempts and the waits
             between them; None for no deadline.
         grace: For requests in flight, when a fan-out's block is left or the client is closed.

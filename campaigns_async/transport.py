@@ -177,6 +177,8 @@ class _Body(Payload):
         """A client middleware: up to the head of the answer."""
         if request.method in _BODILESS:
             request.headers.pop("Content-Length", None)  # of a body that is there for its mark alone
+        if aiohttp.hdrs.EXPECT in request.headers:
+            self._progress.mark()  # headers go out before the body is asked for
         try:
             response = await handler(request)
         except aiohttp.ClientConnectorError:
@@ -188,6 +190,8 @@ class _Body(Payload):
                 raise
             raise TimeoutError from None
         else:
+            if response.status == 101:
+                response.close()  # an upgrade that nobody asked for: nothing ends it
             if self._progress.sent:
                 return response
             response.close()  # an answer to nothing: it lay in wait on the connection

@@ -83,6 +83,11 @@ class Deadlines:
         self.timer = loop.call_at(when, self._expire, loop)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
+        # One turn later: after the loop stood still, what has come meanwhile is in the same turn as this timer, and
+        # whom it wakes must go first.
+        loop.call_soon(self._cut_off, loop)
+
+    def _cut_off(self, loop: asyncio.AbstractEventLoop) -> None:
         self.timer = None
         now = loop.time()
         while self.running:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property, partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, Literal
 
 from attrs import evolve
@@ -203,7 +202,7 @@ class Campaigns:
 
     def _read_campaigns(self, response: Response) -> Page[Campaign]:
         page = responses.campaigns(response)
-        self._ledger.seen.add(map(attrgetter("id"), page.items))
+        self._ledger.seen.add([row.id for row in page.items])
         return page
 
     def _look_at_campaigns(self, filters: Expression) -> Paginator[Campaign]:

@@ -162,6 +162,7 @@ def _converter() -> Converter:
 
 def _first_fault(value: object, cls: type[AttrsInstance], path: str) -> InvalidArgumentError:
     """Which field cannot be sent, found by trying them one by one."""
+    _converter()  # resolves the types of the fields, which are text before
     for attribute in attrs.fields(cls):
         name = path + attribute.name
         item: Any = getattr(value, attribute.name)

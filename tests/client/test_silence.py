@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
+import time
 from contextlib import suppress
-from socket import AddressFamily
 
 import aiohttp
 import pytest
@@ -85,11 +87,13 @@ async def test_a_slow_body_is_waited_for_as_long_as_it_comes() -> None:
 
 class _SlowResolver(AbstractResolver):
     async def resolve(
-        self, host: str, port: int = 0, family: AddressFamily = AddressFamily.AF_INET
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AddressFamily.AF_INET
     ) -> list[ResolveResult]:
         await asyncio.sleep(0.3)
         return [
-            ResolveResult(hostname=host, host="127.0.0.1", port=port, family=AddressFamily.AF_INET, proto=0, flags=0)
+            ResolveResult(
+                hostname=host, host="127.0.0.1", port=port, family=socket.AddressFamily.AF_INET, proto=0, flags=0
+            )
         ]
 
     async def close(self) -> None:
@@ -124,3 +128,40 @@ async def test_what_comes_before_the_request_and_after_the_answer_does_not_count
     ):
         assert (await client.campaigns.get("one")).id == "one"
         assert client.stats().attempts == 1
+
+
+@pytest.mark.parametrize("calls", [1, 10])
+async def test_an_answer_that_came_while_the_loop_stood_still_is_taken(calls: int) -> None:
+    read = 0.1
+    received, go, answered = threading.Semaphore(0), threading.Event(), threading.Semaphore(0)
+
+    def serve(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            asked = b""
+            while not asked.endswith(b"}"):
+                asked += connection.recv(65536)
+            received.release()
+            go.wait()
+            connection.sendall(b'HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\n"one"')
+            answered.release()
+            connection.recv(1)  # until the client closes
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threads = [threading.Thread(target=serve, args=(listening,)) for _ in range(calls)]
+        for thread in threads:
+            thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        timeouts = Timeouts(read=read, deadline=2 * read)
+        async with CampaignsClient(url, "key", retry=ONCE, timeouts=timeouts) as client:
+            tasks = [asyncio.create_task(client.campaigns.create(new_campaign())) for _ in range(calls)]
+            for _ in range(calls):
+                while not received.acquire(blocking=False):
+                    await asyncio.sleep(0)
+            go.set()
+            for _ in range(calls):
+                answered.acquire()  # blocks the loop, as some other code of the program may
+            time.sleep(3 * read)
+            assert await asyncio.gather(*tasks) == ["one"] * calls
+        for thread in threads:
+            thread.join()

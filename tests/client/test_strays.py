@@ -147,3 +147,51 @@ async def test_an_answer_larger_than_may_be_is_given_up() -> None:
         with pytest.raises(ConnectionFailedError, match="max_response_size") as failed:
             await client.campaigns.get("abc")
         assert failed.value.delivery is Delivery.UNKNOWN
+
+
+EXPECTED = {
+    "201": (b'HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\n"one"', None),
+    "413": (b"HTTP/1.1 413 Too large\r\nContent-Length: 0\r\n\r\n", Delivery.REJECTED),
+    "no answer": (b"", Delivery.UNKNOWN),
+}
+
+
+@pytest.mark.parametrize("answer", EXPECTED)
+async def test_a_session_that_asks_first_has_sent_its_headers(answer: str) -> None:
+    """With `Expect: 100-continue` a server may act on the head alone: it is sent once, and not told as unsent."""
+    heads: list[bytes] = []
+    body, expected = EXPECTED[answer]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(body)
+        await writer.drain()
+
+    async with (
+        raw_server(serve) as server,
+        aiohttp.ClientSession(headers={"Expect": "100-continue"}) as session,
+        CampaignsClient(server.url, "key", session=session, retry=QUICK) as client,
+    ):
+        if expected is None:
+            assert await client.campaigns.create(new_campaign()) == "one"
+        else:
+            with pytest.raises(CampaignsError) as failed:
+                await client.campaigns.create(new_campaign())
+            assert failed.value.delivery is expected
+    assert len(heads) == 1
+
+
+async def test_an_upgrade_that_nobody_asked_for_leaves_no_connection() -> None:
+    gone = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n")
+        await reader.read()
+        gone.set()
+
+    async with raw_server(serve) as server, CampaignsClient(server.url, "key", retry=RetryPolicy(attempts=1)) as client:
+        with pytest.raises(CampaignsError) as failed:
+            await client.campaigns.create(new_campaign())
+        assert failed.value.delivery is Delivery.UNKNOWN
+        await gone.wait()

@@ -19,7 +19,7 @@ class _Late:
 
 def expire(lane: Deadlines) -> None:
     """As the lane's timer does, once all of its deadlines have passed."""
-    lane._expire(_Late())  # type: ignore[arg-type]
+    lane._cut_off(_Late())  # type: ignore[arg-type]
 
 
 async def under_two(outer: Deadlines, inner: Deadlines, told: list[str]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import enum
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from uuid import UUID
@@ -365,3 +367,18 @@ def test_whatever_fits_the_model_is_written_whole_and_without_null(new: NewCampa
     ]
     assert tuple(found) == new.contacts
     assert None not in [*wire.values(), *(value for row in wire["contacts"] for value in row.values())]
+
+
+def test_the_first_fault_of_a_process_is_told_as_plainly_as_the_next() -> None:
+    code = """
+import datetime as dt
+from campaigns_async import InvalidArgumentError, NewCampaign, NewContact
+from campaigns_async.wire import encoding
+for _ in range(2):
+    try:
+        encoding.write(NewCampaign(dt.datetime(2031, 5, 1), "Golf", "Hello", [NewContact("07700900123")]))
+    except InvalidArgumentError as error:
+        print(error.message.split(",")[0])
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["start_date_time has no time zone"] * 2
