@@ -182,6 +182,7 @@ async def test_a_session_that_asks_first_has_sent_its_headers(answer: str) -> No
 
 
 async def test_an_upgrade_that_nobody_asked_for_leaves_no_connection() -> None:
+    asyncio.get_running_loop().set_debug(True)  # an unclosed response warns
     gone = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
