@@ -43,7 +43,10 @@ class FanOut(Generic[T, R]):
         return self
 
     async def __anext__(self) -> Outcome[T, R]:
-        outcome = await self._run.next()
+        run = self._run
+        outcome = run.take()
+        if outcome is None:
+            outcome = await run.next()
         if outcome is None:
             raise StopAsyncIteration
         return outcome
@@ -106,6 +109,16 @@ class _Run(Generic[T, R]):
         """Whether nothing is under way and nothing will be."""
         return self._exhausted and not self._under_way
 
+    def take(self) -> Outcome[T, R] | None:
+        """An outcome that is ready, if there is one."""
+        self._fill()
+        if not self.ready:
+            return None
+        if not self._exhausted and not self._refilling:
+            self._refilling = True  # its place is free once it is handed out: keep the pool busy
+            asyncio.get_running_loop().call_soon(self._refill)
+        return self.ready.popleft()
+
     async def next(self) -> Outcome[T, R] | None:
         """The next outcome; None after the last.
 
@@ -113,12 +126,8 @@ class _Run(Generic[T, R]):
             BaseException: What the iterable raised, once all that was taken from it is handed out.
         """
         while True:
-            self._fill()
-            if self.ready:
-                if not self._exhausted and not self._refilling:
-                    self._refilling = True  # its place is free once it is handed out: keep the pool busy
-                    asyncio.get_running_loop().call_soon(self._refill)
-                return self.ready.popleft()
+            if (outcome := self.take()) is not None:
+                return outcome
             if self.over:
                 error, self._error = self._error, None
                 if error is not None:
@@ -161,7 +170,7 @@ class _Run(Generic[T, R]):
             if self._intake is None and not self._exhausted:
                 self._intake = asyncio.create_task(self._take_in(self._async))
             return
-        while not self._exhausted and self._has_room():
+        while not self._exhausted and self._under_way + len(self.ready) < self._limit:
             try:
                 item = next(self._sync)
             except StopIteration:
@@ -175,7 +184,7 @@ class _Run(Generic[T, R]):
     async def _take_in(self, items: AsyncIterator[T]) -> None:
         try:
             while not self._exhausted:
-                while not self._has_room():
+                while self._under_way + len(self.ready) >= self._limit:
                     self._room.clear()
                     await self._room.wait()
                 item = await anext(items)
@@ -195,9 +204,6 @@ class _Run(Generic[T, R]):
         finally:
             self._exhaust()
             self._changed.set()
-
-    def _has_room(self) -> bool:
-        return self._under_way + len(self.ready) < self._limit
 
     def _start(self, item: T) -> None:
         self._read.append((self._count, item))

@@ -22,7 +22,7 @@ from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
 from campaigns_async.wire.messages import Request, Response
 
-_ENCODING = aiohttp.hdrs.CONTENT_ENCODING
+_ENCODING, _EXPECT = aiohttp.hdrs.CONTENT_ENCODING, aiohttp.hdrs.EXPECT
 _STRAY = "an answer came before the request"
 _BODILESS = ("GET", "HEAD", "OPTIONS")
 
@@ -42,7 +42,7 @@ class AiohttpTransport:
         self._standing: Credentials | None = None
         """Those that the session sends by itself, which costs less than to name them in each request."""
         self._silences = Lanes()
-        self._timeouts: tuple[Timeouts, aiohttp.ClientTimeout, Deadlines] | None = None
+        self._timeouts: tuple[Timeouts, tuple[aiohttp.ClientTimeout, Deadlines]] | None = None
         # Kept: almost all creates go to one address, and making it costs more than to look it up.
         self._url = lru_cache(maxsize=16)(self._made_url)
 
@@ -95,7 +95,8 @@ class AiohttpTransport:
         """The whole body; None where it is larger than may be."""
         content, most = response.content, self._max_response_size
         if content.is_eof() and content.total_bytes <= most:  # it came with the head
-            return await response.read()
+            # A session that was lent may have hooks, which `read` calls.
+            return await response.read() if self._borrowed else content.read_nowait()
         protocol = None if response.connection is None else response.connection.protocol
         if protocol is not None:  # what is still to come is timed by aiohttp
             protocol.read_timeout = seconds
@@ -134,8 +135,8 @@ class AiohttpTransport:
         """Aiohttp is told how long a connection may take; the wait for the head of an answer is timed by us, at a third."""
         if self._timeouts is None or self._timeouts[0] is not timeouts:
             made = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
-            self._timeouts = (timeouts, made, self._silences.of(timeouts.read))
-        return self._timeouts[1:]
+            self._timeouts = (timeouts, (made, self._silences.of(timeouts.read)))
+        return self._timeouts[1]
 
 
 class _Body(Payload):
@@ -177,7 +178,7 @@ class _Body(Payload):
         """A client middleware: up to the head of the answer."""
         if request.method in _BODILESS:
             request.headers.pop("Content-Length", None)  # of a body that is there for its mark alone
-        if aiohttp.hdrs.EXPECT in request.headers:
+        if _EXPECT in request.headers:
             self._progress.mark()  # headers go out before the body is asked for
         try:
             response = await handler(request)

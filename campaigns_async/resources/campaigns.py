@@ -71,9 +71,8 @@ class Campaigns:
             OutcomeUnknownError: It may or may not have been carried out: look before you send it again.
             DecodeError: It was carried out, but the id cannot be read.
         """
-        reconciled = _reconciled(on_unknown)
         request = requests.create(new, ignore_invalid_phone_numbers)
-        if reconciled:
+        if on_unknown != "raise" and _reconciled(on_unknown):
             return await self._creator.create_reconciled(new, ignore_invalid_phone_numbers, request)
         return await self._creator.create(new, request)
 
