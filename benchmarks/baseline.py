@@ -4,7 +4,7 @@ One session, with the headers that every request bears as its defaults, without 
 connections; prebuilt URLs; `async with session.post(...)`, as aiohttp's documentation has it; the status is checked. It
 never retries, cannot tell what became of a request that failed, and its rows are dicts whose dates are text.
 
-Its timeouts are the client's own: 10 s for a connection, 30 s for the next byte, 120 s for a whole call.
+Its timeouts are as long as the client's: 10 s for a connection, 30 s for the next byte, 120 s for a whole call.
 """
 
 from __future__ import annotations

@@ -97,8 +97,8 @@ def _create_many(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
     news, dicts = models(size.creates), _dicts(size.creates)
 
     async def ours() -> int:
-        outcomes = [outcome async for outcome in client.campaigns.create_many(news)]
-        return checked([outcome.value for outcome in outcomes if outcome.ok], size.creates)
+        ids = [outcome.value async for outcome in client.campaigns.create_many(news) if outcome.ok]
+        return checked(ids, size.creates)
 
     return ours, partial(fan_out, by_hand.create, dicts, IN_FLIGHT)
 

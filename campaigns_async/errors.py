@@ -229,7 +229,7 @@ class ConnectTimeoutError(ConnectionFailedError, TimeoutError):
 
 
 class ReadTimeoutError(TransportError, TimeoutError):
-    """The server was silent for `Timeouts.read` seconds."""
+    """The head of the answer, or the next byte of its body, did not come within `Timeouts.read` seconds."""
 
 
 class DeadlineExceededError(TransportError, TimeoutError):

@@ -110,7 +110,7 @@ class _Run(Generic[T, R]):
         return self._exhausted and not self._under_way
 
     def take(self) -> Outcome[T, R] | None:
-        """An outcome that is ready, if there is one."""
+        """Start what there is room for; an outcome that is ready, if there is one."""
         self._fill()
         if not self.ready:
             return None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from functools import lru_cache
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -22,7 +21,7 @@ from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
 from campaigns_async.wire.messages import Request, Response
 
-_ENCODING, _EXPECT = aiohttp.hdrs.CONTENT_ENCODING, aiohttp.hdrs.EXPECT
+_ENCODING = aiohttp.hdrs.CONTENT_ENCODING
 _STRAY = "an answer came before the request"
 _BODILESS = ("GET", "HEAD", "OPTIONS")
 
@@ -37,14 +36,18 @@ class AiohttpTransport:
         self._base_url = base_url
         if session is not None and not isinstance(session, aiohttp.ClientSession):
             raise ConfigurationError(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
+        if session is not None and aiohttp.hdrs.EXPECT in session.headers:
+            raise ConfigurationError(  # its headers would go out before anything tells
+                "session must not send Expect: what became of a create could not be known"
+            )
         self._session = session
         self._borrowed = session is not None
         self._standing: Credentials | None = None
         """Those that the session sends by itself, which costs less than to name them in each request."""
         self._silences = Lanes()
         self._timeouts: tuple[Timeouts, tuple[aiohttp.ClientTimeout, Deadlines]] | None = None
-        # Kept: almost all creates go to one address, and making it costs more than to look it up.
-        self._url = lru_cache(maxsize=16)(self._made_url)
+        self._latest_url: tuple[tuple[str, str, str], URL] | None = None
+        """Almost all creates go to one address."""
 
     async def send(
         self, request: Request, credentials: Credentials, timeouts: Timeouts, progress: Progress
@@ -59,7 +62,7 @@ class AiohttpTransport:
         try:
             response = await session.request(
                 request.method,
-                self._url(request.path, request.query, credentials.query),
+                self._url(request, credentials),
                 headers=None if credentials is self._standing else credentials.headers,
                 skip_auto_headers=None if request.body else ("Content-Type",),
                 data=body,
@@ -94,7 +97,7 @@ class AiohttpTransport:
     async def _read(self, response: aiohttp.ClientResponse, seconds: float) -> bytes | None:
         """The whole body; None where it is larger than may be."""
         content, most = response.content, self._max_response_size
-        if content.is_eof() and content.total_bytes <= most:  # it came with the head
+        if content.is_eof() and content.total_bytes <= most:  # it is all here
             # A session that was lent may have hooks, which `read` calls.
             return await response.read() if self._borrowed else content.read_nowait()
         protocol = None if response.connection is None else response.connection.protocol
@@ -125,14 +128,16 @@ class AiohttpTransport:
         )
         return self._session
 
-    def _made_url(self, path: str, query: str, key: str) -> URL:
-        url = self._base_url + path
-        if query or key:
-            url += "?" + "&".join(filter(None, (query, key)))
-        return URL(url, encoded=True)
+    def _url(self, request: Request, credentials: Credentials) -> URL:
+        asked = (request.path, request.query, credentials.query)
+        if self._latest_url is None or self._latest_url[0] != asked:
+            query = "&".join(filter(None, asked[1:]))
+            url = f"{self._base_url}{request.path}{'?' if query else ''}{query}"
+            self._latest_url = (asked, URL(url, encoded=True))
+        return self._latest_url[1]
 
     def _waits(self, timeouts: Timeouts) -> tuple[aiohttp.ClientTimeout, Deadlines]:
-        """Aiohttp is told how long a connection may take; the wait for the head of an answer is timed by us, at a third."""
+        """Aiohttp is told how long a connection may take; the wait for the head of an answer is timed by us, at a third of the cost."""
         if self._timeouts is None or self._timeouts[0] is not timeouts:
             made = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
             self._timeouts = (timeouts, (made, self._silences.of(timeouts.read)))
@@ -178,8 +183,6 @@ class _Body(Payload):
         """A client middleware: up to the head of the answer."""
         if request.method in _BODILESS:
             request.headers.pop("Content-Length", None)  # of a body that is there for its mark alone
-        if _EXPECT in request.headers:
-            self._progress.mark()  # headers go out before the body is asked for
         try:
             response = await handler(request)
         except aiohttp.ClientConnectorError:

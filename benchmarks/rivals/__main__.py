@@ -84,17 +84,18 @@ async def _against(
             campaign_id = campaign_of(size.pages)
             return sum([await rival.contacts(campaign_id, page) for page in range(1, size.pages + 1)])
 
-        works: dict[str, tuple[float, tuple[Side, Side]]] = {
-            "create, one at a time": (_CREATE, creates(size.alone, 1)),
-            f"create, {IN_FLIGHT} in flight": (_CREATE, creates(size.creates, IN_FLIGHT)),
-            "list, typed": (_LIST, (campaigns, partial(walk_campaigns, client, size.page_size))),
-            "contacts, typed": (_LIST, (contacts, partial(walk, client, size.pages, size.page_size))),
+        page = f"{size.page_size:,} a page"
+        works: dict[str, tuple[str, tuple[Side, Side]]] = {
+            "create, one at a time": (f"{CONTACTS} contacts", creates(size.alone, 1)),
+            f"create, {IN_FLIGHT} in flight": (f"{CONTACTS} contacts", creates(size.creates, IN_FLIGHT)),
+            "list, typed": (page, (campaigns, partial(walk_campaigns, client, size.page_size))),
+            "contacts, typed": (page, (contacts, partial(walk, client, size.pages, size.page_size))),
         }
         rows: list[Measured] = []
-        for name, (least, sides) in works.items():
+        for name, (detail, sides) in works.items():
             print(f"{rival.name}: {name} ...", file=sys.stderr, flush=True)
             costs = await cpu_costs(*sides, size.rounds)
-            rows.append(Measured(f"{rival.name}: {name}", f"{least:g}", "µs CPU", *costs))
+            rows.append(Measured(f"{rival.name}: {name}", detail, "µs CPU", *costs))
     gc.unfreeze()
     return tuple(rows)
 
@@ -105,7 +106,7 @@ def _cells(row: Measured) -> tuple[str, ...]:
         f"{median(row.ours):.1f}",
         f"{median(row.other):.1f}",
         ratio_text(row.compared),
-        row.detail,
+        f"{_CREATE if ': create' in row.name else _LIST:g}",
     )
 
 

@@ -1,7 +1,8 @@
 """The rivals: each creates a campaign, and reads all fields of a page, in the way its own documentation shows.
 
-What it takes to create is made beforehand, in the form that suits it. Connections are as many as requests are in flight,
-and all are kept open.
+httpx gives no typed rows: those are made here, as cheaply as attrs and the standard library make them. What it takes
+to create is made beforehand, in the form that suits it. Connections are as many as requests are in flight, and all are
+kept open.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ _NOT_SENT, _UNKNOWN, _DONE = Delivery.NOT_SENT, Delivery.UNKNOWN, Delivery.DONE 
 class Call:
     """What is known of a call while it runs."""
 
+    # Defaults stand on the class: to set them in each costs as much as all else about making it.
     attempts: int = 0
     delivery: Delivery = _NOT_SENT
     """Of all attempts so far that came to an end."""

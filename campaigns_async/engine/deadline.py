@@ -13,7 +13,7 @@ from weakref import WeakValueDictionary
 class Deadline:
     """The deadline of one task; stop it when what it bounds is over."""
 
-    # Defaults stand on the class, here and in `Call`: setting them in each costs as much as all else about making it.
+    # Defaults stand on the class: to set them in each costs as much as all else about making it.
     when: float = 0.0
     """When it passes, once it has begun."""
     expired: bool = False
@@ -83,8 +83,8 @@ class Deadlines:
         self.timer = loop.call_at(when, self._expire, loop)
 
     def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
-        # One turn later: after the loop stood still, what has come meanwhile is in the same turn as this timer, and
-        # whom it wakes must go first.
+        # One turn later: after the loop stood still, asyncio's own loops meet what has come meanwhile in the same turn
+        # as this timer, and whom that wakes must go first. Until then the timer counts as set: one is enough.
         loop.call_soon(self._cut_off, loop)
 
     def _cut_off(self, loop: asyncio.AbstractEventLoop) -> None:

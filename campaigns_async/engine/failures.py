@@ -23,7 +23,7 @@ _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
     FailureKind.CONNECT: (ConnectionFailedError, "no connection: check base_url, and the network"),
     FailureKind.CONNECT_TIMEOUT: (ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
     FailureKind.DROPPED: (ConnectionFailedError, "the connection was lost"),
-    FailureKind.READ_TIMEOUT: (ReadTimeoutError, "the server was silent for too long (Timeouts.read)"),
+    FailureKind.READ_TIMEOUT: (ReadTimeoutError, "the answer did not come in time (Timeouts.read)"),
     FailureKind.DEADLINE: (DeadlineExceededError, "not finished in time (Timeouts.deadline)"),
 }
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 import attrs
 import orjson
 
 from campaigns_async import checks
-from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.jobs.contacts import contacts_plan
 from campaigns_async.jobs.errors import BadLine, PlanError
-from campaigns_async.jobs.lines import LONGEST_LINE, CheckedLine, Line, Plan, digest, head_of, named, opened, raw_lines
-from campaigns_async.jobs.ndjson import BLANK, TEXT, Duplicates, Fault, Row, Rules, Wire, check, no_json
+from campaigns_async.jobs.keys import key_fault
+from campaigns_async.jobs.lines import LONGEST_LINE, CheckedLine, Line, Plan, head_of, named, opened, raw_lines
+from campaigns_async.jobs.listed import listed_plan
+from campaigns_async.jobs.ndjson import Duplicates, Fault, Row, Rules, Wire, check, no_json
 from campaigns_async.models import NewCampaign
-from campaigns_async.wire.encoding import write
 
 __all__ = ["AnyPlan", "BadLine", "Line", "Plan", "as_plan", "contacts_plan", "listed_plan", "ndjson_plan"]
 
@@ -27,22 +26,6 @@ AnyPlan: TypeAlias = (
     str | Path | Plan | Sequence[tuple[str, NewCampaign]] | Sequence[NewCampaign] | Mapping[str, NewCampaign]
 )
 """What `as_plan` takes."""
-
-_LONGEST_KEY: Final = 200
-_NOT_IN_KEY: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-
-
-def _key_fault(key: object) -> str | None:
-    """Why it cannot be the key of a line; None if it can."""
-    if key is None:
-        return "is missing: each campaign needs one of its own, which stays the same in every run"
-    if not isinstance(key, str):
-        return TEXT
-    if not key.strip():
-        return BLANK
-    if len(key) > _LONGEST_KEY:
-        return f"must have at most {_LONGEST_KEY} characters, not {len(key)}"
-    return "must hold no control characters, such as line breaks and tabs" if _NOT_IN_KEY.search(key) else None
 
 
 class _NdjsonLine(CheckedLine):
@@ -152,7 +135,7 @@ class _NdjsonPlan:
             return BadLine(number, "", f"is {kind}, and no JSON object: a campaign stands in braces, with its names")
         fields = cast("Wire", given)
         key: object = fields.get("key")
-        fault = _key_fault(key)
+        fault = key_fault(key)
         if fault is not None or not isinstance(key, str):
             return BadLine(number, "key", fault or "")
         return _NdjsonLine(index, number, key, fields, raw, self.rules)
@@ -176,94 +159,6 @@ def ndjson_plan(
     return _NdjsonPlan(Path(path), Rules(duplicates, allow_braces), max_line)
 
 
-class _ListedLine(CheckedLine):
-    __slots__ = ("_campaign", "_rules")
-
-    def __init__(self, index: int, key: str, campaign: NewCampaign, rules: Rules) -> None:
-        super().__init__(index, index + 1, key)
-        self._campaign = campaign
-        self._rules = rules
-
-    def _check(self) -> Row | list[Fault]:
-        try:
-            body = write(self._campaign)
-        except InvalidArgumentError as error:
-            return [(None, "", error.message)]
-        return check(cast("Wire", orjson.loads(body)), self._rules)
-
-    def _bad_content(self) -> bytes:
-        return b""
-
-    def campaign(self) -> NewCampaign:
-        row = self._row()
-        if row.kept is None:
-            return self._campaign
-        return attrs.evolve(self._campaign, contacts=[self._campaign.contacts[index] for index in row.kept])
-
-
-@attrs.frozen
-class _ListedPlan:
-    rows: tuple[tuple[object, NewCampaign], ...] = attrs.field(repr=lambda rows: f"<{len(rows)}>")
-    rules: Rules
-    positional: bool
-
-    def options(self) -> Mapping[str, str]:
-        if not self.positional:
-            return {"plan": "keys"}
-        contents = b"".join(
-            line.content.to_bytes(8, "big", signed=True) for line in self.lines() if isinstance(line, _ListedLine)
-        )
-        return {"plan": "positions", "contents": f"{digest(contents):x}"}
-
-    def lines(self, wanted: Callable[[int], bool] | None = None) -> Iterator[Line | BadLine]:
-        for index, (key, campaign) in enumerate(self.rows):
-            if wanted is not None and not wanted(index):
-                continue
-            fault = _key_fault(key)
-            if fault is None and isinstance(key, str):
-                yield _ListedLine(index, key, campaign, self.rules)
-            else:
-                yield BadLine(index + 1, "key", fault or "")
-
-
-def listed_plan(
-    rows: Sequence[tuple[str, NewCampaign]] | Sequence[NewCampaign] | Mapping[str, NewCampaign],
-    *,
-    duplicates: Duplicates = "refuse",
-    allow_braces: bool = False,
-) -> Plan:
-    """A plan in memory; `line 3` of its messages is the third row.
-
-    Args:
-        rows: Keys with campaigns; or campaigns alone, whose keys are then their places, from 1.
-        duplicates: As for `ndjson_plan`.
-        allow_braces: As for `ndjson_plan`.
-
-    Raises:
-        InvalidArgumentError: It holds something else, or can be read only once.
-        PlanError: It holds no campaign.
-        ConfigurationError: An option cannot be.
-    """
-    rules = Rules(duplicates, allow_braces)
-    if isinstance(rows, Mapping):
-        given: list[Any] = list(cast("Mapping[Any, Any]", rows).items())
-    elif isinstance(rows, Sequence) and not isinstance(rows, (str, bytes, bytearray)):
-        given = list(cast("Sequence[Any]", rows))
-    else:
-        raise InvalidArgumentError(_no_plan(rows))
-    if not given:
-        raise PlanError("the plan holds no campaign")
-    positional = all(isinstance(row, NewCampaign) for row in given)
-    if positional:
-        given = [(str(place), row) for place, row in enumerate(given, 1)]
-    for index, row in enumerate(given):
-        if not (
-            isinstance(row, (tuple, list)) and len(cast("list[Any]", row)) == 2 and isinstance(row[1], NewCampaign)
-        ):
-            raise InvalidArgumentError(f"row {index + 1} of the plan must be a pair of a key and a NewCampaign")
-    return _ListedPlan(tuple((row[0], row[1]) for row in given), rules, positional)
-
-
 def as_plan(plan: AnyPlan) -> Plan:
     """The plan that is meant.
 
@@ -279,16 +174,3 @@ def as_plan(plan: AnyPlan) -> Plan:
     if isinstance(plan, Plan):
         return plan
     return listed_plan(cast("Any", plan))
-
-
-def _no_plan(given: object) -> str:
-    if isinstance(given, Iterator):
-        return (
-            "a plan is read more than once, and an iterator gives its rows only once: pass a list, or save it to a file"
-        )
-    if isinstance(given, NewCampaign):
-        return "a plan is a list: pass [campaign], or pairs of keys and campaigns"
-    return (
-        "a plan must be a path, a list of (key, NewCampaign), a mapping of keys to NewCampaign, "
-        f"or what ndjson_plan, contacts_plan and listed_plan return, not {type(given).__name__}"
-    )

@@ -149,6 +149,22 @@ async def test_one_timer_serves_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not lane.running
 
 
+async def test_a_timer_that_has_come_counts_until_it_is_done_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    lane = Deadlines(30.0)
+    first = lane.start(loop.time())
+    timers: list[float] = []
+    monkeypatch.setattr(loop, "call_at", lambda when, *_: timers.append(when))
+    lane._expire(loop)
+    second = lane.start(loop.time())
+    assert timers == []
+    first.stop()
+    await asyncio.sleep(0)
+    assert timers == [second.when]
+    assert not second.expired
+    second.stop()
+
+
 def test_lanes_of_one_length_are_one() -> None:
     lanes = Lanes()
     lane = lanes.of(5.0)

@@ -18,7 +18,7 @@ KINDS: dict[FailureKind, tuple[type[e.CampaignsError], str]] = {
     FailureKind.CONNECT: (e.ConnectionFailedError, "no connection: check base_url, and the network"),
     FailureKind.CONNECT_TIMEOUT: (e.ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
     FailureKind.DROPPED: (e.ConnectionFailedError, "the connection was lost"),
-    FailureKind.READ_TIMEOUT: (e.ReadTimeoutError, "the server was silent for too long (Timeouts.read)"),
+    FailureKind.READ_TIMEOUT: (e.ReadTimeoutError, "the answer did not come in time (Timeouts.read)"),
     FailureKind.DEADLINE: (e.DeadlineExceededError, "not finished in time (Timeouts.deadline)"),
 }
 
