@@ -187,7 +187,9 @@ LARGE = b'{"id": "one", "message": "' + b"m" * 1000 + b'"}'
 
 
 @pytest.mark.parametrize("lent", [False, True])
-@pytest.mark.parametrize(("encoding", "body"), [(b"identity", LARGE), (b"gzip", gzip.compress(LARGE))])
+@pytest.mark.parametrize(
+    ("encoding", "body"), [(b"identity", LARGE), (b"gzip", gzip.compress(LARGE))], ids=["plain", "gzip"]
+)
 async def test_a_whole_answer_larger_than_may_be_is_given_up_too(encoding: bytes, body: bytes, *, lent: bool) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (encoding, len(body))
     async with raw_server(head + body) as server, aiohttp.ClientSession() as session:
