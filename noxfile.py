@@ -33,6 +33,9 @@ NO_AIOHTTP = (
 )
 """Tests that say nothing of aiohttp, or only what others say too."""
 AIOHTTP = {"aiohttp-3.13": "aiohttp>=3.13,<3.14", "aiohttp-newest": "aiohttp>=3.14"}
+PARQUET = ("duckdb", "polars")
+"""What reads exports back; a hundred megabytes."""
+LIGHT = "cli,fast,sandbox"
 TABLES = ("benchmarks.prefetch", "benchmarks.resume", "benchmarks.sandbox")
 """Benchmarks that have a table of their own."""
 RIVALS = (
@@ -48,15 +51,18 @@ RIVALS = (
 
 
 def install(session: nox.Session, *groups: str, extra: str = "all", also: tuple[str, ...] = ()) -> None:
-    """Install the package from its wheel, and what the session works with."""
-    session.install(f".[{extra}]", *(name for group in groups for name in GROUPS[group]), *also)
+    """Install the package from its wheel, and what the session works with: without Parquet's, where nothing needs that."""
+    names = [name for group in groups for name in GROUPS[group] if extra == "all" or not name.startswith(PARQUET)]
+    # Most of what is installed is never imported: Python compiles what is.
+    session.install("--no-compile", f".[{extra}]", *names, *also)
 
 
 @nox.session
 @nox.parametrize("aiohttp", list(AIOHTTP), ids=list(AIOHTTP))
 def tests(session: nox.Session, aiohttp: str) -> None:
     """All tests on the newest aiohttp, with their coverage; on the oldest line that is supported, those that touch it."""
-    install(session, "tests", also=(AIOHTTP[aiohttp],))
+    whole = aiohttp == "aiohttp-newest" or bool(session.posargs)
+    install(session, "tests", extra="all" if whole else LIGHT, also=(AIOHTTP[aiohttp],))
     if aiohttp != "aiohttp-newest" or session.posargs:
         without = () if session.posargs else tuple(f"--ignore=tests/{name}" for name in NO_AIOHTTP)
         run_tests(session, *without, *session.posargs)
@@ -141,7 +147,7 @@ def rivals(session: nox.Session) -> None:
 @nox.session
 def simulate(session: nox.Session) -> None:
     """The client in a simulated world, by 2,000 seeds; then faults made on purpose, all of which must be caught."""
-    install(session, "tests")
+    install(session, "tests", extra=LIGHT)
     session.env["PYTHONPATH"] = str(ROOT / "tests")
     session.run(
         "python",
@@ -182,6 +188,6 @@ def soak(session: nox.Session) -> None:
 @nox.session
 def contract(session: nox.Session) -> None:
     """The sandbox against its own OpenAPI document: schemathesis, with all its checks, must find nothing."""
-    install(session, "contract")
+    install(session, "contract", extra=LIGHT)
     session.env["PYTHONPATH"] = str(ROOT / "tests")
     session.run("python", "-P", "-m", "contract.run", *session.posargs)
