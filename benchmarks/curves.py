@@ -1,29 +1,34 @@
-"""The cost of a unit against how much work there is: creates, and contacts that are read."""
+"""The cost of a unit against how much work there is: creates, and contacts that are read.
+
+Both sides do the same work in parts, and take turns at those: what the machine goes through meets both.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
-from collections.abc import Iterable, Iterator
-from functools import partial
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from itertools import cycle, islice
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from attrs import frozen
 
+from benchmarks.answerer import campaign_of
 from benchmarks.baseline import ByHand
-from benchmarks.pairs import Side, cpu_costs
 from benchmarks.rows import IN_FLIGHT, Place
-from benchmarks.work import as_dict, connected, models, walk, walk_by_hand
+from benchmarks.work import as_dict, connected, models, take
 from campaigns_async import CampaignsClient
-
-T = TypeVar("T")
 
 _WORK = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 _DIFFERENT = 1_000
 """Campaigns that are made beforehand; a million would fill the memory."""
 _ENOUGH = 30_000
 """Units over which the rounds of a point are spread."""
+_PART = 10_000
+"""Units that a side does before it is the other's turn."""
 
 
 @frozen
@@ -44,8 +49,14 @@ class Curve:
     points: tuple[Point, ...]
 
 
+class _Works(Protocol):
+    """Does so much work; yields after each part of it."""
+
+    def __call__(self, work: int, part: int, /) -> AsyncGenerator[None]: ...
+
+
 class _Sides(Protocol):
-    def __call__(self, client: CampaignsClient, by_hand: ByHand, work: int, page_size: int, /) -> tuple[Side, Side]: ...
+    def __call__(self, client: CampaignsClient, by_hand: ByHand, page_size: int, /) -> tuple[_Works, _Works]: ...
 
 
 def curves(place: Place, only: str) -> tuple[Curve, ...]:
@@ -61,49 +72,91 @@ def curves(place: Place, only: str) -> tuple[Curve, ...]:
 async def _points(name: str, place: Place, sides: _Sides) -> tuple[Point, ...]:
     points: list[Point] = []
     async with connected(place) as (client, by_hand):
+        both = sides(client, by_hand, place.size.page_size)
+        await _point(both, _WORK[0], 1)  # to warm up
         for work in _WORK:
             if work <= place.size.most:
                 print(f"{name}: {work:,} ...", file=sys.stderr, flush=True)
-                rounds = min(place.size.rounds, max(1, _ENOUGH // work))
-                points.append(
-                    Point(work, *await cpu_costs(*sides(client, by_hand, work, place.size.page_size), rounds))
-                )
+                points.append(await _point(both, work, min(place.size.rounds, max(1, _ENOUGH // work))))
     return tuple(points)
 
 
-def _creates(client: CampaignsClient, by_hand: ByHand, work: int, _: int) -> tuple[Side, Side]:
+async def _point(sides: tuple[_Works, _Works], work: int, rounds: int) -> Point:
+    part = min(work, _PART)
+    costs: tuple[list[float], list[float]] = ([], [])
+    for _ in range(rounds):
+        async with aclosing(sides[0](work, part)) as ours, aclosing(sides[1](work, part)) as other:
+            running = (ours, other)
+            for turn in range(work // part):
+                for side in (0, 1) if turn % 2 else (1, 0):
+                    gc.collect()
+                    began = time.process_time()
+                    await anext(running[side])
+                    costs[side].append((time.process_time() - began) * 1e6 / part)
+    return Point(work, tuple(costs[0]), tuple(costs[1]))
+
+
+def _creates(client: CampaignsClient, by_hand: ByHand, _: int) -> tuple[_Works, _Works]:
     news, dicts = models(_DIFFERENT), [as_dict(number) for number in range(_DIFFERENT)]
 
-    async def ours() -> int:
-        return _all(work, sum([outcome.ok async for outcome in client.campaigns.create_many(_repeated(news, work))]))
+    async def ours(work: int, part: int) -> AsyncGenerator[None]:
+        created = 0
+        async with client.campaigns.create_many(islice(cycle(news), work)) as outcomes:
+            async for outcome in outcomes:
+                created += outcome.ok
+                if created % part == 0:
+                    yield
+        _all(work, created)
 
-    async def other() -> int:
-        left, created = _repeated(dicts, work), 0
-
-        async def worker() -> None:
-            nonlocal created
-            for item in left:
-                await by_hand.create(item)
-                created += 1
-
-        async with asyncio.TaskGroup() as group:
-            for _ in range(IN_FLIGHT):
-                group.create_task(worker())
-        return _all(work, created)
+    async def other(work: int, part: int) -> AsyncGenerator[None]:
+        left = islice(cycle(dicts), work)
+        for _ in range(work // part):
+            _all(part, await _created(by_hand, islice(left, part)))
+            yield
 
     return ours, other
 
 
-def _contacts(client: CampaignsClient, by_hand: ByHand, work: int, page_size: int) -> tuple[Side, Side]:
-    pages = work // page_size
-    return partial(walk, client, pages, page_size), partial(walk_by_hand, by_hand, pages)
+async def _created(by_hand: ByHand, left: Iterator[dict[str, object]]) -> int:
+    created = 0
+
+    async def worker() -> None:
+        nonlocal created
+        for item in left:
+            await by_hand.create(item)
+            created += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(IN_FLIGHT):
+            group.create_task(worker())
+    return created
 
 
-def _repeated(items: Iterable[T], count: int) -> Iterator[T]:
-    return islice(cycle(items), count)
+def _contacts(client: CampaignsClient, by_hand: ByHand, page_size: int) -> tuple[_Works, _Works]:
+    async def ours(work: int, part: int) -> AsyncGenerator[None]:
+        read = 0
+        async for row in client.campaigns.contacts(campaign_of(work // page_size), page_size=page_size):
+            take(row.id, row.phone_number, row.name, row.custom1)
+            take(row.custom2)
+            read += 1
+            if read % part == 0:
+                yield
+        _all(work, read)
+
+    async def other(work: int, part: int) -> AsyncGenerator[None]:
+        read = 0
+        async for page in by_hand.contacts(campaign_of(work // page_size)):
+            for row in page:
+                take(row["id"], row["phoneNumber"], row["name"], row["custom1"])
+                take(row["custom2"])
+            read += len(page)
+            if read % part == 0:
+                yield
+        _all(work, read)
+
+    return ours, other
 
 
-def _all(work: int, done: int) -> int:
+def _all(work: int, done: int) -> None:
     if done != work:
         raise RuntimeError(f"{done} instead of {work}")
-    return done
