@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from statistics import fmean
 
 from benchmarks.answerer import campaign_of
 from benchmarks.machine import peak_mb
@@ -67,24 +68,24 @@ def _growth(place: Place) -> Measured:
 
 
 async def _chunks(url: str, size: Size) -> Costs:
-    """Parts of one long listing, each against a short listing of the same length, read straight after it."""
-    pages = size.chunk // size.page_size
-    parts = size.rows // size.chunk
-    measured = {(number + 1) * parts // size.chunks for number in range(size.chunks)}
+    """Parts of one long listing, each against as many rows of short listings, read straight before or after it."""
+    shorts = max(1, size.rows // size.chunk // size.chunks)
     ours: list[float] = []
     other: list[float] = []
     async with CampaignsClient(url, KEY, max_concurrency=IN_FLIGHT) as client:
 
-        def listing(length: int) -> AsyncIterator[Contact]:
-            return aiter(client.campaigns.contacts(campaign_of(length), page_size=size.page_size))
+        def listing(rows: int) -> AsyncIterator[Contact]:
+            campaign_id = campaign_of(rows // size.page_size)
+            return aiter(client.campaigns.contacts(campaign_id, page_size=size.page_size))
 
-        long = listing(parts * pages)
-        await _part_cost(listing(pages), size.chunk)  # to warm up
-        for part in range(1, parts + 1):
-            cost = await _part_cost(long, size.chunk)
-            if part in measured:
-                ours.append(cost)
-                other.append(await _part_cost(listing(pages), size.chunk))
+        long = listing(size.rows)
+        await _part_cost(listing(size.chunk), size.chunk)  # to warm up
+        for turn in range(size.rows // (shorts * size.chunk)):
+            for is_long in (True, False) if turn % 2 else (False, True):
+                if is_long:
+                    ours.append(await _part_cost(long, shorts * size.chunk))
+                else:
+                    other.append(fmean([await _part_cost(listing(size.chunk), size.chunk) for _ in range(shorts)]))
     return tuple(ours), tuple(other)
 
 

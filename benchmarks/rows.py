@@ -41,8 +41,8 @@ class Size:
     """Contacts in a listing that is very long."""
     chunk: int = 10_000
     """Contacts in a short one, and in each part of the long one that is compared with it."""
-    chunks: int = 100
-    """Parts of the long one that are compared, evenly spread over it."""
+    chunks: int = 20
+    """Parts of the long one, each as long as several short ones."""
     few: int = 10_000
     """Creates of a fan-out whose memory is compared with that of a larger one."""
     many: int = 100_000
@@ -61,7 +61,6 @@ QUICK = Size(
     pages=4,
     sent=960,
     sends=5,
-    chunks=20,
     few=2_000,
     many=12_000,
     peaks=1,
