@@ -94,9 +94,8 @@ async def _part_cost(rows: AsyncIterator[Contact], count: int) -> float:
     began = time.process_time()
     for _ in range(count):
         take(await anext(rows))
-    del (
-        rows
-    )  # frees what a short listing holds at its end; a part of a long one has freed as much of the part before it
+    # What a short listing holds at its end is freed now, as a part of a long one has freed that of the part before it.
+    del rows
     await asyncio.sleep(_SETTLE)
     return (time.process_time() - began) * 1e6 / count
 
