@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import re
+from contextlib import suppress
 
 import pytest
 from support.made import client_of, new_campaign, people, rows
+from support.raw_server import raw_server, read_request
 
 from campaigns_async import (
     Auth,
@@ -165,6 +169,35 @@ async def test_a_key_callable_is_asked_once_for_all_who_wait(sandbox: Sandbox) -
         refused = [request for request in list(sandbox.requests)[before:] if request.status == 401]
         assert 1 <= len(refused) <= 32
         assert len(sandbox.created) == 140
+
+
+async def test_a_key_renewed_while_others_queue_is_the_one_they_send() -> None:
+    sent: list[str] = []
+    renewed = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await read_request(reader)).decode()
+                sent.append(re.findall(r"Bearer (\w+)", head)[0])
+                if sent[-1] == "old":
+                    if len(sent) > 1:
+                        await renewed.wait()  # the second is on its way while the first has its key renewed
+                    writer.write(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n")
+                else:
+                    writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"id": "one"}')
+                await writer.drain()
+
+    keys = ["new", "old"]
+
+    async def key() -> str:
+        if len(keys) == 1:
+            renewed.set()
+        return keys.pop()
+
+    async with raw_server(serve) as server, CampaignsClient(server.url, key, max_concurrency=1) as client:
+        await asyncio.gather(*(client.campaigns.get("one") for _ in range(6)))
+    assert sent == ["old"] * 2 + ["new"] * 6
 
 
 async def test_a_callable_that_gives_the_same_key_again_does_not_loop(sandbox: Sandbox) -> None:
