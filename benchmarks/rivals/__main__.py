@@ -16,8 +16,9 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import TypeAlias
 
-from attrs import asdict
+from attrs import asdict, evolve
 
 from benchmarks import answerer
 from benchmarks.answerer import campaign_of
@@ -27,8 +28,10 @@ from benchmarks.rivals.generated import generated
 from benchmarks.rivals.sides import Rival, httpx_by_hand, openapi_generator, openapi_python_client
 from benchmarks.rows import CONTACTS, IN_FLIGHT, KEY, QUICK, TINY, Place, Size
 from benchmarks.table import as_table, ratio_text
-from benchmarks.work import fan_out, models, walk, walk_campaigns
+from benchmarks.work import Sides, fan_out, models, walk, walk_campaigns
 from campaigns_async import CampaignsClient
+
+Connected: TypeAlias = Callable[[Place], AbstractAsyncContextManager[Rival]]
 
 _PACKAGES = (
     "aiohttp",
@@ -44,6 +47,8 @@ _RIVALS = (openapi_generator, openapi_python_client, httpx_by_hand)
 _HEADINGS = ("", "rival, µs", "client, µs", "times as much (10th to 90th percentile)", "at least")
 _CREATE, _LIST = 4.0, 3.0
 """How many times the client's cost a rival's is to be."""
+_SHORT = 2
+"""Pages of a listing of which many are read at a time."""
 
 
 def main() -> None:
@@ -51,10 +56,16 @@ def main() -> None:
     options = _options()
     size = TINY if options.tiny else QUICK if options.quick else Size()
     core = pinned()
+    short = evolve(size, pages=min(size.pages, _SHORT))
     rows: list[Measured] = []
-    with generated(), answerer.running(pages=size.pages, page_size=size.page_size, core=core) as url:
+    with (
+        generated(),
+        answerer.running(pages=size.pages, page_size=size.page_size, core=core) as url,
+        answerer.running(pages=short.pages, page_size=size.page_size, core=core) as short_url,
+    ):
         for rival in _RIVALS:
             rows.extend(asyncio.run(_against(rival, Place(url, url, size))))
+            rows.extend(asyncio.run(_against_lists(rival, Place(short_url, short_url, short))))
     found = machine(_PACKAGES)
     print(", ".join(f"{name} {value}" for name, value in found.items()))
     print(f"CPU of the process, a request with {CONTACTS} contacts or a row; {size.page_size:,} rows a page\n")
@@ -64,40 +75,63 @@ def main() -> None:
         options.json.write_text(json.dumps(written, indent=1) + "\n", encoding="utf-8")
 
 
-async def _against(
-    connected: Callable[[Place], AbstractAsyncContextManager[Rival]], place: Place
-) -> tuple[Measured, ...]:
+async def _against(connected: Connected, place: Place) -> list[Measured]:
+    """Creates, and listings that are read one at a time."""
     size = place.size
     async with CampaignsClient(place.url, KEY, max_concurrency=IN_FLIGHT) as client, connected(place) as rival:
         news, theirs = models(size.creates), [rival.made(number) for number in range(size.creates)]
         gc.collect()
         gc.freeze()  # what was made beforehand is nobody's garbage
 
-        def creates(count: int, workers: int) -> tuple[Side, Side]:
+        def creates(count: int, workers: int) -> Sides:
             ours = partial(fan_out, client.campaigns.create, news[:count], workers)
             return partial(fan_out, rival.create, theirs[:count], workers), ours
 
-        async def campaigns() -> int:
-            return sum([await rival.campaigns(page) for page in range(1, size.pages + 1)])
-
-        async def contacts() -> int:
-            campaign_id = campaign_of(size.pages)
-            return sum([await rival.contacts(campaign_id, page) for page in range(1, size.pages + 1)])
-
-        page = f"{size.page_size:,} a page"
-        works: dict[str, tuple[str, tuple[Side, Side]]] = {
-            "create, one at a time": (f"{CONTACTS} contacts", creates(size.alone, 1)),
-            f"create, {IN_FLIGHT} in flight": (f"{CONTACTS} contacts", creates(size.creates, IN_FLIGHT)),
-            "list, typed": (page, (campaigns, partial(walk_campaigns, client, size.page_size))),
-            "contacts, typed": (page, (contacts, partial(walk, client, size.pages, size.page_size))),
-        }
-        rows: list[Measured] = []
-        for name, (detail, sides) in works.items():
-            print(f"{rival.name}: {name} ...", file=sys.stderr, flush=True)
-            costs = await cpu_costs(*sides, size.rounds)
-            rows.append(Measured(f"{rival.name}: {name}", detail, "µs CPU", *costs))
+        campaigns, contacts = _walks(client, rival, size)
+        rows = [
+            await _measured(rival, "create, one at a time", creates(size.alone, 1), size),
+            await _measured(rival, f"create, {IN_FLIGHT} in flight", creates(size.creates, IN_FLIGHT), size),
+            await _measured(rival, "list, typed, one at a time", campaigns, size),
+            await _measured(rival, "contacts, typed, one at a time", contacts, size),
+        ]
     gc.unfreeze()
-    return tuple(rows)
+    return rows
+
+
+async def _against_lists(connected: Connected, place: Place) -> list[Measured]:
+    """Listings of which many are read at a time."""
+    size = place.size
+    async with CampaignsClient(place.url, KEY, max_concurrency=IN_FLIGHT) as client, connected(place) as rival:
+        campaigns, contacts = _walks(client, rival, size)
+        return [
+            await _measured(rival, f"list, typed, {IN_FLIGHT} in flight", _together(campaigns), size),
+            await _measured(rival, f"contacts, typed, {IN_FLIGHT} in flight", _together(contacts), size),
+        ]
+
+
+def _walks(client: CampaignsClient, rival: Rival, size: Size) -> tuple[Sides, Sides]:
+    async def campaigns() -> int:
+        return sum([await rival.campaigns(page) for page in range(1, size.pages + 1)])
+
+    async def contacts() -> int:
+        campaign_id = campaign_of(size.pages)
+        return sum([await rival.contacts(campaign_id, page) for page in range(1, size.pages + 1)])
+
+    ours = partial(walk_campaigns, client, size.page_size), partial(walk, client, size.pages, size.page_size)
+    return (campaigns, ours[0]), (contacts, ours[1])
+
+
+def _together(sides: Sides) -> Sides:
+    async def many(side: Side) -> int:
+        return sum(await asyncio.gather(*(side() for _ in range(IN_FLIGHT))))
+
+    rival, ours = sides
+    return partial(many, rival), partial(many, ours)
+
+
+async def _measured(rival: Rival, name: str, sides: Sides, size: Size) -> Measured:
+    print(f"{rival.name}: {name} ...", file=sys.stderr, flush=True)
+    return Measured(f"{rival.name}: {name}", "", "µs CPU", *await cpu_costs(*sides, size.rounds))
 
 
 def _cells(row: Measured) -> tuple[str, ...]:
