@@ -73,11 +73,8 @@ async def _ndjson(by_hand: ByHand, out: Path, campaign_id: str) -> int:
     rows = 0
     with out.open("wb") as file:
         async for page in by_hand.contacts(campaign_id):
-            file.write(
-                b"".join(
-                    orjson.dumps({"campaignId": campaign_id, **row}, option=orjson.OPT_APPEND_NEWLINE) for row in page
-                )
-            )
+            for row in page:  # the file's buffer joins them for less than half of what `b"".join` takes
+                file.write(orjson.dumps({"campaignId": campaign_id, **row}, option=orjson.OPT_APPEND_NEWLINE))
             rows += len(page)
     return rows
 

@@ -19,7 +19,7 @@ VALUES = st.none() | TEXTS
 CONTACTS = st.builds(Contact, TEXTS, VALUES, VALUES, VALUES, VALUES)
 
 
-def lines(data: bytes) -> list[object]:
+def lines(data: bytes) -> list[dict[str, object]]:
     assert not data or data.endswith(b"\n")
     return [json.loads(line) for line in data.split(b"\n")[:-1]]
 
@@ -36,8 +36,37 @@ def test_json_gets_exactly_the_values(columns: list[Column], rows: list[Contact]
     got = lines(data)
     assert got == expected
     for line in got:
-        assert isinstance(line, dict)
         assert list(line) == [column.name for column in columns]
+
+
+@given(st.permutations(CONTACT_COLUMNS), st.lists(CONTACTS, min_size=1, max_size=3))
+def test_whole_contacts_in_any_order(columns: list[Column], rows: list[Contact]) -> None:
+    got = lines(NdjsonEncoder(columns).rows(Batch(rows, "c")))
+    assert got == [
+        {column.name: "c" if column.attribute is None else getattr(row, column.attribute) for column in columns}
+        for row in rows
+    ]
+    assert list(map(list, got)) == [[column.name for column in columns]] * len(rows)
+
+
+@given(st.permutations(CAMPAIGN_COLUMNS))
+def test_whole_campaigns_in_any_order(columns: list[Column]) -> None:
+    start = datetime(2031, 6, 27, 9, 30, tzinfo=UTC)
+    row = Campaign("1", start, "Golf", 2, "text", CampaignStatus.SUBMITTED, 3, "https://example.com")
+    values = {
+        "id": "1",
+        "startDateTime": "2031-06-27T09:30:00Z",
+        "sender": "Golf",
+        "recipientCount": 2,
+        "message": "text",
+        "status": CampaignStatus.SUBMITTED.value,
+        "optOutLinkId": 3,
+        "trackLinkUrl": "https://example.com",
+    }
+    names = [column.name for column in columns]
+    got = lines(NdjsonEncoder(columns).rows(Batch([row, Campaign("2")])))
+    assert got == [values, {**dict.fromkeys(values), "id": "2"}]
+    assert list(map(list, got)) == [names] * 2
 
 
 def test_what_a_line_looks_like() -> None:
