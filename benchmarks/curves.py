@@ -1,6 +1,7 @@
 """The cost of a unit against how much work there is: creates, and contacts that are read.
 
-Both sides do the same work in parts, and take turns at those: what the machine goes through meets both.
+Both sides do the same work in parts, and take turns at those, as all amounts do: what the machine goes through meets
+them all.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import gc
 import sys
 import time
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from itertools import cycle, islice
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from benchmarks.answerer import campaign_of
 from benchmarks.baseline import ByHand
@@ -25,8 +26,8 @@ from campaigns_async import CampaignsClient
 _WORK = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 _DIFFERENT = 1_000
 """Campaigns that are made beforehand; a million would fill the memory."""
-_ENOUGH = 30_000
-"""Units over which the rounds of a point are spread."""
+_ENOUGH = 100_000
+"""Units that are done of an amount at least, by rounds."""
 _PART = 10_000
 """Units that a side does before it is the other's turn."""
 
@@ -36,8 +37,8 @@ class Point:
     """So much work, and what a unit of it cost: µs of CPU, pair by pair."""
 
     work: int
-    client: tuple[float, ...]
-    by_hand: tuple[float, ...]
+    client: list[float] = field(factory=list)
+    by_hand: list[float] = field(factory=list)
 
 
 @frozen
@@ -70,30 +71,54 @@ def curves(place: Place, only: str) -> tuple[Curve, ...]:
 
 
 async def _points(name: str, place: Place, sides: _Sides) -> tuple[Point, ...]:
-    points: list[Point] = []
-    async with connected(place) as (client, by_hand):
+    works = [work for work in _WORK if work <= place.size.most]
+    rounds = {work: min(place.size.rounds, max(1, _ENOUGH // work)) for work in works}
+    points = {work: Point(work) for work in works}
+    async with connected(place) as (client, by_hand), AsyncExitStack() as stack:
         both = sides(client, by_hand, place.size.page_size)
-        await _point(both, _WORK[0], 1)  # to warm up
-        for work in _WORK:
-            if work <= place.size.most:
-                print(f"{name}: {work:,} ...", file=sys.stderr, flush=True)
-                points.append(await _point(both, work, min(place.size.rounds, max(1, _ENOUGH // work))))
-    return tuple(points)
+        warm_up, *pairs = [
+            await stack.enter_async_context(aclosing(_pairs(both, client, work))) for work in (_WORK[0], *works)
+        ]
+        await anext(warm_up)
+        parts = {work: rounds[work] * work // _part(work) for work in works}
+        # Each amount's parts at even distances, from the first one to the last of all.
+        turns = sorted(((turn + 0.5) / count, work) for work, count in parts.items() for turn in range(count))
+        for number, (_, work) in enumerate(turns):
+            if number % 25 == 0:
+                print(f"{name}: {number} of {len(turns)} parts ...", file=sys.stderr, flush=True)
+            ours, other = await anext(pairs[works.index(work)])
+            points[work].client.append(ours)
+            points[work].by_hand.append(other)
+    return tuple(points.values())
 
 
-async def _point(sides: tuple[_Works, _Works], work: int, rounds: int) -> Point:
-    part = min(work, _PART)
-    costs: tuple[list[float], list[float]] = ([], [])
-    for _ in range(rounds):
+async def _pairs(
+    sides: tuple[_Works, _Works], client: CampaignsClient, work: int
+) -> AsyncGenerator[tuple[float, float]]:
+    """What a unit of each part costs both; again and again."""
+    part = _part(work)
+    while True:
         async with aclosing(sides[0](work, part)) as ours, aclosing(sides[1](work, part)) as other:
             running = (ours, other)
             for turn in range(work // part):
+                costs = [0.0, 0.0]
                 for side in (0, 1) if turn % 2 else (1, 0):
+                    await _quiet(client)
                     gc.collect()
                     began = time.process_time()
                     await anext(running[side])
-                    costs[side].append((time.process_time() - began) * 1e6 / part)
-    return Point(work, tuple(costs[0]), tuple(costs[1]))
+                    costs[side] = (time.process_time() - began) * 1e6 / part
+                yield costs[0], costs[1]
+
+
+async def _quiet(client: CampaignsClient) -> None:
+    """See what the part before left on its way come in: it is not this one's."""
+    while client.stats().in_flight:  # noqa: ASYNC110  # a turn of the loop each, by which the answers come
+        await asyncio.sleep(0)
+
+
+def _part(work: int) -> int:
+    return min(work, _PART)
 
 
 def _creates(client: CampaignsClient, by_hand: ByHand, _: int) -> tuple[_Works, _Works]:
