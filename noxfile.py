@@ -60,13 +60,17 @@ def install(session: nox.Session, *groups: str, extra: str = "all", also: tuple[
 @nox.session
 @nox.parametrize("aiohttp", list(AIOHTTP), ids=list(AIOHTTP))
 def tests(session: nox.Session, aiohttp: str) -> None:
-    """All tests on the newest aiohttp, with their coverage; on the oldest line that is supported, those that touch it."""
+    """All tests on the newest aiohttp; on the oldest line that is supported, those that touch it."""
     whole = aiohttp == "aiohttp-newest" or bool(session.posargs)
     install(session, "tests", extra="all" if whole else LIGHT, also=(AIOHTTP[aiohttp],))
-    if aiohttp != "aiohttp-newest" or session.posargs:
-        without = () if session.posargs else tuple(f"--ignore=tests/{name}" for name in NO_AIOHTTP)
-        run_tests(session, *without, *session.posargs)
-        return
+    without = () if whole else tuple(f"--ignore=tests/{name}" for name in NO_AIOHTTP)
+    run_tests(session, *without, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """All tests, and what of the package they run: twice their time."""
+    install(session, "tests")
     # Not in `session.create_tmp`: that would have all temporary files within the checkout, and its settings found there.
     data = Path(session.virtualenv.location, "coverage").resolve()
     session.env.update(COVERAGE_FILE=str(data), COVERAGE_RCFILE=str(ROOT / "pyproject.toml"))

@@ -15,7 +15,7 @@ from contextlib import AsyncExitStack, aclosing
 from itertools import cycle, islice
 from typing import Protocol
 
-from attrs import field, frozen
+from attrs import frozen
 
 from benchmarks.answerer import campaign_of
 from benchmarks.baseline import ByHand
@@ -26,10 +26,10 @@ from campaigns_async import CampaignsClient
 _WORK = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 _DIFFERENT = 1_000
 """Campaigns that are made beforehand; a million would fill the memory."""
-_ENOUGH = 100_000
-"""Units that are done of an amount at least, by rounds."""
-_PART = 10_000
-"""Units that a side does before it is the other's turn."""
+_PARTS = 10
+"""Parts up to which an amount is done again."""
+_SETTLE = 0.001
+"""Seconds between two looks at whether all has come in; turns of the loop without a pause would be counted."""
 
 
 @frozen
@@ -37,8 +37,8 @@ class Point:
     """So much work, and what a unit of it cost: µs of CPU, pair by pair."""
 
     work: int
-    client: list[float] = field(factory=list)
-    by_hand: list[float] = field(factory=list)
+    client: tuple[float, ...]
+    by_hand: tuple[float, ...]
 
 
 @frozen
@@ -60,65 +60,75 @@ class _Sides(Protocol):
     def __call__(self, client: CampaignsClient, by_hand: ByHand, page_size: int, /) -> tuple[_Works, _Works]: ...
 
 
+@frozen
+class _Kind:
+    """What a curve is of."""
+
+    name: str
+    unit: str
+    part: int
+    """Units that a side does before it is the other's turn: some tenths of a second."""
+    sides: _Sides
+
+
 def curves(place: Place, only: str) -> tuple[Curve, ...]:
     """Measure those whose name contains the text."""
-    kinds: tuple[tuple[str, str, _Sides], ...] = (
-        ("curve, create_many", "create", _creates),
-        ("curve, contacts", "row", _contacts),
+    kinds = (
+        _Kind("curve, create_many", "create", 10_000, _creates),
+        _Kind("curve, contacts", "row", 100_000, _contacts),
     )
-    chosen = [kind for kind in kinds if only in kind[0]]
-    return tuple(Curve(name, unit, asyncio.run(_points(name, place, sides))) for name, unit, sides in chosen)
+    return tuple(Curve(kind.name, kind.unit, asyncio.run(_points(kind, place))) for kind in kinds if only in kind.name)
 
 
-async def _points(name: str, place: Place, sides: _Sides) -> tuple[Point, ...]:
-    works = [work for work in _WORK if work <= place.size.most]
-    rounds = {work: min(place.size.rounds, max(1, _ENOUGH // work)) for work in works}
-    points = {work: Point(work) for work in works}
+async def _points(kind: _Kind, place: Place) -> tuple[Point, ...]:
+    size = place.size
+    parts: dict[int, int] = {}
+    costs: dict[int, list[tuple[float, float]]] = {}
+    for work in _WORK:
+        if work <= size.most:
+            rounds = min(size.rounds, max(1, _PARTS * kind.part // work))
+            parts[work], costs[work] = rounds * work // min(work, kind.part), []
     async with connected(place) as (client, by_hand), AsyncExitStack() as stack:
-        both = sides(client, by_hand, place.size.page_size)
-        warm_up, *pairs = [
-            await stack.enter_async_context(aclosing(_pairs(both, client, work))) for work in (_WORK[0], *works)
-        ]
-        await anext(warm_up)
-        parts = {work: rounds[work] * work // _part(work) for work in works}
-        # Each amount's parts at even distances, from the first one to the last of all.
+        both = kind.sides(client, by_hand, size.page_size)
+        pairs = {
+            work: await stack.enter_async_context(aclosing(_pairs(both, client, work, min(work, kind.part))))
+            for work in parts
+        }
+        await anext(pairs[_WORK[0]])  # to warm up
+        # Each amount's parts at even distances, over the whole run.
         turns = sorted(((turn + 0.5) / count, work) for work, count in parts.items() for turn in range(count))
         for number, (_, work) in enumerate(turns):
             if number % 25 == 0:
-                print(f"{name}: {number} of {len(turns)} parts ...", file=sys.stderr, flush=True)
-            ours, other = await anext(pairs[works.index(work)])
-            points[work].client.append(ours)
-            points[work].by_hand.append(other)
-    return tuple(points.values())
+                print(f"{kind.name}: {number} of {len(turns)} parts ...", file=sys.stderr, flush=True)
+            costs[work].append(await anext(pairs[work]))
+    return tuple(Point(work, *zip(*found, strict=True)) for work, found in costs.items())
 
 
 async def _pairs(
-    sides: tuple[_Works, _Works], client: CampaignsClient, work: int
+    sides: tuple[_Works, _Works], client: CampaignsClient, work: int, part: int
 ) -> AsyncGenerator[tuple[float, float]]:
-    """What a unit of each part costs both; again and again."""
-    part = _part(work)
+    """What a unit of each part costs both, the client first; the work is done again and again."""
+    turn = 0
     while True:
         async with aclosing(sides[0](work, part)) as ours, aclosing(sides[1](work, part)) as other:
             running = (ours, other)
-            for turn in range(work // part):
+            for _ in range(work // part):
+                turn += 1
                 costs = [0.0, 0.0]
                 for side in (0, 1) if turn % 2 else (1, 0):
-                    await _quiet(client)
                     gc.collect()
                     began = time.process_time()
                     await anext(running[side])
+                    await _settled(client)
                     costs[side] = (time.process_time() - began) * 1e6 / part
                 yield costs[0], costs[1]
 
 
-async def _quiet(client: CampaignsClient) -> None:
-    """See what the part before left on its way come in: it is not this one's."""
-    while client.stats().in_flight:  # noqa: ASYNC110  # a turn of the loop each, by which the answers come
-        await asyncio.sleep(0)
-
-
-def _part(work: int) -> int:
-    return min(work, _PART)
+async def _settled(client: CampaignsClient) -> None:
+    """See what a part leaves on its way come in: it is that part's cost."""
+    await asyncio.sleep(0)  # what was asked for ahead sets out only now
+    while client.stats().in_flight:  # noqa: ASYNC110  # nothing tells
+        await asyncio.sleep(_SETTLE)
 
 
 def _creates(client: CampaignsClient, by_hand: ByHand, _: int) -> tuple[_Works, _Works]:

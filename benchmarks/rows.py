@@ -35,7 +35,7 @@ class Size:
     page_size: int = 1_000
     sent: int = 4_000
     """Campaigns of a durable send."""
-    sends: int = 15
+    sends: int = 25
     """Pairs of durable sends."""
     rows: int = 1_000_000
     """Contacts in a listing that is very long."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import AsyncIterator
 
 import hypothesis
@@ -18,6 +19,14 @@ hypothesis.settings.register_profile(
     max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")),
 )
 hypothesis.settings.load_profile("default")
+
+
+def pytest_configure() -> None:
+    """Signals as at a terminal: what runs in the background, or under nohup, ignores some, and so do its children."""
+    for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ _HEADINGS = ("", "rival, µs", "client, µs", "times as much (10th to 90th perce
 _CREATE, _LIST = 4.0, 3.0
 """How many times the client's cost a rival's is to be."""
 _SHORT = 2
-"""Pages of a listing of which many are read at a time."""
+"""Pages of a listing of which many are read at a time: a million rows a round would take an hour."""
 
 
 def main() -> None:
@@ -131,7 +131,8 @@ def _together(sides: Sides) -> Sides:
 
 async def _measured(rival: Rival, name: str, sides: Sides, size: Size) -> Measured:
     print(f"{rival.name}: {name} ...", file=sys.stderr, flush=True)
-    return Measured(f"{rival.name}: {name}", "", "µs CPU", *await cpu_costs(*sides, size.rounds))
+    detail = f"{CONTACTS} contacts" if name.startswith("create") else f"{size.pages} pages of {size.page_size:,}"
+    return Measured(f"{rival.name}: {name}", detail, "µs CPU", *await cpu_costs(*sides, size.rounds))
 
 
 def _cells(row: Measured) -> tuple[str, ...]:
