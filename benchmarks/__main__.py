@@ -13,18 +13,14 @@ from pathlib import Path
 from attrs import asdict
 
 from benchmarks import answerer
+from benchmarks.alone import all_rows
 from benchmarks.check import failures, measured_again
 from benchmarks.curves import Curve, curves
-from benchmarks.durable import durable_rows
-from benchmarks.export import export_rows
 from benchmarks.machine import machine, pinned
-from benchmarks.memory import memory_rows
 from benchmarks.pairs import Measured
 from benchmarks.plot import plot
 from benchmarks.rows import LATENCY, QUICK, TINY, Place, Row, Size
-from benchmarks.startup import startup_rows
 from benchmarks.table import document, table
-from benchmarks.work import call_rows
 
 _PACKAGES = ("aiohttp", "attrs", "cattrs", "orjson", "msgspec")
 
@@ -33,9 +29,8 @@ def main() -> None:
     """Measure, print, and exit with 1 where that is asked for and a row is above its bound."""
     options = _options()
     size = TINY if options.tiny else QUICK if options.quick else Size()
-    rows = (*call_rows(), *durable_rows(), *export_rows(), *startup_rows(), *memory_rows())
     with _place(size) as place:
-        measured = [_measured(row, place, options) for row in rows if options.only in row.name]
+        measured = [_measured(row, place, options) for row in all_rows() if options.only in row.name]
         drawn = curves(place, options.only) if options.plot is not None else ()
     _write(measured, drawn, options)
     if options.check and (failed := failures(measured, options.slack)):
