@@ -127,7 +127,7 @@ async def _pairs(
 async def _settled(client: CampaignsClient) -> None:
     """See what a part leaves on its way come in: it is that part's cost."""
     await asyncio.sleep(0)  # what was asked for ahead sets out only now
-    while client.stats().in_flight:  # noqa: ASYNC110  # nothing tells
+    while client.stats().in_flight:  # noqa: ASYNC110  # the client has no event for this
         await asyncio.sleep(_SETTLE)
 
 
