@@ -1,6 +1,6 @@
-"""What is checked, and how: `python -m nox -s tests` for the tests, `python -m nox -l` for what else there is.
+"""Run the checks: `python -m nox -s tests` for the tests, `python -m nox -l` for a list of the sessions.
 
-Every session but lint installs the package as a wheel, so that what is checked is what would be published.
+Every session but lint installs the package as a wheel, so that the checks see what would be published.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ nox.options.default_venv_backend = "venv"
 nox.options.sessions = ["tests", "lint", "types", "demo"]
 
 ROOT = Path(__file__).parent
-GROUPS = nox.project.load_toml(ROOT / "pyproject.toml")["dependency-groups"]
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 NO_AIOHTTP = (
     "benchmarks",
     "cli",
@@ -31,11 +31,11 @@ NO_AIOHTTP = (
     "wire",
     "test_readme.py",
 )
-"""Tests that say nothing of aiohttp, or only what others say too."""
-AIOHTTP = {"aiohttp-3.13": "aiohttp>=3.13,<3.14", "aiohttp-newest": "aiohttp>=3.14"}
-PARQUET = ("duckdb", "polars")
-"""What reads exports back; a hundred megabytes."""
+"""Tests that do not depend on aiohttp's version, or only where other tests do too."""
+OLDEST = "aiohttp>=3.13,<3.14"
+NEWEST = "aiohttp>=3.14"
 LIGHT = "cli,fast,sandbox"
+"""The extras without Parquet's, which is a hundred megabytes."""
 TABLES = ("benchmarks.prefetch", "benchmarks.resume", "benchmarks.sandbox")
 """Benchmarks that have a table of their own."""
 RIVALS = (
@@ -51,39 +51,55 @@ RIVALS = (
 
 
 def install(session: nox.Session, *groups: str, extra: str = "all", also: tuple[str, ...] = ()) -> None:
-    """Install the package from its wheel, and what the session works with: without Parquet's, where nothing needs that."""
-    names = [name for group in groups for name in GROUPS[group] if extra == "all" or not name.startswith(PARQUET)]
+    """Install the package from its wheel, and the dependency groups that the session needs."""
+    needed = nox.project.dependency_groups(PROJECT, *groups) if groups else ()
     # Most of what is installed is never imported: Python compiles what is.
-    session.install("--no-compile", f".[{extra}]", *names, *also)
+    session.install("--no-compile", f".[{extra}]", *needed, *also)
 
 
 @nox.session
-@nox.parametrize("aiohttp", list(AIOHTTP), ids=list(AIOHTTP))
-def tests(session: nox.Session, aiohttp: str) -> None:
-    """All tests on the newest aiohttp; on the oldest line that is supported, those that touch it."""
-    whole = aiohttp == "aiohttp-newest" or bool(session.posargs)
-    install(session, "tests", extra="all" if whole else LIGHT, also=(AIOHTTP[aiohttp],))
-    without = () if whole else tuple(f"--ignore=tests/{name}" for name in NO_AIOHTTP)
-    run_tests(session, *without, *session.posargs)
+def tests(session: nox.Session) -> None:
+    """The tests that are not marked slow, in two minutes; `-- PATH` for all tests of a file or a folder."""
+    # Files that are named may need anything.
+    install(session, *(("tests-full",) if session.posargs else ("tests",)), extra="all" if session.posargs else LIGHT)
+    # Repeatable: one order of the tests, and Hypothesis with examples that do not change.
+    run_tests(session, "--randomly-seed=1", *(session.posargs or ("-m", "not slow")))
+
+
+@nox.session
+def tests_full(session: nox.Session) -> None:
+    """All tests on the newest aiohttp, then `tests_oldest`."""
+    session.env.setdefault("HYPOTHESIS_PROFILE", "ci")
+    install(session, "tests-full", also=(NEWEST,))
+    run_tests(session, *session.posargs)
+    session.notify("tests_oldest")
+
+
+@nox.session
+def tests_oldest(session: nox.Session) -> None:
+    """All tests that touch aiohttp, on the oldest line of it that is supported."""
+    session.env.setdefault("HYPOTHESIS_PROFILE", "ci")
+    install(session, "tests", extra=LIGHT, also=(OLDEST,))
+    run_tests(session, *(f"--ignore=tests/{name}" for name in NO_AIOHTTP), *session.posargs)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """All tests, and what of the package they run: twice their time."""
-    install(session, "tests")
+    """All tests, and the lines of the package that they run, in twice their time; `-- -m "not slow"` for the default run."""
+    install(session, "tests-full", "coverage")
     # Not in `session.create_tmp`: that would have all temporary files within the checkout, and its settings found there.
     data = Path(session.virtualenv.location, "coverage").resolve()
     session.env.update(COVERAGE_FILE=str(data), COVERAGE_RCFILE=str(ROOT / "pyproject.toml"))
     session.run("coverage", "erase")
-    run_tests(session, by=("coverage", "run"))
+    run_tests(session, *session.posargs, by=("coverage", "run"))
     session.run("coverage", "combine", "--quiet")
-    session.run("coverage", "report")
+    session.run("coverage", "report", *(("--fail-under=90",) if session.posargs else ()))
 
 
 def run_tests(session: nox.Session, *arguments: str, by: tuple[str, ...] = ()) -> None:
-    """Run tests on two cores. Those that fail get a second chance, alone: if that mends them, they are named as flaky.
+    """Run tests on two cores. Tests that fail get a second chance, alone: those that then pass are named as flaky.
 
-    Many of them start processes and sockets of their own, which a busy machine can starve.
+    Many tests start processes and sockets of their own, which a busy machine can starve.
     """
     # By its path: `-m pytest` would put the checkout before the installed wheel.
     pytest = f"{session.bin}/pytest"
@@ -91,13 +107,13 @@ def run_tests(session: nox.Session, *arguments: str, by: tuple[str, ...] = ()) -
         session.run(*by, pytest, "--numprocesses=2", "--dist=worksteal", *arguments)
     except nox.command.CommandFailed:
         session.warn("some tests failed; once more, one at a time. Those that pass now are FLAKY: mend them")
-        session.run(pytest, "--last-failed", "--last-failed-no-failures=none", "-v", "-p", "no:randomly", *arguments)
+        session.run(pytest, *arguments, "--last-failed", "--last-failed-no-failures=none", "-v", "-p", "no:randomly")
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style and the commonest mistakes."""
-    session.install(*GROUPS["lint"])
+    session.install(*nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
 
@@ -105,7 +121,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Two type checkers, the examples that users' code is like, and no public name without a type."""
-    install(session, "types", "tests")
+    install(session, "types", "tests-full")
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--verifytypes", "campaigns_async", "--ignoreexternal")
@@ -181,7 +197,8 @@ def crash(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """The same worlds by 100,000 seeds and at a million points; faults made on purpose; 20 real kills and long cuts."""
-    install(session, "tests")
+    session.env["HYPOTHESIS_PROFILE"] = "soak"
+    install(session, "tests-full")
     session.env["PYTHONPATH"] = str(ROOT / "tests")
     seeds, points = os.environ.get("SIM_SEEDS", "100000"), os.environ.get("SIM_POINTS", "1000000")
     session.run("python", "-P", "-m", "simulation.sweep", seeds, "--processes", "2", *session.posargs)

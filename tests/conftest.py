@@ -13,12 +13,11 @@ from support.made import client_of
 from campaigns_async import CampaignsClient
 from campaigns_async.sandbox import Sandbox
 
-hypothesis.settings.register_profile(
-    "default",
-    deadline=None,  # a slow machine is no failure
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")),
-)
-hypothesis.settings.load_profile("default")
+# No deadlines: a slow machine is no failure. "dev" and "ci" take the same examples each time; "soak" looks for new ones.
+hypothesis.settings.register_profile("dev", deadline=None, derandomize=True, max_examples=15)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, max_examples=40)
+hypothesis.settings.register_profile("soak", deadline=None, max_examples=500)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def pytest_configure() -> None:

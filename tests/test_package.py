@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib import import_module
 
 import pytest
 
 import campaigns_async
 
 HEAVY = ("aiohttp", "attrs", "cattrs", "tenacity", "orjson", "click", "rich")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["duckdb", "fastapi", "openapi_spec_validator", "polars", "pyarrow", "uvicorn"])
+def test_the_full_run_skips_no_module_for_want_of_a_library(name: str) -> None:
+    import_module(name)
 
 
 def test_importing_the_package_loads_none_of_what_it_needs() -> None:

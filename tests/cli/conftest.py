@@ -36,7 +36,8 @@ Command = Callable[..., Ended]
 
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
-    """Runs `campaigns-async` with these arguments, in this process."""
+    """Run `campaigns-async` with these arguments, in this process."""
+    monkeypatch.setattr("sys.argv", ["campaigns-async"])  # printed commands begin so, however pytest was started
     for variable in ("CAMPAIGNS_API_KEY", "CAMPAIGNS_BASE_URL", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("COLUMNS", "100")

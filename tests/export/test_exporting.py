@@ -142,8 +142,10 @@ async def test_no_rows_are_a_whole_file(name: str, whole: bytes, tmp_path: Path)
     assert (none.rows, none.campaigns) == (0, 0)
 
 
+@pytest.mark.slow
 async def test_parquet_is_whole_or_not_there(tmp_path: Path) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
+    from pyarrow import parquet
+
     async with Sandbox(rows(95)) as sandbox, client_of(sandbox) as client:
         stop = sandbox.fault(operation="list", nth=6, times=1, status=403)
         with pytest.raises(PermissionDeniedError):

@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from io import BytesIO
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, strategies as st
 
@@ -18,6 +16,10 @@ from campaigns_async.export.columns import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Co
 from campaigns_async.export.errors import UnwritableValueError
 from campaigns_async.export.parquet_encoder import GROUP_BYTES, GROUP_ROWS, ParquetEncoder
 from campaigns_async.export.ports import Batch
+
+pytestmark = pytest.mark.slow
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
 
 TEXTS = st.text(max_size=20)
 VALUES = st.none() | TEXTS

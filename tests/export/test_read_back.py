@@ -13,12 +13,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import duckdb
-import polars as pl
-import pyarrow as pa
-import pyarrow.csv as pa_csv
-import pyarrow.json as pa_json
-import pyarrow.parquet as pq
 import pytest
 
 from campaigns_async import Campaign, CampaignStatus, Contact
@@ -27,6 +21,14 @@ from campaigns_async.export.formats import encoder, format_of
 from campaigns_async.export.options import CsvOptions
 from campaigns_async.export.ports import Batch
 from campaigns_async.query.columns import Kind
+
+pytestmark = pytest.mark.slow
+duckdb = pytest.importorskip("duckdb")
+pl = pytest.importorskip("polars")
+pa = pytest.importorskip("pyarrow")
+pa_csv = pytest.importorskip("pyarrow.csv")
+pa_json = pytest.importorskip("pyarrow.json")
+pq = pytest.importorskip("pyarrow.parquet")
 
 TEXTS = [
     *("x", "", None, "a,b", 'say "hi"', '"', '""', "'", "a\nb", "a\rb", "a\r\nb", "\n", "\r", "\r\n", "\n\n"),
