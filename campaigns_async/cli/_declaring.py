@@ -73,6 +73,10 @@ class FilePath(click.Path):
 
 
 class _WithDebug(click.Command):
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """Return the names of the help option."""
+        return ["-h", "--help"]
+
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Its own, `--debug`, and `--help` last."""
         *own, last = super().get_params(ctx)

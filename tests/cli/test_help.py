@@ -37,6 +37,12 @@ def test_it_fits_a_terminal_of_80_columns(words: Words, command: Call, monkeypat
         assert "..." not in ended.out.partition("Commands:")[2]  # no summary is cut off
 
 
+def test_h_is_short_for_help_everywhere(command: Call) -> None:
+    for words in ALL:
+        assert command(*words, "-h") == command(*words, "--help")
+        assert command(*words, "-h").out.startswith("Usage: ")
+
+
 @pytest.mark.parametrize("words", ALL, ids=name_of)
 def test_it_imports_click_alone(words: Words) -> None:
     code = (
