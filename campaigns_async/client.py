@@ -20,7 +20,11 @@ from campaigns_async.engine.stats import Stats
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.reconcile.ledger import Ledger
+from campaigns_async.reconcile.server import Server
 from campaigns_async.resources.campaigns import Campaigns
+from campaigns_async.resources.creating import Creator
+from campaigns_async.resources.search_listings import SearchListings
+from campaigns_async.runtime import Runtime
 from campaigns_async.settings import ReconcilePolicy, RetryPolicy, Timeouts
 from campaigns_async.transport import AiohttpTransport
 from campaigns_async.values import Auth
@@ -134,14 +138,34 @@ class CampaignsClient:
         self._caller = Caller(
             self._pool, checks.instance("timeouts", timeouts, Timeouts), checks.instance("retry", retry, RetryPolicy)
         )
+        listings = SearchListings(self._caller, self._ledger, self._page_size)
+        self._listings = Server(listings.campaigns, listings.contacts)
+        self._creator = Creator(self._caller, self._ledger, self._listings, self._reconcile)
         self.campaigns: Campaigns = Campaigns(
             self._caller,
             ledger=self._ledger,
-            reconcile=self._reconcile,
+            creator=self._creator,
+            listings=listings,
             page_size=self._page_size,
             update_method=self._update_method,
             delete_method=self._delete_method,
             limit=self._pool.gate.limit,
+        )
+
+    def __runtime__(self) -> Runtime:  # a dunder, as it is for this package and not for users
+        """Return the client's parts for `runtime_of`."""
+        pace = self._pool.gate.pace
+        return Runtime(
+            clock=self._pool.clock,
+            random=self._pool.random,
+            ledger=self._ledger,
+            listings=self._listings,
+            get=self.campaigns.get,
+            create_encoded=self._creator.create_encoded,
+            rate_limit=None if pace is None else pace.rate,
+            max_concurrency=self._pool.gate.limit,
+            base_url=self._base_url,
+            reconcile=self._reconcile,
         )
 
     async def __aenter__(self) -> Self:
@@ -249,6 +273,11 @@ class CampaignsClient:
         if held := gate.held_for():
             state += f", held for {held:.3g} s"
         return f"<CampaignsClient {state}, {pool.attempts} attempts, {pool.retries} retries>"
+
+
+def runtime_of(client: CampaignsClient) -> Runtime:
+    """Return the client's runtime. Internal: for the package's own larger pieces, such as durable sends."""
+    return client.__runtime__()
 
 
 def _max_waiting(overload: str, max_waiting: int | None, slots: int) -> int | None:

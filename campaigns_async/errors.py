@@ -41,6 +41,8 @@ class CampaignsError(Exception):
         attempts: How many requests went out to the server, the failing one included.
         elapsed: Seconds from the call to the error.
         delivery: What is known of the request's effect.
+        parameter: The name of the argument, setting or field that is to blame, None where there is none.
+        hint: What to do about it, None where the message says it all. The message is complete without the hint.
     """
 
     method: str | None = None
@@ -49,9 +51,11 @@ class CampaignsError(Exception):
     elapsed: float = 0.0
     delivery: Delivery = Delivery.NOT_SENT
 
-    def __init__(self, message: str) -> None:
+    def __init__(self, message: str, *, parameter: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
         self.message = message
+        self.parameter = parameter
+        self.hint = hint
 
     def attach(self, *, method: str, path: str, attempts: int, elapsed: float, delivery: Delivery) -> Self:
         """Fill in which request raised it; returns itself."""

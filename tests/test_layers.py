@@ -19,6 +19,7 @@ LAYERS = [
     {"engine"},
     {"transport", "paging", "fanout"},
     {"reconcile"},
+    {"runtime"},
     {"resources"},
     {"client"},
     {"jobs", "export"},

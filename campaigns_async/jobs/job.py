@@ -13,7 +13,7 @@ from typing import TypeVar
 from attrs import evolve
 
 from campaigns_async import checks
-from campaigns_async.client import CampaignsClient
+from campaigns_async.client import CampaignsClient, runtime_of
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.jobs.errors import JobError
 from campaigns_async.jobs.plan import AnyPlan, Plan, as_plan
@@ -82,8 +82,8 @@ class Job:
         self._group = checks.whole("group", group, least=1, most=1000)
         self._writer = writer or ThreadWriter("campaigns-journal")
         # The same clock, ledger and way of asking as the client's own reconciling has.
-        self._creator = client.campaigns._creator  # noqa: SLF001  # within the package  # pyright: ignore[reportPrivateUsage]
-        self._clock = self._creator.caller.pool.clock
+        self._runtime = runtime_of(client)
+        self._clock = self._runtime.clock
         self._pressure = Pressure(checks.seconds("patience", patience), self._clock.monotonic)
         self._stopping = False
         self._stoppable: Callable[[], object] | None = None
@@ -167,11 +167,9 @@ class Job:
             self._writer,
             self._plan,
             checked,
-            self._creator,
-            self._client.campaigns.get,
+            self._runtime,
             self._policy,
             ignore_invalid=self._ignore_invalid,
-            concurrency=self._client.max_concurrency,
         )
         to_send = checked.to_send
         if self._reconciles:
@@ -179,7 +177,7 @@ class Job:
             if absent is not None:
                 to_send.update(absent)
         for sent in range(_ROUNDS):
-            mark = self._creator.ledger.seen.mark()
+            mark = self._runtime.ledger.seen.mark()
             left = await self._send(store, checked, to_send)
             if not left or not self._reconciles or self._stopping:
                 return

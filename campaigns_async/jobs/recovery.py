@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from attrs import define, frozen
 
@@ -15,7 +15,7 @@ from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry, Lead, Move, Store
 from campaigns_async.models import Campaign
 from campaigns_async.reconcile.match import Absent, Found, Sought
-from campaigns_async.resources.creating import Creator
+from campaigns_async.runtime import Runtime
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.threads import Writer
 
@@ -40,11 +40,9 @@ class Recovery:
     writer: Writer
     plan: Plan
     checked: Checked
-    creator: Creator
-    get: Callable[[str], Awaitable[Campaign]]
+    runtime: Runtime
     policy: ReconcilePolicy
     ignore_invalid: bool | None
-    concurrency: int
 
     async def look(self, rows: Mapping[int, int], *, sent_by: float | None, known_before: int | None) -> Recovered:
         """Look for these.
@@ -66,17 +64,16 @@ class Recovery:
         async def others(found: Collection[str]) -> Collection[str]:
             return await self._others(found, marked)
 
-        clock = self.creator.caller.pool.clock
-        pace = self.creator.caller.pool.gate.pace
+        runtime = self.runtime
         reconciler = Reconciler(
-            self.creator.server,
+            runtime.listings,
             self.policy,
-            clock,
+            runtime.clock,
             others,
             self._unlisted,
-            self.get,
-            concurrency=self.concurrency,
-            rate=None if pace is None else pace.rate,
+            runtime.get,
+            concurrency=runtime.max_concurrency,
+            rate=runtime.rate_limit,
         )
         return await self._write(rows, entries, await reconciler.run(doubts))
 
@@ -87,7 +84,7 @@ class Recovery:
         for index in rows.values():
             wanted.add(index)
         doubts: list[Doubt] = []
-        now = self.creator.caller.pool.clock.now()
+        now = self.runtime.clock.now()
         for row in rows_to_send(self.plan, self.checked, wanted.__contains__):
             entry = entries[row.row_id]
             if row.line.content != entry.content:
@@ -99,7 +96,7 @@ class Recovery:
 
     async def _others(self, found: Collection[str], known_before: int | None) -> Collection[str]:
         # Not those that creates of this client were given: such an id may be the row's own, where the disk was full.
-        seen = self.creator.ledger.seen
+        seen = self.runtime.ledger.seen
         older = {key for key in found if known_before is not None and seen.knew(key, known_before)}
         ours = await self.writer.run(lambda: {key for key in self.store.campaign_ids() if key in found})
         return older | ours
@@ -140,11 +137,11 @@ class Recovery:
                 leads = entry.leads if isinstance(verdict, Absent) else tuple(map(_lead, verdict.candidates))
                 reason = entry.reason or "cut off"
                 moves.append(Move(row_id, State.UNKNOWN, reason=reason, leads=leads, surely_done=entry.surely_done))
-        now = self.creator.caller.pool.clock.now().timestamp()
+        now = self.runtime.clock.now().timestamp()
         await self.writer.run(lambda: self.store.commit([], moves, now))
         for move in moves:
             if move.campaign_id is not None:
-                self.creator.ledger.claim(move.campaign_id)
+                self.runtime.ledger.claim(move.campaign_id)
         any_absent = any(move.state is State.PLANNED for move in moves)
         return Recovered(tuple((move, entries[move.row_id].state) for move in moves), absent if any_absent else None)
 

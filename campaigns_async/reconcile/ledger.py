@@ -6,13 +6,15 @@ Ids are kept as 64-bit digests in arrays: eight bytes each, so that a job of mil
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypeAlias
 
 from campaigns_async.models import NewCampaign
 
-Content: TypeAlias = tuple[datetime, str, str]
+Content: TypeAlias = NewCampaign | Callable[[], NewCampaign]
+"""A campaign, or a function that returns it: called only if the campaign is compared with another one."""
+Text: TypeAlias = tuple[datetime, str, str]
 
 
 class Ids:
@@ -70,7 +72,7 @@ class Ledger:
         self._claimed = Ids(remember)
         self._left_in_doubt: set[int] = set()
         self._begun = 0
-        self._under_way: dict[int, NewCampaign] = {}
+        self._under_way: dict[int, Content] = {}
 
     def claim(self, campaign_id: str) -> None:
         """A create was given this id, or found it to be its own: nobody else's create can be this one."""
@@ -80,7 +82,7 @@ class Ledger:
         """Whether a create of this client is this one."""
         return self._claimed.knew(campaign_id)
 
-    def begin(self, new: NewCampaign) -> int:
+    def begin(self, new: Content) -> int:
         """A create is being sent; gives its number, for `end`."""
         self._begun = number = self._begun + 1
         self._under_way[number] = new
@@ -90,7 +92,7 @@ class Ledger:
         """The create of this number is no longer being sent."""
         del self._under_way[number]
 
-    def leave_in_doubt(self, new: NewCampaign) -> None:
+    def leave_in_doubt(self, new: Content) -> None:
         """A create of this content has ended, and which campaign it made, if any, is not known."""
         self._left_in_doubt.add(_digest(new))
 
@@ -100,14 +102,16 @@ class Ledger:
 
     def has_twin_under_way(self, new: NewCampaign) -> bool:
         """Whether the same text is being sent at the same time by another create, whose id is not known yet."""
-        content = _content(new)
-        return any(_content(other) == content for other in self._under_way.values())
+        text = _text(new)
+        return any(_text(other) == text for other in self._under_way.values())
 
 
-def _digest(new: NewCampaign) -> int:
+def _digest(content: Content) -> int:
     """Of the text, its time and its people: texts and numbers are not kept."""
-    return hash((_content(new), frozenset(contact.phone_number for contact in new.contacts)))
+    new = content if isinstance(content, NewCampaign) else content()
+    return hash((_text(new), frozenset(contact.phone_number for contact in new.contacts)))
 
 
-def _content(new: NewCampaign) -> Content:
+def _text(content: Content) -> Text:
+    new = content if isinstance(content, NewCampaign) else content()
     return new.start_date_time, new.sender, new.message

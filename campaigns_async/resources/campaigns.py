@@ -5,23 +5,18 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
-from attrs import evolve
-
 from campaigns_async.engine.call import Caller
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
 from campaigns_async.reconcile.ledger import Ledger
-from campaigns_async.reconcile.server import Server
 from campaigns_async.resources.creating import Creator
-from campaigns_async.settings import ReconcilePolicy
-from campaigns_async.values import Checkpoint, Page
+from campaigns_async.resources.search_listings import SearchListings
+from campaigns_async.values import Checkpoint
 from campaigns_async.wire import requests, responses
-from campaigns_async.wire.messages import Response
 
 if TYPE_CHECKING:
     from campaigns_async.paging.paginator import Paginator
-    from campaigns_async.query.expression import Expression
     from campaigns_async.resources.listing import Filters, Lister, Sorts
 
 
@@ -33,7 +28,8 @@ class Campaigns:
         caller: Caller,
         *,
         ledger: Ledger,
-        reconcile: ReconcilePolicy,
+        creator: Creator,
+        listings: SearchListings,
         page_size: int,
         update_method: str,
         delete_method: str,
@@ -41,7 +37,8 @@ class Campaigns:
     ) -> None:
         self._caller = caller
         self._ledger = ledger
-        self._creator = Creator(caller, ledger, Server(self._look_at_campaigns, self._look_at_contacts), reconcile)
+        self._creator = creator
+        self._listings = listings
         self._page_size = page_size
         self._update_method = update_method
         self._delete_method = delete_method
@@ -133,7 +130,7 @@ class Campaigns:
             "campaigns",
             Campaign,
             requests.list_page,
-            self._read_campaigns,
+            self._listings.read_campaigns,
             filters=filters,
             sorts=sorts,
             page_size=page_size,
@@ -193,24 +190,6 @@ class Campaigns:
         from campaigns_async.resources.listing import Lister  # noqa: PLC0415  # who lists pays for it
 
         return Lister(self._caller, self._page_size)
-
-    @cached_property
-    def _looking(self) -> Lister:
-        # What a create in doubt needs is not turned away.
-        return evolve(self._lister, caller=evolve(self._caller, patient=True))
-
-    def _read_campaigns(self, response: Response) -> Page[Campaign]:
-        page = responses.campaigns(response)
-        self._ledger.seen.add([row.id for row in page.items])
-        return page
-
-    def _look_at_campaigns(self, filters: Expression) -> Paginator[Campaign]:
-        # Rows that the filter should have left out are skipped, not raised for.
-        return self._looking.paginator("campaigns", Campaign, requests.list_page, self._read_campaigns, filters=filters)
-
-    def _look_at_contacts(self, campaign_id: str) -> Paginator[Contact]:
-        request = partial(requests.contacts_page, campaign_id)
-        return self._looking.paginator(f"contacts {campaign_id}", Contact, request, responses.contacts)
 
 
 def _reconciled(on_unknown: object) -> bool:

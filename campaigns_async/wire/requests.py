@@ -63,6 +63,11 @@ def create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -
     return Request.of(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encoding.write(new))
 
 
+def create_encoded(body: bytes, ignore_invalid_phone_numbers: bool | None = None) -> Request:
+    """Return the request of a create whose body is encoded already."""
+    return Request.of(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", body)
+
+
 def update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
     """`PUT /api/Campaigns/:id`; by POST where the server takes that."""
     _must_be("changed", changed, CampaignUpdate)

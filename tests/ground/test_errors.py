@@ -148,3 +148,12 @@ def test_a_refusal_without_details_has_none_and_nobody_can_add_to_all_of_them() 
     assert (dict(error.errors), dict(error.contact_errors)) == ({}, {})
     with pytest.raises(TypeError):
         error.errors["a"] = ("b",)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES.keys())
+def test_an_error_names_the_parameter_to_blame_and_a_hint(copied: Any) -> None:
+    error = errors.ConfigurationError("page_size must be at least 1", parameter="page_size", hint="leave it out")
+    found = copied(error)
+    assert (str(found), found.parameter, found.hint) == ("page_size must be at least 1", "page_size", "leave it out")
+    plain = copied(errors.ConfigurationError("no"))
+    assert (plain.parameter, plain.hint) == (None, None)

@@ -1,0 +1,53 @@
+"""The listings that a search for a campaign reads."""
+
+from __future__ import annotations
+
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
+
+from attrs import evolve
+
+from campaigns_async.engine.call import Caller
+from campaigns_async.models import Campaign, Contact
+from campaigns_async.reconcile.ledger import Ledger
+from campaigns_async.values import Page
+from campaigns_async.wire import requests, responses
+from campaigns_async.wire.messages import Response
+
+if TYPE_CHECKING:
+    from campaigns_async.paging.paginator import Paginator
+    from campaigns_async.query.expression import Expression
+    from campaigns_async.resources.listing import Lister
+
+
+class SearchListings:
+    """Lists campaigns and contacts for a create that has begun: exempt from `max_waiting`.
+
+    Rows that a filter should have left out are skipped by the search, so no `FilterIgnoredError` is raised for them.
+    """
+
+    def __init__(self, caller: Caller, ledger: Ledger, page_size: int) -> None:
+        self._caller = caller
+        self._ledger = ledger
+        self._page_size = page_size
+
+    def campaigns(self, filters: Expression) -> Paginator[Campaign]:
+        """List the campaigns that match; the ledger remembers their ids."""
+        return self._lister.paginator("campaigns", Campaign, requests.list_page, self.read_campaigns, filters=filters)
+
+    def contacts(self, campaign_id: str) -> Paginator[Contact]:
+        """List the contacts of a campaign."""
+        request = partial(requests.contacts_page, campaign_id)
+        return self._lister.paginator(f"contacts {campaign_id}", Contact, request, responses.contacts)
+
+    def read_campaigns(self, response: Response) -> Page[Campaign]:
+        """Read a page of campaigns; the ledger remembers their ids."""
+        page = responses.campaigns(response)
+        self._ledger.seen.add([row.id for row in page.items])
+        return page
+
+    @cached_property
+    def _lister(self) -> Lister:
+        from campaigns_async.resources.listing import Lister  # noqa: PLC0415  # a program that only creates never lists
+
+        return Lister(evolve(self._caller, patient=True), self._page_size)
