@@ -19,7 +19,7 @@ def never() -> NewCampaign:
 async def test_an_encoded_body_goes_out_as_it_is(sandbox: Sandbox, client: CampaignsClient) -> None:
     body = encoding.write(new_campaign())
     campaign_id = await runtime_of(client).create_encoded(body, never)
-    assert campaign_id == sandbox.created[0].id
+    assert campaign_id == sandbox.created[0]["id"]
     assert sandbox.requests[0].body == orjson.loads(body)
 
 
