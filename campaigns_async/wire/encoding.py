@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import cache, lru_cache
-from typing import Any
+from functools import cache
 from uuid import UUID
 
 import attrs
 import orjson
-from attrs import AttrsInstance
 from cattrs import Converter
 from cattrs.gen import make_dict_unstructure_fn, override
 
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.models import CampaignUpdate, NewCampaign, NewContact
+from campaigns_async.wire.campaign_rules import check_start, find_faults, format_start
 from campaigns_async.wire.naming import camel
 
 _MODELS = (NewContact, NewCampaign, CampaignUpdate)
@@ -38,43 +37,31 @@ def write(value: NewCampaign | CampaignUpdate) -> bytes:
     except Exception:  # a caller's own tzinfo may raise anything
         body = None
     if body is None:  # raised out here, where nothing is chained that could quote a value
-        raise _first_fault(value, NewCampaign if isinstance(value, NewCampaign) else CampaignUpdate, "")
+        raise _first_fault(value)
     return body
 
 
+def _first_fault(value: NewCampaign | CampaignUpdate) -> InvalidArgumentError:
+    faults = find_faults(value)
+    if not faults:  # what refused it accepts it now, as a tzinfo of the caller's might
+        return InvalidArgumentError(f"{type(value).__name__} cannot be encoded")
+    return InvalidArgumentError(f"{faults[0].parameter} {faults[0].text}")
+
+
 def write_date(value: object) -> str:
-    """A moment as the API wants it: UTC, milliseconds, `Z`.
+    """Return a moment as the API wants it: UTC, milliseconds, `Z`.
 
     Raises:
-        InvalidArgumentError: It is no datetime, has no time zone, or lies outside of years 1 to 9999 in UTC.
+        InvalidArgumentError: If it is not a datetime, has no time zone, or lies outside of years 1 to 9999 in UTC.
     """
     if type(value) is datetime and value.tzinfo is UTC:
-        return _in_text(value)
-    if not isinstance(value, datetime):
-        raise InvalidArgumentError(f"must be a datetime, not {type(value).__name__}")
-    if value.tzinfo is not UTC:
-        if value.utcoffset() is None:
-            raise InvalidArgumentError(
-                "has no time zone, so it could mean any hour: pass tzinfo=, for example zoneinfo.ZoneInfo('Europe/London')"
-            )
-        moment = _in_utc(value)
-        if moment is None:
-            raise InvalidArgumentError("is out of range in UTC")
-        value = moment
-    return value.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
-
-
-@lru_cache(maxsize=256)
-def _in_text(moment: datetime) -> str:
-    """A moment in UTC. Kept, since campaigns of a job often begin together, and formatting it costs as much as the rest."""
+        return format_start(value)
+    if (fault := check_start(value)) is not None:
+        raise InvalidArgumentError(fault.text)
+    assert isinstance(value, datetime)
+    moment = value.astimezone(UTC)
+    # Without the cache, which would take one moment for another where a subclass says so.
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
-
-
-def _in_utc(value: datetime) -> datetime | None:
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        return None
 
 
 def _text(value: object) -> str:
@@ -158,41 +145,3 @@ def _converter() -> Converter:
         hook = make_dict_unstructure_fn(cls, converter, **renames)  # type: ignore[arg-type]  # overrides are its keywords
         converter.register_unstructure_hook(cls, hook)
     return converter
-
-
-def _first_fault(value: object, cls: type[AttrsInstance], path: str) -> InvalidArgumentError:
-    """Which field cannot be sent, found by trying them one by one."""
-    _converter()  # resolves the types of the fields, which are text before
-    for attribute in attrs.fields(cls):
-        name = path + attribute.name
-        item: Any = getattr(value, attribute.name)
-        if item is None and attribute.default is None:
-            continue
-        if attribute.name == "contacts":
-            if (fault := _faulty_contact(item, name)) is not None:
-                return fault
-        elif (problem := _problem(item, attribute.type)) is not None:
-            return InvalidArgumentError(f"{name} {problem}")
-    return InvalidArgumentError(f"{path or cls.__name__} cannot be written")  # it could be, field by field
-
-
-def _faulty_contact(contacts: Any, name: str) -> InvalidArgumentError | None:
-    for index, contact in enumerate(contacts):
-        if not isinstance(contact, NewContact):
-            return InvalidArgumentError(f"{name}[{index}] must be a NewContact, not {type(contact).__name__}")
-        if _problem(contact, NewContact) is not None:
-            return _first_fault(contact, NewContact, f"{name}[{index}].")
-    return None
-
-
-def _problem(value: object, kind: Any) -> str | None:
-    """Why it cannot be sent; None if it can."""
-    try:
-        orjson.dumps(_converter().get_unstructure_hook(kind)(value))
-    except InvalidArgumentError as error:
-        return error.message
-    except orjson.JSONEncodeError:
-        return "holds half of a surrogate pair, which UTF-8 cannot carry"
-    except Exception:  # a caller's own tzinfo may raise anything
-        return "cannot be written"
-    return None

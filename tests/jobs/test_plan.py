@@ -451,7 +451,7 @@ LISTED: dict[str, tuple[Any, NewCampaign, str]] = {
     "half a surrogate": (
         "k",
         attrs.evolve(ONE, contacts=[PERSON, attrs.evolve(PERSON, name="\ud800")]),
-        "line 1: contacts[1].name holds half of a surrogate pair, which UTF-8 cannot carry",
+        "line 1: contacts[1].name contains a lone surrogate, which UTF-8 cannot encode",
     ),
     "no contacts": ("k", attrs.evolve(ONE, contacts=[]), "line 1: contacts: must be an array of at least one contact"),
     "a blank number": (

@@ -1,0 +1,260 @@
+"""The rules of a campaign: the same for models and for lines of JSON, all faults at once, and no value quoted."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+import attrs
+import msgspec
+import pytest
+from hypothesis import example, given, settings, strategies as st
+
+from campaigns_async import CampaignUpdate, InvalidArgumentError, NewCampaign, NewContact
+from campaigns_async.wire import campaign_rules as rules, encoding
+from campaigns_async.wire.campaign_rules import Fault, PlanCampaign, find_faults, parse_campaign
+
+START = datetime(2031, 6, 27, 9, 30, tzinfo=UTC)
+NEW = NewCampaign(START, "Golf", "Hello", [NewContact("07700900100"), NewContact("07700900101")])
+LINE: dict[str, Any] = {
+    "key": "k",
+    "startDateTime": "2031-06-27T09:30:00.000Z",
+    "sender": "Golf",
+    "message": "Hello",
+    "contacts": [{"phoneNumber": "07700900100"}, {"phoneNumber": "07700900101"}],
+}
+
+
+def parsed(**fields: Any) -> PlanCampaign | tuple[Fault, ...]:
+    return parse_campaign(json.dumps(LINE | fields).encode())
+
+
+def body_of(**fields: Any) -> bytes:
+    outcome = parsed(**fields)
+    assert isinstance(outcome, PlanCampaign)
+    return outcome.body.encode()
+
+
+def said_of(**fields: Any) -> list[tuple[str, str]]:
+    outcome = parsed(**fields)
+    assert not isinstance(outcome, PlanCampaign)
+    return [(fault.path, fault.text) for fault in outcome]
+
+
+@pytest.fixture
+def no_second_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "explain_line", None)
+
+
+# Lines
+
+
+texts = st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip)
+anything = st.none() | st.text(st.characters(codec="utf-8"))
+contacts = st.builds(NewContact, texts, anything, anything, anything, st.none() | st.uuids())
+campaigns = st.builds(
+    NewCampaign,
+    st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.just(UTC)),
+    texts,
+    texts,
+    st.lists(contacts, min_size=1, max_size=3),
+    st.none() | st.integers(-(2**63), 2**63 - 1),
+    st.none() | st.just("https://x.example"),
+)
+
+
+@given(campaigns)
+@settings(deadline=None)
+def test_a_line_is_sent_as_the_same_campaign_is_by_create(new: NewCampaign) -> None:
+    sent = encoding.write(new)
+    line = msgspec.json.encode({"key": "k", **msgspec.json.decode(sent)})
+    outcome = parse_campaign(line, allow_braces=True)
+    assert isinstance(outcome, PlanCampaign)
+    assert outcome.key == "k"
+    assert msgspec.json.decode(outcome.body.encode()) == msgspec.json.decode(sent)
+    assert find_faults(new, complete=True) == ()
+
+
+@pytest.mark.usefixtures("no_second_reading")
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"optOutLinkId": 7, "trackLinkUrl": "HTTPS://x.example"},
+        {"optOutLinkId": None, "trackLinkUrl": None},
+        {"contacts": [{"phoneNumber": "1", "name": None, "contactGroupId": "3FA85F64-5717-4562-B3FC-2C963F66AFA6"}]},
+    ],
+)
+def test_a_line_without_faults_is_read_once(fields: dict[str, Any]) -> None:
+    assert body_of(**fields).startswith(b'{"startDateTime":"2031-06-27T09:30:00.000Z","sender":"Golf"')
+
+
+def test_a_body_has_no_key_no_null_and_one_notation() -> None:
+    person = {"phoneNumber": "1", "name": None, "contactGroupId": "3FA85F64-5717-4562-B3FC-2C963F66AFA6"}
+    one = body_of(contacts=[person], trackLinkUrl=None, startDateTime="2031-06-27 10:30:00.0009999+0100")
+    assert msgspec.json.decode(one) == {
+        "startDateTime": "2031-06-27T09:30:00.000Z",
+        "sender": "Golf",
+        "message": "Hello",
+        "contacts": [{"phoneNumber": "1", "contactGroupId": "3fa85f64-5717-4562-b3fc-2c963f66afa6"}],
+    }
+
+
+def test_what_was_decoded_is_what_is_sent_where_a_name_stands_twice() -> None:
+    outcome = parse_campaign(json.dumps(LINE).encode().replace(b'"sender"', b'"message":"First","sender"'))
+    assert isinstance(outcome, PlanCampaign)
+    assert outcome.body.message == msgspec.json.decode(outcome.body.encode())["message"] == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2031-06-27T09:30Z", START),
+        ("2031-06-27t10:30:00+01:00", START),
+        ("2031-06-27 05:00:00.0009999-0430", START),
+        ("2031-06-27T09:30:00.1239999z", START.replace(microsecond=123_000)),
+    ],
+)
+def test_a_start_is_read_in_utc_and_cut_to_milliseconds(text: str, moment: datetime) -> None:
+    assert rules.parse_start(text) == moment
+
+
+def test_all_faults_of_a_line_are_found_at_once() -> None:
+    people = [{"phoneNumber": 1, "name": 2}, {"nmae": 3}, "hush", {"phoneNumber": " "}]
+    found = said_of(
+        key=" ", sender="", message="{", startDateTime="now", optOutLinkId="1", trackLinkUrl="x", x=1, contacts=people
+    )
+    assert [path for path, _ in found] == [
+        "key",
+        "",
+        "startDateTime",
+        "sender",
+        "optOutLinkId",
+        "trackLinkUrl",
+        "message",
+        "contacts[0].phoneNumber",
+        "contacts[0].name",
+        "contacts[1]",
+        "contacts[1].phoneNumber",
+        "contacts[2]",
+        "contacts[3].phoneNumber",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"", "ends before its JSON does"),
+        (b"hush", "is no JSON from its character 1 on"),
+        (b'{"key":"\xe9"}', "is not in UTF-8 from its byte 9 on"),
+        ('{"é":"ü",x}'.encode(), "is no JSON from its character 10 on"),
+        (b'{"key":NaN}', "holds NaN or Infinity, which is no JSON"),
+        (b'{"key":"\\ud83d"}', "contains a lone surrogate"),
+        (b'{"key":1},', "has a comma or a bracket behind its object"),
+        (b"[" * 100_000, "is nested too deeply"),
+        (b'{"key":' + b"[" * 100_000, "is nested too deeply"),
+        (b"[1]", "is an array, and no JSON object"),
+        (b"1", "is a single value, and no JSON object"),
+    ],
+)
+def test_a_line_that_is_no_object_is_refused_as_a_whole(line: bytes, reason: str) -> None:
+    outcome = parse_campaign(line)
+    assert not isinstance(outcome, PlanCampaign)
+    assert [fault.path for fault in outcome] == [""]
+    assert outcome[0].reason.startswith(reason)
+
+
+json_values: Any = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["hush", "", " ", "{"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from([*rules.CAMPAIGN_NAMES, *rules.CONTACT_NAMES, "hush"]), inner, max_size=6)
+    ),
+    max_leaves=8,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*rules.CAMPAIGN_NAMES, "hush"]), json_values, min_size=1, max_size=4))
+@example({"optOutLinkId": 1.0})
+@example({"optOutLinkId": True})
+@example({"optOutLinkId": 2**63})
+@example({"optOutLinkId": -(2**64)})
+@example({"contacts": [{"phoneNumber": "1", "contactGroupId": "3fa85f645717-4562b3fc2c963f66afa6"}]})
+@example({"message": "\u2003"})
+@settings(deadline=None, max_examples=500)
+def test_both_readings_of_a_line_agree_and_quote_nothing(fields: dict[str, Any]) -> None:
+    line = json.dumps(LINE | fields).encode()
+    outcome = parse_campaign(line)
+    explained = rules.explain_line(line)
+    if isinstance(outcome, PlanCampaign):
+        assert [fault.reason for fault in explained] == ["cannot be read"], "a second reading found a fault"
+    else:
+        assert outcome == explained
+        assert all(fault.reason != "cannot be read" for fault in outcome), "the first reading refused it in error"
+        assert "hush" not in str(outcome)
+
+
+# Models
+
+
+def test_models_may_hold_what_a_server_would_refuse() -> None:
+    empty = NewCampaign(START, "", " ", [NewContact("", "", "", "")], 0, "no link")
+    assert find_faults(empty) == ()
+    assert [(fault.parameter, fault.reason) for fault in find_faults(empty, complete=True)] == [
+        ("sender", "must not be blank"),
+        ("message", "must not be blank"),
+        ("track_link_url", "must be a link that begins with http:// or https://"),
+        ("contacts[0].phone_number", "must not be blank"),
+    ]
+    assert [fault.path for fault in find_faults(attrs.evolve(NEW, contacts=[]), complete=True)] == ["contacts"]
+    assert find_faults(CampaignUpdate(START, "Golf", "Hello"), complete=True) == ()
+
+
+def test_braces_are_refused_where_they_are_not_allowed() -> None:
+    for message in ("Hello {name}", "Hello }"):
+        assert find_faults(attrs.evolve(NEW, message=message)) == ()
+        [fault] = find_faults(attrs.evolve(NEW, message=message), allow_braces=False)
+        assert (fault.path, fault.reason) == ("message", rules.BRACES)
+        assert said_of(message=message) == [("message", rules.BRACES)]
+        assert isinstance(
+            parse_campaign(json.dumps(LINE | {"message": message}).encode(), allow_braces=True), PlanCampaign
+        )
+
+
+def test_all_faults_of_a_model_are_found_at_once_by_both_names() -> None:
+    wrong: Any = NewContact(447700900123, b"hush", None, 7, "hush")  # type: ignore[arg-type]
+    new = NewCampaign("hush", 7, None, [NEW.contacts[0], wrong, "hush"], 2**63, ["hush"])  # type: ignore[arg-type, list-item]
+    found = find_faults(new)
+    assert [(fault.path, fault.parameter) for fault in found] == [
+        ("startDateTime", "start_date_time"),
+        ("sender", "sender"),
+        ("message", "message"),
+        ("optOutLinkId", "opt_out_link_id"),
+        ("trackLinkUrl", "track_link_url"),
+        ("contacts[1].phoneNumber", "contacts[1].phone_number"),
+        ("contacts[1].name", "contacts[1].name"),
+        ("contacts[1].custom2", "contacts[1].custom2"),
+        ("contacts[1].contactGroupId", "contacts[1].contact_group_id"),
+        ("contacts[2]", "contacts[2]"),
+    ]
+    assert "hush" not in str(found)
+    assert "447700900123" not in str(found)
+
+
+odd: Any = st.sampled_from([None, 7, True, 1.5, b"x", "", "half \ud83d", "Golf", ["x"], UUID(int=7), START, 2**64])
+odd_starts: Any = odd | st.sampled_from([datetime(2031, 1, 1), datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))])
+odd_contacts: Any = odd | st.builds(NewContact, odd, odd, odd, odd, odd)
+
+
+@given(st.builds(NewCampaign, odd_starts, odd, odd, st.lists(odd_contacts, max_size=2), odd, odd))
+@settings(deadline=None, max_examples=500)
+def test_a_model_is_written_exactly_where_no_fault_is_found(new: NewCampaign) -> None:
+    faults = find_faults(new)
+    if faults:
+        with pytest.raises(InvalidArgumentError) as caught:
+            encoding.write(new)
+        assert str(caught.value) == f"{faults[0].parameter} {faults[0].text}"
+    else:
+        encoding.write(new)
