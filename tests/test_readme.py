@@ -34,6 +34,7 @@ APPS: dict[str, Callable[[Any], AbstractAsyncContextManager[str]]] = {
     "aiohttp_app": served_by_aiohttp,
     "fastapi_app": served_by_uvicorn,
 }
+EACH_APP = ["aiohttp_app", pytest.param("fastapi_app", marks=pytest.mark.slow)]
 ORDER = {
     "reference": "4711",
     "start": "2031-06-27T09:30:00+00:00",
@@ -88,6 +89,7 @@ def test_the_first_two_lines_of_code_name_what_exists() -> None:
     assert re.search(rf"^@nox\.session\b.*\n(?:@.*\n)*def {session}\(", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
 
 
+@pytest.mark.slow
 async def test_the_demo_prints_what_is_shown(tmp_path: Path) -> None:
     returned, printed, complaint = await finish(await start("-m", "campaigns_async", "demo", cwd=tmp_path))
     assert returned == 0, complaint
@@ -158,6 +160,7 @@ def all_contacts() -> list[tuple[str, str]]:
     return [(name, person["phoneNumber"]) for name in sorted(CONTACTS) for person in CONTACTS[name]]
 
 
+@pytest.mark.slow
 async def test_the_export_goes_on_where_it_was_stopped_and_writes_no_row_twice(tmp_path: Path) -> None:
     async with Sandbox(rows(250), CONTACTS) as sandbox:
         stop = sandbox.fault(operation="contacts", nth=130, times=1, status=403)
@@ -207,6 +210,7 @@ async def test_the_export_touches_nothing_without_a_key(tmp_path: Path) -> None:
     assert contents(tmp_path) == before
 
 
+@pytest.mark.slow
 async def test_the_export_commands_do_what_the_script_does(tmp_path: Path) -> None:
     async with Sandbox(rows(250), CONTACTS) as sandbox:
 
@@ -231,6 +235,7 @@ async def test_the_export_commands_do_what_the_script_does(tmp_path: Path) -> No
     assert (tmp_path / "campaigns.csv").read_bytes() == (script / "campaigns.csv").read_bytes()
 
 
+@pytest.mark.slow
 async def test_the_export_examples_of_the_shell_run(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_text("c001\nc002\n")
     to_a_pipe, to_a_file = shell_lines(having="--ids-file")
@@ -276,6 +281,7 @@ def shell_lines(*, having: str) -> list[list[str]]:
     return [shlex.split(line)[1:] for line in block.text.replace("\\\n", "").splitlines()]
 
 
+@pytest.mark.slow
 async def test_the_durable_commands_do_what_is_said(tmp_path: Path) -> None:
     (plan,) = (block for block in BLOCKS if block.mark == "plan")
     (tmp_path / "plan.ndjson").write_text(plan.text)
@@ -359,7 +365,7 @@ def written(path: Path) -> list[dict[str, Any]]:
 # Web apps
 
 
-@pytest.mark.parametrize("name", APPS)
+@pytest.mark.parametrize("name", EACH_APP)
 async def test_a_web_app_creates_reads_and_maps_errors(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -412,7 +418,7 @@ async def test_a_web_app_creates_reads_and_maps_errors(
         assert len(sandbox.created) == 2
 
 
-@pytest.mark.parametrize("name", APPS)
+@pytest.mark.parametrize("name", EACH_APP)
 async def test_a_web_app_that_is_full_says_so_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Sandbox(rows(1)) as sandbox:
         connect(sandbox, monkeypatch)
@@ -429,7 +435,7 @@ async def test_a_web_app_that_is_full_says_so_at_once(name: str, monkeypatch: py
                 assert answer.status == 201
 
 
-@pytest.mark.parametrize("name", APPS)
+@pytest.mark.parametrize("name", EACH_APP)
 async def test_a_web_app_gives_up_after_its_deadline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Sandbox(rows(1)) as sandbox:
         connect(sandbox, monkeypatch)
@@ -455,7 +461,7 @@ class Heard(logging.Handler):
         self.once.set()
 
 
-@pytest.mark.parametrize("name", APPS)
+@pytest.mark.parametrize("name", EACH_APP)
 async def test_a_create_goes_on_when_the_browser_goes_away(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with Sandbox() as sandbox:
         connect(sandbox, monkeypatch)

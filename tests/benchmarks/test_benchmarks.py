@@ -58,6 +58,7 @@ def names(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line.split("|")[1].split(" (")[0].strip() for line in lines[1:]]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(130)  # a dozen subprocesses, on a machine that has other things to do
 def test_shortened_run_prints_every_row_and_writes_the_files(tmp_path: Path) -> None:
     json_file, svg_file = tmp_path / "measured.json", tmp_path / "drawn.svg"
@@ -76,10 +77,12 @@ def test_shortened_run_prints_every_row_and_writes_the_files(tmp_path: Path) -> 
     assert {"CPU time of a create, µs", "CPU time of a row, µs", "client", "by hand"} <= set(texts)
 
 
+@pytest.mark.slow
 def test_only_some_rows() -> None:
     assert names(run("--tiny", "--only", "list")) == ["list", "list, without the extra fast"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("slack", ["1000", "0.001"])
 def test_check_fails_above_the_bound_and_names_the_row(slack: str) -> None:
     done = run("--tiny", "--only", "list", "--check", "--slack", slack)
@@ -100,6 +103,7 @@ def test_every_goal_is_that_of_a_row_and_not_above_its_bound() -> None:
     assert all(goal["at_most"] <= goal["fails_above"] for goal in goals.values())
 
 
+@pytest.mark.slow
 def test_a_small_plan_is_gone_on_with(tmp_path: Path) -> None:
     file = tmp_path / "measured.json"
     done = run("--quick", "--json", str(file), module="benchmarks.resume")
@@ -110,6 +114,7 @@ def test_a_small_plan_is_gone_on_with(tmp_path: Path) -> None:
     assert resumed["peak_mb"] > 0
 
 
+@pytest.mark.slow
 def test_prefetch_is_measured(tmp_path: Path) -> None:
     file = tmp_path / "measured.json"
     done = run("--quick", "--json", str(file), module="benchmarks.prefetch")

@@ -36,6 +36,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(130)  # two subprocesses for each row, on a machine that has other things to do
 def test_shortened_run_prints_every_row_and_writes_the_file(tmp_path: Path) -> None:
     file = tmp_path / "measured.json"

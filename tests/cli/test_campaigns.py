@@ -98,6 +98,7 @@ class TestList:
         assert lines[102] == "no room for recipientCount, message, optOutLinkId, trackLinkUrl (see --fields)"
         assert lines[103] == "the first 100 of 250 campaigns: --limit N shows more, --json all as JSON"
 
+    @pytest.mark.slow
     def test_nothing_in_a_message_reaches_a_terminal_raw(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
         for arguments in (["--fields", "message"], ["--json"]):
             shown = on_terminal(["campaigns", "list", "--limit", "1", *arguments], tmp_path, environment(shared))
@@ -182,6 +183,7 @@ class TestList:
         assert ended.err.count("\n") == 1
         assert len(sandbox.requests) == before
 
+    @pytest.mark.slow
     def test_a_server_that_fails_is_one_line(
         self, sandbox: ThreadedSandbox, command: Command, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
     ) -> None:

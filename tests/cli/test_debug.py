@@ -86,6 +86,7 @@ def test_the_key_is_in_no_traceback(command: Command, monkeypatch: pytest.Monkey
     assert KEY not in ended.err
 
 
+@pytest.mark.slow
 def test_a_known_error_shows_where_it_comes_from_with_debug_alone(tmp_path: Path) -> None:
     with ThreadedSandbox(api_key=KEY) as sandbox:
         sandbox.fault(operation="list", status=403)
@@ -100,6 +101,7 @@ def test_a_known_error_shows_where_it_comes_from_with_debug_alone(tmp_path: Path
     assert KEY not in plain.stderr + debug.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("auth", ["bearer", "header", "query"])
 @pytest.mark.parametrize("trouble", ["a status", "a drop", "a wrong key", "no server"])
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ def figures(table: str) -> dict[str, list[str]]:
     return {label: values.split() for label, values in rows}
 
 
+@pytest.mark.slow
 def test_the_shipped_plan_adds_up_and_shows_nothing_of_what_was_sent(command: Command) -> None:
     ended = command("demo", "--seed", "7")
     assert (ended.code, ended.out.splitlines()[-1]) == (0, "Every figure agrees.")
@@ -118,6 +119,7 @@ def test_a_wrong_key_is_one_line(command: Command, beside: Beside, monkeypatch: 
     )
 
 
+@pytest.mark.slow
 def test_no_server_is_one_line(command: Command, key_file: Path, unused_tcp_port: int) -> None:
     ended = command("demo", "--base-url", f"http://127.0.0.1:{unused_tcp_port}", "--api-key-file", key_file)
     assert ended.code == 1

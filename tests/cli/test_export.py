@@ -185,6 +185,7 @@ class TestStreams:
         assert code == "code 141"
         assert "Traceback" not in done.stderr
 
+    @pytest.mark.slow
     def test_a_reader_that_does_not_read_does_not_keep_it_from_ending(
         self, tmp_path: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -215,6 +216,7 @@ class TestStreams:
 
 
 class TestCutOff:
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("number", "code", "name"),
         [(signal.SIGINT, 130, "all.csv"), (signal.SIGTERM, 143, "all.ndjson"), (signal.SIGINT, 130, "all.ndjson.gz")],
@@ -246,6 +248,7 @@ class TestCutOff:
         assert len(sandbox.requests) - asked < CAMPAIGNS * CONTACTS // 10  # what was finished is not fetched again
         assert {path.name for path in tmp_path.iterdir()} == {name, "undisturbed"}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("old", [False, True], ids=["no file", "an old file"])
     def test_before_anything_came_nothing_is_kept(self, old: bool, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         if old:
@@ -269,6 +272,7 @@ class TestCutOff:
         assert len(read(tmp_path / "all.csv")) == 1 + CAMPAIGNS * CONTACTS
         assert [path.name for path in tmp_path.iterdir()] == ["all.csv"]
 
+    @pytest.mark.slow
     def test_parquet_begins_anew_and_says_so(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         pytest.importorskip("pyarrow")
         sandbox.fault(operation="contacts", nth=70, times=1, status=403)
@@ -279,6 +283,7 @@ class TestCutOff:
         assert (told["ok"], told["path"]) == (False, "all.parquet")
         finishes(told["next"][0]["command"], tmp_path, sandbox)
 
+    @pytest.mark.slow
     def test_a_full_disk_keeps_what_is_written_and_the_printed_command_finishes_it(
         self, tmp_path: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -292,6 +297,7 @@ class TestCutOff:
         finishes(again, tmp_path, sandbox)
         assert (tmp_path / "all.csv").read_bytes() == whole
 
+    @pytest.mark.slow
     def test_a_server_that_fails_keeps_what_is_written(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         whole = undisturbed(tmp_path, sandbox, "all.csv")
         sandbox.fault(operation="contacts", nth=70, times=1, status=403)
@@ -308,6 +314,7 @@ class TestCutOff:
         assert completed([*ALL, "--out", "all.csv"], tmp_path, sandbox).returncode == 1
         return tmp_path
 
+    @pytest.mark.slow
     def test_an_unfinished_export_is_not_written_over_unasked(self, cut_off: Path, sandbox: ThreadedSandbox) -> None:
         part = (cut_off / "all.csv.part").read_bytes()
         done = completed([*ALL, "--out", "all.csv"], cut_off, sandbox)
@@ -320,6 +327,7 @@ class TestCutOff:
         finishes(anew, cut_off, sandbox)
         assert len(read(cut_off / "all.csv")) == 1 + CAMPAIGNS * CONTACTS
 
+    @pytest.mark.slow
     def test_another_export_is_not_gone_on_with(self, cut_off: Path, sandbox: ThreadedSandbox) -> None:
         done = completed(
             [*ALL, "--out", "all.csv", "--filter", "name==x", "--campaign-sort", "-id", "--as-they-come", "--resume"],
@@ -331,6 +339,7 @@ class TestCutOff:
         (again,) = commands(done.stderr)
         assert again.endswith("--restart")
 
+    @pytest.mark.slow
     def test_one_in_use_is_refused(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         rule = sandbox.fault(operation="contacts", hang=True)
         with running([*ALL, "--out", "all.csv"], tmp_path, sandbox) as process:
@@ -343,6 +352,7 @@ class TestCutOff:
             process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
 
+    @pytest.mark.slow
     def test_a_whole_one_is_whole(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         before = undisturbed(tmp_path, sandbox, "all.csv")
         asked = len(sandbox.requests)
@@ -353,6 +363,7 @@ class TestCutOff:
         )
         assert ((tmp_path / "undisturbed" / "all.csv").read_bytes(), len(sandbox.requests)) == (before, asked)
 
+    @pytest.mark.slow
     def test_a_campaign_that_was_named_and_is_not_there(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         done = completed(["export", "contacts", "c001", "nobody", "--out", "x.csv"], tmp_path, sandbox)
         assert done.returncode == 1

@@ -57,12 +57,14 @@ class TestEndings:
         assert commands(done.stderr) == []
         assert KEY not in done.stdout + done.stderr
 
+    @pytest.mark.slow
     def test_a_second_run_sends_nothing(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         completed(SEND, folder, sandbox)
         told = summary(completed([*SEND, "--json"], folder, sandbox))
         assert (told["ok"], told["created"], told["created_now"]) == (True, 12, 0)
         assert len(sandbox.created) == 12
 
+    @pytest.mark.slow
     def test_some_refused_is_1_and_the_printed_command_sends_them_again(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -76,6 +78,7 @@ class TestEndings:
         assert completed(again, folder, sandbox).returncode == 0
         assert len(sandbox.created) == 12
 
+    @pytest.mark.slow
     def test_a_row_in_doubt_is_1_and_is_settled_by_the_printed_commands(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -92,6 +95,7 @@ class TestEndings:
         assert completed(look, folder, sandbox).returncode == 0
         assert len(sandbox.created) == 12
 
+    @pytest.mark.slow
     def test_what_is_in_doubt_is_looked_for_with_the_printed_command(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -102,6 +106,7 @@ class TestEndings:
         assert completed(look, folder, sandbox).returncode == 0
         assert len(sandbox.created) == 12
 
+    @pytest.mark.slow
     def test_a_key_that_is_not_taken_is_1_and_nothing_is_lost(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         sandbox.api_key = "another"
         (folder / "key").write_text(KEY + "\n")
@@ -112,6 +117,7 @@ class TestEndings:
         assert completed(summary(done)["next"][0]["command"], folder, sandbox).returncode == 0
         assert len(sandbox.created) == 12
 
+    @pytest.mark.slow
     def test_no_server_is_1_once_patience_is_over(self, folder: Path, unused_tcp_port: int) -> None:
         arguments = [*SEND, "--patience", "0.01", "--base-url", f"http://127.0.0.1:{unused_tcp_port}"]
         (folder / "key").write_text(KEY)
@@ -120,6 +126,7 @@ class TestEndings:
         assert (summary(done)["planned"], summary(done)["ok"]) == (12, False)
         assert "stopped: no connection" in done.stderr
 
+    @pytest.mark.slow
     def test_a_full_disk_is_1_and_the_printed_command_goes_on_once_there_is_room(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -143,6 +150,7 @@ class TestEndings:
         assert done.stderr.splitlines()[-1].startswith("campaigns-async: the journal cannot be written: ")
         assert not sandbox.requests
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("at", [-49, -100], ids=["no JSON any more", "no campaign any more"])
     def test_a_plan_that_changes_while_it_is_sent_is_2_and_what_was_sent_is_told(
         self, at: int, folder: Path, sandbox: ThreadedSandbox
@@ -166,6 +174,7 @@ class TestEndings:
 class TestSignals:
     ARGUMENTS = (*SEND, "--concurrency", "4", "--settle", "0.2")
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_the_first_lets_what_is_in_flight_finish(
         self, number: int, code: int, folder: Path, sandbox: ThreadedSandbox
@@ -190,6 +199,7 @@ class TestSignals:
         assert len(sandbox.created) == 12
         sandbox.assert_no_double_send()
 
+    @pytest.mark.slow
     def test_the_second_stops_at_once_and_the_printed_command_ends_with_each_created_once(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -336,6 +346,7 @@ class TestContacts:
         assert ended.code == 0
         assert [each["message"] for each in sandbox.created] == [sent]
 
+    @pytest.mark.slow
     def test_a_refused_contact_is_told_by_its_line(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         self.CSV = "phoneNumber,name\n07700900101,Siân\n07700900102,Bob\n12345,Eve\n\n12346,Mallory\n"
         done = self.send(folder, sandbox, "--message", "Fore!", "--split", "2")
@@ -348,6 +359,7 @@ class TestContacts:
             "400: line 6 of the CSV was refused",
         ]
 
+    @pytest.mark.slow
     def test_the_printed_command_holds_all_that_was_given(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         rule = sandbox.fault(operation="create", status=422)
         done = self.send(
@@ -370,6 +382,7 @@ class TestDryRun:
         assert "campaigns to send 12 " in squeezed(done.stdout)
         assert sorted(path.name for path in folder.iterdir()) == ["plan.ndjson"]
 
+    @pytest.mark.slow
     def test_what_it_shows_is_what_the_run_does(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         rows = [
             line(0),
@@ -392,6 +405,7 @@ class TestDryRun:
         assert "no mobile number: line 4: contacts[2].phoneNumber\n" in text
         assert "12345" not in text
 
+    @pytest.mark.slow
     def test_it_shows_what_a_journal_knows_and_leaves_it_as_it_is(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         sandbox.fault(operation="create", times=2, status=422)
         completed([*SEND, "--ignore-invalid-phone-numbers"], folder, sandbox)
@@ -444,6 +458,7 @@ class TestJournalInTheWay:
         assert (done.returncode, done.stdout) == (2, "")
         assert "newer version" in done.stderr
 
+    @pytest.mark.slow
     def test_a_row_that_changed_is_2_and_named(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         completed(SEND, folder, sandbox)
         (folder / "plan.ndjson").write_bytes(ndjson(*(line(each, message="Other") for each in range(12))))

@@ -50,6 +50,7 @@ async def test_calls_are_served_first_come_first_served(sandbox: Sandbox) -> Non
     assert [created["message"] for created in sandbox.created] == [new_campaign(n).message for n in range(20)]
 
 
+@pytest.mark.slow
 async def test_a_call_that_backs_off_holds_no_slot(sandbox: Sandbox) -> None:
     policy = RetryPolicy(base=0.3, cap=0.3)
     async with client_of(sandbox, max_concurrency=1, retry=policy) as client:

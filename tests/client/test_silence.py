@@ -68,6 +68,7 @@ async def test_a_server_that_falls_silent_is_given_up(after: str) -> None:
                 await session.close()
 
 
+@pytest.mark.slow
 async def test_a_slow_body_is_waited_for_as_long_as_it_comes() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -100,6 +101,7 @@ class _SlowResolver(AbstractResolver):
         """Nothing to give back."""
 
 
+@pytest.mark.slow
 async def test_what_comes_before_the_request_and_after_the_answer_does_not_count() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -146,6 +148,7 @@ async def test_a_head_that_drips_is_given_up_all_the_same() -> None:
             await client.campaigns.get("one")
 
 
+@pytest.mark.slow
 async def test_answers_that_came_while_the_loop_stood_still_are_taken() -> None:
     read, calls = 0.5, 10
     received, go, answered = threading.Semaphore(0), threading.Event(), threading.Semaphore(0)

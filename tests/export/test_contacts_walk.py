@@ -194,6 +194,7 @@ async def test_it_stops_fetching_while_nobody_takes_anything(
         nothing_left(client)
 
 
+@pytest.mark.slow
 @ORDERS
 async def test_rows_in_memory_are_bounded(
     ordered: bool, contacts: Any, quiet: Any, contacts_alive: Callable[[], int]

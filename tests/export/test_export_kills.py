@@ -158,6 +158,7 @@ async def killed(process: asyncio.subprocess.Process, sandbox: Sandbox, dice: ra
     return await ended == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(EXPORTS))
 async def test_killed_again_and_again_it_writes_each_row_once(number: int, tmp_path: Path) -> None:
     kind, order, name = _CASES[number % len(_CASES)]

@@ -382,6 +382,7 @@ async def test_killed_again_and_again(many: Callable[[], Path], monkeypatch: pyt
     print(f"{deaths} deaths")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gz", [False, True])
 async def test_power_cuts_take_only_what_was_not_synced(many: Callable[[], Path], gz: bool) -> None:
     """At each moment of a run, in good order or killed, and of the one that goes on behind it."""
@@ -509,6 +510,7 @@ asyncio.run(main(sys.argv[1], sys.argv[2] == "gzip"))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["plain", "gzip"])
 def test_kill_9_while_it_writes(tmp_path: Path, form: str) -> None:
     draw, deaths = random.Random(form), 0
@@ -570,6 +572,7 @@ sys.exit(asyncio.run(main(sys.argv[1])))
 """
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_is_gone_on_with_when_it_may(tmp_path: Path) -> None:
     path = tmp_path / "out"
     for limit in (300, 10_000, 77_777, 77_777, 10_000_000):
@@ -695,6 +698,7 @@ asyncio.run(main(sys.argv[1], sys.argv[2].encode(), sys.argv[3]))
 """
 
 
+@pytest.mark.slow
 def test_runs_that_race_never_write_to_one_file(tmp_path: Path) -> None:
     path = tmp_path / NAME
     rivals = [

@@ -105,6 +105,7 @@ CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_si
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(CELL, CELL), max_size=6), st.sampled_from(["\n", "\r\n"]))
 def test_what_the_csv_module_writes_is_read_cell_by_cell(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], ending: str
@@ -373,6 +374,7 @@ def test_reprs_show_nothing_of_it(tmp_path: Path) -> None:
     assert "900001" not in repr([plan, *plan.lines()])
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_split_and_a_few_bytes_a_number(tmp_path: Path) -> None:
     def peak(count: int) -> int:
         plan = plan_of(tmp_path, people(*(f"07{n * 7919 % 10**9:09}" for n in range(count))), split=100)

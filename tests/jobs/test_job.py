@@ -326,6 +326,7 @@ class TestDoubt:
 
 
 class TestOutages:
+    @pytest.mark.slow
     async def test_a_gateway_that_fails_for_everyone_leaves_few_rows_in_doubt(
         self, sandbox: Sandbox, journal: Path
     ) -> None:
@@ -401,6 +402,7 @@ class TestOutages:
             assert (await send(client, twins, journal)).ok
         assert len(sandbox.created) == 3
 
+    @pytest.mark.slow
     async def test_a_slow_rate_does_not_end_the_search(self, sandbox: Sandbox, journal: Path) -> None:
         sandbox.fault(operation="create", times=12, drop="close", act=True)
         hasty = ReconcilePolicy(settle=0.01, timeout=0.2, pause=0.01)

@@ -161,6 +161,7 @@ def test_killed_again_and_again_it_sends_each_once(sandbox: ThreadedSandbox, tmp
     job.finish()
 
 
+@pytest.mark.slow
 def test_stopped_for_longer_than_its_timeouts_it_sends_each_once(sandbox: ThreadedSandbox, tmp_path: Path) -> None:
     spoil(sandbox)
     job = Job(sandbox, tmp_path, ROWS // 3)
@@ -175,6 +176,7 @@ def test_stopped_for_longer_than_its_timeouts_it_sends_each_once(sandbox: Thread
     job.finish()
 
 
+@pytest.mark.slow
 def test_cut_off_from_the_network_it_goes_on_and_sends_each_once(sandbox: ThreadedSandbox, tmp_path: Path) -> None:
     spoil(sandbox)
     job = Job(sandbox, tmp_path, ROWS // 3)

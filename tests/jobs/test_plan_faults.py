@@ -345,6 +345,7 @@ ANYTHING: Any = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=300)
 @given(fields=st.dictionaries(st.sampled_from([*NAMES.split(", "), "hush"]), ANYTHING, max_size=4), start=st.booleans())
 def test_whatever_json_holds_a_line_is_taken_or_told_and_never_quoted(

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import uvicorn
 from aiohttp import web
 
 
@@ -27,6 +26,8 @@ async def served_by_aiohttp(module: Any, *, handler_cancellation: bool = False) 
 @asynccontextmanager
 async def served_by_uvicorn(module: Any) -> AsyncIterator[str]:
     """The URL of the FastAPI app, as `uvicorn` serves it."""
+    import uvicorn
+
     listening = socket.create_server(("127.0.0.1", 0))  # who comes before it serves waits in the backlog
     server = uvicorn.Server(uvicorn.Config(module.app, log_config=None, lifespan="on", timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve(sockets=[listening]))

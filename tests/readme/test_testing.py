@@ -73,6 +73,7 @@ def marked(mark: str) -> str:
     return block.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "count"), [("testing_plugin", 3), ("testing_shop", 5), ("testing", 2)])
 async def test_the_examples_pass(name: str, count: int, tmp_path: Path) -> None:
     Path(saved(PYTHON["fastapi_app"], tmp_path)).rename(tmp_path / "shop.py")
@@ -81,6 +82,7 @@ async def test_the_examples_pass(name: str, count: int, tmp_path: Path) -> None:
     assert f"{count} passed" in printed
 
 
+@pytest.mark.slow
 async def test_only_coroutines_need_the_settings(tmp_path: Path) -> None:
     _, printed = await in_pytest(PYTHON["testing_plugin"].source, tmp_path, settings=False)
     assert "1 failed, 2 passed" in printed
@@ -88,6 +90,7 @@ async def test_only_coroutines_need_the_settings(tmp_path: Path) -> None:
     assert "2 failed" in printed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tries", ["range(2)", "iter(int, 1)"], ids=["once more", "without end"])
 async def test_the_example_fails_for_an_app_that_tries_again(tries: str, tmp_path: Path) -> None:
     """And does so in the test, not after it."""
@@ -117,6 +120,7 @@ def again(create):
     assert all(f"test_nobody_is_texted_twice[{name}]" in printed for name in ("lost answer", "504"))
 
 
+@pytest.mark.slow
 async def test_the_report_of_a_failed_test_tells_which_fault_was_met(tmp_path: Path) -> None:
     added = '    lost = campaigns_sandbox.add_fault(presets.lost_answer(operation="create", times=1))\n'
     source = PYTHON["testing_plugin"].source
@@ -150,6 +154,7 @@ def prose() -> str:
     return " ".join(TEXT.split())
 
 
+@pytest.mark.slow
 async def test_one_sandbox_serves_all_tests_with_the_fixture_that_is_described(tmp_path: Path) -> None:
     said = "with ThreadedSandbox() as sandbox: yield sandbox"
     assert f'make a fixture with `scope="session"` of `{said}`, and begin each test with `sandbox.reset()`' in prose()

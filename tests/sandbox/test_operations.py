@@ -132,6 +132,7 @@ class TestReading:
 
         assert len(page["items"]) == page["totalRecords"] == 12
 
+    @pytest.mark.slow
     async def test_a_filter_reaches_over_a_hundred_thousand_campaigns(self, open_session: Open) -> None:
         async with Sandbox(campaigns(100_000)) as sandbox, open_session(sandbox) as http:
             page = await read(http, "/api/campaigns", filters="id_-=9999,status==5", sorts="-id")

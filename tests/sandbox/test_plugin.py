@@ -18,6 +18,8 @@ from attrs import frozen
 
 from campaigns_async import testing
 
+pytestmark = pytest.mark.slow
+
 SHOP = """
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime

@@ -295,6 +295,7 @@ class TestWhatIsRefused:
         *("😀", "ß", "e-mail: a@b.example", "https://example.com/?a=1&b=2", ">=18", "—", "日本", "1_000", "!", "!="),
     )
 
+    @pytest.mark.slow
     def test_a_common_text_never_is(self) -> None:
         chosen = random.Random(7)
 

@@ -33,6 +33,7 @@ def test_a_seed_gives_one_run_and_another_seed_another() -> None:
     assert len(set(first)) == len(first)
 
 
+@pytest.mark.slow
 def test_a_run_does_not_depend_on_the_hashing_of_a_process() -> None:
     told = set()
     for hash_seed in ("0", "1"):
