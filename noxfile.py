@@ -107,7 +107,9 @@ def run_tests(session: nox.Session, *arguments: str, by: tuple[str, ...] = ()) -
         session.run(*by, pytest, "--numprocesses=2", "--dist=worksteal", *arguments)
     except nox.command.CommandFailed:
         session.warn("some tests failed; once more, one at a time. Those that pass now are FLAKY: mend them")
-        session.run(pytest, *arguments, "--last-failed", "--last-failed-no-failures=none", "-v", "-p", "no:randomly")
+        session.run(
+            pytest, *arguments, "--last-failed", "--last-failed-no-failures=none", "-v", "--randomly-dont-reorganize"
+        )
 
 
 @nox.session

@@ -104,8 +104,10 @@ class TestWhole:
         assert text.startswith(b'\xef\xbb\xbf"id",')
         assert b',NULL,"Golf"' in text
 
+    @pytest.mark.slow
     def test_parquet_whatever_the_name(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
-        parquet = pytest.importorskip("pyarrow.parquet")
+        from pyarrow import parquet
+
         done = completed([*ALL, "--out", "data", "--format", "parquet", "--resume"], tmp_path, sandbox)
         assert done.returncode == 0
         assert parquet.read_table(tmp_path / "data").num_rows == CAMPAIGNS * CONTACTS
@@ -169,7 +171,6 @@ class TestStreams:
 
     @pytest.mark.parametrize("form", ["csv", "parquet"])
     def test_what_is_not_for_a_terminal_is_refused(self, form: str, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
-        pytest.importorskip("pyarrow")
         given = ["export", "campaigns", "--out", "-", "--format", form]
         shown = on_terminal(given, tmp_path, environment(sandbox))
         assert (shown.code, shown.terminal.count("\n")) == (2, 1)
@@ -274,7 +275,6 @@ class TestCutOff:
 
     @pytest.mark.slow
     def test_parquet_begins_anew_and_says_so(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
-        pytest.importorskip("pyarrow")
         sandbox.fault(operation="contacts", nth=70, times=1, status=403)
         done = completed([*ALL, "--out", "all.parquet", "--json"], tmp_path, sandbox)
         assert done.returncode == 1

@@ -73,7 +73,12 @@ def test_a_format_that_is_none_is_refused(given: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("format", "cls"), [("csv", CsvEncoder), (Format.NDJSON, NdjsonEncoder), (Format.PARQUET, ParquetEncoder)]
+    ("format", "cls"),
+    [
+        ("csv", CsvEncoder),
+        (Format.NDJSON, NdjsonEncoder),
+        pytest.param(Format.PARQUET, ParquetEncoder, marks=pytest.mark.slow),
+    ],
 )
 def test_each_format_has_its_encoder(format: Any, cls: type) -> None:
     assert isinstance(encoder(format, CAMPAIGN_COLUMNS, CsvOptions()), cls)
@@ -142,6 +147,7 @@ def test_parquet_without_pyarrow_says_what_to_install(monkeypatch: pytest.Monkey
     encoder(Format.CSV, CONTACT_COLUMNS, CsvOptions())  # the others need none
 
 
+@pytest.mark.slow
 def test_pyarrow_is_imported_for_parquet_alone() -> None:
     code = (
         "import sys; from campaigns_async.export import columns, formats, options;"
