@@ -14,6 +14,7 @@ class OutcomeUnknownError(CampaignsError):
         cause_type: The class of the error that left it in doubt.
         status: The HTTP status, None where no complete answer came.
         request_id: As in `APIError`.
+        retry_after: As in `APIError`: when the server may be asked again, not when the create may be repeated.
         candidates: After reconciling: the campaigns on the server that may be this one, the likeliest first.
     """
 
@@ -27,8 +28,10 @@ class OutcomeUnknownError(CampaignsError):
         cause_type: type[BaseException],
         status: int | None = None,
         request_id: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
         self.cause_type = cause_type
         self.status = status
         self.request_id = request_id
+        self.retry_after = retry_after

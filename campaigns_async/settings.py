@@ -89,7 +89,7 @@ class RetryPolicy:
             own quota is not used.
         max_retry_after: The longest Retry-After that is waited for, in seconds from 0; a longer one raises at once.
         rejected_statuses: Statuses (400 to 599) by which this server is known to say that it did nothing,
-            so that even a create may be sent again: 503 for ASP.NET's own rate limiter.
+            so that even a create may be sent again: 503 for ASP.NET's own rate limiter, where no proxy answers 503.
     """
 
     attempts: int = 5

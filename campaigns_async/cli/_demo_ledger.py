@@ -41,7 +41,7 @@ class Tally:
             self.not_sent += event.delivery is Delivery.NOT_SENT
             self.retried += event.attempt > 1
             self.dropped += event.failure == "dropped" and event.delivery is not Delivery.NOT_SENT
-            self.throttled += event.status == 429 or (event.status == 503 and event.delivery is Delivery.REJECTED)
+            self.throttled += event.status in (429, 503)
         elif isinstance(event, CallFinished):
             self.creates += event.operation is Operation.CREATE
 

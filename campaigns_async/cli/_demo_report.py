@@ -11,7 +11,7 @@ class Counts:
 
     requests: int | None
     throttled: int | None
-    """Answers with 429, or 503 with Retry-After."""
+    """Answers with 429 or 503."""
     dropped: int | None
     """Requests whose connection ended without an answer."""
 

@@ -156,7 +156,6 @@ class Caller:
         verdict = call.verdict = judge(
             call.request.operation,
             result,
-            asked_to_wait=call.retry_after is not None,
             rejected_statuses=self.retry.rejected_statuses,
         )
         call.delivery = verdict.delivery if call.attempts == 1 else _of_all(call, result, verdict.delivery)

@@ -12,6 +12,7 @@ from campaigns_async.values import Delivery, Operation
 from campaigns_async.wire.messages import Response
 
 _ONLY_ONCE = frozenset({Operation.CREATE, Operation.RAW_SEND})
+_ASK_FOR_A_REPEAT = (307, 308)
 _RANK = {Delivery.NOT_SENT: 0, Delivery.REJECTED: 1, Delivery.UNKNOWN: 2, Delivery.DONE: 3}
 
 
@@ -33,7 +34,6 @@ def judge(
     operation: Operation,
     result: Response | Failure,
     *,
-    asked_to_wait: bool = False,
     rejected_statuses: tuple[int, ...] = (),
 ) -> Verdict:
     """The verdict on one attempt.
@@ -41,7 +41,6 @@ def judge(
     Args:
         operation: What was asked.
         result: What came back.
-        asked_to_wait: Whether the answer had a Retry-After.
         rejected_statuses: Statuses by which this server is known to say that it did nothing.
     """
     if isinstance(result, Failure):
@@ -49,7 +48,7 @@ def judge(
         return Verdict(delivery, again=not result.sent or not only_once(operation))
     if 200 <= result.status < 300:
         return DONE
-    delivery = of_status(result.status, asked_to_wait=asked_to_wait, rejected_statuses=rejected_statuses)
+    delivery = of_status(result.status, rejected_statuses=rejected_statuses)
     return Verdict(
         delivery,
         again=_passing(result.status, rejected_statuses)
@@ -58,15 +57,17 @@ def judge(
     )
 
 
-def of_status(status: int, *, asked_to_wait: bool = False, rejected_statuses: tuple[int, ...] = ()) -> Delivery:
-    """What a complete answer with this status says of the request."""
+def of_status(status: int, *, rejected_statuses: tuple[int, ...] = ()) -> Delivery:
+    """Return what a complete response with this status says of the request."""
     if 200 <= status < 300:
         return Delivery.DONE
-    if status in rejected_statuses or 300 <= status < 500:
-        return Delivery.UNKNOWN if status == 408 and status not in rejected_statuses else Delivery.REJECTED
-    if status == 503 and asked_to_wait:
+    if status in rejected_statuses:
         return Delivery.REJECTED
-    return Delivery.UNKNOWN  # a proxy may answer 5xx after it passed the request on
+    if status in _ASK_FOR_A_REPEAT or (400 <= status < 500 and status != 408):
+        return Delivery.REJECTED
+    # A proxy may answer 5xx after it passed the request on: Varnish answers 503 with Retry-After if the server is
+    # slow. 301, 302 and 303 are also what a server answers after it has carried out a POST.
+    return Delivery.UNKNOWN
 
 
 def only_once(operation: Operation) -> bool:

@@ -51,11 +51,13 @@ def error(
 
 
 def _unknown(found: CampaignsError) -> OutcomeUnknownError:
+    response = found if isinstance(found, APIError) else None
     unknown = OutcomeUnknownError(
         f"{found.message}: it may have been carried out. Look for it on the server before you send it again",
         cause_type=type(found),
-        status=found.status if isinstance(found, APIError) else None,
-        request_id=found.request_id if isinstance(found, APIError) else None,
+        status=None if response is None else response.status,
+        request_id=None if response is None else response.request_id,
+        retry_after=None if response is None else response.retry_after,
     )
     unknown.__cause__ = found
     return unknown

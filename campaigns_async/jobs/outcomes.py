@@ -59,7 +59,10 @@ def judge(error: BaseException) -> Judgement:
         return Judgement(State.PLANNED, Then.WAIT, reason)
     if delivery is Delivery.REJECTED:
         return _of_refusal(error, reason)
-    return Judgement(State.UNKNOWN, Then.GO_ON, reason)
+    status = getattr(error, "status", None) or 0
+    if 300 <= status < 400:  # a wrong base_url: each further row would be unknown too
+        return Judgement(State.UNKNOWN, Then.STOP, reason)
+    return Judgement(State.UNKNOWN, Then.WAIT if status == 503 else Then.GO_ON, reason)
 
 
 def _of_refusal(error: BaseException, reason: str) -> Judgement:

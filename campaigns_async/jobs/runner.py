@@ -161,6 +161,9 @@ class Runner:
         elif judgement.then is Then.STOP:
             self.stopped_by = self.stopped_by or error
             self.stop()
+        elif judgement.then is Then.WAIT:  # the row is unknown, and each further one would be
+            self.pressure.felt(error)
+            self._hold_back()
         elif judgement.state is State.UNKNOWN and not judgement.surely_done:
             self.pressure.doubted(error)
             if self.pressure.is_felt:

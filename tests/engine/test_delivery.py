@@ -26,7 +26,7 @@ REJECTED: list[tuple[int, ...]] = [(), (503,), (500, 502), (408,), (401,), (400,
 NOT_SENT, REFUSED, UNKNOWN, DONE = Delivery.NOT_SENT, Delivery.REJECTED, Delivery.UNKNOWN, Delivery.DONE
 
 
-def expected_of_create(status: int, asked_to_wait: bool, rejected: tuple[int, ...]) -> tuple[Delivery, bool]:
+def expected_of_create(status: int, rejected: tuple[int, ...]) -> tuple[Delivery, bool]:
     """The documented table, line by line: what a create that met this status means, and whether it goes out again."""
     if status in range(200, 300):  # a complete 2xx, whether its id can be read or not
         return DONE, False
@@ -34,15 +34,15 @@ def expected_of_create(status: int, asked_to_wait: bool, rejected: tuple[int, ..
         return REFUSED, True
     if status == 429:
         return REFUSED, True
-    if status == 503 and asked_to_wait:
-        return REFUSED, True
-    if status in range(300, 400):
+    if status in (307, 308):  # they ask for a repeat elsewhere
         return REFUSED, False
+    if status in range(300, 400):  # 303 is what a server answers after it has carried out a POST
+        return UNKNOWN, False
     if status == 408:
         return UNKNOWN, False
     if status in range(400, 500):
         return REFUSED, False
-    return UNKNOWN, False  # bare 503, any other 5xx, and what is no status at all
+    return UNKNOWN, False  # 503 with and without Retry-After, any other 5xx, and what is no status at all
 
 
 def expected_again_of_repeated(status: int, rejected: tuple[int, ...]) -> bool:
@@ -52,10 +52,10 @@ def expected_again_of_repeated(status: int, rejected: tuple[int, ...]) -> bool:
     return status in (408, 429) or status >= 500 or status in rejected
 
 
-def judged(operation: Operation, status: int, asked_to_wait: bool, rejected: tuple[int, ...]) -> delivery.Verdict:
+def judged(operation: Operation, status: int, rejected: tuple[int, ...]) -> delivery.Verdict:
     """The verdict on an answer."""
     answer = Response(status, {}, b"")
-    return delivery.judge(operation, answer, asked_to_wait=asked_to_wait, rejected_statuses=rejected)
+    return delivery.judge(operation, answer, rejected_statuses=rejected)
 
 
 def test_every_operation_is_in_the_table() -> None:
@@ -67,20 +67,20 @@ def test_every_operation_is_in_the_table() -> None:
 @pytest.mark.parametrize("rejected", REJECTED, ids=lambda statuses: f"{len(statuses)} rejected")
 @pytest.mark.parametrize("operation", SENT_ONCE)
 def test_a_create_that_met_an_answer(operation: Operation, rejected: tuple[int, ...]) -> None:
-    for status, asked_to_wait in itertools.product(STATUSES, (False, True)):
-        verdict = judged(operation, status, asked_to_wait, rejected)
-        expected = expected_of_create(status, asked_to_wait, rejected)
-        assert (verdict.delivery, verdict.again) == expected, (status, asked_to_wait)
+    for status in STATUSES:
+        verdict = judged(operation, status, rejected)
+        expected = expected_of_create(status, rejected)
+        assert (verdict.delivery, verdict.again) == expected, status
         assert verdict.renew_key is (status == 401)
 
 
 @pytest.mark.parametrize("rejected", REJECTED, ids=lambda statuses: f"{len(statuses)} rejected")
 @pytest.mark.parametrize("operation", REPEATED)
 def test_a_read_an_update_or_a_delete_that_met_an_answer(operation: Operation, rejected: tuple[int, ...]) -> None:
-    for status, asked_to_wait in itertools.product(STATUSES, (False, True)):
-        verdict = judged(operation, status, asked_to_wait, rejected)
-        assert verdict.delivery is expected_of_create(status, asked_to_wait, rejected)[0], (status, asked_to_wait)
-        assert verdict.again is expected_again_of_repeated(status, rejected), (status, asked_to_wait)
+    for status in STATUSES:
+        verdict = judged(operation, status, rejected)
+        assert verdict.delivery is expected_of_create(status, rejected)[0], status
+        assert verdict.again is expected_again_of_repeated(status, rejected), status
         assert verdict.renew_key is (status == 401)
 
 
@@ -107,22 +107,20 @@ results = st.builds(Response, st.integers(-10, 2000), st.just({}), st.just(b""))
 )
 
 
-@given(st.sampled_from(SENT_ONCE), results, st.booleans(), st.lists(st.integers(400, 599)).map(tuple))
+@given(st.sampled_from(SENT_ONCE), results, st.lists(st.integers(400, 599)).map(tuple))
 @settings(deadline=None, max_examples=300)
 def test_a_create_never_goes_out_again_unless_nothing_was_done(
-    operation: Operation, result: Response | Failure, asked_to_wait: bool, rejected: tuple[int, ...]
+    operation: Operation, result: Response | Failure, rejected: tuple[int, ...]
 ) -> None:
-    verdict = delivery.judge(operation, result, asked_to_wait=asked_to_wait, rejected_statuses=rejected)
+    verdict = delivery.judge(operation, result, rejected_statuses=rejected)
     if verdict.again or verdict.renew_key:
         assert verdict.delivery in (NOT_SENT, REFUSED)
 
 
-@given(st.sampled_from(Operation), results, st.booleans())
+@given(st.sampled_from(Operation), results)
 @settings(deadline=None)
-def test_what_was_done_never_goes_out_again(
-    operation: Operation, result: Response | Failure, asked_to_wait: bool
-) -> None:
-    verdict = delivery.judge(operation, result, asked_to_wait=asked_to_wait)
+def test_what_was_done_never_goes_out_again(operation: Operation, result: Response | Failure) -> None:
+    verdict = delivery.judge(operation, result)
     if verdict.delivery is DONE:
         assert not verdict.again
         assert not verdict.renew_key
@@ -130,14 +128,11 @@ def test_what_was_done_never_goes_out_again(
         assert result.status in range(200, 300)
 
 
-@pytest.mark.parametrize("asked_to_wait", [False, True])
 @pytest.mark.parametrize("rejected", REJECTED, ids=len)
-def test_the_delivery_of_a_status_is_the_same_for_every_operation(
-    asked_to_wait: bool, rejected: tuple[int, ...]
-) -> None:
+def test_the_delivery_of_a_status_is_the_same_for_every_operation(rejected: tuple[int, ...]) -> None:
     for status in STATUSES:
-        found = delivery.of_status(status, asked_to_wait=asked_to_wait, rejected_statuses=rejected)
-        assert found is expected_of_create(status, asked_to_wait, rejected)[0]
+        found = delivery.of_status(status, rejected_statuses=rejected)
+        assert found is expected_of_create(status, rejected)[0]
 
 
 def test_of_two_attempts_the_one_that_may_have_done_more_stands_for_both() -> None:

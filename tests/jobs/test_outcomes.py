@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.failures import CASES, Case
-from support.made import client_of
+from support.made import client_of, new_campaign
 
 from campaigns_async import Delivery, NewCampaign, NewContact, RetryPolicy, Timeouts
 from campaigns_async.jobs import State, send
@@ -17,7 +17,7 @@ from campaigns_async.sandbox import Sandbox
 
 NEW = NewCampaign(datetime(2031, 6, 27, 9, 30, tzinfo=UTC), "Golf", "See you.", [NewContact("07700900123")])
 FINAL = {Delivery.REJECTED: State.FAILED, Delivery.UNKNOWN: State.UNKNOWN, Delivery.DONE: State.UNKNOWN}
-STOPPING = ("(404)", "(302)", "(307)", "(308)")
+STOPPING = ("(404)", "(307)", "(308)")
 """Every row would meet the same, so that none of them failed."""
 
 
@@ -35,7 +35,7 @@ async def test_a_row_ends_as_its_delivery_says(sandbox: Sandbox, tmp_path: Path,
     store.close()
 
     assert entry.state is (State.PLANNED if stops else FINAL[case.delivery])
-    assert (summary.stopped is not None) == stops
+    assert (summary.stopped is not None) == (stops or "redirected" in name)
     assert entry.surely_done == (case.delivery is Delivery.DONE)
     assert len(sandbox.created) == case.on_server
     if not waits:
@@ -43,6 +43,29 @@ async def test_a_row_ends_as_its_delivery_says(sandbox: Sandbox, tmp_path: Path,
     if not stops:
         assert entry.reason
         assert "900123" not in entry.reason
+
+
+async def test_a_503_makes_a_run_back_off_at_the_first(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.fault(operation="create", status=503, act=True)
+    plan = [(str(number), new_campaign(number)) for number in range(50)]
+    async with client_of(sandbox, max_concurrency=4) as client:
+        summary = await send(client, plan, tmp_path / "journal", reconcile=False, patience=0.8)
+    assert summary.stopped is not None
+    assert len(sandbox.requests) <= 4 + 2, "those in flight, and one probe after each pause"
+    assert summary.unknown == len(sandbox.requests)
+    assert summary.planned == 50 - len(sandbox.requests)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+async def test_a_redirect_stops_a_run(sandbox: Sandbox, tmp_path: Path, status: int) -> None:
+    sandbox.fault(operation="create", status=status, headers={"Location": "/"}, act=True)
+    plan = [(str(number), new_campaign(number)) for number in range(50)]
+    async with client_of(sandbox, max_concurrency=4) as client:
+        summary = await send(client, plan, tmp_path / "journal", reconcile=False)
+    assert summary.stopped is not None
+    assert 1 <= len(sandbox.requests) <= 4
+    assert summary.unknown == len(sandbox.requests)
+    assert summary.planned == 50 - len(sandbox.requests)
 
 
 def test_a_cancellation_that_tells_nothing_is_in_doubt() -> None:

@@ -130,10 +130,10 @@ def answer(status: int) -> Response:
 
 FAILURES: dict[str, list[tuple[Failure | Response, dict[str, Any]]]] = {
     "no connection": [(Failure(FailureKind.CONNECT, sent=False), {}), (Failure(FailureKind.DROPPED, sent=False), {})],
-    "429": [(answer(429), {}), (answer(429), {"asked_to_wait": True}), (answer(503), {"asked_to_wait": True})],
+    "429": [(answer(429), {})],
     "401": [(answer(401), {})],
-    "any other 4xx": [(answer(status), {}) for status in (307, 400, 403, 404, 405, 409, 413, 422)],
-    "408": [(answer(status), {}) for status in (408, 500, 502, 503, 504)]
+    "any other 4xx": [(answer(status), {}) for status in (307, 308, 400, 403, 404, 405, 409, 413, 422)],
+    "408": [(answer(status), {}) for status in (408, 500, 502, 503, 504, 301, 302, 303)]
     + [(Failure(kind, sent=True), {}) for kind in FailureKind if kind is not FailureKind.CONNECT],
     "a success": [(answer(201), {})],
 }

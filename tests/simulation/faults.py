@@ -107,7 +107,8 @@ class Weather:
         if kind == "unreadable":
             return Plan(kind, body=self.random.choice(UNREADABLE), **made)
         if kind == "redirect":
-            return Plan(kind, acts=False, status=self.random.choice((301, 302, 307, 308)), **made)
+            status = self.random.choice((301, 302, 303, 307, 308))
+            return Plan(kind, acts=acts and status < 307, status=status, **made)
         if kind == "status":
             status = self.random.choice(STATUSES)
             return Plan(kind, acts=acts and status not in self.honest, status=status, **made)
@@ -115,7 +116,8 @@ class Weather:
         if kind == "throttled" and draw() < 0.3:
             wait = None
         status = 429 if kind == "throttled" else 503
-        return Plan(kind, acts=False, status=status, retry_after=wait, as_date=draw() < 0.2, **made)
+        acts = acts and status == 503 and status not in self.honest  # Varnish answers so after it passed the create on
+        return Plan(kind, acts=acts, status=status, retry_after=wait, as_date=draw() < 0.2, **made)
 
     def _kind(self, now: float, *, spared: bool) -> str:
         for start, end, kind in self.outages:

@@ -83,13 +83,13 @@ JOB_MUTANTS = (
     Mutant(
         "what is in doubt is planned again",
         "jobs.outcomes",
-        "    return Judgement(State.UNKNOWN, Then.GO_ON, reason)\n\n\ndef",
+        "    return Judgement(State.UNKNOWN, Then.WAIT if status == 503 else Then.GO_ON, reason)\n\n\ndef",
         "    return Judgement(State.PLANNED, Then.WAIT, reason)\n\n\ndef",
     ),
     Mutant(
         "what is in doubt counts as failed",
         "jobs.outcomes",
-        "    return Judgement(State.UNKNOWN, Then.GO_ON, reason)\n\n\ndef",
+        "    return Judgement(State.UNKNOWN, Then.WAIT if status == 503 else Then.GO_ON, reason)\n\n\ndef",
         "    return Judgement(State.FAILED, Then.GO_ON, reason)\n\n\ndef",
     ),
     Mutant(

@@ -47,11 +47,13 @@ MUTANTS = (
         "a create is sent again after a drop", "engine.delivery", "not result.sent or not only_once(operation)", "True"
     ),
     Mutant(
-        "a bare 5xx counts as rejected",
+        "a 5xx counts as rejected",
         "engine.delivery",
-        "    return Delivery.UNKNOWN  #",
-        "    return Delivery.REJECTED  #",
+        "    return Delivery.UNKNOWN\n",
+        "    return Delivery.REJECTED\n",
     ),
+    Mutant("a 503 counts as rejected", "engine.delivery", "status in _ASK_", "status == 503 or status in _ASK_"),
+    Mutant("a 303 counts as rejected", "engine.delivery", "_REPEAT = (307,", "_REPEAT = (301, 302, 303, 307,"),
     Mutant(
         "a 201 without a body is sent again",
         "engine.delivery",

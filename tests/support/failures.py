@@ -45,12 +45,24 @@ CASES = {
     "refused (413)": Case({"status": 413}, PayloadTooLargeError, Delivery.REJECTED, 1, 0),
     "refused (422)": Case({"status": 422}, ValidationFailedError, Delivery.REJECTED, 1, 0),
     "refused (418)": Case({"status": 418}, APIError, Delivery.REJECTED, 1, 0),
-    "redirected (302)": Case({"status": 302, "headers": {"Location": "/"}}, APIError, Delivery.REJECTED, 1, 0),
+    **{
+        f"redirected after it acted ({status})": Case(
+            {"status": status, "headers": {"Location": "/"}, "act": True},
+            OutcomeUnknownError,
+            Delivery.UNKNOWN,
+            1,
+            1,
+            APIError,
+        )
+        for status in (301, 302, 303)
+    },
     "redirected (307)": Case({"status": 307, "headers": {"Location": "/"}}, APIError, Delivery.REJECTED, 1, 0),
     "redirected (308)": Case({"status": 308, "headers": {"Location": "/"}}, APIError, Delivery.REJECTED, 1, 0),
     "throttled (429)": Case({"status": 429}, ThrottledError, Delivery.REJECTED, 3, 0),
     "throttled (429, Retry-After)": Case({"status": 429, "headers": LIMITED}, ThrottledError, Delivery.REJECTED, 3, 0),
-    "throttled (503, Retry-After)": Case({"status": 503, "headers": LIMITED}, ThrottledError, Delivery.REJECTED, 3, 0),
+    "a 503 with Retry-After": Case(
+        {"status": 503, "headers": LIMITED, "act": True}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 1, ThrottledError
+    ),
     "timed out (408)": Case({"status": 408}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 0, APIError),
     "failed (500)": Case({"status": 500}, OutcomeUnknownError, Delivery.UNKNOWN, 1, 0, ServerError),
     "failed after it acted (500)": Case(
