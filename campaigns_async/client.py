@@ -9,6 +9,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from campaigns_async import checks
+from campaigns_async._reconcile.ledger import Ledger
+from campaigns_async._reconcile.server import Server
 from campaigns_async.engine.call import Caller
 from campaigns_async.engine.credentials import KeyRing, KeySource
 from campaigns_async.engine.gate import Gate
@@ -19,8 +21,6 @@ from campaigns_async.engine.quota import Quota
 from campaigns_async.engine.stats import Stats
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.fanout import FanOut, Items
-from campaigns_async.reconcile.ledger import Ledger
-from campaigns_async.reconcile.server import Server
 from campaigns_async.resources.campaigns import Campaigns
 from campaigns_async.resources.creating import Creator
 from campaigns_async.resources.search_listings import SearchListings

@@ -18,7 +18,7 @@ LAYERS = [
     {"wire", "query"},
     {"engine"},
     {"transport", "paging", "fanout"},
-    {"reconcile"},
+    {"_reconcile"},
     {"runtime"},
     {"resources"},
     {"client"},

@@ -177,7 +177,7 @@ class Job:
             if absent is not None:
                 to_send.update(absent)
         for sent in range(_ROUNDS):
-            mark = self._runtime.ledger.seen.mark()
+            mark = self._runtime.ledger.seen.snapshot()
             left = await self._send(store, checked, to_send)
             if not left or not self._reconciles or self._stopping:
                 return

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from campaigns_async.reconcile.numbers import international
+from campaigns_async._reconcile.phone_numbers import to_international
 
 _ONE_NOTATION: Final = re.compile(
     "(?:447[0-9]{9}\n)+|(?:07[0-9]{9}\n)+|(?:[+]447[0-9]{9}\n)+|(?:[+]44 7[0-9]{3} [0-9]{6}\n)+"
@@ -32,7 +32,7 @@ def doubles(numbers: Sequence[str]) -> dict[int, int]:
 
 def one_notation(number: str) -> str:
     """By what a number is compared: its international digits where they can be told, else its text."""
-    return international(number) or number.strip()
+    return to_international(number) or number.strip()
 
 
 class Seen:
@@ -48,7 +48,7 @@ class Seen:
 
     def first(self, number: str, place: int) -> int:
         """The place where a number stood first: the one given, from 0 to 2**32 - 1, if it is new."""
-        digits = international(number)
+        digits = to_international(number)
         if digits is None:
             return self._texts.setdefault(number.strip(), place)
         high, low = divmod(int(digits), 65_536)

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 
 from attrs import define, field, frozen
 
+from campaigns_async._reconcile.matching import Absent, Candidate, Found, Matcher, SearchTarget, Unknown
+from campaigns_async._reconcile.search import starting_between
+from campaigns_async._reconcile.server import Server
 from campaigns_async.engine.ports import Clock
 from campaigns_async.errors import APIError, CampaignsError, ClientClosedError, NotFoundError, PagingError
 from campaigns_async.fanout import FanOut
-from campaigns_async.jobs.matching import Matcher, Wanted
 from campaigns_async.models import Campaign
-from campaigns_async.reconcile.match import Absent, Candidate, Found, InDoubt, Sought
-from campaigns_async.reconcile.search import starting_between
-from campaigns_async.reconcile.server import Server
 from campaigns_async.settings import ReconcilePolicy
 
-Verdicts = Mapping[int, Found | Absent | InDoubt]
+Verdicts = Mapping[int, Found | Absent | Unknown]
 _TURN = 10.0
 """Seconds that a request may wait for its turn under a rate limit."""
 _NEVER_ANSWERED = frozenset({400, 401, 403, 404, 405})
@@ -33,7 +31,7 @@ class Doubt:
     row_id: int
     content: int
     """Its digest: rows with the same cannot be told apart on the server."""
-    sought: Sought
+    sought: SearchTarget
     ended_at: float
     """Seconds since 1970: no request of it can have left later."""
 
@@ -62,7 +60,7 @@ class Reconciler:
     concurrency: int
     rate: float | None
     _deadline: asyncio.Timeout | None = field(init=False, default=None)
-    _last: Verdicts = field(init=False, factory=dict[int, Found | Absent | InDoubt])
+    _last: Verdicts = field(init=False, factory=dict[int, Found | Absent | Unknown])
 
     async def run(self, rows: Sequence[Doubt]) -> Verdicts:
         """What became of the rows. Absent is what two looks in a row did not see, after the settling time.
@@ -72,7 +70,7 @@ class Reconciler:
         if not rows:
             return {}
         await self._settle(rows)
-        verdicts: dict[int, Found | Absent | InDoubt] = {}
+        verdicts: dict[int, Found | Absent | Unknown] = {}
         for group in _overlapping(rows, self.policy.margin):
             verdicts.update(await self._decide(group))
         return verdicts
@@ -85,7 +83,7 @@ class Reconciler:
             await self.clock.sleep(left)
 
     async def _decide(self, rows: Sequence[Doubt]) -> Verdicts:
-        self._last = {row.row_id: InDoubt(()) for row in rows}
+        self._last = {row.row_id: Unknown(()) for row in rows}
         try:
             async with asyncio.timeout(self.policy.timeout) as self._deadline:
                 return await self._look_twice(rows)
@@ -119,22 +117,19 @@ class Reconciler:
             await self.clock.sleep(self.policy.pause)
 
     @staticmethod
-    def _agreed(before: Found | Absent | InDoubt, now: Found | Absent | InDoubt) -> Found | Absent | InDoubt:
+    def _agreed(before: Found | Absent | Unknown, now: Found | Absent | Unknown) -> Found | Absent | Unknown:
         """Absent only if it was both times; it has come to light meanwhile, or gone: the one that shows counts."""
         if isinstance(now, Absent) and not isinstance(before, Absent):
-            return InDoubt(before.candidates if isinstance(before, InDoubt) else ())
+            return Unknown(before.candidates if isinstance(before, Unknown) else ())
         return now
 
     @staticmethod
     def _not_absent(verdicts: Verdicts) -> Verdicts:
         """What was seen once, and could not be confirmed."""
-        return {row: InDoubt(()) if isinstance(verdict, Absent) else verdict for row, verdict in verdicts.items()}
+        return {row: Unknown(()) if isinstance(verdict, Absent) else verdict for row, verdict in verdicts.items()}
 
     async def _look(self, rows: Sequence[Doubt]) -> Verdicts:
-        alike: dict[int, list[Doubt]] = defaultdict(list)
-        for row in rows:
-            alike[row.content].append(row)
-        matcher = Matcher([Wanted(tuple(each.row_id for each in group), group[0].sought) for group in alike.values()])
+        matcher = Matcher({row.row_id: row.sought for row in rows})
         found = await self._list(matcher, rows)
         for campaign_id in await self.others(found.keys()):
             del found[campaign_id]
@@ -159,7 +154,7 @@ class Reconciler:
         listed: set[str] = set()
         async for campaign in listing:
             listed.add(campaign.id)
-            if matcher.is_worth_reading(campaign):
+            if matcher.could_match(campaign):
                 found[campaign.id] = campaign
             self._gets_on()
             await asyncio.sleep(0)  # with thousands of texts in doubt each campaign takes a while

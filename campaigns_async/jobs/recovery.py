@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 
 from attrs import define, frozen
 
+from campaigns_async._reconcile.matching import Absent, Found, SearchTarget
 from campaigns_async.jobs.errors import PlanChangedError
 from campaigns_async.jobs.plan import Plan
 from campaigns_async.jobs.planning import CHANGED, Bits, Checked, rows_to_send
@@ -14,7 +15,6 @@ from campaigns_async.jobs.reconciling import Doubt, Reconciler, Verdicts
 from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry, Lead, Move, Store
 from campaigns_async.models import Campaign
-from campaigns_async.reconcile.match import Absent, Found, Sought
 from campaigns_async.runtime import Runtime
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.threads import Writer
@@ -89,7 +89,7 @@ class Recovery:
             entry = entries[row.row_id]
             if row.line.content != entry.content:
                 raise PlanChangedError(CHANGED)
-            sought = Sought(row.campaign, self.ignore_invalid, self.policy.margin, now)
+            sought = SearchTarget(row.campaign, self.ignore_invalid, self.policy.margin, now)
             ended = sent_by if entry.state is State.SENDING else entry.ended_at
             doubts.append(Doubt(row.row_id, entry.content, sought, now.timestamp() if ended is None else ended))
         return doubts, entries
@@ -97,7 +97,7 @@ class Recovery:
     async def _others(self, found: Collection[str], known_before: int | None) -> Collection[str]:
         # Not those that creates of this client were given: such an id may be the row's own, where the disk was full.
         seen = self.runtime.ledger.seen
-        older = {key for key in found if known_before is not None and seen.knew(key, known_before)}
+        older = {key for key in found if known_before is not None and seen.contains(key, known_before)}
         ours = await self.writer.run(lambda: {key for key in self.store.campaign_ids() if key in found})
         return older | ours
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
+from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async.engine.call import Caller
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
-from campaigns_async.reconcile.ledger import Ledger
 from campaigns_async.resources.creating import Creator
 from campaigns_async.resources.search_listings import SearchListings
 from campaigns_async.values import Checkpoint
@@ -80,7 +80,7 @@ class Campaigns:
             NotFoundError: There is none with this id.
         """
         campaign = await self._caller.run(requests.get(campaign_id), responses.campaign)
-        self._ledger.seen.add((campaign.id,))
+        self._ledger.seen.add(campaign.id)
         return campaign
 
     async def update(self, campaign_id: str, changed: CampaignUpdate) -> None:

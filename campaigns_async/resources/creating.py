@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from campaigns_async._reconcile.ledger import Content, Ledger
+from campaigns_async._reconcile.server import Server
 from campaigns_async.engine.call import Caller
 from campaigns_async.errors import CampaignsError, delivery_of
 from campaigns_async.models import NewCampaign
-from campaigns_async.reconcile.ledger import Content, Ledger
-from campaigns_async.reconcile.server import Server
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.values import Delivery
 from campaigns_async.wire import requests, responses
@@ -57,4 +57,4 @@ class Creator:
     def _note(self, new: Content, error: BaseException) -> None:
         """Write down what is left in doubt: no later create is to take it for its own."""
         if delivery_of(error) in (Delivery.UNKNOWN, Delivery.DONE):
-            self.ledger.leave_in_doubt(new)
+            self.ledger.leave_unknown(new)

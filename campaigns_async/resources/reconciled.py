@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Unknown
+from campaigns_async._reconcile.search import Search
 from campaigns_async.doubt import OutcomeUnknownError
 from campaigns_async.errors import DecodeError, note_delivery
 from campaigns_async.models import NewCampaign
-from campaigns_async.reconcile.match import Absent, Found, InDoubt, Sought
-from campaigns_async.reconcile.search import Search
 from campaigns_async.values import Delivery
 from campaigns_async.wire import responses
 from campaigns_async.wire.messages import Request
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 async def create(creator: Creator, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
     """Send it, and look for it as long as it is in doubt."""
-    sought = Sought(new, ignore_invalid, creator.policy.margin, creator.caller.pool.clock.now())
+    sought = SearchTarget(new, ignore_invalid, creator.policy.margin, creator.caller.pool.clock.now())
     attempts, known_before = 0, -1
 
     def begin() -> None:
         nonlocal known_before
         if known_before < 0:  # whatever shows up after the first attempt may be its doing
-            known_before = creator.ledger.seen.mark()
+            known_before = creator.ledger.seen.snapshot()
 
     while True:
         doubt: OutcomeUnknownError | DecodeError
@@ -48,7 +48,7 @@ async def create(creator: Creator, new: NewCampaign, ignore_invalid: bool | None
         verdict = await _look(creator, sought, known_before)
         if isinstance(verdict, Found):
             return verdict.campaign_id
-        if isinstance(verdict, InDoubt) or doubt.delivery is Delivery.DONE or not _may_send_again(creator, attempts):
+        if isinstance(verdict, Unknown) or doubt.delivery is Delivery.DONE or not _may_send_again(creator, attempts):
             raise _told(doubt, verdict)
 
 
@@ -56,7 +56,7 @@ def _may_send_again(creator: Creator, attempts: int) -> bool:
     return attempts < creator.caller.retry.attempts and creator.caller.pool.quota.take()
 
 
-async def _look(creator: Creator, sought: Sought, known_before: int) -> Found | Absent | InDoubt:
+async def _look(creator: Creator, sought: SearchTarget, known_before: int) -> Found | Absent | Unknown:
     pool, ledger = creator.caller.pool, creator.ledger
     began = pool.clock.monotonic()
     search = Search(sought, known_before, began, creator.server, ledger, creator.policy, pool.clock, pool.quota)
@@ -66,12 +66,12 @@ async def _look(creator: Creator, sought: Sought, known_before: int) -> Found | 
         note_delivery(stop, Delivery.UNKNOWN)  # of the create, whatever the reading of lists came to
         raise
     if pool.teller is not None:
-        word = {Found: "found", Absent: "absent", InDoubt: "in_doubt"}[type(verdict)]
+        word = {Found: "found", Absent: "absent", Unknown: "in_doubt"}[type(verdict)]
         pool.teller.reconciled(word, search.looks, pool.clock.monotonic() - began)
     return verdict
 
 
-def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
+def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | Unknown) -> OutcomeUnknownError | DecodeError:
     """The error, with what the search came to."""
     if isinstance(doubt, DecodeError):
         return _told_of_one_done(doubt, verdict)
@@ -84,7 +84,7 @@ def _told(doubt: OutcomeUnknownError | DecodeError, verdict: Absent | InDoubt) -
     return doubt
 
 
-def _told_of_one_done(doubt: DecodeError, verdict: Absent | InDoubt) -> OutcomeUnknownError | DecodeError:
+def _told_of_one_done(doubt: DecodeError, verdict: Absent | Unknown) -> OutcomeUnknownError | DecodeError:
     """It was carried out; which campaign it is may be open."""
     if isinstance(verdict, Absent) or not verdict.candidates:
         return doubt

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async.engine.call import Caller
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.reconcile.ledger import Ledger
 from campaigns_async.values import Page
 from campaigns_async.wire import requests, responses
 from campaigns_async.wire.messages import Response
@@ -43,7 +43,7 @@ class SearchListings:
     def read_campaigns(self, response: Response) -> Page[Campaign]:
         """Read a page of campaigns; the ledger remembers their ids."""
         page = responses.campaigns(response)
-        self._ledger.seen.add([row.id for row in page.items])
+        self._ledger.seen.update([row.id for row in page.items])
         return page
 
     @cached_property

@@ -42,7 +42,7 @@ async def test_an_encoded_create_of_unknown_outcome_is_sent_once_and_remembered(
         assert failed.value.delivery is Delivery.UNKNOWN
         assert len(sandbox.requests) == 1
         assert asked, "a later create of the same content must not take the campaign for its own"
-        assert runtime_of(client).ledger.has_twin_in_doubt(new)
+        assert runtime_of(client).ledger.has_duplicate_unknown(new)
 
 
 def test_a_runtime_has_the_settings_of_its_client() -> None:

@@ -398,13 +398,13 @@ NUMBER = st.sampled_from(
 def test_numbers_are_found_twice_by_list_and_by_file_alike(numbers: list[str]) -> None:
     seen = Seen()
     by_file = {at: first for at, number in enumerate(numbers) if (first := seen.first(number, at)) != at}
-    from campaigns_async.reconcile.numbers import international
+    from campaigns_async._reconcile.phone_numbers import to_international
 
     first: dict[str, int] = {}
     plainly = {
         at: earlier
         for at, number in enumerate(numbers)
-        if (earlier := first.setdefault(international(number) or number.strip(), at)) != at
+        if (earlier := first.setdefault(to_international(number) or number.strip(), at)) != at
     }
     assert by_file == plainly
     assert doubles(numbers) == plainly

@@ -179,44 +179,42 @@ JOB_MUTANTS = (
     Mutant(
         "a search that broke off proves absence",
         "jobs.reconciling",
-        "row: InDoubt(()) if isinstance(verdict, Absent) else verdict for",
-        "row: Absent() if isinstance(verdict, InDoubt) and not verdict.candidates else verdict for",
+        "row: Unknown(()) if isinstance(verdict, Absent) else verdict for",
+        "row: Absent() if isinstance(verdict, Unknown) and not verdict.candidates else verdict for",
     ),
     Mutant(
         "a campaign known before the run began is taken for older, though the row is",
         "jobs.recovery",
         "known_before if all(entry.attempts == 1 for entry in entries.values()) else None",
-        "self.creator.ledger.seen.mark()",
+        "self.runtime.ledger.seen.snapshot()",
     ),
     # Who gets which
     Mutant(
         "twins are matched whatever their count",
-        "jobs.matching",
-        "            and len(edges.ours) == len(self._wanted[place].rows)\n",
-        "            and len(edges.ours) <= len(self._wanted[place].rows)\n",
+        "_reconcile.matching",
+        "len(certain[place]) == len(group.keys)",
+        "0 < len(certain[place]) <= len(group.keys)",
     ),
     Mutant(
         "of too few twins the rest is absent",
-        "jobs.matching",
-        "            elif edges.ours or edges.maybe:\n",
-        "            elif len(edges.ours) < len(each.rows) and edges.ours:\n"
-        "                for row, key in zip(each.rows, sorted(edges.ours)):\n"
-        "                    verdicts[row] = Found(key)\n"
-        "                for row in each.rows[len(edges.ours):]:\n"
-        "                    verdicts[row] = Absent()\n"
-        "            elif edges.ours or edges.maybe:\n",
+        "_reconcile.matching",
+        "            elif certain[place] or possible[place]:\n",
+        "            elif 0 < len(certain[place]) < len(group.keys):\n"
+        "                for key in group.keys:\n"
+        "                    verdicts[key] = Found(certain[place].pop()) if certain[place] else Absent()\n"
+        "            elif certain[place] or possible[place]:\n",
     ),
     Mutant(
         "what may be ours is absent",
-        "jobs.matching",
-        "            elif edges.ours or edges.maybe:\n",
-        "            elif edges.ours:\n",
+        "_reconcile.matching",
+        "            elif certain[place] or possible[place]:\n",
+        "            elif certain[place]:\n",
     ),
     Mutant(
         "others' campaigns are nobody's",
-        "jobs.matching",
-        "        if not keys:\n            return range(len(self._wanted))\n",
-        "        if keys:\n            return range(0)\n",
+        "_reconcile.matching",
+        "        if not numbers:\n            return range(len(self._groups))\n",
+        "        if numbers:\n            return range(0)\n",
     ),
     # What is told
     Mutant(

@@ -173,11 +173,11 @@ MUTANTS = (
     # Looking for what is in doubt
     Mutant(
         "one campaign is claimed by two",
-        "reconcile.search",
+        "_reconcile.search",
         "                    self.ledger.claim(verdict.campaign_id)\n",
         "",
     ),
-    Mutant("absence is believed at the first look", "reconcile.search", "settled and was_absent:", "True:"),
+    Mutant("absence is believed at the first look", "_reconcile.search", "settled and was_absent:", "True:"),
     Mutant(
         "the settling time is ignored",
         "resources.reconciled",
@@ -186,25 +186,28 @@ MUTANTS = (
     ),
     Mutant(
         "a campaign known before is taken",
-        "reconcile.search",
-        " or self.ledger.seen.knew(campaign_id, self.known_before)",
+        "_reconcile.search",
+        " or self.ledger.seen.contains(campaign_id, self.known_before)",
         "",
     ),
     Mutant(
         "a twin under way is ignored",
-        "reconcile.search",
-        "if not self.ledger.has_twin_under_way(self.sought.new):",
+        "_reconcile.search",
+        "if not self.ledger.has_duplicate_in_flight(self.sought.new):",
         "if True:",
         test=f"{_SCENES} -k under_way",
     ),
     Mutant(
-        "what another was told is taken", "reconcile.ledger", "return self._claimed.knew(campaign_id)", "return False"
+        "what another was told is taken",
+        "_reconcile.ledger",
+        "return self._claimed.contains(campaign_id)",
+        "return False",
     ),
     Mutant(
         "one of two is taken",
-        "reconcile.match",
-        "len(plausible) == 1 and likeness",
-        "plausible and likeness",
+        "_reconcile.matching",
+        "place in assigned and all(assigned.intersection(owners[each]) for each in possible[place])",
+        "place in assigned",
         test="reconcile",
     ),
     Mutant(
@@ -214,7 +217,7 @@ MUTANTS = (
         "",
         test=f"{_SCENES} -k again",
     ),
-    Mutant("what is in doubt is sent again", "resources.reconciled", "isinstance(verdict, InDoubt) or", "False or"),
+    Mutant("what is in doubt is sent again", "resources.reconciled", "isinstance(verdict, Unknown) or", "False or"),
     # Beside what is simulated
     Mutant(
         "paging does not go back",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from attrs import evolve
 from hypothesis import given, settings, strategies as st
 
-from campaigns_async.jobs.matching import Matcher, Wanted
+from campaigns_async._reconcile.matching import Absent, Candidate, Found, Matcher, SearchTarget, Unknown, Verdict
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
-from campaigns_async.reconcile.match import Absent, Candidate, Found, InDoubt, Sought
 
 START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
 
@@ -32,16 +32,13 @@ def stored(campaign_id: str, sent: NewCampaign) -> Candidate:
     return Candidate(campaign, contacts, complete=True)
 
 
-def matched(rows: list[NewCampaign], candidates: list[Candidate]) -> dict[int, Found | Absent | InDoubt]:
-    """Row ids are places in the list; equal rows are one content."""
-    contents: dict[NewCampaign, list[int]] = {}
-    for row, each in enumerate(rows):
-        contents.setdefault(each, []).append(row)
-    matcher = Matcher([Wanted(tuple(ids), Sought(each)) for each, ids in contents.items()])
+def matched(rows: list[NewCampaign], candidates: list[Candidate]) -> dict[int, Verdict]:
+    """Return the verdicts by the rows' places in the list."""
+    matcher = Matcher({place: SearchTarget(each) for place, each in enumerate(rows)})
     for candidate in candidates:
-        if matcher.is_worth_reading(candidate.campaign):
+        if matcher.could_match(candidate.campaign):
             matcher.add(candidate)
-    return dict(matcher.verdicts())
+    return matcher.verdicts()
 
 
 def test_two_hundred_rows_with_one_text_each_find_their_own() -> None:
@@ -61,7 +58,7 @@ def test_rows_that_are_equal_are_found_when_their_counts_match() -> None:
 def test_rows_that_are_equal_stay_in_doubt_when_their_counts_differ() -> None:
     twin = new(number(1))
     for candidates in ([stored("a", twin)], [stored(name, twin) for name in "abc"]):
-        doubt = InDoubt(tuple(each.campaign for each in candidates))
+        doubt = Unknown(tuple(each.campaign for each in candidates))
         assert matched([twin, twin], candidates) == {0: doubt, 1: doubt}
 
 
@@ -77,13 +74,13 @@ def test_what_is_anothers_without_doubt_still_is_no_proof_of_absence() -> None:
     found = matched(rows, [stored("a", rows[0])])
 
     assert found[0] == Found("a")
-    assert isinstance(found[1], InDoubt)  # the server may have made the one text of the other
+    assert isinstance(found[1], Unknown)  # the server may have made the one text of the other
 
 
 def test_a_text_that_was_altered_leaves_its_row_in_doubt() -> None:
     row = new(number(1), message="See  you .")
     altered = stored("a", evolve(row, message="See you."))
-    assert matched([row], [altered]) == {0: InDoubt((altered.campaign,))}
+    assert matched([row], [altered]) == {0: Unknown((altered.campaign,))}
 
 
 def test_a_campaign_to_other_people_is_nobodys() -> None:
@@ -94,14 +91,14 @@ def test_a_campaign_to_other_people_is_nobodys() -> None:
 def test_contacts_that_show_up_late_are_no_proof_of_absence() -> None:
     rows = [new(number(1)), new(number(2))]
     bare = Candidate(stored("a", rows[0]).campaign, (), complete=True)
-    assert all(isinstance(verdict, InDoubt) for verdict in matched(rows, [bare]).values())
+    assert all(isinstance(verdict, Unknown) for verdict in matched(rows, [bare]).values())
 
 
 def test_a_number_that_cannot_be_read_is_compared_with_everyones() -> None:
     rows = [new("ask Ann"), new(number(2))]
     theirs = stored("a", new(number(7)))
     found = matched(rows, [theirs])
-    assert isinstance(found[0], InDoubt)
+    assert isinstance(found[0], Unknown)
     assert found[1] == Absent()
 
 
@@ -156,11 +153,11 @@ def test_passing_rows_over_by_their_people_changes_no_verdict(rows: list[NewCamp
     candidates = [stored(f"c{place}", each) for place, each in enumerate(rows) if there[place]]
 
     class Thorough(Matcher):
-        def _may_concern(self, candidate: Candidate) -> range:
-            return range(len(self._wanted))
+        def _places_for(self, contacts: Iterable[Contact]) -> range:
+            return range(len(self._groups))
 
-    wanted = [Wanted((place,), Sought(each)) for place, each in enumerate(rows)]
-    quick, thorough = Matcher(wanted), Thorough(wanted)
+    targets = {place: SearchTarget(each) for place, each in enumerate(rows)}
+    quick, thorough = Matcher(targets), Thorough(targets)
     for candidate in candidates:
         quick.add(candidate)
         thorough.add(candidate)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from campaigns_async.reconcile.numbers import ending, international, is_possible, is_whole
+from campaigns_async._reconcile.phone_numbers import is_complete, may_be_mobile, suffix_of, to_international
 
 SAME_NUMBER = [
     "447700900123",
@@ -72,12 +72,12 @@ UNREADABLE = [
 
 @pytest.mark.parametrize("text", SAME_NUMBER, ids=ascii)
 def test_a_number_comes_to_one_notation_however_it_is_written(text: str) -> None:
-    assert international(text) == "447700900123"
+    assert to_international(text) == "447700900123"
 
 
 @pytest.mark.parametrize("text", UNREADABLE, ids=ascii)
 def test_a_text_that_may_hold_another_number_than_its_digits_is_not_read(text: str) -> None:
-    assert international(text) is None
+    assert to_international(text) is None
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_text_that_may_hold_another_number_than_its_digits_is_not_read(text: s
     ],
 )
 def test_other_numbers_keep_their_digits(text: str, digits: str) -> None:
-    assert international(text) == digits
+    assert to_international(text) == digits
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_other_numbers_keep_their_digits(text: str, digits: str) -> None:
     ],
 )
 def test_a_number_is_possible_when_a_server_may_take_it_for_a_mobile_phones(number: str, possible: bool) -> None:
-    assert is_possible(number) is possible
+    assert may_be_mobile(number) is possible
 
 
 @pytest.mark.parametrize(
@@ -129,33 +129,35 @@ def test_a_number_is_possible_when_a_server_may_take_it_for_a_mobile_phones(numb
     ],
 )
 def test_a_number_is_whole_when_nothing_seems_to_be_cut_from_it(number: str, whole: bool) -> None:
-    assert is_whole(number) is whole
+    assert is_complete(number) is whole
 
 
 @pytest.mark.parametrize(
     ("national", "abroad"), [("0612345678", "+33612345678"), ("012345", "+50012345"), ("612345678", "+34612345678")]
 )
 def test_a_number_of_another_country_ends_alike_in_its_national_notation(national: str, abroad: str) -> None:
-    one, two = international(national), international(abroad)
+    one, two = to_international(national), to_international(abroad)
     assert one is not None
     assert two is not None
     assert one != two
-    assert two.endswith(ending(one))
-    assert 0 < len(ending(one)) <= 7
+    assert two.endswith(suffix_of(one))
+    assert 0 < len(suffix_of(one)) <= 7
 
 
 @given(st.text())
 def test_any_text_is_read_or_not_and_what_is_read_stays_as_it_is(text: str) -> None:
-    number = international(text)
+    number = to_international(text)
     if number is not None:
         assert number.isascii()
         assert number.isdigit()
         assert 1 <= len(number) <= 15
         assert number[0] != "0"
         if not number.startswith("440"):
-            assert international(number) == international("+" + number) == international("00" + number) == number
+            assert (
+                to_international(number) == to_international("+" + number) == to_international("00" + number) == number
+            )
 
 
 @given(st.text(alphabet="0123456789+-. ()", max_size=20))
 def test_blanks_and_marks_of_direction_change_nothing(text: str) -> None:
-    assert international(f"\u202a {text}\u200b\u202c ") == international(text)
+    assert to_international(f"\u202a {text}\u200b\u202c ") == to_international(text)

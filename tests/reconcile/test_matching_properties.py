@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 import attrs
 from hypothesis import given, settings, strategies as st
 
 from campaigns_async import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
-from campaigns_async.reconcile.likeness import Likeness
-from campaigns_async.reconcile.match import (
+from campaigns_async._reconcile.matching import (
     Absent,
     Candidate,
     Found,
-    InDoubt,
-    Sought,
+    Matcher,
+    SearchTarget,
+    Unknown,
+    Verdict,
     compare,
-    decide,
-    excluded_by,
-    worth_reading,
+    could_match,
 )
+from campaigns_async._reconcile.recipients import Match
 
 START = datetime(2031, 1, 11, 16, 0, 0, 492_000, tzinfo=UTC)
 EDGE = timedelta(seconds=54_000)
@@ -32,6 +33,19 @@ invalid = st.sampled_from(["12345", "n/a", "0207 946 0123", "0770090010", "07700
 maybe_words = st.sampled_from([None, "", " ", "Ann", "Ben", "Zoë O’Hara", "Straße 1", "Ǆ ﬁ", "مريم", "王秀英", "12"])
 characters = st.characters(codec="utf-8", exclude_categories=["Cs"])
 fewer = settings(max_examples=40)  # for what draws many candidates
+
+
+def decide(of: SearchTarget, candidates: Iterable[Candidate]) -> Verdict:
+    """Return the verdict on one create."""
+    matcher = Matcher({0: of})
+    for each in candidates:
+        matcher.add(each)
+    return matcher.verdicts()[0]
+
+
+def is_excluded_by(of: SearchTarget, contacts: Sequence[Contact]) -> bool:
+    """Return True if some of a campaign's contacts exclude it."""
+    return Matcher({0: of}).is_excluded_by(contacts)
 
 
 def british(number: str) -> list[str]:
@@ -55,7 +69,7 @@ def notations(number: str) -> st.SearchStrategy[str]:
 
 
 @st.composite
-def sent(draw: st.DrawFn, *, least: int = 1) -> Sought:
+def sent(draw: st.DrawFn, *, least: int = 1) -> SearchTarget:
     people = draw(st.lists(numbers, min_size=least, max_size=4))
     contacts = [
         NewContact(draw(notations(number)), draw(maybe_words), draw(maybe_words), draw(maybe_words))
@@ -70,7 +84,7 @@ def sent(draw: st.DrawFn, *, least: int = 1) -> Sought:
         draw(st.sampled_from([None, 0, 7])),
         draw(st.sampled_from([None, "", "https://x.example/a"])),
     )
-    return Sought(new, draw(st.sampled_from([None, True, False])))
+    return SearchTarget(new, draw(st.sampled_from([None, True, False])))
 
 
 def digits(text: str) -> str | None:
@@ -89,7 +103,7 @@ def digits(text: str) -> str | None:
 
 
 @st.composite
-def provable_image(draw: st.DrawFn, of: Sought) -> Candidate:
+def provable_image(draw: st.DrawFn, of: SearchTarget) -> Candidate:
     """What a server may make of it that can still be proved to be ours."""
     new = of.new
     kept: list[Contact] = []
@@ -125,7 +139,7 @@ def provable_image(draw: st.DrawFn, of: Sought) -> Candidate:
 
 
 @st.composite
-def image(draw: st.DrawFn, of: Sought) -> Candidate:
+def image(draw: st.DrawFn, of: SearchTarget) -> Candidate:
     """What a server may make of it, and leave in doubt."""
     candidate = draw(provable_image(of))
     campaign, contacts = candidate.campaign, candidate.contacts or ()
@@ -160,7 +174,7 @@ def hide(contact: Contact) -> str | None:
 
 
 @st.composite
-def to_others(draw: st.DrawFn, of: Sought) -> Candidate:
+def to_others(draw: st.DrawFn, of: SearchTarget) -> Candidate:
     """All as ours, but for the people."""
     ours = {digits(contact.phone_number) for contact in of.new.contacts}
     theirs = draw(st.lists(numbers.filter(lambda number: number not in ours), min_size=1, max_size=6))
@@ -169,7 +183,7 @@ def to_others(draw: st.DrawFn, of: Sought) -> Candidate:
     return attrs.evolve(candidate, contacts=contacts)
 
 
-def any_candidates(of: Sought) -> st.SearchStrategy[list[Candidate]]:
+def any_candidates(of: SearchTarget) -> st.SearchStrategy[list[Candidate]]:
     one = st.one_of(provable_image(of), image(of), to_others(of))
     return st.lists(one, max_size=5).map(
         lambda those: [attrs.evolve(c, campaign=attrs.evolve(c.campaign, id=str(at))) for at, c in enumerate(those)]
@@ -180,9 +194,9 @@ def any_candidates(of: Sought) -> st.SearchStrategy[list[Candidate]]:
 def test_what_an_honest_server_makes_of_it_is_never_anothers(data: st.DataObject) -> None:
     of = data.draw(sent(least=0))
     candidate = data.draw(image(of))
-    assert worth_reading(of, candidate.campaign)
-    assert not excluded_by(of, candidate.contacts or ())
-    assert compare(of, candidate) is not Likeness.OTHER
+    assert could_match(of, candidate.campaign)
+    assert not is_excluded_by(of, candidate.contacts or ())
+    assert compare(of, candidate) is not Match.NONE
     assert not isinstance(decide(of, [candidate]), Absent)
 
 
@@ -190,7 +204,7 @@ def test_what_an_honest_server_makes_of_it_is_never_anothers(data: st.DataObject
 def test_with_harmless_changes_alone_it_is_found(data: st.DataObject) -> None:
     of = data.draw(sent())
     candidate = data.draw(provable_image(of))
-    assert compare(of, candidate) is Likeness.OURS
+    assert compare(of, candidate) is Match.CERTAIN
     assert decide(of, [candidate]) == Found(candidate.campaign.id)
 
 
@@ -198,7 +212,7 @@ def test_with_harmless_changes_alone_it_is_found(data: st.DataObject) -> None:
 def test_a_campaign_to_other_people_is_never_found(data: st.DataObject) -> None:
     of = data.draw(sent(least=0))
     candidate = data.draw(to_others(of))
-    assert compare(of, candidate) is not Likeness.OURS
+    assert compare(of, candidate) is not Match.CERTAIN
 
 
 @given(st.data())
@@ -206,9 +220,9 @@ def test_what_some_contacts_exclude_all_of_them_exclude(data: st.DataObject) -> 
     of = data.draw(sent(least=0))
     candidate = data.draw(st.one_of(to_others(of), image(of)))
     contacts = candidate.contacts or ()
-    if excluded_by(of, contacts[: data.draw(st.integers(0, len(contacts)))]):
-        assert excluded_by(of, contacts)
-        assert compare(of, candidate) is Likeness.OTHER
+    if is_excluded_by(of, contacts[: data.draw(st.integers(0, len(contacts)))]):
+        assert is_excluded_by(of, contacts)
+        assert compare(of, candidate) is Match.NONE
 
 
 @given(st.data())
@@ -223,8 +237,8 @@ def test_a_campaign_not_worth_reading_is_anothers_whatever_its_contacts(data: st
     )
     likeness = compare(of, attrs.evolve(candidate, campaign=campaign))
     unread = compare(of, Candidate(campaign))
-    assert worth_reading(of, campaign) is (unread is not Likeness.OTHER)
-    assert worth_reading(of, campaign) or likeness is Likeness.OTHER
+    assert could_match(of, campaign) is (unread is not Match.NONE)
+    assert could_match(of, campaign) or likeness is Match.NONE
 
 
 @fewer
@@ -243,12 +257,12 @@ def test_it_is_found_only_when_it_alone_is_likely(data: st.DataObject) -> None:
     of = data.draw(sent())
     candidates = data.draw(any_candidates(of))
     likeness = {c.campaign.id: compare(of, c) for c in candidates}
-    plausible = {i for i in likeness if likeness[i] is not Likeness.OTHER}
+    plausible = {i for i in likeness if likeness[i] is not Match.NONE}
     verdict = decide(of, candidates)
     if isinstance(verdict, Found):
         assert plausible == {verdict.campaign_id}
-        assert likeness[verdict.campaign_id] is Likeness.OURS
-    elif isinstance(verdict, InDoubt):
+        assert likeness[verdict.campaign_id] is Match.CERTAIN
+    elif isinstance(verdict, Unknown):
         assert {campaign.id for campaign in verdict.candidates} == plausible != set()
     else:
         assert not plausible
@@ -264,5 +278,5 @@ def test_one_candidate_more_never_makes_doubt_or_a_find_absence(data: st.DataObj
     after = decide(of, [*candidates, more])
     if not isinstance(before, Absent):
         assert not isinstance(after, Absent)
-    if isinstance(before, InDoubt):
-        assert isinstance(after, InDoubt)
+    if isinstance(before, Unknown):
+        assert isinstance(after, Unknown)

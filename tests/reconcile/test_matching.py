@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -13,31 +13,46 @@ import attrs
 import pytest
 
 from campaigns_async import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
-from campaigns_async.reconcile.likeness import Likeness
-from campaigns_async.reconcile.match import (
+from campaigns_async._reconcile.matching import (
     Absent,
     Candidate,
     Found,
-    InDoubt,
-    Sought,
+    Matcher,
+    SearchTarget,
+    Unknown,
+    Verdict,
     compare,
-    decide,
-    excluded_by,
-    worth_reading,
+    could_match,
 )
+from campaigns_async._reconcile.recipients import Match
 
-OTHER, MAYBE, OURS = Likeness
+OTHER, MAYBE, OURS = Match
 START = datetime(2031, 1, 11, 16, 0, 0, 492_000, tzinfo=UTC)
 TEXT = "Nail trim, ears and a biscuit: £9, no appointment. Café’s open.\nReply STOP to opt out."
 ANN, BEN, CAT = "07700900101", "07700900202", "07700900303"
 GROUP = UUID(int=7)
 
 
-def sought(*numbers: str | NewContact, ignore: bool | None = None, margin: float = 54_000.0, **fields: Any) -> Sought:
+def decide(of: SearchTarget, candidates: Iterable[Candidate]) -> Verdict:
+    """Return the verdict on one create."""
+    matcher = Matcher({0: of})
+    for each in candidates:
+        matcher.add(each)
+    return matcher.verdicts()[0]
+
+
+def is_excluded_by(of: SearchTarget, contacts: Sequence[Contact]) -> bool:
+    """Return True if some of a campaign's contacts exclude it."""
+    return Matcher({0: of}).is_excluded_by(contacts)
+
+
+def sought(
+    *numbers: str | NewContact, ignore: bool | None = None, margin: float = 54_000.0, **fields: Any
+) -> SearchTarget:
     """What was sent: a campaign to these."""
     contacts = [number if isinstance(number, NewContact) else NewContact(number) for number in numbers]
     new = NewCampaign(START, "PawsParlour", TEXT, contacts)  # type: ignore[arg-type]
-    return Sought(attrs.evolve(new, **fields), ignore, margin)
+    return SearchTarget(attrs.evolve(new, **fields), ignore, margin)
 
 
 def listed(*numbers: str | Contact | None) -> tuple[Contact, ...]:
@@ -45,7 +60,7 @@ def listed(*numbers: str | Contact | None) -> tuple[Contact, ...]:
     return tuple(n if isinstance(n, Contact) else Contact(str(at), n) for at, n in enumerate(numbers))
 
 
-def image(of: Sought, **fields: Any) -> Campaign:
+def image(of: SearchTarget, **fields: Any) -> Campaign:
     """What an honest server tells of it, but for some fields."""
     new = of.new
     campaign = Campaign(
@@ -62,8 +77,8 @@ def image(of: Sought, **fields: Any) -> Campaign:
 
 
 def likeness(
-    of: Sought, contacts: Iterable[str | Contact | None] | None = None, *, complete: bool = True, **fields: Any
-) -> Likeness:
+    of: SearchTarget, contacts: Iterable[str | Contact | None] | None = None, *, complete: bool = True, **fields: Any
+) -> Match:
     """Of its image, to these contacts or to those that were sent."""
     theirs = [contact.phone_number for contact in of.new.contacts] if contacts is None else contacts
     return compare(of, Candidate(image(of, **fields), listed(*theirs), complete))
@@ -92,13 +107,11 @@ def likeness(
         (7 * 86_400, OTHER),
     ],
 )
-def test_a_start_within_a_second_is_ours_and_one_within_the_margin_is_doubtful(
-    seconds: float, expected: Likeness
-) -> None:
+def test_a_start_within_a_second_is_ours_and_one_within_the_margin_is_doubtful(seconds: float, expected: Match) -> None:
     of = sought(ANN)
     theirs = START + timedelta(seconds=seconds)
     assert likeness(of, start_date_time=theirs) is expected
-    assert worth_reading(of, image(of, start_date_time=theirs)) is (expected is not OTHER)
+    assert could_match(of, image(of, start_date_time=theirs)) is (expected is not OTHER)
 
 
 def test_without_a_margin_a_start_is_still_the_same_within_a_second() -> None:
@@ -148,11 +161,11 @@ def test_starts_are_compared_as_moments_and_one_without_a_zone_is_in_utc(monkeyp
     ],
 )
 def test_a_sender_that_a_server_may_have_made_of_ours_is_doubtful_and_any_other_is_not_ours(
-    ours: str, theirs: str | None, expected: Likeness
+    ours: str, theirs: str | None, expected: Match
 ) -> None:
     of = sought(ANN, sender=ours)
     assert likeness(of, sender=theirs) is expected
-    assert worth_reading(of, image(of, sender=theirs)) is (expected is not OTHER)
+    assert could_match(of, image(of, sender=theirs)) is (expected is not OTHER)
 
 
 SAME_TEXT = [TEXT.replace("é", "e\u0301"), TEXT.replace("\n", "\r\n"), TEXT.replace("\n", "\r")]
@@ -189,7 +202,7 @@ def test_neither_our_text_nor_our_time_is_not_ours() -> None:
     of = sought(ANN)
     fields = {"message": OTHER_TEXT, "start_date_time": START + timedelta(hours=1)}
     assert likeness(of, **fields) is OTHER
-    assert not worth_reading(of, image(of, **fields))
+    assert not could_match(of, image(of, **fields))
 
 
 @pytest.mark.parametrize("ours", ["恭喜发财！新春团圆饭，4人套餐仅88，送红包一个。", "🍕🍕", "OK", ""])
@@ -204,7 +217,7 @@ def test_a_text_with_a_tail_is_known_again_in_any_script(ours: str) -> None:
     [(None, 0, OURS), (0, None, OURS), (5, 5, OURS), (None, 5, MAYBE), (5, None, MAYBE), (5, 0, MAYBE), (5, 6, MAYBE)],
 )
 def test_no_opt_out_link_is_0_and_another_one_is_doubtful(
-    ours: int | None, theirs: int | None, expected: Likeness
+    ours: int | None, theirs: int | None, expected: Match
 ) -> None:
     assert likeness(sought(ANN, opt_out_link_id=ours), opt_out_link_id=theirs) is expected
 
@@ -220,7 +233,7 @@ def test_no_opt_out_link_is_0_and_another_one_is_doubtful(
         (None, "https://s.example/x", MAYBE),
     ],
 )
-def test_another_link_is_doubtful(ours: str | None, theirs: str | None, expected: Likeness) -> None:
+def test_another_link_is_doubtful(ours: str | None, theirs: str | None, expected: Match) -> None:
     assert likeness(sought(ANN, track_link_url=ours), track_link_url=theirs) is expected
 
 
@@ -264,7 +277,7 @@ def test_a_number_that_was_not_sent_makes_it_anothers_however_little_was_read(
     complete: bool,
 ) -> None:
     of = sought(*ours)
-    assert excluded_by(of, listed(*theirs))
+    assert is_excluded_by(of, listed(*theirs))
     assert likeness(of, theirs, complete=complete) is OTHER
 
 
@@ -291,7 +304,7 @@ def test_a_number_that_was_not_sent_makes_it_anothers_however_little_was_read(
 )
 def test_a_number_that_may_be_ours_in_disguise_is_doubtful(ours: list[str], theirs: list[str | None]) -> None:
     of = sought(*ours)
-    assert not excluded_by(of, listed(*theirs))
+    assert not is_excluded_by(of, listed(*theirs))
     assert likeness(of, theirs) is MAYBE
 
 
@@ -307,7 +320,7 @@ BAD = ["12345", "n/a", "020 7946 0123", "0770090010", "1234567890123456", ""]
 def test_only_invalid_numbers_may_be_left_out_and_not_where_they_were_to_be_refused(
     bad: str,
     ignore: bool | None,
-    expected: Likeness,
+    expected: Match,
 ) -> None:
     assert likeness(sought(ANN, bad, ignore=ignore), [ANN]) is expected
     assert likeness(sought(ANN, bad, ignore=ignore), [ANN, bad]) is OURS
@@ -340,13 +353,13 @@ def test_no_people_are_ours_only_where_none_can_be_and_the_server_counts_none(
     ours: list[str],
     ignore: bool | None,
     count: int | None,
-    expected: Likeness,
+    expected: Match,
 ) -> None:
     assert likeness(sought(*ours, ignore=ignore), [], recipient_count=count) is expected
 
 
 @pytest.mark.parametrize(("count", "expected"), [(None, OURS), (0, OURS), (2, OURS), (3, OURS), (4, MAYBE)])
-def test_a_count_above_all_that_was_sent_is_doubtful_as_the_list_may_lag(count: int | None, expected: Likeness) -> None:
+def test_a_count_above_all_that_was_sent_is_doubtful_as_the_list_may_lag(count: int | None, expected: Match) -> None:
     assert likeness(sought(ANN, BEN, BEN), [ANN, BEN], recipient_count=count) is expected
     assert likeness(sought(ANN, BEN, BEN), [ANN, CAT], recipient_count=count) is OTHER
 
@@ -367,9 +380,9 @@ PERSON = NewContact(ANN, "Zoë O’Hara", "Gold", None)
         (Contact("1", ANN, "Gold", "Zoë O’Hara", None), MAYBE),
     ],
 )
-def test_the_same_number_under_another_name_is_doubtful(theirs: Contact, expected: Likeness) -> None:
+def test_the_same_number_under_another_name_is_doubtful(theirs: Contact, expected: Match) -> None:
     assert likeness(sought(PERSON), [theirs]) is expected
-    assert not excluded_by(sought(PERSON), [theirs])
+    assert not is_excluded_by(sought(PERSON), [theirs])
 
 
 def test_of_two_rows_with_one_number_a_server_may_keep_either() -> None:
@@ -391,23 +404,23 @@ def test_where_a_group_was_named_ours_and_more_is_doubtful() -> None:
     assert likeness(of, [ANN, BEN, CAT]) is MAYBE
     assert likeness(of, [CAT], complete=False) is MAYBE
     assert likeness(of, [ANN, CAT]) is OTHER
-    assert not excluded_by(of, listed(CAT))
+    assert not is_excluded_by(of, listed(CAT))
 
 
 def test_nothing_read_excludes_nothing() -> None:
-    assert not excluded_by(sought(ANN), [])
-    assert not excluded_by(sought(), [])
+    assert not is_excluded_by(sought(ANN), [])
+    assert not is_excluded_by(sought(), [])
 
 
 # The decision
 
 
-def candidate(of: Sought, campaign_id: str, *numbers: str, **fields: Any) -> Candidate:
+def candidate(of: SearchTarget, campaign_id: str, *numbers: str, **fields: Any) -> Candidate:
     return Candidate(image(of, id=campaign_id, **fields), listed(*numbers), complete=True)
 
 
 def ids(verdict: object) -> list[str]:
-    assert isinstance(verdict, InDoubt)
+    assert isinstance(verdict, Unknown)
     return [campaign.id for campaign in verdict.candidates]
 
 
@@ -485,7 +498,9 @@ def test_nothing_shows_numbers_names_or_texts() -> None:
     of = sought(PERSON, "n/a secret")
     one = Candidate(image(of), (Contact("1", ANN, "Zoë"),), complete=True)
     verdict = decide(of, [one, attrs.evolve(one, campaign=image(of, id="c2"))])
-    shown = "".join(f"{value!r}{value}" for value in (of, of.sent, one, attrs.evolve(one, contacts=None), verdict))
+    shown = "".join(
+        f"{value!r}{value}" for value in (of, of.recipients, one, attrs.evolve(one, contacts=None), verdict)
+    )
     for secret in (ANN, "7700900101", "Zoë", "zoe", "Gold", "gold", "secret", "Nail", "Paws", "0900101"):
         assert secret not in shown
     assert "contacts=<1>" in shown

@@ -1,0 +1,96 @@
+"""Bring phone numbers to one notation, the digits of E.164: `447700900123`.
+
+A number without a country code is read as British, as the provider reads it. Two notations of one person's number
+come out equal, or with the same last digits, or one of them cannot be parsed. Nothing more follows from inequality.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_BARE = re.compile(r"\+?[0-9]+", re.ASCII)
+_SHAPE = re.compile(r"\(?\+?[0-9()./-]*", re.ASCII)
+_MASKED = re.compile(r"[./-]{2}|\(\)")  # `07700---123`: not separators, but withheld digits
+_BETWEEN = re.compile(r"[()./-]")
+_BRACKETS = str.maketrans("[]{}", "()()")
+
+_SHORTEST = 8
+_LONGEST = 15
+_BRITISH = "44"
+_BRITISH_MOBILE = re.compile(r"447[0-9]{9}", re.ASCII)
+_BRITISH_LENGTHS = (11, 12)
+_SUFFIX_LENGTH = 7
+
+
+def to_international(text: str) -> str | None:
+    """Return the digits of a phone number with its country code, or None if they cannot be parsed.
+
+    Parses `+44 (0)7700 900123`, `0044…`, `44…`, `440…`, the British national `07…`, any separators, and digits of
+    any script. Does not parse letters, masks, `+0…`, or more than 15 digits.
+    """
+    bare = text if _BARE.fullmatch(text) else _strip_separators(text)
+    if bare is None:
+        return None
+    digits = bare.removeprefix("+")
+    if digits.startswith("00"):
+        digits = digits[2:]
+    elif digits.startswith("0") and not bare.startswith("+"):
+        digits = _BRITISH + digits[1:]
+    if digits.startswith(_BRITISH + "0"):
+        digits = _BRITISH + digits[3:]
+    if digits[:1] in ("", "0") or digits == _BRITISH or len(digits) > _LONGEST:
+        return None
+    return digits
+
+
+def may_be_mobile(number: str) -> bool:
+    """Return True if a server may accept `number`, in international digits, as a mobile phone's."""
+    if number.startswith(_BRITISH):
+        return _BRITISH_MOBILE.fullmatch(number) is not None
+    return len(number) >= _SHORTEST
+
+
+def is_complete(number: str) -> bool:
+    """Return True if `number`, in international digits, is long enough that no digits were cut off or withheld."""
+    if number.startswith(_BRITISH):
+        return len(number) in _BRITISH_LENGTHS
+    return len(number) >= _SHORTEST
+
+
+def suffix_of(number: str) -> str:
+    """Return the digits, seven at most, that every notation of `number`, in international digits, ends with.
+
+    Another country's national number is read as a British one; its last digits are right all the same.
+    """
+    national = number.removeprefix(_BRITISH) or number
+    return national[-_SUFFIX_LENGTH:]
+
+
+def _strip_separators(text: str) -> str | None:
+    """Return the digits, after a plus sign if there is one; None if anything but separators stands between them."""
+    plain = text if text.isascii() else "".join(map(_to_ascii, text))
+    plain = "".join(plain.split()).translate(_BRACKETS)
+    if not _SHAPE.fullmatch(plain) or _MASKED.search(plain):
+        return None
+    return _BETWEEN.sub("", _strip_trunk_zero(plain))
+
+
+def _to_ascii(character: str) -> str:
+    category = unicodedata.category(character)
+    if category == "Nd":
+        return str(unicodedata.decimal(character))
+    if category in ("Cc", "Cf") or character.isspace():  # e.g. direction marks of an address book
+        return ""
+    if category == "Pd" or character == "\N{MINUS SIGN}":
+        return "-"
+    if category in ("Ps", "Pe", "Po", "Sm"):  # not every category: a superscript digit is not part of the number
+        return unicodedata.normalize("NFKC", character)
+    return character
+
+
+def _strip_trunk_zero(plain: str) -> str:
+    """Drop the zero of `+44(0)7700…`, which is dialled within the country only; keep that of `(0)7700…`."""
+    before, _, after = plain.partition("(0)")
+    abroad = before.startswith(("+", "(+", "00")) or before.lstrip("(")[:1] not in ("", "0")
+    return before + after if abroad else plain

@@ -1,1 +1,0 @@
-"""What became of a create whose outcome is unknown: found on the server, absent, or in doubt."""
