@@ -25,7 +25,7 @@ def needs_extra(error: ModuleNotFoundError) -> bool:
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        from campaigns_async.cli._root import run
+        from campaigns_async.cli.app import run
 
         return run(arguments)
     except ModuleNotFoundError as error:

@@ -12,7 +12,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from campaigns_async.cli._root import PROGRAM
+from campaigns_async.cli.console import PROGRAM
 
 
 def again(

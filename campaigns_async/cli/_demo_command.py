@@ -10,16 +10,16 @@ from typing import Final, TypeAlias
 import click
 
 from campaigns_async import AuthenticationError, CampaignsError, ConfigurationError, ConnectionFailedError, checks
-from campaigns_async.cli._connecting import KEY_VARIABLE
-from campaigns_async.cli._connection import read_key
 from campaigns_async.cli._demo_ledger import Ledger
 from campaigns_async.cli._demo_plan import SHIPPED, PlanRow, read_plan
 from campaigns_async.cli._demo_report import Report, discrepancies
 from campaigns_async.cli._demo_run import Watch, run
 from campaigns_async.cli._demo_server import Server, local_server, remote_server
 from campaigns_async.cli._demo_show import show, watching
-from campaigns_async.cli._live_host import is_live
-from campaigns_async.cli._running import Interrupted, run as run_loop
+from campaigns_async.cli.connection import read_key
+from campaigns_async.cli.live_host import is_live
+from campaigns_async.cli.options import KEY_VARIABLE
+from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.jobs.errors import PlanError
 
 _NO_OPTION_HERE: Final = ", or have the later ones dropped"

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from campaigns_async.cli._demo_report import Readback, Report
 from campaigns_async.cli._demo_run import Watch
-from campaigns_async.cli._output import print_rich
+from campaigns_async.cli.console import print_rich
 
 _EVERY: Final = 2.0
 """Seconds between two plain lines."""

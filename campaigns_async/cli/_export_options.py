@@ -11,10 +11,9 @@ import click
 from attrs import frozen
 
 from campaigns_async import InvalidArgumentError
-from campaigns_async.cli._asking import check_ids, columns_of
-from campaigns_async.cli._output import binary, is_terminal
-from campaigns_async.cli._telling import WrongUse
 from campaigns_async.cli._wording import as_options
+from campaigns_async.cli.console import UsageFailure, binary_output, is_terminal
+from campaigns_async.cli.query_options import check_ids, columns_of
 from campaigns_async.export.columns import Column
 from campaigns_async.export.formats import encoder, format_of
 from campaigns_async.export.options import CsvOptions, Format, Unfinished
@@ -92,7 +91,7 @@ class Destination:
         except InvalidArgumentError as error:
             raise click.UsageError(as_options(f"--{error.message}")) from error
         except ModuleNotFoundError as error:
-            raise WrongUse(str(error)) from error
+            raise UsageFailure(str(error)) from error
 
     def out(self) -> Path | BinaryIO:
         """What the export takes.
@@ -100,7 +99,7 @@ class Destination:
         Raises:
             click.ClickException: Standard output is closed.
         """
-        return binary() if self.path is None else self.path
+        return binary_output() if self.path is None else self.path
 
 
 def _form(path: Path | None, given: Format | None) -> Format:

@@ -14,12 +14,19 @@ from attrs import asdict, define, field, frozen
 
 from campaigns_async import CampaignsError, FilterIgnoredError, NotFoundError
 from campaigns_async.cli._again import again
-from campaigns_async.cli._asking import told
 from campaigns_async.cli._export_options import Destination
 from campaigns_async.cli._progress import speed_of
-from campaigns_async.cli._running import Interrupted
-from campaigns_async.cli._telling import Ended, number_of, shown, tell, unexpected, unread
 from campaigns_async.cli._wording import as_options
+from campaigns_async.cli.console import (
+    RunFailed,
+    count_of,
+    output_closed_message,
+    print_line,
+    printable,
+    unexpected_message,
+)
+from campaigns_async.cli.error_messages import to_click_error
+from campaigns_async.cli.signals import Interrupted
 from campaigns_async.export.errors import (
     ExportError,
     ExportInUseError,
@@ -66,10 +73,10 @@ class Report:
         """It is whole."""
         if self._as_json:
             plain = asdict(summary)
-            tell(json.dumps({"ok": True, **plain, "path": None if summary.path is None else str(summary.path)}))
+            print_line(json.dumps({"ok": True, **plain, "path": None if summary.path is None else str(summary.path)}))
             return
         for line in self._told(summary):
-            tell(line)
+            print_line(line)
 
     def _told(self, summary: ExportSummary) -> Iterator[str]:
         if summary.already_whole:
@@ -82,22 +89,24 @@ class Report:
         now = summary.rows - summary.resumed
         speed = f" ({speed_of(now / summary.elapsed)})" if now and summary.elapsed > 0 else ""
         before = f", {summary.resumed:,} of them from before" if summary.resumed else ""
-        of = "" if summary.campaigns is None else f" of {number_of(summary.campaigns, 'campaign')}"
-        yield f"{number_of(summary.rows, 'row')}{of} {here}{before}, in {summary.elapsed:,.1f} s{speed}"
+        of = "" if summary.campaigns is None else f" of {count_of(summary.campaigns, 'campaign')}"
+        yield f"{count_of(summary.rows, 'row')}{of} {here}{before}, in {summary.elapsed:,.1f} s{speed}"
         if summary.gone:
-            gone = number_of(summary.gone, "campaign was", "campaigns were")
+            gone = count_of(summary.gone, "campaign was", "campaigns were")
             yield f"{gone} deleted meanwhile: of their contacts, those that had come are there"
 
-    def interrupted(self, error: Interrupted) -> Ended:
+    def interrupted(self, error: Interrupted) -> RunFailed:
         """A signal ended it."""
         return self._ended("interrupted", error.exit_code, list(self._to_go_on()))
 
-    def failed(self, error: CampaignsError) -> Ended:
+    def failed(self, error: CampaignsError) -> RunFailed:
         """An error that the package knows ended it."""
         if isinstance(error, ExportWriteError) and error.errno == errno.EPIPE and self._to.path is None:
-            return self._ended(unread(0 if self._latest is None else self._latest.rows, "row"), _NOBODY_READS, [])
+            return self._ended(
+                output_closed_message(0 if self._latest is None else self._latest.rows, "row"), _NOBODY_READS, []
+            )
         if not isinstance(error, ExportError):
-            shell = told(error)
+            shell = to_click_error(error)
             # With the first two, the same again would end the same.
             if isinstance(error, NotFoundError):
                 steps = self._to_leave_out(error)
@@ -121,17 +130,17 @@ class Report:
             return self._ended(line, 1, [])
         return self._ended(line, 2 if isinstance(error, ExportInUseError) else 1, [])
 
-    def broken(self, error: Exception) -> Ended:
+    def broken(self, error: Exception) -> RunFailed:
         """An error that nobody expected ended it."""
-        return self._ended(unexpected(error), 1, list(self._to_go_on()))
+        return self._ended(unexpected_message(error), 1, list(self._to_go_on()))
 
     @property
     def _name(self) -> str:
-        return shown(str(self._to.path))
+        return printable(str(self._to.path))
 
     @property
     def _rows(self) -> str:
-        return number_of(0 if self._latest is None else self._latest.rows, "row")
+        return count_of(0 if self._latest is None else self._latest.rows, "row")
 
     @property
     def _is_kept(self) -> bool:
@@ -140,12 +149,12 @@ class Report:
         # Not `Path.exists`, which raises where the name is too long.
         return path is not None and self._to.is_resumable and os.path.exists(f"{os.path.realpath(path)}.part.progress")  # noqa: PTH110  # see above
 
-    def _ended(self, line: str, exit_code: int, steps: list[Step]) -> Ended:
+    def _ended(self, line: str, exit_code: int, steps: list[Step]) -> RunFailed:
         lines = [f"{step.why}:\n  {step.command}" for step in steps]
         if self._as_json:
             next_ = [{"why": step.why, "command": step.command} for step in steps]
             lines.append(json.dumps({"ok": False, **self._so_far(), "error": line, "next": next_}))
-        return Ended(line, exit_code, lines)
+        return RunFailed(line, exit_code, lines)
 
     def _so_far(self) -> dict[str, Any]:
         path = None if self._to.path is None else str(self._to.path)

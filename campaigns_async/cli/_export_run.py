@@ -10,13 +10,13 @@ import click
 from attrs import define, field
 
 from campaigns_async import CampaignsError
-from campaigns_async.cli._asking import check_filter, check_sort
-from campaigns_async.cli._connecting import Connecting
-from campaigns_async.cli._connection import Connection
 from campaigns_async.cli._export_options import Destination, ids_of
 from campaigns_async.cli._export_report import Report
-from campaigns_async.cli._output import is_terminal
-from campaigns_async.cli._running import Interrupted, run as run_loop
+from campaigns_async.cli.connection import Connection, connect
+from campaigns_async.cli.console import is_terminal
+from campaigns_async.cli.options import ConnectionOptions
+from campaigns_async.cli.query_options import check_filter, check_sort
+from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.export.columns import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Column
 from campaigns_async.models import Campaign, Contact
 
@@ -33,7 +33,7 @@ Exporting: TypeAlias = (
 
 def run_campaigns(
     context: click.Context,
-    connecting: Connecting,
+    connection: ConnectionOptions,
     *,
     filters: str | None,
     sorts: str,
@@ -70,12 +70,12 @@ def run_campaigns(
             on_progress=told,
         )
 
-    return Run(context, to, connecting.connection(), export, as_json=as_json).run()
+    return Run(context, to, connect(connection), export, as_json=as_json).run()
 
 
 def run_contacts(
     context: click.Context,
-    connecting: Connecting,
+    connection: ConnectionOptions,
     campaign_ids: Sequence[str],
     *,
     ids_file: Path | None,
@@ -105,7 +105,7 @@ def run_contacts(
     check_filter("--campaign-filter", campaign_filter, Campaign)
     campaign_sorts = "id" if campaign_sort is None else campaign_sort
     check_sort("--campaign-sort", campaign_sorts, Campaign)
-    connection = connecting.connection()
+    reached = connect(connection)
     ids = ids_of(campaign_ids, ids_file, all_campaigns=all_campaigns)
 
     async def export(
@@ -133,7 +133,7 @@ def run_contacts(
             on_progress=told,
         )
 
-    return Run(context, to, connection, export, as_json=as_json).run()
+    return Run(context, to, reached, export, as_json=as_json).run()
 
 
 def _destination(
@@ -157,7 +157,7 @@ class Run:
         """Run it, and tell how it ended; the exit code.
 
         Raises:
-            Ended: It is not whole.
+            RunFailed: It is not whole.
         """
         try:
             summary = run_loop(self._work)

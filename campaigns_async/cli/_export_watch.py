@@ -9,7 +9,7 @@ from typing import Final
 from attrs import define, field, frozen
 
 from campaigns_async.cli._progress import Rate, Watch, display_on_stderr, shown_on, span, speed_of
-from campaigns_async.cli._telling import number_of
+from campaigns_async.cli.console import count_of
 from campaigns_async.engine.stats import Stats
 from campaigns_async.export.summary import ExportProgress
 
@@ -87,13 +87,13 @@ class ExportFigures:
     def _rows(self) -> str:
         assert self.progress is not None
         if self.progress.total is None:
-            return number_of(self.progress.rows, "row")
-        return f"{self.progress.rows:,} of {number_of(self.progress.total, 'row')}"
+            return count_of(self.progress.rows, "row")
+        return f"{self.progress.rows:,} of {count_of(self.progress.total, 'row')}"
 
     def _rest(self) -> list[str]:
         parts: list[str] = []
         if self.retries:
-            parts.append(number_of(self.retries, "retry", "retries"))
+            parts.append(count_of(self.retries, "retry", "retries"))
         if self.held_for >= 0.05:
             parts.append(f"the server asks for {span(self.held_for)} more")
         if self.left:

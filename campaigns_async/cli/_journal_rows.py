@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from campaigns_async.cli._telling import shown
+from campaigns_async.cli.console import printable
 from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry
 
@@ -55,4 +55,4 @@ def details(entry: Entry) -> str:
         parts.append("the server said that it was created, and not under which id")
     if entry.leads:
         parts.append(f"may be {', '.join(lead.campaign_id for lead in entry.leads)}")
-    return shown("; ".join(part for part in parts if part))
+    return printable("; ".join(part for part in parts if part))

@@ -17,9 +17,8 @@ import orjson
 
 from campaigns_async.cli._journal_again import journal_command
 from campaigns_async.cli._journal_rows import MEANT, STATES, details, moment, row_as_dict
-from campaigns_async.cli._output import print_rich
-from campaigns_async.cli._send_errors import told
-from campaigns_async.cli._telling import WrongUse, number_of, shown
+from campaigns_async.cli.console import UsageFailure, count_of, print_rich, printable
+from campaigns_async.cli.error_messages import to_click_error
 from campaigns_async.jobs.errors import JobError
 from campaigns_async.jobs.sqlite import SqliteStore
 from campaigns_async.jobs.states import State
@@ -51,7 +50,7 @@ def _store(file: Path, *, read_only: bool) -> Generator[SqliteStore]:
         finally:
             store.close()
     except JobError as error:
-        raise told(error) from error
+        raise to_click_error(error) from error
 
 
 def show_rows(file: Path, states: Sequence[str], *, as_json: bool, limit: int | None) -> None:
@@ -97,8 +96,8 @@ def _print_table(store: SqliteStore, wanted: set[State], limit: int) -> None:
 def _row_line(entry: Entry) -> str:
     tries = "1 attempt" if entry.attempts == 1 else f"{entry.attempts} attempts"
     latest = max(filter(None, (entry.attempted_at, entry.ended_at)), default=None)
-    parts = (entry.state.name.lower(), shown(entry.campaign_id or ""), tries, moment(latest), details(entry))
-    return f"{shown(entry.key)}: {', '.join(part for part in parts if part)}"
+    parts = (entry.state.name.lower(), printable(entry.campaign_id or ""), tries, moment(latest), details(entry))
+    return f"{printable(entry.key)}: {', '.join(part for part in parts if part)}"
 
 
 def _by_state(store: SqliteStore, wanted: set[State]) -> Iterator[Entry]:
@@ -116,7 +115,7 @@ def resolve_row(file: Path, key: str, word: Word, campaign_id: str | None) -> No
     with _store(file, read_only=False) as store:
         entry = store.entry(key) if _fits_utf_8(key) else None
         if entry is None:
-            raise WrongUse("the journal has no row with that key: `journal show` lists them")
+            raise UsageFailure("the journal has no row with that key: `journal show` lists them")
         _refuse_what_is_known(entry, word)
         if campaign_id is not None:
             _refuse_what_is_no_new_id(store, campaign_id)
@@ -128,19 +127,19 @@ def resolve_row(file: Path, key: str, word: Word, campaign_id: str | None) -> No
         Word.NOT_SENT: "the next run sends it",
         Word.FAILED: "it is sent again with --retry-failed only",
     }
-    click.echo(f"{shown(key)}: was {entry.state.name.lower()}, is now {word.value.name.lower()}; {then[word]}")
+    click.echo(f"{printable(key)}: was {entry.state.name.lower()}, is now {word.value.name.lower()}; {then[word]}")
 
 
 def _refuse_what_is_known(entry: Entry, word: Word) -> None:
     name = entry.state.name.lower()
     if entry.state is State.FAILED and word is Word.FAILED:
-        raise WrongUse(
+        raise UsageFailure(
             "that row failed already: say --not-sent to have it sent, or --created if it was mended and sent elsewhere"
         )
     if entry.state not in {State.UNKNOWN, State.SENDING, State.FAILED}:
-        raise WrongUse(f"that row is {name}, and not in doubt: there is nothing to settle")
+        raise UsageFailure(f"that row is {name}, and not in doubt: there is nothing to settle")
     if entry.surely_done and word is not Word.CREATED:
-        raise WrongUse(
+        raise UsageFailure(
             "the server said that it created that row, and not under which id: find it there, and say --created"
         )
 
@@ -152,7 +151,7 @@ def _refuse_what_is_no_new_id(store: SqliteStore, campaign_id: str) -> None:
         raise click.UsageError(f"--created takes an id of at most {_LONGEST_ID} characters")
     for entry in store.entries(State.CREATED):
         if entry.campaign_id is not None and entry.campaign_id.lower() == campaign_id.lower():
-            raise WrongUse(f"that campaign is the row {shown(entry.key)!r}'s already: look at the id again")
+            raise UsageFailure(f"that campaign is the row {printable(entry.key)!r}'s already: look at the id again")
 
 
 def _fits_utf_8(text: str) -> bool:
@@ -174,9 +173,9 @@ def export_rows(file: Path, state: str, out: Path) -> None:
             written, without = _write(store, STATES[state], sys.stdout.buffer.write)
         else:
             written, without = _into(out, lambda target: _write(store, STATES[state], target.write))
-    click.echo(f"{number_of(written, 'row')} written; to be sent with another journal", err=True)
+    click.echo(f"{count_of(written, 'row')} written; to be sent with another journal", err=True)
     if without:
-        click.echo(f"{number_of(without, 'row')} left out: the journal does not hold what would be sent", err=True)
+        click.echo(f"{count_of(without, 'row')} left out: the journal does not hold what would be sent", err=True)
     if written:
         settle = journal_command("resolve", file, "--created", "CAMPAIGN-ID", key="KEY")
         click.echo(
@@ -202,9 +201,9 @@ def _into(out: Path, work: Callable[[IO[bytes]], tuple[int, int]]) -> tuple[int,
     try:
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
-        raise WrongUse("--out is there already: name a new file") from None
+        raise UsageFailure("--out is there already: name a new file") from None
     except OSError as error:
-        raise WrongUse(f"--out cannot be made: {error.strerror}") from None
+        raise UsageFailure(f"--out cannot be made: {error.strerror}") from None
     try:
         with os.fdopen(descriptor, "wb") as target:
             result = work(target)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import click
 
-from campaigns_async.cli._running import Interrupted, run as run_loop
+from campaigns_async.cli.signals import Interrupted, run as run_loop
 
 if TYPE_CHECKING:
     from campaigns_async.sandbox import Quirks, RateLimit, Sandbox

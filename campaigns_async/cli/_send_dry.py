@@ -12,7 +12,7 @@ from typing import Any
 import click
 from attrs import frozen
 
-from campaigns_async.cli._output import print_rich
+from campaigns_async.cli.console import print_rich
 from campaigns_async.jobs.plan import Plan
 from campaigns_async.jobs.planning import check
 from campaigns_async.jobs.preview import LENGTHENED, Noted, Preview

@@ -9,7 +9,7 @@ import click
 from attrs import field, fields_dict, frozen
 
 from campaigns_async.cli._wording import as_options, option
-from campaigns_async.cli.send import SPLIT
+from campaigns_async.cli.options import DEFAULT_SPLIT
 
 if TYPE_CHECKING:
     from campaigns_async.jobs.plan import Plan
@@ -80,7 +80,7 @@ class PlanOptions:
                 message=_text_of(self.message_file) if self.message is None else self.message,
                 sender=self.sender or "",
                 start=start[0],
-                split=SPLIT if self.split is None else self.split,
+                split=DEFAULT_SPLIT if self.split is None else self.split,
                 opt_out_link_id=self.opt_out_link_id,
                 track_link_url=self.track_link_url,
                 duplicates=self.duplicates,

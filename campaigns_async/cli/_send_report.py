@@ -14,9 +14,8 @@ from attrs import fields, frozen
 from campaigns_async.cli._again import again
 from campaigns_async.cli._journal_again import journal_command
 from campaigns_async.cli._journal_rows import MEANT, details, row_as_dict
-from campaigns_async.cli._output import print_rich
-from campaigns_async.cli._telling import shown
 from campaigns_async.cli._wording import as_options
+from campaigns_async.cli.console import print_rich, printable
 from campaigns_async.jobs.sqlite import SqliteStore
 from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry
@@ -125,7 +124,7 @@ def print_ending(ending: Ending, steps: Iterable[Step], *, as_json: bool) -> Non
     else:
         _print_table(ending)
     if ending.summary.stopped is not None:
-        click.echo(f"stopped: {shown(as_options(ending.summary.stopped))}", err=True)
+        click.echo(f"stopped: {printable(as_options(ending.summary.stopped))}", err=True)
     for step in told:
         click.echo(f"{step.why}:\n  {step.command}", err=True)
 
@@ -159,6 +158,6 @@ def _rows(ending: Ending) -> Iterator[tuple[str, str, str]]:
 
 def _print_entries(what: str, entries: tuple[Entry, ...], count: int) -> None:
     for entry in entries:
-        click.echo(f"{what}: {shown(entry.key)}: {details(entry) or 'cut off'}")
+        click.echo(f"{what}: {printable(entry.key)}: {details(entry) or 'cut off'}")
     if count > len(entries):
         click.echo(f"{what}: and {count - len(entries):,} more")

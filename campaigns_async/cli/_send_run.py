@@ -16,9 +16,9 @@ import click
 from attrs import define, field, frozen
 
 from campaigns_async import CampaignsError, ConfigurationError, checks
-from campaigns_async.cli._connection import Connection
-from campaigns_async.cli._running import Interrupted, run as run_loop
 from campaigns_async.cli._send_plan import PlanOptions
+from campaigns_async.cli.connection import Connection
+from campaigns_async.cli.signals import Interrupted, run as run_loop
 
 if TYPE_CHECKING:
     from campaigns_async.cli._send_dry import DryRun
@@ -100,15 +100,16 @@ def _telling(work: Callable[[], T]) -> T:
     try:
         return work()
     except CampaignsError as error:
-        from campaigns_async.cli._send_errors import told
+        from campaigns_async.cli.error_messages import print_faults, to_click_error
 
-        raise told(error) from error
+        print_faults(error)
+        raise to_click_error(error) from error
     except ModuleNotFoundError as error:
         if error.name != "phonenumbers":
             raise
-        from campaigns_async.cli._telling import WrongUse
+        from campaigns_async.cli.console import UsageFailure
 
-        raise WrongUse(str(error)) from None
+        raise UsageFailure(str(error)) from None
 
 
 @define
@@ -136,9 +137,10 @@ class Run:
             number = self._signal or error.exit_code - 128
             return self._end_cut("cut off", 128 + number)
         except CampaignsError as error:
-            from campaigns_async.cli._send_errors import told
+            from campaigns_async.cli.error_messages import print_faults, to_click_error
 
-            line = told(error)
+            print_faults(error)
+            line = to_click_error(error)
             if not self._is_checked():
                 raise line from error
             return self._end_cut(line.message, line.exit_code)

@@ -6,8 +6,7 @@ from typing import Any
 
 import click
 
-from campaigns_async.cli._connecting import KEY_VARIABLE
-from campaigns_async.cli._declaring import Command, FilePath
+from campaigns_async.cli.options import KEY_VARIABLE, Command, FilePath
 
 
 @click.command("demo", cls=Command)

@@ -7,12 +7,7 @@ from typing import Any, Final
 
 import click
 
-from campaigns_async.cli._connecting import Connecting, connecting as connecting_options
-from campaigns_async.cli._declaring import FilePath, Group, options
-
-FORMATS: Final = ("csv", "ndjson", "parquet")
-"""The values of `Format`, which is slow to import."""
-
+from campaigns_async.cli.options import EXPORT_FORMATS, ConnectionOptions, FilePath, Group, connection_options, options
 
 _file_options: Final = options(
     click.option(
@@ -22,7 +17,7 @@ _file_options: Final = options(
         help="Ends with .csv, .ndjson, .jsonl or .parquet; .gz behind a text one packs it. "
         "-: standard output, with --format.",
     ),
-    click.option("--format", "form", type=click.Choice(FORMATS), help="Whatever the name of the file."),
+    click.option("--format", "form", type=click.Choice(EXPORT_FORMATS), help="Whatever the name of the file."),
     click.option("--fields", metavar="NAME,...", help="Only these columns, in this order. Default: all."),
 )
 """Where to, and in which form."""
@@ -65,9 +60,9 @@ def export() -> None:
 @click.option("--filter", "filters", metavar="TEXT", help="Which ones, such as 'sender==Golf,status==5'.")
 @click.option("--sort", "sorts", metavar="NAME,...", default="id", show_default=True, help="In which order.")
 @_page_options
-@connecting_options
+@connection_options
 @click.pass_context
-def campaigns(context: click.Context, /, connecting: Connecting, **given: Any) -> None:
+def campaigns(context: click.Context, /, connection: ConnectionOptions, **given: Any) -> None:
     """Export campaigns, a row each.
 
     Columns, filters and sorts have the names of the API: id, startDateTime, sender,
@@ -80,7 +75,7 @@ def campaigns(context: click.Context, /, connecting: Connecting, **given: Any) -
     """
     from campaigns_async.cli._export_run import run_campaigns
 
-    context.exit(run_campaigns(context, connecting, **given))
+    context.exit(run_campaigns(context, connection, **given))
 
 
 @export.command("contacts")
@@ -107,9 +102,11 @@ def campaigns(context: click.Context, /, connecting: Connecting, **given: Any) -
     help="Rows in the order of the campaigns (default), or page by page as they come, which is faster.",
 )
 @_page_options
-@connecting_options
+@connection_options
 @click.pass_context
-def contacts(context: click.Context, /, connecting: Connecting, campaign_ids: Sequence[str], **given: Any) -> None:
+def contacts(
+    context: click.Context, /, connection: ConnectionOptions, campaign_ids: Sequence[str], **given: Any
+) -> None:
     """Export contacts, a row each, with their campaign's id.
 
     Columns have the names of the API: campaignId, id, phoneNumber, name, custom1, custom2; filters
@@ -122,4 +119,4 @@ def contacts(context: click.Context, /, connecting: Connecting, campaign_ids: Se
     """
     from campaigns_async.cli._export_run import run_contacts
 
-    context.exit(run_contacts(context, connecting, campaign_ids, **given))
+    context.exit(run_contacts(context, connection, campaign_ids, **given))

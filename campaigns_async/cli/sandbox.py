@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import click
 
-from campaigns_async.cli._declaring import Command, FilePath
-
-QUIRKS: Final = (
-    "bare_id", "list_in_array", "dates", "phones", "default_page_size", "max_page_size", "strict_filters",
-)  # fmt: skip
-"""The names of those that a command line can say; how each is read is slow to import."""
+from campaigns_async.cli.options import SANDBOX_QUIRKS, Command, FilePath
 
 
 @click.command("sandbox", cls=Command)
@@ -60,7 +55,7 @@ QUIRKS: Final = (
     "quirks",
     multiple=True,
     metavar="NAME[=VALUE]",
-    help=f"How answers look; may be repeated: {', '.join(QUIRKS)}.",
+    help=f"How answers look; may be repeated: {', '.join(SANDBOX_QUIRKS)}.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Tell where it is as one line of JSON.")
 def sandbox(**given: Any) -> None:

@@ -8,8 +8,8 @@ import click
 import pytest
 
 from campaigns_async.cli._again import again
-from campaigns_async.cli._root import PROGRAM
 from campaigns_async.cli._wording import as_options
+from campaigns_async.cli.console import PROGRAM
 
 from .walking import LEAVES, Words
 

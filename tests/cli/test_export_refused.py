@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns_async.cli import _output
+from campaigns_async.cli import console
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 from .conftest import Command
@@ -188,7 +188,7 @@ def test_what_nobody_expects_says_how_to_go_on_too(
     ]
 
 
-def test_a_standard_output_that_is_closed_is_one_line(
+def test_a_standardconsole_that_is_closed_is_one_line(
     here: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", None)
@@ -199,7 +199,7 @@ def test_a_standard_output_that_is_closed_is_one_line(
 
 def test_what_is_not_printable_is_escaped_for_a_terminal_as_json_has_it() -> None:
     raw = io.BytesIO()
-    safe = _output.TerminalSafe(raw)
+    safe = console.TerminalJson(raw)
     assert safe.writable()
     assert safe.write(memoryview('{"a":"\u009b\u202e\U000e0001 Si\u00e2n \U0001f600"}\n'.encode())) == 29
     safe.flush()

@@ -8,8 +8,8 @@ import sys
 import click
 import pytest
 
-from campaigns_async.cli import _connecting, _send_plan, export, send
-from campaigns_async.cli._declaring import DEBUG, Command, Group
+from campaigns_async.cli import options, send_command
+from campaigns_async.cli.options import DEBUG, Command, Group
 from campaigns_async.export.options import Format
 from campaigns_async.jobs.states import State
 from campaigns_async.values import Auth
@@ -66,11 +66,11 @@ def test_each_says_what_it_does_and_what_its_options_are_for(words: Words) -> No
 
 
 def test_what_is_written_twice_because_it_is_slow_to_import_is_the_same() -> None:
-    assert list(_connecting.WAYS) == [way.value for way in Auth]
-    assert list(export.FORMATS) == [form.value for form in Format]
+    assert list(options.AUTH_WAYS) == [way.value for way in Auth]
+    assert list(options.EXPORT_FORMATS) == [form.value for form in Format]
     states = next(each for each in ALL["journal", "show"].params if each.name == "states")
     assert isinstance(states.type, click.Choice)
     assert set(states.type.choices) == {state.name.lower() for state in State}
-    (split,) = (each for each in send.send.params if each.name == "split")
+    (split,) = (each for each in send_command.send.params if each.name == "split")
     assert isinstance(split, click.Option)
-    assert str(_send_plan.SPLIT) in (split.help or "")
+    assert str(options.DEFAULT_SPLIT) in (split.help or "")

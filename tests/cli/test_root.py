@@ -10,7 +10,7 @@ import click
 import pytest
 
 from campaigns_async import __version__
-from campaigns_async.cli import _root
+from campaigns_async.cli import app
 
 from .conftest import Command
 
@@ -56,7 +56,7 @@ def test_ctrl_c_while_it_is_loading_is_one_line() -> None:
         "import sys\nfrom campaigns_async.cli import main\n"
         "class Loading:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name == 'campaigns_async.cli._root':\n            raise KeyboardInterrupt\n"
+        "        if name == 'campaigns_async.cli.app':\n            raise KeyboardInterrupt\n"
         "sys.meta_path.insert(0, Loading())\nmain([])"
     )
     assert (done.returncode, done.stderr) == (130, "campaigns-async: interrupted\n")
@@ -66,7 +66,7 @@ def test_ctrl_c_within_a_command_is_one_line(command: Command, monkeypatch: pyte
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_root, "import_module", interrupted)
+    monkeypatch.setattr(app, "import_module", interrupted)
     ended = command("demo")
     assert ended.code == 130
     assert ended.err.strip() == "campaigns-async: interrupted"
@@ -85,18 +85,18 @@ def test_the_module_runs_too() -> None:
     assert done.returncode == 2
 
 
-@pytest.mark.parametrize("name", sorted(_root.COMMANDS))
+@pytest.mark.parametrize("name", sorted(app.COMMANDS))
 def test_each_command_says_of_itself_what_the_root_says_of_it(name: str) -> None:
-    found = _root.root.get_command(click.Context(_root.root), name)
+    found = app.root.get_command(click.Context(app.root), name)
     assert found is not None
     assert found.name == name
-    assert found.get_short_help_str(200).rstrip(".") == _root.COMMANDS[name].help.rstrip(".")
+    assert found.get_short_help_str(200).rstrip(".") == app.COMMANDS[name].help.rstrip(".")
 
 
 def test_the_help_lists_the_commands(command: Command) -> None:
     ended = command("--help")
     assert ended.code == 0
-    assert all(f"\n  {name} " in ended.out for name in _root.COMMANDS)
+    assert all(f"\n  {name} " in ended.out for name in app.COMMANDS)
 
 
 WRONG = {
@@ -160,6 +160,6 @@ def test_a_key_in_the_environment_that_is_none_is_refused(command: Command, monk
 
 
 def test_what_is_no_command_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(_root.COMMANDS, "demo", _root.Entry("campaigns_async", "__version__", ""))
+    monkeypatch.setitem(app.COMMANDS, "demo", app.Entry("options", ""))
     with pytest.raises(TypeError, match="no command"):
-        _root.root.get_command(click.Context(_root.root), "demo")
+        app.root.get_command(click.Context(app.root), "demo")

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from campaigns_async.cli._running import Interrupted, run
+from campaigns_async.cli.signals import Interrupted, run
 
 
 def test_it_gives_what_the_work_gives() -> None:

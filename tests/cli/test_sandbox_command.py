@@ -18,7 +18,7 @@ import attrs
 import pytest
 from attrs import frozen
 
-from campaigns_async.cli import _sandbox_run as sandbox_module, sandbox as sandbox_command
+from campaigns_async.cli import _sandbox_run as sandbox_module, options
 from campaigns_async.sandbox import Quirks
 from campaigns_async.sandbox.quirks import DateStyle, PhoneStyle
 
@@ -173,7 +173,7 @@ class TestOptions:
 
     def test_each_quirk_that_a_command_line_can_say_has_its_name(self) -> None:
         assert sandbox_module._QUIRKS.keys() == attrs.fields_dict(Quirks).keys() - {"message_text", "zone"}
-        assert tuple(sandbox_module._QUIRKS) == sandbox_command.QUIRKS
+        assert tuple(sandbox_module._QUIRKS) == options.SANDBOX_QUIRKS
 
     @pytest.mark.parametrize("text", [*get_args(DateStyle), *get_args(PhoneStyle)])
     def test_each_notation_can_be_chosen(self, text: str) -> None:

@@ -420,7 +420,7 @@ class TestDryRun:
         assert (folder / "run.sqlite").read_bytes() == before
         refused = completed([*SEND, "--validate-phone-numbers", "--dry-run"], folder, None)
         assert refused.returncode == 2
-        assert "another --ignore-invalid-phone-numbers or --validate-phone-numbers" in refused.stderr
+        assert "another ignore_invalid_phone_numbers" in refused.stderr
 
     def test_phonenumbers_is_asked_for_if_it_is_missing(
         self, folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch
@@ -438,7 +438,7 @@ class TestJournalInTheWay:
         held.close()
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.splitlines()[-1].startswith(
-            "campaigns-async: the journal is in use: another run writes to it; wait till it has ended"
+            "campaigns-async: the journal is in use: another run writes to it; wait until it has ended"
         )
         assert not sandbox.requests
 

@@ -16,8 +16,8 @@ from campaigns_async.cli._journal_again import journal_command
 from campaigns_async.cli._progress import Bar, Lines
 from campaigns_async.cli._send_report import _send_again as send_again
 from campaigns_async.cli._send_watch import SendFigures, SendWatch
-from campaigns_async.cli._telling import shown
-from campaigns_async.cli.send import send
+from campaigns_async.cli.console import printable
+from campaigns_async.cli.send_command import send
 from campaigns_async.engine.stats import Stats
 from campaigns_async.jobs.summary import Phase, Progress
 
@@ -195,4 +195,4 @@ class TestCommands:
 
 
 def test_what_would_steer_a_terminal_is_not_shown() -> None:
-    assert shown("Siân \x1b[2J\u202e7\n") == "Siân \ufffd[2J\ufffd7\ufffd"
+    assert printable("Siân \x1b[2J\u202e7\n") == "Siân \ufffd[2J\ufffd7\ufffd"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import click
 
-from campaigns_async.cli._root import root
+from campaigns_async.cli.app import root
 
 Words = tuple[str, ...]
 

@@ -13,8 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns_async import Campaign, CampaignStatus
-from campaigns_async.cli._output import print_rich
-from campaigns_async.cli._telling import shown, tell
+from campaigns_async.cli.console import print_line, print_rich, printable
 from campaigns_async.export.columns import Column
 
 _GAP: Final = 2
@@ -56,7 +55,7 @@ def print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: b
     print_rich(table)
     left_out = [name for name in cells if name not in widths]
     if left_out:
-        tell(f"no room for {', '.join(left_out)} (see --fields)")
+        print_line(f"no room for {', '.join(left_out)} (see --fields)")
 
 
 def print_campaign(campaign: Campaign, columns: Sequence[Column]) -> None:
@@ -113,8 +112,8 @@ def _cell(column: Column, campaign: Campaign, *, whole: bool = False) -> str:
         return _status(value, whole=whole)
     text = str(value)
     if whole:
-        return "\n".join(map(shown, text.split("\n")))
-    return shown(text.replace("\n", " "))
+        return "\n".join(map(printable, text.split("\n")))
+    return printable(text.replace("\n", " "))
 
 
 def _moment(value: datetime, *, whole: bool) -> str:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from campaigns_async.cli._connecting import Connecting
-from campaigns_async.cli._output import binary, is_terminal
-from campaigns_async.cli._running import Interrupted, run as run_loop
-from campaigns_async.cli._telling import Unread, number_of, shown, tell, unread
+from campaigns_async.cli.console import (
+    OutputClosed,
+    binary_output,
+    count_of,
+    is_terminal,
+    output_closed_message,
+    print_line,
+    printable,
+)
+from campaigns_async.cli.options import ConnectionOptions
 
 if TYPE_CHECKING:
     from campaigns_async import Campaign, CampaignsClient, Outcome, Paginator
-    from campaigns_async.cli._connection import Connection
     from campaigns_async.export.columns import Column
     from campaigns_async.export.ports import Encoder
 
@@ -28,7 +33,7 @@ _WRITTEN: Final = 100
 
 
 def show_list(
-    connecting: Connecting,
+    connection: ConnectionOptions,
     *,
     filters: str | None,
     sorts: str,
@@ -42,14 +47,15 @@ def show_list(
     Raises:
         click.ClickException: An option cannot be, or the server failed.
     """
-    from campaigns_async.cli._asking import check_filter, check_sort, columns_of
+    from campaigns_async.cli.connection import connect, run_with_client
+    from campaigns_async.cli.query_options import check_filter, check_sort, columns_of
     from campaigns_async.export.columns import CAMPAIGN_COLUMNS
     from campaigns_async.models import Campaign
 
     check_filter("--filter", filters, Campaign)
     check_sort("--sort", sorts, Campaign)
     columns = columns_of(fields, CAMPAIGN_COLUMNS)
-    connection = connecting.connection()
+    reached = connect(connection)
     as_table = is_terminal() and not as_json
     if as_table and limit is None:
         limit = _ON_A_TERMINAL
@@ -62,7 +68,7 @@ def show_list(
         if not as_table:
             await _print_lines(_pages(listing, limit), columns)
             return
-        from campaigns_async.cli._campaigns_table import print_list
+        from campaigns_async.cli.campaigns_table import print_list
 
         rows: list[Campaign] = []
         total: int | None = None
@@ -71,29 +77,30 @@ def show_list(
                 rows += page
                 total = counted
         print_list(rows, columns, choose=fields is None)
-        tell(_how_many(len(rows), total))
+        print_line(_how_many(len(rows), total))
 
-    _ask(connection, work)
+    run_with_client(reached, work)
 
 
-def show_each(connecting: Connecting, campaign_ids: Sequence[str], fields: str | None, *, as_json: bool) -> None:
+def show_each(connection: ConnectionOptions, campaign_ids: Sequence[str], fields: str | None, *, as_json: bool) -> None:
     """Campaigns by their ids, in that order.
 
     Raises:
         click.ClickException: An option cannot be, a campaign is not there, or the server failed.
     """
-    from campaigns_async.cli._asking import check_ids, columns_of
+    from campaigns_async.cli.connection import connect, run_with_client
+    from campaigns_async.cli.query_options import check_ids, columns_of
     from campaigns_async.export.columns import CAMPAIGN_COLUMNS
 
     check_ids(campaign_ids, "ID")
     columns = columns_of(fields, CAMPAIGN_COLUMNS)
-    connection = connecting.connection()
+    reached = connect(connection)
 
     async def work(client: CampaignsClient) -> None:
         missing: list[str] = []
         found = _found(client, campaign_ids, missing)
         if is_terminal() and not as_json:
-            from campaigns_async.cli._campaigns_table import print_campaign
+            from campaigns_async.cli.campaigns_table import print_campaign
 
             async with aclosing(found):
                 async for (campaign,), _ in found:
@@ -102,28 +109,10 @@ def show_each(connecting: Connecting, campaign_ids: Sequence[str], fields: str |
             await _print_lines(found, columns)
         if missing:
             for campaign_id in missing[:-1]:
-                tell(f"there is no campaign {shown(campaign_id)}")
+                print_line(f"there is no campaign {printable(campaign_id)}")
             raise click.ClickException(f"there is no campaign {missing[-1]}: `campaigns list` shows which there are")
 
-    _ask(connection, work)
-
-
-def _ask(connection: Connection, work: Callable[[CampaignsClient], Awaitable[None]]) -> None:
-    """Have it done with a client; what goes wrong becomes a line and an exit code."""
-    from campaigns_async import CampaignsError
-    from campaigns_async.cli._asking import told
-
-    async def ask() -> None:
-        async with connection.client() as client:
-            await work(client)
-
-    try:
-        run_loop(ask)
-    except Interrupted as error:
-        tell("interrupted")
-        raise click.exceptions.Exit(error.exit_code) from error
-    except CampaignsError as error:
-        raise told(error) from error
+    run_with_client(reached, work)
 
 
 async def _pages(
@@ -170,7 +159,7 @@ async def _print_lines(pages: AsyncGenerator[tuple[Sequence[Campaign], int | Non
     from campaigns_async.export.ports import Batch
     from campaigns_async.export.stream import StreamTarget
 
-    target = StreamTarget(binary())
+    target = StreamTarget(binary_output())
     lines: Encoder = encoder(Format.NDJSON, columns, CsvOptions())
     written = 0
     try:
@@ -183,7 +172,7 @@ async def _print_lines(pages: AsyncGenerator[tuple[Sequence[Campaign], int | Non
         await target.finish()
     except ExportWriteError as error:
         if error.errno == errno.EPIPE:
-            raise Unread(unread(written, "campaign")) from error
+            raise OutputClosed(output_closed_message(written, "campaign")) from error
         raise click.ClickException(f"standard output: {error.message}") from error
     finally:
         await target.aclose()
@@ -191,5 +180,5 @@ async def _print_lines(pages: AsyncGenerator[tuple[Sequence[Campaign], int | Non
 
 def _how_many(count: int, total: int | None) -> str:
     if total is None or total <= count:
-        return number_of(count, "campaign")
+        return count_of(count, "campaign")
     return f"the first {count:,} of {total:,} campaigns: --limit N shows more, --json all as JSON"

@@ -7,8 +7,7 @@ from typing import Any
 
 import click
 
-from campaigns_async.cli._connecting import Connecting, connecting as connecting_options
-from campaigns_async.cli._declaring import Group
+from campaigns_async.cli.options import ConnectionOptions, Group, connection_options
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a campaign, as for a pipe.")
 
@@ -46,8 +45,8 @@ def campaigns() -> None:
     help="Campaigns asked for at once. Default: 1000, or --limit if that is less.",
 )
 @_JSON
-@connecting_options
-def list_(connecting: Connecting, **given: Any) -> None:
+@connection_options
+def list_(connection: ConnectionOptions, **given: Any) -> None:
     """Show campaigns: a table on a terminal, else a JSON object a line.
 
     Filters, sorts and fields have the names of the API: id, startDateTime, sender, recipientCount,
@@ -58,17 +57,17 @@ def list_(connecting: Connecting, **given: Any) -> None:
     Exits with 0 when all went well, 1 when the server failed, 2 for a wrong option, 130 or 143
     when it was interrupted, 141 when nobody reads on.
     """
-    from campaigns_async.cli._campaigns_run import show_list
+    from campaigns_async.cli.campaigns_run import show_list
 
-    show_list(connecting, **given)
+    show_list(connection, **given)
 
 
 @campaigns.command("get")
 @click.argument("campaign_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--fields", metavar="NAME,...", help="Only these, in this order. Default: all.")
 @_JSON
-@connecting_options
-def get(connecting: Connecting, campaign_ids: Sequence[str], fields: str | None, as_json: bool) -> None:
+@connection_options
+def get(connection: ConnectionOptions, campaign_ids: Sequence[str], fields: str | None, as_json: bool) -> None:
     """Show campaigns by their ids, with all their fields.
 
     On a terminal a field a line, else a campaign a line, as a JSON object.
@@ -76,6 +75,6 @@ def get(connecting: Connecting, campaign_ids: Sequence[str], fields: str | None,
     Exits with 0 when all were there, 1 when one was not or the server failed, 2 for a wrong option,
     130 or 143 when it was interrupted, 141 when nobody reads on.
     """
-    from campaigns_async.cli._campaigns_run import show_each
+    from campaigns_async.cli.campaigns_run import show_each
 
-    show_each(connecting, campaign_ids, fields, as_json=as_json)
+    show_each(connection, campaign_ids, fields, as_json=as_json)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import click
 
-from campaigns_async.cli._connecting import Connecting, connecting as connecting_options
-from campaigns_async.cli._declaring import Command, FilePath
-
-SPLIT: Final = 5000
-"""Contacts to a campaign, unless told otherwise."""
+from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOptions, FilePath, connection_options
 
 
 @click.command("send", cls=Command)
@@ -25,7 +21,9 @@ SPLIT: Final = 5000
 )
 @click.option("--sender", metavar="NAME", help="For --contacts: whom it comes from.")
 @click.option("--start", metavar="TIME", help="For --contacts: when, such as 2031-06-27T09:30:00Z.")
-@click.option("--split", type=click.IntRange(min=1), help=f"For --contacts: how many to a campaign. Default: {SPLIT}.")
+@click.option(
+    "--split", type=click.IntRange(min=1), help=f"For --contacts: how many to a campaign. Default: {DEFAULT_SPLIT}."
+)
 @click.option("--opt-out-link-id", type=int, metavar="ID", help="For --contacts: whom it lets opt out.")
 @click.option("--track-link-url", metavar="URL", help="For --contacts: the link that is tracked.")
 @click.option(
@@ -59,9 +57,9 @@ SPLIT: Final = 5000
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; needs no key, and changes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
-@connecting_options
+@connection_options
 @click.pass_context
-def send(context: click.Context, /, connecting: Connecting, **given: Any) -> None:
+def send(context: click.Context, /, connection: ConnectionOptions, **given: Any) -> None:
     """Create every campaign of a plan, each once, whatever dies.
 
     PLAN holds a campaign a line (NDJSON), with the API's names and a key of yours. It is checked
@@ -75,14 +73,15 @@ def send(context: click.Context, /, connecting: Connecting, **given: Any) -> Non
     """
     from campaigns_async.cli._send_plan import PLAN_OPTIONS, PlanOptions
     from campaigns_async.cli._send_run import Run, RunOptions, run_dry
+    from campaigns_async.cli.connection import check_rate, connect
 
     plan_options = PlanOptions(**{name: given.pop(name) for name in PLAN_OPTIONS})
     options = RunOptions(**given)
     plan_options.check()
     options.check()
     if options.dry_run:
-        connecting.check()
+        check_rate(connection.rate)
         code = run_dry(plan_options, options)
     else:
-        code = Run(context, plan_options, options, connecting.connection()).run()
+        code = Run(context, plan_options, options, connect(connection)).run()
     context.exit(code)

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from campaigns_async.cli._declaring import FilePath, Group
+from campaigns_async.cli.options import JOURNAL_STATES, FilePath, Group
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _FILE = click.argument("file", type=FilePath())
-_STATES = ("planned", "sending", "created", "failed", "unknown")
 
 
 @click.group("journal", cls=Group)
@@ -23,7 +22,9 @@ def journal() -> None:
 
 @journal.command("show")
 @_FILE
-@click.option("--state", "states", type=click.Choice(_STATES), multiple=True, help="Only such rows; may be repeated.")
+@click.option(
+    "--state", "states", type=click.Choice(JOURNAL_STATES), multiple=True, help="Only such rows; may be repeated."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a row, as for a pipe.")
 @click.option(
     "--limit", type=click.IntRange(min=0), metavar="N", help="N rows at most. Default: 100 on a terminal, else all."

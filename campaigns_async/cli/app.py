@@ -1,0 +1,161 @@
+"""The program `campaigns-async`: finds a command, runs it, and reports its error in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import Any, Final, NamedTuple
+
+import click
+
+from campaigns_async._version import __version__
+from campaigns_async.cli import needs_extra
+from campaigns_async.cli.console import (
+    PROGRAM,
+    UNEXPECTED,
+    OutputClosed,
+    RunFailed,
+    print_line,
+    printable,
+    unexpected_message,
+)
+from campaigns_async.cli.options import Group, Invocation
+
+
+class Entry(NamedTuple):
+    """The module that declares a command, and the line that the root's help shows."""
+
+    module: str
+    help: str
+
+
+COMMANDS: Final = {
+    "campaigns": Entry("campaigns_command", "List campaigns, or look at some."),
+    "demo": Entry("demo", "Create 500 campaigns on a sandbox that fails; check the count."),
+    "export": Entry("export", "Write campaigns or contacts to CSV, NDJSON or Parquet."),
+    "journal": Entry("journal_command", "Look into a send's journal, and settle its rows by hand."),
+    "sandbox": Entry("sandbox", "Play the Campaigns API on this machine, to try things out."),
+    "send": Entry("send_command", "Create every campaign of a plan, each once, whatever dies."),
+}
+
+
+class Root(Group):
+    """The root of the commands. A command's module is imported when the command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands' names."""
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command, None if there is no such command."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command = getattr(import_module(f"campaigns_async.cli.{entry.module}"), cmd_name, None)
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{entry.module}.{cmd_name} is no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands' names, each with its line of help."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name].help) for name in self.list_commands(ctx)])
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Make the context of a call, which prints the root's help if the call asks for it."""
+        with _raising_output_closed():
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Call the command."""
+        with _raising_output_closed():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _raising_output_closed() -> Generator[None]:
+    # click itself would end the process here, with 1 and without a word.
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise OutputClosed from error
+
+
+@click.group(PROGRAM, cls=Root)
+@click.version_option(__version__, prog_name=PROGRAM)
+def root() -> None:
+    """Send SMS campaigns in high volume, and know what became of each."""
+
+
+def run(arguments: Sequence[str] | None) -> int:
+    """Run a command and return the exit code; report its error in one line on standard error."""
+    invocation = Invocation()
+    try:
+        code: object = root.main(arguments, PROGRAM, standalone_mode=False, obj=invocation)
+        _flush()
+    except click.Abort:
+        print_line(f"{PROGRAM}: interrupted")
+        return 130
+    except Exception as error:  # every error becomes one line
+        if isinstance(error, ModuleNotFoundError) and needs_extra(error):
+            raise
+        if invocation.debug:
+            _print_traceback(error, invocation.secrets)
+        code = _report(error, debug=invocation.debug)
+        _discard_output()
+    return code if isinstance(code, int) else 0
+
+
+def _flush() -> None:
+    try:
+        if sys.stdout is not None:  # None if it was closed before the program began
+            sys.stdout.flush()
+    except BrokenPipeError as error:
+        raise OutputClosed from error
+    except OSError as error:
+        raise click.ClickException(f"standard output cannot be written: {error.strerror}") from error
+
+
+def _report(error: Exception, *, debug: bool) -> int:
+    """Print the line for an error, and return the exit code."""
+    if isinstance(error, BrokenPipeError):
+        error = OutputClosed()
+    if not isinstance(error, click.ClickException):
+        error = click.ClickException(unexpected_message(error))
+    line = printable(" ".join(error.format_message().split()))
+    if line.startswith(UNEXPECTED) and not debug:
+        line += "; --debug shows where"
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else PROGRAM
+        print_line(f"{path}: {line.rstrip('.')} (see: {path} --help)")
+    else:
+        print_line(f"{PROGRAM}: {line}")
+    for each in error.then if isinstance(error, RunFailed) else ():
+        print_line(each)
+    return error.code if isinstance(error, RunFailed) else error.exit_code
+
+
+def _print_traceback(error: Exception, secrets: set[str]) -> None:
+    from traceback import format_exception
+
+    text = "".join(format_exception(error))
+    for secret in secrets:
+        text = text.replace(secret, "(a secret)")
+    for line in text.splitlines():
+        print_line(printable(line))
+
+
+def _discard_output() -> None:
+    """Discard what could not be written; Python would try again at exit, and complain."""
+    try:
+        _flush()
+    except (click.ClickException, ValueError):
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
