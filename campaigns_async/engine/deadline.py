@@ -9,6 +9,9 @@ import asyncio
 from collections import OrderedDict
 from weakref import WeakValueDictionary
 
+_TURNS = 3
+"""Iterations of the loop between a timer and the cancellations: a response is read, and its task runs."""
+
 
 class Deadline:
     """The deadline of one task; stop it when what it bounds is over."""
@@ -82,10 +85,14 @@ class Deadlines:
         loop = asyncio.get_running_loop()
         self.timer = loop.call_at(when, self._expire, loop)
 
-    def _expire(self, loop: asyncio.AbstractEventLoop) -> None:
-        # One turn later: after the loop stood still, asyncio's own loops meet what has come meanwhile in the same turn
-        # as this timer, and whom that wakes must go first. Until then the timer counts as set: one is enough.
-        loop.call_soon(self._cut_off, loop)
+    def _expire(self, loop: asyncio.AbstractEventLoop, turns: int = _TURNS) -> None:
+        # If the loop was blocked, responses that arrived meanwhile are read first, and their tasks run before they are
+        # cancelled: asyncio reads them in the iteration of this timer, uvloop in the next one. `timer` stays set, so
+        # that no second one is scheduled.
+        if turns:
+            loop.call_soon(self._expire, loop, turns - 1)
+        else:
+            self._cut_off(loop)
 
     def _cut_off(self, loop: asyncio.AbstractEventLoop) -> None:
         self.timer = None

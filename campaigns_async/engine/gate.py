@@ -50,6 +50,8 @@ class Gate:
         self._staggered = 0
         """How many are still to be let go one by one, after a hold."""
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        """When the timer fires, by the loop's time. uvloop's handles do not always know it."""
         self._idle: asyncio.Future[None] | None = None
         self._closed = False
 
@@ -190,9 +192,10 @@ class Gate:
         loop = asyncio.get_running_loop()
         when = loop.time() + seconds
         if self._timer is not None:
-            if self._timer.when() <= when and not self._timer.cancelled():
+            if self._timer_due <= when and not self._timer.cancelled():
                 return
             self._timer.cancel()
+        self._timer_due = when
         self._timer = loop.call_at(when, self._on_time)
 
     def _on_time(self) -> None:
