@@ -34,10 +34,15 @@ class Ended:
 Command = Callable[..., Ended]
 
 
+@pytest.fixture(autouse=True)
+def name_of_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have printed commands begin with `campaigns-async`, whether `pytest` or `python -m pytest` was started."""
+    monkeypatch.setattr("sys.argv", ["campaigns-async"])
+
+
 @pytest.fixture
 def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Command:
     """Run `campaigns-async` with these arguments, in this process."""
-    monkeypatch.setattr("sys.argv", ["campaigns-async"])  # printed commands begin so, however pytest was started
     for variable in ("CAMPAIGNS_API_KEY", "CAMPAIGNS_BASE_URL", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("COLUMNS", "100")
@@ -48,6 +53,12 @@ def command(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) 
         return Ended(stopped.value.code, *capfd.readouterr())
 
     return call
+
+
+@pytest.fixture
+def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the jitter of each backoff zero, so that commands in this process retry at once."""
+    monkeypatch.setattr("random.Random.uniform", lambda _, low, __: low)
 
 
 def line(number: int, **fields: Any) -> dict[str, Any]:

@@ -1,15 +1,24 @@
-"""`campaigns-async` as a process of its own beside a sandbox."""
+"""`campaigns-async` beside a sandbox: by a call, in a shell, or as a process of its own."""
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
+from unittest import mock
 
+import pytest
+
+import campaigns_async.__main__
+from campaigns_async.cli import main
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 PATIENCE = 40.0
@@ -26,19 +35,69 @@ def environment(sandbox: ThreadedSandbox | None) -> dict[str, str]:
 def completed(
     command: list[str] | str, folder: Path, sandbox: ThreadedSandbox | None
 ) -> subprocess.CompletedProcess[str]:
-    """Run it to its end: these arguments of `campaigns-async`, or a line for a shell."""
-    words = (
-        ["/bin/sh", "-c", command] if isinstance(command, str) else [sys.executable, "-m", "campaigns_async", *command]
+    """Run a command to its end, by a call of `main` in this process.
+
+    Args:
+        command: The arguments of `campaigns-async`, or a whole command as one was printed.
+        folder: The working directory.
+        sandbox: The sandbox that the environment names, if any.
+    """
+    if isinstance(command, str):
+        python, dash_m, package, *arguments = shlex.split(command)
+        assert (python, dash_m, package) == (sys.executable, "-m", "campaigns_async")
+    else:
+        arguments = command
+    with (
+        TemporaryFile() as out,
+        TemporaryFile() as err,
+        chdir(folder),
+        mock.patch.dict(os.environ, environment(sandbox), clear=True),
+        mock.patch.object(sys, "argv", [campaigns_async.__main__.__file__]),
+    ):
+        with written_to(1, out), written_to(2, err), pytest.raises(SystemExit) as ended:
+            main(arguments)
+        texts = [read_again(file) for file in (out, err)]
+    code = ended.value.code
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(arguments, code, *texts)
+
+
+@contextmanager
+def written_to(descriptor: int, file: IO[bytes]) -> Iterator[None]:
+    """Have a file in place of standard output (1) or standard error (2), of the process and of Python."""
+    name = {1: "stdout", 2: "stderr"}[descriptor]
+    before = os.dup(descriptor)
+    getattr(sys, name).flush()
+    os.dup2(file.fileno(), descriptor)
+    try:
+        with (
+            open(descriptor, "w", encoding="utf-8", closefd=False) as stream,
+            mock.patch.object(sys, name, stream),
+        ):
+            yield
+    finally:
+        os.dup2(before, descriptor)
+        os.close(before)
+
+
+def read_again(file: IO[bytes]) -> str:
+    """Return what was written to a file, with each line end as one character."""
+    file.seek(0)
+    return io.TextIOWrapper(io.BytesIO(file.read()), encoding="utf-8").read()
+
+
+def in_shell(line: str, folder: Path, sandbox: ThreadedSandbox | None) -> subprocess.CompletedProcess[str]:
+    """Run a line in a shell, in a process of its own."""
+    # The line's limits are meant for the command alone, not for files of coverage.
+    env = {name: value for name, value in environment(sandbox).items() if not name.startswith("COVERAGE")}
+    return subprocess.run(
+        ["/bin/sh", "-c", line], cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
-    env = environment(sandbox)
-    if isinstance(command, str):  # its limits are meant for the command alone, not for files of coverage
-        env = {name: value for name, value in env.items() if not name.startswith("COVERAGE")}
-    return subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=PATIENCE)
 
 
 @contextmanager
 def running(arguments: list[str], folder: Path, sandbox: ThreadedSandbox) -> Iterator[subprocess.Popen[str]]:
-    """Have it run meanwhile."""
+    """Run a command meanwhile, in a process of its own."""
     with subprocess.Popen(
         [sys.executable, "-m", "campaigns_async", *arguments],
         cwd=folder, env=environment(sandbox), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

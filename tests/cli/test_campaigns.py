@@ -16,7 +16,7 @@ import pytest
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 from .conftest import Command
-from .send_support import KEY, PATIENCE, completed, environment, running
+from .send_support import KEY, PATIENCE, environment, in_shell, running
 from .terminal import on_terminal
 
 STEERS = "Fore! \x1b[2J\u009b31m\u202e\x07 caf\u00e9 \U0001f600 [b]bold[/b]\nSecond line"
@@ -98,7 +98,6 @@ class TestList:
         assert lines[102] == "no room for recipientCount, message, optOutLinkId, trackLinkUrl (see --fields)"
         assert lines[103] == "the first 100 of 250 campaigns: --limit N shows more, --json all as JSON"
 
-    @pytest.mark.slow
     def test_nothing_in_a_message_reaches_a_terminal_raw(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
         for arguments in (["--fields", "message"], ["--json"]):
             shown = on_terminal(["campaigns", "list", "--limit", "1", *arguments], tmp_path, environment(shared))
@@ -138,7 +137,7 @@ class TestList:
         assert (done.returncode, done.stderr) == (141, b"campaigns-async: nobody reads the output any more\n")
 
     def test_no_room(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
-        done = completed(f"{sys.executable} -m campaigns_async campaigns list > /dev/full", tmp_path, shared)
+        done = in_shell(f"{sys.executable} -m campaigns_async campaigns list > /dev/full", tmp_path, shared)
         assert done.returncode == 1
         assert done.stderr.startswith("campaigns-async: standard output: ")
         assert done.stderr.count("\n") == 1
@@ -183,7 +182,7 @@ class TestList:
         assert ended.err.count("\n") == 1
         assert len(sandbox.requests) == before
 
-    @pytest.mark.slow
+    @pytest.mark.usefixtures("no_backoff")
     def test_a_server_that_fails_is_one_line(
         self, sandbox: ThreadedSandbox, command: Command, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
     ) -> None:

@@ -86,7 +86,6 @@ def test_the_key_is_in_no_traceback(command: Command, monkeypatch: pytest.Monkey
     assert KEY not in ended.err
 
 
-@pytest.mark.slow
 def test_a_known_error_shows_where_it_comes_from_with_debug_alone(tmp_path: Path) -> None:
     with ThreadedSandbox(api_key=KEY) as sandbox:
         sandbox.fault(operation="list", status=403)
@@ -101,7 +100,7 @@ def test_a_known_error_shows_where_it_comes_from_with_debug_alone(tmp_path: Path
     assert KEY not in plain.stderr + debug.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("no_backoff")
 @pytest.mark.parametrize("auth", ["bearer", "header", "query"])
 @pytest.mark.parametrize("trouble", ["a status", "a drop", "a wrong key", "no server"])
 @pytest.mark.parametrize(

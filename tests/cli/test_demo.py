@@ -119,7 +119,7 @@ def test_a_wrong_key_is_one_line(command: Command, beside: Beside, monkeypatch: 
     )
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("no_backoff")
 def test_no_server_is_one_line(command: Command, key_file: Path, unused_tcp_port: int) -> None:
     ended = command("demo", "--base-url", f"http://127.0.0.1:{unused_tcp_port}", "--api-key-file", key_file)
     assert ended.code == 1

@@ -16,7 +16,7 @@ import pytest
 
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
-from .send_support import KEY, PATIENCE, commands, completed, environment, running
+from .send_support import KEY, PATIENCE, commands, completed, environment, in_shell, running
 from .terminal import on_terminal
 
 CAMPAIGNS, CONTACTS = 30, 40
@@ -119,7 +119,7 @@ class TestWhole:
             "arguments": "c007 c003 c011 --as-they-come", "file": "--ids-file ids", "stdin": "--ids-file - < ids",
         }[way]  # fmt: skip
         line = f"{sys.executable} -m campaigns_async export contacts {given} --out - --format csv --fields campaignId"
-        done = completed(line, tmp_path, sandbox)
+        done = in_shell(line, tmp_path, sandbox)
         assert done.returncode == 0
         head, *found = done.stdout.splitlines()
         assert (head, set(found), len(found)) == ('"campaignId"', {'"c003"', '"c007"', '"c011"'}, 3 * CONTACTS)
@@ -179,7 +179,7 @@ class TestStreams:
 
     def test_nobody_reads_on(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         line = f"({sys.executable} -m campaigns_async {' '.join(ALL)} --out - --format csv; echo code $? >&2) | head -1"
-        done = completed(line, tmp_path, sandbox)
+        done = in_shell(line, tmp_path, sandbox)
         assert done.stdout == '"campaignId","id","phoneNumber","name","custom1","custom2"\n'
         told, code = done.stderr.splitlines()[-2:]
         assert told.startswith("campaigns-async: nobody reads the output any more")
@@ -206,7 +206,7 @@ class TestStreams:
         self, tmp_path: Path, sandbox: ThreadedSandbox
     ) -> None:
         line = f"ulimit -f 20; {sys.executable} -m campaigns_async {' '.join(ALL)} --out - --format csv > all.csv"
-        done = completed(line, tmp_path, sandbox)
+        done = in_shell(line, tmp_path, sandbox)
         assert done.returncode == 1
         text = (tmp_path / "all.csv").read_text()
         assert 0 < text.count("\n") < 1200
@@ -217,7 +217,6 @@ class TestStreams:
 
 
 class TestCutOff:
-    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("number", "code", "name"),
         [(signal.SIGINT, 130, "all.csv"), (signal.SIGTERM, 143, "all.ndjson"), (signal.SIGINT, 130, "all.ndjson.gz")],
@@ -249,7 +248,6 @@ class TestCutOff:
         assert len(sandbox.requests) - asked < CAMPAIGNS * CONTACTS // 10  # what was finished is not fetched again
         assert {path.name for path in tmp_path.iterdir()} == {name, "undisturbed"}
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("old", [False, True], ids=["no file", "an old file"])
     def test_before_anything_came_nothing_is_kept(self, old: bool, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         if old:
@@ -283,13 +281,12 @@ class TestCutOff:
         assert (told["ok"], told["path"]) == (False, "all.parquet")
         finishes(told["next"][0]["command"], tmp_path, sandbox)
 
-    @pytest.mark.slow
     def test_a_full_disk_keeps_what_is_written_and_the_printed_command_finishes_it(
         self, tmp_path: Path, sandbox: ThreadedSandbox
     ) -> None:
         whole = undisturbed(tmp_path, sandbox, "all.csv")
         line = f"ulimit -f 40; {sys.executable} -m campaigns_async {' '.join(ALL)} --out all.csv"
-        done = completed(line, tmp_path, sandbox)
+        done = in_shell(line, tmp_path, sandbox)
         assert (done.returncode, done.stdout) == (1, "")
         assert "Traceback" not in done.stderr
         assert "resume: what was written is kept" in done.stderr
@@ -297,7 +294,6 @@ class TestCutOff:
         finishes(again, tmp_path, sandbox)
         assert (tmp_path / "all.csv").read_bytes() == whole
 
-    @pytest.mark.slow
     def test_a_server_that_fails_keeps_what_is_written(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         whole = undisturbed(tmp_path, sandbox, "all.csv")
         sandbox.fault(operation="contacts", nth=70, times=1, status=403)
@@ -314,7 +310,6 @@ class TestCutOff:
         assert completed([*ALL, "--out", "all.csv"], tmp_path, sandbox).returncode == 1
         return tmp_path
 
-    @pytest.mark.slow
     def test_an_unfinished_export_is_not_written_over_unasked(self, cut_off: Path, sandbox: ThreadedSandbox) -> None:
         part = (cut_off / "all.csv.part").read_bytes()
         done = completed([*ALL, "--out", "all.csv"], cut_off, sandbox)
@@ -327,7 +322,6 @@ class TestCutOff:
         finishes(anew, cut_off, sandbox)
         assert len(read(cut_off / "all.csv")) == 1 + CAMPAIGNS * CONTACTS
 
-    @pytest.mark.slow
     def test_another_export_is_not_gone_on_with(self, cut_off: Path, sandbox: ThreadedSandbox) -> None:
         done = completed(
             [*ALL, "--out", "all.csv", "--filter", "name==x", "--campaign-sort", "-id", "--as-they-come", "--resume"],
@@ -339,7 +333,6 @@ class TestCutOff:
         (again,) = commands(done.stderr)
         assert again.endswith("--restart")
 
-    @pytest.mark.slow
     def test_one_in_use_is_refused(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         rule = sandbox.fault(operation="contacts", hang=True)
         with running([*ALL, "--out", "all.csv"], tmp_path, sandbox) as process:
@@ -352,7 +345,6 @@ class TestCutOff:
             process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
 
-    @pytest.mark.slow
     def test_a_whole_one_is_whole(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         before = undisturbed(tmp_path, sandbox, "all.csv")
         asked = len(sandbox.requests)
@@ -363,7 +355,6 @@ class TestCutOff:
         )
         assert ((tmp_path / "undisturbed" / "all.csv").read_bytes(), len(sandbox.requests)) == (before, asked)
 
-    @pytest.mark.slow
     def test_a_campaign_that_was_named_and_is_not_there(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         done = completed(["export", "contacts", "c001", "nobody", "--out", "x.csv"], tmp_path, sandbox)
         assert done.returncode == 1

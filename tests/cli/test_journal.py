@@ -238,7 +238,6 @@ class TestExport:
         assert ended.err == "campaigns-async: --out cannot be written: No space left on device\n"
         assert not out.exists()
 
-    @pytest.mark.slow
     def test_what_was_refused_is_mended_and_sent_with_another_journal(self, tmp_path: Path) -> None:
         (tmp_path / "plan.ndjson").write_bytes(ndjson(*map(line, range(4))))
         with ThreadedSandbox(api_key=KEY) as sandbox:

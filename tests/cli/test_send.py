@@ -23,7 +23,7 @@ from campaigns_async.jobs.store import Begin
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 from .conftest import Command, line, ndjson
-from .send_support import KEY, PATIENCE, commands, completed, running, squeezed, write_many
+from .send_support import KEY, PATIENCE, commands, completed, in_shell, running, squeezed, write_many
 
 
 @pytest.fixture
@@ -57,14 +57,12 @@ class TestEndings:
         assert commands(done.stderr) == []
         assert KEY not in done.stdout + done.stderr
 
-    @pytest.mark.slow
     def test_a_second_run_sends_nothing(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         completed(SEND, folder, sandbox)
         told = summary(completed([*SEND, "--json"], folder, sandbox))
         assert (told["ok"], told["created"], told["created_now"]) == (True, 12, 0)
         assert len(sandbox.created) == 12
 
-    @pytest.mark.slow
     def test_some_refused_is_1_and_the_printed_command_sends_them_again(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -78,7 +76,6 @@ class TestEndings:
         assert completed(again, folder, sandbox).returncode == 0
         assert len(sandbox.created) == 12
 
-    @pytest.mark.slow
     def test_a_row_in_doubt_is_1_and_is_settled_by_the_printed_commands(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -95,7 +92,6 @@ class TestEndings:
         assert completed(look, folder, sandbox).returncode == 0
         assert len(sandbox.created) == 12
 
-    @pytest.mark.slow
     def test_what_is_in_doubt_is_looked_for_with_the_printed_command(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -106,7 +102,6 @@ class TestEndings:
         assert completed(look, folder, sandbox).returncode == 0
         assert len(sandbox.created) == 12
 
-    @pytest.mark.slow
     def test_a_key_that_is_not_taken_is_1_and_nothing_is_lost(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         sandbox.api_key = "another"
         (folder / "key").write_text(KEY + "\n")
@@ -117,7 +112,7 @@ class TestEndings:
         assert completed(summary(done)["next"][0]["command"], folder, sandbox).returncode == 0
         assert len(sandbox.created) == 12
 
-    @pytest.mark.slow
+    @pytest.mark.usefixtures("no_backoff")
     def test_no_server_is_1_once_patience_is_over(self, folder: Path, unused_tcp_port: int) -> None:
         arguments = [*SEND, "--patience", "0.01", "--base-url", f"http://127.0.0.1:{unused_tcp_port}"]
         (folder / "key").write_text(KEY)
@@ -132,7 +127,7 @@ class TestEndings:
     ) -> None:
         write_many(folder / "plan.ndjson", 3000)
         # No file of the process may pass this size: enough for the plan, not for all groups.
-        done = completed(
+        done = in_shell(
             f"ulimit -f 800; {sys.executable} -m campaigns_async {' '.join(SEND)} --settle 0.2", folder, sandbox
         )
         assert done.returncode == 1
@@ -145,7 +140,7 @@ class TestEndings:
 
     def test_no_room_for_the_plan_is_1_and_nothing_is_sent(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         write_many(folder / "plan.ndjson", 3000)
-        done = completed(f"ulimit -f 160; {sys.executable} -m campaigns_async {' '.join(SEND)}", folder, sandbox)
+        done = in_shell(f"ulimit -f 160; {sys.executable} -m campaigns_async {' '.join(SEND)}", folder, sandbox)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.splitlines()[-1].startswith("campaigns-async: the journal cannot be written: ")
         assert not sandbox.requests
@@ -174,7 +169,6 @@ class TestEndings:
 class TestSignals:
     ARGUMENTS = (*SEND, "--concurrency", "4", "--settle", "0.2")
 
-    @pytest.mark.slow
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_the_first_lets_what_is_in_flight_finish(
         self, number: int, code: int, folder: Path, sandbox: ThreadedSandbox
@@ -199,7 +193,6 @@ class TestSignals:
         assert len(sandbox.created) == 12
         sandbox.assert_no_double_send()
 
-    @pytest.mark.slow
     def test_the_second_stops_at_once_and_the_printed_command_ends_with_each_created_once(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -346,7 +339,6 @@ class TestContacts:
         assert ended.code == 0
         assert [each["message"] for each in sandbox.created] == [sent]
 
-    @pytest.mark.slow
     def test_a_refused_contact_is_told_by_its_line(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         self.CSV = "phoneNumber,name\n07700900101,Siân\n07700900102,Bob\n12345,Eve\n\n12346,Mallory\n"
         done = self.send(folder, sandbox, "--message", "Fore!", "--split", "2")
@@ -359,7 +351,6 @@ class TestContacts:
             "400: line 6 of the CSV was refused",
         ]
 
-    @pytest.mark.slow
     def test_the_printed_command_holds_all_that_was_given(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         rule = sandbox.fault(operation="create", status=422)
         done = self.send(
@@ -382,7 +373,6 @@ class TestDryRun:
         assert "campaigns to send 12 " in squeezed(done.stdout)
         assert sorted(path.name for path in folder.iterdir()) == ["plan.ndjson"]
 
-    @pytest.mark.slow
     def test_what_it_shows_is_what_the_run_does(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         rows = [
             line(0),
@@ -405,7 +395,6 @@ class TestDryRun:
         assert "no mobile number: line 4: contacts[2].phoneNumber\n" in text
         assert "12345" not in text
 
-    @pytest.mark.slow
     def test_it_shows_what_a_journal_knows_and_leaves_it_as_it_is(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         sandbox.fault(operation="create", times=2, status=422)
         completed([*SEND, "--ignore-invalid-phone-numbers"], folder, sandbox)
@@ -458,7 +447,6 @@ class TestJournalInTheWay:
         assert (done.returncode, done.stdout) == (2, "")
         assert "newer version" in done.stderr
 
-    @pytest.mark.slow
     def test_a_row_that_changed_is_2_and_named(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         completed(SEND, folder, sandbox)
         (folder / "plan.ndjson").write_bytes(ndjson(*(line(each, message="Other") for each in range(12))))
