@@ -13,6 +13,7 @@ LAYERS = [
     {"_version", "opening"},
     {"values"},
     {"errors"},
+    {"effects"},
     {"checks", "locking", "models", "segments", "threads"},
     {"settings", "events", "doubt"},
     {"wire", "query"},

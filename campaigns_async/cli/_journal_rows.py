@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from campaigns_async.cli.console import printable
-from campaigns_async.jobs.states import State
+from campaigns_async.effects import State
 from campaigns_async.jobs.store import Entry
 
 STATES: Final = {state.name.lower(): state for state in State}

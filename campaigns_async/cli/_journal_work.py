@@ -19,9 +19,9 @@ from campaigns_async.cli._journal_again import journal_command
 from campaigns_async.cli._journal_rows import MEANT, STATES, details, moment, row_as_dict
 from campaigns_async.cli.console import UsageFailure, count_of, print_rich, printable
 from campaigns_async.cli.error_messages import to_click_error
+from campaigns_async.effects import State
 from campaigns_async.jobs.errors import JobError
 from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry, Move
 
 _ON_A_TERMINAL: Final = 100

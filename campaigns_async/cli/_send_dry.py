@@ -13,11 +13,11 @@ import click
 from attrs import frozen
 
 from campaigns_async.cli.console import print_rich
+from campaigns_async.effects import State
 from campaigns_async.jobs.plan import Plan
 from campaigns_async.jobs.planning import check
 from campaigns_async.jobs.preview import LENGTHENED, Noted, Preview
 from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.states import State
 
 
 @frozen

@@ -16,8 +16,8 @@ from campaigns_async.cli._journal_again import journal_command
 from campaigns_async.cli._journal_rows import MEANT, details, row_as_dict
 from campaigns_async.cli._wording import as_options
 from campaigns_async.cli.console import print_rich, printable
+from campaigns_async.effects import State
 from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry
 from campaigns_async.jobs.summary import Progress, Summary
 

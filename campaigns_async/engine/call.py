@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from attrs import define, field
 
+from campaigns_async.effects import AttemptOutcome, classify_attempt, combine, is_throttled
 from campaigns_async.engine import failures, retry
 from campaigns_async.engine.deadline import Deadlines
-from campaigns_async.engine.delivery import Verdict, judge, worse
 from campaigns_async.engine.pool import Pool
 from campaigns_async.engine.ports import Failure, FailureKind, Progress
 from campaigns_async.errors import CampaignsError, note_delivery
 from campaigns_async.settings import RetryPolicy, Timeouts
-from campaigns_async.values import Delivery, Operation
+from campaigns_async.values import Delivery
 from campaigns_async.wire import problems
 from campaigns_async.wire.messages import Request, Response
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NOT_SENT, _UNKNOWN, _DONE = Delivery.NOT_SENT, Delivery.UNKNOWN, Delivery.DONE  # Python 3.11 looks a member up slowly
+_NOT_SENT, _DONE = Delivery.NOT_SENT, Delivery.DONE  # Python 3.11 looks a member up slowly
 
 
 class Call:
@@ -36,7 +36,7 @@ class Call:
     """Of all attempts so far that came to an end."""
     progress: Progress | None = None
     """Of the attempt under way."""
-    verdict: Verdict | None = None
+    outcome: AttemptOutcome | None = None
     retry_after: float | None = None
     renewed: bool = False
     paid: bool = False
@@ -97,7 +97,7 @@ class Caller:
         result: Response | Failure
         try:
             result = await self._attempt(call)
-            if call.verdict is not None and call.verdict.again:
+            if call.outcome is not None and call.outcome.retryable:
                 result = await self._persist(call, result)
         except asyncio.CancelledError as stop:
             delivery = call.delivery_now()
@@ -136,36 +136,35 @@ class Caller:
                 if call.on_attempt is not None:
                     call.on_attempt()
                 result = await pool.transport.send(request, credentials, self.timeouts, progress)
-                verdict = self._judged(call, result)  # before the slot is given on: it may ask all to wait
+                outcome = self._judged(call, result)  # before the slot is given on: it may ask all to wait
             finally:
                 gate.release(sent=progress.sent)
-            if not verdict.renew_key or call.renewed or not pool.keys.renewable:
+            if not outcome.renew_key or call.renewed or not pool.keys.renewable:
                 return result
             call.renewed = True
             if await pool.keys.renew(credentials) == credentials:
                 return result  # the same key again would be refused again
 
-    def _judged(self, call: Call, result: Response | Failure) -> Verdict:
+    def _judged(self, call: Call, result: Response | Failure) -> AttemptOutcome:
         pool, call.progress, call.retry_after = self.pool, None, None
+        status, failure, sent = (
+            (result.status, None, True) if isinstance(result, Response) else (None, result.kind, result.sent)
+        )
         if isinstance(result, Response) and result.status >= 300:
             call.retry_after = problems.retry_after(result, now=pool.clock.now())
-            if self._asks_to_slow_down(result.status, call.retry_after):
+            if is_throttled(result.status, call.retry_after):
                 pool.throttled += 1
                 if call.retry_after and call.retry_after <= self.retry.max_retry_after:
                     pool.gate.hold(call.retry_after)
-        verdict = call.verdict = judge(
-            call.request.operation,
-            result,
-            rejected_statuses=self.retry.rejected_statuses,
+        operation = call.request.operation
+        outcome = call.outcome = classify_attempt(
+            operation, status, sent=sent, rejected_statuses=self.retry.rejected_statuses
         )
-        call.delivery = verdict.delivery if call.attempts == 1 else _of_all(call, result, verdict.delivery)
+        delivery = outcome.delivery
+        call.delivery = delivery if call.attempts == 1 else combine(operation, call.delivery, delivery, status)
         if pool.teller is not None:
-            status, why = (None, result.kind) if isinstance(result, Failure) else (result.status, None)
-            pool.teller.attempt(call, status, why, verdict.delivery)
-        return verdict
-
-    def _asks_to_slow_down(self, status: int, wait: float | None) -> bool:
-        return status == 429 or (status == 503 and wait is not None)
+            pool.teller.attempt(call, status, failure, delivery)
+        return outcome
 
     async def _persist(self, call: Call, first: Response | Failure) -> Response | Failure:
         """Attempts from the second on, by tenacity: who needs no second one pays nothing for it, nor for its import."""
@@ -181,7 +180,7 @@ class Caller:
 
         retrying = AsyncRetrying(
             # By result, never by exception: a cancellation is no reason to try again.
-            retry=retry_if_result(lambda _: call.verdict is not None and call.verdict.again),
+            retry=retry_if_result(lambda _: call.outcome is not None and call.outcome.retryable),
             wait=lambda _: retry.wait(self.retry, call.attempts, call.retry_after, self.pool.random),
             stop=lambda state: self._enough(call, state),
             sleep=lambda seconds: self._back_off(call, seconds),
@@ -241,15 +240,3 @@ class Caller:
     def _finished(self, call: Call, delivery: Delivery, error_type: str | None) -> None:
         if self.pool.teller is not None:
             self.pool.teller.finished(call, delivery, error_type)
-
-
-def _of_all(call: Call, result: Response | Failure, delivery: Delivery) -> Delivery:
-    """The delivery of a call whose last attempt came to this."""
-    if (
-        call.delivery is _UNKNOWN
-        and isinstance(result, Response)
-        and result.status == 404
-        and call.request.operation is Operation.DELETE
-    ):
-        return _DONE  # the doubtful attempt had deleted it
-    return worse(call.delivery, delivery)

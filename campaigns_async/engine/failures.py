@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from campaigns_async.doubt import OutcomeUnknownError
-from campaigns_async.engine.delivery import only_once
+from campaigns_async.effects import is_non_idempotent
 from campaigns_async.engine.ports import Failure, FailureKind
 from campaigns_async.errors import (
     APIError,
@@ -41,7 +41,7 @@ def error(
         now: The time, for a Retry-After that is a date.
     """
     found = problems.error(request, result, now=now) if isinstance(result, Response) else _no_answer(result)
-    if delivery is Delivery.UNKNOWN and only_once(request.operation):
+    if delivery is Delivery.UNKNOWN and is_non_idempotent(request.operation):
         return _unknown(found)
     if out_of_time:
         late = DeadlineExceededError(f"no time for another attempt (Timeouts.deadline) after: {found.message}")

@@ -6,6 +6,7 @@ Each row of the plan is in the journal as *sending* before its request can leave
 goes on where it stopped; what may have been sent is looked for on the server, and sent again only if it is not there.
 """
 
+from campaigns_async.effects import State
 from campaigns_async.jobs.errors import (
     BadLine,
     BadLineError,
@@ -20,7 +21,6 @@ from campaigns_async.jobs.job import Job
 from campaigns_async.jobs.plan import AnyPlan, Line, Plan, contacts_plan, listed_plan, ndjson_plan
 from campaigns_async.jobs.sending import send
 from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Entry, Known, Lead, Move, Planning, Store
 from campaigns_async.jobs.summary import Phase, Progress, Summary
 from campaigns_async.threads import ThreadWriter, Writer

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from campaigns_async import checks
 from campaigns_async.client import CampaignsClient, runtime_of
+from campaigns_async.effects import State
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.jobs.errors import JobError
 from campaigns_async.jobs.plan import AnyPlan, Plan, as_plan
@@ -22,7 +23,6 @@ from campaigns_async.jobs.pressure import Pressure
 from campaigns_async.jobs.recovery import Recovery
 from campaigns_async.jobs.runner import Row, Runner
 from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Move, Store
 from campaigns_async.jobs.summary import Phase, Progress, Summary
 from campaigns_async.jobs.tally import Tally

@@ -8,9 +8,9 @@ from typing import Protocol
 
 from attrs import define, field, frozen
 
+from campaigns_async.effects import State
 from campaigns_async.jobs.errors import BadLine, BadLineError, JournalError, PlanChangedError, PlanError
 from campaigns_async.jobs.plan import Line, Plan
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Planning, Store
 from campaigns_async.models import NewCampaign
 

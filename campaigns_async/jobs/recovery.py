@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Mapping
 from attrs import define, frozen
 
 from campaigns_async._reconcile.matching import Absent, Found, SearchTarget
+from campaigns_async.effects import State
 from campaigns_async.jobs.errors import PlanChangedError
 from campaigns_async.jobs.plan import Plan
 from campaigns_async.jobs.planning import CHANGED, Bits, Checked, rows_to_send
 from campaigns_async.jobs.reconciling import Doubt, Reconciler, Verdicts
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry, Lead, Move, Store
 from campaigns_async.models import Campaign
 from campaigns_async.runtime import Runtime

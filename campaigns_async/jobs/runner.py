@@ -13,11 +13,10 @@ from contextlib import suppress
 
 from attrs import define, field, frozen
 
+from campaigns_async.effects import RowOutcome, RunAction, State, classify_error
 from campaigns_async.errors import delivery_of
 from campaigns_async.jobs.errors import JournalWriteError
-from campaigns_async.jobs.outcomes import Judgement, Then, judge
 from campaigns_async.jobs.pressure import Pressure
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Move
 from campaigns_async.models import NewCampaign
 from campaigns_async.threads import to_its_end
@@ -148,23 +147,23 @@ class Runner:
                     self._sending -= 1  # it stays so in the journal
                 raise
             except Exception as error:
-                self._not_created(row, judge(error), error)
+                self._not_created(row, classify_error(error), error)
             else:
                 self.pressure.eased()
                 self._moves.append(Move(row.row_id, State.CREATED, campaign_id=campaign_id))
             self._note()
 
-    def _not_created(self, row: Row, judgement: Judgement, error: Exception) -> None:
-        if judgement.state is State.PLANNED and judgement.then is Then.WAIT:
+    def _not_created(self, row: Row, outcome: RowOutcome, error: Exception) -> None:
+        if outcome.state is State.PLANNED and outcome.action is RunAction.BACK_OFF:
             self.pressure.felt(error)
             self._hold_back(row)
-        elif judgement.then is Then.STOP:
+        elif outcome.action is RunAction.STOP:
             self.stopped_by = self.stopped_by or error
             self.stop()
-        elif judgement.then is Then.WAIT:  # the row is unknown, and each further one would be
+        elif outcome.action is RunAction.BACK_OFF:  # the row is unknown, and each further one would be
             self.pressure.felt(error)
             self._hold_back()
-        elif judgement.state is State.UNKNOWN and not judgement.surely_done:
+        elif outcome.state is State.UNKNOWN and not outcome.surely_done:
             self.pressure.doubted(error)
             if self.pressure.is_felt:
                 self._hold_back()
@@ -173,10 +172,10 @@ class Runner:
         self._moves.append(
             Move(
                 row.row_id,
-                judgement.state,
-                reason=judgement.reason,
-                payload=row.wire() if judgement.state is State.FAILED else None,
-                surely_done=judgement.surely_done,
+                outcome.state,
+                reason=outcome.reason,
+                payload=row.wire() if outcome.state is State.FAILED else None,
+                surely_done=outcome.surely_done,
             )
         )
 

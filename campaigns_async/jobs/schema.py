@@ -7,8 +7,8 @@ import stat
 from pathlib import Path
 from typing import Final
 
+from campaigns_async.effects import MOVES, State, origins
 from campaigns_async.jobs.errors import JournalError
-from campaigns_async.jobs.states import MOVES, State, origins
 
 APPLICATION_ID: Final = 0x434D504A
 """Says, in a file's header, that it is a journal."""

@@ -11,13 +11,13 @@ from typing import Any, Final, NoReturn, Self
 
 import orjson
 
+from campaigns_async.effects import State, check_move
 from campaigns_async.jobs import opening, schema
 from campaigns_async.jobs.errors import JournalError, JournalWriteError, PlanChangedError
 from campaigns_async.jobs.identity import Identity, check_names
 from campaigns_async.jobs.lock import JournalLock, lock
 from campaigns_async.jobs.opening import reading, writing
 from campaigns_async.jobs.sqlite_planning import SqlitePlanning
-from campaigns_async.jobs.states import State, check_move
 from campaigns_async.jobs.store import Begin, Entry, Lead, Move
 
 _PAGE: Final = 500

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final
 
+from campaigns_async.effects import State
 from campaigns_async.jobs.schema import INDEXED_WHERE
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Known
 
 _AHEAD: Final = 500

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from attrs import field, frozen
 
-from campaigns_async.jobs.states import State
+from campaigns_async.effects import State
 
 
 @frozen

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
-from campaigns_async.jobs.states import State
+from campaigns_async.effects import State
 from campaigns_async.jobs.store import Entry
 
 

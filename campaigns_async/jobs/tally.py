@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from attrs import define, field
 
+from campaigns_async.effects import State
 from campaigns_async.jobs.pressure import Pressure
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Move, Store
 from campaigns_async.jobs.summary import Phase, Progress, Summary, progress
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from campaigns_async.effects import State
 from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Lead, Move
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 

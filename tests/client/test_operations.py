@@ -120,7 +120,7 @@ async def test_nothing_is_sent_of_what_cannot_be_sent(client: CampaignsClient, s
     naive = dt.datetime(2031, 5, 1)
     for bad, said in [
         (new_campaign(start_date_time=naive), "start_date_time has no time zone"),
-        (new_campaign(message="half \ud83d"), "message holds half"),
+        (new_campaign(message="half \ud83d"), "message contains a lone surrogate"),
         (new_campaign(contacts=[*new_campaign().contacts, "07700900123"]), r"contacts\[2\] must be a NewContact"),
         (new_campaign(sender=None), "sender must be text"),
         ("a campaign", "must be a NewCampaign"),

@@ -22,8 +22,8 @@ import pytest
 from attrs import define, field
 from support import kill_child
 
+from campaigns_async.effects import State
 from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.states import State
 from campaigns_async.sandbox import ThreadedSandbox
 
 KILLS = int(os.environ.get("KILLS", "4"))

@@ -10,8 +10,8 @@ from support.failures import CASES, Case
 from support.made import client_of, new_campaign
 
 from campaigns_async import Delivery, NewCampaign, NewContact, RetryPolicy, Timeouts
+from campaigns_async.effects import RunAction, classify_error
 from campaigns_async.jobs import State, send
-from campaigns_async.jobs.outcomes import Then, judge
 from campaigns_async.jobs.sqlite import SqliteStore
 from campaigns_async.sandbox import Sandbox
 
@@ -69,5 +69,5 @@ async def test_a_redirect_stops_a_run(sandbox: Sandbox, tmp_path: Path, status: 
 
 
 def test_a_cancellation_that_tells_nothing_is_in_doubt() -> None:
-    judgement = judge(RuntimeError("something else"))
-    assert (judgement.state, judgement.then, judgement.reason) == (State.UNKNOWN, Then.GO_ON, "RuntimeError")
+    outcome = classify_error(RuntimeError("something else"))
+    assert (outcome.state, outcome.action, outcome.reason) == (State.UNKNOWN, RunAction.CONTINUE, "RuntimeError")

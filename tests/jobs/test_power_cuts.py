@@ -16,9 +16,9 @@ from attrs import define
 from support.memory_store import MemoryStore
 from support.torn_disk import Disk, Op
 
+from campaigns_async.effects import State
 from campaigns_async.jobs.errors import JournalWriteError
 from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Entry, Lead, Move, Store
 
 pytestmark = pytest.mark.timeout(300)  # thousands of journals, on a machine that may do something else beside it

@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from support.memory_store import MemoryStore
 
+from campaigns_async.effects import State
 from campaigns_async.jobs import schema
 from campaigns_async.jobs.errors import JournalError, JournalWriteError, PlanChangedError
 from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Begin, Entry, Known, Lead, Move, Store
 
 KEY = "a key that no error may quote"

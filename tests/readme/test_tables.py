@@ -24,13 +24,11 @@ from campaigns_async import (
     Timeouts,
 )
 from campaigns_async.cli.export import export
-from campaigns_async.engine.delivery import judge
-from campaigns_async.engine.ports import Failure, FailureKind
+from campaigns_async.effects import classify_attempt
 from campaigns_async.export import CsvOptions, Format, export_campaigns, export_contacts
 from campaigns_async.export.formats import format_of
 from campaigns_async.resources.campaigns import Campaigns
 from campaigns_async.values import Operation
-from campaigns_async.wire.messages import Response
 from readme.blocks import anchors, code, links, table
 
 POLICIES = {"Timeouts": Timeouts, "RetryPolicy": RetryPolicy, "ReconcilePolicy": ReconcilePolicy}
@@ -123,19 +121,14 @@ def test_every_delivery_has_its_row() -> None:
     assert sorted(shown) == sorted(f"Delivery.{delivery.name}" for delivery in Delivery)
 
 
-def answer(status: int) -> Response:
-    """An answer with this status, and nothing in it."""
-    return Response(status, {}, b"")
-
-
-FAILURES: dict[str, list[tuple[Failure | Response, dict[str, Any]]]] = {
-    "no connection": [(Failure(FailureKind.CONNECT, sent=False), {}), (Failure(FailureKind.DROPPED, sent=False), {})],
-    "429": [(answer(429), {})],
-    "401": [(answer(401), {})],
-    "any other 4xx": [(answer(status), {}) for status in (307, 308, 400, 403, 404, 405, 409, 413, 422)],
-    "408": [(answer(status), {}) for status in (408, 500, 502, 503, 504, 301, 302, 303)]
-    + [(Failure(kind, sent=True), {}) for kind in FailureKind if kind is not FailureKind.CONNECT],
-    "a success": [(answer(201), {})],
+FAILURES: dict[str, list[dict[str, Any]]] = {
+    "no connection": [{"status": None, "sent": False}],
+    "429": [{"status": 429}],
+    "401": [{"status": 401}],
+    "any other 4xx": [{"status": status} for status in (307, 308, 400, 403, 404, 405, 409, 413, 422)],
+    "408": [{"status": status} for status in (408, 500, 502, 503, 504, 301, 302, 303)]
+    + [{"status": None, "sent": True}],
+    "a success": [{"status": 201}],
 }
 
 
@@ -144,10 +137,10 @@ def test_what_becomes_of_a_create_is_what_the_code_decides() -> None:
     assert len(shown) == len(FAILURES)
     for (met, delivery, again), (begin, cases) in zip(shown, FAILURES.items(), strict=True):
         assert met.startswith(begin)
-        for result, more in cases:
-            verdict = judge(Operation.CREATE, result, **more)
-            assert (verdict.delivery.name, verdict.again) == (code(delivery)[0], again.startswith("yes")), met
-            assert verdict.renew_key == again.startswith("once")
+        for attempt in cases:
+            outcome = classify_attempt(Operation.CREATE, **attempt)
+            assert (outcome.delivery.name, outcome.retryable) == (code(delivery)[0], again.startswith("yes")), met
+            assert outcome.renew_key == again.startswith("once")
 
 
 def test_the_options_of_a_listing_are_all_there() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import orjson
 from support.memory_store import MemoryStore
 
-from campaigns_async.jobs.states import State
+from campaigns_async.effects import State
 from campaigns_async.jobs.store import Entry
 from campaigns_async.wire import encoding
 from simulation.jobs_script import INVALID, JobScript

@@ -16,8 +16,8 @@ from attrs import define, field, frozen
 from support.memory_store import MemoryStore
 
 from campaigns_async import CampaignsClient, CampaignsError, Event
+from campaigns_async.effects import State
 from campaigns_async.jobs.job import Job
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry
 from campaigns_async.jobs.summary import Summary
 from simulation.jobs_invariants import Watch

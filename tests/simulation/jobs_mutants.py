@@ -82,27 +82,27 @@ JOB_MUTANTS = (
     # What an error means
     Mutant(
         "what is in doubt is planned again",
-        "jobs.outcomes",
-        "    return Judgement(State.UNKNOWN, Then.WAIT if status == 503 else Then.GO_ON, reason)\n\n\ndef",
-        "    return Judgement(State.PLANNED, Then.WAIT, reason)\n\n\ndef",
+        "effects",
+        "    return RowOutcome(State.UNKNOWN, _action_if_unknown(",
+        "    return RowOutcome(State.PLANNED, _action_if_unknown(",
     ),
     Mutant(
         "what is in doubt counts as failed",
-        "jobs.outcomes",
-        "    return Judgement(State.UNKNOWN, Then.WAIT if status == 503 else Then.GO_ON, reason)\n\n\ndef",
-        "    return Judgement(State.FAILED, Then.GO_ON, reason)\n\n\ndef",
+        "effects",
+        "    return RowOutcome(State.UNKNOWN, _action_if_unknown(",
+        "    return RowOutcome(State.FAILED, _action_if_unknown(",
     ),
     Mutant(
         "an unreadable id counts as failed",
-        "jobs.outcomes",
-        "return Judgement(State.UNKNOWN, Then.GO_ON, reason, surely_done=True)",
-        "return Judgement(State.FAILED, Then.GO_ON, reason)",
+        "effects",
+        "return RowOutcome(State.UNKNOWN, RunAction.CONTINUE, reason, surely_done=True)",
+        "return RowOutcome(State.FAILED, RunAction.CONTINUE, reason)",
     ),
     Mutant(
         "a throttled row counts as failed",
-        "jobs.outcomes",
-        "    if isinstance(error, ThrottledError):\n        return Judgement(State.PLANNED, Then.WAIT, reason)",
-        "    if isinstance(error, ThrottledError):\n        return Judgement(State.FAILED, Then.GO_ON, reason)",
+        "effects",
+        "    if isinstance(error, ThrottledError):\n        return State.PLANNED, RunAction.BACK_OFF",
+        "    if isinstance(error, ThrottledError):\n        return State.FAILED, RunAction.CONTINUE",
     ),
     # What a rerun does
     Mutant(

@@ -37,29 +37,28 @@ class Mutant:
         return text.replace(self.old, self.new)
 
 
-_CERTAIN = "delivery is Delivery.REJECTED or not only_once(operation)"
+_CERTAIN = "delivery is Delivery.REJECTED or not is_non_idempotent(operation)"
 _SCENES = "simulation/test_scenes.py"
 
 MUTANTS = (
     # What is sent again
-    Mutant("a create is sent again after a 500", "engine.delivery", _CERTAIN, "True"),
-    Mutant(
-        "a create is sent again after a drop", "engine.delivery", "not result.sent or not only_once(operation)", "True"
-    ),
+    Mutant("a create is sent again after a 500", "effects", _CERTAIN, "True"),
+    Mutant("a create is sent again after a drop", "effects", "not sent or not is_non_idempotent(operation)", "True"),
     Mutant(
         "a 5xx counts as rejected",
-        "engine.delivery",
+        "effects",
         "    return Delivery.UNKNOWN\n",
         "    return Delivery.REJECTED\n",
     ),
-    Mutant("a 503 counts as rejected", "engine.delivery", "status in _ASK_", "status == 503 or status in _ASK_"),
-    Mutant("a 303 counts as rejected", "engine.delivery", "_REPEAT = (307,", "_REPEAT = (301, 302, 303, 307,"),
+    Mutant("a 503 counts as rejected", "effects", "status in _REPEAT_", "status == 503 or status in _REPEAT_"),
+    Mutant("a 303 counts as rejected", "effects", "_ELSEWHERE = (307,", "_ELSEWHERE = (301, 302, 303, 307,"),
     Mutant(
         "a 201 without a body is sent again",
-        "engine.delivery",
-        "    if 200 <= result.status < 300:\n        return DONE\n    delivery",
-        "    if 200 <= result.status < 300:\n"
-        "        return DONE if result.body else Verdict(Delivery.UNKNOWN, again=True)\n    delivery",
+        "engine.call",
+        "        delivery = outcome.delivery\n",
+        "        if status == 201 and not result.body:\n"
+        "            outcome = call.outcome = AttemptOutcome(Delivery.UNKNOWN, retryable=True)\n"
+        "        delivery = outcome.delivery\n",
     ),
     Mutant("one key after the other is tried", "engine.call", " or call.renewed", ""),
     # What is told

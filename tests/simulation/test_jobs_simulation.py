@@ -11,9 +11,9 @@ import pytest
 from attrs import define, evolve
 
 from campaigns_async import CampaignsClient, NewCampaign, NewContact, ReconcilePolicy
+from campaigns_async.effects import State
 from campaigns_async.jobs.errors import BadLine
 from campaigns_async.jobs.plan import listed_plan
-from campaigns_async.jobs.states import State
 from campaigns_async.jobs.store import Entry
 from campaigns_async.sandbox.quirks import Quirks
 from campaigns_async.wire import encoding

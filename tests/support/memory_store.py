@@ -8,8 +8,8 @@ from typing import Literal
 
 from attrs import evolve
 
+from campaigns_async.effects import State, check_move
 from campaigns_async.jobs.errors import PlanChangedError
-from campaigns_async.jobs.states import State, check_move
 from campaigns_async.jobs.store import Begin, Entry, Known, Move
 
 Rows = dict[int, Entry]

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from campaigns_async.jobs.states import MOVES, State, check_move, origins
+from campaigns_async.effects import MOVES, State, check_move, origins
 
 P, S, C, F, U = State.PLANNED, State.SENDING, State.CREATED, State.FAILED, State.UNKNOWN
 ALLOWED = {(P, S), (S, C), (S, F), (S, U), (S, P), (U, C), (U, P), (U, U), (U, F), (F, P), (F, C)}

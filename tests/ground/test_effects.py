@@ -7,9 +7,8 @@ import itertools
 import pytest
 from hypothesis import given, settings, strategies as st
 
-from campaigns_async import Delivery, Operation, Response
-from campaigns_async.engine import delivery
-from campaigns_async.engine.ports import Failure, FailureKind
+from campaigns_async import Delivery, Operation, effects
+from campaigns_async.effects import AttemptOutcome, classify_attempt
 
 SENT_ONCE = [Operation.CREATE, Operation.RAW_SEND]
 REPEATED = [
@@ -52,16 +51,15 @@ def expected_again_of_repeated(status: int, rejected: tuple[int, ...]) -> bool:
     return status in (408, 429) or status >= 500 or status in rejected
 
 
-def judged(operation: Operation, status: int, rejected: tuple[int, ...]) -> delivery.Verdict:
-    """The verdict on an answer."""
-    answer = Response(status, {}, b"")
-    return delivery.judge(operation, answer, rejected_statuses=rejected)
+def judged(operation: Operation, status: int, rejected: tuple[int, ...]) -> AttemptOutcome:
+    """What a response has shown."""
+    return classify_attempt(operation, status, rejected_statuses=rejected)
 
 
 def test_every_operation_is_in_the_table() -> None:
     assert {*SENT_ONCE, *REPEATED} == set(Operation)
     for operation in Operation:
-        assert delivery.only_once(operation) is (operation in SENT_ONCE)
+        assert effects.is_non_idempotent(operation) is (operation in SENT_ONCE)
 
 
 @pytest.mark.parametrize("rejected", REJECTED, ids=lambda statuses: f"{len(statuses)} rejected")
@@ -70,7 +68,7 @@ def test_a_create_that_met_an_answer(operation: Operation, rejected: tuple[int, 
     for status in STATUSES:
         verdict = judged(operation, status, rejected)
         expected = expected_of_create(status, rejected)
-        assert (verdict.delivery, verdict.again) == expected, status
+        assert (verdict.delivery, verdict.retryable) == expected, status
         assert verdict.renew_key is (status == 401)
 
 
@@ -80,62 +78,64 @@ def test_a_read_an_update_or_a_delete_that_met_an_answer(operation: Operation, r
     for status in STATUSES:
         verdict = judged(operation, status, rejected)
         assert verdict.delivery is expected_of_create(status, rejected)[0], status
-        assert verdict.again is expected_again_of_repeated(status, rejected), status
+        assert verdict.retryable is expected_again_of_repeated(status, rejected), status
         assert verdict.renew_key is (status == 401)
 
 
-@pytest.mark.parametrize("kind", FailureKind)
 @pytest.mark.parametrize("operation", Operation)
 def test_a_failure_before_the_first_byte_is_not_sent_and_goes_out_again(
-    operation: Operation, kind: FailureKind
+    operation: Operation,
 ) -> None:
-    verdict = delivery.judge(operation, Failure(kind, sent=False))
-    assert verdict == delivery.Verdict(NOT_SENT, again=True, renew_key=False)
+    verdict = classify_attempt(operation, None, sent=False)
+    assert verdict == AttemptOutcome(NOT_SENT, retryable=True, renew_key=False)
 
 
-@pytest.mark.parametrize("kind", FailureKind)
 @pytest.mark.parametrize("operation", Operation)
 def test_a_failure_after_the_first_byte_is_unknown_and_only_harmless_requests_go_out_again(
-    operation: Operation, kind: FailureKind
+    operation: Operation,
 ) -> None:
-    verdict = delivery.judge(operation, Failure(kind, sent=True))
-    assert verdict == delivery.Verdict(UNKNOWN, again=operation in REPEATED, renew_key=False)
+    verdict = classify_attempt(operation, None, sent=True)
+    assert verdict == AttemptOutcome(UNKNOWN, retryable=operation in REPEATED, renew_key=False)
 
 
-results = st.builds(Response, st.integers(-10, 2000), st.just({}), st.just(b"")) | st.builds(
-    Failure, st.sampled_from(FailureKind), st.booleans()
-)
+statuses = st.none() | st.integers(-10, 2000)
 
 
-@given(st.sampled_from(SENT_ONCE), results, st.lists(st.integers(400, 599)).map(tuple))
+@given(st.sampled_from(SENT_ONCE), statuses, st.booleans(), st.lists(st.integers(400, 599)).map(tuple))
 @settings(deadline=None, max_examples=300)
 def test_a_create_never_goes_out_again_unless_nothing_was_done(
-    operation: Operation, result: Response | Failure, rejected: tuple[int, ...]
+    operation: Operation, status: int | None, sent: bool, rejected: tuple[int, ...]
 ) -> None:
-    verdict = delivery.judge(operation, result, rejected_statuses=rejected)
-    if verdict.again or verdict.renew_key:
+    verdict = classify_attempt(operation, status, sent=sent, rejected_statuses=rejected)
+    if verdict.retryable or verdict.renew_key:
         assert verdict.delivery in (NOT_SENT, REFUSED)
 
 
-@given(st.sampled_from(Operation), results)
+@given(st.sampled_from(Operation), statuses, st.booleans())
 @settings(deadline=None)
-def test_what_was_done_never_goes_out_again(operation: Operation, result: Response | Failure) -> None:
-    verdict = delivery.judge(operation, result)
+def test_what_was_done_never_goes_out_again(operation: Operation, status: int | None, sent: bool) -> None:
+    verdict = classify_attempt(operation, status, sent=sent)
     if verdict.delivery is DONE:
-        assert not verdict.again
+        assert not verdict.retryable
         assert not verdict.renew_key
-        assert isinstance(result, Response)
-        assert result.status in range(200, 300)
+        assert status in range(200, 300)
 
 
 @pytest.mark.parametrize("rejected", REJECTED, ids=len)
 def test_the_delivery_of_a_status_is_the_same_for_every_operation(rejected: tuple[int, ...]) -> None:
     for status in STATUSES:
-        found = delivery.of_status(status, rejected_statuses=rejected)
+        found = effects.delivery_of_status(status, rejected)
         assert found is expected_of_create(status, rejected)[0]
 
 
 def test_of_two_attempts_the_one_that_may_have_done_more_stands_for_both() -> None:
     rising = [NOT_SENT, REFUSED, UNKNOWN, DONE]
     for (low, one), (high, other) in itertools.product(enumerate(rising), repeat=2):
-        assert delivery.worse(one, other) is rising[max(low, high)]
+        assert effects.combine(Operation.CREATE, one, other, 400) is rising[max(low, high)]
+
+
+def test_a_delete_that_finds_nothing_after_an_unknown_attempt_has_deleted_it() -> None:
+    for operation, earlier, status in itertools.product(Operation, Delivery, (None, 400, 404)):
+        found = effects.combine(operation, earlier, REFUSED, status)
+        deleted = operation is Operation.DELETE and earlier is UNKNOWN and status == 404
+        assert (found is DONE) == (deleted or earlier is DONE)

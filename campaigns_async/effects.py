@@ -1,0 +1,247 @@
+"""What is believed of responses: two tables and the states of a journal's rows. No I/O, no state.
+
+1. An attempt's status or failure -> what the request did on the server, and whether it may be sent again.
+2. The error of a create -> the state of its row, and what the run does next.
+
+The worst mistake of this package would be a line in this file: a create that may have been carried out must never
+count as one that was not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum, IntEnum
+from types import MappingProxyType
+from typing import Final
+
+from attrs import frozen
+
+from campaigns_async.errors import (
+    APIError,
+    AuthenticationError,
+    ClientClosedError,
+    ConfigurationError,
+    InvalidArgumentError,
+    MethodNotAllowedError,
+    NotFoundError,
+    ThrottledError,
+    ValidationFailedError,
+    delivery_of,
+)
+from campaigns_async.values import Delivery, Operation
+
+_NON_IDEMPOTENT = frozenset({Operation.CREATE, Operation.RAW_SEND})
+_REPEAT_ELSEWHERE = (307, 308)
+_RANK = {Delivery.NOT_SENT: 0, Delivery.REJECTED: 1, Delivery.UNKNOWN: 2, Delivery.DONE: 3}
+
+
+# Table 1: an attempt
+
+
+@frozen
+class AttemptOutcome:
+    """What one attempt has shown.
+
+    Attributes:
+        delivery: What is known of the request's effect.
+        retryable: True if the request may be sent again as it is.
+        renew_key: True if the request may be sent again with another key.
+    """
+
+    delivery: Delivery
+    retryable: bool
+    renew_key: bool = False
+
+
+_DONE = AttemptOutcome(Delivery.DONE, retryable=False)
+
+
+def classify_attempt(
+    operation: Operation,
+    status: int | None,
+    *,
+    sent: bool = True,
+    rejected_statuses: tuple[int, ...] = (),
+) -> AttemptOutcome:
+    """Return what one attempt has shown.
+
+    Args:
+        operation: The request's operation.
+        status: The status of a complete response; None where none came.
+        sent: True if any byte of the request may have gone out; it has where a response came.
+        rejected_statuses: Statuses by which this server is known to say that it did nothing.
+    """
+    if status is None:
+        delivery = Delivery.UNKNOWN if sent else Delivery.NOT_SENT
+        return AttemptOutcome(delivery, retryable=not sent or not is_non_idempotent(operation))
+    if 200 <= status < 300:
+        return _DONE
+    delivery = delivery_of_status(status, rejected_statuses)
+    return AttemptOutcome(
+        delivery,
+        retryable=_is_transient(status, rejected_statuses)
+        and (delivery is Delivery.REJECTED or not is_non_idempotent(operation)),
+        renew_key=status == 401,
+    )
+
+
+def delivery_of_status(status: int, rejected_statuses: tuple[int, ...] = ()) -> Delivery:
+    """Return what a complete response with this status says of the request's effect."""
+    if 200 <= status < 300:
+        return Delivery.DONE
+    if status in rejected_statuses:
+        return Delivery.REJECTED
+    if status in _REPEAT_ELSEWHERE or (400 <= status < 500 and status != 408):
+        return Delivery.REJECTED
+    # A proxy may answer 5xx after it passed the request on: Varnish answers 503 with Retry-After if the server is
+    # slow. 301, 302 and 303 are also what a server answers after it has carried out a POST.
+    return Delivery.UNKNOWN
+
+
+def combine(operation: Operation, earlier: Delivery, latest: Delivery, status: int | None) -> Delivery:
+    """Return the delivery of a call, from that of its earlier attempts and that of the latest one.
+
+    Args:
+        operation: The call's operation.
+        earlier: The delivery of all attempts before the latest.
+        latest: The delivery of the latest attempt.
+        status: The status of the latest attempt's response; None where none came.
+    """
+    if status == 404 and operation is Operation.DELETE and earlier is Delivery.UNKNOWN:
+        return Delivery.DONE  # the attempt of unknown outcome has deleted it
+    return earlier if _RANK[earlier] >= _RANK[latest] else latest
+
+
+def is_non_idempotent(operation: Operation) -> bool:
+    """Return True if carrying the operation out twice does harm."""
+    return operation in _NON_IDEMPOTENT
+
+
+def is_throttled(status: int, retry_after: float | None) -> bool:
+    """Return True if a response asks the whole client to slow down, whatever it says of its own request."""
+    return status == 429 or (status == 503 and retry_after is not None)
+
+
+def _is_transient(status: int, rejected_statuses: tuple[int, ...]) -> bool:
+    """Return True if the same request may succeed later."""
+    return status in (408, 429) or status >= 500 or status in rejected_statuses
+
+
+# Table 2: a row
+
+
+class State(IntEnum):
+    """What is known of a row. The numbers are what a journal holds: they never change their meaning."""
+
+    PLANNED = 0
+    """Not sent: no request of it can be on its way."""
+    SENDING = 1
+    """A request may have left. After a crash: possibly sent."""
+    CREATED = 2
+    """A campaign of it stands on the server. Final."""
+    FAILED = 3
+    """Refused: no campaign of it stands on the server."""
+    UNKNOWN = 4
+    """Possibly sent, and nobody is waiting for the answer any more."""
+
+
+MOVES: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
+    {
+        State.PLANNED: frozenset({State.SENDING}),
+        State.SENDING: frozenset({State.CREATED, State.FAILED, State.UNKNOWN, State.PLANNED}),
+        State.CREATED: frozenset[State](),
+        State.FAILED: frozenset({State.PLANNED, State.CREATED}),
+        State.UNKNOWN: frozenset({State.CREATED, State.PLANNED, State.UNKNOWN, State.FAILED}),
+    }
+)
+"""Where a row may go from each state. SENDING and UNKNOWN go back to PLANNED only with a proof, or a person's word."""
+
+
+def check_move(old: State, new: State) -> None:
+    """Refuse a move that a row cannot make.
+
+    Raises:
+        ValueError: If a row does not go from `old` to `new`.
+    """
+    if new not in MOVES[old]:
+        raise ValueError(f"a row that is {old.name} cannot become {new.name}")
+
+
+def origins(new: State) -> frozenset[State]:
+    """Return the states from which a row may go to `new`."""
+    return frozenset(old for old, ways in MOVES.items() if new in ways)
+
+
+class RunAction(Enum):
+    """What a run does after a row's error."""
+
+    CONTINUE = "continue"
+    BACK_OFF = "back off"
+    """The server cannot be reached, throttles or is down: rows go out later."""
+    STOP = "stop"
+    """Every row would meet the same."""
+
+
+@frozen
+class RowOutcome:
+    """What becomes of a row whose create raised an error.
+
+    Attributes:
+        state: The row's new state.
+        action: What the run does next.
+        reason: The error in a few words that a journal may keep: no text, no number, no name.
+        surely_done: True if the campaign was created and only its id is not known.
+    """
+
+    state: State
+    action: RunAction
+    reason: str
+    surely_done: bool = False
+
+
+def classify_error(error: BaseException) -> RowOutcome:
+    """Return what becomes of the row whose create raised this error."""
+    delivery, reason = delivery_of(error), _reason(error)
+    if delivery is Delivery.DONE:
+        return RowOutcome(State.UNKNOWN, RunAction.CONTINUE, reason, surely_done=True)
+    if delivery is Delivery.NOT_SENT:
+        if isinstance(error, InvalidArgumentError):
+            return RowOutcome(State.FAILED, RunAction.CONTINUE, reason)
+        if isinstance(error, (ClientClosedError, ConfigurationError)):
+            return RowOutcome(State.PLANNED, RunAction.STOP, reason)
+        return RowOutcome(State.PLANNED, RunAction.BACK_OFF, reason)
+    if delivery is Delivery.REJECTED:
+        state, action = _classify_refusal(error)
+        return RowOutcome(state, action, reason)
+    return RowOutcome(State.UNKNOWN, _action_if_unknown(getattr(error, "status", None) or 0), reason)
+
+
+def _classify_refusal(error: BaseException) -> tuple[State, RunAction]:
+    if isinstance(error, ThrottledError):
+        return State.PLANNED, RunAction.BACK_OFF
+    if not isinstance(error, APIError):  # refused for now, and then the server could not be reached
+        return State.PLANNED, RunAction.BACK_OFF
+    if isinstance(error, (AuthenticationError, NotFoundError, MethodNotAllowedError)) or 300 <= error.status < 400:
+        return State.PLANNED, RunAction.STOP
+    if error.status >= 500:  # one of the statuses that this server is known to answer having done nothing
+        return State.PLANNED, RunAction.BACK_OFF
+    return State.FAILED, RunAction.CONTINUE
+
+
+def _action_if_unknown(status: int) -> RunAction:
+    if 300 <= status < 400:  # a wrong base_url: each further row would be unknown too
+        return RunAction.STOP
+    return RunAction.BACK_OFF if status == 503 else RunAction.CONTINUE
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ValidationFailedError) and error.contact_errors:
+        places = sorted(error.contact_errors)
+        shown = ", ".join(map(str, places[:10])) + (", ..." if len(places) > 10 else "")
+        return f"{error.status}: contacts {shown} (from 0) were refused"
+    status = getattr(error, "status", None)
+    cause = getattr(error, "cause_type", None)
+    what = str(status) if status is not None else cause.__name__ if cause is not None else type(error).__name__
+    if isinstance(error, InvalidArgumentError):
+        return f"{what}: {error.message}"
+    return what
