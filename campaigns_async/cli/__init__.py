@@ -10,17 +10,21 @@ _EXTRA: Final = frozenset({"click", "phonenumbers", "rich"})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line, and exit: 0 done, 1 failed, 2 called wrongly, 130 interrupted, 141 nobody reads on.
+    """Run the command line and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted, 141 nobody reads the output.
 
     Args:
-        arguments: What follows the program's name; None: as the process was started.
+        arguments: The arguments after the program's name; None for those of the process.
     """
     sys.exit(_run(arguments))
 
 
 def needs_extra(error: ModuleNotFoundError) -> bool:
-    """Whether what is missing comes with the extra `cli`."""
-    return (error.name or "").partition(".")[0] in _EXTRA
+    """Return True if the missing module comes with the extra `cli`."""
+    return _package_of(error) in _EXTRA
+
+
+def _package_of(error: ModuleNotFoundError) -> str:
+    return (error.name or "").partition(".")[0]
 
 
 def _run(arguments: Sequence[str] | None) -> int:
@@ -32,7 +36,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         if not needs_extra(error):
             raise
         print(
-            f"campaigns-async: the command line needs {error.name}: "
+            f"campaigns-async: the command line needs {_package_of(error)}: "
             'install it with: pip install "campaigns-async[cli]"',
             file=sys.stderr,
         )

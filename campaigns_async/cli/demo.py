@@ -1,4 +1,4 @@
-"""`campaigns-async demo`: what the client does under faults, and whether it all adds up."""
+"""`campaigns-async demo`: the client on a server that fails, and whether the figures of both agree."""
 
 from __future__ import annotations
 
@@ -14,24 +14,23 @@ from campaigns_async.cli.options import KEY_VARIABLE, Command, FilePath
 @click.option(
     "--api-key-file",
     type=FilePath(),
-    help=f"Holds the key for --base-url, and nothing else. Default: {KEY_VARIABLE} in the environment.",
+    help=f"File that holds the key for --base-url. Default: {KEY_VARIABLE} in the environment.",
 )
 @click.option(
-    "--concurrency", type=click.IntRange(1, 1000), default=32, show_default=True, help="Requests in flight at most."
+    "--concurrency", type=click.IntRange(1, 1000), default=32, show_default=True, help="Most requests in flight."
 )
-@click.option("--plan", type=FilePath(), help="NDJSON, one campaign a line. Default: the plan that is shipped.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Decides what fails, and what is read back.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Decides the campaigns, and which of them fail.")
 @click.pass_context
 def demo(context: click.Context, /, **given: Any) -> None:
     """Create 500 campaigns on a sandbox that fails; check the count.
 
-    The sandbox throttles some creates and drops the connection of others. What the client cannot
-    know the outcome of is looked for on the server, and sent again only if it is not there. Then
-    campaigns and contacts are read back, and each figure is held against the server's own.
-    Exits with 1 if any is off.
+    The sandbox throttles some creates and drops the connection of others. The client searches the
+    server for each create whose outcome it cannot know, and sends it again only if it is not
+    there. Then campaigns and contacts are read back, and each figure is compared with the server's
+    own. Exits with 1 if any is off.
 
     Nothing is ever sent to the provider: its own hosts are refused.
     """
-    from campaigns_async.cli._demo_command import carry_out
+    from campaigns_async.cli.demo_run import run_demo
 
-    context.exit(carry_out(**given))
+    context.exit(run_demo(**given))

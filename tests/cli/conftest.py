@@ -7,14 +7,12 @@ import json
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import pytest
 from attrs import frozen
 
 from campaigns_async.cli import main
-from campaigns_async.cli._demo_plan import PlanRow, read_plan
 from campaigns_async.sandbox import Sandbox
 
 T = TypeVar("T")
@@ -79,22 +77,6 @@ def line(number: int, **fields: Any) -> dict[str, Any]:
 def ndjson(*lines: dict[str, Any]) -> bytes:
     """A plan file's content."""
     return b"".join(json.dumps(one, ensure_ascii=False).encode() + b"\n" for one in lines)
-
-
-def planned(content: bytes) -> tuple[PlanRow, ...]:
-    """The rows of a plan file with this content."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder, "plan.ndjson")
-        path.write_bytes(content)
-        return read_plan(path)
-
-
-@pytest.fixture
-def small_plan(tmp_path: Path) -> Path:
-    """Twelve campaigns."""
-    path = tmp_path / "plan.ndjson"
-    path.write_bytes(ndjson(*map(line, range(12))))
-    return path
 
 
 class Beside:

@@ -108,8 +108,6 @@ WRONG = {
     "a concurrency of 0": (["demo", "--concurrency", "0"], "--concurrency"),
     "a concurrency in words": (["demo", "--concurrency", "many"], "--concurrency"),
     "a seed in words": (["demo", "--seed", "x"], "--seed"),
-    "no such plan": (["demo", "--plan", "no-such-file"], "--plan: the plan 'no-such-file' is not there"),
-    "a folder for a plan": (["demo", "--plan", "."], "is a directory"),
     "a URL without a key": (["demo", "--base-url", "http://127.0.0.1:9"], "set CAMPAIGNS_API_KEY"),
     "a key without a URL": (["demo", "--api-key-file", "x"], "goes with --base-url"),
     "no URL at all": (["demo", "--base-url", "nowhere", "--api-key-file", "x"], "--base-url must begin with"),

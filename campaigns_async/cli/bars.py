@@ -1,0 +1,246 @@
+"""The progress of a run on standard error: a bar on a terminal, a line every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from typing import Final, NoReturn, Protocol
+
+import click
+from attrs import define, field, frozen
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+_LINE_INTERVAL: Final = 5.0
+_TICK: Final = 0.25
+_BAR_WIDTH: Final = 24
+_RATE_WINDOW: Final = 20.0
+"""Seconds over which a rate is taken."""
+
+
+@frozen
+class Figures:
+    """The progress of a run at one moment. Parts that are not known are left out of what is shown."""
+
+    doing: str
+    """What the run does, such as `sending`."""
+    done: int = 0
+    total: int | None = None
+    unit: str = "rows"
+    rate: float | None = None
+    """Units a second."""
+    details: tuple[str, ...] = ()
+    """What else is shown, in words."""
+
+    @property
+    def count(self) -> str:
+        """How much is done, in words; empty if nothing is counted yet."""
+        if self.total is not None:
+            return f"{self.done:,} of {self.total:,} {self.unit}"
+        return f"{self.done:,} {self.unit}" if self.done else ""
+
+    @property
+    def speed(self) -> str:
+        """The rate in words."""
+        return "" if self.rate is None else format_rate(self.rate)
+
+    @property
+    def rest(self) -> str:
+        """The details, and the time left at this rate."""
+        left = (self.total - self.done) / self.rate if self.total is not None and self.rate else 0
+        return ", ".join([*self.details, *([f"{format_duration(left)} left"] if left > 0 else [])])
+
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        parts = ", ".join(part for part in (self.count, self.speed, self.rest) if part)
+        return f"{self.doing}{': ' if self.count else ', '}{parts}" if parts else self.doing
+
+
+class Display(Protocol):
+    """Shows figures."""
+
+    def show(self, figures: Figures, *, at_once: bool) -> None:
+        """Show figures; `at_once` if a new part of the run begins."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Print a line between the figures."""
+        ...
+
+    def end(self) -> None:
+        """Show the last figures; nothing more comes."""
+        ...
+
+
+@define
+class Lines:
+    """A line every few seconds, for logs."""
+
+    _print: Callable[[str], None]
+    _clock: Callable[[], float] = time.monotonic
+    _due: float = field(default=0.0, init=False)
+    _latest: Figures | None = field(default=None, init=False)
+    _printed: Figures | None = field(default=None, init=False)
+
+    def show(self, figures: Figures, *, at_once: bool) -> None:
+        """Print a line if it is due."""
+        self._latest = figures
+        now = self._clock()
+        if at_once or now >= self._due:
+            self._due = now + _LINE_INTERVAL
+            self._printed = figures
+            self._print(figures.line)
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._print(text)
+
+    def end(self) -> None:
+        """Print the last figures if their counts are not printed yet."""
+        latest, printed = self._latest, self._printed
+        if (
+            latest is not None
+            and printed is not None
+            and (latest.doing, latest.count) != (printed.doing, printed.count)
+        ):
+            self._printed = latest
+            self._print(latest.line)
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> NoReturn:  # the base would end the process, and close its standard output
+        raise BrokenPipeError
+
+
+class _Progress(Progress):
+    details = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield from super().get_renderables()
+        if self.details:
+            yield Text(f"  {self.details}", overflow="ellipsis", no_wrap=True)
+
+
+class Bar:
+    """A bar with a line of details below it."""
+
+    def __init__(self, console: Console) -> None:
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=_BAR_WIDTH),
+            TextColumn("{task.fields[count]}", markup=False),
+            TextColumn("{task.fields[speed]}", markup=False),
+        )
+        # What others print to standard output is data, and stays there.
+        self._bar = _Progress(*columns, console=console, auto_refresh=False, redirect_stdout=False)
+        self._task: TaskID | None = None
+
+    def show(self, figures: Figures, *, at_once: bool) -> None:
+        """Draw the bar."""
+        if self._task is None:
+            self._task = self._bar.add_task(figures.doing, total=None, count="", speed="")
+            self._bar.start()
+        self._bar.details = figures.rest
+        self._bar.update(
+            self._task, description=figures.doing, completed=figures.done, total=figures.total,
+            count=figures.count.replace(" of ", "/"), speed=figures.speed,
+        )  # fmt: skip
+        self._bar.refresh()
+
+    def say(self, text: str) -> None:
+        """Print a line above the bar."""
+        self._bar.console.print(Text(text))
+
+    def end(self) -> None:
+        """Leave the bar as it stands."""
+        self._bar.stop()
+
+
+@define
+class Rate:
+    """The rate of a count over the last seconds."""
+
+    _past: deque[tuple[float, int]] = field(factory=deque[tuple[float, int]], init=False)
+
+    def restart(self) -> None:
+        """Forget what was counted before."""
+        self._past.clear()
+
+    def update(self, now: float, done: int) -> float | None:
+        """Return the rate a second, None if there is none yet."""
+        self._past.append((now, done))
+        while now - self._past[0][0] > _RATE_WINDOW:
+            self._past.popleft()
+        since, before = self._past[0]
+        return (done - before) / (now - since) if now > since else None
+
+
+@define
+class ProgressView:
+    """Shows a run's figures. A terminal or pipe that is gone never harms the run."""
+
+    _display: Display
+    _figures: Callable[[], Figures | None]
+    """Returns the figures as they are now, None if there are none yet."""
+
+    def refresh(self, *, at_once: bool = False) -> None:
+        """Show the figures."""
+        figures = self._figures()
+        if figures is not None:
+            with suppress(OSError, ValueError):
+                self._display.show(figures, at_once=at_once)
+
+    def say(self, text: str) -> None:
+        """Print a line between the figures."""
+        with suppress(OSError, ValueError):
+            self._display.say(text)
+
+    async def run(self) -> None:
+        """Show the figures again and again."""
+        while True:
+            await asyncio.sleep(_TICK)
+            self.refresh()
+
+    def end(self) -> None:
+        """Show the last figures."""
+        self.refresh(at_once=isinstance(self._display, Bar))
+        with suppress(OSError, ValueError):
+            self._display.end()
+
+
+@asynccontextmanager
+async def show_progress(figures: Callable[[], Figures | None], *, bar: bool = True) -> AsyncGenerator[ProgressView]:
+    """Show a run's figures on standard error while the block runs.
+
+    Args:
+        figures: Returns the figures as they are now, None if there are none yet.
+        bar: Show a bar on a terminal; False for lines there too.
+    """
+    console = _Console(stderr=True)
+    display = Bar(console) if bar and console.is_interactive else Lines(lambda line: click.echo(line, err=True))
+    view = ProgressView(display, figures)
+    showing = asyncio.ensure_future(view.run())
+    try:
+        yield view
+    finally:
+        showing.cancel()
+        view.end()
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration in words."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def format_rate(rate: float) -> str:
+    """Return a rate in words."""
+    return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"
