@@ -1,0 +1,70 @@
+"""The size of the package is counted as documented, and stays below its ceilings."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import textwrap
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LINES = 27_500
+CODE = 16_000
+
+
+def loaded() -> ModuleType:
+    """Load the script by its path: the checkout has no business in front of the package's wheel."""
+    spec = importlib.util.spec_from_file_location("lines_bench", ROOT / "benchmarks" / "lines.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+lines = loaded()
+
+
+@pytest.mark.parametrize(
+    ("source", "code"),
+    [
+        ("", set()),
+        ("x = 1  # a comment\n\n# a comment\ny = 2\n", {1, 4}),
+        ('"""A docstring\n\nof three lines."""\n\nx = """A text\nof two lines."""\n', {5, 6}),
+        ('class A:\n    """A docstring."""\n\n    b: int\n    """An attribute\'s docstring."""\n', {1, 4}),
+        ("import a\nfrom b import (\n    c,\n    d,\n)\n\n\ndef f():\n    import e\n\n    return e\n", {8, 11}),
+        ("f(\n    1,\n    # a comment\n    2,\n)\n", {1, 2, 4, 5}),
+    ],
+    ids=["nothing", "comments and blanks", "docstrings", "attributes", "imports", "brackets"],
+)
+def test_a_line_of_code_is_no_docstring_comment_blank_or_import(source: str, code: set[int]) -> None:
+    assert lines.code_lines(source) == code
+
+
+def test_the_table_names_the_largest_modules_and_the_largest_file(tmp_path: Path) -> None:
+    (tmp_path / "part").mkdir()
+    (tmp_path / "__init__.py").write_text("")
+    (tmp_path / "part" / "small.py").write_text("import os\n\nx = os.sep\n")
+    (tmp_path / "part" / "large.py").write_text("x = 1\n" * 1_200)
+    (tmp_path / "data.json").write_bytes(b" " * 10_000)
+    assert list(lines.table(lines.modules_of(tmp_path), lines.largest_file(tmp_path))) == (
+        textwrap.dedent("""\
+            3 modules, 1,203 lines, 1,201 of them code
+            largest file: data.json, 10,000 bytes
+              lines   code  module
+              1,200  1,200  part/large.py
+                  3      1  part/small.py
+                  0      0  __init__.py
+        """).splitlines()
+    )
+
+
+def test_the_package_stays_below_its_ceilings() -> None:
+    modules = lines.modules_of(lines.package_path())
+    assert len(modules) > 50
+    assert lines.total_lines(modules) <= LINES
+    assert lines.total_code(modules) <= CODE
