@@ -8,15 +8,19 @@ import asyncio
 import inspect
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_args
+from xml.etree import ElementTree as ET
 
 import aiohttp
 import attrs
 import pytest
+from attrs import frozen
 
 from campaigns_async.sandbox import (
     Clock,
@@ -34,11 +38,10 @@ from campaigns_async.sandbox import (
     presets,
 )
 from readme.blocks import BLOCKS, PYTHON, ROOT, TEXT, code, table
-from readme.running import finish, saved, start
 
 OPTIONS = (
     *("-o", "asyncio_default_fixture_loop_scope=function"),
-    *("-p", "no:cacheprovider"),
+    *("-p", "no:cacheprovider", "--junit-xml=report.xml"),
     # What the newest TestClient says of the httpx that it uses is not our affair.
     *("-W", "ignore:Using `httpx` with `starlette.testclient` is deprecated"),
 )
@@ -58,13 +61,99 @@ OF_A_LOOP = {"received", "acted"}
 OF_A_THREAD = {"wait_received", "wait_acted"}
 
 
-async def in_pytest(source: str, directory: Path, *, settings: bool = True) -> tuple[int | None, str]:
-    """Run tests as someone who has set pytest up as the README says; gives the exit code, and what was printed."""
-    if settings:
-        (directory / "pyproject.toml").write_text(marked("settings of pytest"), "utf-8")
-    (directory / "test_shown.py").write_text(source, "utf-8")
-    returned, printed, complaint = await finish(await start("-m", "pytest", *OPTIONS, "test_shown.py", cwd=directory))
-    return returned, printed + complaint
+SESSION = "with ThreadedSandbox() as sandbox: yield sandbox"
+FIXTURE_FOR_ALL = f"""
+import pytest
+from campaigns_async.sandbox import ThreadedSandbox
+
+urls = set()
+
+@pytest.fixture(scope="session")
+def sandbox():
+    {SESSION}
+
+@pytest.mark.parametrize("number", range(3))
+def test_one(sandbox, number):
+    sandbox.reset()
+    assert sandbox.campaigns == []
+    sandbox.add({{"id": "c1"}})
+    urls.add(sandbox.url)
+    assert len(urls) == 1
+"""
+AGAIN = """
+
+def again(create):
+    async def create_again(*arguments, **named):
+        for _ in TRIES:
+            try:
+                return await create(*arguments, **named)
+            except Exception:
+                pass
+    return create_again
+"""
+
+
+def app_that_tries_again(tries: str) -> str:
+    """Return the source of the README's FastAPI app, changed to create again after an error."""
+    app = PYTHON["fastapi_app"].source
+    create = "await client.campaigns.create("
+    assert app.count(create) == 1
+    at = app.index(create)
+    line = app.rfind("\n", 0, at) + 1
+    indent = " " * (len(app[line:]) - len(app[line:].lstrip()))
+    changed = f"{indent}create = again(client.campaigns.create)\n{app[line:at]}await create({app[at + len(create) :]}"
+    return app[:line] + changed + AGAIN.replace("TRIES", tries)
+
+
+def shop_tests(app: str) -> str:
+    """Return the source of the README's tests of its shop, for another app."""
+    source = PYTHON["testing_shop"].source
+    assert source.count("import shop\n") == source.count("shop.app") == 1
+    return source.replace("import shop\n", f"import {app} as shop\n")
+
+
+def failing_plugin_test() -> str:
+    """Return the source of the README's first tests, one of which expects what is not so."""
+    source = PYTHON["testing_plugin"].source
+    added = '    lost = campaigns_sandbox.add_fault(presets.lost_answer(operation="create", times=1))\n'
+    assert added in source
+    assert source.count("(lost.fired, len(campaigns_sandbox.created)) == (1, 1)") == 1
+    return source.replace("== (1, 1)", "== (1, 2)")
+
+
+@frozen
+class Report:
+    """The report of a session of pytest.
+
+    Attributes:
+        printed: The text that pytest printed.
+        outcomes: "passed" or what pytest calls the problem, by the file's name and the test's.
+    """
+
+    printed: str
+    outcomes: Mapping[str, Mapping[str, list[str]]]
+
+    def failed(self, file: str) -> list[str]:
+        """Return the names of a file's tests that failed, after all tests of the file either passed or failed."""
+        assert all(outcome in (["passed"], ["failure"]) for outcome in self.outcomes[file].values()), self.printed
+        return [name for name, outcome in self.outcomes[file].items() if outcome == ["failure"]]
+
+
+def run_pytest(suite: Path, **files: str) -> Report:
+    """Run files of tests in one session, with pytest as someone has it who did what the README says."""
+    for name, source in files.items():
+        (suite / f"{name}.py").write_text(source, "utf-8")
+    ran = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "pytest", *OPTIONS],
+        cwd=suite, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    outcomes: dict[str, dict[str, list[str]]] = {}
+    for case in ET.parse(suite / "report.xml").iter("testcase"):  # noqa: S314 - our own file
+        problems = [each.tag for each in case if each.tag in {"failure", "error", "skipped"}]
+        file = outcomes.setdefault(case.attrib["classname"], {})
+        file.setdefault(case.attrib["name"], []).extend(problems or ["passed"])
+    return Report(ran.stdout, outcomes)
 
 
 def marked(mark: str) -> str:
@@ -73,61 +162,65 @@ def marked(mark: str) -> str:
     return block.text
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "count"), [("testing_plugin", 3), ("testing_shop", 5), ("testing", 2)])
-async def test_the_examples_pass(name: str, count: int, tmp_path: Path) -> None:
-    Path(saved(PYTHON["fastapi_app"], tmp_path)).rename(tmp_path / "shop.py")
-    returned, printed = await in_pytest(PYTHON[name].source, tmp_path)
-    assert returned == 0, printed
-    assert f"{count} passed" in printed
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """Run the README's tests, and tests of apps that try again, with the settings that the README gives."""
+    suite = tmp_path_factory.mktemp("suite")
+    (suite / "pyproject.toml").write_text(marked("settings of pytest"), "utf-8")
+    return run_pytest(
+        suite,
+        shop=PYTHON["fastapi_app"].source,
+        shop_once_more=app_that_tries_again("range(2)"),
+        shop_without_end=app_that_tries_again("iter(int, 1)"),
+        test_plugin=PYTHON["testing_plugin"].source,
+        test_shop=PYTHON["testing_shop"].source,
+        test_aioresponses=PYTHON["testing"].source,
+        test_once_more=shop_tests("shop_once_more"),
+        test_without_end=shop_tests("shop_without_end"),
+        test_failing=failing_plugin_test(),
+        test_for_all=FIXTURE_FOR_ALL,
+    )
 
 
 @pytest.mark.slow
-async def test_only_coroutines_need_the_settings(tmp_path: Path) -> None:
-    _, printed = await in_pytest(PYTHON["testing_plugin"].source, tmp_path, settings=False)
-    assert "1 failed, 2 passed" in printed
-    _, printed = await in_pytest(PYTHON["testing"].source, tmp_path, settings=False)
-    assert "2 failed" in printed
+@pytest.mark.parametrize(("file", "count"), [("test_plugin", 3), ("test_shop", 5), ("test_aioresponses", 2)])
+def test_the_examples_pass(report: Report, file: str, count: int) -> None:
+    assert report.failed(file) == []
+    assert len(report.outcomes[file]) == count
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tries", ["range(2)", "iter(int, 1)"], ids=["once more", "without end"])
-async def test_the_example_fails_for_an_app_that_tries_again(tries: str, tmp_path: Path) -> None:
-    """And does so in the test, not after it."""
-    app = PYTHON["fastapi_app"].source
-    create = "await client.campaigns.create("
-    assert app.count(create) == 1
-    at = app.index(create)
-    line = app.rfind("\n", 0, at) + 1
-    indent = " " * (len(app[line:]) - len(app[line:].lstrip()))
-    app = f"{app[:line]}{indent}create = again(client.campaigns.create)\n{app[line:at]}await create({app[at + len(create) :]}"
-    helper = f"""
-
-def again(create):
-    async def create_again(*arguments, **named):
-        for _ in {tries}:
-            try:
-                return await create(*arguments, **named)
-            except Exception:
-                pass
-    return create_again
-"""
-    (tmp_path / "shop.py").write_text(app + helper, "utf-8")
-    returned, printed = await in_pytest(PYTHON["testing_shop"].source, tmp_path)
-    assert returned == 1
-    assert "4 failed, 1 passed" in printed
-    assert "error" not in printed.splitlines()[-1]
-    assert all(f"test_nobody_is_texted_twice[{name}]" in printed for name in ("lost answer", "504"))
+def test_only_coroutines_need_the_settings(tmp_path: Path) -> None:
+    report = run_pytest(
+        tmp_path, test_plugin=PYTHON["testing_plugin"].source, test_aioresponses=PYTHON["testing"].source
+    )
+    assert report.failed("test_plugin") == ["test_a_number_that_makes_trouble"]
+    assert len(report.failed("test_aioresponses")) == len(report.outcomes["test_aioresponses"]) == 2
 
 
 @pytest.mark.slow
-async def test_the_report_of_a_failed_test_tells_which_fault_was_met(tmp_path: Path) -> None:
-    added = '    lost = campaigns_sandbox.add_fault(presets.lost_answer(operation="create", times=1))\n'
-    source = PYTHON["testing_plugin"].source
-    assert source.count("(lost.fired, len(campaigns_sandbox.created)) == (1, 1)") == 1
-    assert added in source
-    _, printed = await in_pytest(source.replace("== (1, 1)", "== (1, 2)"), tmp_path)
-    assert "1. POST /api/Campaigns: no answer, carried out, met fault 1" in printed
+@pytest.mark.parametrize("file", ["test_once_more", "test_without_end"])
+def test_the_example_fails_for_an_app_that_tries_again_and_does_so_in_the_test(report: Report, file: str) -> None:
+    faults = ("lost answer", "lost request", "504", "cut answer")
+    assert sorted(report.failed(file)) == sorted(f"test_nobody_is_texted_twice[{fault}]" for fault in faults)
+    assert len(report.outcomes[file]) == 1 + len(faults)
+
+
+@pytest.mark.slow
+def test_the_report_of_a_failed_test_tells_which_fault_was_met(report: Report) -> None:
+    (name,) = report.failed("test_failing")
+    assert name == "test_a_lost_answer_is_no_reason_to_send_again"
+    shown = re.split(r"^_{3,} (.*) _{3,}$", report.printed, flags=re.MULTILINE)
+    assert "1. POST /api/Campaigns: no answer, carried out, met fault 1" in shown[shown.index(name) + 1]
+
+
+@pytest.mark.slow
+def test_one_sandbox_serves_all_tests_with_the_fixture_that_is_described(report: Report) -> None:
+    assert (
+        f'make a fixture with `scope="session"` of `{SESSION}`, and begin each test with `sandbox.reset()`' in prose()
+    )
+    assert report.failed("test_for_all") == []
+    assert len(report.outcomes["test_for_all"]) == 3
 
 
 async def test_what_counts_as_sent_twice_is_what_is_said() -> None:
@@ -152,35 +245,6 @@ async def test_what_counts_as_sent_twice_is_what_is_said() -> None:
 def prose() -> str:
     """The README with each line break as a space."""
     return " ".join(TEXT.split())
-
-
-@pytest.mark.slow
-async def test_one_sandbox_serves_all_tests_with_the_fixture_that_is_described(tmp_path: Path) -> None:
-    said = "with ThreadedSandbox() as sandbox: yield sandbox"
-    assert f'make a fixture with `scope="session"` of `{said}`, and begin each test with `sandbox.reset()`' in prose()
-    returned, printed = await in_pytest(
-        f"""
-import pytest
-from campaigns_async.sandbox import ThreadedSandbox
-
-urls = set()
-
-@pytest.fixture(scope="session")
-def sandbox():
-    {said}
-
-@pytest.mark.parametrize("number", range(3))
-def test_one(sandbox, number):
-    sandbox.reset()
-    assert sandbox.campaigns == []
-    sandbox.add({{"id": "c1"}})
-    urls.add(sandbox.url)
-    assert len(urls) == 1
-""",
-        tmp_path,
-    )
-    assert returned == 0, printed
-    assert "3 passed" in printed
 
 
 async def test_a_coroutine_waits_as_is_said() -> None:
