@@ -8,9 +8,9 @@ from campaigns_async._version import __version__
 
 if TYPE_CHECKING:
     from campaigns_async import query
+    from campaigns_async._engine.instrumentation import Stats
     from campaigns_async.client import CampaignsClient
     from campaigns_async.doubt import OutcomeUnknownError
-    from campaigns_async.engine.stats import Stats
     from campaigns_async.errors import (
         APIError,
         AuthenticationError,
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 _HOME = {
     "client": ("CampaignsClient",),
     "doubt": ("OutcomeUnknownError",),
-    "engine.stats": ("Stats",),
+    "_engine.instrumentation": ("Stats",),
     "errors": (
         "APIError",
         "AuthenticationError",

@@ -9,16 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from campaigns_async import checks
+from campaigns_async._engine.caller import Caller
+from campaigns_async._engine.credentials import KeyRing, KeySource
+from campaigns_async._engine.instrumentation import Stats
+from campaigns_async._engine.interfaces import LoopClock
+from campaigns_async._engine.limiter import Gate, Pace
+from campaigns_async._engine.pool import Pool
+from campaigns_async._engine.retry import Quota
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.server import Server
-from campaigns_async.engine.call import Caller
-from campaigns_async.engine.credentials import KeyRing, KeySource
-from campaigns_async.engine.gate import Gate
-from campaigns_async.engine.pace import Pace
-from campaigns_async.engine.pool import Pool
-from campaigns_async.engine.ports import LoopClock
-from campaigns_async.engine.quota import Quota
-from campaigns_async.engine.stats import Stats
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.resources.campaigns import Campaigns

@@ -10,9 +10,9 @@ from typing import Protocol
 
 from attrs import frozen
 
+from campaigns_async._engine.interfaces import Clock, Random
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.server import Server
-from campaigns_async.engine.ports import Clock, Random
 from campaigns_async.models import Campaign, NewCampaign
 from campaigns_async.settings import ReconcilePolicy
 

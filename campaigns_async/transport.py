@@ -15,8 +15,8 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from yarl import URL
 
-from campaigns_async.engine.deadline import Deadline, Deadlines, Lanes
-from campaigns_async.engine.ports import Credentials, Failure, FailureKind, Progress
+from campaigns_async._engine.deadlines import Deadline, Deadlines, Lanes
+from campaigns_async._engine.interfaces import Credentials, Failure, FailureKind, Progress
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
 from campaigns_async.wire.messages import Request, Response

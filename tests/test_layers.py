@@ -17,7 +17,7 @@ LAYERS = [
     {"checks", "locking", "models", "segments", "threads"},
     {"settings", "events", "doubt"},
     {"wire", "query"},
-    {"engine"},
+    {"_engine"},
     {"transport", "paging", "fanout"},
     {"_reconcile"},
     {"runtime"},

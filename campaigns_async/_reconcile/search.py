@@ -11,11 +11,11 @@ from datetime import UTC, datetime, timedelta
 
 from attrs import define, field
 
+from campaigns_async._engine.interfaces import Clock
+from campaigns_async._engine.retry import Quota
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, Matcher, SearchTarget, Unknown
 from campaigns_async._reconcile.server import Server
-from campaigns_async.engine.ports import Clock
-from campaigns_async.engine.quota import Quota
 from campaigns_async.errors import APIError, CampaignsError, ClientClosedError, PagingError, QueryError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.query import Expression, campaign

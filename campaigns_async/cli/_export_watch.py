@@ -8,9 +8,9 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from campaigns_async._engine.instrumentation import Stats
 from campaigns_async.cli._progress import Rate, Watch, display_on_stderr, shown_on, span, speed_of
 from campaigns_async.cli.console import count_of
-from campaigns_async.engine.stats import Stats
 from campaigns_async.export.summary import ExportProgress
 
 _QUICK: Final = 1.0

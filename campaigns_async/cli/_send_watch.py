@@ -8,8 +8,8 @@ from typing import Final
 
 from attrs import define, field, frozen
 
+from campaigns_async._engine.instrumentation import Stats
 from campaigns_async.cli._progress import Watch, display_on_stderr, shown_on, span, speed_of
-from campaigns_async.engine.stats import Stats
 from campaigns_async.jobs.summary import Phase, Progress
 
 _DOING: Final = {

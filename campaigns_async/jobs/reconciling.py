@@ -9,10 +9,10 @@ from datetime import timedelta
 
 from attrs import define, field, frozen
 
+from campaigns_async._engine.interfaces import Clock
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, Matcher, SearchTarget, Unknown
 from campaigns_async._reconcile.search import starting_between
 from campaigns_async._reconcile.server import Server
-from campaigns_async.engine.ports import Clock
 from campaigns_async.errors import APIError, CampaignsError, ClientClosedError, NotFoundError, PagingError
 from campaigns_async.fanout import FanOut
 from campaigns_async.models import Campaign

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
+from campaigns_async._engine.caller import Caller
 from campaigns_async._reconcile.ledger import Ledger
-from campaigns_async.engine.call import Caller
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign

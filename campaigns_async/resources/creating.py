@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from campaigns_async._engine.caller import Caller
 from campaigns_async._reconcile.ledger import Content, Ledger
 from campaigns_async._reconcile.server import Server
-from campaigns_async.engine.call import Caller
 from campaigns_async.errors import CampaignsError, delivery_of
 from campaigns_async.models import NewCampaign
 from campaigns_async.settings import ReconcilePolicy

@@ -8,7 +8,7 @@ from typing import Protocol, TypeAlias, TypeVar
 from attrs import frozen
 
 from campaigns_async import checks
-from campaigns_async.engine.call import Caller
+from campaigns_async._engine.caller import Caller
 from campaigns_async.errors import ConfigurationError, FilterIgnoredError, InvalidArgumentError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.paging.checkpoint import checked, digest

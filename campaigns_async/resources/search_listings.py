@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve
 
+from campaigns_async._engine.caller import Caller
 from campaigns_async._reconcile.ledger import Ledger
-from campaigns_async.engine.call import Caller
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.values import Page
 from campaigns_async.wire import requests, responses

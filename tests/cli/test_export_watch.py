@@ -7,9 +7,9 @@ import io
 from attrs import evolve
 from rich.console import Console
 
+from campaigns_async._engine.instrumentation import Stats
 from campaigns_async.cli._export_watch import ExportWatch
 from campaigns_async.cli._progress import Bar, Lines
-from campaigns_async.engine.stats import Stats
 from campaigns_async.export.summary import ExportProgress
 
 from .test_send_watch import Time

@@ -11,6 +11,7 @@ import click
 import pytest
 from rich.console import Console
 
+from campaigns_async._engine.instrumentation import Stats
 from campaigns_async.cli import _again
 from campaigns_async.cli._journal_again import journal_command
 from campaigns_async.cli._progress import Bar, Lines
@@ -18,7 +19,6 @@ from campaigns_async.cli._send_report import _send_again as send_again
 from campaigns_async.cli._send_watch import SendFigures, SendWatch
 from campaigns_async.cli.console import printable
 from campaigns_async.cli.send_command import send
-from campaigns_async.engine.stats import Stats
 from campaigns_async.jobs.summary import Phase, Progress
 
 

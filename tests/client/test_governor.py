@@ -23,10 +23,9 @@ from campaigns_async import (
     ThrottledError,
     Timeouts,
 )
-from campaigns_async.engine.gate import Gate
-from campaigns_async.engine.pace import Pace
-from campaigns_async.engine.ports import LoopClock
-from campaigns_async.engine.quota import Quota
+from campaigns_async._engine.interfaces import LoopClock
+from campaigns_async._engine.limiter import Gate, Pace
+from campaigns_async._engine.retry import Quota
 from campaigns_async.sandbox import Sandbox
 
 

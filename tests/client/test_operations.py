@@ -122,7 +122,7 @@ async def test_nothing_is_sent_of_what_cannot_be_sent(client: CampaignsClient, s
         (new_campaign(start_date_time=naive), "start_date_time has no time zone"),
         (new_campaign(message="half \ud83d"), "message contains a lone surrogate"),
         (new_campaign(contacts=[*new_campaign().contacts, "07700900123"]), r"contacts\[2\] must be a NewContact"),
-        (new_campaign(sender=None), "sender must be text"),
+        (new_campaign(sender=None), "sender is missing"),
         ("a campaign", "must be a NewCampaign"),
     ]:
         with pytest.raises(InvalidArgumentError, match=said) as refused:

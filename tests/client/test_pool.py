@@ -25,8 +25,8 @@ from campaigns_async import (
     Timeouts,
     delivery_of,
 )
-from campaigns_async.engine.gate import Gate
-from campaigns_async.engine.ports import LoopClock
+from campaigns_async._engine.interfaces import LoopClock
+from campaigns_async._engine.limiter import Gate
 from campaigns_async.sandbox import Sandbox
 
 

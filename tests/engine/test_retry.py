@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from campaigns_async import RetryPolicy
-from campaigns_async.engine import retry
+from campaigns_async._engine import retry
 
 
 class Fixed:

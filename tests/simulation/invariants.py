@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from campaigns_async import AttemptFinished, CallFinished, Delivery, Operation, Reconciled, Waiting
-from campaigns_async.engine.quota import RETRY_COST, SUCCESS_PAYS
+from campaigns_async._engine.retry import RETRY_COST, SUCCESS_PAYS
 from simulation.script import Create
 from simulation.server import Sent
 

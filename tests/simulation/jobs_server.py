@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from campaigns_async.engine.ports import Credentials, Failure
+from campaigns_async._engine.interfaces import Credentials, Failure
 from campaigns_async.sandbox.answers import Answer
 from campaigns_async.sandbox.app import read_call
 from campaigns_async.sandbox.schema import Row

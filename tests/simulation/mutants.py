@@ -54,17 +54,17 @@ MUTANTS = (
     Mutant("a 303 counts as rejected", "effects", "_ELSEWHERE = (307,", "_ELSEWHERE = (301, 302, 303, 307,"),
     Mutant(
         "a 201 without a body is sent again",
-        "engine.call",
+        "_engine.caller",
         "        delivery = outcome.delivery\n",
         "        if status == 201 and not result.body:\n"
         "            outcome = call.outcome = AttemptOutcome(Delivery.UNKNOWN, retryable=True)\n"
         "        delivery = outcome.delivery\n",
     ),
-    Mutant("one key after the other is tried", "engine.call", " or call.renewed", ""),
+    Mutant("one key after the other is tried", "_engine.caller", " or call.renewed", ""),
     # What is told
     Mutant(
         "a cancelled call is told as not sent",
-        "engine.call",
+        "_engine.caller",
         "            return Delivery.UNKNOWN\n",
         "            pass\n",
     ),
@@ -97,32 +97,32 @@ MUTANTS = (
     # Slots and queue
     Mutant(
         "a slot leaks when its owner is cancelled",
-        "engine.gate",
+        "_engine.limiter",
         "                self.release(sent=False)  #",
         "                pass  #",
     ),
     Mutant(
         "one slot too many",
-        "engine.gate",
+        "_engine.limiter",
         "            if self.in_flight >= self.limit:",
         "            if self.in_flight > self.limit:",
     ),
-    Mutant("closing leaves those who wait", "engine.gate", "future.set_exception(_closed())", "pass"),
+    Mutant("closing leaves those who wait", "_engine.limiter", "future.set_exception(_closed())", "pass"),
     Mutant(
         "a slot given up goes to nobody",
-        "engine.gate",
+        "_engine.limiter",
         "        if self._queue:\n            self._pump()\n        if not",
         "        if not",
     ),
     Mutant(
         "the deadline comes late",
-        "engine.deadline",
+        "_engine.deadlines",
         "deadline.task.cancel()",
         "loop.call_later(3.0, deadline.task.cancel)",
     ),
     Mutant(
         "the deadline does not end the wait for a slot",
-        "engine.gate",
+        "_engine.limiter",
         "            await future\n        except",
         "            while not future.done():\n"
         "                try:\n"
@@ -135,36 +135,45 @@ MUTANTS = (
     # Holds, rate and quota
     Mutant(
         "a hold is not honoured",
-        "engine.call",
+        "_engine.caller",
         "                    pool.gate.hold(call.retry_after)",
         "                    pass",
     ),
-    Mutant("a hold ends early", "engine.gate", "        until = now + seconds", "        until = now + seconds / 2"),
-    Mutant("a shorter hold ends a longer one", "engine.gate", "max(self._not_before or now, until", "max(now, until"),
+    Mutant(
+        "a hold ends early", "_engine.limiter", "        until = now + seconds", "        until = now + seconds / 2"
+    ),
+    Mutant(
+        "a shorter hold ends a longer one", "_engine.limiter", "max(self._not_before or now, until", "max(now, until"
+    ),
     Mutant(
         "a hold ends in a stampede",
-        "engine.gate",
+        "_engine.limiter",
         "        self._staggered = self.limit",
         "        self._staggered = 0",
     ),
-    Mutant("the window is off by one", "engine.pace", "self._leaving < self._most", "self._leaving <= self._most"),
+    Mutant("the window is off by one", "_engine.limiter", "self._leaving < self._most", "self._leaving <= self._most"),
     Mutant(
-        "a window of half a second", "engine.pace", "max(1.0, 1.0 / rate) + _MARGIN", "max(0.5, 1.0 / rate) + _MARGIN"
+        "a window of half a second",
+        "_engine.limiter",
+        "max(1.0, 1.0 / rate) + _MARGIN",
+        "max(0.5, 1.0 / rate) + _MARGIN",
     ),
-    Mutant("the rate counts what is let go", "engine.pace", "len(self._left) + self._leaving", "len(self._left)"),
-    Mutant("a burst at the start", "engine.pace", "self._gap = 1.0 / rate", "self._gap = 0.0"),
+    Mutant("the rate counts what is let go", "_engine.limiter", "len(self._left) + self._leaving", "len(self._left)"),
+    Mutant("a burst at the start", "_engine.limiter", "self._gap = 1.0 / rate", "self._gap = 0.0"),
     Mutant(
         "the pace is not told what left",
-        "engine.call",
+        "_engine.caller",
         "Progress(None if gate.pace is None else gate.left)",
         "Progress(None)",
     ),
-    Mutant("the pace waits for what never left", "engine.gate", "            self.pace.stayed()", "            pass"),
-    Mutant("a retry costs nothing", "engine.quota", "        self.left -= RETRY_COST", "        pass"),
-    Mutant("the quota has no end", "engine.quota", "            return False", "            return True"),
+    Mutant(
+        "the pace waits for what never left", "_engine.limiter", "            self.pace.stayed()", "            pass"
+    ),
+    Mutant("a retry costs nothing", "_engine.retry", "        self.left -= RETRY_COST", "        pass"),
+    Mutant("the quota has no end", "_engine.retry", "            return False", "            return True"),
     Mutant(
         "a failure pays back",
-        "engine.quota",
+        "_engine.retry",
         "        self.left -= RETRY_COST",
         "        self.left -= 1",
         test=f"{_SCENES} -k outage",

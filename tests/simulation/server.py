@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from attrs import define, field
 from multidict import CIMultiDict
 
-from campaigns_async.engine.ports import Credentials, Failure, FailureKind, LoopClock, Progress
+from campaigns_async._engine.interfaces import Credentials, Failure, FailureKind, LoopClock, Progress
 from campaigns_async.sandbox.answers import Answer
 from campaigns_async.sandbox.app import Campaigns, Verbs, read_call
 from campaigns_async.sandbox.quirks import Quirks

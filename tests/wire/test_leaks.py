@@ -35,8 +35,8 @@ from campaigns_async import (
     Response,
     checks,
 )
-from campaigns_async.engine import failures
-from campaigns_async.engine.ports import Credentials, Failure, FailureKind
+from campaigns_async._engine.caller import exception_for
+from campaigns_async._engine.interfaces import Credentials, Failure, FailureKind
 from campaigns_async.wire import decoding, encoding, problems, requests, responses
 from campaigns_async.wire.messages import Request
 
@@ -190,13 +190,13 @@ def test_no_error_shows_what_the_server_wrote(body: bytes, status: int) -> None:
         for delivery in Delivery:
             for late in (False, True):
                 request = attrs.evolve(CREATE, operation=operation)
-                check_error(failures.error(request, answer, delivery, out_of_time=late, now=NOW))
+                check_error(exception_for(request, answer, delivery, out_of_time=late, now=NOW))
 
 
 @pytest.mark.parametrize("kind", FailureKind)
 def test_no_error_of_a_failure_shows_what_was_sent(kind: FailureKind) -> None:
     for delivery in Delivery:
-        check_error(failures.error(CREATE, Failure(kind, sent=True), delivery, now=NOW))
+        check_error(exception_for(CREATE, Failure(kind, sent=True), delivery, now=NOW))
 
 
 UNREADABLE: dict[str, Any] = {
@@ -324,7 +324,7 @@ def test_whatever_problem_a_server_writes_no_error_shows_it(said: Any, status: i
     headers = {"Retry-After": json.dumps(said), "Allow": json.dumps(said), "Request-Id": f"{MARK} no id"}
     for sent in (body, json.dumps(said).encode()):
         answer = Response(status, headers, sent)
-        check_error(failures.error(CREATE, answer, delivery, now=NOW))
+        check_error(exception_for(CREATE, answer, delivery, now=NOW))
         assert MARK not in repr(problems.read_problem(sent))
 
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from campaigns_async.engine import deadline
-from campaigns_async.engine.deadline import Deadline, Deadlines, Lanes
+from campaigns_async._engine import deadlines
+from campaigns_async._engine.deadlines import Deadline, Deadlines, Lanes
 
 
 class _Late:
@@ -160,7 +160,7 @@ async def test_a_timer_that_has_come_counts_until_it_is_done_with(monkeypatch: p
     second = lane.start(loop.time())
     assert timers == []
     first.stop()
-    for _ in range(deadline._TURNS):
+    for _ in range(deadlines._TURNS):
         await asyncio.sleep(0)
     assert timers == [second.when]
     assert not second.expired

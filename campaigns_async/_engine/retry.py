@@ -2,8 +2,31 @@
 
 from __future__ import annotations
 
-from campaigns_async.engine.ports import Random
+from campaigns_async._engine.interfaces import Random
 from campaigns_async.settings import RetryPolicy
+
+RETRY_COST = 5
+SUCCESS_PAYS = 1
+
+
+class Quota:
+    """A purse of tokens, full at first."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.left: int = capacity
+
+    def take(self) -> bool:
+        """Pay for a retry, if there is enough."""
+        if self.left < RETRY_COST:
+            return False
+        self.left -= RETRY_COST
+        return True
+
+    def pay_back(self, *, retried: bool) -> None:
+        """A call succeeded: the price of its last retry comes back, or a little."""
+        if self.left < self.capacity:
+            self.left = min(self.capacity, self.left + (RETRY_COST if retried else SUCCESS_PAYS))
 
 
 def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:

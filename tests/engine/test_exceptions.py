@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from campaigns_async import Delivery, Operation, OutcomeUnknownError, Response, errors as e
-from campaigns_async.engine import failures
-from campaigns_async.engine.ports import Failure, FailureKind
+from campaigns_async._engine.caller import exception_for
+from campaigns_async._engine.interfaces import Failure, FailureKind
 from campaigns_async.wire.messages import Request
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
@@ -32,7 +32,7 @@ def made(
     result: Response | Failure, delivery: Delivery, operation: Operation = Operation.CREATE, *, late: bool = False
 ) -> e.CampaignsError:
     """The error of a call that ended so."""
-    return failures.error(request(operation), result, delivery, out_of_time=late, now=NOW)
+    return exception_for(request(operation), result, delivery, out_of_time=late, now=NOW)
 
 
 @pytest.mark.parametrize("operation", Operation)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from campaigns_async.engine.credentials import KeyRing
-from campaigns_async.engine.deadline import Lanes
-from campaigns_async.engine.gate import Gate
-from campaigns_async.engine.ports import Clock, Random, Transport
-from campaigns_async.engine.quota import Quota
-from campaigns_async.engine.stats import Stats
+from campaigns_async._engine.credentials import KeyRing
+from campaigns_async._engine.deadlines import Lanes
+from campaigns_async._engine.instrumentation import Stats
+from campaigns_async._engine.interfaces import Clock, Random, Transport
+from campaigns_async._engine.limiter import Gate
+from campaigns_async._engine.retry import Quota
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 
 if TYPE_CHECKING:
-    from campaigns_async.engine.telling import Teller
+    from campaigns_async._engine.instrumentation import Teller
     from campaigns_async.events import Observer
 
 
@@ -133,6 +133,6 @@ class Pool:
 
 
 def _teller(observer: Observer, clock: Clock) -> Teller:
-    from campaigns_async.engine.telling import Teller  # noqa: PLC0415  # who is told pays for it
+    from campaigns_async._engine.instrumentation import Teller  # noqa: PLC0415  # who is told pays for it
 
     return Teller(observer, clock)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from campaigns_async import checks
-from campaigns_async.engine.ports import Credentials
+from campaigns_async._engine.interfaces import Credentials
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.values import Auth
 from campaigns_async.wire.requests import authorized
