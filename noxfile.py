@@ -34,7 +34,7 @@ NO_AIOHTTP = (
 """Tests that do not depend on aiohttp's version, or only where other tests do too."""
 OLDEST = "aiohttp>=3.13,<3.14"
 NEWEST = "aiohttp>=3.14"
-LIGHT = "cli,fast,sandbox"
+LIGHT = "cli,sandbox"
 """The extras without Parquet's, which is a hundred megabytes."""
 TABLES = ("benchmarks.prefetch", "benchmarks.resume", "benchmarks.sandbox")
 """Benchmarks that have a table of their own."""

@@ -1,4 +1,4 @@
-"""The same work by hand: what a careful engineer writes on bare aiohttp and orjson.
+"""The same work by hand: what a careful engineer writes on bare aiohttp and msgspec.
 
 One session, with the headers that every request bears as its defaults, without a cookie jar and without a limit of
 connections; prebuilt URLs; `async with session.post(...)`, as aiohttp's documentation has it; the status is checked. It
@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Self
 
 import aiohttp
-import orjson
+import msgspec
 from yarl import URL
 
 from campaigns_async import Timeouts
@@ -47,20 +47,22 @@ class ByHand:
 
     async def create(self, campaign: Mapping[str, object]) -> str:
         """Create a campaign; gives its id."""
-        async with self._session.post(self._root, data=orjson.dumps(campaign), allow_redirects=False) as response:
+        async with self._session.post(
+            self._root, data=msgspec.json.encode(campaign), allow_redirects=False
+        ) as response:
             body = await response.read()
             if response.status != 201:
                 raise RuntimeError(f"status {response.status}")
-            created: str = orjson.loads(body)
+            created: str = msgspec.json.decode(body)
             return created
 
     async def create_awaited(self, campaign: Mapping[str, object]) -> str:
         """The same without `async with`: the least that a POST by aiohttp can cost."""
-        response = await self._session.post(self._root, data=orjson.dumps(campaign), allow_redirects=False)
+        response = await self._session.post(self._root, data=msgspec.json.encode(campaign), allow_redirects=False)
         body = await response.read()
         if response.status != 201:
             raise RuntimeError(f"status {response.status}")
-        created: str = orjson.loads(body)
+        created: str = msgspec.json.decode(body)
         return created
 
     def campaigns(self) -> AsyncIterator[list[dict[str, Any]]]:
@@ -79,7 +81,7 @@ class ByHand:
                 body = await response.read()
                 if response.status != 200:
                     raise RuntimeError(f"status {response.status}")
-            page = orjson.loads(body)
+            page = msgspec.json.decode(body)
             last = page["totalPages"]
             yield page["items"]
             index += 1

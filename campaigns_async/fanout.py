@@ -16,7 +16,7 @@ from campaigns_async.errors import (
     InvalidArgumentError,
     delivery_of,
 )
-from campaigns_async.values import Delivery, Outcome, success
+from campaigns_async.values import Delivery, Outcome
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -224,7 +224,7 @@ class _Run(Generic[T, R]):
             while self._read:
                 index, item = self._read.popleft()
                 try:
-                    outcome: Outcome[T, R] = success(index, item, await self._operation(item))
+                    outcome: Outcome[T, R] = Outcome(index, item, await self._operation(item))
                 except Exception as error:
                     outcome = Outcome(index, item, error=error, delivery=delivery_of(error))
                 except asyncio.CancelledError as stop:

@@ -74,7 +74,7 @@ class AiohttpTransport:
             answer = await self._read(response, timeouts.read)
             if answer is None:
                 return Failure(FailureKind.DROPPED, sent=True, detail="the answer is larger than max_response_size")
-            return Response.of(response.status, response.headers, answer)
+            return Response(response.status, response.headers, answer)
         except aiohttp.ClientConnectorError as error:
             return Failure(FailureKind.CONNECT, sent=False, detail=_detail(error))
         except aiohttp.ConnectionTimeoutError:

@@ -10,7 +10,7 @@ import campaigns_async
 
 ROOT = Path(campaigns_async.__file__).parent
 LAYERS = [
-    {"_version", "opening"},
+    {"_version"},
     {"values"},
     {"errors"},
     {"effects"},

@@ -34,7 +34,7 @@ from campaigns_async.jobs.ndjson import (
     whole_fault,
 )
 from campaigns_async.jobs.numbers import Seen
-from campaigns_async.wire.encoding import write_date
+from campaigns_async.wire.codec import write_date
 
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _Contact = tuple[int, Wire]

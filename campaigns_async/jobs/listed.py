@@ -15,7 +15,7 @@ from campaigns_async.jobs.keys import key_fault
 from campaigns_async.jobs.lines import CheckedLine, Line, Plan, digest
 from campaigns_async.jobs.ndjson import Duplicates, Fault, Row, Rules, Wire, check
 from campaigns_async.models import NewCampaign, NewContact
-from campaigns_async.wire.encoding import write
+from campaigns_async.wire.codec import encode_model
 
 
 class _Contents:
@@ -58,7 +58,7 @@ class _ListedLine(CheckedLine):
 
     def _check(self) -> Row | list[Fault]:
         try:
-            body = write(self._campaign)
+            body = encode_model(self._campaign)
         except InvalidArgumentError as error:
             return [(None, "", error.message)]
         return check(cast("Wire", orjson.loads(body)), self._rules)

@@ -17,7 +17,7 @@ from campaigns_async import checks
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.jobs.numbers import doubles
 from campaigns_async.models import NewCampaign, NewContact
-from campaigns_async.wire.encoding import write_date
+from campaigns_async.wire.codec import write_date
 
 Duplicates: TypeAlias = Literal["refuse", "keep", "drop"]
 Fault: TypeAlias = tuple[int | None, str, str]

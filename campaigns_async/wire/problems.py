@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import orjson
-
 from campaigns_async.errors import (
     APIError,
     AuthenticationError,
@@ -23,12 +21,12 @@ from campaigns_async.errors import (
     ValidationFailedError,
 )
 from campaigns_async.values import Operation
+from campaigns_async.wire.codec import decode_json
 from campaigns_async.wire.messages import (
     Request,
     Response,
     is_array,
     is_object,
-    parse,
     single,
 )
 
@@ -125,8 +123,8 @@ def request_id(response: Response, problem: Problem | None) -> str | None:
 def read_problem(body: bytes) -> Problem | None:
     """The problem document in a body of any kind, None where there is none."""
     try:
-        value = parse(body)
-    except orjson.JSONDecodeError:
+        value = decode_json(body)
+    except ValueError:
         return None
     value = single(value)
     if not is_object(value):

@@ -8,17 +8,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from json import dumps
 from typing import cast
 from urllib.parse import quote
-
-import orjson
 
 from campaigns_async import checks
 from campaigns_async._version import __version__
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.models import CampaignUpdate, NewCampaign
 from campaigns_async.values import Auth, Operation
-from campaigns_async.wire import encoding
+from campaigns_async.wire.codec import encode_model
 from campaigns_async.wire.messages import Request
 
 ROOT = "/api/Campaigns"
@@ -60,19 +60,19 @@ def create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -
     _must_be("new", new, NewCampaign)
     if ignore_invalid_phone_numbers is not None:
         _must_be("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool)
-    return Request.of(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encoding.write(new))
+    return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encode_model(new))
 
 
 def create_encoded(body: bytes, ignore_invalid_phone_numbers: bool | None = None) -> Request:
     """Return the request of a create whose body is encoded already."""
-    return Request.of(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", body)
+    return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", body)
 
 
 def update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
     """`PUT /api/Campaigns/:id`; by POST where the server takes that."""
     _must_be("changed", changed, CampaignUpdate)
     path = f"{ROOT}/{_segment(campaign_id, method)}"
-    return Request(Operation.UPDATE, method, path, "", encoding.write(changed))
+    return Request(Operation.UPDATE, method, path, "", encode_model(changed))
 
 
 def delete(campaign_id: str, method: str = "DELETE") -> Request:
@@ -103,7 +103,7 @@ def raw(
             "a query goes in params"
         )
     query = "" if params is None else _query(params)
-    return Request(_RAW_OPERATIONS[verb], verb, path, query, None if json is None else _json(json))
+    return Request(_RAW_OPERATIONS[verb], verb, path, query, None if json is None else _encode_json(json))
 
 
 def authorized(auth: Auth, key: str) -> tuple[dict[str, str], str]:
@@ -161,12 +161,12 @@ def _pair(pair: tuple[str, str]) -> str:
     return f"{_quoted('a name in params', pair[0])}={_quoted('a value in params', pair[1])}"
 
 
-def _json(value: object) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        pass  # not chained: it may quote what was passed
-    raise InvalidArgumentError("json must be what JSON can hold: text of whole characters, 64-bit integers, no cycles")
+def _encode_json(value: object) -> bytes:
+    with suppress(TypeError, ValueError, RecursionError):  # not chained: these may quote what was passed
+        return dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    raise InvalidArgumentError(
+        "json must be what JSON can hold: no bytes, no objects, no lone surrogates, no NaN, no cycles", parameter="json"
+    )
 
 
 def _plain(text: str) -> str:

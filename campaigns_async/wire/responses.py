@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import cache
-from typing import Any, TypeVar
-
-import orjson
+from typing import TypeVar
 
 from campaigns_async.errors import DecodeError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.values import Page
-from campaigns_async.wire import decoding
+from campaigns_async.wire import pages
+from campaigns_async.wire.codec import decode_json, read_model, read_models
 from campaigns_async.wire.messages import Response, is_array, is_object, single
 
 M = TypeVar("M")
@@ -58,7 +55,7 @@ def created_id(response: Response) -> str:
 def _id_in(body: bytes) -> str | None:
     try:
         text = body.decode("utf-8-sig").strip()
-        value: object = orjson.loads(text) if text.startswith('"') else None
+        value: object = decode_json(text.encode()) if text.startswith('"') else None
     except ValueError:  # neither error may be chained: both hold the body
         return None
     if value is None:
@@ -80,7 +77,7 @@ def campaign(response: Response) -> Campaign:
     """
     value = single(response.json())
     try:
-        return decoding.read_one(value, Campaign)
+        return read_model(value, Campaign)
     except DecodeError as error:
         error.status = response.status
         raise
@@ -105,7 +102,7 @@ def contacts(response: Response) -> Page[Contact]:
 
 
 def _page(response: Response, cls: type[M]) -> Page[M]:
-    if (fast := _fast()) is not None and (page := fast(response.body, cls)) is not None:
+    if (page := pages.read_page(response.body, cls)) is not None:
         return page
     envelope = single(response.json())
     try:
@@ -113,16 +110,6 @@ def _page(response: Response, cls: type[M]) -> Page[M]:
     except DecodeError as error:
         error.status = response.status
         raise
-
-
-@cache
-def _fast() -> Callable[[bytes, type], Page[Any] | None] | None:
-    """The reader that needs the `[fast]` extra, if that is installed; looked for where a page is read first."""
-    try:
-        from campaigns_async.wire import fast_pages  # noqa: PLC0415  # who reads no page does not pay for msgspec
-    except ImportError:
-        return None
-    return fast_pages.read
 
 
 def _read_page(envelope: object, cls: type[M]) -> Page[M]:
@@ -135,7 +122,7 @@ def _read_page(envelope: object, cls: type[M]) -> Page[M]:
         index=_count(envelope, "pageIndex"),
         total_pages=_count(envelope, "totalPages"),
         total_records=_count(envelope, "totalRecords"),
-        items=decoding.read_many(items, cls, where="$.items"),
+        items=read_models(items, cls, where="$.items"),
     )
 
 
@@ -143,6 +130,6 @@ def _count(envelope: dict[str, object], name: str) -> int | None:
     value = envelope.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
         raise DecodeError(f"$.{name}: expected a whole number from 0", where=f"$.{name}")
     return value

@@ -20,8 +20,8 @@ ROWS = (
     "create_many, 64 in flight",
     "list",
     "contacts",
-    "list, without the extra fast",
-    "contacts, without the extra fast",
+    "list, by the converter",
+    "contacts, by the converter",
     "build",
     "durable send, a server that answers at once",
     "durable send, a server that takes 20 ms",
@@ -39,8 +39,8 @@ ROWS = (
 
 WITHOUT_GOAL = {
     "create, 64 in flight, no `async with` by hand",
-    "list, without the extra fast",
-    "contacts, without the extra fast",
+    "list, by the converter",
+    "contacts, by the converter",
     "build",
     "export to CSV",
     "export to Parquet",
@@ -79,7 +79,7 @@ def test_shortened_run_prints_every_row_and_writes_the_files(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_only_some_rows() -> None:
-    assert names(run("--tiny", "--only", "list")) == ["list", "list, without the extra fast"]
+    assert names(run("--tiny", "--only", "list")) == ["list", "list, by the converter"]
 
 
 @pytest.mark.slow

@@ -18,7 +18,7 @@ from campaigns_async import ConfigurationError, InvalidArgumentError, NewCampaig
 from campaigns_async.jobs.errors import BadLine, BadLineError, PlanError
 from campaigns_async.jobs.numbers import Seen, doubles
 from campaigns_async.jobs.plan import Line, Plan, contacts_plan, listed_plan, ndjson_plan
-from campaigns_async.wire.encoding import write
+from campaigns_async.wire.codec import encode_model
 
 START = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
 GROUP = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -87,7 +87,7 @@ def test_each_campaign_has_the_text_and_the_rest(tmp_path: Path) -> None:
     [line] = lines_of(plan)
     contacts = [NewContact("+44 7700 900001", "Zoë", "a", "b", UUID(GROUP)), NewContact("07700900002")]
     new = NewCampaign(start, "Golf", text, contacts, 7, "https://golf.example")
-    assert write(line.campaign()) == write(new)
+    assert encode_model(line.campaign()) == encode_model(new)
     assert [line.content] == [line.content for line in lines_of(listed_plan({"1": new}))]
 
 

@@ -21,7 +21,7 @@ from campaigns_async.query.match import contradicts
 from campaigns_async.query.terms import Term
 from campaigns_async.sandbox import sieve as server
 from campaigns_async.sandbox.schema import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Row
-from campaigns_async.wire.decoding import read_one
+from campaigns_async.wire.codec import read_model
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8"))
 MODELS: dict[str, Any] = {"campaigns": Campaign, "contacts": Contact}
@@ -220,7 +220,7 @@ class TestRowsThatAServerFinds:
             terms = parsed_filters(case["query"]["filters"], names_of(model))
         except QueryError:
             return
-        rows = [read_one(wire, model) for wire in DATA["datasets"][case["dataset"]]]
+        rows = [read_model(wire, model) for wire in DATA["datasets"][case["dataset"]]]
 
         assert not [row.id for row in rows if row.id in case["expect"] and contradicts(terms, row)]
 
@@ -280,8 +280,8 @@ class TestRowsThatAServerFinds:
         assert not found.failed
         terms = parsed_filters(str(expression), names_of(Campaign))
         for row in found.rows:
-            assert not contradicts(expression, read_one(row.wire, Campaign))
-            assert not contradicts(terms, read_one(row.wire, Campaign))
+            assert not contradicts(expression, read_model(row.wire, Campaign))
+            assert not contradicts(terms, read_model(row.wire, Campaign))
 
     @given(
         name=LIKELY, way=st.sampled_from(list(TEXT_TESTS)), asked=LIKELY, any_case=st.booleans(), negate=st.booleans()
@@ -321,7 +321,7 @@ class TestRowsThatAServerFinds:
         filters = f"startDateTime{operator}2031-05-01T09:30:00Z"
 
         if server.find([Row.of_campaign(wire)], filters, None, CAMPAIGN_COLUMNS, zone).rows:
-            assert not holds_against(filters, read_one(wire, Campaign))
+            assert not holds_against(filters, read_model(wire, Campaign))
 
 
 def _texts(field: Any) -> st.SearchStrategy[query.Expression]:

@@ -12,7 +12,7 @@ from support.memory_store import MemoryStore
 
 from campaigns_async.effects import State
 from campaigns_async.jobs.store import Entry
-from campaigns_async.wire import encoding
+from campaigns_async.wire import codec
 from simulation.jobs_script import INVALID, JobScript
 from simulation.jobs_server import JobServer
 from simulation.server import Sent
@@ -172,7 +172,7 @@ def _keys_of(script: JobScript) -> Mapping[bytes, frozenset[str]]:
         _KEYS.clear()
         groups: dict[bytes, set[str]] = {}
         for key, new in script.rows:
-            groups.setdefault(sameness(encoding.write(new)), set()).add(key)
+            groups.setdefault(sameness(codec.encode_model(new)), set()).add(key)
         _KEYS[script.seed] = {content: frozenset(keys) for content, keys in groups.items()}
     return _KEYS[script.seed]
 

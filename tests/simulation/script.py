@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
 from campaigns_async.sandbox.quirks import Quirks
 from campaigns_async.values import Delivery
-from campaigns_async.wire import encoding
+from campaigns_async.wire import codec
 from simulation import faults
 from simulation.server import source
 
@@ -179,7 +179,7 @@ def _fill(script: Script, dice: random.Random, calls: int) -> None:
             Create(
                 number=number,
                 new=new,
-                body=encoding.write(new),
+                body=codec.encode_model(new),
                 alike=alike,
                 reconcile=dice.random() < reconciling,
                 ignore_invalid=dice.choice((None, True, True, False)),

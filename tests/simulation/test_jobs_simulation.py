@@ -16,7 +16,7 @@ from campaigns_async.jobs.errors import BadLine
 from campaigns_async.jobs.plan import listed_plan
 from campaigns_async.jobs.store import Entry
 from campaigns_async.sandbox.quirks import Quirks
-from campaigns_async.wire import encoding
+from campaigns_async.wire import codec
 from simulation.jobs_life import BIRTH, Life, Orders, Point
 from simulation.jobs_mutants import JOB_MUTANTS
 from simulation.jobs_mutation import run
@@ -80,7 +80,7 @@ class Hiding(Life):
 def made(campaign_id: str, person: int) -> Made:
     new = NewCampaign(START, "Golf", "Rained off", [NewContact(f"07700900{person:03}")])
     contacts = ({"id": "c", "phoneNumber": new.contacts[0].phone_number},)
-    return Made(campaign_id, encoding.write(new), wire(campaign_id, new), contacts)
+    return Made(campaign_id, codec.encode_model(new), wire(campaign_id, new), contacts)
 
 
 def lists(life: Life) -> int:
@@ -107,7 +107,7 @@ def test_a_row_whose_id_was_unreadable_is_not_sent_again_though_it_is_gone() -> 
     left = Entry(1, "row-0", 0, State.UNKNOWN, attempts=1, attempted_at=1.0, ended_at=2.0, surely_done=True)
     life = scene(left)
     assert life.journal.rows[1].state is State.UNKNOWN
-    assert [one.body for one in life.server.made] == [encoding.write(life.script.rows[1][1])]
+    assert [one.body for one in life.server.made] == [codec.encode_model(life.script.rows[1][1])]
 
 
 def test_a_seed_gives_one_life_and_another_seed_another() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given, settings, strategies as st
 
 from campaigns_async import CampaignUpdate, InvalidArgumentError, NewCampaign, NewContact
-from campaigns_async.wire import campaign_rules as rules, encoding
+from campaigns_async.wire import campaign_rules as rules, codec
 from campaigns_async.wire.campaign_rules import Fault, PlanCampaign, find_faults, parse_campaign
 
 START = datetime(2031, 6, 27, 9, 30, tzinfo=UTC)
@@ -68,7 +68,7 @@ campaigns = st.builds(
 @given(campaigns)
 @settings(deadline=None)
 def test_a_line_is_sent_as_the_same_campaign_is_by_create(new: NewCampaign) -> None:
-    sent = encoding.write(new)
+    sent = codec.encode_model(new)
     line = msgspec.json.encode({"key": "k", **msgspec.json.decode(sent)})
     outcome = parse_campaign(line, allow_braces=True)
     assert isinstance(outcome, PlanCampaign)
@@ -254,7 +254,7 @@ def test_a_model_is_written_exactly_where_no_fault_is_found(new: NewCampaign) ->
     faults = find_faults(new)
     if faults:
         with pytest.raises(InvalidArgumentError) as caught:
-            encoding.write(new)
+            codec.encode_model(new)
         assert str(caught.value) == f"{faults[0].parameter} {faults[0].text}"
     else:
-        encoding.write(new)
+        codec.encode_model(new)

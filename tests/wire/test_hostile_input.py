@@ -18,8 +18,8 @@ import pytest
 
 from campaigns_async import CampaignsError, Operation, Response, checks
 from campaigns_async.wire import (
-    decoding,
-    encoding,
+    campaign_rules,
+    codec,
     messages,
     naming,
     problems,
@@ -28,7 +28,7 @@ from campaigns_async.wire import (
 )
 from campaigns_async.wire.messages import Request
 
-MODULES: list[ModuleType] = [checks, decoding, encoding, messages, naming, problems, requests, responses]
+MODULES: list[ModuleType] = [campaign_rules, checks, codec, messages, naming, problems, requests, responses]
 PATTERNS = {
     f"{module.__name__}.{name}": value
     for module in MODULES
@@ -114,8 +114,8 @@ READERS: dict[str, Callable[[str], object]] = {
     "id": lambda text: responses.created_id(Response(201, {}, text.encode())),
     "quoted id": lambda text: responses.created_id(Response(201, {}, f'"{text}"'.encode())),
     "page": lambda text: responses.campaigns(Response(200, {}, text.encode())),
-    "status": lambda text: decoding.read_one({"id": "a", "status": text}, decoding.Campaign),
-    "date": lambda text: decoding.read_one({"id": "a", "startDateTime": text}, decoding.Campaign),
+    "status": lambda text: codec.read_model({"id": "a", "status": text}, codec.Campaign),
+    "date": lambda text: codec.read_model({"id": "a", "startDateTime": text}, codec.Campaign),
     "problem": lambda text: str(problems.error(REQUEST, Response(400, {}, text.encode()), now=NOW)),
     "retry-after": lambda text: problems.retry_after(Response(503, {"Retry-After": text}, b""), now=NOW),
     "allow": lambda text: str(problems.error(REQUEST, Response(405, {"Allow": text}, b""), now=NOW)),

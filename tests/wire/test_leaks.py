@@ -37,7 +37,7 @@ from campaigns_async import (
 )
 from campaigns_async._engine.caller import exception_for
 from campaigns_async._engine.interfaces import Credentials, Failure, FailureKind
-from campaigns_async.wire import decoding, encoding, problems, requests, responses
+from campaigns_async.wire import codec, problems, requests, responses
 from campaigns_async.wire.messages import Request
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -242,7 +242,7 @@ def test_no_error_shows_a_body_that_is_no_id_and_no_json(body: bytes) -> None:
 SURROGATE = f"{MARK}\ud800"
 UNWRITABLE: dict[str, Callable[[], object]] = {
     **{
-        f"{name} of {type(value).__name__}": lambda name=name, value=value: encoding.write(
+        f"{name} of {type(value).__name__}": lambda name=name, value=value: codec.encode_model(
             attrs.evolve(NEW, **{name: value})
         )
         for name in ("start_date_time", "sender", "message", "opt_out_link_id", "track_link_url", "contacts")
@@ -250,14 +250,14 @@ UNWRITABLE: dict[str, Callable[[], object]] = {
         if not (name == "contacts" and isinstance(value, bytes))
     },
     **{
-        f"contact's {name} of {type(value).__name__}": lambda name=name, value=value: encoding.write(
+        f"contact's {name} of {type(value).__name__}": lambda name=name, value=value: codec.encode_model(
             attrs.evolve(NEW, contacts=[CONTACT, attrs.evolve(CONTACT, **{name: value})])
         )
         for name in ("phone_number", "name", "custom1", "custom2", "contact_group_id")
         for value in (SURROGATE, MARK.encode(), [MARK], {MARK: MARK})
     },
-    "naive start": lambda: encoding.write(attrs.evolve(NEW, start_date_time=datetime(2024, 1, 1))),
-    "no contact": lambda: encoding.write(attrs.evolve(NEW, contacts=[PERSON])),  # type: ignore[list-item]
+    "naive start": lambda: codec.encode_model(attrs.evolve(NEW, start_date_time=datetime(2024, 1, 1))),
+    "no contact": lambda: codec.encode_model(attrs.evolve(NEW, contacts=[PERSON])),  # type: ignore[list-item]
     "no contacts": lambda: attrs.evolve(NEW, contacts=5),
     "id": lambda: requests.get(f"{MARK}/{MARK}"),
     "surrogate in an id": lambda: requests.get(SURROGATE),
@@ -310,7 +310,7 @@ fields = st.sampled_from(
 @settings(deadline=None)
 def test_whatever_a_server_writes_no_model_and_no_error_shows_it(wire: dict[str, Any], cls: type) -> None:
     try:
-        found = decoding.read_one({"id": "a", **wire}, cls, where="$.items[3]")
+        found = codec.read_model({"id": "a", **wire}, cls, where="$.items[3]")
     except CampaignsError as error:
         check_error(error)
     else:
@@ -339,6 +339,6 @@ def test_whatever_a_caller_writes_no_error_shows_it(contact: dict[str, Any]) -> 
     assert MARK not in repr(new)
     assert MARK not in repr(new.contacts)
     try:
-        encoding.write(new)
+        codec.encode_model(new)
     except CampaignsError as error:
         check_error(error)

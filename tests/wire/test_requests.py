@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import attrs
 import orjson
 import pytest
 from hypothesis import example, given, settings, strategies as st
@@ -420,11 +419,9 @@ def endless() -> list[Any]:
     [
         object(),
         {"SECRET": object()},
-        {5: "a"},
         b"SECRET",
         {"a": "SECRET\ud800"},
-        2**64,
-        -(2**63) - 1,
+        float("nan"),
         {"SECRET"},
         endless(),
         NEW,
@@ -432,11 +429,9 @@ def endless() -> list[Any]:
     ids=[
         "object",
         "inner object",
-        "number as a name",
         "bytes",
         "surrogate",
-        "2**64",
-        "-2**63-1",
+        "nan",
         "set",
         "cycle",
         "model",
@@ -458,8 +453,3 @@ def test_a_body_is_sent_as_json_even_where_it_is_empty(json: Any) -> None:
 
 def test_without_a_body_none_is_sent() -> None:
     assert requests.raw("POST", "/api/x").body is None
-
-
-def test_requests_do_not_change() -> None:
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        requests.get("abc").path = "/elsewhere"  # type: ignore[misc]

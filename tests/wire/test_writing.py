@@ -23,7 +23,7 @@ from campaigns_async import (
     NewCampaign,
     NewContact,
 )
-from campaigns_async.wire import decoding, encoding
+from campaigns_async.wire import codec
 
 START = datetime(2023, 6, 27, 3, 10, 4, 492000, UTC)
 GROUP = UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
@@ -33,13 +33,13 @@ UPDATE = CampaignUpdate(START, "Golf", "Hi")
 
 def written(value: NewCampaign | CampaignUpdate) -> Any:
     """The JSON value that is sent for it."""
-    return orjson.loads(encoding.write(value))
+    return orjson.loads(codec.encode_model(value))
 
 
 def refusal(value: Any) -> str:
     """Why it is refused; checked to be chained to nothing."""
     with pytest.raises(InvalidArgumentError) as caught:
-        encoding.write(value)
+        codec.encode_model(value)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
     return str(caught.value)
@@ -115,7 +115,7 @@ class Moment(datetime):
     ],
 )
 def test_a_date_is_written_as_utc_cut_to_milliseconds_with_z(moment: datetime, text: str) -> None:
-    assert encoding.write_date(moment) == text
+    assert codec.write_date(moment) == text
     assert written(attrs.evolve(UPDATE, start_date_time=moment))["startDateTime"] == text
 
 
@@ -316,8 +316,8 @@ integers = st.integers(-(2**63), 2**63 - 1)
 )
 @settings(deadline=None)
 def test_an_update_made_from_what_was_read_keeps_all_fields(campaign: Campaign) -> None:
-    wire = orjson.loads(encoding.write(campaign.to_update()))
-    again = decoding.read_one({"id": campaign.id, "recipientCount": campaign.recipient_count, **wire}, Campaign)
+    wire = orjson.loads(codec.encode_model(campaign.to_update()))
+    again = codec.read_model({"id": campaign.id, "recipientCount": campaign.recipient_count, **wire}, Campaign)
     assert campaign.start_date_time is not None
     start = campaign.start_date_time.astimezone(UTC)
     cut = start.replace(microsecond=start.microsecond // 1000 * 1000)
@@ -334,8 +334,8 @@ def test_an_update_made_from_what_was_read_keeps_all_fields(campaign: Campaign) 
     ],
 )
 def test_whatever_start_can_be_read_can_be_written_back(start: str) -> None:
-    campaign = decoding.read_one({"id": "a", "startDateTime": start, "sender": "s", "message": "m"}, Campaign)
-    again = decoding.read_one({"id": "a", **written(campaign.to_update())}, Campaign)
+    campaign = codec.read_model({"id": "a", "startDateTime": start, "sender": "s", "message": "m"}, Campaign)
+    again = codec.read_model({"id": "a", **written(campaign.to_update())}, Campaign)
     assert again.start_date_time is not None
     assert campaign.start_date_time is not None
     assert timedelta(0) <= campaign.start_date_time - again.start_date_time < timedelta(milliseconds=1)
@@ -363,7 +363,7 @@ def test_whatever_fits_the_model_is_written_whole_and_without_null(new: NewCampa
     assert wire["message"] == new.message
     assert wire.get("optOutLinkId") == new.opt_out_link_id
     assert wire.get("trackLinkUrl") == new.track_link_url
-    assert wire["startDateTime"] == encoding.write_date(new.start_date_time)
+    assert wire["startDateTime"] == codec.write_date(new.start_date_time)
     found = [
         NewContact(
             row["phoneNumber"],
@@ -382,10 +382,10 @@ def test_the_first_fault_of_a_process_is_told_as_plainly_as_the_next() -> None:
     code = """
 import datetime as dt
 from campaigns_async import InvalidArgumentError, NewCampaign, NewContact
-from campaigns_async.wire import encoding
+from campaigns_async.wire import codec
 for _ in range(2):
     try:
-        encoding.write(NewCampaign(dt.datetime(2031, 5, 1), "Golf", "Hello", [NewContact("07700900123")]))
+        codec.encode_model(NewCampaign(dt.datetime(2031, 5, 1), "Golf", "Hello", [NewContact("07700900123")]))
     except InvalidArgumentError as error:
         print(error.message.split(",")[0])
 """
