@@ -13,9 +13,9 @@ from attrs import fields, frozen
 
 from campaigns_async.cli._again import again
 from campaigns_async.cli._journal_again import journal_command
-from campaigns_async.cli._journal_rows import MEANT, details, row_as_dict
 from campaigns_async.cli._wording import as_options
 from campaigns_async.cli.console import print_rich, printable
+from campaigns_async.cli.journal_rows import MEANING, details_of, row_to_dict
 from campaigns_async.effects import State
 from campaigns_async.jobs.sqlite import SqliteStore
 from campaigns_async.jobs.store import Entry
@@ -52,8 +52,8 @@ class Ending:
         return {
             "ok": summary.ok,
             **plain,
-            "failures": [row_as_dict(entry) for entry in summary.failures],
-            "doubts": [row_as_dict(entry) for entry in summary.doubts],
+            "failures": [row_to_dict(entry) for entry in summary.failures],
+            "doubts": [row_to_dict(entry) for entry in summary.doubts],
         }
 
 
@@ -148,7 +148,7 @@ def _print_table(ending: Ending) -> None:
 def _rows(ending: Ending) -> Iterator[tuple[str, str, str]]:
     summary = ending.summary
     for state in (State.CREATED, State.FAILED, State.UNKNOWN, State.SENDING, State.PLANNED):
-        yield state.name.lower(), f"{getattr(summary, state.name.lower()):,}", MEANT[state]
+        yield state.name.lower(), f"{getattr(summary, state.name.lower()):,}", MEANING[state]
     yield "created now", f"{summary.created_now:,}", "by this run"
     if not ending.is_cut:
         yield "found", f"{summary.found:,}", "were in doubt, and are on the server"
@@ -158,6 +158,6 @@ def _rows(ending: Ending) -> Iterator[tuple[str, str, str]]:
 
 def _print_entries(what: str, entries: tuple[Entry, ...], count: int) -> None:
     for entry in entries:
-        click.echo(f"{what}: {printable(entry.key)}: {details(entry) or 'cut off'}")
+        click.echo(f"{what}: {printable(entry.key)}: {details_of(entry) or 'cut off'}")
     if count > len(entries):
         click.echo(f"{what}: and {count - len(entries):,} more")

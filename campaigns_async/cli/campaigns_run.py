@@ -1,11 +1,11 @@
-"""What the commands of `campaigns` do."""
+"""Runs `campaigns list` and `campaigns get`."""
 
 from __future__ import annotations
 
 import errno
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
 
@@ -23,17 +23,18 @@ from campaigns_async.cli.options import ConnectionOptions
 if TYPE_CHECKING:
     from campaigns_async import Campaign, CampaignsClient, Outcome, Paginator
     from campaigns_async.export.columns import Column
-    from campaigns_async.export.ports import Encoder
 
-_ON_A_TERMINAL: Final = 100
-"""Rows of a table, unless told otherwise."""
+    Rows: TypeAlias = AsyncGenerator[tuple[Sequence[Campaign], int | None]]
+    """Campaigns, and how many the server counts in all."""
+
+_TERMINAL_LIMIT: Final = 100
 _PAGE: Final = 1000
 _WRITTEN: Final = 100
-"""Rows that are written at once."""
+"""Rows that are written at a time."""
 
 
 def show_list(
-    connection: ConnectionOptions,
+    options: ConnectionOptions,
     *,
     filters: str | None,
     sorts: str,
@@ -42,10 +43,10 @@ def show_list(
     page_size: int | None,
     as_json: bool,
 ) -> None:
-    """Campaigns in their order: for people on a terminal, else a JSON object a line.
+    """Show campaigns in their order: a table on a terminal, else a JSON object a line.
 
     Raises:
-        click.ClickException: An option cannot be, or the server failed.
+        click.ClickException: If an option cannot be, or the server fails.
     """
     from campaigns_async.cli.connection import connect, run_with_client
     from campaigns_async.cli.query_options import check_filter, check_sort, columns_of
@@ -55,10 +56,10 @@ def show_list(
     check_filter("--filter", filters, Campaign)
     check_sort("--sort", sorts, Campaign)
     columns = columns_of(fields, CAMPAIGN_COLUMNS)
-    reached = connect(connection)
+    connection = connect(options)
     as_table = is_terminal() and not as_json
     if as_table and limit is None:
-        limit = _ON_A_TERMINAL
+        limit = _TERMINAL_LIMIT
     size = min(_PAGE, limit or _PAGE) if page_size is None else page_size
 
     async def work(client: CampaignsClient) -> None:
@@ -66,27 +67,30 @@ def show_list(
             filters=filters, sorts=sorts, page_size=size, prefetch=0 if limit is not None and limit <= size else 1
         )
         if not as_table:
-            await _print_lines(_pages(listing, limit), columns)
+            await _print_json(_read_pages(listing, limit), columns)
             return
         from campaigns_async.cli.campaigns_table import print_list
 
         rows: list[Campaign] = []
         total: int | None = None
-        async with aclosing(_pages(listing, limit)) as pages:
+        async with aclosing(_read_pages(listing, limit)) as pages:
             async for page, counted in pages:
                 rows += page
                 total = counted
         print_list(rows, columns, choose=fields is None)
-        print_line(_how_many(len(rows), total))
+        if total is None or total <= len(rows):
+            print_line(count_of(len(rows), "campaign"))
+        else:
+            print_line(f"the first {len(rows):,} of {total:,} campaigns: --limit N shows more, --json all as JSON")
 
-    run_with_client(reached, work)
+    run_with_client(connection, work)
 
 
-def show_each(connection: ConnectionOptions, campaign_ids: Sequence[str], fields: str | None, *, as_json: bool) -> None:
-    """Campaigns by their ids, in that order.
+def show_each(options: ConnectionOptions, campaign_ids: Sequence[str], fields: str | None, *, as_json: bool) -> None:
+    """Show campaigns by their ids, in that order.
 
     Raises:
-        click.ClickException: An option cannot be, a campaign is not there, or the server failed.
+        click.ClickException: If an option cannot be, a campaign is not there, or the server fails.
     """
     from campaigns_async.cli.connection import connect, run_with_client
     from campaigns_async.cli.query_options import check_ids, columns_of
@@ -94,11 +98,11 @@ def show_each(connection: ConnectionOptions, campaign_ids: Sequence[str], fields
 
     check_ids(campaign_ids, "ID")
     columns = columns_of(fields, CAMPAIGN_COLUMNS)
-    reached = connect(connection)
+    connection = connect(options)
 
     async def work(client: CampaignsClient) -> None:
         missing: list[str] = []
-        found = _found(client, campaign_ids, missing)
+        found = _read_each(client, campaign_ids, missing)
         if is_terminal() and not as_json:
             from campaigns_async.cli.campaigns_table import print_campaign
 
@@ -106,19 +110,16 @@ def show_each(connection: ConnectionOptions, campaign_ids: Sequence[str], fields
                 async for (campaign,), _ in found:
                     print_campaign(campaign, columns)
         else:
-            await _print_lines(found, columns)
+            await _print_json(found, columns)
         if missing:
             for campaign_id in missing[:-1]:
                 print_line(f"there is no campaign {printable(campaign_id)}")
             raise click.ClickException(f"there is no campaign {missing[-1]}: `campaigns list` shows which there are")
 
-    run_with_client(reached, work)
+    run_with_client(connection, work)
 
 
-async def _pages(
-    listing: Paginator[Campaign], limit: int | None
-) -> AsyncGenerator[tuple[Sequence[Campaign], int | None]]:
-    """Rows a page, and how many there are in all."""
+async def _read_pages(listing: Paginator[Campaign], limit: int | None) -> Rows:
     left = limit
     async with aclosing(listing.pages()) as pages:
         async for page in pages:
@@ -130,10 +131,8 @@ async def _pages(
                     return
 
 
-async def _found(
-    client: CampaignsClient, campaign_ids: Sequence[str], missing: list[str]
-) -> AsyncGenerator[tuple[Sequence[Campaign], int | None]]:
-    """Each that is there, in its turn; the ids of the others are noted."""
+async def _read_each(client: CampaignsClient, campaign_ids: Sequence[str], missing: list[str]) -> Rows:
+    """Yield each campaign that is there, in the order of the ids; add the ids of the others to `missing`."""
     from campaigns_async import NotFoundError
 
     waiting: dict[int, Outcome[str, Campaign]] = {}
@@ -151,8 +150,7 @@ async def _found(
                     yield (ready.value,), None
 
 
-async def _print_lines(pages: AsyncGenerator[tuple[Sequence[Campaign], int | None]], columns: Sequence[Column]) -> None:
-    """Write them as JSON objects, each on a line."""
+async def _print_json(pages: Rows, columns: Sequence[Column]) -> None:
     from campaigns_async.export.errors import ExportWriteError
     from campaigns_async.export.formats import encoder
     from campaigns_async.export.options import CsvOptions, Format
@@ -160,7 +158,7 @@ async def _print_lines(pages: AsyncGenerator[tuple[Sequence[Campaign], int | Non
     from campaigns_async.export.stream import StreamTarget
 
     target = StreamTarget(binary_output())
-    lines: Encoder = encoder(Format.NDJSON, columns, CsvOptions())
+    lines = encoder(Format.NDJSON, columns, CsvOptions())
     written = 0
     try:
         async with aclosing(pages):
@@ -176,9 +174,3 @@ async def _print_lines(pages: AsyncGenerator[tuple[Sequence[Campaign], int | Non
         raise click.ClickException(f"standard output: {error.message}") from error
     finally:
         await target.aclose()
-
-
-def _how_many(count: int, total: int | None) -> str:
-    if total is None or total <= count:
-        return count_of(count, "campaign")
-    return f"the first {count:,} of {total:,} campaigns: --limit N shows more, --json all as JSON"

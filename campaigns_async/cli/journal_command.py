@@ -1,4 +1,4 @@
-"""`campaigns-async journal`: looking into a send's journal, and settling its rows by hand."""
+"""`campaigns-async journal`: shows a send's journal, and settles its rows by hand."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def show(file: Path, states: Sequence[str], as_json: bool, limit: int | None) ->
     file, each row is a JSON object, and the counts go to stderr.
 
     planned: not sent. sending: on its way, or cut off, and then possibly sent. created: on the
-    server. failed: refused. unknown: possibly sent, in doubt; its leads are the campaigns that it
-    may be.
+    server. failed: refused. unknown: possibly sent; its leads are the campaigns that it may be.
     """
-    from campaigns_async.cli._journal_work import show_rows
+    from campaigns_async.cli.journal_run import show_rows
+    from campaigns_async.effects import State
 
-    show_rows(file, states, as_json=as_json, limit=limit)
+    show_rows(file, {State[name.upper()] for name in states} or {*State}, as_json=as_json, limit=limit)
 
 
 @journal.command("resolve")
@@ -53,16 +53,17 @@ def show(file: Path, states: Sequence[str], as_json: bool, limit: int | None) ->
 def resolve(file: Path, key: str, created: str | None, not_sent: bool, failed: bool) -> None:
     """Settle one row by your word.
 
-    Takes rows that are in doubt (unknown, or sending while no run goes on), and those that
+    Takes rows whose outcome is unknown (unknown, or sending while no run goes on), and those that
     failed: with --not-sent, or with --created if one was mended and sent from another journal.
     Look on the server first: a row that is there and is called not sent is sent twice.
     """
-    from campaigns_async.cli._journal_work import Word, resolve_row
+    from campaigns_async.cli.journal_run import resolve_row
+    from campaigns_async.effects import State
 
-    words = [Word.CREATED] * (created is not None) + [Word.NOT_SENT] * not_sent + [Word.FAILED] * failed
-    if len(words) != 1:
+    states = [State.CREATED] * (created is not None) + [State.PLANNED] * not_sent + [State.FAILED] * failed
+    if len(states) != 1:
         raise click.UsageError("say one of --created CAMPAIGN_ID, --not-sent and --failed")
-    resolve_row(file, key, words[0], created)
+    resolve_row(file, key, states[0], created)
 
 
 @journal.command("export")
@@ -80,6 +81,7 @@ def export(file: Path, state: str, out: Path) -> None:
     Send it with a journal of its own, and then never this journal's rows with --retry-failed:
     they would be sent twice. With "journal resolve FILE KEY --created ID" they can be settled here.
     """
-    from campaigns_async.cli._journal_work import export_rows
+    from campaigns_async.cli.journal_run import export_failed
 
-    export_rows(file, state, out)
+    del state  # there is one choice
+    export_failed(file, out)

@@ -43,8 +43,10 @@ def completed(
         sandbox: The sandbox that the environment names, if any.
     """
     if isinstance(command, str):
-        python, dash_m, package, *arguments = shlex.split(command)
-        assert (python, dash_m, package) == (sys.executable, "-m", "campaigns_async")
+        words = shlex.split(command)
+        known = (["campaigns-async"], [sys.executable, "-m", "campaigns_async"])
+        (begin,) = [each for each in known if words[: len(each)] == each]
+        arguments = words[len(begin) :]
     else:
         arguments = command
     with (

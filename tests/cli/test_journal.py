@@ -93,7 +93,7 @@ class TestShow:
         monkeypatch.setenv("TERM", "dumb")
         assert command("journal", "show", journal, "--limit", "7").code == 0
         text = terminal.getvalue()
-        assert "unknown 3 possibly sent: in doubt" in squeezed(text)
+        assert "unknown 3 possibly sent: the outcome is unknown" in squeezed(text)
         assert text.splitlines()[-7:] == [
             "unknown: unknown, 1 attempt, 2030-03-17T17:46:41Z, 504; may be C-8, C-9",
             (
@@ -158,8 +158,8 @@ class TestResolve:
         [
             (("nobody", "--not-sent"), "no row with that key"),
             (("\udcff", "--not-sent"), "no row with that key"),
-            (("planned", "--created", "C-5"), "planned, and not in doubt"),
-            (("created", "--not-sent"), "created, and not in doubt"),
+            (("planned", "--created", "C-5"), "planned, which is known"),
+            (("created", "--not-sent"), "created, which is known"),
             (("failed", "--created", "C-1"), "the row 'created''s already"),
             (("failed", "--failed"), "failed already"),
             (("unknown", "--created", "C-1"), "the row 'created''s already"),
@@ -206,7 +206,7 @@ class TestExport:
             "1 row left out: the journal does not hold what would be sent\n"
             "whoever sends these from another journal must not use --retry-failed with this one: they would be sent "
             "twice; to settle them here, once they are created:\n"
-            f"  campaigns-async journal resolve {journal} KEY --created CAMPAIGN-ID\n"
+            f"  campaigns-async journal resolve --created CAMPAIGN-ID {journal} KEY\n"
         )
 
     def test_a_file_is_for_its_owner_alone_and_none_is_written_over(self, journal: Path, command: Command) -> None:

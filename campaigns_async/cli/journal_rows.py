@@ -1,4 +1,4 @@
-"""Rows of a journal as JSON, and for people. Holds no text, no name and no number of a campaign."""
+"""Rows of a journal as JSON and as words, without texts, names and numbers of a campaign."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ from campaigns_async.cli.console import printable
 from campaigns_async.effects import State
 from campaigns_async.jobs.store import Entry
 
-STATES: Final = {state.name.lower(): state for state in State}
-"""By the names that options and JSON have."""
-MEANT: Final = {
+MEANING: Final = {
     State.PLANNED: "not sent",
     State.SENDING: "possibly sent: on its way, or cut off",
     State.CREATED: "on the server",
     State.FAILED: "refused, not on the server",
-    State.UNKNOWN: "possibly sent: in doubt",
+    State.UNKNOWN: "possibly sent: the outcome is unknown",
 }
 
 
-def row_as_dict(entry: Entry) -> dict[str, Any]:
-    """A row as JSON values; times in UTC as ISO 8601 has them."""
+def row_to_dict(entry: Entry) -> dict[str, Any]:
+    """Return a row as JSON values, with times in UTC as ISO 8601."""
     return {
         "key": entry.key,
         "state": entry.state.name.lower(),
         "campaign_id": entry.campaign_id,
         "attempts": entry.attempts,
-        "attempted_at": moment(entry.attempted_at),
-        "ended_at": moment(entry.ended_at),
+        "attempted_at": format_time(entry.attempted_at),
+        "ended_at": format_time(entry.ended_at),
         "reason": entry.reason,
         "surely_done": entry.surely_done,
         "leads": [
@@ -43,13 +41,13 @@ def row_as_dict(entry: Entry) -> dict[str, Any]:
     }
 
 
-def moment(seconds: float | None) -> str | None:
-    """A moment in UTC, to the second."""
+def format_time(seconds: float | None) -> str | None:
+    """Return a time in UTC, to the second."""
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def details(entry: Entry) -> str:
-    """What there is to say of a row beside its key and its state."""
+def details_of(entry: Entry) -> str:
+    """Return what there is to say of a row beside its key and its state."""
     parts = [entry.reason or ""]
     if entry.surely_done:
         parts.append("the server said that it was created, and not under which id")

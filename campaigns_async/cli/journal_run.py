@@ -1,0 +1,210 @@
+"""Runs the commands of `journal`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Final
+
+import click
+
+from campaigns_async.cli.console import PROGRAM, UsageFailure, count_of, is_terminal, print_line, print_rich, printable
+from campaigns_async.cli.error_messages import to_click_error
+from campaigns_async.cli.journal_rows import MEANING, details_of, format_time, row_to_dict
+from campaigns_async.effects import State
+from campaigns_async.jobs.errors import JobError
+from campaigns_async.jobs.sqlite import SqliteStore
+from campaigns_async.jobs.store import Entry, Move
+
+_TERMINAL_LIMIT: Final = 100
+_ORDER: Final = (State.UNKNOWN, State.SENDING, State.FAILED, State.PLANNED, State.CREATED)
+"""The states; those whose rows need a person come first."""
+_LONGEST_ID: Final = 200
+_THEN: Final = {
+    State.CREATED: "it is never sent again",
+    State.PLANNED: "the next run sends it",
+    State.FAILED: "it is sent again with --retry-failed only",
+}
+_WORDS: Final = {State.CREATED: "created", State.PLANNED: "not sent", State.FAILED: "failed"}
+
+
+@contextmanager
+def _open_journal(file: Path, *, read_only: bool) -> Generator[SqliteStore]:
+    try:
+        if not read_only:
+            SqliteStore.open(file, read_only=True).close()  # opened to write, a journal would be made where none is
+        store = SqliteStore.open(file, read_only=read_only)
+        try:
+            yield store
+        finally:
+            store.close()
+    except JobError as error:
+        raise to_click_error(error) from error
+
+
+def journal_command(name: str, journal: Path, *options: str, key: str | None = None) -> str:
+    """Return a command of `journal` as a shell takes it."""
+    arguments = [str(journal), *([] if key is None else [key])]
+    dashes = ["--"] if any(argument.startswith("-") for argument in arguments) else []
+    return shlex.join([PROGRAM, "journal", name, *options, *dashes, *arguments])
+
+
+def show_rows(file: Path, states: set[State], *, as_json: bool, limit: int | None) -> None:
+    """Print the counts, then the rows: for people on a terminal, else a JSON object a line.
+
+    Args:
+        file: The journal.
+        states: The states of the rows to show.
+        as_json: Print JSON on a terminal too.
+        limit: The most rows to show; None for 100 on a terminal, else all.
+    """
+    as_table = is_terminal() and not as_json
+    if as_table and limit is None:
+        limit = _TERMINAL_LIMIT
+    with _open_journal(file, read_only=True) as store:
+        counts = store.counts()
+        if not as_table:
+            print_line(", ".join(f"{counts[state]:,} {state.name.lower()}" for state in _ORDER))
+            for entry in islice(store.entries(*states), limit):
+                click.echo(json.dumps(row_to_dict(entry), ensure_ascii=False).encode())
+            return
+        from rich import box
+        from rich.table import Table
+
+        table = Table("state", box=box.SIMPLE_HEAD, highlight=False)
+        table.add_column("rows", justify="right")
+        table.add_column("")
+        for state in _ORDER:
+            table.add_row(state.name.lower(), f"{counts[state]:,}", MEANING[state])
+        print_rich(table)
+        by_state = chain.from_iterable(store.entries(state) for state in _ORDER if state in states)
+        for entry in islice(by_state, limit):
+            click.echo(_row_line(entry))  # no table: an id must stand in one piece, to be copied
+        more = sum(counts[state] for state in states) - (limit or 0)
+        if more > 0:
+            print_line(f"and {more:,} more: see them with --limit N, or --json")
+
+
+def _row_line(entry: Entry) -> str:
+    latest = max(filter(None, (entry.attempted_at, entry.ended_at)), default=None)
+    parts = (
+        entry.state.name.lower(),
+        printable(entry.campaign_id or ""),
+        count_of(entry.attempts, "attempt"),
+        format_time(latest),
+        details_of(entry),
+    )
+    return f"{printable(entry.key)}: {', '.join(part for part in parts if part)}"
+
+
+def resolve_row(file: Path, key: str, state: State, campaign_id: str | None) -> None:
+    """Move a row to the state that a person knows it to be in.
+
+    Raises:
+        click.ClickException: If there is no such row, its state is known already, or the id is another row's.
+    """
+    with _open_journal(file, read_only=False) as store:
+        entry = store.entry(key) if _is_utf_8(key) else None
+        if entry is None:
+            raise UsageFailure("the journal has no row with that key: `journal show` lists them")
+        _check_move(entry, state)
+        if campaign_id is not None:
+            _check_new_id(store, campaign_id)
+        move = Move(entry.row_id, state, campaign_id=campaign_id, reason=f"settled by hand: {_WORDS[state]}")
+        store.commit([], [move], time.time())
+    before, now = entry.state.name.lower(), state.name.lower()
+    click.echo(f"{printable(key)}: was {before}, is now {now}; {_THEN[state]}")
+
+
+def _check_move(entry: Entry, state: State) -> None:
+    if entry.state is State.FAILED and state is State.FAILED:
+        raise UsageFailure(
+            "that row failed already: say --not-sent to have it sent, or --created if it was mended and sent elsewhere"
+        )
+    if entry.state not in {State.UNKNOWN, State.SENDING, State.FAILED}:
+        raise UsageFailure(f"that row is {entry.state.name.lower()}, which is known: there is nothing to settle")
+    if entry.surely_done and state is not State.CREATED:
+        raise UsageFailure(
+            "the server said that it created that row, and not under which id: find it there, and say --created"
+        )
+
+
+def _check_new_id(store: SqliteStore, campaign_id: str) -> None:
+    if not campaign_id.strip() or campaign_id != campaign_id.strip() or not campaign_id.isprintable():
+        raise click.UsageError("--created needs a campaign's id, without blanks around it")
+    if len(campaign_id) > _LONGEST_ID:
+        raise click.UsageError(f"--created takes an id of at most {_LONGEST_ID} characters")
+    for entry in store.entries(State.CREATED):
+        if entry.campaign_id is not None and entry.campaign_id.lower() == campaign_id.lower():
+            raise UsageFailure(f"that campaign is the row {printable(entry.key)!r}'s already: look at the id again")
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def export_failed(file: Path, out: Path) -> None:
+    """Write the failed rows as lines of a plan.
+
+    Raises:
+        click.ClickException: If the journal cannot be read, or the file not written.
+    """
+    with _open_journal(file, read_only=True) as store:
+        if str(out) == "-":
+            written, without = _write_failed(store, sys.stdout.buffer.write)
+        else:
+            with _new_file(out) as target:
+                written, without = _write_failed(store, target.write)
+    print_line(f"{count_of(written, 'row')} written; to be sent with another journal")
+    if without:
+        print_line(f"{count_of(without, 'row')} left out: the journal does not hold what would be sent")
+    if written:
+        settle = journal_command("resolve", file, "--created", "CAMPAIGN-ID", key="KEY")
+        print_line(
+            "whoever sends these from another journal must not use --retry-failed with this one: they would be sent "
+            f"twice; to settle them here, once they are created:\n  {settle}"
+        )
+
+
+def _write_failed(store: SqliteStore, write: Callable[[bytes], object]) -> tuple[int, int]:
+    written = without = 0
+    for entry in store.entries(State.FAILED, payload=True):
+        if entry.payload is None:
+            without += 1
+            continue
+        write(entry.payload.rstrip(b"\n") + b"\n")
+        written += 1
+    return written, without
+
+
+@contextmanager
+def _new_file(path: Path) -> Generator[IO[bytes]]:
+    """Open a new file for its owner alone; remove it if the block fails."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise UsageFailure("--out is there already: name a new file") from None
+    except OSError as error:
+        raise UsageFailure(f"--out cannot be made: {error.strerror}") from None
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            yield target
+            target.flush()
+            os.fsync(descriptor)
+    except BaseException as error:
+        with suppress(OSError):
+            path.unlink()
+        if isinstance(error, OSError):
+            raise click.ClickException(f"--out cannot be written: {error.strerror}") from None
+        raise
