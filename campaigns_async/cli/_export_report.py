@@ -15,8 +15,8 @@ from attrs import asdict, define, field, frozen
 from campaigns_async import CampaignsError, FilterIgnoredError, NotFoundError
 from campaigns_async.cli._again import again
 from campaigns_async.cli._export_options import Destination
-from campaigns_async.cli._progress import speed_of
 from campaigns_async.cli._wording import as_options
+from campaigns_async.cli.bars import format_rate
 from campaigns_async.cli.console import (
     RunFailed,
     count_of,
@@ -87,7 +87,7 @@ class Report:
             yield f"{why}: it was begun anew"
         here = "went to standard output" if self._to.path is None else f"in {self._name}"
         now = summary.rows - summary.resumed
-        speed = f" ({speed_of(now / summary.elapsed)})" if now and summary.elapsed > 0 else ""
+        speed = f" ({format_rate(now / summary.elapsed)})" if now and summary.elapsed > 0 else ""
         before = f", {summary.resumed:,} of them from before" if summary.resumed else ""
         of = "" if summary.campaigns is None else f" of {count_of(summary.campaigns, 'campaign')}"
         yield f"{count_of(summary.rows, 'row')}{of} {here}{before}, in {summary.elapsed:,.1f} s{speed}"

@@ -22,7 +22,7 @@ from campaigns_async.models import Campaign, Contact
 
 if TYPE_CHECKING:
     from campaigns_async import CampaignsClient
-    from campaigns_async.cli._export_watch import ExportWatch
+    from campaigns_async.cli.export_progress import ExportFigures
     from campaigns_async.export.summary import ExportProgress, ExportSummary
 
 Exporting: TypeAlias = (
@@ -151,7 +151,7 @@ class Run:
     _connection: Connection
     _export: Exporting
     _as_json: bool = field(alias="as_json", kw_only=True)
-    _watch: ExportWatch | None = field(default=None, init=False)
+    _figures: ExportFigures | None = field(default=None, init=False)
 
     def run(self) -> int:
         """Run it, and tell how it ended; the exit code.
@@ -173,14 +173,15 @@ class Run:
         return 0
 
     async def _work(self) -> ExportSummary:
-        from campaigns_async.cli._export_watch import watching
+        from campaigns_async.cli.bars import show_progress
+        from campaigns_async.cli.export_progress import ExportFigures
 
         bar = self._to.path is not None or not is_terminal()
-        async with self._connection.client() as client, watching(bar=bar) as watch:
-            self._watch = watch
-            watch.follow(client.stats)
-            return await self._export(client, self._to.out(), watch.told)
+        async with self._connection.client() as client:
+            self._figures = figures = ExportFigures(client.stats)
+            async with show_progress(figures.now, bar=bar):
+                return await self._export(client, self._to.out(), figures.update)
 
     def _report(self) -> Report:
-        latest = None if self._watch is None else self._watch.latest
+        latest = None if self._figures is None else self._figures.latest
         return Report(self._context, self._to, latest, as_json=self._as_json)
