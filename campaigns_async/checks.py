@@ -1,4 +1,4 @@
-"""Checks of settings. Each error names the setting and the range; none quotes the value of a secret."""
+"""Checks of settings and arguments. Each error names the setting and the range; none quotes the value of a secret."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import math
 import re
 from enum import Enum
 from ipaddress import IPv6Address
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from campaigns_async.errors import ConfigurationError
+from campaigns_async.errors import CampaignsError, ConfigurationError
 
 C = TypeVar("C")
 
+LONE_SURROGATE = "contains a lone surrogate, which UTF-8 cannot encode"
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _KEY = re.compile(r"[\x21-\x7e]+\Z")
 _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@/%-]*\Z")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -23,114 +26,132 @@ _LONGEST_HOST = 253
 _LONGEST_SHOWN = 10**15
 
 
-def seconds(
-    name: str, value: object, *, above: float = 0.0, least: float | None = None, most: float | None = None
-) -> float:
-    """A finite number of seconds, above or at least a bound, and at most another.
+def is_int(value: object) -> TypeGuard[int]:
+    """Return whether a value is an int, and no bool."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_utf8(text: str) -> bool:
+    """Return whether UTF-8 can encode a text: it cannot encode a lone surrogate."""
+    return text.isascii() or _SURROGATE.search(text) is None
+
+
+def check_int(
+    name: str, value: object, *, ge: int, le: int | None = None, error: type[CampaignsError] = ConfigurationError
+) -> int:
+    """Return an int within a range.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: If `value` is not an int from `ge` to `le`. Another class where `error` names it.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
-        raise ConfigurationError(f"{name} must be a finite number, not {_shown(value)}")
-    if least is not None:
-        if value < least:
-            raise ConfigurationError(f"{name} must be at least {least:g}, not {value:g}")
-    elif value <= above:
-        raise ConfigurationError(f"{name} must be more than {above:g}, not {value:g}")
-    if most is not None and value > most:
-        raise ConfigurationError(f"{name} must be at most {most:g}, not {value:g}")
-    return float(value)
-
-
-def whole(name: str, value: object, *, least: int, most: int | None = None) -> int:
-    """A whole number within a range, ends included.
-
-    Raises:
-        ConfigurationError: It is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ConfigurationError(f"{name} must be a whole number, not {_shown(value)}")
-    if value < least:
-        raise ConfigurationError(f"{name} must be at least {least}, not {_shown(value)}")
-    if most is not None and value > most:
-        raise ConfigurationError(f"{name} must be at most {most}, not {_shown(value)}")
+    if not is_int(value):
+        raise error(f"{name} must be a whole number, not {_describe(value)}", parameter=name)
+    if value < ge:
+        raise error(f"{name} must be at least {ge}, not {_describe(value)}", parameter=name)
+    if le is not None and value > le:
+        raise error(f"{name} must be at most {le}, not {_describe(value)}", parameter=name)
     return value
 
 
-def one_of(name: str, value: object, allowed: tuple[C, ...]) -> C:
-    """One of a few values.
+def check_seconds(
+    name: str, value: object, *, gt: float = 0.0, ge: float | None = None, le: float | None = None
+) -> float:
+    """Return a finite number of seconds.
 
     Raises:
-        ConfigurationError: It is none of them.
+        ConfigurationError: If `value` is not a finite number above `gt`, or from `ge`, and up to `le`.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
+        raise ConfigurationError(f"{name} must be a finite number, not {_describe(value)}", parameter=name)
+    if ge is not None:
+        if value < ge:
+            raise ConfigurationError(f"{name} must be at least {ge:g}, not {value:g}", parameter=name)
+    elif value <= gt:
+        raise ConfigurationError(f"{name} must be more than {gt:g}, not {value:g}", parameter=name)
+    if le is not None and value > le:
+        raise ConfigurationError(f"{name} must be at most {le:g}, not {value:g}", parameter=name)
+    return float(value)
+
+
+def check_choice(name: str, value: object, allowed: tuple[C, ...]) -> C:
+    """Return the one of a few values that equals `value`.
+
+    Raises:
+        ConfigurationError: If none does.
     """
     for choice in allowed:
         if value == choice:
             return choice
-    raise ConfigurationError(f"{name} must be one of {', '.join(map(_choice, allowed))}")
+    shown = ", ".join(repr(choice.value if isinstance(choice, Enum) else choice) for choice in allowed)
+    raise ConfigurationError(f"{name} must be one of {shown}", parameter=name)
 
 
-def instance(name: str, value: object, cls: type[C]) -> C:
-    """An instance of a class.
+def check_instance(name: str, value: object, cls: type[C], *, error: type[CampaignsError] = ConfigurationError) -> C:
+    """Return `value`.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: If `value` is not a `cls`. Another class where `error` names it.
     """
     if not isinstance(value, cls):
-        raise ConfigurationError(f"{name} must be a {cls.__name__}, not {type(value).__name__}")
+        raise error(f"{name} must be a {cls.__name__}, not {type(value).__name__}", parameter=name)
     return value
 
 
-def api_key(name: str, value: object) -> str:
-    """A key that fits in a header: visible ASCII, no blanks.
+def check_api_key(name: str, value: object) -> str:
+    """Return a key that fits in a header: visible ASCII, no blanks.
 
     Raises:
-        ConfigurationError: It does not; the key is not quoted.
+        ConfigurationError: If it does not fit. The key is not quoted.
     """
     if not isinstance(value, str):
         raise ConfigurationError(
-            f"{name} must be text or an async callable that gives text, not {type(value).__name__}"
+            f"{name} must be text or an async callable that gives text, not {type(value).__name__}", parameter=name
         )
     if not value:
-        raise ConfigurationError(f"{name} is empty")
+        raise ConfigurationError(f"{name} is empty", parameter=name)
     if not _KEY.match(value):
         raise ConfigurationError(
             f"{name} holds a blank, a line break or a character outside ASCII, which no key does: "
-            "was it read from a file without stripping the end of the line?"
+            "was it read from a file without stripping the end of the line?",
+            parameter=name,
         )
     return value
 
 
-def base_url(name: str, value: object) -> str:
-    """An http or https URL without query, fragment and credentials; returned without a slash at its end.
+def check_base_url(name: str, value: object) -> str:
+    """Return an http or https URL without query, fragment, credentials and a slash at its end.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: If it is no such URL.
     """
     if not isinstance(value, str):
-        raise ConfigurationError(f"{name} must be text, not {type(value).__name__}")
-    if not value.isascii() or _NOT_IN_URL.search(value):
-        raise ConfigurationError(
-            f"{name} must be plain ASCII without blanks: write it percent-encoded, a host in punycode"
-        )
-    parts = _split(value)
-    if parts is None:
-        raise ConfigurationError(f"{name} is no URL: it should look like https://host or https://host/prefix")
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"{name} must begin with https:// or http:// and name a host")
-    if "@" in parts.netloc:
-        raise ConfigurationError(f"{name} must not carry a user name or password; the key goes in api_key")
-    if "?" in value or "#" in value:
-        raise ConfigurationError(f"{name} must not carry a query or a fragment")
-    if not _is_host(parts.hostname):
-        raise ConfigurationError(f"{name} must name a host that can be: letters, digits, hyphens and dots, or [IPv6]")
-    if not is_path(parts.path):
-        raise ConfigurationError(f"{name} must carry a percent-encoded prefix without . and .. as its path, or none")
+        raise ConfigurationError(f"{name} must be text, not {type(value).__name__}", parameter=name)
+    if (fault := _find_url_fault(value)) is not None:
+        raise ConfigurationError(f"{name} {fault}", parameter=name)
     return value.rstrip("/")
 
 
+def _find_url_fault(url: str) -> str | None:
+    if not url.isascii() or _NOT_IN_URL.search(url):
+        return "must be plain ASCII without blanks: write it percent-encoded, a host in punycode"
+    parts = _split(url)
+    if parts is None:
+        return "is no URL: it should look like https://host or https://host/prefix"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "must begin with https:// or http:// and name a host"
+    if "@" in parts.netloc:
+        return "must not carry a user name or password; the key goes in api_key"
+    if "?" in url or "#" in url:
+        return "must not carry a query or a fragment"
+    if not _is_host(parts.hostname):
+        return "must name a host that can be: letters, digits, hyphens and dots, or [IPv6]"
+    if not is_path(parts.path):
+        return "must carry a percent-encoded prefix without . and .. as its path, or none"
+    return None
+
+
 def is_path(text: str) -> bool:
-    """Whether it is a percent-encoded path without query, fragment and dot segments, disguised ones included."""
+    """Return whether it is a percent-encoded path without query, fragment and dot segments, disguised ones included."""
     if not _PATH.match(text) or _BAD_ESCAPE.search(text):
         return False
     # What a server may see, should it decode slashes too, and drop parameters (`..;a`).
@@ -166,11 +187,7 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, int) and abs(value) > _LONGEST_SHOWN:
+def _describe(value: object) -> str:
+    if is_int(value) and abs(value) > _LONGEST_SHOWN:
         return "a number of that size"
     return repr(value) if isinstance(value, (bool, int, float)) else type(value).__name__
-
-
-def _choice(value: object) -> str:
-    return repr(value.value) if isinstance(value, Enum) else repr(value)

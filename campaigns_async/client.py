@@ -93,36 +93,36 @@ class CampaignsClient:
         session: ClientSession | None = None,
         max_response_size: int = 64 * 2**20,
     ) -> None:
-        url = checks.base_url("base_url", _or_environment(base_url, "base_url", "CAMPAIGNS_BASE_URL"))
+        url = checks.check_base_url("base_url", _or_environment(base_url, "base_url", "CAMPAIGNS_BASE_URL"))
         key = _or_environment(api_key, "api_key", "CAMPAIGNS_API_KEY")
         if observer is not None and not callable(getattr(observer, "on_event", None)):
             raise ConfigurationError("observer must have a method on_event(event)")
-        self._page_size = checks.whole("page_size", page_size, least=1, most=1_000_000)
-        self._update_method = checks.one_of("update_method", update_method, ("PUT", "POST"))
-        self._delete_method = checks.one_of("delete_method", delete_method, ("DELETE", "POST"))
-        self._reconcile = checks.instance("reconcile", reconcile, ReconcilePolicy)
+        self._page_size = checks.check_int("page_size", page_size, ge=1, le=1_000_000)
+        self._update_method = checks.check_choice("update_method", update_method, ("PUT", "POST"))
+        self._delete_method = checks.check_choice("delete_method", delete_method, ("DELETE", "POST"))
+        self._reconcile = checks.check_instance("reconcile", reconcile, ReconcilePolicy)
         self._ledger = Ledger(reconcile.remember)
         self._owner = True
         self._base_url = url
-        checks.instance("retry", retry, RetryPolicy)
-        slots = checks.whole("max_concurrency", max_concurrency, least=1)
+        checks.check_instance("retry", retry, RetryPolicy)
+        slots = checks.check_int("max_concurrency", max_concurrency, ge=1)
         clock, source = LoopClock(), random.Random()
         self._pool = Pool(
             transport=AiohttpTransport(
                 url,
                 session,
-                max_response_size=checks.whole("max_response_size", max_response_size, least=1024),
+                max_response_size=checks.check_int("max_response_size", max_response_size, ge=1024),
             ),
             keys=KeyRing(
-                checks.one_of("auth", auth, tuple(Auth)),
-                key if callable(key) else checks.api_key("api_key", key),
-                patience=checks.instance("timeouts", timeouts, Timeouts).deadline,
+                checks.check_choice("auth", auth, tuple(Auth)),
+                key if callable(key) else checks.check_api_key("api_key", key),
+                patience=checks.check_instance("timeouts", timeouts, Timeouts).deadline,
             ),
             gate=Gate(
                 slots,
                 clock=clock,
                 random=source,
-                pace=None if rate_limit is None else Pace(checks.seconds("rate_limit", rate_limit, least=0.001)),
+                pace=None if rate_limit is None else Pace(checks.check_seconds("rate_limit", rate_limit, ge=0.001)),
                 stagger=retry.base,
                 max_waiting=_max_waiting(overload, max_waiting, slots),
             ),
@@ -135,7 +135,9 @@ class CampaignsClient:
 
     def _set_caller(self, timeouts: Timeouts, retry: RetryPolicy) -> None:
         self._caller = Caller(
-            self._pool, checks.instance("timeouts", timeouts, Timeouts), checks.instance("retry", retry, RetryPolicy)
+            self._pool,
+            checks.check_instance("timeouts", timeouts, Timeouts),
+            checks.check_instance("retry", retry, RetryPolicy),
         )
         listings = SearchListings(self._caller, self._ledger, self._page_size)
         self._listings = Server(listings.campaigns, listings.contacts)
@@ -280,8 +282,8 @@ def runtime_of(client: CampaignsClient) -> Runtime:
 
 
 def _max_waiting(overload: str, max_waiting: int | None, slots: int) -> int | None:
-    if checks.one_of("overload", overload, ("wait", "raise")) == "raise":
-        return slots if max_waiting is None else checks.whole("max_waiting", max_waiting, least=0)
+    if checks.check_choice("overload", overload, ("wait", "raise")) == "raise":
+        return slots if max_waiting is None else checks.check_int("max_waiting", max_waiting, ge=0)
     if max_waiting is not None:
         raise ConfigurationError('max_waiting has no meaning with overload="wait": pass overload="raise" too')
     return None

@@ -13,7 +13,10 @@ from campaigns_async.errors import ConfigurationError
 def _statuses(value: Iterable[int]) -> tuple[int, ...]:
     if hasattr(value, "__iter__"):
         return tuple(value)
-    raise ConfigurationError(f"RetryPolicy.rejected_statuses must be some statuses, not {type(value).__name__}")
+    raise ConfigurationError(
+        f"RetryPolicy.rejected_statuses must be some statuses, not {type(value).__name__}",
+        parameter="RetryPolicy.rejected_statuses",
+    )
 
 
 _WEEK = 7 * 24 * 3600.0
@@ -37,11 +40,11 @@ class Timeouts:
     grace: float = 10.0
 
     def __attrs_post_init__(self) -> None:
-        checks.seconds("Timeouts.connect", self.connect)
-        checks.seconds("Timeouts.read", self.read)
+        checks.check_seconds("Timeouts.connect", self.connect)
+        checks.check_seconds("Timeouts.read", self.read)
         if self.deadline is not None:
-            checks.seconds("Timeouts.deadline", self.deadline)
-        checks.seconds("Timeouts.grace", self.grace, least=0.0)
+            checks.check_seconds("Timeouts.deadline", self.deadline)
+        checks.check_seconds("Timeouts.grace", self.grace, ge=0.0)
 
 
 @frozen
@@ -65,13 +68,15 @@ class ReconcilePolicy:
     remember: int = 1_000_000
 
     def __attrs_post_init__(self) -> None:
-        checks.seconds("ReconcilePolicy.settle", self.settle, least=0.0)
-        checks.seconds("ReconcilePolicy.timeout", self.timeout)
-        checks.seconds("ReconcilePolicy.margin", self.margin, least=0.0, most=_WEEK)
-        checks.whole("ReconcilePolicy.remember", self.remember, least=1)
-        checks.seconds("ReconcilePolicy.pause", self.pause)
+        checks.check_seconds("ReconcilePolicy.settle", self.settle, ge=0.0)
+        checks.check_seconds("ReconcilePolicy.timeout", self.timeout)
+        checks.check_seconds("ReconcilePolicy.margin", self.margin, ge=0.0, le=_WEEK)
+        checks.check_int("ReconcilePolicy.remember", self.remember, ge=1)
+        checks.check_seconds("ReconcilePolicy.pause", self.pause)
         if self.settle >= self.timeout:
-            raise ConfigurationError("ReconcilePolicy.settle must be less than its timeout")
+            raise ConfigurationError(
+                "ReconcilePolicy.settle must be less than its timeout", parameter="ReconcilePolicy.settle"
+            )
 
 
 @frozen
@@ -100,10 +105,10 @@ class RetryPolicy:
     rejected_statuses: tuple[int, ...] = field(default=(), converter=_statuses)
 
     def __attrs_post_init__(self) -> None:
-        checks.whole("RetryPolicy.attempts", self.attempts, least=1, most=1000)
-        checks.seconds("RetryPolicy.base", self.base)
-        checks.seconds("RetryPolicy.cap", self.cap, least=self.base)
-        checks.whole("RetryPolicy.quota", self.quota, least=0)
-        checks.seconds("RetryPolicy.max_retry_after", self.max_retry_after, least=0.0)
+        checks.check_int("RetryPolicy.attempts", self.attempts, ge=1, le=1000)
+        checks.check_seconds("RetryPolicy.base", self.base)
+        checks.check_seconds("RetryPolicy.cap", self.cap, ge=self.base)
+        checks.check_int("RetryPolicy.quota", self.quota, ge=0)
+        checks.check_seconds("RetryPolicy.max_retry_after", self.max_retry_after, ge=0.0)
         for status in self.rejected_statuses:
-            checks.whole("RetryPolicy.rejected_statuses", status, least=400, most=599)
+            checks.check_int("RetryPolicy.rejected_statuses", status, ge=400, le=599)

@@ -96,5 +96,5 @@ class KeyRing:
             task.exception()  # seen, even if all who waited have gone
 
     def _made(self, key: object) -> Credentials:
-        headers, query = authorized(self._auth, checks.api_key("api_key", key))
+        headers, query = authorized(self._auth, checks.check_api_key("api_key", key))
         return Credentials(headers, query)

@@ -187,7 +187,7 @@ def _key(path: Path) -> str:
 
     try:
         # Neither the path nor the content is told: someone may have pasted the key itself.
-        return checks.api_key("the key in --api-key-file", _file("--api-key-file", path).decode().strip())
+        return checks.check_api_key("the key in --api-key-file", _file("--api-key-file", path).decode().strip())
     except UnicodeDecodeError:
         raise click.UsageError("--api-key-file is no text file") from None
     except ConfigurationError as error:

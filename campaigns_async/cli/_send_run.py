@@ -51,8 +51,8 @@ class RunOptions:
         """
         try:
             if self.settle is not None:
-                checks.seconds("--settle", self.settle, least=0.0)
-            checks.seconds("--patience", self.patience)
+                checks.check_seconds("--settle", self.settle, ge=0.0)
+            checks.check_seconds("--patience", self.patience)
         except ConfigurationError as error:
             raise click.UsageError(error.message) from None
         if not self.journal.absolute().parent.is_dir():

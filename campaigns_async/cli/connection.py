@@ -59,14 +59,14 @@ def connect(given: ConnectionOptions) -> Connection:
         name, url = URL_VARIABLE, os.environ.get(URL_VARIABLE)
     if url is None:
         raise click.UsageError(f"the API's URL is needed: set {URL_VARIABLE}, or pass --base-url")
-    base_url = check_setting(lambda: checks.base_url(name, url))
+    base_url = check_setting(lambda: checks.check_base_url(name, url))
     return Connection(base_url, read_key(given.api_key_file), Auth(given.auth), given.concurrency, given.rate)
 
 
 def check_rate(rate: float | None) -> None:
     """Raise a UsageError if `rate` cannot be."""
     if rate is not None:
-        check_setting(lambda: checks.seconds("--rate", rate, least=0.001))
+        check_setting(lambda: checks.check_seconds("--rate", rate, ge=0.001))
 
 
 def read_key(path: Path | None) -> str:
@@ -81,7 +81,7 @@ def read_key(path: Path | None) -> str:
             raise click.UsageError(f"a key is needed: set {KEY_VARIABLE}, or name a file with --api-key-file")
     else:
         name, key = "the key in --api-key-file", _read_text(path)
-    key = check_setting(lambda: checks.api_key(name, key))
+    key = check_setting(lambda: checks.check_api_key(name, key))
     keep_secret(key)
     return key
 

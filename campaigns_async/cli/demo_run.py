@@ -379,7 +379,7 @@ def _server_of(base_url: str | None, api_key_file: Path | None) -> tuple[str | N
             "--base-url names the provider's live service, where real people would be texted, and you charged: "
             "name a sandbox, or leave it out to have one started"
         )
-    return check_setting(lambda: checks.base_url("--base-url", base_url)), read_key(api_key_file)
+    return check_setting(lambda: checks.check_base_url("--base-url", base_url)), read_key(api_key_file)
 
 
 def _so_far(latest: Sequence[Demo]) -> str:

@@ -150,7 +150,7 @@ async def export_contacts(
         raise InvalidArgumentError("campaign_filters has no meaning without all_campaigns=True")
     if campaign_ids is not None and not (campaign_sorts is None or campaign_sorts == "id"):
         raise InvalidArgumentError("campaign_sorts has no meaning without all_campaigns=True")
-    _checked(lambda: checks.instance("ordered", ordered, bool))
+    _checked(lambda: checks.check_instance("ordered", ordered, bool))
     ids = None if campaign_ids is None else identity.checked_ids(campaign_ids)
     plan = _planned(out, format, fields, CONTACT_COLUMNS, csv, unfinished)
     sorts, campaign_sorts = _kept(sorts), _kept(campaign_sorts)
@@ -220,8 +220,8 @@ def _planned(
     unfinished: str,
 ) -> _Plan:
     if given is not None:
-        given = _checked(lambda: checks.one_of("format", given, tuple(Format)))
-    _checked(lambda: checks.one_of("unfinished", unfinished, UNFINISHED))
+        given = _checked(lambda: checks.check_choice("format", given, tuple(Format)))
+    _checked(lambda: checks.check_choice("unfinished", unfinished, UNFINISHED))
     columns = checked_columns(fields, known)
     place: Path | BinaryIO
     if isinstance(out, (str, os.PathLike)):
@@ -250,7 +250,7 @@ def _callback(on_progress: OnProgress | None) -> OnProgress | None:
 
 
 def _whole(name: str, value: object, least: int, most: int) -> int:
-    return _checked(lambda: checks.whole(name, value, least=least, most=most))
+    return _checked(lambda: checks.check_int(name, value, ge=least, le=most))
 
 
 def _checked(check: Callable[[], T]) -> T:

@@ -67,7 +67,7 @@ def checked_ids(campaign_ids: Iterable[str]) -> tuple[str, ...]:
     first: dict[str, int] = {}
     for number, campaign_id in enumerate(campaign_ids, 1):
         try:
-            requests.get(campaign_id)
+            requests.check_campaign_id(campaign_id)
         except InvalidArgumentError as error:
             wrong = error.message
         else:

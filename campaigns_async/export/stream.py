@@ -45,7 +45,7 @@ class StreamTarget:
 
     def __init__(self, stream: BinaryIO, *, patience: float = 1.0) -> None:
         self._stream = stream
-        self._patience = checks.seconds("patience", patience, least=0.0)
+        self._patience = checks.check_seconds("patience", patience, ge=0.0)
         self._plain = _plain(stream)
         self._began = False
         self._is_stuck = False

@@ -84,8 +84,8 @@ class FileTarget:
             ExportError: It cannot be locked, or something is in the way.
             ConfigurationError: `sync_every` or `unfinished` is none.
         """
-        checks.seconds("sync_every", sync_every, least=0.0)
-        checks.one_of("unfinished", unfinished, UNFINISHED)
+        checks.check_seconds("sync_every", sync_every, ge=0.0)
+        checks.check_choice("unfinished", unfinished, UNFINISHED)
         writer = ThreadWriter("campaigns-export")
         made: list[Self] = []
 

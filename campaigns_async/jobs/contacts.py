@@ -255,7 +255,7 @@ def contacts_plan(
         InvalidArgumentError: What a campaign has besides contacts cannot be sent.
         ConfigurationError: An option cannot be.
     """
-    checks.whole("split", split, least=1)
+    checks.check_int("split", split, ge=1)
     rules = Rules(duplicates, allow_braces)
     try:
         moment, reason = write_date(start), None

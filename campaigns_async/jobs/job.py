@@ -79,12 +79,12 @@ class Job:
         self._ignore_invalid = ignore_invalid_phone_numbers
         self._retry_failed = retry_failed
         self._policy = _policy(client.reconcile, settle)
-        self._group = checks.whole("group", group, least=1, most=1000)
+        self._group = checks.check_int("group", group, ge=1, le=1000)
         self._writer = writer or ThreadWriter("campaigns-journal")
         # The same clock, ledger and way of asking as the client's own reconciling has.
         self._runtime = runtime_of(client)
         self._clock = self._runtime.clock
-        self._pressure = Pressure(checks.seconds("patience", patience), self._clock.monotonic)
+        self._pressure = Pressure(checks.check_seconds("patience", patience), self._clock.monotonic)
         self._stopping = False
         self._stoppable: Callable[[], object] | None = None
         self._tally = Tally(self._pressure, on_progress)
@@ -292,5 +292,5 @@ def _longer(policy: ReconcilePolicy, times: int) -> ReconcilePolicy:
 def _policy(policy: ReconcilePolicy, settle: float | None) -> ReconcilePolicy:
     if settle is None:
         return policy
-    checks.seconds("settle", settle, least=0.0)
+    checks.check_seconds("settle", settle, ge=0.0)
     return evolve(policy, settle=settle, timeout=max(policy.timeout, settle + 60.0))

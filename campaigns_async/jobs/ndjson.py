@@ -61,8 +61,8 @@ class Rules:
     allow_braces: bool = False
 
     def __attrs_post_init__(self) -> None:
-        checks.one_of("duplicates", self.duplicates, ("refuse", "keep", "drop"))
-        checks.instance("allow_braces", self.allow_braces, bool)
+        checks.check_choice("duplicates", self.duplicates, ("refuse", "keep", "drop"))
+        checks.check_instance("allow_braces", self.allow_braces, bool)
 
 
 @frozen

@@ -90,7 +90,7 @@ class _NdjsonPlan:
     positional: bool = False
 
     def __attrs_post_init__(self) -> None:
-        checks.whole("max_line", self.longest, least=1)
+        checks.check_int("max_line", self.longest, ge=1)
         self._look_at_the_head()
 
     def _look_at_the_head(self) -> None:

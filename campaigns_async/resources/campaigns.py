@@ -17,7 +17,7 @@ from campaigns_async.wire import requests, responses
 
 if TYPE_CHECKING:
     from campaigns_async.paging.paginator import Paginator
-    from campaigns_async.resources.listing import Filters, Lister, Sorts
+    from campaigns_async.resources.listing import Filters, PaginatorFactory, Sorts
 
 
 class Campaigns:
@@ -126,17 +126,18 @@ class Campaigns:
             QueryError: The server would not understand the filters or sorts, and would drop them all in silence.
             InvalidArgumentError: Another argument cannot be right.
         """
-        return self._lister.paginator(
+        return self._paginators.paginator(
             "campaigns",
+            requests.LIST_PATH,
             Campaign,
             requests.list_page,
             self._listings.read_campaigns,
-            filters=filters,
-            sorts=sorts,
-            page_size=page_size,
-            prefetch=prefetch,
-            resume_from=resume_from,
-            check_filters=check_filters,
+            filters,
+            sorts,
+            page_size,
+            prefetch,
+            resume_from,
+            check_filters,
         )
 
     def contacts(
@@ -151,18 +152,18 @@ class Campaigns:
         check_filters: bool = True,
     ) -> Paginator[Contact]:
         """Walk through a campaign's contacts (GET Campaign Contacts). Arguments as for `list`."""
-        requests.get(campaign_id)  # an id that cannot be one is refused now, not at the first page
-        return self._lister.paginator(
+        return self._paginators.paginator(
             f"contacts {campaign_id}",
+            requests.contacts_path(campaign_id),
             Contact,
             partial(requests.contacts_page, campaign_id),
             responses.contacts,
-            filters=filters,
-            sorts=sorts,
-            page_size=page_size,
-            prefetch=prefetch,
-            resume_from=resume_from,
-            check_filters=check_filters,
+            filters,
+            sorts,
+            page_size,
+            prefetch,
+            resume_from,
+            check_filters,
         )
 
     def create_many(
@@ -186,10 +187,10 @@ class Campaigns:
         return FanOut(create, news, limit=self._limit, grace=self._caller.timeouts.grace)
 
     @cached_property
-    def _lister(self) -> Lister:
-        from campaigns_async.resources.listing import Lister  # noqa: PLC0415  # who lists pays for it
+    def _paginators(self) -> PaginatorFactory:
+        from campaigns_async.resources.listing import PaginatorFactory  # noqa: PLC0415  # who lists pays for it
 
-        return Lister(self._caller, self._page_size)
+        return PaginatorFactory(self._caller, self._page_size)
 
 
 def _reconciled(on_unknown: object) -> bool:

@@ -1,4 +1,4 @@
-"""Makes paginators: what is asked for is checked before anything is sent, and what comes is held against it."""
+"""Build paginators: filters and sorts are checked before a request is sent, and rows are checked against the filter."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from campaigns_async import checks
 from campaigns_async._engine.caller import Caller
-from campaigns_async.errors import ConfigurationError, FilterIgnoredError, InvalidArgumentError
+from campaigns_async.checks import check_int
+from campaigns_async.errors import FilterIgnoredError, InvalidArgumentError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.paging.checkpoint import checked, digest
 from campaigns_async.paging.pages import Source
@@ -26,16 +26,16 @@ Sorts: TypeAlias = Sort | Raw | str | Iterable[Sort | str] | None
 
 
 class PageRequest(Protocol):
-    """Makes the request for one page."""
+    """Build the request for one page."""
 
     def __call__(self, *, page: int, page_size: int, filters: str | None, sorts: str | None) -> Request:
-        """The request."""
+        """Return the request."""
         ...
 
 
 @frozen
-class Lister:
-    """Makes the paginators of a resource."""
+class PaginatorFactory:
+    """The paginators of one client."""
 
     caller: Caller
     page_size: int
@@ -43,10 +43,10 @@ class Lister:
     def paginator(
         self,
         name: str,
+        path: str,
         model: type[M],
         request: PageRequest,
         read: Callable[[Response], Page[M]],
-        *,
         filters: Filters = None,
         sorts: Sorts = None,
         page_size: int | None = None,
@@ -54,45 +54,40 @@ class Lister:
         resume_from: Checkpoint | None = None,
         check_filters: bool = False,
     ) -> Paginator[M]:
-        """A paginator over what `name` names.
+        """Return a paginator over the rows of a model.
+
+        `name` says what is listed, so that a checkpoint of another listing is refused; `path` where, for errors.
+        `request` builds the request for a page, and `read` reads the response. The arguments from `filters` on are
+        those of `campaigns.list`, in its order.
 
         Raises:
-            QueryError: The server would not understand the filters or sorts.
-            InvalidArgumentError: Another argument cannot be right.
+            QueryError: If the server would not understand the filters or sorts.
+            InvalidArgumentError: If another argument cannot be right.
         """
         where, order = prepared(filters, model), prepared_sorts(sorts, model)
         if page_size is not None:
-            page_size = _whole("page_size", page_size, 1, 1_000_000)
+            check_int("page_size", page_size, ge=1, le=1_000_000, error=InvalidArgumentError)
+        check_int("prefetch", prefetch, ge=0, le=1000, error=InvalidArgumentError)
         start = checked(resume_from, digest(name, where.text, order), page_size, self.page_size)
         contradicts = where.contradicts if check_filters else None
 
         async def fetch(page: int, size: int) -> Page[M]:
-            asked = request(page=page, page_size=size, filters=where.text, sorts=order)
-            found = await self.caller.run(asked, read)
+            found = await self.caller.run(request(page=page, page_size=size, filters=where.text, sorts=order), read)
             if contradicts is not None:
-                _hold_against(found, contradicts, asked.path)
+                _check_rows(found, contradicts, path)
             return found
 
-        path = request(page=1, page_size=1, filters=None, sorts=None).path
-        return Paginator(Source(fetch, _ids, path), start, prefetch=_whole("prefetch", prefetch, 0, 1000))
+        return Paginator(Source(fetch, _ids, path), start, prefetch=prefetch)
 
 
 def _ids(rows: Sequence[Campaign | Contact]) -> list[str]:
     return [row.id for row in rows]
 
 
-def _hold_against(page: Page[M], contradicts: Callable[[M], bool], path: str) -> None:
+def _check_rows(page: Page[M], contradicts: Callable[[M], bool], path: str) -> None:
     for number, row in enumerate(page.items, 1):
         if contradicts(row):
             raise FilterIgnoredError(
                 f"row {number} of page {page.index} plainly contradicts the filter: the server has ignored it, and "
                 "answers with rows that were not asked for. Trust none of them; check_filters=False lets them through"
             ).attach(method="GET", path=path, attempts=1, elapsed=0.0, delivery=Delivery.DONE)
-
-
-def _whole(name: str, value: object, least: int, most: int) -> int:
-    try:
-        return checks.whole(name, value, least=least, most=most)
-    except ConfigurationError as error:
-        message = error.message
-    raise InvalidArgumentError(message)

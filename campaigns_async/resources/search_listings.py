@@ -17,7 +17,7 @@ from campaigns_async.wire.messages import Response
 if TYPE_CHECKING:
     from campaigns_async.paging.paginator import Paginator
     from campaigns_async.query.expression import Expression
-    from campaigns_async.resources.listing import Lister
+    from campaigns_async.resources.listing import PaginatorFactory
 
 
 class SearchListings:
@@ -33,12 +33,16 @@ class SearchListings:
 
     def campaigns(self, filters: Expression) -> Paginator[Campaign]:
         """List the campaigns that match; the ledger remembers their ids."""
-        return self._lister.paginator("campaigns", Campaign, requests.list_page, self.read_campaigns, filters=filters)
+        return self._paginators.paginator(
+            "campaigns", requests.LIST_PATH, Campaign, requests.list_page, self.read_campaigns, filters
+        )
 
     def contacts(self, campaign_id: str) -> Paginator[Contact]:
         """List the contacts of a campaign."""
         request = partial(requests.contacts_page, campaign_id)
-        return self._lister.paginator(f"contacts {campaign_id}", Contact, request, responses.contacts)
+        return self._paginators.paginator(
+            f"contacts {campaign_id}", requests.contacts_path(campaign_id), Contact, request, responses.contacts
+        )
 
     def read_campaigns(self, response: Response) -> Page[Campaign]:
         """Read a page of campaigns; the ledger remembers their ids."""
@@ -47,7 +51,7 @@ class SearchListings:
         return page
 
     @cached_property
-    def _lister(self) -> Lister:
-        from campaigns_async.resources.listing import Lister  # noqa: PLC0415  # a program that only creates never lists
+    def _paginators(self) -> PaginatorFactory:
+        from campaigns_async.resources.listing import PaginatorFactory  # noqa: PLC0415  # a program that only creates never lists
 
-        return Lister(evolve(self._caller, patient=True), self._page_size)
+        return PaginatorFactory(evolve(self._caller, patient=True), self._page_size)

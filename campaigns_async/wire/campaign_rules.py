@@ -16,12 +16,12 @@ from uuid import UUID
 
 import msgspec
 
+from campaigns_async.checks import LONE_SURROGATE, is_int, is_utf8
 from campaigns_async.models import CampaignUpdate, NewCampaign, NewContact
 from campaigns_async.wire.naming import snake
 
 MISSING: Final = "is missing"
 BLANK: Final = "must not be blank"
-SURROGATE: Final = "contains a lone surrogate, which UTF-8 cannot encode"
 NOT_A_PHONE_NUMBER: Final = "must be text, in quotes: as a number it loses the zeros it begins with"
 NOT_AN_INT: Final = "must be a whole number, without quotes, that fits in 64 bits"
 NOT_A_LINK: Final = "must be a link that begins with http:// or https://"
@@ -46,7 +46,6 @@ _KNOWN: Final = frozenset(CAMPAIGN_NAMES)
 _KNOWN_OF_CONTACT: Final = frozenset(CONTACT_NAMES)
 _INT64: Final = msgspec.Meta(ge=-(2**63), le=2**63 - 1)
 _LONGEST_KEY: Final = 200
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NOT_IN_KEY: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _GROUP: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 _LINK: Final = re.compile(r"https?://\S", re.IGNORECASE)
@@ -100,8 +99,8 @@ def check_text(value: object, *, required: bool = True, allow_blank: bool = Fals
         return MISSING if required else None
     if not isinstance(value, str):
         return f"must be text, in quotes, not {_kind(value)}"
-    if _SURROGATE.search(value):
-        return SURROGATE
+    if not is_utf8(value):
+        return LONE_SURROGATE
     return None if allow_blank or value.strip() else BLANK
 
 
@@ -114,7 +113,7 @@ def check_phone_number(value: object, *, allow_blank: bool = False) -> str | Non
 
 def check_link_id(value: object) -> str | None:
     """Return why a value cannot be sent as the id of an opt-out link."""
-    if value is None or (isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63):
+    if value is None or (is_int(value) and -(2**63) <= value < 2**63):
         return None
     return NOT_AN_INT
 
@@ -125,7 +124,7 @@ def check_link(value: object) -> str | None:
         return None
     if not isinstance(value, str) or not _LINK.match(value):
         return NOT_A_LINK
-    return SURROGATE if _SURROGATE.search(value) else None
+    return None if is_utf8(value) else LONE_SURROGATE
 
 
 def check_braces(message: object) -> str | None:
@@ -435,7 +434,7 @@ def _describe_bad_json(line: bytes) -> str:
     except ValueError:
         return "holds NaN or Infinity, which is no JSON"
     else:
-        return SURROGATE
+        return LONE_SURROGATE
     if text[at:].strip() in {",", "]", "],"}:
         return "has a comma or a bracket behind its object: the plan is no array, but one object a line"
     if at >= len(text.rstrip("\r")):

@@ -21,6 +21,7 @@ import msgspec
 from cattrs import BaseValidationError, Converter, transform_error
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from campaigns_async.checks import is_int
 from campaigns_async.errors import DecodeError, InvalidArgumentError
 from campaigns_async.models import Campaign, CampaignStatus, CampaignUpdate, Contact, NewCampaign, NewContact
 from campaigns_async.wire.campaign_rules import check_start, find_faults, format_start
@@ -147,7 +148,7 @@ def _in_utc(moment: datetime) -> datetime:
 def _read_text(value: object, _: object = None) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, int) and not isinstance(value, bool):
+    if is_int(value):
         return str(value)  # an id or a number that a server keeps as an integer
     raise _UnreadableError("expected text")
 
@@ -308,7 +309,7 @@ def _write_text(value: object) -> str:
 
 
 def _write_int(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and _LEAST <= value <= _MOST:
+    if is_int(value) and _LEAST <= value <= _MOST:
         return int(value)
     raise TypeError
 

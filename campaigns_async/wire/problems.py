@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from campaigns_async.checks import is_int
 from campaigns_async.errors import (
     APIError,
     AuthenticationError,
@@ -134,7 +135,7 @@ def read_problem(body: bytes) -> Problem | None:
     return Problem(
         type=_text(value.get("type")),
         title=_text(value.get("title")),
-        status=status if isinstance(status, int) and not isinstance(status, bool) else None,
+        status=status if is_int(status) else None,
         detail=_text(value.get("detail")),
         trace_id=trace if trace and re.match(_ID, trace) else None,
         errors=_errors(value if _is_model_state(value) else value.get("errors")),

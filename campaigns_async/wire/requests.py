@@ -21,10 +21,10 @@ from campaigns_async.values import Auth, Operation
 from campaigns_async.wire.codec import encode_model
 from campaigns_async.wire.messages import Request
 
-ROOT = "/api/Campaigns"
+LIST_PATH = "/api/Campaigns"
 _LONGEST_ID = 500
 _CREATE = Operation.CREATE  # Python 3.11 looks a member up slowly
-_CREATE_PATHS = {None: ROOT, True: "/api/campaigns/true", False: "/api/campaigns/false"}
+_CREATE_PATHS = {None: LIST_PATH, True: "/api/campaigns/true", False: "/api/campaigns/false"}
 _RAW_OPERATIONS = {
     "GET": Operation.RAW_READ,
     "HEAD": Operation.RAW_READ,
@@ -39,27 +39,28 @@ _FORBIDDEN_IN_ID = re.compile(r"[/\\?#%; ]")  # other blanks and controls are no
 
 def list_page(*, page: int, page_size: int, filters: str | None = None, sorts: str | None = None) -> Request:
     """`GET /api/Campaigns`."""
-    return Request(Operation.LIST, "GET", ROOT, _paging(page, page_size, filters, sorts))
+    return Request(Operation.LIST, "GET", LIST_PATH, _paging(page, page_size, filters, sorts))
 
 
 def get(campaign_id: str) -> Request:
     """`GET /api/Campaigns/:Id`."""
-    return Request(Operation.GET, "GET", f"{ROOT}/{_segment(campaign_id)}")
+    return Request(Operation.GET, "GET", campaign_path(campaign_id))
 
 
 def contacts_page(
     campaign_id: str, *, page: int, page_size: int, filters: str | None = None, sorts: str | None = None
 ) -> Request:
     """`GET /api/Campaigns/:Id/Contacts`."""
-    path = f"{ROOT}/{_segment(campaign_id)}/Contacts"
-    return Request(Operation.CONTACTS, "GET", path, _paging(page, page_size, filters, sorts))
+    return Request(Operation.CONTACTS, "GET", contacts_path(campaign_id), _paging(page, page_size, filters, sorts))
 
 
 def create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -> Request:
     """`POST /api/Campaigns`, or `/true` or `/false` below it."""
-    _must_be("new", new, NewCampaign)
+    checks.check_instance("new", new, NewCampaign, error=InvalidArgumentError)
     if ignore_invalid_phone_numbers is not None:
-        _must_be("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool)
+        checks.check_instance(
+            "ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool, error=InvalidArgumentError
+        )
     return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encode_model(new))
 
 
@@ -70,14 +71,13 @@ def create_encoded(body: bytes, ignore_invalid_phone_numbers: bool | None = None
 
 def update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
     """`PUT /api/Campaigns/:id`; by POST where the server takes that."""
-    _must_be("changed", changed, CampaignUpdate)
-    path = f"{ROOT}/{_segment(campaign_id, method)}"
-    return Request(Operation.UPDATE, method, path, "", encode_model(changed))
+    checks.check_instance("changed", changed, CampaignUpdate, error=InvalidArgumentError)
+    return Request(Operation.UPDATE, method, campaign_path(campaign_id, method), "", encode_model(changed))
 
 
 def delete(campaign_id: str, method: str = "DELETE") -> Request:
     """`DELETE /api/Campaigns/:Id`; by POST where the server takes that."""
-    return Request(Operation.DELETE, method, f"{ROOT}/{_segment(campaign_id, method)}", "", b"")
+    return Request(Operation.DELETE, method, campaign_path(campaign_id, method), "", b"")
 
 
 def raw(
@@ -92,11 +92,11 @@ def raw(
     Raises:
         InvalidArgumentError: An unknown verb, a path that is none, or a body that is no JSON.
     """
-    _must_be("method", method, str)
+    checks.check_instance("method", method, str, error=InvalidArgumentError)
     verb = method.upper()
     if verb not in _RAW_OPERATIONS:
         raise InvalidArgumentError(f"method must be one of {', '.join(_RAW_OPERATIONS)}")
-    _must_be("path", path, str)
+    checks.check_instance("path", path, str, error=InvalidArgumentError)
     if not path.startswith("/") or path.startswith("//") or not checks.is_path(path):
         raise InvalidArgumentError(
             "path must begin with one slash, be percent-encoded and hold no query, fragment or dot segment; "
@@ -125,26 +125,43 @@ def _paging(page: int, page_size: int, filters: str | None, sorts: str | None) -
     return query
 
 
-def _segment(campaign_id: str, method: str = "GET") -> str:
-    """An id as one segment of a path, which it cannot leave."""
-    _must_be("campaign_id", campaign_id, str)
+def check_campaign_id(campaign_id: str, method: str = "GET") -> None:
+    """Refuse an id that would not stay within one segment of a path.
+
+    Raises:
+        InvalidArgumentError: If a server could take it for another path.
+    """
+    checks.check_instance("campaign_id", campaign_id, str, error=InvalidArgumentError)
+    reason = None
     if len(campaign_id) > _LONGEST_ID:
-        raise InvalidArgumentError(f"campaign_id is {len(campaign_id):,} characters long, which is no id")
-    if not campaign_id:
-        raise InvalidArgumentError("campaign_id is empty, which would address all campaigns")
-    if _FORBIDDEN_IN_ID.search(campaign_id) or not campaign_id.isprintable() or _plain(campaign_id).strip(".") == "":
-        raise InvalidArgumentError(
-            "campaign_id holds a slash, ?, #, %, ;, a blank, an invisible character, half of a surrogate pair, or nothing "
-            "but dots: that would address another path"
+        reason = f"is {len(campaign_id):,} characters long, which is no id"
+    elif not campaign_id:
+        reason = "is empty, which would address all campaigns"
+    # A server may normalize what it reads: full-width dots become dots.
+    elif (
+        _FORBIDDEN_IN_ID.search(campaign_id)
+        or not campaign_id.isprintable()
+        or not unicodedata.normalize("NFKC", campaign_id).strip(".")
+    ):
+        reason = (
+            "holds a slash, ?, #, %, ;, a blank, an invisible character, a lone surrogate, or nothing but dots: "
+            "that would address another path"
         )
-    if method == "POST" and campaign_id.lower() in ("true", "false"):
-        raise InvalidArgumentError("campaign_id must not be true or false where the method is POST: create's paths")
-    return quote(campaign_id, safe="")
+    elif method == "POST" and campaign_id.lower() in ("true", "false"):
+        reason = "must not be true or false where the method is POST: create's paths"
+    if reason is not None:
+        raise InvalidArgumentError(f"campaign_id {reason}", parameter="campaign_id")
 
 
-def _must_be(name: str, value: object, cls: type) -> None:
-    if not isinstance(value, cls):
-        raise InvalidArgumentError(f"{name} must be a {cls.__name__}, not {type(value).__name__}")
+def campaign_path(campaign_id: str, method: str = "GET") -> str:
+    """Return the path of a campaign, percent-encoded."""
+    check_campaign_id(campaign_id, method)
+    return f"{LIST_PATH}/{quote(campaign_id, safe='')}"
+
+
+def contacts_path(campaign_id: str) -> str:
+    """Return the path of a campaign's contacts, percent-encoded."""
+    return f"{campaign_path(campaign_id)}/Contacts"
 
 
 def _query(params: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:
@@ -155,7 +172,7 @@ def _query(params: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:
 
 
 def _pair(pair: tuple[str, str]) -> str:
-    _must_be("a pair in params", pair, tuple)
+    checks.check_instance("a pair in params", pair, tuple, error=InvalidArgumentError)
     if len(pair) != 2:
         raise InvalidArgumentError("a pair in params must be a name and a value")
     return f"{_quoted('a name in params', pair[0])}={_quoted('a value in params', pair[1])}"
@@ -169,16 +186,9 @@ def _encode_json(value: object) -> bytes:
     )
 
 
-def _plain(text: str) -> str:
-    """Without the disguises that a server may take off: full-width dots are dots."""
-    return unicodedata.normalize("NFKC", text)
-
-
 def _quoted(name: str, text: object) -> str:
     if not isinstance(text, str):
         raise InvalidArgumentError(f"{name} must be text (str), not {type(text).__name__}")
-    try:
-        return quote(text, safe="")  # a raw + would arrive as a blank
-    except UnicodeEncodeError:
-        pass  # not chained: it holds the text
-    raise InvalidArgumentError(f"{name} holds half of a surrogate pair, which UTF-8 cannot carry")
+    if not checks.is_utf8(text):
+        raise InvalidArgumentError(f"{name} {checks.LONE_SURROGATE}", parameter=name)
+    return quote(text, safe="")  # a raw + would arrive as a blank

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TypeVar
 
+from campaigns_async.checks import is_int
 from campaigns_async.errors import DecodeError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.values import Page
@@ -130,6 +131,6 @@ def _count(envelope: dict[str, object], name: str) -> int | None:
     value = envelope.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+    if not is_int(value) or not 0 <= value < 2**63:
         raise DecodeError(f"$.{name}: expected a whole number from 0", where=f"$.{name}")
     return value

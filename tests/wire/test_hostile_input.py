@@ -124,9 +124,9 @@ READERS: dict[str, Callable[[str], object]] = {
     "campaign id by post": lambda text: requests.delete(text, "POST"),
     "raw path": lambda text: requests.raw("GET", f"/{text}"),
     "raw verb": lambda text: requests.raw(text, "/"),
-    "base url": lambda text: checks.base_url("base_url", f"https://host/{text}"),
-    "host": lambda text: checks.base_url("base_url", f"https://{text}"),
-    "key": lambda text: checks.api_key("api_key", text),
+    "base url": lambda text: checks.check_base_url("base_url", f"https://host/{text}"),
+    "host": lambda text: checks.check_base_url("base_url", f"https://{text}"),
+    "key": lambda text: checks.check_api_key("api_key", text),
 }
 
 

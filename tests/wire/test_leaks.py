@@ -270,16 +270,16 @@ UNWRITABLE: dict[str, Callable[[], object]] = {
     "params of a wrong type": lambda: requests.raw("GET", "/", params={MARK: [MARK]}),  # type: ignore[dict-item]
     "body": lambda: requests.raw("POST", "/", json={MARK: SURROGATE}),
     "body of a wrong type": lambda: requests.raw("POST", "/", json={MARK: {MARK}}),
-    "base url": lambda: checks.base_url("base_url", f"https://user:{MARK}@host"),
-    "base url's port": lambda: checks.base_url("base_url", f"https://host:{MARK}"),
-    "base url's host": lambda: checks.base_url("base_url", f"https://[{MARK}]"),
-    "base url's query": lambda: checks.base_url("base_url", f"https://host?api-key={MARK}"),
-    "key": lambda: checks.api_key("api_key", f"{MARK}\n"),
-    "key of a wrong type": lambda: checks.api_key("api_key", [MARK]),
-    "choice": lambda: checks.one_of("auth", MARK, tuple(Auth)),
-    "number": lambda: checks.seconds("Timeouts.read", MARK),
-    "whole number": lambda: checks.whole("page_size", MARK, least=1),
-    "instance": lambda: checks.instance("retry", MARK, Request),
+    "base url": lambda: checks.check_base_url("base_url", f"https://user:{MARK}@host"),
+    "base url's port": lambda: checks.check_base_url("base_url", f"https://host:{MARK}"),
+    "base url's host": lambda: checks.check_base_url("base_url", f"https://[{MARK}]"),
+    "base url's query": lambda: checks.check_base_url("base_url", f"https://host?api-key={MARK}"),
+    "key": lambda: checks.check_api_key("api_key", f"{MARK}\n"),
+    "key of a wrong type": lambda: checks.check_api_key("api_key", [MARK]),
+    "choice": lambda: checks.check_choice("auth", MARK, tuple(Auth)),
+    "number": lambda: checks.check_seconds("Timeouts.read", MARK),
+    "whole number": lambda: checks.check_int("page_size", MARK, ge=1),
+    "instance": lambda: checks.check_instance("retry", MARK, Request),
 }
 
 

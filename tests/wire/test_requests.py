@@ -238,7 +238,7 @@ def test_any_filter_and_sort_arrives_as_it_was_written_or_is_refused(filters: st
 def test_a_filter_or_sort_that_utf8_cannot_carry_is_refused_by_name(name: str) -> None:
     options: Any = {name: "phoneNumber==SECRET\ud800"}
     for call in (requests.list_page, lambda **more: requests.contacts_page("abc", **more)):
-        with pytest.raises(InvalidArgumentError, match=rf"\A{name} holds half of a surrogate pair") as caught:
+        with pytest.raises(InvalidArgumentError, match=rf"\A{name} contains a lone surrogate") as caught:
             call(page=1, page_size=1, **options)
         assert caught.value.__context__ is None, "a UnicodeEncodeError holds the text"
 
@@ -394,8 +394,8 @@ BAD_PARAMS: list[tuple[Any, str]] = [
     ({"SECRET": None}, "a value in params must be text (str), not NoneType"),
     ({"SECRET": b"SECRET"}, "a value in params must be text (str), not bytes"),
     ({5: "SECRET"}, "a name in params must be text (str), not int"),
-    ({"a": "SECRET\ud800"}, "a value in params holds half of a surrogate pair, which UTF-8 cannot carry"),
-    ({"SECRET\udfff": "a"}, "a name in params holds half of a surrogate pair, which UTF-8 cannot carry"),
+    ({"a": "SECRET\ud800"}, "a value in params contains a lone surrogate, which UTF-8 cannot encode"),
+    ({"SECRET\udfff": "a"}, "a name in params contains a lone surrogate, which UTF-8 cannot encode"),
 ]
 
 
