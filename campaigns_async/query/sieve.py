@@ -36,7 +36,7 @@ _OPERATOR: Final = f"({'|'.join(map(re.escape, OPERATORS))})"
 _ANY: Final = re.compile(_OPERATOR)
 _LIVE: Final = re.compile(rf"(?<!\\){_OPERATOR}")
 _ESCAPED: Final = re.compile(rf"(?<=\\){_OPERATOR}")
-_SEPARATORS: Final = {separator: re.compile(rf"\\*{re.escape(separator)}") for separator in ",|"}
+_SEPARATORS: Final = {separator: re.compile(rf"(?<!\\)\\*{re.escape(separator)}") for separator in ",|"}
 _LONGEST: Final = max(map(len, OPERATORS))
 
 

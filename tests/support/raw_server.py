@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import TypeAlias
 
@@ -64,3 +64,47 @@ async def read_request(reader: asyncio.StreamReader) -> bytes:
         if name.lower() == b"content-length":
             return head + await reader.readexactly(int(value))
     return head
+
+
+class Answers:
+    """A server that answers each request of a connection with the bytes that it was given last."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.requests = 0
+        self._answer: bytes | None = None
+        self._closes = False
+
+    def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Answer with well-formed HTTP from now on."""
+        head = [f"HTTP/1.1 {status} Status", *(f"{name}: {value}" for name, value in headers.items())]
+        head.append(f"Content-Length: {len(body)}")
+        self._answer = "\r\n".join(head).encode() + b"\r\n\r\n" + body
+        self._closes = False
+
+    def raw_answer(self, answer: bytes | None) -> None:
+        """Answer with these bytes from now on, and close the connection; None: not at all."""
+        self._answer = answer
+        self._closes = True
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answer the requests of a connection."""
+        while True:
+            await read_request(reader)
+            self.requests += 1
+            if self._answer is None:
+                await reader.read()  # until the client closes
+                return
+            writer.write(self._answer)
+            await writer.drain()
+            if self._closes:
+                return
+
+
+@asynccontextmanager
+async def answers() -> AsyncIterator[Answers]:
+    """Run a server whose answer a test sets, again and again."""
+    server = Answers()
+    async with raw_server(server.serve) as running:
+        server.url = running.url
+        yield server

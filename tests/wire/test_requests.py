@@ -20,6 +20,7 @@ from campaigns_async import (
     NewContact,
     Operation,
 )
+from campaigns_async._engine.interfaces import Credentials
 from campaigns_async.wire import requests
 from campaigns_async.wire.messages import Request
 
@@ -453,3 +454,20 @@ def test_a_body_is_sent_as_json_even_where_it_is_empty(json: Any) -> None:
 
 def test_without_a_body_none_is_sent() -> None:
     assert requests.raw("POST", "/api/x").body is None
+
+
+MARK = "sEcReT447700900987"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        requests.list_page(page=1, page_size=1, filters=MARK, sorts=MARK),
+        requests.contacts_page("c1", page=1, page_size=1, filters=MARK),
+        requests.raw("POST", "/api/x", params={MARK: MARK}, json={MARK: MARK}),
+        *(Credentials(*requests.authorized(auth, MARK)) for auth in Auth),
+    ],
+)
+def test_no_request_shows_its_query_its_body_or_its_key(value: object) -> None:
+    assert MARK not in repr(value)
+    assert MARK not in str([value])
