@@ -6,7 +6,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from campaigns_async import RetryPolicy
 from campaigns_async._engine import retry
@@ -42,7 +42,6 @@ def test_the_range_doubles_from_the_base_to_the_cap_and_begins_at_zero(attempt: 
 
 
 @given(policies, st.integers(1, 10**9), places)
-@settings(deadline=None)
 def test_a_backoff_lies_between_zero_and_the_cap_however_many_attempts(
     policy: RetryPolicy, attempt: int, place: float
 ) -> None:
@@ -52,7 +51,6 @@ def test_a_backoff_lies_between_zero_and_the_cap_however_many_attempts(
 
 
 @given(policies, st.integers(1, 50))
-@settings(deadline=None)
 def test_a_later_attempt_never_has_the_smaller_range(policy: RetryPolicy, attempt: int) -> None:
     assert retry.backoff(policy, attempt, Fixed(1.0)) <= retry.backoff(policy, attempt + 1, Fixed(1.0))
 
@@ -77,7 +75,6 @@ def test_without_a_word_of_the_server_a_wait_is_the_backoff() -> None:
 
 
 @given(policies, st.integers(1, 10**9), st.floats(0, 1e9), places)
-@settings(deadline=None)
 def test_a_wait_that_the_server_asked_for_is_never_shorter_and_at_most_a_base_longer(
     policy: RetryPolicy, attempt: int, asked: float, place: float
 ) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
+from support.properties import more_examples
 
 from campaigns_async import Delivery, Operation, effects
 from campaigns_async.effects import AttemptOutcome, classify_attempt
@@ -102,7 +103,7 @@ statuses = st.none() | st.integers(-10, 2000)
 
 
 @given(st.sampled_from(SENT_ONCE), statuses, st.booleans(), st.lists(st.integers(400, 599)).map(tuple))
-@settings(deadline=None, max_examples=300)
+@more_examples(8)
 def test_a_create_never_goes_out_again_unless_nothing_was_done(
     operation: Operation, status: int | None, sent: bool, rejected: tuple[int, ...]
 ) -> None:
@@ -112,7 +113,6 @@ def test_a_create_never_goes_out_again_unless_nothing_was_done(
 
 
 @given(st.sampled_from(Operation), statuses, st.booleans())
-@settings(deadline=None)
 def test_what_was_done_never_goes_out_again(operation: Operation, status: int | None, sent: bool) -> None:
     verdict = classify_attempt(operation, status, sent=sent)
     if verdict.delivery is DONE:

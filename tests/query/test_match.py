@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
+from support.properties import more_examples
 
 from campaigns_async import query
 from campaigns_async.errors import QueryError
@@ -232,7 +233,7 @@ class TestRowsThatAServerFinds:
         any_case=st.booleans(),
         collation=st.sampled_from(list(COLLATIONS)),
     )
-    @settings(max_examples=300)
+    @more_examples(8)
     @example("Aa", "Å", "equals", False, False, "Danish")
     @example("haag", "a", "contains", True, False, "Danish")
     @example("ss", "ß", "equals", False, False, "accent-blind, ß is ss")
@@ -268,7 +269,7 @@ class TestRowsThatAServerFinds:
         assert not (TEXT_TESTS[way](lossy(stored), lossy(asked)) and contradicts(expression, named(lossy(stored))))
 
     @given(data=st.data())
-    @settings(max_examples=100)
+    @more_examples(2)
     def test_none_that_the_sandbox_finds_is_contradicted_in_any_zone(self, data: st.DataObject) -> None:
         expression = data.draw(EXPRESSIONS)
         wires = data.draw(st.lists(WIRES, min_size=1, max_size=6))
@@ -286,7 +287,7 @@ class TestRowsThatAServerFinds:
     @given(
         name=LIKELY, way=st.sampled_from(list(TEXT_TESTS)), asked=LIKELY, any_case=st.booleans(), negate=st.booleans()
     )
-    @settings(max_examples=100)
+    @more_examples(2)
     def test_none_that_the_sandbox_finds_by_text_is_contradicted(
         self, name: str, way: str, asked: str, any_case: bool, negate: bool
     ) -> None:

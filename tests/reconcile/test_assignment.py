@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from attrs import evolve
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
+from support.properties import more_examples
 
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, Matcher, SearchTarget, Unknown, Verdict
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
@@ -115,7 +116,7 @@ ROWS = st.lists(
 )
 
 
-@settings(max_examples=300)
+@more_examples(8)
 @given(rows=ROWS, there=st.lists(st.booleans(), min_size=7, max_size=7), others=ROWS, order=st.randoms())
 def test_no_row_is_absent_that_is_there_and_none_is_found_twice(
     rows: list[NewCampaign], there: list[bool], others: list[NewCampaign], order: object

@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 import phonenumbers
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
+from support.properties import more_examples
 
 from campaigns_async.sandbox import Sandbox
 from campaigns_async.sandbox.numbers import phone_digits
@@ -132,7 +133,7 @@ class TestFaultsByRecipient:
 
 
 class TestNumbers:
-    @settings(max_examples=500)
+    @more_examples(12)
     @given(
         st.from_regex(r"[ (.+-]?(\+|00)?[ (]?(44)?[ ).-]?(\(0\)|0)?[ -]?7[0-9 ().-]{8,13}[ )+-]?", fullmatch=True)
         | st.text(alphabet="0123456789+ -().", max_size=18)

@@ -10,7 +10,8 @@ from uuid import UUID
 import attrs
 import msgspec
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
+from support.properties import more_examples
 
 from campaigns_async import CampaignUpdate, InvalidArgumentError, NewCampaign, NewContact
 from campaigns_async.wire import campaign_rules as rules, codec
@@ -66,7 +67,6 @@ campaigns = st.builds(
 
 
 @given(campaigns)
-@settings(deadline=None)
 def test_a_line_is_sent_as_the_same_campaign_is_by_create(new: NewCampaign) -> None:
     sent = codec.encode_model(new)
     line = msgspec.json.encode({"key": "k", **msgspec.json.decode(sent)})
@@ -183,7 +183,7 @@ json_values: Any = st.recursive(
 @example({"optOutLinkId": -(2**64)})
 @example({"contacts": [{"phoneNumber": "1", "contactGroupId": "3fa85f645717-4562b3fc2c963f66afa6"}]})
 @example({"message": "\u2003"})
-@settings(deadline=None, max_examples=500)
+@more_examples(12)
 def test_both_readings_of_a_line_agree_and_quote_nothing(fields: dict[str, Any]) -> None:
     line = json.dumps(LINE | fields).encode()
     outcome = parse_campaign(line)
@@ -249,7 +249,7 @@ odd_contacts: Any = odd | st.builds(NewContact, odd, odd, odd, odd, odd)
 
 
 @given(st.builds(NewCampaign, odd_starts, odd, odd, st.lists(odd_contacts, max_size=2), odd, odd))
-@settings(deadline=None, max_examples=500)
+@more_examples(12)
 def test_a_model_is_written_exactly_where_no_fault_is_found(new: NewCampaign) -> None:
     faults = find_faults(new)
     if faults:

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import orjson
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
 from support.wire_rows import BAD_DATES, FULL, ODD, PERSON, UTC_DATES, odd_rows, outcome
 
 from campaigns_async import Campaign, CampaignStatus, Contact, DecodeError, Page, Response
@@ -161,7 +161,6 @@ def test_any_one_byte_changed_changes_nothing_between_the_two(cls: type) -> None
 @BOTH
 @given(rows=st.lists(odd_rows, max_size=3))
 @example(rows=[])
-@settings(deadline=None)
 def test_any_page_is_read_as_the_other_way_or_not_here(cls: type, rows: list[object]) -> None:
     try:
         raw = body(*rows)
@@ -200,7 +199,6 @@ good_rows = st.fixed_dictionaries(
 
 
 @given(st.lists(good_rows))
-@settings(deadline=None)
 def test_good_pages_never_take_the_slow_way(rows: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(responses, "_read_page", None)

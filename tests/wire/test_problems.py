@@ -8,8 +8,9 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from multidict import CIMultiDict
+from support.properties import more_examples
 
 from campaigns_async import (
     MethodNotAllowedError,
@@ -322,14 +323,13 @@ def test_retry_after_is_found_whatever_its_spelling_and_may_be_absent() -> None:
 
 
 @given(st.text() | st.text(st.sampled_from("0123456789SunNov, :-+.GMT")))
-@settings(deadline=None, max_examples=200)
+@more_examples(5)
 def test_any_retry_after_is_seconds_from_zero_or_nothing(text: str) -> None:
     found = problems.retry_after(answer(503, Retry_After=text), now=NOW)
     assert found is None or found >= 0
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2068, 1, 1)), st.integers(-(10**6), 10**6))
-@settings(deadline=None)
 def test_any_date_is_the_seconds_to_it_and_never_less_than_none(moment: datetime, seconds: int) -> None:
     now = moment.replace(microsecond=0, tzinfo=UTC)
     then = format_datetime(now + timedelta(seconds=seconds), usegmt=True)
@@ -376,7 +376,6 @@ json_values = st.recursive(
 
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()), st.integers(300, 999))
-@settings(deadline=None)
 def test_any_body_makes_an_error_whose_details_are_text(body: bytes, status: int) -> None:
     found = error_of(status, body)
     assert found.status == status

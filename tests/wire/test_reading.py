@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import orjson
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 from support.wire_rows import BAD_DATES, FULL, PERSON, UTC_DATES, json_values
 
 from campaigns_async import Campaign, CampaignStatus, Contact, DecodeError
@@ -91,7 +91,6 @@ def test_the_ends_of_dotnets_calendar_are_read_as_utc_with_any_offset(text: str,
     st.integers(-14 * 60, 14 * 60),
     st.integers(0, 7),
 )
-@settings(deadline=None)
 def test_any_moment_is_read_whatever_its_offset_and_its_digits(moment: datetime, minutes: int, digits: int) -> None:
     ticks = f"{moment.microsecond:06}0"[:digits]
     cut = moment.replace(microsecond=int(f"{ticks:0<6}"[:6]))
@@ -117,7 +116,6 @@ def test_a_known_status_is_read_from_its_number_its_text_and_its_name(number: in
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
-@settings(deadline=None)
 def test_an_unknown_status_survives_a_round_trip_as_its_number(number: int) -> None:
     body = orjson.dumps({"id": "a", "status": number})
     status = codec.read_model(orjson.loads(body), Campaign).status
@@ -212,7 +210,6 @@ def test_a_fault_takes_the_slow_way_once_and_only_for_its_row() -> None:
 
 
 @given(json_values, st.sampled_from([Campaign, Contact]))
-@settings(deadline=None)
 def test_any_json_is_a_model_or_a_decode_error_that_points_at_a_field(value: object, cls: type) -> None:
     try:
         found = codec.read_model(value, cls, where="$.items[3]")

@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import orjson
 import pytest
-from hypothesis import example, given, settings, strategies as st
+from hypothesis import example, given, strategies as st
+from support.properties import more_examples
 from yarl import URL
 
 from campaigns_async import (
@@ -195,7 +196,7 @@ hostile = (
 
 @given(hostile, st.sampled_from(ADDRESSING))
 @example("..", ADDRESSING[0])
-@settings(deadline=None, max_examples=200)
+@more_examples(5)
 def test_any_text_is_refused_or_stays_one_segment_below_campaigns(campaign_id: str, address: Any) -> None:
     try:
         request = address(campaign_id)
@@ -221,7 +222,6 @@ def test_any_text_is_refused_or_stays_one_segment_below_campaigns(campaign_id: s
 
 
 @given(st.text(), st.text())
-@settings(deadline=None)
 def test_any_filter_and_sort_arrives_as_it_was_written_or_is_refused(filters: str, sorts: str) -> None:
     try:
         query = requests.list_page(page=1, page_size=2, filters=filters, sorts=sorts).query
@@ -355,7 +355,7 @@ def test_a_raw_path_that_is_no_text_is_refused(path: Any) -> None:
 
 
 @given(st.text(st.sampled_from("/.%2eEfF5cC;a?#\\ ")).map("/".__add__) | st.text())
-@settings(deadline=None, max_examples=200)
+@more_examples(5)
 def test_any_raw_path_is_refused_or_stays_on_the_host_and_below_the_prefix(path: str) -> None:
     try:
         sent = requests.raw("GET", path).path
@@ -370,7 +370,6 @@ def test_any_raw_path_is_refused_or_stays_on_the_host_and_below_the_prefix(path:
 
 
 @given(st.lists(st.tuples(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8")))))
-@settings(deadline=None)
 def test_any_params_arrive_as_they_were_passed(pairs: list[tuple[str, str]]) -> None:
     for params in (pairs, tuple(pairs), iter(pairs)):
         query = requests.raw("GET", "/api/x", params=params).query

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from campaigns_async import (
     Campaign,
@@ -129,7 +129,6 @@ def test_what_is_no_id_is_a_decode_error_that_says_the_campaign_is_there(body: b
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip() == text))
-@settings(deadline=None)
 def test_any_text_in_a_json_string_is_the_id_itself_or_refused(text: str) -> None:
     try:
         found = responses.created_id(answer(json.dumps(text), 201))
@@ -140,7 +139,6 @@ def test_any_text_in_a_json_string_is_the_id_itself_or_refused(text: str) -> Non
 
 
 @given(st.binary())
-@settings(deadline=None)
 def test_any_bytes_are_an_id_or_a_decode_error(body: bytes) -> None:
     try:
         found = responses.created_id(answer(body, 201))
@@ -275,7 +273,6 @@ def test_a_broken_campaign_is_a_decode_error_that_says_where(body: str, where: s
 
 
 @given(st.binary())
-@settings(deadline=None)
 def test_any_bytes_are_a_page_or_a_decode_error(body: bytes) -> None:
     for read in (responses.campaigns, responses.contacts, responses.campaign):
         try:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import attrs
 import orjson
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from campaigns_async import (
     Campaign,
@@ -314,7 +314,6 @@ integers = st.integers(-(2**63), 2**63 - 1)
         st.none() | texts,
     )
 )
-@settings(deadline=None)
 def test_an_update_made_from_what_was_read_keeps_all_fields(campaign: Campaign) -> None:
     wire = orjson.loads(codec.encode_model(campaign.to_update()))
     again = codec.read_model({"id": campaign.id, "recipientCount": campaign.recipient_count, **wire}, Campaign)
@@ -356,7 +355,6 @@ def test_whatever_start_can_be_read_can_be_written_back(start: str) -> None:
         st.none() | texts,
     )
 )
-@settings(deadline=None)
 def test_whatever_fits_the_model_is_written_whole_and_without_null(new: NewCampaign) -> None:
     wire = written(new)
     assert wire["sender"] == new.sender

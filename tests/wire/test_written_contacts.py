@@ -9,7 +9,8 @@ from uuid import UUID
 
 import attrs
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
+from support.properties import more_examples
 
 from campaigns_async import InvalidArgumentError, NewCampaign, NewContact
 from campaigns_async.wire import codec
@@ -124,13 +125,12 @@ def by_the_converter(new: NewCampaign) -> bytes | None:
 
 
 @given(plain)
-@settings(deadline=None)
 def test_what_is_plain_is_written_as_the_converter_writes_it(new: NewCampaign) -> None:
     assert codec.encode_model(new) == by_the_converter(new)
 
 
 @given(campaigns(NewCampaign) | campaigns(Mailing))
-@settings(deadline=None, max_examples=500)
+@more_examples(12)
 def test_odd_values_are_written_or_refused_as_by_the_converter(new: NewCampaign) -> None:
     expected = by_the_converter(new)
     if expected is None:
