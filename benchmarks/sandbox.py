@@ -27,8 +27,7 @@ import orjson
 from attrs import frozen
 
 from campaigns_async.sandbox import Sandbox
-from campaigns_async.sandbox.schema import CAMPAIGN_COLUMNS, Row
-from campaigns_async.sandbox.sieve import find
+from campaigns_async.sandbox._sieve import CAMPAIGN_COLUMNS, Row, find
 
 Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Measured: TypeAlias = tuple[str | int | float, ...]

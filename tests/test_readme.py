@@ -261,7 +261,7 @@ async def test_the_durable_job_is_killed_and_started_again_until_all_are_created
             cwd=tmp_path,
             **environment(sandbox),
         )
-        await sandbox.received(62, "create")
+        await sandbox.wait_received(62, "create")
         process.kill()
         await finish(process)
         quick = ("CampaignsClient()", "CampaignsClient(reconcile=ReconcilePolicy(settle=0.1, pause=0.05))")
@@ -346,7 +346,7 @@ async def test_the_job_loses_no_outcome_when_it_is_interrupted(
             ("import CampaignsClient", "import Timeouts, CampaignsClient"),
         )
         process = await start(hasty, cwd=tmp_path, **environment(sandbox))
-        await sandbox.received(40 + 32)
+        await sandbox.wait_received(40 + 32)
         process.send_signal(number)
         returned, printed, _ = await finish(process)
         created = len(sandbox.created)
@@ -427,7 +427,7 @@ async def test_a_web_app_that_is_full_says_so_at_once(name: str, monkeypatch: py
         small = module(name, ('overload="raise"', 'overload="raise", max_concurrency=1, max_waiting=0'))
         async with APPS[name](small) as url, aiohttp.ClientSession(url) as browser:
             first = asyncio.create_task(browser.post("/campaigns", json=ORDER))
-            await sandbox.received(1, "create")
+            await sandbox.wait_received(1, "create")
             async with browser.get("/campaigns/c000") as answer:
                 assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
             release.set()
@@ -500,7 +500,7 @@ async def leave_early(url: str, sandbox: Sandbox) -> None:
     """Order a campaign, and go away while it is being created."""
     async with aiohttp.ClientSession(url) as browser:
         asked = asyncio.create_task(browser.post("/campaigns", json=ORDER))
-        await sandbox.received(1, "create")
+        await sandbox.wait_received(1, "create")
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
 
@@ -545,7 +545,7 @@ async def test_the_example_of_certainty_tells_what_is_known(
             sandbox.fault(operation="create", **fault)
             typing = asyncio.create_task(type_in(PYTHON["certainty"], names))
             if "hold" in fault:
-                await sandbox.received(2, "create")
+                await sandbox.wait_received(2, "create")
                 typing.cancel()
             (error,) = await asyncio.gather(typing, return_exceptions=True)
     assert isinstance(error, BaseException)

@@ -378,6 +378,6 @@ async def sandboxes() -> None:
         for request in sandbox.requests:
             assert_type(request, RecordedRequest)
         assert_type(sandbox.created, list[dict[str, Any]])
-        assert_type(await sandbox.received(1, "create"), None)
+        assert_type(await sandbox.wait_received(1, "create"), None)
     Fault(operation="create", drop="close")
     sandbox.fault(drop="gently")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -5,21 +5,52 @@
         ...  # a client of sandbox.url, with sandbox.api_key
         assert len(sandbox.created) == 1
 
-It imports nothing of the client, so that a mistake cannot stand on both sides.
+It imports nothing of the client, so that a mistake cannot be on both sides. Its names are imported on first use,
+so that the pytest plugin, which is one of its modules, costs nothing where no test uses it.
 """
 
-from . import presets
-from .app import Operation
-from .clock import Clock
-from .double_send import DoubleSend
-from .faults import Fault, Rule
-from .journal import RecordedRequest
-from .keys import Auth
-from .lifecycle import Lifecycle
-from .limiter import RateLimit
-from .quirks import Quirks
-from .server import Sandbox
-from .threaded import ThreadedClock, ThreadedRule, ThreadedSandbox
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from . import presets
+    from ._clock import Clock, Lifecycle
+    from ._request_log import RecordedRequest
+    from ._routing import Auth, Operation
+    from ._settings import Quirks, RateLimit
+    from ._store import DoubleSend
+    from .faults import Fault, Rule
+    from .server import Sandbox
+    from .threaded import ThreadedSandbox
+
+_MODULES = {
+    "_clock": ("Clock", "Lifecycle"),
+    "_request_log": ("RecordedRequest",),
+    "_routing": ("Auth", "Operation"),
+    "_settings": ("Quirks", "RateLimit"),
+    "_store": ("DoubleSend",),
+    "faults": ("Fault", "Rule"),
+    "server": ("Sandbox",),
+    "threaded": ("ThreadedSandbox",),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a name on first use (PEP 562)."""
+    from importlib import import_module
+
+    if name == "presets":
+        return import_module(f"{__name__}.presets")
+    for module, names in _MODULES.items():
+        if name in names:
+            value: object = getattr(import_module(f"{__name__}.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "Auth",
@@ -33,8 +64,6 @@ __all__ = [
     "RecordedRequest",
     "Rule",
     "Sandbox",
-    "ThreadedClock",
-    "ThreadedRule",
     "ThreadedSandbox",
     "presets",
 ]

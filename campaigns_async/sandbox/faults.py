@@ -4,118 +4,159 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Final, Literal
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final, Literal, TypedDict, get_args
 
-from attrs import Factory, define, field, frozen
-from attrs.validators import optional
+from attrs import Attribute, Factory, define, field, frozen
+from attrs.validators import and_, ge, le, optional
 
-from . import checks
-from .app import OPERATIONS, Operation
-from .numbers import phone_digits
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
-
-    from .journal import RecordedRequest
+from . import _validators as valid
+from ._bodies import phone_digits
+from ._request_log import RecordedRequest
+from ._routing import OPERATIONS, Operation
 
 Drop = Literal["close", "reset", "cut_headers", "cut_body"]
-DROPS: Final = ("close", "reset", "cut_headers", "cut_body")
 
-_LATIN: Final = 256
+_LINE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # These send part of an answer, so there must be one.
 _CUTS: Final = frozenset({"cut_headers", "cut_body"})
+
+
+class Where(TypedDict, total=False):
+    """The fields of `Fault` that say which requests it meets."""
+
+    operation: Operation | None
+    when: Callable[[RecordedRequest], bool] | None
+    nth: int
+    every: int
+    times: int | None
+    share: float
+    seed: int
+    recipient: str | None
+
+
+class FaultFields(Where, total=False):
+    """The fields of `Fault`, for functions that build one."""
+
+    act: bool | None
+    act_after: float | asyncio.Event | None
+    status: int | None
+    headers: Mapping[str, str]
+    body: bytes | str | None
+    content_type: str | None
+    drop: Drop | None
+    delay: float
+    hold: asyncio.Event | None
+    hang: bool
+    slow_body: float
+    stale: bool
+    hidden_for: float | asyncio.Event | None
 
 
 def _as_bytes(body: bytes | str | None) -> bytes | None:
     return body.encode() if isinstance(body, str) else body
 
 
+def _seconds_or_event(_: object, attribute: Attribute[Any], value: object) -> None:
+    if not isinstance(value, asyncio.Event):
+        valid.seconds(_, attribute, value)
+
+
+def _line(_: object, attribute: Attribute[Any], value: object) -> None:
+    valid.text(_, attribute, value)
+    if not _LINE.fullmatch(str(value)):
+        raise ValueError(f"{attribute.name} must be one line, in Latin-1")
+
+
+def _headers(_: object, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
+    valid.of_type("a mapping of names to texts", Mapping)(_, attribute, value)
+    for name, each in value.items():
+        valid.text(_, attribute, name)
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError("headers must have names of letters, digits and dashes")
+        if name.lower() in {"content-type", "content-length"}:
+            raise ValueError("headers must leave out what content_type and body say")
+        _line(_, attribute, each)
+
+
+def _mobile(_: object, attribute: Attribute[Any], value: object) -> None:
+    valid.text(_, attribute, value)
+    if phone_digits(value) is None:
+        raise ValueError("recipient must be a phone number, such as 07700 900123")
+
+
 @frozen(kw_only=True)
 class Fault:
-    """What goes wrong, and with which requests. Seconds, and counts from 1.
+    """What goes wrong, and with which requests. Times are in seconds, counts from 1.
 
     A request that gets its proper answer, late or cut, is carried out on arrival, before
-    any waiting. One that gets another `status`, or none at all, is not, unless `act` or
-    `act_after` say so. Without any effect a request is served as ever.
+    any waiting. One that gets another `status`, or no answer at all, is not, unless `act` or
+    `act_after` say so. A fault without any effect lets the request be served as usual.
 
     Attributes:
-        operation: Only such requests; None: any.
-        when: Only requests of which this holds.
+        operation: Only requests of this operation; None for any.
+        when: Only requests for which this returns True.
         nth: From the nth request on that the rule fits, counted since it was added.
-        every: Of those, the first and then one in so many.
-        times: How often at most; None: always.
-        share: The part of those requests that it meets, 0 to 1, drawn from `seed`.
+        every: Of those, the first and then every such one.
+        times: The highest number of requests that it meets; None for no limit.
+        share: The share of those requests that it meets, 0 to 1, drawn from `seed`.
+        seed: Seed of the draws for `share`.
         recipient: Only creates with this phone number among their contacts, in any notation.
-        act: Carry the request out before the faulty answer. None: only when the answer is
+        act: True to carry the request out before the faulty answer, False not to. None: only if the answer is
             the proper one.
-        act_after: Carry it out so long after the faulty answer, or once the event is set.
-        status: Answer with this, 200 to 599, and with `body`.
-        headers: Added to the answer.
-        body: In place of the answer's own; with `status`, empty unless given.
-        content_type: Of `body`; ``text/plain`` unless given.
+        act_after: Carry the request out this long after the faulty answer, or once the event is set.
+        status: Answer with this status, 200 to 599, and with `body`.
+        headers: Headers to add to the answer.
+        body: The body of the answer; by default the proper one, or an empty one with `status`.
+        content_type: The type of `body`; ``text/plain`` by default.
         drop: Send nothing and close ("close") or reset ("reset") the connection, or send half
-            of the headers ("cut_headers"), or those and half of the body ("cut_body"), and close.
-        delay: Wait so long before the answer.
+            of the headers ("cut_headers"), or the headers and half of the body ("cut_body"), and close.
+        delay: Wait this long before the answer.
         hold: Wait for this event before the answer.
         hang: Wait until the rule is released before the answer.
-        slow_body: Wait so long between the bytes of the body.
+        slow_body: Wait this long between the bytes of the body.
         stale: Answer properly, and close the connection when the next request comes over it.
-        hidden_for: Lists leave a campaign that this creates out so long, or till the event is set.
+        hidden_for: Leave a campaign that the request creates out of lists for this long, or until the event is set.
 
     Raises:
-        ValueError: A field is out of range or of another type, or the fields do not fit together.
+        ValueError: If a field is out of range or of another type, or the fields do not fit together.
     """
 
-    operation: Operation | None = field(default=None, validator=checks.one_of(*OPERATIONS))
-    when: Callable[[RecordedRequest], bool] | None = field(default=None, validator=optional(checks.function))
-    nth: int = field(default=1, validator=checks.at_least_one)
-    every: int = field(default=1, validator=checks.at_least_one)
-    times: int | None = field(default=None, validator=optional(checks.at_least_one))
-    share: float = 1.0
-    seed: int = field(default=0, validator=checks.whole)
-    recipient: str | None = field(default=None, repr=False, validator=optional(checks.text))
-    act: bool | None = field(default=None, validator=optional(checks.flag))
-    act_after: float | asyncio.Event | None = field(default=None, validator=optional(checks.seconds_or_event))
-    status: int | None = None
-    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False, validator=checks.texts_by_name)
+    operation: Operation | None = field(default=None, validator=optional(valid.one_of(OPERATIONS)))
+    when: Callable[[RecordedRequest], bool] | None = field(default=None, validator=optional(valid.function))
+    nth: int = field(default=1, validator=valid.count)
+    every: int = field(default=1, validator=valid.count)
+    times: int | None = field(default=None, validator=optional(valid.count))
+    share: float = field(default=1.0, validator=and_(valid.number, ge(0), le(1)))
+    seed: int = field(default=0, validator=valid.whole)
+    recipient: str | None = field(default=None, repr=False, validator=optional(_mobile))
+    act: bool | None = field(default=None, validator=optional(valid.flag))
+    act_after: float | asyncio.Event | None = field(default=None, validator=optional(_seconds_or_event))
+    status: int | None = field(default=None, validator=optional(and_(valid.whole, ge(200), le(599))))
+    headers: Mapping[str, str] = field(factory=dict[str, str], repr=False, validator=_headers)
     body: bytes | None = field(
-        default=None, repr=False, converter=_as_bytes, validator=optional(checks.of_type("bytes or text", bytes))
+        default=None, repr=False, converter=_as_bytes, validator=optional(valid.of_type("bytes or text", bytes))
     )
-    content_type: str | None = field(default=None, validator=optional(checks.text))
-    drop: Drop | None = field(default=None, validator=checks.one_of(*DROPS))
-    delay: float = field(default=0, validator=checks.seconds)
+    content_type: str | None = field(default=None, validator=optional(_line))
+    drop: Drop | None = field(default=None, validator=optional(valid.one_of(get_args(Drop))))
+    delay: float = field(default=0, validator=valid.seconds)
     hold: asyncio.Event | None = field(
-        default=None, validator=optional(checks.of_type("an asyncio.Event", asyncio.Event))
+        default=None, validator=optional(valid.of_type("an asyncio.Event", asyncio.Event))
     )
-    hang: bool = field(default=False, validator=checks.flag)
-    slow_body: float = field(default=0, validator=checks.seconds)
-    stale: bool = field(default=False, validator=checks.flag)
-    hidden_for: float | asyncio.Event | None = field(default=None, validator=optional(checks.seconds_or_event))
+    hang: bool = field(default=False, validator=valid.flag)
+    slow_body: float = field(default=0, validator=valid.seconds)
+    stale: bool = field(default=False, validator=valid.flag)
+    hidden_for: float | asyncio.Event | None = field(default=None, validator=optional(_seconds_or_event))
 
     def __attrs_post_init__(self) -> None:
-        if self.recipient is not None:
-            if self.operation not in {None, "create"}:
-                raise ValueError("recipient goes with operation='create': no other request names any")
-            if phone_digits(self.recipient) is None:
-                raise ValueError("recipient must be a phone number, such as 07700 900123")
-        if not checks.is_number(self.share):
-            raise checks.wrong("share", "a number from 0 to 1", self.share)
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share must be from 0 to 1, not {self.share}")
-        if self.status is not None:
-            checks.check_whole("status", self.status, least=200, most=599)
-        texts = [*self.headers, *self.headers.values(), self.content_type or ""]
-        if not all(text.isprintable() and all(ord(each) < _LATIN for each in text) for text in texts):
-            raise ValueError("headers and content_type must be of one line each, in Latin-1")
-        if {"content-type", "content-length"} & {name.lower() for name in self.headers}:
-            raise ValueError("headers must leave out what content_type and body say")
-        self._check_fit()
-
-    def _check_fit(self) -> None:
+        if self.recipient is not None and self.operation not in {None, "create"}:
+            raise ValueError("recipient goes with operation='create': no other request names any")
         if self.act_after is not None and (self.acts or self.proper):
             raise ValueError("act_after needs a status or a drop, and act left out")
         if self.act is False and self.proper:
-            raise ValueError("act=False needs a status or a drop: a proper answer comes of acting")
+            raise ValueError("act=False needs a status or a drop: a proper answer comes from acting")
         if self.hidden_for is not None and self.operation != "create":
             raise ValueError("hidden_for needs operation='create'")
         if self.stale and self.drop is not None:
@@ -123,33 +164,34 @@ class Fault:
 
     @property
     def proper(self) -> bool:
-        """Whether the answer comes of the request, be it late or cut."""
+        """True if the answer is that of the request, be it late or cut."""
         return self.status is None and (self.drop is None or self.drop in _CUTS)
 
     @property
     def acts(self) -> bool:
-        """Whether the request is carried out before the answer."""
+        """True if the request is carried out before the answer."""
         return self.proper if self.act is None else self.act
 
 
 @define(eq=False)
 class Rule:
-    """A fault that was added: how often it fitted a request, and how often it fired.
+    """A fault that was added, with its counts. Any thread may use it.
 
     Attributes:
-        fault: What it does.
-        number: Of the rule, from 1 in the order in which they were added.
-        seen: How many requests it fitted.
-        fired: How many of those met the fault.
-        stopped: Whether it meets no more.
+        fault: The fault.
+        number: The number of the rule, from 1 in the order in which rules were added.
+        seen: Number of requests that the rule fitted.
+        fired: Number of those that met the fault.
+        stopped: True if the rule meets no more requests.
     """
 
     fault: Fault
-    number: int = 0
+    number: int
     seen: int = 0
     fired: int = 0
     stopped: bool = False
-    _released: asyncio.Event = field(init=False, repr=False, factory=asyncio.Event)
+    _released: bool = field(init=False, repr=False, default=False)
+    _hanging: dict[asyncio.Event, asyncio.AbstractEventLoop] = field(init=False, repr=False, factory=dict[Any, Any])
     _recipient: str | None = field(
         init=False,
         repr=False,
@@ -166,19 +208,29 @@ class Rule:
         self.stopped = True
 
     def release(self) -> None:
-        """Answer what hangs, and have nothing hang any more."""
-        self._released.set()
+        """Answer the requests that hang, and let no more hang."""
+        self._released = True
+        for event, loop in tuple(self._hanging.items()):
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(event.set)
 
     async def until_released(self) -> None:
-        """Hang till then."""
-        await self._released.wait()
+        """Hang until then."""
+        event = asyncio.Event()
+        self._hanging[event] = asyncio.get_running_loop()
+        try:
+            # After the line above, as another thread may release the rule between the two.
+            if not self._released:
+                await event.wait()
+        finally:
+            del self._hanging[event]
 
     def is_due(self, request: RecordedRequest, recipients: Callable[[], Collection[str]]) -> bool:
-        """Count the request if the rule fits it, and say whether the fault is its due.
+        """Count the request if the rule fits it, and return whether it is to meet the fault.
 
         Args:
-            request: What arrived.
-            recipients: Gives the international digits that it goes to.
+            request: The request that arrived.
+            recipients: Returns the international digits that it goes to.
         """
         fault = self.fault
         if self.stopped:
@@ -202,37 +254,34 @@ class Rules:
 
     def __init__(self) -> None:
         self._rules: list[Rule] = []
-        self._count = 0
 
     @property
     def all(self) -> tuple[Rule, ...]:
-        """Every rule, the stopped ones too."""
+        """Every rule, including those that were stopped."""
         return tuple(self._rules)
 
     def add(self, fault: Fault) -> Rule:
-        """Add a rule behind the others.
+        """Add a rule after the others.
 
         Raises:
-            TypeError: It is no fault.
+            TypeError: If `fault` is not a `Fault`.
         """
         if not isinstance(fault, Fault):
             kind = (
                 "a function: call the preset, as in presets.lost_answer()" if callable(fault) else type(fault).__name__
             )
             raise TypeError(f"add_fault takes a Fault, not {kind}")
-        self._count += 1
-        rule = Rule(fault, self._count)
+        rule = Rule(fault, len(self._rules) + 1)
         self._rules.append(rule)
         return rule
 
     def clear(self) -> None:
-        """Take all away."""
+        """Remove all rules."""
         self._rules.clear()
-        self._count = 0
 
     def pick(self, request: RecordedRequest, recipients: Callable[[], Collection[str]]) -> Rule | None:
-        """The rule that meets this request, which goes to these international digits."""
-        # Every rule counts, those behind the winner too.
+        """Return the rule that meets a request to these recipients, in international digits."""
+        # Every rule counts the request, including those after the winner.
         due = [rule for rule in self._rules if rule.is_due(request, recipients)]
         if not due:
             return None

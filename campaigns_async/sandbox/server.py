@@ -2,65 +2,42 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
-from collections.abc import Iterable, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 
-from .app import Campaigns, DeleteMethod, UpdateMethod, Verbs
-from .arguments import check_arguments, check_key, read_campaigns
-from .clock import Clock
-from .control import Control
-from .faults import Fault, Rule
-from .inspection import Inspection
-from .keys import Auth
-from .lifecycle import Lifecycle
-from .limiter import Bucket, RateLimit, as_limit
-from .listening import Listener
-from .magic import magic_digits
-from .numbers import phone_digits
-from .quirks import Quirks
-from .serving import Serving
-from .signatures import takes
-from .state import Store
+from ._clock import Clock, Lifecycle
+from ._control import Control
+from ._handler import RequestHandler
+from ._request_log import RecordedRequest
+from ._routing import Auth, DeleteMethod, Operation, UpdateMethod
+from ._settings import Quirks, RateLimit, Settings, WireRow, as_rate_limit
+from ._sieve import Wire
+from ._store import A_DAY, DoubleSend
+from .faults import Fault, FaultFields, Rule
 
-if TYPE_CHECKING:
-    from types import TracebackType
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S", bound="SandboxBase")
 
 
-WireRow = Mapping[str, Any]
+def in_loop(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
+    """Run a method where the sandbox's requests are handled."""
+
+    @functools.wraps(method)
+    def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        work = functools.partial(method, self, *args, **kwargs)
+        return self._run(work)  # pyright: ignore[reportPrivateUsage]  # the decorator belongs to the class
+
+    return run
 
 
-class Sandbox(Inspection):
-    """Plays the provider's Campaigns API, with faults on demand.
-
-    Use it as ``async with Sandbox(...) as sandbox``, in the loop of the client under test.
-    A request that was read whole is carried out, even if its client has gone away.
-
-    Args:
-        campaigns: In wire form, kept as they are given and in that order; each needs an `id`.
-        contacts: For a campaign's id its contacts, in wire form, kept as they are given.
-        api_key: The key that is asked for; None: a random one.
-        host: The address to listen on.
-        port: 0: any that is free.
-        prefix: Stands before each path, such as ``/tenant``.
-        update_method: Under which verb updates are served; "both": PUT and POST.
-        delete_method: Under which verb deletes are served; with POST, the body must be empty. "both": DELETE and POST.
-        auth: In which way the key is taken: "bearer", as the header api-key ("header"), as the parameter api-key
-            ("query"), or any of them.
-        rate_limit: How many requests a second are served, and what the rest are told; a number is that many, with 429.
-        magic_recipients: Whether the numbers 07700 9000NX decide what happens.
-        lifecycle: How long a created campaign stays in each state, once its start time has come.
-        now: Where the sandbox's clock stands; None: it runs with the machine's time.
-        max_body: The largest body that is taken, in bytes.
-        keep_bodies: Whether `requests` keeps the bodies.
-        seed: For the ids that are made up; None: other ones each time.
-        quirks: How answers look where the documentation leaves it open.
-        faults: What goes wrong from the start.
-
-    Raises:
-        ValueError: Two campaigns have the same id, or contacts belong to none; an argument is out of range or of another type.
-    """
+class SandboxBase:
+    """The members that `Sandbox` and `ThreadedSandbox` share; `Sandbox` documents the arguments."""
 
     def __init__(
         self,
@@ -84,49 +61,248 @@ class Sandbox(Inspection):
         quirks: Quirks | None = None,
         faults: Iterable[Fault] = (),
     ) -> None:
-        check_arguments(
-            host=host,
-            port=port,
-            prefix=prefix,
-            update_method=update_method,
-            delete_method=delete_method,
-            auth=auth,
-            lifecycle=lifecycle,
-            max_body=max_body,
-            quirks=quirks,
-        )
-        self._seeds = read_campaigns(campaigns)
-        self._seed_contacts = {key: list(rows) for key, rows in (contacts or {}).items()}
-        self._seed = seed
-        self._quirks = quirks or Quirks()
-        self._prefix = prefix.rstrip("/")
-        self._lifecycle = lifecycle or Lifecycle()
-        self._now = now
-        self._clock = Clock(now)
-        self._digits_of = magic_digits if magic_recipients else phone_digits
-        self._given_limit = as_limit(rate_limit)
-        self._given_key = secrets.token_hex(16) if api_key is None else check_key(api_key)
-        super().__init__(
-            Serving(
-                api=self._fresh_api(),
-                api_key=self._given_key,
+        self._handler = RequestHandler(
+            Settings(
+                campaigns=campaigns,
+                contacts=contacts,
+                api_key=secrets.token_hex(16) if api_key is None else api_key,
+                host=host,
+                port=port,
+                prefix=prefix,
+                update_method=update_method,
+                delete_method=delete_method,
                 auth=auth,
-                verbs=Verbs(update_method, delete_method, self._prefix),
+                rate_limit=rate_limit,
+                magic_recipients=magic_recipients,
+                lifecycle=Lifecycle() if lifecycle is None else lifecycle,
+                now=now,
                 max_body=max_body,
                 keep_bodies=keep_bodies,
-                magic_recipients=magic_recipients,
-                control=Control(self),
+                seed=seed,
+                quirks=Quirks() if quirks is None else quirks,
+                faults=faults,
             )
         )
-        self.rate_limit = self._given_limit
-        self._given_faults = tuple(faults)
-        for fault in self._given_faults:
-            self.add_fault(fault)
-        self._listener = Listener(self._serving, host=host, port=port)
+        self._handler.control = Control(self._handler)
+        self._lock = threading.Lock()
+
+    def _run(self, work: Callable[[], R]) -> R:
+        return work()
+
+    @property
+    def url(self) -> str:
+        """The URL where it listens, with the prefix and without a slash at the end."""
+        return self._handler.settings.url
+
+    @property
+    def api_key(self) -> str:
+        """The key that requests must carry. It can be set.
+
+        Raises:
+            ValueError: If the new value cannot be a key.
+        """
+        return self._handler.settings.api_key
+
+    @api_key.setter
+    def api_key(self, key: str) -> None:
+        self._handler.settings.api_key = key
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment variables by which a client finds it: CAMPAIGNS_BASE_URL and CAMPAIGNS_API_KEY."""
+        return {"CAMPAIGNS_BASE_URL": self.url, "CAMPAIGNS_API_KEY": self.api_key}
+
+    @property
+    @in_loop
+    def requests(self) -> Sequence[RecordedRequest]:
+        """The requests that arrived, in that order."""
+        return self._handler.log.requests
+
+    @property
+    @in_loop
+    def created(self) -> list[Wire]:
+        """The campaigns that were created over HTTP, in order, as they were then, with their `contacts`."""
+        return self._handler.provider.store.created
+
+    @property
+    @in_loop
+    def campaigns(self) -> list[Wire]:
+        """The campaigns that exist now, including hidden ones, in their order."""
+        store = self._handler.provider.store
+        store.move_on()
+        return [dict(row.wire) for row in store.all]
+
+    @in_loop
+    def contacts(self, campaign_id: str) -> list[Wire]:
+        """Return the contacts of a campaign.
+
+        Raises:
+            KeyError: If there is no such campaign.
+        """
+        rows = self._handler.provider.store.contacts(campaign_id)
+        if rows is None:
+            raise KeyError(campaign_id)
+        return [dict(row.wire) for row in rows]
+
+    @property
+    @in_loop
+    def messages(self) -> list[Wire]:
+        """The message to each person of the created campaigns: `campaignId`, `phoneNumber` and `status`.
+
+        A message is Sent (0) once its campaign is Submitted, and has its last status once it is Completed.
+        """
+        store = self._handler.provider.store
+        store.move_on()
+        return list(store.messages())
+
+    @in_loop
+    def add(self, campaign: WireRow, contacts: Iterable[WireRow] = (), *, at: int | None = None) -> None:
+        """Add a campaign as it is given, unvalidated: at an index from 0, or at the end.
+
+        Raises:
+            ValueError: If there is one with that id already.
+        """
+        self._handler.provider.store.seed(campaign, contacts, at)
+
+    @in_loop
+    def remove(self, campaign_id: str) -> None:
+        """Remove a campaign.
+
+        Raises:
+            KeyError: If there is no such campaign.
+        """
+        if not self._handler.provider.store.delete(campaign_id):
+            raise KeyError(campaign_id)
+
+    @in_loop
+    def double_sends(self, *, within: timedelta = A_DAY) -> list[DoubleSend]:
+        """Return the pairs of campaigns that bring the same text from the same sender to the same people.
+
+        Created campaigns count, as they are now; campaigns that were deleted in time do not.
+
+        Args:
+            within: How far apart the start times of a pair are at most.
+        """
+        return self._handler.provider.store.double_sends(within)
+
+    def assert_no_double_send(self, *, within: timedelta = A_DAY) -> None:
+        """Fail if anyone would get the same text from the same sender twice.
+
+        Args:
+            within: How far apart the start times are at most, to count as twice.
+
+        Raises:
+            AssertionError: If anyone would, with the ids of the campaigns and the number of people; or if a request
+                is still to be carried out, by a fault's `act_after`.
+        """
+        __tracebackhide__ = True  # pytest then shows the line of the test
+        if due := self._run(lambda: self._handler.still_due):
+            raise AssertionError(f"{due} answered requests are still to be carried out: wait for them, with wait_acted")
+        if found := self.double_sends(within=within):
+            raise AssertionError("sent twice: " + "; ".join(map(str, found)))
+
+    def fault(self, **fields: Unpack[FaultFields]) -> Rule:
+        """Add a fault, by the fields of `Fault`; the first rule that is due meets a request.
+
+        Returns:
+            The rule: `fired` counts, `stop()` ends it, `release()` answers requests that hang.
+
+        Raises:
+            ValueError: If the fields do not fit together, or are out of range.
+        """
+        return self.add_fault(Fault(**fields))
+
+    @in_loop
+    def add_fault(self, fault: Fault) -> Rule:
+        """Add a fault, such as those of `presets`; the first rule that is due meets a request.
+
+        Raises:
+            TypeError: If it is not a `Fault`.
+        """
+        return self._handler.rules.add(fault)
+
+    @property
+    @in_loop
+    def faults(self) -> tuple[Rule, ...]:
+        """The rules that were added, in order."""
+        return self._handler.rules.all
+
+    @property
+    def clock(self) -> Clock:
+        """The sandbox's time, by which created campaigns begin and end."""
+        return self._handler.clock
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The number of requests a second that are served. It can be set, which starts the count again.
+
+        Raises:
+            ValueError: If the new value is out of range.
+        """
+        return self._handler.settings.rate_limit
+
+    @rate_limit.setter
+    def rate_limit(self, limit: RateLimit | float | None) -> None:
+        chosen = as_rate_limit(limit)
+        self._run(lambda: self._handler.limit_rate(chosen))
+
+    @property
+    @in_loop
+    def in_flight(self) -> int:
+        """Number of requests that are being read or answered now."""
+        return self._handler.log.in_flight
+
+    @property
+    @in_loop
+    def max_in_flight(self) -> int:
+        """Highest number of requests that were in flight at once."""
+        return self._handler.log.max_in_flight
+
+    @in_loop
+    def reset(self) -> None:
+        """Go back to the state in which it was built: no requests; faults, campaigns, clock, key and limit as given.
+
+        Requests that wait to be answered or carried out are given up.
+        """
+        self._handler.reset()
+
+
+class Sandbox(SandboxBase):
+    """A server that plays the provider's Campaigns API, with faults on demand.
+
+    Use it as ``async with Sandbox(...) as sandbox``, in the loop of the client under test.
+    A request that was read completely is carried out, even if its client has gone away.
+
+    Args:
+        campaigns: In wire form, kept as they are given and in that order; each needs an `id`.
+        contacts: For a campaign's id its contacts, in wire form, kept as they are given.
+        api_key: The key that requests must carry; None for a random one.
+        host: The address to listen on.
+        port: The port to listen on; 0 for any that is free.
+        prefix: A path in front of each path, such as ``/tenant``.
+        update_method: The verb of updates; "both" for PUT and POST.
+        delete_method: The verb of deletes; with POST, the body must be empty. "both" for DELETE and POST.
+        auth: The way in which the key is taken: "bearer", as the header api-key ("header"), as the parameter api-key
+            ("query"), or any of them.
+        rate_limit: How many requests a second are served, and how the others are answered; a number is a rate, with
+            429.
+        magic_recipients: True if the numbers 07700 9000NX decide what becomes of messages to them.
+        lifecycle: The time that a created campaign stays in each state, once its start time has come.
+        now: The time at which the sandbox's clock stands; None to run with the machine's time.
+        max_body: The largest body that is taken, in bytes.
+        keep_bodies: False to drop the bodies of `requests`.
+        seed: Seed of the generated ids; None for other ids each time.
+        quirks: How answers look where the documentation leaves it open.
+        faults: The faults from the start.
+
+    Raises:
+        ValueError: If two campaigns have the same id, or contacts belong to none; or an argument is out of range or
+            of another type.
+    """
 
     def __repr__(self) -> str:
-        where = self.url if self._listener.is_running else "stopped"
-        campaigns, requests = len(self._store.all), self._serving.journal.count
+        where = self.url if self._handler.is_running else "stopped"
+        campaigns, requests = len(self._handler.provider.store.all), self._handler.log.count
         return f"<Sandbox {where}, {campaigns} campaigns, {requests} requests>"
 
     async def __aenter__(self) -> Self:
@@ -145,142 +321,27 @@ class Sandbox(Inspection):
         """Listen.
 
         Raises:
-            RuntimeError: It listens already.
-            OSError: The port is taken.
+            RuntimeError: If it listens already.
+            OSError: If the port is taken.
         """
-        await self._listener.start()
+        await self._handler.start()
 
     async def stop(self) -> None:
-        """Stop listening and close every connection, within a second; what waits is given up."""
-        await self._listener.stop()
+        """Stop listening and close every connection, within a second; requests that wait are given up."""
+        await self._handler.stop()
 
-    @property
-    def url(self) -> str:
-        """Where it listens, with the prefix and without a slash at the end."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self._listener.port}{self._prefix}"
-
-    @property
-    def api_key(self) -> str:
-        """The key that is asked for; setting it changes it at once.
+    async def wait_received(self, count: int, operation: Operation | None = None) -> None:
+        """Wait until `count` requests have arrived completely, of one operation or of any.
 
         Raises:
-            ValueError: When set, to what is no key.
+            ValueError: If there is no such operation.
         """
-        return self._serving.api_key
+        await self._handler.log.wait_received(count, operation)
 
-    @api_key.setter
-    def api_key(self, key: str) -> None:
-        self._serving.api_key = check_key(key)
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """The environment variables by which a client finds it: CAMPAIGNS_BASE_URL and CAMPAIGNS_API_KEY."""
-        return {"CAMPAIGNS_BASE_URL": self.url, "CAMPAIGNS_API_KEY": self.api_key}
-
-    def add(self, campaign: WireRow, contacts: Iterable[WireRow] = (), *, at: int | None = None) -> None:
-        """Put a campaign in as it is given, unvalidated: at an index from 0, or at the end.
+    async def wait_acted(self, count: int, operation: Operation | None = None) -> None:
+        """Wait until `count` requests were carried out, of one operation or of any.
 
         Raises:
-            ValueError: There is one with that id already.
+            ValueError: If there is no such operation.
         """
-        self._store.seed(campaign, contacts, at)
-
-    def remove(self, campaign_id: str) -> None:
-        """Take a campaign away.
-
-        Raises:
-            KeyError: There is no such campaign.
-        """
-        if not self._store.delete(campaign_id):
-            raise KeyError(campaign_id)
-
-    @property
-    def clock(self) -> Clock:
-        """The sandbox's time, by which created campaigns begin and end."""
-        return self._clock
-
-    @property
-    def rate_limit(self) -> RateLimit | None:
-        """How many requests a second are served; setting it starts the count anew.
-
-        Raises:
-            ValueError: When set, to what is out of range.
-        """
-        bucket = self._serving.bucket
-        return None if bucket is None else bucket.limit
-
-    @rate_limit.setter
-    def rate_limit(self, limit: RateLimit | float | None) -> None:
-        chosen = as_limit(limit)
-        self._serving.bucket = None if chosen is None else Bucket(chosen)
-
-    @property
-    def host(self) -> str:
-        """The address that it listens on."""
-        return self._listener.host
-
-    @property
-    def update_method(self) -> UpdateMethod:
-        """Under which verb updates are served."""
-        return self._serving.verbs.update
-
-    @property
-    def delete_method(self) -> DeleteMethod:
-        """Under which verb deletes are served."""
-        return self._serving.verbs.delete
-
-    @property
-    def auth(self) -> Auth:
-        """In which way the key is taken."""
-        return self._serving.auth
-
-    @takes(Fault)
-    def fault(self, fault: Fault) -> Rule:
-        """Add a fault, of the fields of `Fault`; the first rule that is due meets a request.
-
-        Returns:
-            The rule: `fired` counts, `stop()` ends it.
-
-        Raises:
-            ValueError: The fields do not fit together, or are out of range.
-        """
-        return self.add_fault(fault)
-
-    def add_fault(self, fault: Fault) -> Rule:
-        """Add a fault, such as those of `presets`; the first rule that is due meets a request.
-
-        Raises:
-            TypeError: It is no fault.
-        """
-        return self._serving.rules.add(fault)
-
-    def reset(self) -> None:
-        """Go back to what it was built with: no requests; faults, campaigns, clock, key and limit as given.
-
-        What waits to be answered or carried out is given up.
-        """
-        self._serving.give_up()
-        if self._now is None:
-            self._clock.reset()
-        else:
-            self._clock.set(self._now)
-        self.api_key = self._given_key
-        self.rate_limit = self._given_limit
-        self._serving.api = self._fresh_api()
-        self._serving.journal.clear()
-        self._serving.rules.clear()
-        for fault in self._given_faults:
-            self.add_fault(fault)
-
-    def _fresh_api(self) -> Campaigns:
-        return Campaigns(self._fresh_store(), self._quirks, self._digits_of)
-
-    def _fresh_store(self) -> Store:
-        store = Store(seed=self._seed, quirks=self._quirks, clock=self._clock, lifecycle=self._lifecycle)
-        for wire in self._seeds:
-            store.seed(wire, self._seed_contacts.get(str(wire["id"]), ()), None)
-        for key in self._seed_contacts:
-            if store.get(key) is None:
-                raise ValueError(f"there are contacts for {key!r}, but no such campaign")
-        return store
+        await self._handler.log.wait_acted(count, operation)

@@ -12,7 +12,7 @@ from types import ModuleType
 import aiohttp
 import pytest
 
-from campaigns_async.sandbox.numbers import phone_digits
+from campaigns_async.sandbox._bodies import phone_digits
 
 ROOT = Path(__file__).parents[2]
 

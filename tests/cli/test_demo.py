@@ -217,7 +217,7 @@ def test_ctrl_c_lets_what_is_in_flight_finish_and_tells_how_far_it_came(number: 
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     ) as running:  # fmt: skip
         try:
-            beside.wait(beside.sandbox.received(15, "create"))
+            beside.wait(beside.sandbox.wait_received(15, "create"))
         except TimeoutError:
             running.kill()
             pytest.fail(f"it did not come so far: {running.communicate()}")

@@ -137,7 +137,7 @@ async def test_what_the_grace_does_not_suffice_for_is_listed_in_doubt(sandbox: S
         async with client.campaigns.create_many(new_campaign(n) for n in range(50)) as outcomes:
             async for outcome in outcomes:
                 assert outcome.ok
-                await sandbox.received(4)
+                await sandbox.wait_received(4)
                 break
         assert [left.delivery for left in outcomes.unresolved] == [Delivery.UNKNOWN] * 3
         assert all(isinstance(left.error, OutcomeUnknownError) for left in outcomes.unresolved)
@@ -194,7 +194,7 @@ async def test_the_consumer_may_be_cancelled_and_come_back(sandbox: Sandbox) -> 
     async with client_of(sandbox) as client:
         outcomes = client.campaigns.create_many(new_campaign(n) for n in range(3))
         waiting = asyncio.create_task(anext(outcomes))
-        await sandbox.received(3)
+        await sandbox.wait_received(3)
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         release.set()
@@ -207,7 +207,7 @@ async def test_the_pool_is_kept_full_while_the_caller_is_busy_with_an_outcome(sa
         sandbox.fault(operation="create", nth=2, hold=release)
         async with client.campaigns.create_many(new_campaign(n) for n in range(9)) as outcomes:
             await anext(outcomes)
-            await sandbox.received(3)  # the place of the first is taken, though nobody has asked for more
+            await sandbox.wait_received(3)  # the place of the first is taken, though nobody has asked for more
             release.set()
 
 

@@ -95,7 +95,7 @@ async def test_a_hold_keeps_back_all_requests_of_the_client(sandbox: Sandbox, st
     sandbox.fault(operation="create", nth=1, times=1, status=status, headers={"Retry-After": "0.3"})
     async with client_of(sandbox) as client:
         first = asyncio.create_task(client.campaigns.create(new_campaign(0)))
-        await sandbox.received(1)
+        await sandbox.wait_received(1)
         while not client.stats().throttled:
             await asyncio.sleep(0)
         assert client.stats().held_for <= 0.3
@@ -126,7 +126,7 @@ async def test_a_429_without_a_time_backs_off_its_own_call_only(sandbox: Sandbox
         sandbox, retry=RetryPolicy(base=10_000, cap=10_000), timeouts=Timeouts(deadline=None)
     ) as client:
         slow = asyncio.create_task(client.campaigns.create(new_campaign(1)))
-        await sandbox.received(1)
+        await sandbox.wait_received(1)
         await client.campaigns.create(new_campaign(2))
         assert client.stats().held_for == 0
         slow.cancel()
@@ -186,7 +186,7 @@ async def test_an_overloaded_pool_raises_rather_than_queues(sandbox: Sandbox) ->
     sandbox.fault(operation="create", hold=release)
     async with client_of(sandbox, max_concurrency=2, overload="raise", max_waiting=3) as client:
         calls = [asyncio.create_task(client.campaigns.create(new_campaign(n))) for n in range(5)]
-        await sandbox.received(2)
+        await sandbox.wait_received(2)
         while client.stats().waiting < 3:
             await asyncio.sleep(0)
         with pytest.raises(PoolSaturatedError) as saturated:
@@ -295,7 +295,7 @@ async def test_closing_turns_away_who_backs_off(sandbox: Sandbox) -> None:
     client = client_of(sandbox)
     sandbox.fault(operation="create", status=429, headers={"Retry-After": "10"})
     call = asyncio.create_task(client.campaigns.create(new_campaign()))
-    await sandbox.received(1)
+    await sandbox.wait_received(1)
     while client._pool.gate.in_flight:
         await asyncio.sleep(0)
     await client.aclose()

@@ -50,7 +50,7 @@ async def test_a_cancelled_create_tells_its_delivery(sandbox: Sandbox) -> None:
     async with client_of(sandbox, observer=recorder) as client:
         sandbox.fault(operation="create", hold=asyncio.Event())
         call = asyncio.create_task(client.campaigns.create(new_campaign()))
-        await sandbox.received(1)
+        await sandbox.wait_received(1)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call

@@ -61,7 +61,7 @@ async def test_no_more_pages_are_fetched_ahead_than_asked_for(prefetch: int) -> 
         async for _ in listing:
             seen += 1
             if seen == 15:  # within the second page
-                await sandbox.received(2 + prefetch)
+                await sandbox.wait_received(2 + prefetch)
                 break
         for _ in range(20):
             await asyncio.sleep(0)
@@ -72,7 +72,7 @@ async def test_pages_fetched_ahead_are_cancelled_when_the_loop_is_left() -> None
     async with Sandbox(rows(95)) as sandbox, client_of(sandbox) as client:
         sandbox.fault(operation="list", nth=2, hold=asyncio.Event())
         async for _ in client.campaigns.list(page_size=10, prefetch=3):
-            await sandbox.received(4)
+            await sandbox.wait_received(4)
             break
         gc.collect()
         while client._pool.gate.in_flight:
@@ -184,7 +184,7 @@ async def test_a_failed_page_that_nobody_reads_is_no_unretrieved_exception() -> 
     async with Sandbox(rows(30)) as sandbox, client_of(sandbox) as client:
         sandbox.fault(operation="list", nth=2, status=400)
         async for _ in client.campaigns.list(page_size=10, prefetch=2):
-            await sandbox.received(3)
+            await sandbox.wait_received(3)
             while client._pool.gate.in_flight:
                 await asyncio.sleep(0)
             break

@@ -35,7 +35,7 @@ async def test_in_flight_reaches_the_limit_under_load_and_never_passes_it(sandbo
         release = asyncio.Event()
         sandbox.fault(operation="create", hold=release)
         calls = [asyncio.create_task(client.campaigns.create(new_campaign(n))) for n in range(40)]
-        await sandbox.received(7)
+        await sandbox.wait_received(7)
         assert (sandbox.in_flight, client._pool.gate.in_flight, client._pool.gate.waiting) == (7, 7, 33)
         assert "7/7 in flight, 33 waiting" in repr(client)
         release.set()
@@ -56,7 +56,7 @@ async def test_a_call_that_backs_off_holds_no_slot(sandbox: Sandbox) -> None:
     async with client_of(sandbox, max_concurrency=1, retry=policy) as client:
         sandbox.fault(operation="create", times=1, status=429, headers={"Retry-After": "0.5"})
         slow = asyncio.create_task(client.campaigns.create(new_campaign(1)))
-        await sandbox.received(1)
+        await sandbox.wait_received(1)
         await client.campaigns.create(new_campaign(2))
         assert not slow.done()
         await slow
@@ -211,7 +211,7 @@ async def test_a_borrowed_session_with_few_connections_waits_within_the_deadline
         sandbox.fault(operation="create", times=1, hold=release)
         patient = client.with_options(timeouts=Timeouts())
         first = asyncio.create_task(patient.campaigns.create(new_campaign(1)))
-        await sandbox.received(1)
+        await sandbox.wait_received(1)
         with pytest.raises(DeadlineExceededError) as late:
             await client.campaigns.create(new_campaign(2))
         assert late.value.delivery is Delivery.NOT_SENT
@@ -263,7 +263,7 @@ async def test_closing_lets_what_is_in_flight_finish_and_turns_away_who_waits(sa
     release = asyncio.Event()
     sandbox.fault(operation="create", hold=release)
     first = asyncio.create_task(client.campaigns.create(new_campaign(1)))
-    await sandbox.received(1)
+    await sandbox.wait_received(1)
     second = asyncio.create_task(client.campaigns.create(new_campaign(2)))
     while client._pool.gate.waiting == 0:
         await asyncio.sleep(0)
@@ -281,7 +281,7 @@ async def test_closing_waits_no_longer_than_its_grace(sandbox: Sandbox) -> None:
     client = client_of(sandbox, timeouts=Timeouts(grace=0.02))
     sandbox.fault(operation="create", hold=asyncio.Event())
     call = asyncio.create_task(client.campaigns.create(new_campaign()))
-    await sandbox.received(1)
+    await sandbox.wait_received(1)
     await client.aclose()
     with pytest.raises(OutcomeUnknownError):
         await call

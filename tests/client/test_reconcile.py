@@ -257,7 +257,7 @@ async def test_a_search_that_is_cancelled_leaves_the_create_in_doubt(sandbox: Sa
     sandbox.fault(operation="list", hold=asyncio.Event())
     async with reconciling(sandbox) as client:
         call = asyncio.create_task(client.campaigns.create(new_campaign(), on_unknown="reconcile"))
-        await sandbox.received(1, "list")
+        await sandbox.wait_received(1, "list")
         call.cancel()
         with pytest.raises(asyncio.CancelledError) as cancelled:
             await call

@@ -19,7 +19,7 @@ import attrs
 import orjson
 
 from campaigns_async.sandbox import Auth, Sandbox
-from campaigns_async.sandbox.openapi import document
+from campaigns_async.sandbox._openapi import document
 
 _KEY: Final = "contract-key"
 _SEED: Final = 1

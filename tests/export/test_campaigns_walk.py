@@ -61,7 +61,7 @@ async def test_a_step_holds_what_is_there_up_to_a_bound(steps: Any) -> None:
         async with aclosing(small.steps()) as walked:
             async for step in walked:
                 sizes.append(sum(len(batch.rows) for batch in step.batches))
-                await sandbox.received(min(65, len(sandbox.requests) + 30))  # all that is fetched ahead is there
+                await sandbox.wait_received(min(65, len(sandbox.requests) + 30))  # all that is fetched ahead is there
         large = await steps(walk(client, page_size=6000, prefetch=1, sorts=None))
     assert sum(sizes) == 13_000
     assert 2000 < max(sizes) <= 5000
@@ -87,7 +87,7 @@ async def test_the_next_page_and_those_ahead_of_it_are_asked_for_at_once(prefetc
         sandbox.fault(operation="list", nth=2, hold=hold)
         async with aclosing(walk(client, prefetch=prefetch).steps()) as walked:
             await anext(walked)
-            await sandbox.received(1 + prefetch + 1)
+            await sandbox.wait_received(1 + prefetch + 1)
             assert sandbox.in_flight == prefetch + 1
             hold.set()
 
@@ -98,7 +98,7 @@ async def test_the_next_page_is_asked_for_while_a_step_is_written() -> None:
             pages = 0
             async for step in walked:
                 pages += len(step.batches)
-                await sandbox.received(min(7, pages + 1))  # or it would wait for ever
+                await sandbox.wait_received(min(7, pages + 1))  # or it would wait for ever
 
 
 @pytest.mark.parametrize("prefetch", [0, 3])
@@ -158,7 +158,7 @@ async def test_a_listing_that_is_cancelled_by_others_is_no_end(nothing_left: Cal
                 async for step in walked:
                     found.append(step)
                     if len(ids(found)) == 20:
-                        await sandbox.received(3)
+                        await sandbox.wait_received(3)
                         for task in asyncio.all_tasks():
                             if "Reading" in task.get_coro().__qualname__:  # type: ignore[union-attr]
                                 task.cancel()

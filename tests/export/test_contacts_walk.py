@@ -18,7 +18,7 @@ from campaigns_async.export.contacts_walk import ContactsWalk
 from campaigns_async.export.errors import ResumeError
 from campaigns_async.export.ports import Step
 from campaigns_async.sandbox import Sandbox
-from campaigns_async.sandbox.schema import Row
+from campaigns_async.sandbox._sieve import Row
 
 SIZES = [0, 1, 25, 10, 0, 9, 100, 11, 3, 0]
 """Contacts of each campaign, for pages of ten."""
@@ -327,7 +327,7 @@ async def test_rows_that_come_and_go_between_runs_lose_none_that_stayed(
             over = found[-1].campaigns == 6 and not taken(found)
             position = kept(found[-1])
             for name in names(6):
-                people: Any = sandbox._store.contacts(name)
+                people: Any = sandbox._handler.provider.store.contacts(name)
                 for _ in range(dice.choice([0, 1, 2])):
                     gone = people.pop(dice.randrange(len(people)))
                     stayed.discard((name, gone.wire["id"]))

@@ -24,7 +24,7 @@ from attrs import define, field
 from support import export_child
 
 from campaigns_async.sandbox import RecordedRequest, Sandbox
-from campaigns_async.sandbox.schema import Row
+from campaigns_async.sandbox._sieve import Row
 
 EXPORTS = int(os.environ.get("KILLS", "3"))
 IS_LONG = "KILLS" in os.environ
@@ -85,7 +85,7 @@ class Account:
         return False
 
     def move_contacts(self, name: str) -> None:
-        rows: Any = self.sandbox._store.contacts(name)
+        rows: Any = self.sandbox._handler.provider.store.contacts(name)
         if not rows:
             return
         more = self._more(name, len(rows))
@@ -148,7 +148,7 @@ async def killed(process: asyncio.subprocess.Process, sandbox: Sandbox, dice: ra
     """Kill it after so many requests at most, and at any moment between two of them; False: it ended before."""
     until = len(sandbox.requests) + dice.randint(1, most)
     ended = asyncio.create_task(process.wait())
-    arrived = asyncio.create_task(sandbox.received(until))
+    arrived = asyncio.create_task(sandbox.wait_received(until))
     await asyncio.wait([ended, arrived], return_when=asyncio.FIRST_COMPLETED)
     arrived.cancel()
     await asyncio.wait([arrived])

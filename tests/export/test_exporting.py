@@ -404,7 +404,7 @@ async def test_two_at_once_are_refused(tmp_path: Path) -> None:
         hold = asyncio.Event()
         sandbox.fault(operation="list", nth=2, hold=hold)
         first = asyncio.create_task(export_campaigns(client, tmp_path / "out.csv", page_size=10))
-        await sandbox.received(2)
+        await sandbox.wait_received(2)
         for unfinished in ("refuse", "resume", "restart"):
             with pytest.raises(ExportInUseError):
                 await export_campaigns(client, tmp_path / "out.csv", unfinished=unfinished)  # type: ignore[arg-type]

@@ -119,7 +119,7 @@ class TestSending:
         async with quick(sandbox, max_concurrency=3) as client:
             job = Job(client, rows(60), journal=journal, group=4)
             running = asyncio.ensure_future(job.run())
-            await sandbox.received(3)
+            await sandbox.wait_received(3)
             assert states(journal)[State.SENDING] <= 7
             rule.release()
             summary = await running
@@ -416,7 +416,7 @@ class TestStopping:
         async with quick(sandbox, max_concurrency=3) as client:
             job = Job(client, rows(100), journal=journal)
             running = asyncio.ensure_future(job.run())
-            await sandbox.received(3)
+            await sandbox.wait_received(3)
             job.stop()
             job.stop()
             rule.release()
@@ -433,7 +433,7 @@ class TestStopping:
         rule = sandbox.fault(operation="create", nth=4, hang=True)
         async with quick(sandbox, max_concurrency=3) as client:
             running = asyncio.ensure_future(send(client, rows(100), journal))
-            await sandbox.received(6)
+            await sandbox.wait_received(6)
             running.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await running
@@ -456,7 +456,7 @@ class TestStopping:
         async with quick(sandbox, max_concurrency=4) as client:
             job = Job(client, rows(40), journal=Slow.open(journal), group=4)
             running = asyncio.ensure_future(job.run())
-            await sandbox.received(12)
+            await sandbox.wait_received(12)
             for _ in range(3):
                 running.cancel()
                 await asyncio.sleep(0.005)
@@ -517,7 +517,7 @@ class TestStopping:
         async with quick(sandbox) as client:
             job = Job(client, rows(5), journal=journal)
             running = asyncio.ensure_future(job.run())
-            await sandbox.received(1, "list")
+            await sandbox.wait_received(1, "list")
             job.stop()
             summary = await running
             assert (summary.stopped, summary.unknown, summary.created) == ("interrupted", 2, 3)
@@ -550,7 +550,7 @@ class TestStopping:
         sandbox.fault(operation="get", hang=True)
         async with quick(sandbox, max_concurrency=1) as client:
             holding = asyncio.ensure_future(client.campaigns.get("any"))  # has the only slot
-            await sandbox.received(1, "get")
+            await sandbox.wait_received(1, "get")
             hasty = client.with_options(timeouts=Timeouts(deadline=0.05))
             summary = await send(hasty, rows(1), journal, patience=0.2)
             assert (summary.planned, summary.unknown) == (1, 0)
@@ -600,7 +600,7 @@ class TestJournals:
         rule = sandbox.fault(operation="create", hang=True)
         async with quick(sandbox) as client:
             running = asyncio.ensure_future(send(client, rows(2), journal))
-            await sandbox.received(2)
+            await sandbox.wait_received(2)
             with pytest.raises(JournalInUseError):
                 await send(client, rows(2), journal)
             rule.release()
@@ -619,7 +619,7 @@ class TestJournals:
         rule = sandbox.fault(operation="create", nth=20, hang=True)
         async with quick(sandbox, max_concurrency=2) as client:
             running = asyncio.ensure_future(Job(client, rows(60), journal=journal, group=4).run())
-            await sandbox.received(21)
+            await sandbox.wait_received(21)
             journal.rename(journal.with_name("moved"))
             rule.release()
             with pytest.raises(JournalWriteError, match="moved"):

@@ -10,8 +10,8 @@ from campaigns_async.models import Campaign, Contact
 from campaigns_async.query import sieve
 from campaigns_async.query.check import checked_filters, checked_sorts, parsed_filters
 from campaigns_async.query.columns import names_of
-from campaigns_async.sandbox import sieve as server
-from campaigns_async.sandbox.schema import CAMPAIGN_COLUMNS, Row
+from campaigns_async.sandbox import _sieve as server
+from campaigns_async.sandbox._sieve import CAMPAIGN_COLUMNS, Row
 
 CAMPAIGNS = names_of(Campaign)
 CONTACTS = names_of(Contact)

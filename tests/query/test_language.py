@@ -15,9 +15,9 @@ from campaigns_async.models import Campaign, Contact
 from campaigns_async.query import sieve
 from campaigns_async.query.check import checked_filters, checked_sorts
 from campaigns_async.query.columns import names_of
-from campaigns_async.sandbox import sieve as server
-from campaigns_async.sandbox.schema import CONTACT_COLUMNS, Row
-from campaigns_async.sandbox.values import BLANKS
+from campaigns_async.sandbox import _sieve as server
+from campaigns_async.sandbox._dotnet import BLANKS
+from campaigns_async.sandbox._sieve import CONTACT_COLUMNS, Row
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8"))
 NAMES = {"campaigns": names_of(Campaign), "contacts": names_of(Contact)}

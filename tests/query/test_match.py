@@ -20,8 +20,8 @@ from campaigns_async.query.check import parsed_filters
 from campaigns_async.query.columns import RECIPIENT_COUNT, names_of
 from campaigns_async.query.match import contradicts
 from campaigns_async.query.terms import Term
-from campaigns_async.sandbox import sieve as server
-from campaigns_async.sandbox.schema import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Row
+from campaigns_async.sandbox import _sieve as server
+from campaigns_async.sandbox._sieve import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Row
 from campaigns_async.wire.codec import read_model
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8"))

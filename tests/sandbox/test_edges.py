@@ -57,7 +57,7 @@ async def test_no_double_send_is_ruled_out_while_something_is_still_to_be_carrie
             await http.post("/api/campaigns", json=new)
         with pytest.raises(AssertionError, match="1 answered requests are still to be carried out"):
             sandbox.assert_no_double_send()
-        await sandbox.acted(2)
+        await sandbox.wait_acted(2)
         with pytest.raises(AssertionError, match="sent twice"):
             sandbox.assert_no_double_send()
 

@@ -169,7 +169,7 @@ class TestAnswers:
         assert await create(http, new) == 504
         assert await listed(http) == 0
         later.set()
-        await sandbox.acted(1, "create")
+        await sandbox.wait_acted(1, "create")
         assert await listed(http) == 1
 
     async def test_late_is_also_a_time_in_seconds(
@@ -179,7 +179,7 @@ class TestAnswers:
 
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await create(http, new)
-        await sandbox.acted(1, "create")
+        await sandbox.wait_acted(1, "create")
         assert len(sandbox.created) == 1
 
     async def test_a_proper_answer_can_have_other_bytes_and_more_headers(
@@ -287,7 +287,7 @@ class TestWaits:
         sandbox.fault(operation="create", hold=event)
 
         task = asyncio.create_task(create(http, new))
-        await sandbox.received(1)
+        await sandbox.wait_received(1)
         assert len(sandbox.created) == 1
         assert sandbox.requests[0].status is None
         assert await listed(http) == 1
@@ -311,7 +311,7 @@ class TestWaits:
         event = asyncio.Event()
         sandbox.fault(drop="close", hold=event)
         task = asyncio.create_task(create(http, new))
-        await sandbox.received(1)
+        await sandbox.wait_received(1)
         event.set()
 
         with pytest.raises(aiohttp.ServerDisconnectedError):
@@ -345,13 +345,13 @@ class TestWaits:
         event = asyncio.Event()
         sandbox.fault(operation="create", status=500, hold=event, act_after=0)
         task = asyncio.create_task(create(http, new))
-        await sandbox.received(1)
+        await sandbox.wait_received(1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
 
         event.set()
-        await sandbox.acted(1)
+        await sandbox.wait_acted(1)
         assert len(sandbox.created) == 1
 
     async def test_an_answer_to_a_client_that_is_gone_is_not_sent(
@@ -362,7 +362,7 @@ class TestWaits:
         host, port = sandbox.url.removeprefix("http://").split(":")
         _, writer = await asyncio.open_connection(host, int(port))
         writer.write(get_request(sandbox))
-        await sandbox.received(1)
+        await sandbox.wait_received(1)
         writer.close()
         await writer.wait_closed()
         # By the time of this answer the server has met the end of the other connection.
@@ -416,14 +416,14 @@ class TestRefusedFaults:
         [
             ({"operation": "send"}, "operation must be one of list, get"),
             ({"drop": "slam"}, "drop must be one of close, reset"),
-            ({"nth": 0}, "nth must be 1 or more"),
-            ({"every": 0}, "every must be 1 or more"),
-            ({"times": 0}, "times must be 1 or more"),
-            ({"share": 1.1}, "share must be from 0 to 1"),
-            ({"share": float("nan")}, "share must be from 0 to 1"),
-            ({"status": 199}, "status must be from 200 to 599"),
-            ({"delay": -1}, "delay must be 0 seconds or more"),
-            ({"slow_body": float("inf")}, "slow_body must be 0 seconds or more"),
+            ({"nth": 0}, "'nth' must be >= 1: 0"),
+            ({"every": 0}, "'every' must be >= 1: 0"),
+            ({"times": 0}, "'times' must be >= 1: 0"),
+            ({"share": 1.1}, "'share' must be <= 1: 1.1"),
+            ({"share": float("nan")}, "'share' must be >= 0: nan"),
+            ({"status": 199}, "'status' must be >= 200: 199"),
+            ({"delay": -1}, "'delay' must be >= 0: -1"),
+            ({"slow_body": float("inf")}, "'slow_body' must be < inf: inf"),
             ({"act_after": 1}, "act_after needs a status or a drop"),
             ({"act_after": 1, "status": 500, "act": True}, "act_after needs a status or a drop"),
             ({"act": False, "delay": 1}, "act=False needs a status or a drop"),
@@ -436,7 +436,7 @@ class TestRefusedFaults:
             ({"times": "1"}, "times must be a whole number, not str"),
             ({"nth": 1.5}, "nth must be a whole number, not float"),
             ({"every": None}, "every must be a whole number, not None"),
-            ({"share": "x"}, "share must be a number from 0 to 1, not str"),
+            ({"share": "x"}, "share must be a number, not str"),
             ({"seed": "x"}, "seed must be a whole number, not str"),
             ({"when": "create"}, "when must be a function, not str"),
             ({"recipient": 447700900123}, "recipient must be text, not int"),
@@ -450,7 +450,10 @@ class TestRefusedFaults:
             ({"headers": []}, "headers must be a mapping of names to texts, not list"),
             ({"headers": {"Retry-After": 3}}, "headers must be text, not int"),
             ({"content_type": b"x"}, "content_type must be text, not bytes"),
-            ({"headers": {"X": "a\r\nb"}}, "headers and content_type must be of one line each"),
+            ({"headers": {"X": "a\r\nb"}}, "headers must be one line, in Latin-1"),
+            ({"headers": {"X": "€"}}, "headers must be one line, in Latin-1"),
+            ({"headers": {"X Y": ""}}, "headers must have names of letters, digits and dashes"),
+            ({"content_type": "a\nb"}, "content_type must be one line, in Latin-1"),
             ({"headers": {"content-type": "text/html"}}, "headers must leave out"),
         ],
     )
@@ -506,7 +509,7 @@ class TestHanging:
     ) -> None:
         rule = sandbox.fault(operation="create", hang=True)
         tasks = [asyncio.ensure_future(http.post("/api/campaigns", json=new)) for _ in range(2)]
-        await sandbox.acted(2, "create")
+        await sandbox.wait_acted(2, "create")
         # By the time of this answer they would have been answered as well.
         assert await listed(http) == 2
         assert ([request.status for request in sandbox.requests[:2]], sandbox.in_flight) == ([None, None], 2)
@@ -522,7 +525,7 @@ class TestHanging:
     ) -> None:
         rule = sandbox.fault(operation="create", hang=True, drop="close")
         task = asyncio.ensure_future(http.post("/api/campaigns", json=new))
-        await sandbox.received(1, "create")
+        await sandbox.wait_received(1, "create")
         assert await listed(http) == 0
         assert (sandbox.requests[0].status, sandbox.in_flight) == (None, 1)
         rule.release()
@@ -536,7 +539,7 @@ class TestHanging:
     ) -> None:
         sandbox.fault(operation="create", status=504, hold=asyncio.Event(), act_after=0)
         task = asyncio.create_task(create(http, new))
-        await sandbox.received(1)
+        await sandbox.wait_received(1)
         (held,) = sandbox.requests
 
         sandbox.reset()
@@ -551,7 +554,7 @@ class TestHanging:
     ) -> None:
         sandbox.fault(operation="create", hang=True)
         task = asyncio.ensure_future(http.post("/api/campaigns", json=new))
-        await sandbox.acted(1, "create")
+        await sandbox.wait_acted(1, "create")
 
         sandbox.reset()
 

@@ -14,8 +14,8 @@ import aiohttp
 import attrs
 import pytest
 
-from campaigns_async.sandbox import Quirks, RateLimit, Sandbox
-from campaigns_async.sandbox.openapi import document
+from campaigns_async.sandbox import Fault, Quirks, RateLimit, Sandbox
+from campaigns_async.sandbox._openapi import document
 
 pytestmark = pytest.mark.slow
 schemas = pytest.importorskip("openapi_schema_validator")
@@ -184,7 +184,7 @@ async def running(update: str, delete: str) -> AsyncIterator[Sandbox]:
         {"c0": [CONTACT]},
         api_key="k",
         max_body=LARGEST,
-        magic_recipients=True,
+        faults=[Fault(recipient="07700900060", status=500), Fault(recipient="07700900070", status=503)],
         update_method=update,  # type: ignore[arg-type]
         delete_method=delete,  # type: ignore[arg-type]
         seed=7,
@@ -353,7 +353,7 @@ class TestAnswers:
     @pytest.mark.parametrize("header", [b"Authorization: Bearer \xff", b"api-key: \xff"])
     async def test_a_key_that_is_no_text_is_refused_as_described(self, header: bytes) -> None:
         async with running("PUT", "DELETE") as sandbox:
-            reader, writer = await asyncio.open_connection(sandbox.host, urlsplit(sandbox.url).port)
+            reader, writer = await asyncio.open_connection(urlsplit(sandbox.url).hostname, urlsplit(sandbox.url).port)
             writer.write(b"GET /api/Campaigns HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + header + b"\r\n\r\n")
             answer = await reader.read()
             writer.close()

@@ -16,7 +16,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from attrs import frozen
 
-from campaigns_async import testing
+from campaigns_async.sandbox import pytest_plugin
 
 pytestmark = pytest.mark.slow
 
@@ -354,7 +354,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     (suite / "asking.py").write_text(ASKING)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         for name, text in TESTS.items():
-            test = text.replace("TAKEN", str(taken.getsockname()[1])).replace("PLUGIN", testing.__name__)
+            test = text.replace("TAKEN", str(taken.getsockname()[1])).replace("PLUGIN", pytest_plugin.__name__)
             (suite / f"{name}.py").write_text(textwrap.dedent(test))
         environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
         ran = subprocess.run(
@@ -371,7 +371,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 def test_pytest_finds_it_where_the_package_is_installed() -> None:
     (found,) = entry_points(group="pytest11", name="campaigns_async")
-    assert found.load() is testing
+    assert found.load() is pytest_plugin
 
 
 def test_each_test_of_the_suite_ends_as_it_should(report: Report) -> None:
@@ -412,8 +412,8 @@ def test_the_double_send_of_a_naive_app_is_found_and_shown_without_whom_it_meets
     [
         ("test_by_place", "it takes arguments by name only, such as rate_limit=5"),
         ("test_unknown", ".* unexpected keyword argument 'colour'"),
-        ("test_out_of_range", "update_method must be .*PUT.*'PATCH'"),
-        ("test_no_port", "port must be .*70000"),
+        ("test_out_of_range", "update_method must be one of PUT, POST, both, not 'PATCH'"),
+        ("test_no_port", "'port' must be .*70000"),
         ("test_taken_port", ".*address already in use.*"),
     ],
 )
@@ -421,7 +421,7 @@ def test_a_mark_that_cannot_be_is_named_without_a_traceback(report: Report, test
     shown = report.of(test)
 
     assert re.search(rf"^@pytest\.mark\.campaigns_sandbox: {problem}", shown, flags=re.MULTILINE)
-    for trace in ("testing.py", "plugin.py", "Traceback", "During handling", "direct cause"):
+    for trace in ("pytest_plugin.py", "Traceback", "During handling", "direct cause"):
         assert trace not in shown
 
 

@@ -123,7 +123,7 @@ class TestStatuses:
         rule = sandbox.add_fault(presets.gateway_timeout(act_after=0.02))
 
         assert (await create(http, new))[0] == 504
-        await sandbox.acted(1)
+        await sandbox.wait_acted(1)
 
         assert (len(sandbox.created), rule.fault.act_after) == (1, 0.02)
 
@@ -197,7 +197,7 @@ class TestTime:
         sandbox.add_fault(preset(3600, operation="create"))
 
         waiting = asyncio.create_task(create(http, new))
-        await sandbox.acted(1)
+        await sandbox.wait_acted(1)
         assert await shown(http) == 1
 
         assert len(sandbox.created) == 1
@@ -221,7 +221,7 @@ class TestTime:
     ) -> None:
         rule = sandbox.add_fault(presets.hanging(operation="create"))
         waiting = asyncio.create_task(create(http, new))
-        await sandbox.acted(1)
+        await sandbox.wait_acted(1)
         assert await shown(http) == 1
         assert (sandbox.requests[0].status, sandbox.in_flight) == (None, 1)
 
@@ -234,7 +234,7 @@ class TestTime:
     ) -> None:
         rule = sandbox.add_fault(presets.hanging(operation="create", acted=False))
         waiting = asyncio.create_task(create(http, new))
-        await sandbox.received(1)
+        await sandbox.wait_received(1)
         assert await shown(http) == 0
         assert (sandbox.requests[0].status, sandbox.in_flight) == (None, 1)
 

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from campaigns_async.sandbox import Sandbox
-from campaigns_async.sandbox.journal import Journal
+from campaigns_async.sandbox._request_log import RequestLog
 
 Open = Callable[..., aiohttp.ClientSession]
 
@@ -94,7 +94,7 @@ class TestLife:
             async with http.post("/api/campaigns", json=new):
                 pass
             held = asyncio.create_task(get(http))
-            await sandbox.received(2)
+            await sandbox.wait_received(2)
 
             async with asyncio.timeout(30):
                 await sandbox.stop()
@@ -128,14 +128,14 @@ class TestLife:
             _, writer = await connect(sandbox)
             target = f"/api/campaigns?pageSize=20000&api-key={sandbox.api_key}"
             writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            await sandbox.received(1)
-            running = sandbox._listener._running
-            assert running is not None
+            await sandbox.wait_received(1)
 
             async with asyncio.timeout(30):
                 await sandbox.stop()
 
-            assert (running[1]._open, sandbox.in_flight) == ({}, 0)
+            server = sandbox._handler._server
+            assert server is not None
+            assert (server._open, sandbox.in_flight) == ({}, 0)
         await hang_up(writer)
 
     async def test_a_connection_ends_where_a_body_was_too_large_to_read(self) -> None:
@@ -161,7 +161,7 @@ class TestLife:
 
     @pytest.mark.parametrize("options", [{"update_method": "PATCH"}, {"delete_method": "GET"}])
     def test_a_verb_that_cannot_be_is_refused(self, options: Any) -> None:
-        with pytest.raises(ValueError, match="_method must be"):
+        with pytest.raises(ValueError, match="_method must be one of"):
             Sandbox(**options)
 
     @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ class TestLife:
             ({"prefix": "/a b"}, "prefix must be a path"),
             ({"prefix": "/a?b"}, "prefix must be a path"),
             ({"prefix": None}, "prefix must be a path"),
-            ({"max_body": 0}, "max_body must be 1 or more, not 0"),
+            ({"max_body": 0}, "'max_body' must be >= 1: 0"),
             ({"max_body": "9"}, "max_body must be a whole number, not str"),
             ({"api_key": ""}, "api_key must be printable text, not empty"),
             ({"api_key": "a\r\nb"}, "api_key must be printable text"),
@@ -179,8 +179,8 @@ class TestLife:
             ({"api_key": b"a"}, "api_key must be text, not bytes"),
             ({"quirks": {"bare_id": True}}, "quirks must be a Quirks or None, not dict"),
             ({"lifecycle": 5}, "lifecycle must be a Lifecycle or None, not int"),
-            ({"port": 65_536}, "port must be from 0 to 65535, not 65536"),
-            ({"port": -1}, "port must be from 0 to 65535, not -1"),
+            ({"port": 65_536}, "'port' must be <= 65535: 65536"),
+            ({"port": -1}, "'port' must be >= 0: -1"),
             ({"port": "80"}, "port must be a whole number, not str"),
             ({"host": 127}, "host must be text, such as 127.0.0.1, not int"),
             ({"campaigns": [WIRE, {"sender": "Acme"}]}, "campaigns[1] must have an id"),
@@ -188,7 +188,7 @@ class TestLife:
             ({"campaigns": ["c1"]}, "campaigns[0] must be a mapping, in wire form, not str"),
             ({"rate_limit": "5"}, "rate_limit must be a RateLimit, a number of requests a second or None, not str"),
             ({"rate_limit": True}, "rate_limit must be a RateLimit"),
-            ({"rate_limit": 0}, "requests_per_second must be more than 0"),
+            ({"rate_limit": 0}, "'requests_per_second' must be > 0: 0"),
             ({"now": "2031-05-01"}, "the clock needs a time with a zone"),
             ({"auth": "basic"}, "auth must be one of any, bearer, header, query, not 'basic'"),
         ],
@@ -285,7 +285,7 @@ class TestJournal:
         writer.write(head.encode())
         await hang_up(writer)
 
-        await sandbox.acted(1)
+        await sandbox.wait_acted(1)
         assert sandbox.campaigns == []
 
     async def test_a_client_that_asks_first_is_told_to_go_on(
@@ -297,8 +297,8 @@ class TestJournal:
     async def test_one_can_wait_for_requests_of_an_operation(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
-        two = asyncio.create_task(sandbox.received(2))
-        created = asyncio.create_task(sandbox.received(1, "create"))
+        two = asyncio.create_task(sandbox.wait_received(2))
+        created = asyncio.create_task(sandbox.wait_received(1, "create"))
         await get(http)
         assert not two.done()
         await get(http)
@@ -307,11 +307,11 @@ class TestJournal:
 
         async with http.post("/api/campaigns", json=new):
             await created
-        await sandbox.acted(3)
+        await sandbox.wait_acted(3)
 
     async def test_one_cannot_wait_for_an_operation_that_does_not_exist(self, sandbox: Sandbox) -> None:
         with pytest.raises(ValueError, match="operation must be one of"):
-            await sandbox.received(1, "send")  # type: ignore[arg-type]
+            await sandbox.wait_received(1, "send")  # type: ignore[arg-type]
 
     async def test_in_flight_counts_what_is_unanswered(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         event = asyncio.Event()
@@ -319,7 +319,7 @@ class TestJournal:
         async with asyncio.TaskGroup() as group:
             for _ in range(3):
                 group.create_task(get(http))
-            await sandbox.received(3)
+            await sandbox.wait_received(3)
             assert sandbox.in_flight == 3
             event.set()
 
@@ -381,7 +381,7 @@ class TestData:
         assert sandbox.api_key == before
 
     def test_what_is_in_flight_stays_so_when_the_journal_is_cleared(self) -> None:
-        journal = Journal()
+        journal = RequestLog()
         for _ in range(3):
             journal.begin()
         journal.end()

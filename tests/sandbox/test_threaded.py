@@ -20,8 +20,14 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
-from campaigns_async.sandbox import Clock, Fault, RecordedRequest, Rule, Sandbox, ThreadedSandbox
-from campaigns_async.sandbox.threaded import ThreadedClock, ThreadedRule, loop as loop_thread
+from campaigns_async.sandbox import (
+    Fault,
+    Operation,
+    RecordedRequest,
+    Sandbox,
+    ThreadedSandbox,
+    threaded as threaded_module,
+)
 
 WIRE = {"id": "c1", "startDateTime": "2024-01-10T09:00:00Z", "sender": "Acme", "message": "Hi"}
 
@@ -88,7 +94,7 @@ class TestLife:
             assert sandbox.clock.now() == datetime(2031, 1, 1, tzinfo=UTC)
 
     def test_what_it_cannot_be_made_of_is_refused_before_it_starts(self) -> None:
-        with pytest.raises(ValueError, match="update_method must be"):
+        with pytest.raises(ValueError, match="update_method"):
             ThreadedSandbox(update_method="PATCH")  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="colour"):
             ThreadedSandbox(colour="red")  # type: ignore[call-arg]
@@ -123,16 +129,35 @@ class TestLife:
             sandbox.stop()
             sandbox.stop()
 
-    def test_whatever_it_is_asked_when_it_does_not_run_it_says_that_it_does_not(self) -> None:
+    def test_what_needs_it_to_run_says_so_when_it_does_not(self) -> None:
         sandbox = ThreadedSandbox()
-        with sandbox:
-            rule, clock = sandbox.fault(status=500), sandbox.clock
-        for owner in (sandbox, rule, clock):
-            for name in public(type(owner)) - {"start", "stop", "fault", "number", "clock"} - STILL_THERE:
+        for _ in range(2):
+            for use in (
+                lambda: sandbox.url,
+                lambda: sandbox.environment,
+                lambda: sandbox.wait_received(1),
+                lambda: sandbox.wait_acted(1),
+            ):
                 with pytest.raises(RuntimeError, match="is not running: use it within `with ThreadedSandbox"):
-                    use(owner, name)
-        with pytest.raises(RuntimeError, match="is not running"):
-            sandbox.fault(status=500)
+                    use()
+            with sandbox:
+                pass
+
+    def test_it_can_be_prepared_before_it_starts(self) -> None:
+        sandbox = ThreadedSandbox()
+        sandbox.add(WIRE)
+        rule = sandbox.fault(operation="get", status=500)
+        sandbox.clock.set(datetime(2031, 1, 1, tzinfo=UTC))
+        sandbox.rate_limit = 100
+        sandbox.api_key = "k"
+
+        with sandbox:
+            assert ask(sandbox)[1]["items"] == [WIRE]
+            assert ask(sandbox, path="/api/Campaigns/c1")[0] == 500
+
+        rule.stop()
+        rule.release()
+        assert (rule.fired, rule.stopped, sandbox.clock.running) == (1, True, False)
 
     def test_what_was_sent_to_it_can_still_be_looked_at_when_it_has_stopped(self, new: dict[str, Any]) -> None:
         with ThreadedSandbox([WIRE]) as sandbox:
@@ -196,36 +221,13 @@ def public(kind: type) -> set[str]:
     return {name for name in dir(kind) if not name.startswith("_")}
 
 
-STILL_THERE = {
-    *("requests", "created", "campaigns", "contacts", "messages", "in_flight", "max_in_flight"),
-    *("double_sends", "assert_no_double_send", "faults", "seen", "fired", "stopped"),
-}
-ARGUMENTS: dict[str, tuple[Any, ...]] = {
-    "add": (WIRE,),
-    "add_fault": (Fault(status=500),),
-    "contacts": ("c1",),
-    "move": (1,),
-    "remove": ("c1",),
-    "set": (datetime(2031, 1, 1, tzinfo=UTC),),
-    "wait_acted": (1,),
-    "wait_received": (1,),
-}
-
-
-def use(owner: object, name: str) -> None:
-    """Read a property or call a method."""
-    found = getattr(owner, name)
-    if callable(found):
-        found(*ARGUMENTS.get(name, ()))
-
-
 class TestMembers:
-    def test_it_has_what_a_sandbox_has(self) -> None:
-        ways_of_a_loop = {"received", "acted"}
-        what_it_was_made_of = {"host", "update_method", "delete_method", "auth"}
-        assert public(Sandbox) - ways_of_a_loop - what_it_was_made_of <= public(ThreadedSandbox)
-        assert public(Clock) - {"ticks", "reset"} == public(ThreadedClock)
-        assert public(Rule) - {"until_released", "is_due"} == public(ThreadedRule)
+    def test_it_has_what_a_sandbox_has_with_its_documentation(self) -> None:
+        assert public(Sandbox) == public(ThreadedSandbox)
+        for name in public(ThreadedSandbox):
+            assert inspect.getdoc(getattr(ThreadedSandbox, name)), name
+        assert inspect.signature(ThreadedSandbox.contacts) == inspect.signature(Sandbox.contacts)
+        assert list(inspect.signature(Sandbox.contacts).parameters) == ["self", "campaign_id"]
 
     def test_what_is_created_can_be_looked_at(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
         status, key = ask(threaded, "POST", body=new)
@@ -295,7 +297,7 @@ class TestMembers:
         assert threaded.faults == ()
 
     def test_fields_that_do_not_fit_are_refused_as_ever(self, threaded: ThreadedSandbox) -> None:
-        with pytest.raises(ValueError, match="from 200 to 599"):
+        with pytest.raises(ValueError, match="'status' must be <= 599"):
             threaded.fault(status=700)
 
     def test_the_clock_can_be_set_moved_and_let_run(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
@@ -393,19 +395,21 @@ class TestWaiting:
         with pytest.raises(ValueError, match="operation must be one of"):
             threaded.wait_received(1, "send")  # type: ignore[arg-type]
 
-    def test_stopping_ends_the_waiting(self) -> None:
+    def test_stopping_ends_the_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        sandbox = ThreadedSandbox()
+        sandbox.start()
         begun = threading.Event()
+        wait = sandbox._handler.log.wait_received
 
-        async def forever() -> None:
+        async def wait_and_say_so(count: int, operation: Operation | None) -> None:
             begun.set()
-            await asyncio.Event().wait()
+            await wait(count, operation)
 
-        thread = loop_thread.LoopThread(Sandbox())
-        thread.start()
-        waiting = in_thread(thread.wait, forever, 30)
+        monkeypatch.setattr(sandbox._handler.log, "wait_received", wait_and_say_so)
+        waiting = in_thread(sandbox.wait_received, 1, None, 30)
         begun.wait(30)
 
-        thread.stop()
+        sandbox.stop()
 
         with pytest.raises(RuntimeError, match="was stopped meanwhile"):
             waiting.result(30)
@@ -445,7 +449,7 @@ class TestThreads:
         assert told == ["the sandbox's own thread cannot wait: nothing would arrive meanwhile"]
 
     def test_a_fault_that_keeps_the_thread_is_no_reason_to_hang(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(loop_thread, "PATIENCE", 0.05)
+        monkeypatch.setattr(threaded_module, "TIMEOUT", 0.05)
         go_on, begun = threading.Event(), threading.Event()
 
         def block(request: RecordedRequest) -> bool:

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
 from campaigns_async.jobs.plan import Plan, listed_plan
-from campaigns_async.sandbox.quirks import Quirks
+from campaigns_async.sandbox import Quirks
 from simulation import faults
 from simulation.server import source
 

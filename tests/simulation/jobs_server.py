@@ -14,9 +14,9 @@ from typing import Any
 from attrs import define, field, frozen
 
 from campaigns_async._engine.interfaces import Credentials, Failure
-from campaigns_async.sandbox.answers import Answer
-from campaigns_async.sandbox.app import read_call
-from campaigns_async.sandbox.schema import Row
+from campaigns_async.sandbox._provider import Answer
+from campaigns_async.sandbox._routing import read_call
+from campaigns_async.sandbox._sieve import Row
 from campaigns_async.values import Operation
 from campaigns_async.wire.messages import Request, Response
 from simulation.server import _VERBS, MadeUpClock, ModelTransport, Sent, Server
@@ -137,7 +137,7 @@ class JobServer(Server):
         request = coming.request
         call = read_call(request.method, f"{request.path}?{request.query}", has_body=True, verbs=_VERBS)
         body = request.body or b""
-        answer: Answer = self._campaigns.answer(call, content_type="application/json", body=body)
+        answer: Answer = self._provider.answer(call, content_type="application/json", body=body)
         if answer.acted:
             end = self.loop.time() + coming.hidden
             if coming.hidden:

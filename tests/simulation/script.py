@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from attrs import define, field, frozen
 
 from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
-from campaigns_async.sandbox.quirks import Quirks
+from campaigns_async.sandbox import Quirks
 from campaigns_async.values import Delivery
 from campaigns_async.wire import codec
 from simulation import faults

@@ -16,10 +16,10 @@ from attrs import define, field
 from multidict import CIMultiDict
 
 from campaigns_async._engine.interfaces import Credentials, Failure, FailureKind, LoopClock, Progress
-from campaigns_async.sandbox.answers import Answer
-from campaigns_async.sandbox.app import Campaigns, Verbs, read_call
-from campaigns_async.sandbox.quirks import Quirks
-from campaigns_async.sandbox.state import Store
+from campaigns_async.sandbox import Quirks
+from campaigns_async.sandbox._provider import Answer, Provider
+from campaigns_async.sandbox._routing import Verbs, read_call
+from campaigns_async.sandbox._store import Store
 from campaigns_async.settings import Timeouts
 from campaigns_async.values import Operation
 from campaigns_async.wire.messages import Request, Response
@@ -96,12 +96,12 @@ class Server:
     holds: list[Hold] = field(factory=list)
     trace: list[object] = field(factory=list)
     kinds: Counter[str] = field(factory=Counter)
-    _campaigns: Campaigns = field(init=False)
+    _provider: Provider = field(init=False)
     _arrived: deque[float] = field(factory=deque)
 
     def __attrs_post_init__(self) -> None:
         self.store = Store(seed=self.seed, quirks=self.quirks)
-        self._campaigns = Campaigns(self.store, self.quirks)
+        self._provider = Provider(self.store, self.quirks)
 
     def note(self, *what: object) -> None:
         """Something that must come the same again, whenever the seed does."""
@@ -113,7 +113,7 @@ class Server:
         call = read_call(request.method, f"{request.path}?{request.query}", has_body=bool(request.body), verbs=_VERBS)
         if credentials.headers.get("Authorization") != f"Bearer {self.key}":
             return Answer(401)
-        answer = self._campaigns.answer(call, content_type="application/json", body=request.body or b"")
+        answer = self._provider.answer(call, content_type="application/json", body=request.body or b"")
         if answer.acted and request.operation is Operation.CREATE:
             made = self.store.all[-1]
             end = self.loop.time() + plan.hidden

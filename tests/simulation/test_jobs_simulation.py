@@ -15,7 +15,7 @@ from campaigns_async.effects import State
 from campaigns_async.jobs.errors import BadLine
 from campaigns_async.jobs.plan import listed_plan
 from campaigns_async.jobs.store import Entry
-from campaigns_async.sandbox.quirks import Quirks
+from campaigns_async.sandbox import Quirks
 from campaigns_async.wire import codec
 from simulation.jobs_life import BIRTH, Life, Orders, Point
 from simulation.jobs_mutants import JOB_MUTANTS

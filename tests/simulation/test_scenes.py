@@ -19,7 +19,7 @@ from campaigns_async import (
     RetryPolicy,
     Timeouts,
 )
-from campaigns_async.sandbox.quirks import Quirks
+from campaigns_async.sandbox import Quirks
 from simulation.faults import Plan, Weather
 from simulation.loop import StuckError, VirtualLoop
 from simulation.script import drawn

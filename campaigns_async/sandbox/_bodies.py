@@ -1,21 +1,33 @@
-"""What the provider takes for a campaign, and how it names what it does not take."""
+"""The bodies of creates and updates: their fields and contacts, and the messages about what is wrong with them."""
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard
 
-import orjson
 from attrs import define, frozen
 
-from .numbers import phone_digits
-from .values import INT32_MAX, iso_ticks, to_int32
+from ._dotnet import INT32_MAX, iso_ticks, read_json, to_int32
+from ._sieve import Wire
 
-if TYPE_CHECKING:
-    from .schema import Wire
+try:
+    import phonenumbers
+    from phonenumbers import NumberParseException, PhoneNumberType
+except ModuleNotFoundError as _error:
+    raise ModuleNotFoundError(
+        'the sandbox needs phonenumbers: install it with: pip install "campaigns-async[sandbox]"',
+        name=_error.name,
+    ) from None
 
 Body = Mapping[str, Any]
+
+_REGION: Final = "GB"
+_SEPARATORS: Final = str.maketrans("", "", " -().")
+_BRITISH_MOBILE: Final = re.compile(r"(?:(?:\+|00)?44)?0?(7[0-9]{9})")
+_LONGEST: Final = 250
+"""phonenumbers refuses longer text."""
 
 _UPDATE_FIELDS: Final = ("startDateTime", "sender", "message", "optOutLinkId", "trackLinkUrl")
 _CONTACT_TEXTS: Final = ("phoneNumber", "name", "custom1", "custom2")
@@ -34,7 +46,7 @@ class InvalidBodyError(Exception):
 
 @define
 class NewContact:
-    """A contact of a create, with its number in international digits, None when invalid."""
+    """A contact of a create, with its number in international digits; None if the number is invalid."""
 
     wire: Wire
     digits: str | None
@@ -42,17 +54,41 @@ class NewContact:
 
 @frozen
 class NewBody:
-    """A create as it was read: the fields, and the contacts that are taken."""
+    """The fields of a create, and the contacts that are stored."""
 
     fields: Wire
     contacts: list[NewContact]
+
+
+def phone_digits(text: object) -> str | None:
+    """Return the international digits of a mobile number, such as 447700900123; None if it is not one.
+
+    The forms are ``07…``, ``447…``, ``+447…``, ``0044…``, and other countries' numbers with ``+`` or ``00``.
+    A number counts if its length is possible for a mobile: Ofcom's numbers for fiction are among them.
+    """
+    if not isinstance(text, str) or len(text) > _LONGEST:
+        return None
+    # Twenty times faster than phonenumbers, with the same result: a test compares the two.
+    british = _BRITISH_MOBILE.fullmatch(text.translate(_SEPARATORS))
+    return _parse_number(text) if british is None else f"44{british[1]}"
+
+
+@functools.lru_cache(maxsize=65_536)
+def _parse_number(text: str) -> str | None:
+    try:
+        number = phonenumbers.parse(text, _REGION)
+    except NumberParseException:
+        return None
+    if not phonenumbers.is_possible_number_for_type(number, PhoneNumberType.MOBILE):
+        return None
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)[1:]
 
 
 def read_update(body: bytes) -> Wire:
     """Read the body of an update.
 
     Raises:
-        InvalidBodyError: A field is missing, or of another type.
+        InvalidBodyError: If a field is missing, or of another type.
     """
     given = _read_object(body)
     errors: dict[str, list[str]] = {}
@@ -72,11 +108,11 @@ def read_new(
 
     Args:
         body: JSON, in UTF-8.
-        leave_out_invalid: Drop contacts whose number is invalid, instead of naming them.
-        digits_of: Brings a number to international digits; None says that it is invalid.
+        leave_out_invalid: Drop contacts whose number is invalid, in place of an error for each.
+        digits_of: Returns a number's international digits, or None if it is invalid.
 
     Raises:
-        InvalidBodyError: A field is missing or of another type, or numbers are invalid.
+        InvalidBodyError: If a field is missing or of another type, or a number is invalid.
     """
     given = _read_object(body)
     errors: dict[str, list[str]] = {}
@@ -97,37 +133,52 @@ def read_new(
     return NewBody(fields, contacts)
 
 
+def recipients(content: bytes) -> tuple[str, ...]:
+    """Return the international digits of a create's contacts in order, as far as they can be read."""
+    try:
+        contacts = _value(read_json(content), "contacts")
+    except ValueError:
+        return ()
+    if not _is_list(contacts):
+        return ()
+    found = (phone_digits(_value(contact, "phoneNumber")) for contact in contacts)
+    return tuple(digits for digits in found if digits is not None)
+
+
+def _value(given: object, name: str) -> object:
+    """Return the value that an object has under a name in any case; None if there is none."""
+    return _with_known_names(given).get(name) if _is_object(given) else None
+
+
 def _read_object(body: bytes) -> Body:
     if not body.strip():
         raise InvalidBodyError({"": ["A non-empty request body is required."]})
     try:
-        given = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        given = read_json(body)
+    except ValueError as error:
         raise InvalidBodyError({"$": ["The request body is no valid JSON."]}) from error
-    if not is_object(given):
+    if not _is_object(given):
         raise _wrong_type("$", "an object")
-    return with_known_names(given)
+    return _with_known_names(given)
 
 
-def is_object(value: object) -> TypeGuard[Body]:
-    """Whether a JSON value is an object."""
+def _is_object(value: object) -> TypeGuard[Body]:
     return isinstance(value, dict)
 
 
-def is_list(value: object) -> TypeGuard[list[Any]]:
-    """Whether a JSON value is an array."""
+def _is_list(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
-def with_known_names(given: Body) -> Body:
-    """An object with the names that the API has, whatever their case was; the last of several wins."""
+def _with_known_names(given: Body) -> Body:
+    """Return an object with the API's spelling of its names, which come in any case; the last of several wins."""
     if given.keys() <= _NAMES:
         return given
     return {_CANONICAL.get(name.lower(), name): value for name, value in given.items()}
 
 
 def _wrong_type(path: str, kind: str) -> InvalidBodyError:
-    # A body that cannot be read is given up at the first fault, as .NET's reader does.
+    # .NET's reader stops at the first value that it cannot convert.
     return InvalidBodyError({path: [f"The JSON value could not be converted to {kind}. Path: {path}"]})
 
 
@@ -168,15 +219,15 @@ def _read_contacts(given: Body, errors: dict[str, list[str]]) -> list[Any]:
     if contacts is None:
         errors["Contacts"] = ["The Contacts field is required."]
         return []
-    if not is_list(contacts):
+    if not _is_list(contacts):
         raise _wrong_type("$.contacts", "an array")
     return contacts
 
 
 def _read_contact(given: object, index: int, digits_of: Callable[[object], str | None]) -> NewContact:
-    if not is_object(given):
+    if not _is_object(given):
         raise _wrong_type(f"$.contacts[{index}]", "an object")
-    contact = with_known_names(given)
+    contact = _with_known_names(given)
     wire: Wire = {}
     for name in _CONTACT_TEXTS:
         value = contact.get(name)

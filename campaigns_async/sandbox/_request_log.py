@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import orjson
 from attrs import Factory, define, field
 
-from .app import OPERATIONS, Operation
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from ._dotnet import read_json
+from ._routing import OPERATIONS, Operation
 
 
 @define(eq=False, kw_only=True)
 class RecordedRequest:
-    """One request that was read whole. Its repr shows nothing of what it carried.
+    """One request that was read completely. Its repr shows nothing of its content.
 
     Attributes:
         number: From 1, in order of arrival.
         method: The verb.
-        path: As it was sent, without the query.
+        path: The path as it was sent, without the query.
         query: Parameters by name in lower case, `api-key` among them if it was sent there.
-        headers: Names are found in any case.
-        operation: What was asked for; None where no operation answers to it.
-        content: The body's bytes; empty when bodies are not kept.
-        connection: Numbers the connection it came over, from 1.
-        arrived: When, in seconds of the event loop's clock.
-        status: What was answered; None until then, and where no status was sent at all.
-        acted: Whether it was carried out.
-        fault: The number of the rule that met it, 0 for a magic number; None: none did.
-        problem: What went wrong in the sandbox itself, such as an exception in a fault's `when`; empty: nothing.
+        headers: The headers; names are found in any case.
+        operation: The operation that was asked for; None where there is none for the verb and path.
+        content: The bytes of the body; empty when bodies are not kept.
+        connection: The number of the connection it came over, from 1.
+        arrived: The time of arrival, in seconds of the event loop's clock.
+        status: The status of the answer; None until then, and where no status was sent at all.
+        acted: True once the request was carried out.
+        fault: The number of the rule that met the request; None if none did.
+        problem: A problem of the sandbox itself, such as an exception in a fault's `when`; else empty.
     """
 
     number: int
@@ -51,15 +49,17 @@ class RecordedRequest:
 
     @property
     def body(self) -> Any:
-        """The body as JSON; None when there is none, or when it is no JSON."""
+        """The body as JSON; None when there is none, or when it is not JSON."""
         try:
-            return orjson.loads(self.content) if self.content else None
-        except orjson.JSONDecodeError:
+            return read_json(self.content) if self.content else None
+        except ValueError:
             return None
 
 
 @define(eq=False)
 class _Tally:
+    """Counts requests, and wakes those who wait for a count."""
+
     counts: Counter[Operation | None] = Factory(Counter["Operation | None"])
     total: int = 0
     waiting: list[tuple[int, Operation | None, asyncio.Future[None]]] = Factory(list[Any])
@@ -91,66 +91,66 @@ class _Tally:
             self.waiting.remove(entry)
 
 
-class Journal:
+class RequestLog:
     """Keeps the requests and lets tests wait for them."""
 
     def __init__(self) -> None:
         self._requests: list[RecordedRequest] = []
-        self._arrived = _Tally()
+        self._received = _Tally()
         self._acted = _Tally()
         self._in_flight = 0
         self._max_in_flight = 0
 
     @property
     def requests(self) -> Sequence[RecordedRequest]:
-        """All of them, in order of arrival."""
+        """All requests, in order of arrival."""
         return tuple(self._requests)
 
     @property
     def count(self) -> int:
-        """How many arrived."""
-        return self._arrived.total
+        """Number of requests that arrived."""
+        return len(self._requests)
 
     @property
     def in_flight(self) -> int:
-        """How many are being read or answered now."""
+        """Number of requests that are being read or answered now."""
         return self._in_flight
 
     @property
     def max_in_flight(self) -> int:
-        """The most that were ever in flight at once."""
+        """Highest number of requests that were in flight at once."""
         return self._max_in_flight
 
     def clear(self) -> None:
-        """Forget what arrived; who waits goes on waiting, and what is in flight stays so."""
+        """Forget all requests; those in flight still count as such."""
         self._requests.clear()
-        self._arrived.clear()
+        self._received.clear()
         self._acted.clear()
         self._max_in_flight = self._in_flight
 
     def begin(self) -> None:
-        """A request's head is here."""
+        """Count a request whose head has arrived as in flight."""
         self._in_flight += 1
         self._max_in_flight = max(self._max_in_flight, self._in_flight)
 
     def end(self) -> None:
-        """It was answered, or given up."""
+        """Count a request as answered, or given up."""
         self._in_flight -= 1
 
     def add(self, request: RecordedRequest) -> None:
-        """A request was read whole."""
+        """Add a request that was read completely."""
         self._requests.append(request)
-        self._arrived.add(request.operation)
+        self._received.add(request.operation)
 
     def mark_acted(self, request: RecordedRequest) -> None:
-        """A request was carried out."""
+        """Note that a request was carried out."""
         request.acted = True
         self._acted.add(request.operation)
 
-    async def arrived(self, count: int, operation: Operation | None) -> None:
-        """Wait till so many have arrived."""
-        await self._arrived.reach(count, operation)
+    async def wait_received(self, count: int, operation: Operation | None) -> None:
+        """Wait until `count` requests have arrived."""
+        await self._received.reach(count, operation)
 
-    async def acted(self, count: int, operation: Operation | None) -> None:
-        """Wait till so many were carried out."""
+    async def wait_acted(self, count: int, operation: Operation | None) -> None:
+        """Wait until `count` requests were carried out."""
         await self._acted.reach(count, operation)

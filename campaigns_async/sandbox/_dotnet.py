@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import MAXYEAR, UTC, datetime, timedelta, tzinfo
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import Any, Final, Literal, assert_never
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+import msgspec
 
-    from .quirks import DateStyle
+DateStyle = Literal["milliseconds", "bare", "seven_digits", "offset"]
 
 INT32_MAX: Final = 2**31 - 1
 TICKS_PER_SECOND: Final = 10_000_000
-# Python's isspace takes in the separators U+001C to U+001F, .NET's does not.
+# Python's isspace includes the separators U+001C to U+001F, .NET's does not.
 BLANKS: Final = (
     "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006"
     "\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -33,15 +33,29 @@ _ISO = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
     r"(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,16})?)?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?"
 )
-
-
 _PLAIN = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 _YEAR_ONE: Final = datetime(1, 1, 1, tzinfo=UTC)
 _END_OF_TIME: Final = ((datetime(9999, 12, 31, tzinfo=UTC) - _YEAR_ONE).days + 1) * 86_400 * TICKS_PER_SECOND
 
 
+def read_json(content: bytes) -> Any:
+    """Read JSON.
+
+    Raises:
+        ValueError: If it is not JSON, not UTF-8, or nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(content)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from None
+    except UnicodeDecodeError:
+        raise ValueError("JSON must be UTF-8") from None
+    except RecursionError:
+        raise ValueError("JSON is nested too deeply") from None
+
+
 def to_int32(text: str) -> int:
-    """Read a 32-bit integer: blanks around it, a sign and the hex forms ``0x10``, ``#10``."""
+    """Read a 32-bit integer, with blanks around it, a sign, or in the hex forms ``0x10`` and ``#10``."""
     text = text.strip(BLANKS)
     for prefix in ("#", "0x", "0X", "&h", "&H"):
         if text.startswith(prefix):
@@ -67,7 +81,7 @@ def _in_int32(value: int) -> int:
 
 
 def to_enum(text: str, names: Mapping[str, int]) -> int:
-    """Read an enum: a name in any case, a number whether defined or not, or several with commas."""
+    """Read an enum: a name in any case, any number, or several of them with commas."""
     value = 0
     for part in text.split(","):
         word = part.strip(BLANKS)
@@ -83,8 +97,8 @@ def to_enum(text: str, names: Mapping[str, int]) -> int:
 def to_ticks(text: str, zone: tzinfo) -> int:
     """Read a date of a filter, as ticks of 100 ns since year 1.
 
-    A date with ``Z`` or an offset is brought to `zone`, the server's own; one without is
-    taken as it stands. Empty text is the first tick.
+    A date with ``Z`` or an offset is converted to `zone`, the server's own; one without is
+    left as it is. Empty text is the first tick.
     """
     text = text.strip(BLANKS)
     if not text:
@@ -103,10 +117,10 @@ def to_ticks(text: str, zone: tzinfo) -> int:
 
 
 def iso_ticks(text: str) -> int | None:
-    """Read a date of a JSON body as ticks of 100 ns since year 1 in UTC; None when it is none."""
+    """Return a date of a JSON body as ticks of 100 ns since year 1 in UTC; None if it is not a date."""
     try:
         if _PLAIN.fullmatch(text):
-            # The usual form, many times faster than the rest.
+            # The usual form, many times faster than the general one.
             return ticks_of(datetime.fromisoformat(text))
         found = _DATE.fullmatch(text) if _ISO.fullmatch(text) else None
         if found is None:
@@ -147,7 +161,7 @@ def _offset_of(found: re.Match[str]) -> timedelta | None:
 
 
 def ticks_of(moment: datetime) -> int:
-    """A time with a zone, as ticks of 100 ns since year 1 in UTC."""
+    """Return a time with a zone as ticks of 100 ns since year 1 in UTC."""
     return _ticks(moment - _YEAR_ONE)
 
 
@@ -159,7 +173,7 @@ def write_ticks(ticks: int, style: DateStyle) -> str:
     """Write a UTC time in the given style."""
     seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
     moment = _YEAR_ONE + timedelta(seconds=seconds)
-    hours = 1 if style == "offset" and moment.year < MAXYEAR else 0  # behind that year there is no time
+    hours = 1 if style == "offset" and moment.year < MAXYEAR else 0  # no year follows
     day = (moment + timedelta(hours=hours)).replace(tzinfo=None).isoformat(timespec="seconds")
     if style == "offset":
         return f"{day}.{fraction // 10_000:03}+{hours:02}:00"
@@ -173,7 +187,7 @@ def write_ticks(ticks: int, style: DateStyle) -> str:
 
 
 def simple_upper(text: str) -> str:
-    """Upper case, one character for one, as .NET's invariant culture has it: ß stays ß."""
+    """Return text in upper case as .NET's invariant culture does, one character for one: ß stays ß."""
     if text.isascii():
         return text.upper()
     return "".join(map(_simple_upper_character, text))

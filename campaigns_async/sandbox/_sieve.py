@@ -1,21 +1,123 @@
-"""Filters and sorts as the .NET library Sieve 2.5.5 reads them, its silences included."""
+"""Filters and sorts of rows as the .NET library Sieve 2.5.5 reads them, including what it silently ignores."""
 
 from __future__ import annotations
 
+import enum
 import operator
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Final, Literal
 
-from attrs import frozen
+from attrs import define, field, frozen
 
-from .schema import STATUSES, Column, Columns, Kind, Row
-from .values import BLANKS, simple_upper, to_enum, to_int32, to_ticks
+from ._dotnet import BLANKS, iso_ticks, simple_upper, to_enum, to_int32, to_ticks
+
+Wire = dict[str, Any]
+
+STATUSES: Final[Mapping[str, int]] = {
+    "pending": 0,
+    "sending": 1,
+    "submitted": 2,
+    "paused": 3,
+    "cancelled": 4,
+    "completed": 5,
+}
+
+
+def _ticks_of_wire(wire: Wire) -> int | None:
+    text = wire.get("startDateTime")
+    return iso_ticks(text) if isinstance(text, str) else None
+
+
+@define(eq=False)
+class Row:
+    """A campaign or a contact in wire form.
+
+    Attributes:
+        wire: The fields.
+        ticks: The start time, read once.
+        hidden: Returns True while lists leave the row out.
+        deleted: True once the row was deleted.
+    """
+
+    wire: Wire = field(repr=False)
+    ticks: int | None = field(default=None, repr=False)
+    hidden: Callable[[], bool] | None = field(default=None, repr=False)
+    deleted: bool = False
+
+    @classmethod
+    def of_campaign(cls, wire: Wire) -> Row:
+        """Make a row of a campaign."""
+        return cls(wire, _ticks_of_wire(wire))
+
+    def replace(self, wire: Wire) -> None:
+        """Replace the fields; the previous dict is not changed."""
+        self.wire = wire
+        self.ticks = _ticks_of_wire(wire)
+
+
+class Kind(enum.Enum):
+    """The type of a column, which decides the operators it has."""
+
+    TEXT = enum.auto()
+    INT = enum.auto()
+    OPTIONAL_INT = enum.auto()
+    STATUS = enum.auto()
+    DATE = enum.auto()
+
+
+@frozen
+class Column:
+    """A property that can be filtered and sorted by."""
+
+    kind: Kind
+    get: Callable[[Row], Any]
+
+
+# Seeds are not validated: a value of another type counts as no value.
+
+
+def _text(name: str) -> Column:
+    def get(row: Row) -> str | None:
+        value = row.wire.get(name)
+        return value if isinstance(value, str) else None
+
+    return Column(Kind.TEXT, get)
+
+
+def _int(name: str, kind: Kind) -> Column:
+    def get(row: Row) -> int | None:
+        value = row.wire.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    return Column(kind, get)
+
+
+Columns = Mapping[str, Column]
+
+# Names are found in any case, hence in lower case here.
+CAMPAIGN_COLUMNS: Final[Columns] = {
+    "id": _text("id"),
+    "startdatetime": Column(Kind.DATE, lambda row: row.ticks),
+    "sender": _text("sender"),
+    "recipientcount": _int("recipientCount", Kind.INT),
+    "message": _text("message"),
+    "status": _int("status", Kind.STATUS),
+    "optoutlinkid": _int("optOutLinkId", Kind.OPTIONAL_INT),
+    "tracklinkurl": _text("trackLinkUrl"),
+}
+CONTACT_COLUMNS: Final[Columns] = {
+    "id": _text("id"),
+    "phonenumber": _text("phoneNumber"),
+    "name": _text("name"),
+    "custom1": _text("custom1"),
+    "custom2": _text("custom2"),
+}
 
 Predicate = Callable[[Row], bool]
 
-# At one position the first that fits wins, so the order counts.
+# The first operator that matches at a position wins, so the order counts.
 _OPERATORS: Final = (
     "!@=*", "!_=*", "!_-=*", "!=*", "!@=", "!_=", "!_-=", "==*", "@=*", "_=*", "_-=*",
     "==", "!=", ">=", "<=", ">", "<", "@=", "_=", "_-=",
@@ -40,12 +142,12 @@ _TEXT_TESTS: Final[dict[str, Callable[[str, str], bool]]] = {
 
 
 class SieveError(ValueError):
-    """What makes Sieve drop the work still to come."""
+    """An error that makes Sieve skip the rest of its work."""
 
 
 @frozen
 class Term:
-    """One condition as it was read; `values` is None where there is no operator."""
+    """A condition as it was read; `values` is None where there is no operator."""
 
     names: tuple[str, ...]
     operator: str
@@ -54,7 +156,13 @@ class Term:
 
 @frozen
 class Found:
-    """The rows that hold, in order; `failed` names the parameter whose error, `why`, dropped the rest of the work."""
+    """The rows that match, in order.
+
+    Attributes:
+        rows: The rows.
+        failed: The parameter with the error that made Sieve skip the rest; empty if there was none.
+        why: The error.
+    """
 
     rows: Sequence[Row]
     failed: Literal["", "filters", "sorts"]
@@ -70,8 +178,8 @@ def find(
 ) -> Found:
     """Apply filters, then sorts.
 
-    A fault in the filters gives back all rows as they were; one in the sorts keeps the
-    filters. Either means that paging is dropped too.
+    After an error in the filters all rows are returned; after one in the sorts, the
+    filtered rows. Either way the page is not cut out of them.
     """
     reading: Literal["filters", "sorts"] = "filters"
     try:
@@ -88,7 +196,7 @@ def find(
 
 
 def parse_filters(filters: str) -> list[Term]:
-    """Read a filter into its terms, without looking at what they mean."""
+    """Read a filter into terms, without checking names and values."""
     return [parse_term(_without_brackets(term)) for term in _split_at_commas(filters) if term.strip(BLANKS)]
 
 
@@ -102,7 +210,7 @@ def parse_term(text: str) -> Term:
 
 
 def _split_unescaped(text: str, separator: str) -> list[str]:
-    """Split at separators in front of which stands an even number of backslashes."""
+    """Split at separators that follow an even number of backslashes."""
     pieces: list[str] = []
     start = 0
     at = text.find(separator)
@@ -127,8 +235,8 @@ def _without_brackets(term: str) -> str:
         return text
     tail = text[text.rfind(")") + 1 :]
     if not tail:
-        raise SieveError("a group that nothing follows")
-    # Where the text behind the group occurs within it too, it vanishes there as well.
+        raise SieveError("nothing follows a group")
+    # If the text after the group occurs within the group too, Sieve removes it there as well.
     return text.replace(tail, "").replace("(", "").replace(")", "") + tail
 
 
@@ -143,10 +251,10 @@ def _unescape(value: str) -> str:
 
 
 def compile_filters(filters: str, columns: Columns, zone: tzinfo = UTC) -> list[Predicate]:
-    """Turn a filter into tests that must all hold.
+    """Return the tests of a filter, which must all hold.
 
     Raises:
-        SieveError: A name is unknown, or an operator or value does not fit its column.
+        SieveError: If a name is unknown, or an operator or a value does not fit its column.
     """
     tests: list[Predicate] = []
     for term in parse_filters(filters):
@@ -164,7 +272,7 @@ def _tests(column: Column, operator_: str, values: Sequence[str], zone: tzinfo) 
     if operator_ == "==" and column.kind is Kind.TEXT and len(values) > 2:
         plain = frozenset(value for value in values if value.lower() not in {"null", "\\null"})
         get = column.get
-        # Hundreds of ids are looked up at once, not compared one by one.
+        # One lookup in place of hundreds of comparisons with ids.
         yield lambda row: get(row) in plain
         values = [value for value in values if value not in plain]
     for value in values:
@@ -182,7 +290,7 @@ def _any_of(tests: list[Predicate]) -> Predicate:
     if len(tests) == 1:
         return tests[0]
     if len(tests) == 2:
-        # The usual case; a generator for each row costs twice as much.
+        # The usual case; a generator per row costs twice as much.
         first, second = tests
         return lambda row: first(row) or second(row)
     return lambda row: any(test(row) for test in tests)
@@ -204,7 +312,7 @@ def _compile(column: Column, operator_: str, value: str, zone: tzinfo) -> Predic
 
 def _compile_null(column: Column, operator_: str) -> Predicate:
     if column.kind in {Kind.INT, Kind.STATUS, Kind.DATE}:
-        raise SieveError("null for what always has a value")
+        raise SieveError("null on a column that always has a value")
     if operator_ not in _COMPARISONS:
         raise SieveError("a text operator on a number")
     get = column.get
@@ -212,7 +320,7 @@ def _compile_null(column: Column, operator_: str) -> Predicate:
         return lambda row: get(row) is None
     if operator_ == "!=":
         return lambda row: get(row) is not None
-    # Nothing is more or less than no value.
+    # No comparison with null holds.
     return lambda _row: False
 
 
@@ -222,7 +330,7 @@ def _compile_text(column: Column, operator_: str, value: str, *, any_case: bool)
     kind = operator_[1:] if negated else operator_
     test = _TEXT_TESTS.get(kind) or (_COMPARISONS[kind] if kind in {"==", "!="} else None)
     if test is None:
-        raise SieveError("text knows no order")
+        raise SieveError("text has no order")
     if any_case:
         wanted = simple_upper(value)
         return lambda row: (have := get(row)) is not None and test(simple_upper(have), wanted) is not negated
@@ -232,9 +340,9 @@ def _compile_text(column: Column, operator_: str, value: str, *, any_case: bool)
 def _compile_comparison(column: Column, operator_: str, wanted: int) -> Predicate:
     compare = _COMPARISONS.get(operator_)
     if compare is None:
-        raise SieveError("a text operator on what is no text")
+        raise SieveError("a text operator on a column that is not text")
     if column.kind is Kind.STATUS and operator_ not in {"==", "!="}:
-        raise SieveError("an enum knows no order")
+        raise SieveError("an enum has no order")
     get = column.get
     return lambda row: (have := get(row)) is not None and compare(have, wanted)
 
@@ -254,7 +362,7 @@ def sort(rows: Sequence[Row], sorts: str, columns: Columns) -> Sequence[Row]:
     """Sort stably by several properties; rows without a value come first, or last when descending.
 
     Raises:
-        SieveError: A name is unknown; a blank before or behind it makes it so.
+        SieveError: If a name is unknown, as it is with a blank before or after it.
     """
     keys: dict[str, tuple[Column, bool]] = {}
     for term in _split_at_commas(sorts):
@@ -266,7 +374,7 @@ def sort(rows: Sequence[Row], sorts: str, columns: Columns) -> Sequence[Row]:
         if column is None:
             raise SieveError("unknown name")
         keys.setdefault(name, (column, descending))
-    # From the least key to the first: each pass is stable, so the earlier ones decide ties.
+    # From the last key to the first: each pass is stable, so later keys decide ties.
     for column, descending in reversed(keys.values()):
         rows = sorted(rows, key=_sort_key(column), reverse=descending)
     return rows
@@ -275,6 +383,6 @@ def sort(rows: Sequence[Row], sorts: str, columns: Columns) -> Sequence[Row]:
 def _sort_key(column: Column) -> Callable[[Row], tuple[Any, ...]]:
     get = column.get
     if column.kind is Kind.TEXT:
-        # Cultures sort without regard to case first, then lower before upper.
+        # .NET's cultures ignore case first, then sort lower before upper.
         return lambda row: (False,) if (have := get(row)) is None else (True, simple_upper(have), have.swapcase())
     return lambda row: (False,) if (have := get(row)) is None else (True, have)

@@ -1,0 +1,181 @@
+"""Runs `sandbox`: builds a sandbox from the options, and serves until a signal comes."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from campaigns_async.cli.connection import read_key
+from campaigns_async.cli.options import SANDBOX_QUIRKS
+from campaigns_async.cli.signals import Interrupted, run as run_loop
+
+if TYPE_CHECKING:
+    from campaigns_async.sandbox import Quirks, RateLimit, Sandbox
+
+T = TypeVar("T")
+
+_HOST: Final = re.compile(r"[0-9A-Za-z._:-]+")
+
+
+def serve(
+    *,
+    host: str,
+    api_key_file: Path | None,
+    prefix: str,
+    data: Path | None,
+    faults: str | None,
+    rate_limit: float | None,
+    rate_limit_status: str | None,
+    now: str | None,
+    quirks: Sequence[str],
+    as_json: bool,
+    **given: Any,
+) -> None:
+    """Serve until a signal comes.
+
+    Args:
+        host: The address to listen on.
+        api_key_file: Holds the key.
+        prefix: A path in front of each path.
+        data: A file with campaigns and contacts.
+        faults: Faults as JSON, or a file with them.
+        rate_limit: Requests a second.
+        rate_limit_status: The status of the answer to the others.
+        now: The time at which the clock stands.
+        quirks: Names of quirks, with values.
+        as_json: Print one line of JSON.
+        **given: Arguments of `Sandbox`.
+
+    Raises:
+        click.ClickException: If an option is wrong, or the port cannot be listened on.
+    """
+    from campaigns_async import checks
+    from campaigns_async.sandbox import Sandbox
+    from campaigns_async.sandbox._payloads import Seeds, read_faults, read_moment, structure
+
+    if not _HOST.fullmatch(host):
+        raise click.UsageError("--host must be an address or a name, such as 127.0.0.1")
+    if prefix and not (prefix.startswith("/") and checks.is_path(prefix)):
+        raise click.UsageError("--prefix must be a path that begins with a slash, such as /tenant")
+    seeds = Seeds()
+    if data is not None:
+        seeds = _check("--data", lambda: structure(_read_json("--data", _read_file("--data", data)), Seeds))
+    sandbox = Sandbox(
+        seeds.campaigns,
+        seeds.contacts,
+        api_key=None if api_key_file is None else read_key(api_key_file),
+        host=host,
+        prefix=prefix,
+        rate_limit=_read_limit(rate_limit, rate_limit_status),
+        now=None if now is None else _check("--now", lambda: read_moment(now)),
+        quirks=_read_quirks(quirks),
+        faults=() if faults is None else _check("--faults", lambda: read_faults(_read_inline_or_file(faults))),
+        **given,
+    )
+    try:
+        run_loop(lambda: _serve(sandbox, host, given["port"], as_json=as_json))
+    except Interrupted:
+        return
+
+
+async def _serve(sandbox: Sandbox, host: str, port: int, *, as_json: bool) -> None:
+    try:
+        await sandbox.start()
+    except (OSError, UnicodeError) as error:
+        raise click.ClickException(_describe(error, host, port)) from None
+    try:
+        _print_places(sandbox, host, as_json=as_json)
+        await asyncio.Event().wait()
+    finally:
+        await sandbox.stop()
+
+
+def _print_places(sandbox: Sandbox, host: str, *, as_json: bool) -> None:
+    from campaigns_async.sandbox._control import is_loopback
+
+    if not is_loopback(host):
+        click.echo(
+            f"warning: {host} can be reached from other machines, without encryption; "
+            "whoever has the key can steer the sandbox",
+            err=True,
+        )
+    control = f"{sandbox.url}/_sandbox"
+    places = {"url": sandbox.url, "api_key": sandbox.api_key, "control": control, "openapi": f"{control}/openapi.json"}
+    if as_json:
+        click.echo(json.dumps(places))
+        return
+    for name, place in places.items():
+        click.echo(f"{name}: {place}")
+
+
+def _describe(error: OSError | UnicodeError, host: str, port: int) -> str:
+    code = error.errno if isinstance(error, OSError) else None
+    if code == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use: name another with --port, or 0 for any that is free"
+    if code == errno.EACCES:
+        return f"port {port} is not yours to use: name one from 1024 on with --port"
+    # A positive number is the system's; name resolution has its own numbers and words.
+    why = os.strerror(code) if code is not None and code > 0 else getattr(error, "strerror", None)
+    return f"cannot listen on {host}, port {port}: {why or 'no such name'}: look at --host"
+
+
+def _check(option: str, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except ValueError as error:
+        raise click.UsageError(f"{option}: {error}") from None
+
+
+def _read_json(option: str, content: bytes) -> object:
+    from campaigns_async.sandbox._dotnet import read_json
+
+    try:
+        return read_json(content)
+    except ValueError as error:
+        raise click.UsageError(f"{option} is not JSON: {error}") from None
+
+
+def _read_inline_or_file(text: str) -> object:
+    if text.lstrip().startswith(("[", "{")):
+        return _read_json("--faults", text.encode("utf-8", "surrogateescape"))
+    return _read_json("--faults", _read_file("--faults", Path(text)))
+
+
+def _read_file(option: str, path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise click.UsageError(f"{option} cannot be read: {error.strerror or type(error).__name__}") from None
+
+
+def _read_limit(rate: float | None, status: str | None) -> RateLimit | None:
+    from campaigns_async.sandbox import RateLimit
+
+    if rate is None:
+        if status is not None:
+            raise click.UsageError("--rate-limit-status goes with --rate-limit")
+        return None
+    if not 0 < rate < float("inf"):
+        raise click.UsageError("--rate-limit must be more than 0 requests a second")
+    return RateLimit(rate, status=503 if status == "503" else 429)
+
+
+def _read_quirks(texts: Sequence[str]) -> Quirks:
+    from campaigns_async.sandbox._payloads import read_quirks
+
+    given: dict[str, str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        name = name.replace("-", "_")
+        if name not in SANDBOX_QUIRKS:
+            raise click.UsageError(f"--quirk has no such name; there are {', '.join(SANDBOX_QUIRKS)}")
+        given[name] = value if sign else "true"
+    return _check("--quirk", lambda: read_quirks(given))

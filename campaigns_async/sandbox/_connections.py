@@ -1,0 +1,165 @@
+"""The port and its connections, which are numbered and can be broken on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+from aiohttp import web
+from aiohttp.abc import AbstractStreamWriter
+from attrs import define
+
+# Linger on, for zero seconds: closing then resets the connection.
+_RESET: Final = struct.pack("ii", 1, 0)
+# Time for what is being written to get out, in seconds; nothing else is waited for.
+_SHUTDOWN: Final = 0.1
+# Iterations of the loop from a connection that is accepted to its connection_made(); asyncio takes three.
+_ITERATIONS_TO_CONNECT: Final = 5
+
+
+class Sent(web.StreamResponse):
+    """A response that says to aiohttp that the bytes are out already, and whether the connection stays open."""
+
+    def __init__(self, *, keep_alive: bool) -> None:
+        super().__init__()
+        self._stays_open = keep_alive
+
+    @property
+    def keep_alive(self) -> bool:
+        """True if another request may come over the connection."""
+        return self._stays_open
+
+    async def prepare(
+        self,
+        request: web.BaseRequest,
+    ) -> AbstractStreamWriter | None:
+        """Send nothing."""
+        return None
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Send nothing."""
+
+
+KEEP_ALIVE: Final = Sent(keep_alive=True)
+CLOSE: Final = Sent(keep_alive=False)
+
+
+@define(eq=False)
+class Connection:
+    """A client's connection. Requests over a stale one are not answered."""
+
+    number: int
+    transport: asyncio.Transport
+    stale: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """True if anything can be sent."""
+        return not self.transport.is_closing()
+
+    def close(self) -> None:
+        """Close it, once what was written is out."""
+        self.transport.close()
+
+    def reset(self) -> None:
+        """Abort it, so that the client meets a reset."""
+        raw: socket.socket = self.transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self.transport.abort()
+
+
+class ConnectionServer(web.Server):
+    """aiohttp's server, with a number for each connection and an end for all of them."""
+
+    def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._numbers = itertools.count(1)
+        self._open: dict[web.RequestHandler, Connection] = {}
+        self._all_closed = asyncio.Event()
+        self._all_closed.set()
+
+    def connection_of(self, request: web.BaseRequest) -> Connection | None:
+        """Return the connection over which a request came; None when it is gone."""
+        return self._open.get(request.protocol)
+
+    def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
+        """Number a new connection."""
+        super().connection_made(handler, transport)
+        self._open[handler] = Connection(next(self._numbers), transport)
+        self._all_closed.clear()
+
+    def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
+        """Forget a connection that was closed."""
+        super().connection_lost(handler, exc)
+        self._open.pop(handler, None)
+        if not self._open:
+            self._all_closed.set()
+
+    def refresh(self) -> None:
+        """Make no connection stale any more."""
+        for connection in self._open.values():
+            connection.stale = False
+
+    async def abort(self) -> None:
+        """Abort the connections that are still open, and wait until they are closed."""
+        for connection in self._open.values():
+            connection.transport.abort()
+        await self._all_closed.wait()
+
+
+@define(eq=False)
+class Listener:
+    """Listens on a port in the running loop."""
+
+    _listening: asyncio.Server | None = None
+    _server: ConnectionServer | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """True if it listens."""
+        return self._server is not None
+
+    async def start(self, server: ConnectionServer, host: str, port: int) -> int:
+        """Listen, and return the port.
+
+        Raises:
+            OSError: If the port is taken.
+        """
+        self._server = server
+        try:
+            self._listening = await asyncio.get_running_loop().create_server(server, host, port)
+        except BaseException:  # including a cancellation: it may be started again
+            self._server = None
+            raise
+        found: int = self._listening.sockets[0].getsockname()[1]
+        return found
+
+    async def stop(self) -> None:
+        """Close the port and every connection, within a second."""
+        server, self._server = self._server, None
+        listening, self._listening = self._listening, None
+        if listening is not None:
+            await _close(listening)
+        if server is not None:
+            server.pre_shutdown()
+            await server.shutdown(_SHUTDOWN)
+            # Connections that could not be flushed in time would stay open.
+            await server.abort()
+
+
+async def _close(listening: asyncio.Server) -> None:
+    """Accept no more connections, and close the port once those being accepted are known.
+
+    If the port is closed at once, asyncio up to Python 3.12 loses the connections between accept() and
+    connection_made(): open, and known to nobody (gh-109564).
+    """
+    loop = asyncio.get_running_loop()
+    for port in listening.sockets:
+        loop.remove_reader(port.fileno())
+    for _ in range(_ITERATIONS_TO_CONNECT):
+        await asyncio.sleep(0)
+    listening.close()

@@ -1,0 +1,400 @@
+"""The sandbox's own HTTP interface, under ``/_sandbox``: to see what arrived, and to change how it answers.
+
+Programs in other languages, and people with curl, have no other. `_check_access` says who may use it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import attrs
+import msgspec
+from attrs import frozen
+
+from . import _openapi
+from ._dotnet import read_json
+from ._handler import CONTROL, ControlRequest, RequestHandler
+from ._payloads import ClockChange, Seeds, fields_left_out, read_faults, read_rate_limit, structure, write_fault
+from ._provider import JSON, PROBLEM, Answer
+from ._request_log import RecordedRequest
+from ._routing import carries_key
+from .faults import Rule
+
+T = TypeVar("T")
+
+_ROWS: Final = 100
+_MOST_ROWS: Final = 1000
+_MOST_DIGITS: Final = 9
+# Never any CORS headers: no other origin may read an answer.
+_HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+# The types that a page of another site can send without asking first.
+_TYPES_OF_FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
+# A host with an address in brackets, or a name; then the port.
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::[0-9]{1,5})?")
+_OWN_SITES: Final = frozenset({"same-origin", "none"})
+# A Referer can carry the key in its query.
+_HIDDEN_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "api-key", "cookie", "referer"})
+_HIDDEN: Final = "(key)"
+
+
+class ControlError(Exception):
+    """A request that is refused.
+
+    Args:
+        status: The status, 400 to 499.
+        detail: What is wrong.
+        where: Where in the request: ``path``, ``header Origin``, ``query limit``, ``body``.
+        hint: What to send instead.
+        headers: Headers of the answer.
+    """
+
+    def __init__(
+        self, status: int, detail: str, *, where: str, hint: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        body = {
+            "title": HTTPStatus(status).phrase,
+            "status": status,
+            "detail": detail,
+            "where": where,
+            "do": hint,
+        }
+        self.answer: Final = Answer(status, msgspec.json.encode(body), PROBLEM, {**_HEADERS, **(headers or {})})
+
+
+def _json(value: Any, status: int = 200) -> Answer:
+    return Answer(status, msgspec.json.encode(value), JSON, _HEADERS)
+
+
+@frozen
+class _Route:
+    path: str
+    description: str
+    handlers: Mapping[str, Callable[[ControlRequest], Answer]]
+
+    @property
+    def allow(self) -> str:
+        """The verbs."""
+        return ", ".join(verb for name in self.handlers for verb in ((name, "HEAD") if name == "GET" else (name,)))
+
+
+class Control:
+    """Answers requests under ``/_sandbox``, without I/O."""
+
+    def __init__(self, handler: RequestHandler) -> None:
+        self._handler = handler
+        routes = (
+            _Route("", "the paths", {"GET": self._index}),
+            _Route("/journal", "the requests and their outcomes (?after=NUMBER, ?limit=)", {"GET": self._journal}),
+            _Route("/seed", "adds campaigns, all or none", {"POST": self._seed}),
+            _Route("/reset", "goes back to the state in which the sandbox was started", {"POST": self._reset}),
+            _Route(
+                "/faults",
+                "the faults; adds one, or an array of them; stops all, and answers what hangs",
+                {"GET": self._faults, "POST": self._add_faults, "DELETE": self._stop_faults},
+            ),
+            _Route("/clock", "the sandbox's time; sets, moves or runs it", {"GET": self._time, "PUT": self._set_time}),
+            _Route("/rate-limit", "the rate limit; sets it", {"GET": self._limit, "PUT": self._set_limit}),
+            _Route("/openapi.json", "the API as an OpenAPI document", {"GET": self._openapi}),
+        )
+        self._routes: Final = {route.path: route for route in routes}
+
+    def answer(self, request: ControlRequest) -> Answer:
+        """Answer a request, or refuse it."""
+        settings = self._handler.settings
+        try:
+            _check_access(request, host=settings.host, api_key=settings.api_key)
+            handle = self._find(request)
+            _check_body(request)
+            return handle(request)
+        except ControlError as error:
+            return error.answer
+
+    def _find(self, request: ControlRequest) -> Callable[[ControlRequest], Answer]:
+        route = self._routes.get(request.path.lower().rstrip("/"))
+        if route is None:
+            raise ControlError(404, "the control has no such path", where="path", hint=f"GET {CONTROL} lists the paths")
+        handle = route.handlers.get("GET" if request.method == "HEAD" else request.method)
+        if handle is None:
+            raise ControlError(
+                405,
+                f"{CONTROL}{route.path} is not there for this method",
+                where="method",
+                hint=f"use one of {route.allow}",
+                headers={"Allow": route.allow},
+            )
+        return handle
+
+    def _index(self, request: ControlRequest) -> Answer:
+        url = self._handler.settings.url
+        start = urlsplit(url).path + CONTROL
+        paths = [
+            {"path": start + route.path, "methods": list(route.handlers), "what": route.description}
+            for route in self._routes.values()
+        ]
+        return _json({"url": url, "paths": paths})
+
+    def _journal(self, request: ControlRequest) -> Answer:
+        if not request.query.keys() <= {"after", "limit", "api-key"}:
+            raise ControlError(400, "no such parameter", where="query", hint="leave out all but after and limit")
+        after = _read_count(request, "after", least=0, default=0)
+        limit = min(_read_count(request, "limit", least=1, default=_ROWS), _MOST_ROWS)
+        requests = self._handler.log.requests
+        later = [each for each in requests if each.number > after]
+        shown = later[:limit]
+        return _json(
+            {
+                "total": len(requests),
+                "next": shown[-1].number if len(later) > len(shown) else None,
+                "requests": [_entry(each, self._handler.settings.api_key) for each in shown],
+            }
+        )
+
+    def _seed(self, request: ControlRequest) -> Answer:
+        hint = 'send {"campaigns": [{"id": "c1"}], "contacts": {"c1": [{"id": "k1"}]}}'
+        seeds = _read_body(request, lambda value: structure(value, Seeds), hint)
+        store = self._handler.provider.store
+        for index, campaign in enumerate(seeds.campaigns):
+            if store.get(campaign["id"]) is not None:
+                raise ControlError(
+                    409,
+                    f"there is a campaign {campaign['id']!r} already; none was added",
+                    where=f"body: campaigns[{index}].id",
+                    hint=f"choose another id, or POST {CONTROL}/reset first",
+                )
+        for campaign in seeds.campaigns:
+            store.seed(campaign, seeds.contacts.get(campaign["id"], ()), None)
+        return _json({"added": len(seeds.campaigns)}, 201)
+
+    def _reset(self, request: ControlRequest) -> Answer:
+        self._handler.reset()
+        return _json({"ok": True})
+
+    def _faults(self, request: ControlRequest) -> Answer:
+        return _json({"faults": [_rule(rule) for rule in self._handler.rules.all]})
+
+    def _add_faults(self, request: ControlRequest) -> Answer:
+        faults = _read_body(request, read_faults, 'send a fault, such as {"operation": "create", "status": 503}')
+        return _json({"faults": [_rule(self._handler.rules.add(fault)) for fault in faults]}, 201)
+
+    def _stop_faults(self, request: ControlRequest) -> Answer:
+        for rule in self._handler.rules.all:
+            rule.stop()
+            rule.release()
+        return self._faults(request)
+
+    def _time(self, request: ControlRequest) -> Answer:
+        clock = self._handler.clock
+        now = clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return _json({"now": now, "running": clock.running})
+
+    def _set_time(self, request: ControlRequest) -> Answer:
+        hint = 'send {"now": "2031-06-27T09:30:00Z"}, {"move": 60} or {"running": true}'
+        clock = self._handler.clock
+
+        def change_clock(value: object) -> None:
+            change = structure(value, ClockChange)
+            if change.now is not None:
+                clock.set(change.now)
+            if change.move is not None:
+                clock.move(change.move)
+            if change.running:
+                clock.run()
+            elif change.running is False:
+                clock.set(clock.now())
+
+        _read_body(request, change_clock, hint)
+        return self._time(request)
+
+    def _limit(self, request: ControlRequest) -> Answer:
+        limit = self._handler.settings.rate_limit
+        return _json(None if limit is None else attrs.asdict(limit))
+
+    def _set_limit(self, request: ControlRequest) -> Answer:
+        hint = 'send null (no limit), a number, or {"requests_per_second": 10, "status": 503}'
+        self._handler.limit_rate(_read_body(request, read_rate_limit, hint))
+        return self._limit(request)
+
+    def _openapi(self, request: ControlRequest) -> Answer:
+        settings = self._handler.settings
+        return _json(
+            _openapi.document(
+                url=settings.url,
+                update_method=settings.update_method,
+                delete_method=settings.delete_method,
+                auth=settings.auth,
+            )
+        )
+
+
+def _rule(rule: Rule) -> dict[str, Any]:
+    return {
+        "number": rule.number,
+        "seen": rule.seen,
+        "fired": rule.fired,
+        "stopped": rule.stopped,
+        "fault": write_fault(rule.fault),
+        "not_shown": fields_left_out(rule.fault),
+    }
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host, without a port or brackets, is this machine and no other."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    """Return a header, whatever the case of its name; None when it is missing."""
+    wanted = name.lower()
+    return next((value for key, value in headers.items() if key.lower() == wanted), None)
+
+
+def _check_access(request: ControlRequest, *, host: str, api_key: str) -> None:
+    """Refuse pages of other sites, and other machines without the key.
+
+    Args:
+        request: The request.
+        host: The address that the sandbox listens on.
+        api_key: The key, which is needed only when other machines can reach that address.
+
+    Raises:
+        ControlError: 403 where a browser sends the request for another site; 401 without the key.
+    """
+    headers = request.headers
+    origin, site = _header(headers, "Origin"), _header(headers, "Sec-Fetch-Site")
+    for name, is_foreign in (
+        ("Origin", origin is not None and origin.lower() != f"http://{_header(headers, 'Host') or ''}".lower()),
+        ("Sec-Fetch-Site", site is not None and site.lower() not in _OWN_SITES),
+    ):
+        if is_foreign:
+            raise ControlError(
+                403,
+                "the control takes nothing from other sites",
+                where=f"header {name}",
+                hint="open the control itself in the browser, or call it from a program",
+            )
+    if not is_loopback(host):
+        _check_key(request, api_key)
+        return
+    # With a foreign name that leads here (DNS rebinding), a foreign page has the same origin.
+    found = _HOST.fullmatch(_header(headers, "Host") or "")
+    if found is None or not is_loopback(found[1] or found[2]):
+        raise ControlError(
+            403,
+            "the control answers to this machine's own names only",
+            where="header Host",
+            hint="ask for localhost, 127.0.0.1 or [::1], or bind the sandbox to another address",
+        )
+
+
+def _check_key(request: ControlRequest, api_key: str) -> None:
+    if not carries_key(
+        api_key,
+        authorization=_header(request.headers, "Authorization"),
+        header=_header(request.headers, "api-key"),
+        query=request.query.get("api-key"),
+    ):
+        raise ControlError(
+            401,
+            "from where other machines can reach it, the control asks for the sandbox's key",
+            where="header Authorization",
+            hint="send the key as Authorization: Bearer KEY, as api-key: KEY, or as ?api-key=KEY",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+
+def _check_body(request: ControlRequest) -> None:
+    """Take no body but JSON: a form on a page of another site can send anything else.
+
+    Raises:
+        ControlError: 413 where the body is too large, 415 where it is not JSON by its type.
+    """
+    if request.body is None:
+        raise ControlError(413, "the body is too large", where="body", hint="send less at a time")
+    kind = (_header(request.headers, "Content-Type") or "").partition(";")[0].strip().lower()
+    # Some clients name a type even without a body.
+    if kind in _TYPES_OF_FORMS or (request.body and kind != "application/json"):
+        raise ControlError(
+            415,
+            "the control takes JSON only",
+            where="header Content-Type",
+            hint="send the body with Content-Type: application/json",
+        )
+
+
+def _read_body(request: ControlRequest, read: Callable[[object], T], hint: str) -> T:
+    try:
+        value = read_json(request.body or b"")
+    except ValueError as error:
+        raise ControlError(400, f"the body is not JSON: {error}", where="body", hint=hint) from None
+    try:
+        return read(value)
+    except ValueError as error:
+        raise ControlError(400, str(error), where="body", hint=hint) from None
+
+
+def _read_count(request: ControlRequest, name: str, *, least: int, default: int) -> int:
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS or int(text) < least:
+        raise ControlError(
+            400,
+            f"{name} must be a whole number",
+            where=f"query {name}",
+            hint=f"send {least} or more, of {_MOST_DIGITS} digits at most",
+        )
+    return int(text)
+
+
+def _entry(request: RecordedRequest, key: str) -> dict[str, Any]:
+    """Return a request as JSON, with the key hidden wherever it was sent."""
+
+    def clean(text: str) -> str:
+        # Surrogates stand for bytes that are not UTF-8, which JSON cannot hold.
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace(key, _HIDDEN)
+
+    headers: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for name, value in request.headers.items():
+        if (lower := name.lower()) in _HIDDEN_HEADERS:
+            continue
+        # The values of a header that was sent several times are joined.
+        shown = names.setdefault(lower, clean(name))
+        headers[shown] = f"{headers[shown]}, {clean(value)}" if shown in headers else clean(value)
+    return {
+        "number": request.number,
+        "method": request.method,
+        "path": clean(request.path),
+        "query": {clean(name): clean(value) for name, value in request.query.items() if name != "api-key"},
+        "headers": headers,
+        "operation": request.operation,
+        "status": request.status,
+        "acted": request.acted,
+        "fault": request.fault,
+        "problem": request.problem,
+        "connection": request.connection,
+        "arrived": request.arrived,
+        "body": _shown_body(request.content.replace(key.encode(), _HIDDEN.encode())),
+    }
+
+
+def _shown_body(content: bytes) -> Any:
+    """Return JSON as it was sent, else text; None where there is no body."""
+    if not content:
+        return None
+    try:
+        read_json(content)
+    except ValueError:
+        return content.decode("utf-8", "replace")
+    return msgspec.Raw(content)

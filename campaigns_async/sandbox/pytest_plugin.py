@@ -1,0 +1,109 @@
+"""The pytest plugin: the fixture `campaigns_sandbox`.
+
+It works as soon as the package is installed, in tests of any kind. It imports nothing before a test uses it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    import pluggy
+
+    from ._request_log import RecordedRequest
+    from .threaded import ThreadedSandbox
+
+_MARKER: Final = "campaigns_sandbox"
+_HELP: Final = (
+    f"{_MARKER}(**arguments): the arguments of campaigns_async.sandbox.Sandbox for the fixture campaigns_sandbox, "
+    "by name, such as rate_limit=5 or magic_recipients=True."
+)
+_JOURNAL: Final = pytest.StashKey[Callable[[], str]]()
+_SHOWN: Final = 50
+_NUMBER: Final = re.compile(r"(?<=/)(?:[+\d(). -]|%20|%2B|%28|%29){7,}(?=/|$)", re.IGNORECASE)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line("markers", _HELP)
+
+
+@pytest.fixture
+def campaigns_sandbox(request: pytest.FixtureRequest) -> Iterator[ThreadedSandbox]:
+    """A server that plays the SMS Campaigns API, fresh for each test; see `campaigns_async.sandbox`.
+
+    It runs in a thread of its own, so it serves tests of any kind. `@pytest.mark.campaigns_sandbox(rate_limit=5)`
+    passes arguments of `Sandbox`; those nearer to the test win.
+    """
+    try:
+        from .threaded import ThreadedSandbox  # noqa: PLC0415  # not at each start of pytest
+    except ModuleNotFoundError as error:
+        pytest.fail(
+            f"the fixture campaigns_sandbox needs {error.name}: "
+            'install it with: pip install "campaigns-async[sandbox]"',
+            pytrace=False,
+        )
+    sandbox, problem = None, ""
+    try:
+        sandbox = ThreadedSandbox(**_arguments(request.node.iter_markers(_MARKER)))
+        sandbox.start()
+    except (TypeError, ValueError, OSError) as error:
+        problem = str(error)
+    if problem or sandbox is None:
+        # Outside of the handler, so that pytest shows no other error as its context.
+        pytest.fail(f"@pytest.mark.{_MARKER}: {problem}", pytrace=False)
+    try:
+        # It can be read after it has stopped, when a fixture that is older than it fails.
+        request.node.stash[_JOURNAL] = lambda: _journal_of(sandbox)
+        yield sandbox
+    finally:
+        sandbox.stop()
+
+
+# The older kind of wrapper, which every pytest since 7 supports.
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pluggy.Result[pytest.TestReport], None]:
+    """Add the requests of its sandbox to the report of a test that fails."""
+    outcome = yield
+    report = outcome.get_result()
+    journal = item.stash.get(_JOURNAL, None)
+    if report.failed and journal is not None:
+        report.sections.append(("campaigns sandbox", journal()))
+
+
+def _arguments(marks: Iterable[pytest.Mark]) -> dict[str, Any]:
+    """Merge the arguments of the marks; the first mark is the nearest and wins."""
+    arguments: dict[str, Any] = {}
+    for mark in marks:
+        if mark.args:
+            raise TypeError("it takes arguments by name only, such as rate_limit=5")
+        arguments = {**mark.kwargs, **arguments}
+    return arguments
+
+
+def _journal_of(sandbox: ThreadedSandbox) -> str:
+    """Return a line per request, without bodies, queries, headers and phone numbers."""
+    try:
+        lines = [_line(request) for request in sandbox.requests]
+    except RuntimeError as error:  # its thread is stuck
+        return str(error)
+    if not lines:
+        return "no request arrived"
+    left_out = len(lines) - _SHOWN
+    return "\n".join([f"({left_out} more before)", *lines[left_out:]] if left_out > 0 else lines)
+
+
+def _line(request: RecordedRequest) -> str:
+    path = _NUMBER.sub("(number)", request.path)
+    status = "no answer" if request.status is None else str(request.status)
+    done = "carried out" if request.acted else "not carried out"
+    parts = [status, done]
+    if request.fault is not None:
+        parts.append(f"met fault {request.fault}")
+    if request.problem:
+        parts.append(request.problem)
+    return f"{request.number}. {request.method} {path}: {', '.join(parts)}"

@@ -1,0 +1,240 @@
+"""The sandbox in a thread of its own, for tests that are not coroutines or have another event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import CancelledError, Future
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from ._request_log import RecordedRequest
+from ._routing import Operation
+from .faults import Fault, Rule
+from .server import SandboxBase
+
+T = TypeVar("T")
+
+TIMEOUT = 10.0
+"""Seconds after which the event loop counts as stuck."""
+
+_EVENTS: Final = ("hold", "act_after", "hidden_for")
+
+
+class ThreadedSandbox(SandboxBase):
+    """A `Sandbox` in a thread and an event loop of its own, with the same arguments.
+
+    Use it as ``with ThreadedSandbox(...) as sandbox``, in tests of any kind, and from any thread.
+    Its members run in its loop, in order with the requests that arrive there. All but its URL and the members that
+    wait can be used when it is stopped, too.
+
+    Raises:
+        ValueError: As with `Sandbox`.
+        RuntimeError: From any member, if a fault's `when` blocks the thread.
+    """
+
+    # The thread and its loop. A stopped sandbox has no loop, and keeps the thread, which may be stuck.
+    _thread: threading.Thread | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def __repr__(self) -> str:
+        return f"<ThreadedSandbox {'stopped' if self._loop is None else self.url}>"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen, before this returns.
+
+        Raises:
+            RuntimeError: If it listens already.
+            OSError: If the port is taken.
+        """
+        with self._lock:
+            if self._loop is not None:
+                raise RuntimeError("this sandbox is running already")
+            # The plain loop, whatever the policy of the tests is: connections are broken by its sockets.
+            loop = asyncio.SelectorEventLoop()
+            # A daemon, so that a stuck thread does not keep the process from ending.
+            thread = threading.Thread(target=_run_forever, args=(loop,), name="campaigns-sandbox", daemon=True)
+            thread.start()
+            try:
+                asyncio.run_coroutine_threadsafe(self._handler.start(), loop).result()
+            except BaseException:
+                loop.call_soon_threadsafe(loop.stop)
+                thread.join(TIMEOUT)
+                raise
+            self._loop, self._thread = loop, thread
+
+    def stop(self) -> None:
+        """Close the port, every connection, the loop and the thread, within a second; requests that wait are given up.
+
+        Raises:
+            RuntimeError: If a fault's `when` blocks the thread, after ten seconds; the thread ends once it can.
+        """
+        with self._lock:
+            loop, self._loop = self._loop, None
+            if loop is None or self._thread is None:
+                return
+            # After the work that was handed over before.
+            stopped = asyncio.run_coroutine_threadsafe(self._handler.stop(), loop)
+            stopped.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
+        _result(stopped)
+        _join(self._thread)
+
+    def _run(self, work: Callable[[], T]) -> T:
+        async def run_work() -> T:
+            return work()
+
+        if self._thread is threading.current_thread():
+            return work()  # called by a fault's `when`, for example
+        with self._lock:
+            done = None if self._loop is None else asyncio.run_coroutine_threadsafe(run_work(), self._loop)
+        if done is not None:
+            return _result(done)
+        if self._thread is not None:
+            _join(self._thread)
+        return work()
+
+    def _wait(self, work: Callable[[], Coroutine[Any, Any, None]], seconds: float) -> None:
+        async def wait() -> None:
+            async with asyncio.timeout(seconds):
+                await work()
+
+        if self._thread is threading.current_thread():
+            raise RuntimeError("the sandbox's own thread cannot wait: nothing would arrive meanwhile")
+        with self._lock:
+            loop = self._running_loop()
+            done = asyncio.run_coroutine_threadsafe(wait(), loop)
+        try:
+            _result(done, seconds)
+        except CancelledError:
+            raise RuntimeError("the sandbox was stopped meanwhile") from None
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            raise RuntimeError("this sandbox is not running: use it within `with ThreadedSandbox(...) as sandbox:`")
+        return self._loop
+
+    @property
+    def url(self) -> str:
+        """The URL where it listens, with the prefix and without a slash at the end.
+
+        Raises:
+            RuntimeError: If it is not running.
+        """
+        self._running_loop()
+        return super().url
+
+    def add_fault(self, fault: Fault) -> Rule:
+        """Add a fault, such as those of `presets`; the first rule that is due meets a request.
+
+        Raises:
+            TypeError: If it is not a `Fault`, or a field of it is an event, which would belong to another loop.
+        """
+        for name in _EVENTS:
+            if isinstance(getattr(fault, name, None), asyncio.Event):
+                raise TypeError(
+                    f"{name} must be no event: it would belong to another loop than the sandbox's. "
+                    "Use hang=True, and release() of the rule"
+                )
+        return super().add_fault(fault)
+
+    def wait_received(self, count: int, operation: Operation | None = None, timeout: float = 5.0) -> None:
+        """Wait until `count` requests have arrived completely, of one operation or of any.
+
+        Args:
+            count: The number of requests, from 1.
+            operation: The operation; None for any.
+            timeout: Seconds to wait at most.
+
+        Raises:
+            TimeoutError: If fewer arrived in time.
+            ValueError: If there is no such operation.
+        """
+        __tracebackhide__ = True
+        try:
+            self._wait(lambda: self._handler.log.wait_received(count, operation), timeout)
+        except TimeoutError:
+            raise TimeoutError(_describe("arrived", count, operation, timeout, self.requests)) from None
+
+    def wait_acted(self, count: int, operation: Operation | None = None, timeout: float = 5.0) -> None:
+        """Wait until `count` requests were carried out, of one operation or of any.
+
+        Args:
+            count: The number of requests, from 1.
+            operation: The operation; None for any.
+            timeout: Seconds to wait at most.
+
+        Raises:
+            TimeoutError: If fewer were carried out in time.
+            ValueError: If there is no such operation.
+        """
+        __tracebackhide__ = True
+        try:
+            self._wait(lambda: self._handler.log.wait_acted(count, operation), timeout)
+        except TimeoutError:
+            acted = [request for request in self.requests if request.acted]
+            raise TimeoutError(_describe("were carried out", count, operation, timeout, acted)) from None
+
+
+def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
+    # Its end cancels the tasks that are left, and closes the loop.
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.get_loop().run_forever()
+
+
+def _result(done: Future[T], more: float = 0) -> T:
+    try:
+        return done.result(more + TIMEOUT)
+    except TimeoutError:
+        if done.done():
+            raise
+        raise _stuck() from None
+
+
+def _join(thread: threading.Thread) -> None:
+    if thread is not threading.current_thread():
+        thread.join(TIMEOUT)
+    if thread.is_alive():
+        raise _stuck()
+
+
+def _stuck() -> RuntimeError:
+    return RuntimeError(
+        f"the sandbox's thread has been busy for {TIMEOUT:g} seconds: does a fault's `when` wait for something?"
+    )
+
+
+def _describe(
+    what: str, count: int, operation: Operation | None, timeout: float, requests: Sequence[RecordedRequest]
+) -> str:
+    """Describe which requests there are where others were waited for."""
+    counts = Counter(str(request.operation or "other") for request in requests)
+    there = counts.total() if operation is None else counts[operation]
+    wanted = "requests" if operation is None else f"{operation} requests"
+    text = f"{there} of {count} {wanted} {what} within {timeout:g} seconds"
+    if counts:
+        text += "; in all: " + ", ".join(f"{number} {name}" for name, number in counts.most_common())
+    if _in_a_loop():
+        text += ". The event loop of this thread stood still meanwhile: wait with `await asyncio.to_thread(...)`"
+    return text
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
