@@ -233,6 +233,15 @@ async def until_full(reader: int, writer: int) -> None:
         await asyncio.sleep(0.001)
 
 
+async def stop_reading(reader: int) -> None:
+    """Close a pipe, and wait for the thread that hangs in a write to it: it may not meet the descriptor's next file."""
+    os.close(reader)
+    for thread in threading.enumerate():
+        if thread.name == "campaigns-export-stream":
+            await asyncio.to_thread(thread.join, 30)
+            assert not thread.is_alive()
+
+
 @pytest.mark.parametrize("blocking", [True, False])
 async def test_a_cancelled_write_to_a_pipe_that_nobody_reads_is_given_up(blocking: bool) -> None:
     reader, writer = os.pipe()
@@ -249,11 +258,7 @@ async def test_a_cancelled_write_to_a_pipe_that_nobody_reads_is_given_up(blockin
     with pytest.raises(ExportWriteError, match="has not ended"):
         await target.finish()
     await target.aclose()
-    os.close(reader)  # lets the thread go
-    for thread in threading.enumerate():
-        if thread.name == "campaigns-export-stream":
-            await asyncio.to_thread(thread.join, 30)
-            assert not thread.is_alive()
+    await stop_reading(reader)
     stream.close()
 
 
@@ -270,7 +275,7 @@ async def test_cancelled_twice_it_does_not_wait_at_all() -> None:
             await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
         await task
-    os.close(reader)
+    await stop_reading(reader)
     stream.close()
 
 
