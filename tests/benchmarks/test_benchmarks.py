@@ -11,8 +11,8 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
+from support.benchmarks import ROOT, run_benchmark
 
-ROOT = Path(__file__).parents[2]
 ROWS = (
     "create, one at a time",
     "create, 64 in flight",
@@ -47,11 +47,6 @@ WITHOUT_GOAL = {
 }
 
 
-def run(*arguments: str, module: str = "benchmarks") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
-
-
 def names(done: subprocess.CompletedProcess[str]) -> list[str]:
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stdout.splitlines() if line.startswith("| ")]
@@ -62,7 +57,7 @@ def names(done: subprocess.CompletedProcess[str]) -> list[str]:
 @pytest.mark.timeout(130)  # a dozen subprocesses, on a machine that has other things to do
 def test_shortened_run_prints_every_row_and_writes_the_files(tmp_path: Path) -> None:
     json_file, svg_file = tmp_path / "measured.json", tmp_path / "drawn.svg"
-    done = run("--tiny", "--json", str(json_file), "--plot", str(svg_file))
+    done = run_benchmark("benchmarks", "--tiny", "--json", str(json_file), "--plot", str(svg_file))
 
     assert names(done) == list(ROWS)
     measured = json.loads(json_file.read_text(encoding="utf-8"))
@@ -79,13 +74,13 @@ def test_shortened_run_prints_every_row_and_writes_the_files(tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_only_some_rows() -> None:
-    assert names(run("--tiny", "--only", "list")) == ["list", "list, by the converter"]
+    assert names(run_benchmark("benchmarks", "--tiny", "--only", "list")) == ["list", "list, by the converter"]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("slack", ["1000", "0.001"])
 def test_check_fails_above_the_bound_and_names_the_row(slack: str) -> None:
-    done = run("--tiny", "--only", "list", "--check", "--slack", slack)
+    done = run_benchmark("benchmarks", "--tiny", "--only", "list", "--check", "--slack", slack)
 
     again = done.stderr.count("measured again")
     assert (done.returncode, again) == ((0, 0) if slack == "1000" else (1, 2)), done.stderr
@@ -106,7 +101,7 @@ def test_every_goal_is_that_of_a_row_and_not_above_its_bound() -> None:
 @pytest.mark.slow
 def test_a_small_plan_is_gone_on_with(tmp_path: Path) -> None:
     file = tmp_path / "measured.json"
-    done = run("--quick", "--json", str(file), module="benchmarks.resume")
+    done = run_benchmark("benchmarks.resume", "--quick", "--json", str(file))
 
     assert done.returncode == 0, done.stderr
     new, resumed = json.loads(file.read_text(encoding="utf-8")).values()
@@ -117,7 +112,7 @@ def test_a_small_plan_is_gone_on_with(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_prefetch_is_measured(tmp_path: Path) -> None:
     file = tmp_path / "measured.json"
-    done = run("--quick", "--json", str(file), module="benchmarks.prefetch")
+    done = run_benchmark("benchmarks.prefetch", "--quick", "--json", str(file))
 
     assert done.returncode == 0, done.stderr
     assert all(min(row["pages_a_second"]) > 0 for row in json.loads(file.read_text(encoding="utf-8")))

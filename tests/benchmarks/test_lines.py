@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import textwrap
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from support.benchmarks import load_benchmark
 
-ROOT = Path(__file__).parents[2]
 LINES = 27_500
 CODE = 16_000
 
-
-def loaded() -> ModuleType:
-    """Load the script by its path: the checkout has no business in front of the package's wheel."""
-    spec = importlib.util.spec_from_file_location("lines_bench", ROOT / "benchmarks" / "lines.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-lines = loaded()
+lines = load_benchmark("lines")
 
 
 @pytest.mark.parametrize(

@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import subprocess
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import aiohttp
 import pytest
+from support.benchmarks import ROOT, load_benchmark, run_benchmark
 
 from campaigns_async.sandbox._bodies import phone_digits
 
-ROOT = Path(__file__).parents[2]
-
-
-def loaded() -> ModuleType:
-    """By its path: in front of the package's wheel the checkout has no business."""
-    spec = importlib.util.spec_from_file_location("sandbox_bench", ROOT / "benchmarks" / "sandbox.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where annotations are looked up
-    spec.loader.exec_module(module)
-    return module
-
-
-bench = loaded()
-
-
-def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.sandbox", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, encoding="utf-8", timeout=120, check=False)
+bench = load_benchmark("sandbox")
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(130)  # two subprocesses for each row, on a machine that has other things to do
 def test_shortened_run_prints_every_row_and_writes_the_file(tmp_path: Path) -> None:
     file = tmp_path / "measured.json"
-    done = run("--quick", "--json", str(file))
+    done = run_benchmark("benchmarks.sandbox", "--quick", "--json", str(file))
 
     assert done.returncode == 0, done.stderr
     written = json.loads(file.read_text(encoding="utf-8"))
