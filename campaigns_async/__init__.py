@@ -42,8 +42,11 @@ if TYPE_CHECKING:
     )
     from campaigns_async.events import (
         AttemptFinished as AttemptFinished,
+        AttemptStarted as AttemptStarted,
         CallFinished as CallFinished,
+        CallStarted as CallStarted,
         Event as Event,
+        HeaderObserver as HeaderObserver,
         Observer as Observer,
         Reconciled as Reconciled,
         Waiting as Waiting,
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
         Timeouts as Timeouts,
     )
     from campaigns_async.values import (
+        Action as Action,
         Auth as Auth,
         Checkpoint as Checkpoint,
         Delivery as Delivery,
@@ -78,12 +82,12 @@ _MODULES = {
     "client": "CampaignsClient",
     "doubt": "OutcomeUnknownError",
     "errors": "APIError AuthenticationError CampaignsError ClientClosedError ConfigurationError ConflictError ConnectionFailedError ConnectTimeoutError DeadlineExceededError DecodeError FilterIgnoredError InvalidArgumentError MethodNotAllowedError NotFoundError PageShiftedError PagingError PayloadTooLargeError PermissionDeniedError PoolSaturatedError Problem QueryError ReadTimeoutError ServerError ThrottledError TransportError ValidationFailedError delivery_of",
-    "events": "AttemptFinished CallFinished Event Observer Reconciled Waiting",
+    "events": "AttemptFinished AttemptStarted CallFinished CallStarted Event HeaderObserver Observer Reconciled Waiting",
     "fanout": "FanOut",
     "models": "Campaign CampaignStatus CampaignUpdate Contact NewCampaign NewContact",
     "paging.paginator": "Paginator",
     "settings": "ReconcilePolicy RetryPolicy Timeouts",
-    "values": "Auth Checkpoint Delivery Operation Outcome Page",
+    "values": "Action Auth Checkpoint Delivery Operation Outcome Page",
     "wire.messages": "Response",
 }
 """The public names, by the module that has them. Type checkers read the imports above; a test holds both together."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from copy import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
 from campaigns_async import checks
 from campaigns_async._engine.caller import Caller
-from campaigns_async._engine.credentials import KeyRing, KeySource
+from campaigns_async._engine.credentials import CredentialStore, KeySource
 from campaigns_async._engine.instrumentation import Stats
 from campaigns_async._engine.interfaces import LoopClock
-from campaigns_async._engine.limiter import Gate, Pace
+from campaigns_async._engine.limiter import CapacityLimiter, RateLimiter
 from campaigns_async._engine.pool import Pool
-from campaigns_async._engine.retry import Quota
+from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.server import Server
 from campaigns_async.errors import ConfigurationError
@@ -102,7 +103,7 @@ class CampaignsClient:
         self._delete_method = checks.check_choice("delete_method", delete_method, ("DELETE", "POST"))
         self._reconcile = checks.check_instance("reconcile", reconcile, ReconcilePolicy)
         self._ledger = Ledger(reconcile.remember)
-        self._owner = True
+        self._owns_pool = True
         self._base_url = url
         checks.check_instance("retry", retry, RetryPolicy)
         slots = checks.check_int("max_concurrency", max_concurrency, ge=1)
@@ -113,32 +114,31 @@ class CampaignsClient:
                 session,
                 max_response_size=checks.check_int("max_response_size", max_response_size, ge=1024),
             ),
-            keys=KeyRing(
+            credentials=CredentialStore(
                 checks.check_choice("auth", auth, tuple(Auth)),
                 key if callable(key) else checks.check_api_key("api_key", key),
-                patience=checks.check_instance("timeouts", timeouts, Timeouts).deadline,
+                timeout=checks.check_instance("timeouts", timeouts, Timeouts).deadline,
             ),
-            gate=Gate(
+            limiter=CapacityLimiter(
                 slots,
                 clock=clock,
                 random=source,
-                pace=None if rate_limit is None else Pace(checks.check_seconds("rate_limit", rate_limit, ge=0.001)),
+                rate=None
+                if rate_limit is None
+                else RateLimiter(checks.check_seconds("rate_limit", rate_limit, ge=0.001)),
                 stagger=retry.base,
                 max_waiting=_max_waiting(overload, max_waiting, slots),
             ),
             clock=clock,
             random=source,
-            quota=Quota(retry.quota),
+            quota=RetryQuota(retry.quota),
             observer=observer,
         )
-        self._set_caller(timeouts, retry)
+        self._use(checks.check_instance("timeouts", timeouts, Timeouts), retry)
 
-    def _set_caller(self, timeouts: Timeouts, retry: RetryPolicy) -> None:
-        self._caller = Caller(
-            self._pool,
-            checks.check_instance("timeouts", timeouts, Timeouts),
-            checks.check_instance("retry", retry, RetryPolicy),
-        )
+    def _use(self, timeouts: Timeouts, retry: RetryPolicy) -> None:
+        """Set up the operations with these options."""
+        self._caller = Caller(self._pool, timeouts, retry)
         listings = SearchListings(self._caller, self._ledger, self._page_size)
         self._listings = Server(listings.campaigns, listings.contacts)
         self._creator = Creator(self._caller, self._ledger, self._listings, self._reconcile)
@@ -150,12 +150,12 @@ class CampaignsClient:
             page_size=self._page_size,
             update_method=self._update_method,
             delete_method=self._delete_method,
-            limit=self._pool.gate.limit,
+            limit=self._pool.limiter.limit,
         )
 
     def __runtime__(self) -> Runtime:  # a dunder, as it is for this package and not for users
         """Return the client's parts for `runtime_of`."""
-        pace = self._pool.gate.pace
+        rate = self._pool.limiter.rate
         return Runtime(
             clock=self._pool.clock,
             random=self._pool.random,
@@ -163,8 +163,8 @@ class CampaignsClient:
             listings=self._listings,
             get=self.campaigns.get,
             create_encoded=self._creator.create_encoded,
-            rate_limit=None if pace is None else pace.rate,
-            max_concurrency=self._pool.gate.limit,
+            rate_limit=None if rate is None else rate.rate,
+            max_concurrency=self._pool.limiter.limit,
             base_url=self._base_url,
             reconcile=self._reconcile,
         )
@@ -184,7 +184,7 @@ class CampaignsClient:
         Safe to call twice. Does nothing on a view made by `with_options`, and never closes a session that
         was handed in.
         """
-        if self._owner:
+        if self._owns_pool:
             await self._pool.close(self._caller.timeouts.grace)
 
     def with_options(self, *, timeouts: Timeouts | None = None, retry: RetryPolicy | None = None) -> CampaignsClient:
@@ -193,11 +193,11 @@ class CampaignsClient:
         Raises:
             ConfigurationError: An option is of the wrong type.
         """
-        view = object.__new__(type(self))
-        view.__dict__.update(self.__dict__)
-        view._owner = False
-        view._set_caller(
-            self._caller.timeouts if timeouts is None else timeouts, self._caller.retry if retry is None else retry
+        view = copy(self)
+        view._owns_pool = False
+        view._use(
+            self.timeouts if timeouts is None else checks.check_instance("timeouts", timeouts, Timeouts),
+            self.retry if retry is None else checks.check_instance("retry", retry, RetryPolicy),
         )
         return view
 
@@ -209,7 +209,7 @@ class CampaignsClient:
     @property
     def max_concurrency(self) -> int:
         """How many requests are in flight at most."""
-        return self._pool.gate.limit
+        return self._pool.limiter.limit
 
     @property
     def reconcile(self) -> ReconcilePolicy:
@@ -233,7 +233,7 @@ class CampaignsClient:
             operation: For example `client.campaigns.get`.
             items: An iterable or async iterable, read only as fast as it is worked off.
         """
-        return FanOut(operation, items, limit=self._pool.gate.limit, grace=self._caller.timeouts.grace)
+        return FanOut(operation, items, limit=self._pool.limiter.limit, grace=self._caller.timeouts.grace)
 
     async def request(
         self,
@@ -267,11 +267,11 @@ class CampaignsClient:
     def __repr__(self) -> str:
         if self._pool.closed:
             return "<CampaignsClient closed>"
-        gate, pool = self._pool.gate, self._pool
-        state = f"{gate.in_flight}/{gate.limit} in flight, {gate.waiting} waiting"
-        if gate.pace is not None:
-            state += f", at most {gate.pace.rate:g} a second"
-        if held := gate.held_for():
+        limiter, pool = self._pool.limiter, self._pool
+        state = f"{limiter.in_flight}/{limiter.limit} in flight, {limiter.waiting} waiting"
+        if limiter.rate is not None:
+            state += f", at most {limiter.rate.rate:g} a second"
+        if held := limiter.paused_for():
             state += f", held for {held:.3g} s"
         return f"<CampaignsClient {state}, {pool.attempts} attempts, {pool.retries} retries>"
 

@@ -28,9 +28,9 @@ from campaigns_async.errors import (
     ValidationFailedError,
     delivery_of,
 )
-from campaigns_async.values import Delivery, Operation
+from campaigns_async.values import Action, Delivery, Operation
 
-_NON_IDEMPOTENT = frozenset({Operation.CREATE, Operation.RAW_SEND})
+_NON_IDEMPOTENT = frozenset({Action.CREATE, Action.SEND})
 _REPEAT_ELSEWHERE = (307, 308)
 _RANK = {Delivery.NOT_SENT: 0, Delivery.REJECTED: 1, Delivery.UNKNOWN: 2, Delivery.DONE: 3}
 
@@ -107,14 +107,14 @@ def combine(operation: Operation, earlier: Delivery, latest: Delivery, status: i
         latest: The delivery of the latest attempt.
         status: The status of the latest attempt's response; None where none came.
     """
-    if status == 404 and operation is Operation.DELETE and earlier is Delivery.UNKNOWN:
+    if status == 404 and operation.action is Action.DELETE and earlier is Delivery.UNKNOWN:
         return Delivery.DONE  # the attempt of unknown outcome has deleted it
     return earlier if _RANK[earlier] >= _RANK[latest] else latest
 
 
 def is_non_idempotent(operation: Operation) -> bool:
     """Return True if carrying the operation out twice does harm."""
-    return operation in _NON_IDEMPOTENT
+    return operation.action in _NON_IDEMPOTENT
 
 
 def is_throttled(status: int, retry_after: float | None) -> bool:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeGuard, TypeVar, cast
 
 from campaigns_async.doubt import OutcomeUnknownError
 from campaigns_async.errors import (
@@ -22,6 +22,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Items: TypeAlias = Iterable[T] | AsyncIterable[T]
+ItemOperation: TypeAlias = Callable[[T], Awaitable[R]] | Callable[[T], Awaitable["Answered[R]"]]
+
+
+class Answered(NamedTuple, Generic[R]):
+    """An operation's value and the server's id of its request."""
+
+    value: R
+    request_id: str | None
 
 
 class FanOut(Generic[T, R]):
@@ -34,7 +42,7 @@ class FanOut(Generic[T, R]):
         unresolved: After the block: the outcomes that were not handed out and may have been carried out.
     """
 
-    def __init__(self, operation: Callable[[T], Awaitable[R]], items: Items[T], *, limit: int, grace: float) -> None:
+    def __init__(self, operation: ItemOperation[T, R], items: Items[T], *, limit: int, grace: float) -> None:
         self._run: _Run[T, R] = _Run(operation, items, limit)
         self._grace = grace
         self.unresolved: tuple[Outcome[T, R], ...] = ()
@@ -78,7 +86,7 @@ class _Run(Generic[T, R]):
     Workers are made as they are needed and kept: waking one costs half of what making one costs.
     """
 
-    def __init__(self, operation: Callable[[T], Awaitable[R]], items: Items[T], limit: int) -> None:
+    def __init__(self, operation: ItemOperation[T, R], items: Items[T], limit: int) -> None:
         self._operation = operation
         self._limit = limit
         self._count = 0
@@ -224,9 +232,10 @@ class _Run(Generic[T, R]):
             while self._read:
                 index, item = self._read.popleft()
                 try:
-                    outcome: Outcome[T, R] = Outcome(index, item, await self._operation(item))
+                    outcome: Outcome[T, R] = _success(index, item, await self._operation(item))
                 except Exception as error:
-                    outcome = Outcome(index, item, error=error, delivery=delivery_of(error))
+                    request_id = getattr(error, "request_id", None)
+                    outcome = Outcome(index, item, error=error, delivery=delivery_of(error), request_id=request_id)
                 except asyncio.CancelledError as stop:
                     # Swallowed: the worker ends here, and what is known of the item must not be lost.
                     self._put(_cut_off(index, item, delivery_of(stop)))
@@ -269,6 +278,16 @@ class _Run(Generic[T, R]):
         self._exhaust()
         if self._intake is not None:
             self._intake.cancel()
+
+
+def _success(index: int, item: T, answer: R | Answered[R]) -> Outcome[T, R]:
+    if _is_answered(answer):
+        return Outcome(index, item, answer.value, request_id=answer.request_id)
+    return Outcome(index, item, cast("R", answer))
+
+
+def _is_answered(answer: R | Answered[R]) -> TypeGuard[Answered[R]]:
+    return isinstance(answer, Answered)
 
 
 def _cut_off(index: int, item: T, delivery: Delivery) -> Outcome[T, Any]:

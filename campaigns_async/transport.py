@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections.abc import Mapping
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from yarl import URL
 
-from campaigns_async._engine.deadlines import Deadline, Deadlines, Lanes
-from campaigns_async._engine.interfaces import Credentials, Failure, FailureKind, Progress
+from campaigns_async._engine.deadlines import Deadline, TimeoutQueue, TimeoutQueues
+from campaigns_async._engine.interfaces import Credentials, Failure, FailureKind, SendMarker
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
 from campaigns_async.wire.messages import Request, Response
@@ -42,34 +43,41 @@ class AiohttpTransport:
             )
         self._session = session
         self._borrowed = session is not None
-        self._standing: Credentials | None = None
-        """Those that the session sends by itself, which costs less than to name them in each request."""
-        self._silences = Lanes()
-        self._timeouts: tuple[Timeouts, tuple[aiohttp.ClientTimeout, Deadlines]] | None = None
+        self._session_credentials: Credentials | None = None
+        """Sent by the session itself, which costs less than to name them in each request."""
+        self._read_timeouts = TimeoutQueues()
+        self._timeouts: tuple[Timeouts, tuple[aiohttp.ClientTimeout, TimeoutQueue]] | None = None
         self._latest_url: tuple[tuple[str, str, str], URL] | None = None
         """Almost all creates go to one address."""
 
     async def send(
-        self, request: Request, credentials: Credentials, timeouts: Timeouts, progress: Progress
+        self,
+        request: Request,
+        credentials: Credentials,
+        timeouts: Timeouts,
+        marker: SendMarker,
+        headers: Mapping[str, str] | None = None,
     ) -> Response | Failure:
-        """Send a request once and read the whole answer."""
+        """Send a request once and read the whole response."""
         session = self._session or self._open(credentials)
         if session.closed:
             raise ClientClosedError("the aiohttp session that was handed in has been closed by its owner")
-        timeout, silences = self._waits(timeouts)
+        timeout, read_timeouts = self._timeouts_for(timeouts)
+        if credentials is not self._session_credentials:
+            headers = {**credentials.headers, **(headers or {})}
         # A request without a body is given an empty one, for its mark: nothing else tells when headers go out.
-        body = _Body(request.body or b"", progress, silences.of_this_task())
+        body = _Body(request.body or b"", marker, read_timeouts.for_current_task())
         try:
             response = await session.request(
                 request.method,
                 self._url(request, credentials),
-                headers=None if credentials is self._standing else credentials.headers,
+                headers=headers,
                 skip_auto_headers=None if request.body else ("Content-Type",),
                 data=body,
                 timeout=timeout,
                 allow_redirects=False,
                 raise_for_status=False,
-                middlewares=(body.send_once,),
+                middlewares=(body.send_without_resend,),
             )
             answer = await self._read(response, timeouts.read)
             if answer is None:
@@ -80,11 +88,11 @@ class AiohttpTransport:
         except aiohttp.ConnectionTimeoutError:
             return Failure(FailureKind.CONNECT_TIMEOUT, sent=False)
         except TimeoutError:
-            return Failure(FailureKind.READ_TIMEOUT, sent=progress.sent)
+            return Failure(FailureKind.READ_TIMEOUT, sent=marker.sent)
         except (aiohttp.ClientError, _DroppedError, OSError) as error:
-            return Failure(FailureKind.DROPPED, sent=progress.sent, detail=_detail(error))
+            return Failure(FailureKind.DROPPED, sent=marker.sent, detail=_detail(error))
         except Exception as error:  # a session that was handed in may run anything
-            if progress.sent:
+            if marker.sent:
                 return Failure(FailureKind.DROPPED, sent=True, detail=_detail(error))
             name = type(error).__name__
         raise ConfigurationError(f"the aiohttp session refused to send the request ({name})")
@@ -120,7 +128,7 @@ class AiohttpTransport:
         return b"".join(chunks)
 
     def _open(self, credentials: Credentials) -> aiohttp.ClientSession:
-        self._standing = credentials
+        self._session_credentials = credentials
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the gate bounds, before aiohttp is asked
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -136,11 +144,11 @@ class AiohttpTransport:
             self._latest_url = (asked, URL(url, encoded=True))
         return self._latest_url[1]
 
-    def _waits(self, timeouts: Timeouts) -> tuple[aiohttp.ClientTimeout, Deadlines]:
-        """Aiohttp is told how long a connection may take; the wait for the head of an answer is timed by us, at a third of the cost."""
+    def _timeouts_for(self, timeouts: Timeouts) -> tuple[aiohttp.ClientTimeout, TimeoutQueue]:
+        """Return aiohttp's timeout for the connection, and our queue for the response's head, at a third of the cost."""
         if self._timeouts is None or self._timeouts[0] is not timeouts:
             made = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
-            self._timeouts = (timeouts, (made, self._silences.of(timeouts.read)))
+            self._timeouts = (timeouts, (made, self._read_timeouts.for_seconds(timeouts.read)))
         return self._timeouts[1]
 
 
@@ -152,11 +160,11 @@ class _Body(Payload):
 
     _default_content_type = "application/json"
 
-    def __init__(self, value: bytes, progress: Progress, silence: Deadline) -> None:
+    def __init__(self, value: bytes, marker: SendMarker, read_timeout: Deadline) -> None:
         super().__init__(value, content_type="application/json")
         self._size = len(value)
-        self._progress = progress
-        self._silence = silence
+        self._marker = marker
+        self._read_timeout = read_timeout
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return bytes(self._value).decode(encoding, errors)
@@ -173,11 +181,11 @@ class _Body(Payload):
         if protocol is not None and protocol.should_close:
             # Something came before anything was asked: whatever it is, it answers another request.
             raise ConnectionResetError(errno.ECONNRESET, _STRAY)
-        self._progress.mark()
+        self._marker.mark()
         await writer.write(self._value)
-        self._silence.begin(asyncio.get_running_loop().time())
+        self._read_timeout.begin(asyncio.get_running_loop().time())
 
-    async def send_once(
+    async def send_without_resend(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         """A client middleware: up to the head of the answer."""
@@ -190,18 +198,18 @@ class _Body(Payload):
         except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
             name = type(error).__name__
         except asyncio.CancelledError:
-            if not self._silence.caught():
+            if not self._read_timeout.consume_cancellation():
                 raise
             raise TimeoutError from None
         else:
             if response.status == 101:
                 response.close()  # an upgrade that nobody asked for: nothing ends it
-            if self._progress.sent:
+            if self._marker.sent:
                 return response
             response.close()  # an answer to nothing: it lay in wait on the connection
             name = _STRAY
         finally:
-            self._silence.stop()
+            self._read_timeout.stop()
         raise _DroppedError(name)
 
 

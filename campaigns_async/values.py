@@ -25,21 +25,46 @@ class Delivery(Enum):
     """It was carried out."""
 
 
-class Operation(StrEnum):
-    """What a request asks for; decides whether it may be repeated."""
+class Action(StrEnum):
+    """What a request does to its resource; decides whether it may be repeated."""
 
     LIST = "list"
     GET = "get"
-    CONTACTS = "contacts"
     CREATE = "create"
     UPDATE = "update"
     DELETE = "delete"
-    RAW_READ = "raw_read"
-    """A raw request that changes nothing: GET, HEAD or OPTIONS."""
-    RAW_REPLACE = "raw_replace"
-    """A raw request that has the same effect however often it is sent: PUT or DELETE."""
-    RAW_SEND = "raw_send"
-    """A raw request of which nothing is known: POST or PATCH. Treated as a create."""
+    READ = "read"
+    """Of a raw request that changes nothing: GET, HEAD or OPTIONS."""
+    REPLACE = "replace"
+    """Of a raw request that has the same effect however often it is sent: PUT or DELETE."""
+    SEND = "send"
+    """Of a raw request of which nothing is known: POST or PATCH. Treated as a create."""
+
+
+class Operation(Enum):
+    """A resource and an action on it; as text `campaigns.create`.
+
+    Attributes:
+        resource: `campaigns`, `contacts`, or `raw` for requests of the raw way in.
+        action: What the request does.
+    """
+
+    LIST = ("campaigns", Action.LIST)
+    GET = ("campaigns", Action.GET)
+    CONTACTS = ("contacts", Action.LIST)
+    CREATE = ("campaigns", Action.CREATE)
+    UPDATE = ("campaigns", Action.UPDATE)
+    DELETE = ("campaigns", Action.DELETE)
+    RAW_READ = ("raw", Action.READ)
+    RAW_REPLACE = ("raw", Action.REPLACE)
+    RAW_SEND = ("raw", Action.SEND)
+
+    def __init__(self, resource: str, action: Action) -> None:
+        self.resource = resource
+        self.action = action
+
+    def __str__(self) -> str:
+        return f"{self.resource}.{self.action}"
 
 
 class Auth(StrEnum):
@@ -89,17 +114,26 @@ class Checkpoint:
 
 @frozen
 class Outcome(Generic[T, R]):
-    """What became of one item of a fan-out."""
+    """What became of one item of a fan-out.
+
+    Attributes:
+        index: Position of the item in the input, from 0.
+        item: The item.
+        value: What the operation returned: for `create_many`, the new id.
+        error: What the operation raised; None for a success.
+        delivery: What is known of the operation's effect.
+        request_id: The server's id of the request, for its support: of an error, and of a success of `create_many`.
+            None where the server named none.
+    """
 
     index: int
-    """Position of the item in the input, from 0."""
     item: T = field(repr=False)
     value: R | None = None
-    """What the operation returned: for `create_many`, the new id."""
     error: Exception | None = field(default=None, repr=lambda error: error and type(error).__name__)
     delivery: Delivery = Delivery.DONE
+    request_id: str | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether the operation returned, rather than raised."""
+        """True if the operation returned, rather than raised."""
         return self.error is None

@@ -17,10 +17,13 @@ import aiohttp
 import attrs
 
 from campaigns_async import (
+    Action,
     APIError,
     AttemptFinished,
+    AttemptStarted,
     Auth,
     CallFinished,
+    CallStarted,
     Campaign,
     CampaignsClient,
     CampaignsError,
@@ -98,8 +101,16 @@ class Metrics:
 
     def on_event(self, event: Event, /) -> None:
         match event:
+            case CallStarted():
+                assert_type(event.id, int)
+                assert_type(event.call_id, int)
+            case AttemptStarted():
+                assert_type(event.attempt, int)
             case AttemptFinished():
                 assert_type(event.operation, Operation)
+                assert_type(event.operation.resource, str)
+                assert_type(event.operation.action, Action)
+                assert_type(event.request_id, str | None)
                 assert_type(event.attempt, int)
                 assert_type(event.status, int | None)
                 assert_type(event.failure, str | None)

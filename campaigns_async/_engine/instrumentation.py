@@ -1,20 +1,37 @@
-"""Tells an observer what happens to calls; imported only where there is one."""
+"""What a client says of itself: a snapshot of its state, and events for an observer."""
 
 from __future__ import annotations
 
+import itertools
 import logging
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Callable, Iterator, Mapping
 
 from attrs import frozen
 
-from campaigns_async._engine.interfaces import Clock
-from campaigns_async.events import AttemptFinished, CallFinished, Event, Observer, Reconciled, Waiting
+from campaigns_async._engine.interfaces import Call, Clock
+from campaigns_async.events import (
+    AttemptFinished,
+    AttemptStarted,
+    CallFinished,
+    CallStarted,
+    Event,
+    Observer,
+    Reconciled,
+    Waiting,
+)
 from campaigns_async.values import Delivery
 
-if TYPE_CHECKING:
-    from campaigns_async._engine.caller import Call
-
 _log = logging.getLogger("campaigns_async")
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
+_VALUE = re.compile(r"[\t\x20-\x7e]{0,4000}\Z")
+_MOST_HEADERS = 20
+_RESERVED = re.compile(
+    # The key; what tells a server where and how to read the request; what lets headers leave before the body.
+    r"(authorization|proxy-.*|api-key|cookie|host|content-.*|transfer-encoding|te|trailer|connection|keep-alive"
+    r"|upgrade|expect|accept|accept-encoding)\Z",
+    re.IGNORECASE,
+)
 
 
 @frozen
@@ -24,14 +41,14 @@ class Stats:
     Attributes:
         max_concurrency: Slots.
         in_flight: Slots taken.
-        waiting: Calls that wait for a slot, for the rate, or for the end of a hold.
+        waiting: Calls that wait for a slot, for the rate, or for the end of a pause.
         held_for: Seconds for which the server has asked to send nothing; 0 when it has not.
-        rate_limit: Requests a second, None for no limit.
+        rate_limit: Requests per second, None for no limit.
         sent_last_second: Requests that left within the last second; None without a rate limit.
         calls: Calls that began.
         attempts: Requests that went out to the server.
         retries: Those of them that were not a call's first.
-        throttled: Answers that asked to slow down.
+        throttled: Responses that asked to slow down.
         retry_quota: Tokens left for retries.
     """
 
@@ -48,40 +65,100 @@ class Stats:
     retry_quota: int
 
 
-class Teller:
-    """Makes the events, and hands them to the observer."""
+class Instrumentation:
+    """Makes the events of a client's calls and hands them to its observer."""
 
     def __init__(self, observer: Observer, clock: Clock) -> None:
         self._observer = observer
         self._clock = clock
+        self._headers: Callable[[AttemptStarted], Mapping[str, str]] | None = getattr(observer, "headers", None)
+        self._call_ids = itertools.count(1)
+        self._event_ids = itertools.count(1)
 
-    def attempt(self, call: Call, status: int | None, failure: str | None, delivery: Delivery) -> None:
-        """An attempt is over."""
-        request, elapsed = call.request, self._clock.monotonic() - call.started
-        self._tell(
+    def call_started(self, call: Call) -> None:
+        """Tell that a call has begun, and number it."""
+        call.id, request = next(self._call_ids), call.request
+        self._emit(CallStarted(self._next_id(), call.id, request.operation, request.method, request.path))
+
+    def attempt_started(self, call: Call) -> Mapping[str, str] | None:
+        """Tell that an attempt is about to be sent; return the headers that the observer adds."""
+        request = call.request
+        event = AttemptStarted(self._next_id(), call.id, request.operation, request.method, request.path, call.attempts)
+        self._emit(event)
+        if self._headers is None:
+            return None
+        try:
+            return dict(self._allowed(self._headers(event)))
+        except Exception as error:  # an observer's fault must not harm a send
+            _log.warning("the observer's headers() raised %s, which was dropped", type(error).__name__)
+            return None
+
+    def attempt_finished(self, call: Call, status: int | None, failure: str | None, delivery: Delivery) -> None:
+        """Tell that an attempt is over."""
+        request = call.request
+        self._emit(
             AttemptFinished(
-                request.operation, request.method, request.path, call.attempts, status, failure, delivery, elapsed
+                self._next_id(),
+                call.id,
+                request.operation,
+                request.method,
+                request.path,
+                call.attempts,
+                status,
+                failure,
+                delivery,
+                self._elapsed(call),
+                call.request_id,
             )
         )
 
     def waiting(self, call: Call, seconds: float) -> None:
-        """A call is about to wait."""
+        """Tell that a call is about to wait."""
         reason = "backoff" if call.retry_after is None else "retry_after"
-        self._tell(Waiting(call.request.operation, reason, seconds))
+        self._emit(Waiting(self._next_id(), call.id, call.request.operation, reason, seconds))
 
-    def finished(self, call: Call, delivery: Delivery, error_type: str | None) -> None:
-        """A call is over."""
-        request, elapsed = call.request, self._clock.monotonic() - call.started
-        self._tell(
-            CallFinished(request.operation, request.method, request.path, call.attempts, elapsed, delivery, error_type)
+    def call_finished(self, call: Call, delivery: Delivery, error_type: str | None) -> None:
+        """Tell that a call is over."""
+        request = call.request
+        self._emit(
+            CallFinished(
+                self._next_id(),
+                call.id,
+                request.operation,
+                request.method,
+                request.path,
+                call.attempts,
+                self._elapsed(call),
+                delivery,
+                error_type,
+                call.request_id,
+            )
         )
 
     def reconciled(self, verdict: str, looks: int, elapsed: float) -> None:
-        """A create in doubt was looked for."""
-        self._tell(Reconciled(verdict, looks, elapsed))
+        """Tell that a create of unknown outcome was looked for."""
+        self._emit(Reconciled(self._next_id(), verdict, looks, elapsed))
 
-    def _tell(self, event: Event) -> None:
+    def _next_id(self) -> int:
+        return next(self._event_ids)
+
+    def _elapsed(self, call: Call) -> float:
+        return self._clock.monotonic() - call.started
+
+    def _emit(self, event: Event) -> None:
         try:
             self._observer.on_event(event)
         except Exception as error:  # an observer's fault must not harm a send
             _log.warning("the observer raised %s, which was dropped", type(error).__name__)
+
+    def _allowed(self, headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        for count, (name, value) in enumerate(headers.items(), 1):
+            if count > _MOST_HEADERS:
+                _log.warning("the observer's headers after the first %d were dropped", _MOST_HEADERS)
+                return
+            if not isinstance(name, str) or not _NAME.match(name) or _RESERVED.match(name):
+                _log.warning("a header of the observer was dropped: it may not set this name")
+            elif not isinstance(value, str) or not _VALUE.match(value):
+                _log.warning("a header of the observer was dropped: its value is not text of printable ASCII")
+            else:
+                yield name, value

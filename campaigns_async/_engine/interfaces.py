@@ -1,4 +1,4 @@
-"""What the engine asks of the world: a transport, a clock, a source of randomness."""
+"""What the engine asks of the world: a transport, a clock and a source of randomness; and the state of one call."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Protocol
 
-from attrs import define, frozen
+from attrs import frozen
 
+from campaigns_async.effects import AttemptOutcome
 from campaigns_async.settings import Timeouts
+from campaigns_async.values import Delivery
 from campaigns_async.wire.messages import Request, Response
+
+_NOT_SENT, _UNKNOWN = Delivery.NOT_SENT, Delivery.UNKNOWN  # Python 3.11 looks a member up slowly
 
 
 class FailureKind(StrEnum):
-    """Why there is no complete answer."""
+    """Why there is no complete response."""
 
     CONNECT = "connect"
     CONNECT_TIMEOUT = "connect_timeout"
@@ -27,34 +31,22 @@ class FailureKind(StrEnum):
 
 @frozen
 class Failure:
-    """No complete answer."""
+    """No complete response.
+
+    Attributes:
+        kind: Why there is none.
+        sent: True if any byte of the request may have gone out.
+        detail: What the operating system or the HTTP library called it; never an address or a value.
+    """
 
     kind: FailureKind
     sent: bool
-    """Whether any byte of the request may have gone out."""
     detail: str = ""
-    """What the operating system or the HTTP library called it; never an address or a value."""
-
-
-@define(eq=False, repr=False)
-class Progress:
-    """How far one attempt has come; the transport marks it, the engine reads it when the attempt is cut off."""
-
-    on_sent: Callable[[], None] | None = None
-    """Is called at the first mark."""
-    sent: bool = False
-
-    def mark(self) -> None:
-        """The first byte is about to leave."""
-        if not self.sent:
-            self.sent = True
-            if self.on_sent is not None:
-                self.on_sent()
 
 
 @frozen
 class Credentials:
-    """What carries the key in one request."""
+    """The headers and the piece of query that carry the key."""
 
     headers: Mapping[str, str]
     query: str = ""
@@ -63,17 +55,43 @@ class Credentials:
         return "Credentials(<hidden>)"
 
 
+class SendMarker(Protocol):
+    """How far one attempt has come: the transport marks it, the engine reads it if the attempt is cut off."""
+
+    @property
+    def sent(self) -> bool:
+        """True if any byte of the request may have gone out."""
+        ...
+
+    def mark(self) -> None:
+        """Record that the first byte is about to leave."""
+        ...
+
+
 class Transport(Protocol):
     """Sends one request once. Never repeats, never follows a redirect."""
 
     async def send(
-        self, request: Request, credentials: Credentials, timeouts: Timeouts, progress: Progress
+        self,
+        request: Request,
+        credentials: Credentials,
+        timeouts: Timeouts,
+        marker: SendMarker,
+        headers: Mapping[str, str] | None = None,
     ) -> Response | Failure:
-        """Send it and read the whole answer; marks the progress before the first byte may leave."""
+        """Send a request and read the whole response.
+
+        Args:
+            request: The request.
+            credentials: Carry the key.
+            timeouts: Bound the connection and the response.
+            marker: Is marked before the first byte may leave.
+            headers: Further headers, checked already.
+        """
         ...
 
     async def close(self) -> None:
-        """Give back what was opened."""
+        """Release connections."""
         ...
 
 
@@ -81,15 +99,15 @@ class Clock(Protocol):
     """Tells the time and lets it pass."""
 
     def monotonic(self) -> float:
-        """Seconds; only differences mean anything."""
+        """Return seconds, of which only differences mean anything."""
         ...
 
     def now(self) -> datetime:
-        """The time of day, aware."""
+        """Return the time of day, aware."""
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Come back after so many seconds."""
+        """Wait for `seconds`."""
         ...
 
 
@@ -97,18 +115,18 @@ class LoopClock:
     """The running event loop's own time, so that a loop with a time of its own needs nothing more."""
 
     def monotonic(self) -> float:
-        """Seconds; only differences mean anything."""
+        """Return seconds, of which only differences mean anything."""
         try:
             return asyncio.get_running_loop().time()
-        except RuntimeError:  # no loop: a repr may be asked for anywhere
+        except RuntimeError:  # no loop: a repr may be called anywhere
             return time.monotonic()
 
     def now(self) -> datetime:
-        """The time of day, in UTC."""
+        """Return the time of day, in UTC."""
         return datetime.now(UTC)
 
     async def sleep(self, seconds: float) -> None:
-        """Come back after so many seconds."""
+        """Wait for `seconds`."""
         await asyncio.sleep(seconds)
 
 
@@ -116,5 +134,50 @@ class Random(Protocol):
     """A source of randomness: `random.Random` is one."""
 
     def uniform(self, a: float, b: float, /) -> float:
-        """A number between the two."""
+        """Return a number between the two."""
         ...
+
+
+class Call:
+    """The state of one call while it runs.
+
+    Attributes:
+        id: The call's number among those of the client, from 1; 0 without an observer.
+        request: What is sent.
+        started: When the call began, on the clock.
+        give_up: When the deadline passes; None for no deadline.
+        on_attempt: Called before each attempt.
+        attempts: Attempts so far, the current one included.
+        delivery: The delivery of all attempts that have ended.
+        marker: Of the current attempt; None between attempts.
+        outcome: Of the latest attempt.
+        retry_after: Seconds that the latest response asked to wait.
+        request_id: The server's id of the latest response; None without an observer.
+        key_renewed: True if the key was renewed for this call.
+        retry_paid: True if its latest retry was paid for out of the quota.
+        out_of_time: True if another attempt was due, but only after the deadline.
+    """
+
+    # Defaults stand on the class: to set them in each call costs as much as all else about making it.
+    id: int = 0
+    attempts: int = 0
+    delivery: Delivery = _NOT_SENT
+    marker: SendMarker | None = None
+    outcome: AttemptOutcome | None = None
+    retry_after: float | None = None
+    request_id: str | None = None
+    key_renewed: bool = False
+    retry_paid: bool = False
+    out_of_time: bool = False
+
+    def __init__(
+        self, request: Request, started: float, give_up: float | None, on_attempt: Callable[[], None] | None
+    ) -> None:
+        self.request = request
+        self.started = started
+        self.give_up = give_up
+        self.on_attempt = on_attempt
+
+    def delivery_if_aborted(self) -> Delivery:
+        """Return the call's delivery if it is cut off at this moment."""
+        return _UNKNOWN if self.marker is not None and self.marker.sent else self.delivery

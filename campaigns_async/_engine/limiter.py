@@ -1,4 +1,4 @@
-"""Who may send, and when: slots, rate and holds, first come first served."""
+"""Who may send, and when: slots, the rate and the server's pauses, first come, first served."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ _CATCH_UP = 0.01
 """Seconds of lateness that are made up for: timers fire late, by a millisecond or so."""
 
 
-class Pace:
-    """Decides when the next request may go. Pure: the time is handed in.
+class RateLimiter:
+    """Requests per second: never more than `rate` in any window, evenly spaced from the first on.
 
-    A request that was let go and has not left yet counts as if it left at any moment. So at most `rate`
-    lie within any second: those counted when the last of them was let go, and that one.
+    No I/O: the time is handed in. Requests are spaced by what was really sent, not by slots booked ahead: after the
+    loop was blocked, booked slots would all be due at once. A reserved request that was not sent yet counts as if it
+    were sent at any moment. So at most `rate` lie within any second: those counted when the last of them was reserved,
+    and that one.
     """
 
     def __init__(self, rate: float) -> None:
@@ -27,51 +29,71 @@ class Pace:
         self._window = max(1.0, 1.0 / rate) + _MARGIN
         self._gap = 1.0 / rate
         self._due: float | None = None
-        self._left: deque[float] = deque()
-        self._leaving = 0
+        self._sent: deque[float] = deque()
+        self._reserved = 0
 
     def delay(self, now: float) -> float | None:
-        """Seconds until the next may go, 0 for now; None: not before one that was let go has left."""
-        while self._left and self._left[0] <= now - self._window:
-            self._left.popleft()
+        """Return seconds until the next request may be reserved; None if not before a reserved one was sent."""
+        while self._sent and self._sent[0] <= now - self._window:
+            self._sent.popleft()
         wait = 0.0 if self._due is None else max(0.0, self._due - now)
-        if len(self._left) + self._leaving < self._most:
+        if len(self._sent) + self._reserved < self._most:
             return wait
-        return max(wait, self._left[0] + self._window - now) if self._left else None
+        return max(wait, self._sent[0] + self._window - now) if self._sent else None
 
-    def let_go(self, now: float) -> None:
-        """One was told to go."""
+    def reserve(self, now: float) -> None:
+        """Reserve a place for a request."""
         late = self._due is None or now - self._due > _CATCH_UP
         self._due = (now if late or self._due is None else self._due) + self._gap
-        self._leaving += 1
+        self._reserved += 1
 
-    def left(self, now: float) -> None:
-        """One that was told to go has begun to leave."""
-        self._leaving -= 1
-        self._left.append(now)
+    def confirm(self, now: float) -> None:
+        """Record that a reserved request was sent."""
+        self._reserved -= 1
+        self._sent.append(now)
 
-    def stayed(self) -> None:
-        """One that was told to go never left."""
-        self._leaving -= 1
+    def cancel(self) -> None:
+        """Release the place of a reserved request that was not sent."""
+        self._reserved -= 1
 
-    def recent(self, now: float) -> int:
-        """How many left within the last second."""
-        return sum(moment > now - 1.0 for moment in self._left)
+    def count_last_second(self, now: float) -> int:
+        """Return how many requests were sent within the last second."""
+        return sum(moment > now - 1.0 for moment in self._sent)
 
 
-class Gate:
+class Slot:
+    """The right to send one request, and the mark of whether it was sent."""
+
+    sent: bool = False  # on the class: a slot that is given back unsent never sets it
+
+    def __init__(self, limiter: CapacityLimiter | None) -> None:
+        self._limiter = limiter
+
+    def mark(self) -> None:
+        """Record that the first byte is about to leave."""
+        if not self.sent:
+            self.sent = True
+            if self._limiter is not None:
+                self._limiter.confirm_sent()
+
+
+class CapacityLimiter:
     """A fair queue before a number of slots.
 
-    A slot that is given up goes to the first in the queue at once, so that nobody who comes meanwhile can
-    overtake. The queue stands still while the server has asked to wait, and moves no faster than the pace.
+    A slot that is released goes to the first in the queue at once, so that nobody who comes meanwhile can overtake.
+    The queue stands still while the server has asked for a pause, and moves no faster than the rate.
 
     Args:
         limit: Slots, from 1.
         clock: Tells the time.
-        random: For the jitter of a release.
-        pace: Requests a second; None for no limit.
-        stagger: Seconds over which the queue is let go again after a hold, so that it does not stampede.
-        max_waiting: How many may wait; None for any number.
+        random: For the jitter after a pause.
+        rate: Requests per second; None for no limit.
+        stagger: Seconds over which the queue starts again after a pause, so that it does not stampede.
+        max_waiting: Calls that may wait; None for any number.
+
+    Attributes:
+        in_flight: Slots taken.
+        waiting: Calls in the queue.
     """
 
     def __init__(
@@ -80,106 +102,102 @@ class Gate:
         *,
         clock: Clock,
         random: Random,
-        pace: Pace | None = None,
+        rate: RateLimiter | None = None,
         stagger: float = 0.25,
         max_waiting: int | None = None,
     ) -> None:
         self.limit = limit
         self.in_flight: int = 0
         self.waiting: int = 0
-        self.pace = pace
+        self.rate = rate
         self._clock = clock
         self._random = random
         self._stagger = stagger
         self._max_waiting = max_waiting
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[asyncio.Future[Slot]] = deque()
         self._not_before: float | None = None
-        """When the hold ends, or the next may go after one; None while nothing is held back."""
-        self._held_until = 0.0
+        """When the next slot may be granted, during and after a pause; None otherwise."""
+        self._paused_until = 0.0
         self._staggered = 0
-        """How many are still to be let go one by one, after a hold."""
+        """Slots still to be granted one by one, after a pause."""
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         """When the timer fires, by the loop's time. uvloop's handles do not always know it."""
         self._idle: asyncio.Future[None] | None = None
         self._closed = False
 
-    def try_acquire(self) -> bool:
-        """Take a slot, if one may be had at once and nobody waits for it."""
+    def try_acquire(self) -> Slot | None:
+        """Take a slot if one is free at once and nobody waits for it."""
         if self.in_flight >= self.limit or self.waiting or self._closed:
-            return False
-        if self.pace is not None or self._not_before is not None:
-            return self._may_go_in() == 0.0 and self._let_go()
-        self.in_flight += 1
-        return True
+            return None
+        if self.rate is None and self._not_before is None:
+            self.in_flight += 1
+            return Slot(None)
+        return self._grant() if self._seconds_until_next() == 0.0 else None
 
-    async def acquire(self, *, patient: bool = False) -> None:
+    async def acquire(self, *, exempt_from_max_waiting: bool = False) -> Slot:
         """Take a slot, waiting for one.
 
         Args:
-            patient: Wait however many wait already: for a call that has begun.
+            exempt_from_max_waiting: Wait however many calls wait already: for a call that has begun.
 
         Raises:
-            PoolSaturatedError: Too many wait already.
-            ClientClosedError: The gate is closed, or was closed meanwhile.
+            PoolSaturatedError: If `max_waiting` calls wait already.
+            ClientClosedError: If the limiter is closed, or was closed meanwhile.
         """
-        if self.try_acquire():
-            return
+        if (slot := self.try_acquire()) is not None:
+            return slot
         if self._closed:
-            raise _closed()
-        if self._max_waiting is not None and not patient and self.waiting >= self._max_waiting:
+            raise _closed_error()
+        if self._max_waiting is not None and not exempt_from_max_waiting and self.waiting >= self._max_waiting:
             raise PoolSaturatedError(
                 f"{self.waiting} calls are waiting already (max_waiting): answer your own caller with 429 or 503"
             )
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
         self._queue.append(future)
         self.waiting += 1
-        self._pump()
+        self._wake_waiters()
         try:
-            await future
+            return await future
         except asyncio.CancelledError:
             if future.cancelled():
                 self.waiting -= 1
             elif future.exception() is None:
-                self.release(sent=False)  # was let go in the same turn of the loop as it was cancelled
+                self.release(future.result())  # granted in the same iteration of the loop as the cancellation
             raise
 
-    def release(self, *, sent: bool = True) -> None:
-        """Give a slot up.
-
-        Args:
-            sent: Whether anything was sent with it.
-        """
-        if self.pace is not None and not sent:
-            self.pace.stayed()
+    def release(self, slot: Slot) -> None:
+        """Give a slot back."""
+        if self.rate is not None and not slot.sent:
+            self.rate.cancel()
         self.in_flight -= 1
         if self._queue:
-            self._pump()
+            self._wake_waiters()
         if not self.in_flight and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
-    def left(self) -> None:
-        """A request that was let go has begun to leave."""
-        if self.pace is not None:
-            self.pace.left(self._clock.monotonic())
+    def confirm_sent(self) -> None:
+        """Record that a request has begun to leave: the rate counts from this moment."""
+        if self.rate is not None:
+            self.rate.confirm(self._clock.monotonic())
             if self._queue:
-                self._pump()
+                self._wake_waiters()
 
-    def hold(self, seconds: float) -> None:
-        """Let nobody go for so long, and then one by one: the server has asked for it."""
+    def pause_for(self, seconds: float) -> None:
+        """Grant no slot for `seconds`, and then one by one: the server has asked for it."""
         now = self._clock.monotonic()
         until = now + seconds
-        self._held_until = max(self._held_until, until)
-        # The jitter comes after the wait: several clients may have been told the same second.
+        self._paused_until = max(self._paused_until, until)
+        # The jitter comes after the pause: several clients may have been told the same second.
         self._not_before = max(self._not_before or now, until + self._random.uniform(0.0, self._stagger))
         self._staggered = self.limit
 
-    def held_for(self) -> float:
-        """Seconds for which nobody is let go, by the server's word."""
-        return max(0.0, self._held_until - self._clock.monotonic()) if self._held_until else 0.0
+    def paused_for(self) -> float:
+        """Return seconds until the pause ends that the server asked for; 0 without one."""
+        return max(0.0, self._paused_until - self._clock.monotonic()) if self._paused_until else 0.0
 
     def close(self) -> None:
-        """Let nobody in any more; those who wait are turned away."""
+        """Grant no slot any more; calls that wait raise `ClientClosedError`."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -187,57 +205,56 @@ class Gate:
             future = self._queue.popleft()
             if not future.done():
                 self.waiting -= 1
-                future.set_exception(_closed())
+                future.set_exception(_closed_error())
 
-    async def idle(self) -> None:
-        """Come back when nothing is in flight."""
+    async def wait_until_idle(self) -> None:
+        """Wait until nothing is in flight."""
         while self.in_flight:
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
 
-    def _pump(self) -> None:
-        """Let go of as many as may go now, and come back when the next may."""
+    def _wake_waiters(self) -> None:
+        """Grant as many slots as may be granted now, and set the timer for the next one."""
         while self._queue:
-            if self._queue[0].done():  # gave up waiting
+            if self._queue[0].done():  # cancelled while it waited
                 self._queue.popleft()
                 continue
             if self.in_flight >= self.limit:
                 return
-            wait = self._may_go_in()
+            wait = self._seconds_until_next()
             if wait is None:
                 return
             if wait > 0.0:
-                self._come_back_in(wait)
+                self._wake_in(wait)
                 return
-            self._let_go()
             self.waiting -= 1
-            self._queue.popleft().set_result(None)
+            self._queue.popleft().set_result(self._grant())
 
-    def _may_go_in(self) -> float | None:
-        """Seconds until one may go, slots aside; None: when one that was let go has left."""
-        if self.pace is None and self._not_before is None:
+    def _seconds_until_next(self) -> float | None:
+        """Return seconds until a slot may be granted, if one is free; None: when a reserved request was sent."""
+        if self.rate is None and self._not_before is None:
             return 0.0
         now = self._clock.monotonic()
-        held = 0.0 if self._not_before is None else max(0.0, self._not_before - now)
-        if self.pace is None:
-            return held
-        paced = self.pace.delay(now)
-        return None if paced is None else max(held, paced)
+        paused = 0.0 if self._not_before is None else max(0.0, self._not_before - now)
+        if self.rate is None:
+            return paused
+        delay = self.rate.delay(now)
+        return None if delay is None else max(paused, delay)
 
-    def _let_go(self) -> bool:
+    def _grant(self) -> Slot:
         self.in_flight += 1
-        if self.pace is not None or self._not_before is not None:
+        if self.rate is not None or self._not_before is not None:
             now = self._clock.monotonic()
-            if self.pace is not None:
-                self.pace.let_go(now)
+            if self.rate is not None:
+                self.rate.reserve(now)
             if self._staggered:
                 self._staggered -= 1
                 self._not_before = now + self._random.uniform(0.0, 2.0 * self._stagger / self.limit)
             else:
                 self._not_before = None
-        return True
+        return Slot(None if self.rate is None else self)
 
-    def _come_back_in(self, seconds: float) -> None:
+    def _wake_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         when = loop.time() + seconds
         if self._timer is not None:
@@ -245,12 +262,12 @@ class Gate:
                 return
             self._timer.cancel()
         self._timer_due = when
-        self._timer = loop.call_at(when, self._on_time)
+        self._timer = loop.call_at(when, self._on_timer)
 
-    def _on_time(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
-        self._pump()
+        self._wake_waiters()
 
 
-def _closed() -> ClientClosedError:
+def _closed_error() -> ClientClosedError:
     return ClientClosedError("the client was closed before the request could go out")

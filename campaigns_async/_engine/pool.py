@@ -1,50 +1,56 @@
-"""What all calls of a client share: slots, key, transport, clock. Lives in one event loop."""
+"""The state that all calls of a client share: slots, key, transport, clock. Lives in one event loop."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
-from campaigns_async._engine.credentials import KeyRing
-from campaigns_async._engine.deadlines import Lanes
-from campaigns_async._engine.instrumentation import Stats
+from campaigns_async._engine.credentials import CredentialStore
+from campaigns_async._engine.deadlines import TimeoutQueues
+from campaigns_async._engine.instrumentation import Instrumentation, Stats
 from campaigns_async._engine.interfaces import Clock, Random, Transport
-from campaigns_async._engine.limiter import Gate
-from campaigns_async._engine.retry import Quota
+from campaigns_async._engine.limiter import CapacityLimiter
+from campaigns_async._engine.retry import RetryQuota
 from campaigns_async.errors import ClientClosedError, ConfigurationError
-
-if TYPE_CHECKING:
-    from campaigns_async._engine.instrumentation import Teller
-    from campaigns_async.events import Observer
+from campaigns_async.events import Observer
 
 
 class Pool:
-    """The shared state; `Caller` does the calling."""
+    """The state that all calls of a client share; `Caller` makes the calls.
+
+    Attributes:
+        calls: Calls that began.
+        attempts: Requests sent.
+        retries: Those of them that were not a call's first.
+        throttled: Responses that asked to slow down.
+        instrumentation: Tells the observer; None without one.
+        closed: True if no call may begin any more.
+        deadlines: Of the calls.
+    """
 
     def __init__(
         self,
         *,
         transport: Transport,
-        keys: KeyRing,
-        gate: Gate,
+        credentials: CredentialStore,
+        limiter: CapacityLimiter,
         clock: Clock,
         random: Random,
-        quota: Quota,
+        quota: RetryQuota,
         observer: Observer | None = None,
     ) -> None:
         self.transport = transport
-        self.keys = keys
-        self.gate = gate
+        self.credentials = credentials
+        self.limiter = limiter
         self.clock = clock
         self.random = random
         self.quota = quota
         self.calls = self.attempts = self.retries = self.throttled = 0
-        self.teller: Teller | None = None if observer is None else _teller(observer, clock)
+        self.instrumentation: Instrumentation | None = None if observer is None else Instrumentation(observer, clock)
         self.closed: bool = False
-        self.deadlines: Lanes = Lanes()
+        self.deadlines: TimeoutQueues = TimeoutQueues()
         self._closed_now = asyncio.Event()
         self._hurry = asyncio.Event()
-        """Set when whoever closes waits no longer."""
+        """Set when whoever closes the pool waits no longer."""
         self._closing: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -52,8 +58,8 @@ class Pool:
         """Check that a call may begin here and now.
 
         Raises:
-            ClientClosedError: After `close`.
-            ConfigurationError: In another event loop than the first call's.
+            ClientClosedError: If the pool is closed.
+            ConfigurationError: If the running event loop is not that of the first call.
         """
         if self.closed:
             raise ClientClosedError("the client is closed: make a new one")
@@ -67,10 +73,10 @@ class Pool:
             self._loop = loop
 
     async def sleep(self, seconds: float) -> None:
-        """Let time pass.
+        """Wait for `seconds`.
 
         Raises:
-            ClientClosedError: The pool was closed meanwhile, or before.
+            ClientClosedError: If the pool is closed, or was closed meanwhile.
         """
         sleeping = asyncio.ensure_future(self.clock.sleep(seconds))
         closed = asyncio.ensure_future(self._closed_now.wait())
@@ -83,15 +89,15 @@ class Pool:
             raise ClientClosedError("the client was closed before the request could go out again")
 
     def stats(self) -> Stats:
-        """What is going on."""
-        gate, pace = self.gate, self.gate.pace
+        """Return a snapshot of the state."""
+        limiter, rate = self.limiter, self.limiter.rate
         return Stats(
-            max_concurrency=gate.limit,
-            in_flight=gate.in_flight,
-            waiting=gate.waiting,
-            held_for=gate.held_for(),
-            rate_limit=pace.rate if pace else None,
-            sent_last_second=pace.recent(self.clock.monotonic()) if pace else None,
+            max_concurrency=limiter.limit,
+            in_flight=limiter.in_flight,
+            waiting=limiter.waiting,
+            held_for=limiter.paused_for(),
+            rate_limit=rate.rate if rate else None,
+            sent_last_second=rate.count_last_second(self.clock.monotonic()) if rate else None,
             calls=self.calls,
             attempts=self.attempts,
             retries=self.retries,
@@ -100,7 +106,7 @@ class Pool:
         )
 
     async def close(self, grace: float) -> None:
-        """Let nobody in, let what is in flight finish for so many seconds, and close the transport.
+        """Refuse new calls, give requests in flight `grace` seconds to finish, and close the transport.
 
         Safe to call twice.
         """
@@ -108,31 +114,25 @@ class Pool:
         if self._loop is not None and self._loop is not loop:
             if not self._loop.is_closed():
                 raise ConfigurationError("this client belongs to another event loop: close it there")
-            self.closed = True  # its loop has gone: nothing can be closed in it any more
+            self.closed = True  # its loop is closed: nothing can be closed in it any more
             return
         if self._closing is None:
             self.closed = True
             self._closed_now.set()
-            self.gate.close()
+            self.limiter.close()
             self._closing = loop.create_task(self._close(grace))
         try:
-            await asyncio.shield(self._closing)  # who closes too waits for the same end
+            await asyncio.shield(self._closing)  # a second close waits for the same end
         except asyncio.CancelledError:
             self._hurry.set()
             await asyncio.wait((self._closing,))
             raise
 
     async def _close(self, grace: float) -> None:
-        idle = asyncio.ensure_future(self.gate.idle())
+        idle = asyncio.ensure_future(self.limiter.wait_until_idle())
         hurried = asyncio.ensure_future(self._hurry.wait())
         await asyncio.wait((idle, hurried), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
         hurried.cancel()
-        await self.keys.close()
+        await self.credentials.close()
         await self.transport.close()
-
-
-def _teller(observer: Observer, clock: Clock) -> Teller:
-    from campaigns_async._engine.instrumentation import Teller  # noqa: PLC0415  # who is told pays for it
-
-    return Teller(observer, clock)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from attrs import define, field
 
 from campaigns_async._engine.interfaces import Clock
-from campaigns_async._engine.retry import Quota
+from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, Matcher, SearchTarget, Unknown
 from campaigns_async._reconcile.server import Server
@@ -47,7 +47,7 @@ class Search:
     ledger: Ledger
     policy: ReconcilePolicy
     clock: Clock
-    quota: Quota
+    quota: RetryQuota
     looks: int = 0
     _plausible: tuple[Campaign, ...] = field(default=(), init=False)
 
@@ -70,10 +70,10 @@ class Search:
         while True:
             settled = self.clock.monotonic() >= self.doubtful_since + self.policy.settle
             try:
-                if not self.quota.take():
+                if not self.quota.acquire():
                     return Unknown(self._plausible)  # the server is failing, and is not to be hammered
                 verdict = await self._look(broad=settled)
-                self.quota.pay_back(retried=True)
+                self.quota.release(retried=True)
             except ClientClosedError:
                 return Unknown(self._plausible)
             except CampaignsError as error:

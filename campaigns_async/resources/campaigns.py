@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Literal
 from campaigns_async._engine.caller import Caller
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async.errors import InvalidArgumentError
-from campaigns_async.fanout import FanOut, Items
+from campaigns_async.fanout import Answered, FanOut, Items
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
 from campaigns_async.resources.creating import Creator
 from campaigns_async.resources.search_listings import SearchListings
 from campaigns_async.values import Checkpoint
-from campaigns_async.wire import requests, responses
+from campaigns_async.wire import problems, requests, responses
+from campaigns_async.wire.messages import Response
 
 if TYPE_CHECKING:
     from campaigns_async.paging.paginator import Paginator
@@ -182,9 +183,24 @@ class Campaigns:
         Returns:
             An iterator of `Outcome`, and an `async with` block.
         """
-        _reconciled(on_unknown)
-        create = partial(self.create, ignore_invalid_phone_numbers=ignore_invalid_phone_numbers, on_unknown=on_unknown)
-        return FanOut(create, news, limit=self._limit, grace=self._caller.timeouts.grace)
+        limit, grace = self._limit, self._caller.timeouts.grace
+        if _reconciled(on_unknown):
+            create = partial(
+                self.create, ignore_invalid_phone_numbers=ignore_invalid_phone_numbers, on_unknown=on_unknown
+            )
+            return FanOut(create, news, limit=limit, grace=grace)
+        return FanOut(partial(self._create_item, ignore_invalid_phone_numbers), news, limit=limit, grace=grace)
+
+    async def _create_item(self, ignore_invalid: bool | None, new: NewCampaign) -> Answered[str]:
+        request_id: str | None = None
+
+        def read(response: Response) -> str:
+            nonlocal request_id
+            request_id = problems.request_id(response, None)
+            return responses.created_id(response)
+
+        campaign_id = await self._creator.create(new, requests.create(new, ignore_invalid), read)
+        return Answered(campaign_id, request_id)
 
     @cached_property
     def _paginators(self) -> PaginatorFactory:

@@ -13,7 +13,7 @@ from campaigns_async.models import NewCampaign
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.values import Delivery
 from campaigns_async.wire import requests, responses
-from campaigns_async.wire.messages import Request
+from campaigns_async.wire.messages import Request, Response
 
 
 class Creator:
@@ -25,11 +25,13 @@ class Creator:
         self.server = server
         self.policy = policy
 
-    async def create(self, new: Content, request: Request) -> str:
+    async def create(
+        self, new: Content, request: Request, read: Callable[[Response], str] = responses.created_id
+    ) -> str:
         """Send a create and return the new id; an unknown outcome raises."""
         number = self.ledger.begin(new)
         try:
-            campaign_id = await self.caller.run(request, responses.created_id)
+            campaign_id = await self.caller.run(request, read)
             self.ledger.claim(campaign_id)
         except (CampaignsError, asyncio.CancelledError) as error:
             self._note(new, error)

@@ -53,7 +53,7 @@ async def create(creator: Creator, new: NewCampaign, ignore_invalid: bool | None
 
 
 def _may_send_again(creator: Creator, attempts: int) -> bool:
-    return attempts < creator.caller.retry.attempts and creator.caller.pool.quota.take()
+    return attempts < creator.caller.retry.attempts and creator.caller.pool.quota.acquire()
 
 
 async def _look(creator: Creator, sought: SearchTarget, known_before: int) -> Found | Absent | Unknown:
@@ -65,9 +65,9 @@ async def _look(creator: Creator, sought: SearchTarget, known_before: int) -> Fo
     except asyncio.CancelledError as stop:
         note_delivery(stop, Delivery.UNKNOWN)  # of the create, whatever the reading of lists came to
         raise
-    if pool.teller is not None:
+    if pool.instrumentation is not None:
         word = {Found: "found", Absent: "absent", Unknown: "in_doubt"}[type(verdict)]
-        pool.teller.reconciled(word, search.looks, pool.clock.monotonic() - began)
+        pool.instrumentation.reconciled(word, search.looks, pool.clock.monotonic() - began)
     return verdict
 
 

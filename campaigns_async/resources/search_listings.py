@@ -54,4 +54,4 @@ class SearchListings:
     def _paginators(self) -> PaginatorFactory:
         from campaigns_async.resources.listing import PaginatorFactory  # noqa: PLC0415  # a program that only creates never lists
 
-        return PaginatorFactory(evolve(self._caller, patient=True), self._page_size)
+        return PaginatorFactory(evolve(self._caller, exempt_from_max_waiting=True), self._page_size)

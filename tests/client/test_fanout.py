@@ -128,7 +128,7 @@ async def test_leaving_the_block_lets_what_is_in_flight_finish(sandbox: Sandbox)
         left = [outcome async for outcome in outcomes]
         assert all(outcome.ok for outcome in left)
         assert 1 + len(left) == len(sandbox.created) <= 9
-        assert client._pool.gate.in_flight == 0
+        assert client.stats().in_flight == 0
 
 
 async def test_what_the_grace_does_not_suffice_for_is_listed_in_doubt(sandbox: Sandbox) -> None:
@@ -143,25 +143,24 @@ async def test_what_the_grace_does_not_suffice_for_is_listed_in_doubt(sandbox: S
         assert all(isinstance(left.error, OutcomeUnknownError) for left in outcomes.unresolved)
         handed = {outcome.index, *(left.index for left in outcomes.unresolved)}
         assert handed == set(range(4))
-        assert (client._pool.gate.in_flight, client._pool.gate.waiting) == (0, 0)
+        assert (client.stats().in_flight, client.stats().waiting) == (0, 0)
     assert len(sandbox.created) == 4
 
 
 async def test_what_was_read_but_not_sent_is_told_as_such(sandbox: Sandbox) -> None:
     async with client_of(sandbox, max_concurrency=2, timeouts=Timeouts(grace=0)) as client:
-        await client._pool.gate.acquire()
-        await client._pool.gate.acquire()
+        slots = [await client._pool.limiter.acquire() for _ in range(2)]
         async with client.campaigns.create_many(new_campaign(n) for n in range(9)) as outcomes:
             waiting = asyncio.create_task(anext(outcomes))
-            while client._pool.gate.waiting < 2:
+            while client.stats().waiting < 2:
                 await asyncio.sleep(0)
             waiting.cancel()
         assert outcomes.unresolved == ()
         left = [outcome async for outcome in outcomes]
         assert [outcome.delivery for outcome in left] == [Delivery.NOT_SENT] * 2
         assert all(isinstance(outcome.error, ClientClosedError) for outcome in left)
-        client._pool.gate.release()
-        client._pool.gate.release()
+        for slot in slots:
+            client._pool.limiter.release(slot)
     assert list(sandbox.requests) == []
 
 
@@ -181,7 +180,7 @@ async def test_an_iterator_that_is_dropped_stops_at_once(sandbox: Sandbox) -> No
         gc.collect()
         for _ in range(1000):  # turns of the loop, none of which waits for a time-out
             await asyncio.sleep(0)
-        assert client._pool.gate.in_flight == 0
+        assert client.stats().in_flight == 0
         before = taken
         for _ in range(10):
             await asyncio.sleep(0)

@@ -24,8 +24,8 @@ from campaigns_async import (
     Timeouts,
 )
 from campaigns_async._engine.interfaces import LoopClock
-from campaigns_async._engine.limiter import Gate, Pace
-from campaigns_async._engine.retry import Quota
+from campaigns_async._engine.limiter import CapacityLimiter, RateLimiter
+from campaigns_async._engine.retry import RetryQuota
 from campaigns_async.sandbox import Sandbox
 
 
@@ -36,7 +36,7 @@ from campaigns_async.sandbox import Sandbox
 )
 def test_no_window_of_a_second_holds_more_than_the_rate(rate: float, seed: int, slow: float) -> None:
     draw = random.Random(seed)
-    pace, now = Pace(rate), 100.0
+    limiter, now = RateLimiter(rate), 100.0
     going: list[float] = []
     left: list[float] = []
     for _ in range(400):
@@ -44,14 +44,14 @@ def test_no_window_of_a_second_holds_more_than_the_rate(rate: float, seed: int, 
         for moment in sorted(due):
             going.remove(moment)
             if draw.random() < 0.1:
-                pace.stayed()
+                limiter.cancel()
             else:
-                pace.left(now)
+                limiter.confirm(now)
                 left.append(now)
-        if pace.delay(now) == 0.0:
-            pace.let_go(now)
+        if limiter.delay(now) == 0.0:
+            limiter.reserve(now)
             going.append(now + draw.random() * slow)
-        wait = pace.delay(now)
+        wait = limiter.delay(now)
         steps = [wait] if wait else []
         steps += [moment - now for moment in going if moment > now]
         now += min(steps, default=0.01) if draw.random() < 0.9 else draw.random() * 2  # the loop stalls at times
@@ -61,11 +61,11 @@ def test_no_window_of_a_second_holds_more_than_the_rate(rate: float, seed: int, 
 
 
 def test_the_first_second_brings_no_burst() -> None:
-    pace, now, left = Pace(10), 0.0, []
+    limiter, now, left = RateLimiter(10), 0.0, []
     while now < 1.0:
-        if pace.delay(now) == 0.0:
-            pace.let_go(now)
-            pace.left(now)
+        if limiter.delay(now) == 0.0:
+            limiter.reserve(now)
+            limiter.confirm(now)
             left.append(now)
         now += 0.001
     gaps = [later - earlier for earlier, later in zip(left, left[1:], strict=False)]
@@ -81,11 +81,11 @@ async def test_a_rate_limit_is_kept_over_all_calls(sandbox: Sandbox) -> None:
         )
         assert client.stats().rate_limit == 40
         assert "at most 40 a second" in repr(client)
-        pace = client._pool.gate.pace
-        assert pace is not None
-        assert pace._leaving == 0
+        rate = client._pool.limiter.rate
+        assert rate is not None
+        assert rate._reserved == 0
     assert len(sandbox.requests) == 60
-    # Never too soon, whatever the machine does: what is asked of the pace is at least so far apart.
+    # Never too soon, whatever the machine does: what is asked of the limiter is at least so far apart.
     arrived = [request.arrived for request in sandbox.requests]
     assert arrived[-1] - arrived[0] > 59 / 40 * 0.9
 
@@ -172,12 +172,12 @@ async def test_successes_pay_the_quota_back() -> None:
 
 @given(st.lists(st.booleans(), max_size=300), st.integers(0, 100))
 def test_the_quota_is_never_below_nothing_or_above_its_capacity(steps: list[bool], capacity: int) -> None:
-    quota = Quota(capacity)
+    quota = RetryQuota(capacity)
     for take in steps:
         if take:
-            quota.take()
+            quota.acquire()
         else:
-            quota.pay_back(retried=False)
+            quota.release(retried=False)
         assert 0 <= quota.left <= capacity
 
 
@@ -198,15 +198,15 @@ async def test_an_overloaded_pool_raises_rather_than_queues(sandbox: Sandbox) ->
 
 
 async def test_a_call_that_has_begun_is_never_turned_away() -> None:
-    gate = Gate(1, clock=LoopClock(), random=random.Random(1), max_waiting=0)
-    await gate.acquire()
-    again = asyncio.create_task(gate.acquire(patient=True))
+    limiter = CapacityLimiter(1, clock=LoopClock(), random=random.Random(1), max_waiting=0)
+    slot = await limiter.acquire()
+    again = asyncio.create_task(limiter.acquire(exempt_from_max_waiting=True))
     await asyncio.sleep(0)
     with pytest.raises(PoolSaturatedError):
-        await gate.acquire()
-    gate.release()
+        await limiter.acquire()
+    limiter.release(slot)
     await again
-    assert (gate.in_flight, gate.waiting) == (1, 0)
+    assert (limiter.in_flight, limiter.waiting) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -244,19 +244,19 @@ async def test_stats_tell_what_happened(sandbox: Sandbox) -> None:
     assert stats.sent_last_second == 3
 
 
-async def test_a_gate_tells_how_long_it_is_held() -> None:
+async def test_a_limiter_tells_how_long_it_is_paused() -> None:
     clock = HandClock()
-    gate = Gate(2, clock=clock, random=random.Random(1), stagger=0.25)
-    gate.hold(3.0)
-    assert gate.held_for() == 3.0
-    assert not gate.try_acquire()
+    limiter = CapacityLimiter(2, clock=clock, random=random.Random(1), stagger=0.25)
+    limiter.pause_for(3.0)
+    assert limiter.paused_for() == 3.0
+    assert not limiter.try_acquire()
     clock.now_at += 3.0
-    assert gate.held_for() == 0.0
+    assert limiter.paused_for() == 0.0
     clock.now_at += 0.25
-    assert gate.try_acquire()
-    assert not gate.try_acquire(), "those who were held are let go one by one"
+    assert limiter.try_acquire()
+    assert not limiter.try_acquire(), "those who were held are let go one by one"
     clock.now_at += 0.25
-    assert gate.try_acquire()
+    assert limiter.try_acquire()
 
 
 class HandClock(LoopClock):
@@ -296,7 +296,7 @@ async def test_closing_turns_away_who_backs_off(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", status=429, headers={"Retry-After": "10"})
     call = asyncio.create_task(client.campaigns.create(new_campaign()))
     await sandbox.wait_received(1)
-    while client._pool.gate.in_flight:
+    while client.stats().in_flight:
         await asyncio.sleep(0)
     await client.aclose()
     with pytest.raises(ClientClosedError) as closed:

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
+from contextvars import ContextVar
+from typing import Any
 
+import aiohttp
 import pytest
-from support.made import client_of, new_campaign, rows
+from support.made import QUICK, client_of, new_campaign, rows
 from support.observed import Recorder
 
 from campaigns_async import (
     AttemptFinished,
+    AttemptStarted,
     CallFinished,
+    CallStarted,
     CampaignsClient,
     ConfigurationError,
     Delivery,
     Event,
+    Operation,
     OutcomeUnknownError,
+    Reconciled,
+    Timeouts,
     Waiting,
 )
 from campaigns_async.sandbox import Sandbox
@@ -28,12 +37,14 @@ async def test_each_attempt_wait_and_outcome_is_told_in_order() -> None:
         sandbox.fault(times=1, status=503)
         sandbox.fault(times=1, drop="close")
         await client.campaigns.get("c000")
+    attempt = [AttemptStarted, AttemptFinished]
     assert [type(event) for event in recorder.events] == [
-        AttemptFinished,
+        CallStarted,
+        *attempt,
         Waiting,
-        AttemptFinished,
+        *attempt,
         Waiting,
-        AttemptFinished,
+        *attempt,
         CallFinished,
     ]
     assert [(event.attempt, event.status, event.failure) for event in recorder.attempts] == [
@@ -42,7 +53,7 @@ async def test_each_attempt_wait_and_outcome_is_told_in_order() -> None:
         (3, 200, None),
     ]
     (call,) = recorder.calls
-    assert (call.operation, call.attempts, call.delivery, call.error_type) == ("get", 3, Delivery.DONE, None)
+    assert (call.operation, call.attempts, call.delivery, call.error_type) == (Operation.GET, 3, Delivery.DONE, None)
 
 
 async def test_a_cancelled_create_tells_its_delivery(sandbox: Sandbox) -> None:
@@ -65,6 +76,163 @@ async def test_a_failed_create_tells_its_error(sandbox: Sandbox) -> None:
         with pytest.raises(OutcomeUnknownError):
             await client.campaigns.create(new_campaign())
     assert [event.error_type for event in recorder.calls] == ["OutcomeUnknownError"]
+
+
+async def test_events_are_numbered_over_all_calls_and_name_their_call(sandbox: Sandbox) -> None:
+    recorder = Recorder()
+    async with client_of(sandbox, observer=recorder) as client:
+        sandbox.fault(operation="create", nth=3, times=1, status=429)
+        await asyncio.gather(*(client.campaigns.create(new_campaign(number)) for number in range(10)))
+        view = client.with_options(timeouts=Timeouts(read=1))
+        await view.campaigns.create(new_campaign(10))
+    assert [event.id for event in recorder.events] == list(range(1, len(recorder.events) + 1))
+    by_call: dict[int, list[type]] = {}
+    for event in recorder.events:
+        assert not isinstance(event, Reconciled)
+        by_call.setdefault(event.call_id, []).append(type(event))
+    assert sorted(by_call) == list(range(1, 12))
+    once = [CallStarted, AttemptStarted, AttemptFinished, CallFinished]
+    assert sorted(map(len, by_call.values())) == [4] * 10 + [7]
+    assert all(kinds == once for kinds in by_call.values() if len(kinds) == 4)
+
+
+async def test_the_ends_tell_the_server_s_id_of_the_request(sandbox: Sandbox) -> None:
+    recorder = Recorder()
+    async with client_of(sandbox, observer=recorder) as client:
+        sandbox.fault(times=1, status=429, headers={"x-request-id": "first"})
+        sandbox.fault(times=1, status=201, body='"c-1"', headers={"Request-Id": "second"}, act=True)
+        await client.campaigns.create(new_campaign())
+    assert [event.request_id for event in recorder.attempts] == ["first", "second"]
+    assert [event.request_id for event in recorder.calls] == ["second"]
+
+
+async def test_outcomes_tell_the_server_s_id_of_the_request(sandbox: Sandbox) -> None:
+    sandbox.fault(operation="create", nth=1, times=1, status=500, headers={"x-request-id": "failed-1"})
+    sandbox.fault(
+        operation="create", nth=2, times=1, status=201, body='"c-2"', headers={"x-request-id": "made-2"}, act=True
+    )
+    async with client_of(sandbox, max_concurrency=1) as client:
+        async with client.campaigns.create_many([new_campaign(1), new_campaign(2)]) as outcomes:
+            found = {outcome.index: outcome.request_id async for outcome in outcomes}
+    assert found == {0: "failed-1", 1: "made-2"}
+
+
+WHO: ContextVar[str] = ContextVar("WHO")
+
+
+@pytest.mark.parametrize("end", ["answered", "failed", "cancelled", "late", "refused by the transport"])
+async def test_every_start_has_its_end_in_the_caller_s_task_and_context(sandbox: Sandbox, end: str) -> None:
+    told: list[tuple[type, str, asyncio.Task[object] | None]] = []
+
+    class Contextual:
+        def on_event(self, event: Event, /) -> None:
+            told.append((type(event), WHO.get("nobody"), asyncio.current_task()))
+
+    match end:
+        case "failed":
+            sandbox.fault(operation="create", status=400)
+        case "cancelled" | "late":
+            sandbox.fault(operation="create", hang=True)
+        case _:
+            pass
+    timeouts = Timeouts(deadline=0.2 if end == "late" else 20, grace=0)
+    async with aiohttp.ClientSession() as session:
+        if end == "refused by the transport":
+            await session.close()
+        async with client_of(sandbox, observer=Contextual(), timeouts=timeouts, session=session) as client:
+
+            async def create() -> None:
+                WHO.set("somebody")
+                await client.campaigns.create(new_campaign())
+
+            call = asyncio.create_task(create())
+            if end == "cancelled":
+                await sandbox.wait_received(1)
+                call.cancel()
+            await asyncio.wait([call])
+    assert [kind for kind, _, _ in told] == [CallStarted, AttemptStarted, AttemptFinished, CallFinished]
+    assert {(who, task) for _, who, task in told} == {("somebody", call)}
+
+
+class Tracer(Recorder):
+    """Adds headers, told from outside."""
+
+    def __init__(self, added: Any) -> None:
+        super().__init__()
+        self.added = added
+
+    def headers(self, event: AttemptStarted, /) -> Mapping[str, str]:
+        if isinstance(self.added, Exception):
+            raise self.added
+        return self.added(event) if callable(self.added) else self.added  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("key", ["text", "callable"])
+async def test_an_observer_adds_headers_to_each_attempt(sandbox: Sandbox, key: str) -> None:
+    async def ask() -> str:
+        return sandbox.api_key
+
+    tracer = Tracer(lambda event: {"traceparent": f"00-{event.call_id}-{event.attempt}"})
+    api_key = sandbox.api_key if key == "text" else ask
+    sandbox.fault(times=1, status=429)
+    async with CampaignsClient(sandbox.url, api_key, observer=tracer, retry=QUICK) as client:
+        await client.campaigns.create(new_campaign())
+    assert [request.headers["traceparent"] for request in sandbox.requests] == ["00-1-1", "00-1-2"]
+    assert [request.status for request in sandbox.requests] == [429, 201]
+
+
+REFUSED_HEADERS = {
+    "the key": {"Authorization": "Bearer 07700900123"},
+    "the key, in another case": {"AUTHORIZATION": "Bearer 07700900123"},
+    "the other key": {"api-key": "07700900123"},
+    "the host": {"Host": "elsewhere.example"},
+    "the length": {"Content-Length": "3"},
+    "the type": {"content-type": "text/plain"},
+    "the encoding": {"Transfer-Encoding": "gzip"},
+    "an expectation": {"Expect": "100-continue"},
+    "the connection": {"Connection": "upgrade"},
+    "a line break": {"x-trace": "1\r\nHost: elsewhere.example"},
+    "a line feed": {"x-trace": "1\n07700900123"},
+    "a zero": {"x-trace": "1\0"},
+    "half a character": {"x-trace": "\ud83d"},
+    "no ASCII": {"x-trace": "é"},
+    "no text": {"x-trace": 7},
+    "a name of two lines": {"x\r\nHost": "1"},
+    "a name with a blank": {"x trace": "1"},
+    "an empty name": {"": "1"},
+    "no name": {None: "1"},
+    "no mapping": ["x-trace"],
+    "nothing": None,
+    "an error": RuntimeError("07700900123"),
+}
+
+
+@pytest.mark.parametrize("added", REFUSED_HEADERS.values(), ids=REFUSED_HEADERS.keys())
+async def test_headers_that_would_change_what_a_request_is_are_dropped(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture, added: Any
+) -> None:
+    tracer = Tracer({**added, "x-good": "1"} if isinstance(added, dict) else added)
+    with caplog.at_level(logging.DEBUG):
+        async with client_of(sandbox, observer=tracer) as client:
+            await client.campaigns.create(new_campaign())
+    (request,) = sandbox.requests
+    assert request.status == 201
+    assert request.headers["Authorization"] == f"Bearer {sandbox.api_key}"
+    assert request.headers["Host"] == sandbox.url.removeprefix("http://")
+    assert "application/json" in request.headers["Content-Type"]
+    assert not {"x-trace", "expect", "transfer-encoding", "upgrade", "api-key"} & {
+        name.lower() for name in request.headers
+    }
+    assert ("x-good" in request.headers) == isinstance(added, dict), "what is allowed still goes"
+    assert "observer" in caplog.text
+    for secret in ("07700900123", "elsewhere", "x-trace"):
+        assert secret not in caplog.text
+
+
+async def test_a_flood_of_headers_is_cut(sandbox: Sandbox) -> None:
+    async with client_of(sandbox, observer=Tracer({f"x-{number}": "1" for number in range(10_000)})) as client:
+        await client.campaigns.create(new_campaign())
+    assert sum(name.lower().startswith("x-") for name in sandbox.requests[0].headers) == 20
 
 
 async def test_an_observer_that_raises_harms_no_send(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:

@@ -75,7 +75,7 @@ async def test_pages_fetched_ahead_are_cancelled_when_the_loop_is_left() -> None
             await sandbox.wait_received(4)
             break
         gc.collect()
-        while client._pool.gate.in_flight:
+        while client.stats().in_flight:
             await asyncio.sleep(0)
 
 
@@ -185,7 +185,7 @@ async def test_a_failed_page_that_nobody_reads_is_no_unretrieved_exception() -> 
         sandbox.fault(operation="list", nth=2, status=400)
         async for _ in client.campaigns.list(page_size=10, prefetch=2):
             await sandbox.wait_received(3)
-            while client._pool.gate.in_flight:
+            while client.stats().in_flight:
                 await asyncio.sleep(0)
             break
         gc.collect()

@@ -26,7 +26,7 @@ from campaigns_async import (
     delivery_of,
 )
 from campaigns_async._engine.interfaces import LoopClock
-from campaigns_async._engine.limiter import Gate
+from campaigns_async._engine.limiter import CapacityLimiter
 from campaigns_async.sandbox import Sandbox
 
 
@@ -36,7 +36,7 @@ async def test_in_flight_reaches_the_limit_under_load_and_never_passes_it(sandbo
         sandbox.fault(operation="create", hold=release)
         calls = [asyncio.create_task(client.campaigns.create(new_campaign(n))) for n in range(40)]
         await sandbox.wait_received(7)
-        assert (sandbox.in_flight, client._pool.gate.in_flight, client._pool.gate.waiting) == (7, 7, 33)
+        assert (sandbox.in_flight, client.stats().in_flight, client.stats().waiting) == (7, 7, 33)
         assert "7/7 in flight, 33 waiting" in repr(client)
         release.set()
         await asyncio.gather(*calls)
@@ -96,13 +96,13 @@ async def test_a_call_cut_off_at_any_stage_gives_its_slot_back_and_says_what_is_
                 session=session,
                 reconcile=ReconcilePolicy(settle=0.05, timeout=0.3),
             )
-            gate = client._pool.gate
+            limiter = client._pool.limiter
             if stage == "queueing":
-                await gate.acquire()
+                slot = await limiter.acquire()
             call = asyncio.create_task(client.campaigns.create(new_campaign(), on_unknown=on_unknown))
             match stage:
                 case "queueing":
-                    while gate.waiting == 0:
+                    while limiter.waiting == 0:
                         await asyncio.sleep(0)
                 case "connecting":
                     assert connector is not None
@@ -110,7 +110,7 @@ async def test_a_call_cut_off_at_any_stage_gives_its_slot_back_and_says_what_is_
                 case _:
                     await reached.wait()
             if how == "cancelled":
-                while stage == "backing off" and gate.in_flight:
+                while stage == "backing off" and limiter.in_flight:
                     await asyncio.sleep(0)
                 call.cancel()
                 with pytest.raises(asyncio.CancelledError) as cancelled:
@@ -129,9 +129,9 @@ async def test_a_call_cut_off_at_any_stage_gives_its_slot_back_and_says_what_is_
                     known = Delivery.REJECTED if stage == "backing off" else Delivery.NOT_SENT
                     assert late.value.delivery is known
             if stage == "queueing":
-                gate.release()
-            assert (gate.in_flight, gate.waiting) == (0, 0)
-            assert gate.try_acquire()
+                limiter.release(slot)
+            assert (limiter.in_flight, limiter.waiting) == (0, 0)
+            assert limiter.try_acquire()
     assert hits == (0 if stage in ("queueing", "connecting") else 1)
     gc.collect()  # an unretrieved exception would be reported now, and fail the test
 
@@ -158,32 +158,32 @@ async def test_a_storm_of_cancellations_loses_no_slot(sandbox: Sandbox) -> None:
             for call in calls[round_ % 3 :: 2]:
                 call.cancel()
             await asyncio.gather(*calls, return_exceptions=True)
-        gate = client._pool.gate
-        assert (gate.in_flight, gate.waiting) == (0, 0)
+        limiter = client._pool.limiter
+        assert (limiter.in_flight, limiter.waiting) == (0, 0)
         await client.campaigns.list().collect()
 
 
 async def test_a_slot_handed_to_one_who_is_cancelled_in_the_same_turn_is_passed_on() -> None:
-    gate = Gate(1, clock=LoopClock(), random=random.Random(1))
-    await gate.acquire()
-    first, second = asyncio.create_task(gate.acquire()), asyncio.create_task(gate.acquire())
+    limiter = CapacityLimiter(1, clock=LoopClock(), random=random.Random(1))
+    slot = await limiter.acquire()
+    first, second = asyncio.create_task(limiter.acquire()), asyncio.create_task(limiter.acquire())
     await asyncio.sleep(0)
-    gate.release()  # to the first
+    limiter.release(slot)  # to the first
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
-    await second
-    assert gate.in_flight == 1
-    gate.release()
-    assert gate.in_flight == 0
+    slot = await second
+    assert limiter.in_flight == 1
+    limiter.release(slot)
+    assert limiter.in_flight == 0
 
 
 async def test_nobody_overtakes_one_who_waits() -> None:
-    gate = Gate(1, clock=LoopClock(), random=random.Random(1))
-    await gate.acquire()
-    waiting = asyncio.create_task(gate.acquire())
+    limiter = CapacityLimiter(1, clock=LoopClock(), random=random.Random(1))
+    slot = await limiter.acquire()
+    waiting = asyncio.create_task(limiter.acquire())
     await asyncio.sleep(0)
-    gate.release()
-    assert not gate.try_acquire(), "the slot went to the one who waited, before it could run"
+    limiter.release(slot)
+    assert not limiter.try_acquire(), "the slot went to the one who waited, before it could run"
     await waiting
 
 
@@ -265,7 +265,7 @@ async def test_closing_lets_what_is_in_flight_finish_and_turns_away_who_waits(sa
     first = asyncio.create_task(client.campaigns.create(new_campaign(1)))
     await sandbox.wait_received(1)
     second = asyncio.create_task(client.campaigns.create(new_campaign(2)))
-    while client._pool.gate.waiting == 0:
+    while client.stats().waiting == 0:
         await asyncio.sleep(0)
     closing = asyncio.create_task(client.aclose())
     with pytest.raises(ClientClosedError) as turned_away:
@@ -308,5 +308,5 @@ async def test_views_with_a_deadline_each_leave_nothing_behind(sandbox: Sandbox)
             await view.campaigns.list().collect()
         del view
         gc.collect()
-        while len(client._pool.deadlines._lanes) > 1:  # until their timers have come, half a second on
+        while len(client._pool.deadlines._queues) > 1:  # until their timers have come, half a second on
             await asyncio.sleep(0.01)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from campaigns_async._engine import deadlines
-from campaigns_async._engine.deadlines import Deadline, Deadlines, Lanes
+from campaigns_async._engine.deadlines import Deadline, TimeoutQueue, TimeoutQueues
 
 
 class _Late:
@@ -18,28 +18,28 @@ class _Late:
         return float("inf")
 
 
-def expire(lane: Deadlines) -> None:
-    """As the lane's timer does, once all of its deadlines have passed."""
-    lane._cut_off(_Late())  # type: ignore[arg-type]
+def expire(queue: TimeoutQueue) -> None:
+    """As the queue's timer does, once all of its deadlines have passed."""
+    queue._expire(_Late())  # type: ignore[arg-type]
 
 
-async def under_two(outer: Deadlines, inner: Deadlines, told: list[str]) -> str:
+async def under_two(outer: TimeoutQueue, inner: TimeoutQueue, told: list[str]) -> str:
     """A call with a deadline, and an attempt of it with another; tells whose cancellation it took."""
     now = asyncio.get_running_loop().time()
     whole = outer.start(now)
     try:
-        part = inner.of_this_task()
+        part = inner.for_current_task()
         part.begin(now)
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            if not part.caught():
+            if not part.consume_cancellation():
                 raise
             told.append("inner")
         finally:
             part.stop()
     except asyncio.CancelledError:
-        if not whole.caught():
+        if not whole.consume_cancellation():
             raise
         told.append("outer")
     finally:
@@ -62,7 +62,7 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
 @pytest.mark.parametrize("case", CASES)
 async def test_who_cut_it_off(case: str) -> None:
     events, expected = CASES[case]
-    outer, inner, told = Deadlines(60.0), Deadlines(30.0), list[str]()
+    outer, inner, told = TimeoutQueue(60.0), TimeoutQueue(30.0), list[str]()
     task = asyncio.create_task(under_two(outer, inner, told))
     await asyncio.sleep(0)
     does: dict[str, Callable[[], object]] = {
@@ -82,17 +82,17 @@ async def test_who_cut_it_off(case: str) -> None:
 
 
 async def test_a_cancellation_asked_before_is_not_its_own() -> None:
-    lane = Deadlines(30.0)
+    queue = TimeoutQueue(30.0)
 
     async def work() -> str:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            deadline = lane.start(0.0)  # cleaning up, with a cancellation pending
+            deadline = queue.start(0.0)  # cleaning up, with a cancellation pending
             try:
                 await asyncio.Event().wait()
             except asyncio.CancelledError:
-                assert deadline.caught(), "the cancellation that was asked before is not counted"
+                assert deadline.consume_cancellation(), "the cancellation that was asked before is not counted"
             finally:
                 deadline.stop()
             raise
@@ -102,27 +102,27 @@ async def test_a_cancellation_asked_before_is_not_its_own() -> None:
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0)
-    expire(lane)
+    expire(queue)
     await asyncio.wait([task])
     assert task.cancelled()
     assert task.cancelling() == 1
 
 
 async def test_what_was_stopped_does_not_begin_any_more() -> None:
-    lane = Deadlines(30.0)
-    deadline = lane.of_this_task()
+    queue = TimeoutQueue(30.0)
+    deadline = queue.for_current_task()
     deadline.stop()
     deadline.begin(0.0)  # a body that is still being written after the answer has come
-    assert not lane.running
-    expire(lane)
+    assert not queue.running
+    expire(queue)
     assert not deadline.expired
-    assert not deadline.caught()
+    assert not deadline.consume_cancellation()
 
 
 async def test_one_that_is_swallowed_is_taken_back() -> None:
-    lane = Deadlines(30.0)
-    deadline = lane.start(0.0)
-    expire(lane)
+    queue = TimeoutQueue(30.0)
+    deadline = queue.start(0.0)
+    expire(queue)
     with pytest.raises(asyncio.CancelledError):
         await asyncio.sleep(0)
     deadline.stop()
@@ -141,34 +141,34 @@ async def test_one_timer_serves_all(monkeypatch: pytest.MonkeyPatch) -> None:
         return real(when, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(loop, "call_at", call_at)
-    lane = Deadlines(30.0)
-    running: list[Deadline] = [lane.start(loop.time()) for _ in range(100)]
+    queue = TimeoutQueue(30.0)
+    running: list[Deadline] = [queue.start(loop.time()) for _ in range(100)]
     assert timers == [running[0].when]
-    assert list(lane.running) == running
+    assert list(queue.running) == running
     for each in running:
         each.stop()
-    assert not lane.running
+    assert not queue.running
 
 
 async def test_a_timer_that_has_come_counts_until_it_is_done_with(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
-    lane = Deadlines(30.0)
-    first = lane.start(loop.time())
+    queue = TimeoutQueue(30.0)
+    first = queue.start(loop.time())
     timers: list[float] = []
     monkeypatch.setattr(loop, "call_at", lambda when, *_: timers.append(when))
-    lane._expire(loop)
-    second = lane.start(loop.time())
+    queue._on_timer(loop)
+    second = queue.start(loop.time())
     assert timers == []
     first.stop()
-    for _ in range(deadlines._TURNS):
+    for _ in range(deadlines._ITERATIONS):
         await asyncio.sleep(0)
     assert timers == [second.when]
     assert not second.expired
     second.stop()
 
 
-def test_lanes_of_one_length_are_one() -> None:
-    lanes = Lanes()
-    lane = lanes.of(5.0)
-    assert lanes.of(5) is lane
-    assert lanes.of(6.0) is not lane
+def test_queues_of_one_length_are_one() -> None:
+    queues = TimeoutQueues()
+    queue = queues.for_seconds(5.0)
+    assert queues.for_seconds(5) is queue
+    assert queues.for_seconds(6.0) is not queue

@@ -8,8 +8,10 @@ from random import Random
 import pytest
 from hypothesis import given, strategies as st
 
-from campaigns_async import RetryPolicy
+from campaigns_async import Operation, RetryPolicy
 from campaigns_async._engine import retry
+from campaigns_async._engine.interfaces import Call
+from campaigns_async.wire.messages import Request
 
 
 class Fixed:
@@ -22,6 +24,13 @@ class Fixed:
     def uniform(self, a: float, b: float, /) -> float:
         self.ranges.append((a, b))
         return a + (b - a) * self.place
+
+
+def wait_after(policy: RetryPolicy, attempt: int, retry_after: float | None, random: Fixed | Random) -> float:
+    """Seconds that a call waits after its attempt of this number."""
+    call = Call(Request(Operation.GET, "GET", "/"), 0.0, None, None)
+    call.attempts, call.retry_after = attempt, retry_after
+    return retry.RetryAfterOrBackoff(call, policy, random)()
 
 
 POLICY = RetryPolicy(base=0.25, cap=20)
@@ -70,7 +79,7 @@ def test_the_jitter_is_full_and_even() -> None:
 
 def test_without_a_word_of_the_server_a_wait_is_the_backoff() -> None:
     random = Fixed(0.5)
-    assert retry.wait(POLICY, 3, None, random) == 0.5
+    assert wait_after(POLICY, 3, None, random) == 0.5
     assert random.ranges == [(0.0, 1.0)]
 
 
@@ -78,16 +87,16 @@ def test_without_a_word_of_the_server_a_wait_is_the_backoff() -> None:
 def test_a_wait_that_the_server_asked_for_is_never_shorter_and_at_most_a_base_longer(
     policy: RetryPolicy, attempt: int, asked: float, place: float
 ) -> None:
-    seconds = retry.wait(policy, attempt, asked, Fixed(place))
+    seconds = wait_after(policy, attempt, asked, Fixed(place))
     assert asked <= seconds <= asked + policy.base
 
 
 def test_the_jitter_spreads_those_who_were_told_the_same_second() -> None:
     random = Random(1)
-    waits = {retry.wait(POLICY, 1, 7.0, random) for _ in range(100)}
+    waits = {wait_after(POLICY, 1, 7.0, random) for _ in range(100)}
     assert len(waits) == 100
     assert max(waits) - min(waits) > 0.2
 
 
 def test_an_endless_wait_stays_endless() -> None:
-    assert retry.wait(POLICY, 1, math.inf, Fixed(0.5)) == math.inf
+    assert wait_after(POLICY, 1, math.inf, Fixed(0.5)) == math.inf

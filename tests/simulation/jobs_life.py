@@ -206,7 +206,7 @@ class Life:
         pool, clock = client._pool, JobClock(self.orders.set_back)
         dice = source(script.seed, f"client {self.orders.path}")
         pool.transport, pool.clock, pool.random = JobTransport(self.server), clock, dice
-        pool.gate._clock, pool.gate._random = clock, dice
+        pool.limiter._clock, pool.limiter._random = clock, dice
         return client
 
     def on_event(self, event: Event, /) -> None:

@@ -60,18 +60,18 @@ MUTANTS = (
         "            outcome = call.outcome = AttemptOutcome(Delivery.UNKNOWN, retryable=True)\n"
         "        delivery = outcome.delivery\n",
     ),
-    Mutant("one key after the other is tried", "_engine.caller", " or call.renewed", ""),
+    Mutant("one key after the other is tried", "_engine.caller", " or call.key_renewed", ""),
     # What is told
     Mutant(
         "a cancelled call is told as not sent",
-        "_engine.caller",
-        "            return Delivery.UNKNOWN\n",
-        "            pass\n",
+        "_engine.interfaces",
+        "_UNKNOWN if self.marker is not None and self.marker.sent else self.delivery",
+        "self.delivery",
     ),
     Mutant(
         "the transport forgets to mark the first byte",
         "transport",
-        "        self._progress.mark()\n",
+        "        self._marker.mark()\n",
         "",
         test="client/test_creates.py client/test_repeats.py client/test_pool.py",
     ),
@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant(
         "a slot leaks when its owner is cancelled",
         "_engine.limiter",
-        "                self.release(sent=False)  #",
+        "                self.release(future.result())  #",
         "                pass  #",
     ),
     Mutant(
@@ -107,11 +107,11 @@ MUTANTS = (
         "            if self.in_flight >= self.limit:",
         "            if self.in_flight > self.limit:",
     ),
-    Mutant("closing leaves those who wait", "_engine.limiter", "future.set_exception(_closed())", "pass"),
+    Mutant("closing leaves those who wait", "_engine.limiter", "future.set_exception(_closed_error())", "pass"),
     Mutant(
         "a slot given up goes to nobody",
         "_engine.limiter",
-        "        if self._queue:\n            self._pump()\n        if not",
+        "        if self._queue:\n            self._wake_waiters()\n        if not",
         "        if not",
     ),
     Mutant(
@@ -123,21 +123,21 @@ MUTANTS = (
     Mutant(
         "the deadline does not end the wait for a slot",
         "_engine.limiter",
-        "            await future\n        except",
+        "            return await future\n        except",
         "            while not future.done():\n"
         "                try:\n"
         "                    await asyncio.wait([future])\n"
         "                except asyncio.CancelledError:\n"
         "                    pass\n"
-        "            await future\n"
+        "            return await future\n"
         "        except",
     ),
     # Holds, rate and quota
     Mutant(
         "a hold is not honoured",
         "_engine.caller",
-        "                    pool.gate.hold(call.retry_after)",
-        "                    pass",
+        "                        pool.limiter.pause_for(call.retry_after)",
+        "                        pass",
     ),
     Mutant(
         "a hold ends early", "_engine.limiter", "        until = now + seconds", "        until = now + seconds / 2"
@@ -151,23 +151,25 @@ MUTANTS = (
         "        self._staggered = self.limit",
         "        self._staggered = 0",
     ),
-    Mutant("the window is off by one", "_engine.limiter", "self._leaving < self._most", "self._leaving <= self._most"),
+    Mutant(
+        "the window is off by one", "_engine.limiter", "self._reserved < self._most", "self._reserved <= self._most"
+    ),
     Mutant(
         "a window of half a second",
         "_engine.limiter",
         "max(1.0, 1.0 / rate) + _MARGIN",
         "max(0.5, 1.0 / rate) + _MARGIN",
     ),
-    Mutant("the rate counts what is let go", "_engine.limiter", "len(self._left) + self._leaving", "len(self._left)"),
+    Mutant("the rate counts what is let go", "_engine.limiter", "len(self._sent) + self._reserved", "len(self._sent)"),
     Mutant("a burst at the start", "_engine.limiter", "self._gap = 1.0 / rate", "self._gap = 0.0"),
     Mutant(
         "the pace is not told what left",
-        "_engine.caller",
-        "Progress(None if gate.pace is None else gate.left)",
-        "Progress(None)",
+        "_engine.limiter",
+        "return Slot(None if self.rate is None else self)",
+        "return Slot(None)",
     ),
     Mutant(
-        "the pace waits for what never left", "_engine.limiter", "            self.pace.stayed()", "            pass"
+        "the pace waits for what never left", "_engine.limiter", "            self.rate.cancel()", "            pass"
     ),
     Mutant("a retry costs nothing", "_engine.retry", "        self.left -= RETRY_COST", "        pass"),
     Mutant("the quota has no end", "_engine.retry", "            return False", "            return True"),

@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 from attrs import define, field
 from multidict import CIMultiDict
 
-from campaigns_async._engine.interfaces import Credentials, Failure, FailureKind, LoopClock, Progress
+from campaigns_async._engine.interfaces import Credentials, Failure, FailureKind, LoopClock, SendMarker
 from campaigns_async.sandbox import Quirks
 from campaigns_async.sandbox._provider import Answer, Provider
 from campaigns_async.sandbox._routing import Verbs, read_call
@@ -144,7 +144,12 @@ class ModelTransport:
     closed: bool = False
 
     async def send(
-        self, request: Request, credentials: Credentials, timeouts: Timeouts, progress: Progress
+        self,
+        request: Request,
+        credentials: Credentials,
+        timeouts: Timeouts,
+        marker: SendMarker,
+        headers: Mapping[str, str] | None = None,
     ) -> Response | Failure:
         """Send a request once, as the plan that is drawn for it has it."""
         server, loop = self.server, self.server.loop
@@ -158,7 +163,7 @@ class ModelTransport:
         server.kinds[plan.kind] += 1
         server.note("send", sent.number, request.method, request.path, request.query, plan.kind)
         try:
-            result = await self._exchange(sent, credentials, timeouts, progress)
+            result = await self._exchange(sent, credentials, timeouts, marker)
         finally:
             sent.ended, sent.ended_turn = loop.time(), loop.turn
             loop.call_soon(server.after_each)
@@ -168,7 +173,7 @@ class ModelTransport:
         return result
 
     async def _exchange(
-        self, sent: Sent, credentials: Credentials, timeouts: Timeouts, progress: Progress
+        self, sent: Sent, credentials: Credentials, timeouts: Timeouts, marker: SendMarker
     ) -> Response | Failure:
         plan, loop = sent.plan, self.server.loop
         if plan.kind == "connect_timeout" or plan.connecting >= timeouts.connect:
@@ -180,7 +185,7 @@ class ModelTransport:
             return Failure(FailureKind.CONNECT, sent=False, detail="ClientConnectorError: Connection refused")
         if plan.kind == "unsent" or self.closed:
             return Failure(FailureKind.DROPPED, sent=False)
-        progress.mark()
+        marker.mark()
         sent.departed = loop.time()
         self.server.note("departed", sent.number)
         future: asyncio.Future[Response | Failure] = loop.create_future()

@@ -33,7 +33,7 @@ def build(world: World, **others: Any) -> CampaignsClient:
     client = CampaignsClient("https://sms.example", key, **{**given, **others})
     pool, clock, dice = client._pool, MadeUpClock(), source(script.seed, "client")
     pool.transport, pool.clock, pool.random = ModelTransport(world.server), clock, dice
-    pool.gate._clock, pool.gate._random = clock, dice
+    pool.limiter._clock, pool.limiter._random = clock, dice
     return client
 
 

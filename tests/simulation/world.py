@@ -261,9 +261,9 @@ class World:
         await self.client.aclose()
 
     def _check_idle(self) -> None:
-        stats, gate = self.client.stats(), self.client._pool.gate
-        leaving = gate.pace._leaving if gate.pace is not None else 0
-        if stats.in_flight or stats.waiting or leaving or any(not one.done() for one in gate._queue):
+        stats, limiter = self.client.stats(), self.client._pool.limiter
+        leaving = limiter.rate._reserved if limiter.rate is not None else 0
+        if stats.in_flight or stats.waiting or leaving or any(not one.done() for one in limiter._queue):
             self.complaints.append(f"not idle at the end: {stats}, {leaving} leaving")
 
     async def key(self) -> str:

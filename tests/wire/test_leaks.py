@@ -124,8 +124,12 @@ def test_values_still_say_what_they_are(value: Any) -> None:
 
 def test_an_outcome_names_the_class_of_its_error_and_nothing_of_its_item() -> None:
     outcome: Outcome[str, str] = Outcome(3, MARK, error=ValueError(MARK), delivery=Delivery.UNKNOWN)
-    assert repr(outcome) == f"Outcome(index=3, value=None, error=ValueError, delivery={Delivery.UNKNOWN!r})"
-    assert repr(Outcome(3, MARK, "c1")) == f"Outcome(index=3, value='c1', error=None, delivery={Delivery.DONE!r})"
+    assert (
+        repr(outcome)
+        == f"Outcome(index=3, value=None, error=ValueError, delivery={Delivery.UNKNOWN!r}, request_id=None)"
+    )
+    done = f"Outcome(index=3, value='c1', error=None, delivery={Delivery.DONE!r}, request_id=None)"
+    assert repr(Outcome(3, MARK, "c1")) == done
 
 
 CALLS: dict[str, Callable[[CampaignsClient], Awaitable[object]]] = {
