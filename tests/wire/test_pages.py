@@ -69,11 +69,10 @@ def test_statuses_are_read_here_known_or_not(number: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "cls"), [(name, cls) for cls, wire in WIRE.items() for name in wire])
-@pytest.mark.parametrize(
-    "value", [value for value in [*ODD, *BAD_DATES, 2**63, -(2**63)] if value != "\ud800"], ids=repr
-)
-def test_whatever_a_field_holds_is_read_as_the_other_way_or_not_here(name: str, cls: type, value: Any) -> None:
-    agree(body(WIRE[cls], {**WIRE[cls], name: value}), cls)
+def test_whatever_a_field_holds_is_read_as_the_other_way_or_not_here(name: str, cls: type) -> None:
+    for value in (*ODD, *BAD_DATES, 2**63, -(2**63)):
+        if value != "\ud800":
+            agree(body(WIRE[cls], {**WIRE[cls], name: value}), cls)
 
 
 @BOTH

@@ -53,14 +53,14 @@ CLASSES = {
 }
 
 
-@pytest.mark.parametrize("status", [*range(100, 200), *range(300, 600), 600, 999])
-def test_every_status_has_its_class(status: int) -> None:
-    expected = CLASSES.get(status, e.ServerError if status >= 500 else e.APIError)
-    assert type(error_of(status)) is expected
-    waited = error_of(status, Retry_After="7")
-    assert type(waited) is (e.ThrottledError if status == 503 else expected)
-    assert (waited.status, waited.retry_after) == (status, 7)
-    assert str(waited).startswith(f"{status}: ")
+def test_every_status_has_its_class() -> None:
+    for status in (*range(100, 200), *range(300, 600), 600, 999):
+        expected = CLASSES.get(status, e.ServerError if status >= 500 else e.APIError)
+        assert type(error_of(status)) is expected, status
+        waited = error_of(status, Retry_After="7")
+        assert type(waited) is (e.ThrottledError if status == 503 else expected), status
+        assert (waited.status, waited.retry_after) == (status, 7)
+        assert str(waited).startswith(f"{status}: ")
 
 
 BODIES: dict[str, bytes] = {
@@ -81,13 +81,13 @@ BODIES: dict[str, bytes] = {
 }
 
 
-@pytest.mark.parametrize("status", [302, 400, 401, 404, 405, 408, 409, 413, 422, 429, 500, 502, 503])
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_no_body_keeps_an_error_from_being_made(body: bytes, status: int) -> None:
-    found = error_of(status, body)
-    assert found.problem is None or body.startswith(b'{"errors"')
-    assert "447700900123" not in str(found)
-    assert found.__context__ is None
+def test_no_body_keeps_an_error_from_being_made(body: bytes) -> None:
+    for status in (302, 400, 401, 404, 405, 408, 409, 413, 422, 429, 500, 502, 503):
+        found = error_of(status, body)
+        assert found.problem is None or body.startswith(b'{"errors"'), status
+        assert "447700900123" not in str(found), status
+        assert found.__context__ is None, status
 
 
 def test_a_problem_document_is_read_whole() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -128,13 +129,12 @@ NAMES = ["get", "delete", "delete by POST", "update", "update by POST", "contact
 
 
 @pytest.mark.parametrize("address", ADDRESSING, ids=NAMES)
-@pytest.mark.parametrize("campaign_id", [*BAD_IDS, *INVISIBLE], ids=ascii)
-def test_an_id_that_would_address_another_path_is_refused_and_not_quoted(address: Any, campaign_id: str) -> None:
-    with pytest.raises(
-        InvalidArgumentError, match=r"\Acampaign_id holds .*: that would address another path\Z"
-    ) as caught:
-        address(campaign_id)
-    assert caught.value.__context__ is None
+def test_an_id_that_would_address_another_path_is_refused_and_not_quoted(address: Any) -> None:
+    for campaign_id in (*BAD_IDS, *INVISIBLE):
+        with pytest.raises(InvalidArgumentError) as caught:
+            address(campaign_id)
+        assert re.fullmatch(r"campaign_id holds .*: that would address another path", str(caught.value)), campaign_id
+        assert caught.value.__context__ is None, campaign_id
 
 
 @pytest.mark.parametrize("address", ADDRESSING, ids=NAMES)

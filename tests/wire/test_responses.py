@@ -112,11 +112,9 @@ BAD_IDS: list[bytes] = [
 
 
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
-@pytest.mark.parametrize(("body", "expected"), GOOD_IDS.items(), ids=lambda value: ascii(value)[:40])
-def test_an_id_is_read_as_a_json_string_or_as_bare_text_whatever_the_content_type(
-    body: bytes, expected: str, content_type: str | None
-) -> None:
-    assert responses.created_id(answer(body, 201, content_type)) == expected
+def test_an_id_is_read_as_a_json_string_or_as_bare_text_whatever_the_content_type(content_type: str | None) -> None:
+    for body, expected in GOOD_IDS.items():
+        assert responses.created_id(answer(body, 201, content_type)) == expected
 
 
 @pytest.mark.parametrize("body", BAD_IDS, ids=lambda value: ascii(value)[:40])
