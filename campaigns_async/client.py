@@ -18,7 +18,6 @@ from campaigns_async._engine.limiter import CapacityLimiter, RateLimiter
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._reconcile.ledger import Ledger
-from campaigns_async._reconcile.server import Server
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.resources.campaigns import Campaigns
@@ -139,14 +138,13 @@ class CampaignsClient:
     def _use(self, timeouts: Timeouts, retry: RetryPolicy) -> None:
         """Set up the operations with these options."""
         self._caller = Caller(self._pool, timeouts, retry)
-        listings = SearchListings(self._caller, self._ledger, self._page_size)
-        self._listings = Server(listings.campaigns, listings.contacts)
+        self._listings = SearchListings(self._caller, self._ledger, self._page_size)
         self._creator = Creator(self._caller, self._ledger, self._listings, self._reconcile)
         self.campaigns: Campaigns = Campaigns(
             self._caller,
             ledger=self._ledger,
             creator=self._creator,
-            listings=listings,
+            listings=self._listings,
             page_size=self._page_size,
             update_method=self._update_method,
             delete_method=self._delete_method,

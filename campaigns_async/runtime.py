@@ -6,15 +6,17 @@ Internal: users have `CampaignsClient`. `campaigns_async.client.runtime_of` retu
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
 from campaigns_async._engine.interfaces import Clock, Random
 from campaigns_async._reconcile.ledger import Ledger
-from campaigns_async._reconcile.server import Server
 from campaigns_async.models import Campaign, NewCampaign
 from campaigns_async.settings import ReconcilePolicy
+
+if TYPE_CHECKING:
+    from campaigns_async._reconcile.reconciler import Listings
 
 
 class CreateEncoded(Protocol):
@@ -57,7 +59,7 @@ class Runtime:
     clock: Clock
     random: Random
     ledger: Ledger
-    listings: Server
+    listings: Listings
     get: Callable[[str], Awaitable[Campaign]]
     create_encoded: CreateEncoded
     rate_limit: float | None

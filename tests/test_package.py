@@ -31,7 +31,7 @@ def test_importing_the_client_loads_nothing_of_what_only_some_need() -> None:
     some = (
         "tenacity",
         "campaigns_async.query",
-        "campaigns_async._reconcile.search",
+        "campaigns_async._reconcile.reconciler",
         "campaigns_async.resources.listing",
     )
     code = f"import campaigns_async, sys; campaigns_async.CampaignsClient; print([n for n in {some!r} if n in sys.modules])"

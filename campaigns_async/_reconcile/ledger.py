@@ -6,6 +6,7 @@ Ids are kept as 64-bit digests in arrays: eight bytes each, so that a job of mil
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypeAlias
@@ -70,7 +71,7 @@ class Ledger:
         self.seen: Ids = Ids(remember)
         """Ids that were read from the server, for whatever reason."""
         self._claimed = Ids(remember)
-        self._unknown: set[int] = set()
+        self._unknown: Counter[int] = Counter()
         self._begun = 0
         self._in_flight: dict[int, Content] = {}
 
@@ -94,11 +95,18 @@ class Ledger:
 
     def leave_unknown(self, new: Content) -> None:
         """Record that a create of this content ended, and that it may have made a campaign whose id is not known."""
-        self._unknown.add(_digest(new))
+        self._unknown[_digest(new)] += 1
+
+    def resume_unknown(self, new: NewCampaign) -> None:
+        """Record that a create that was left unknown is looked for again, so that it is no duplicate of itself."""
+        digest = _digest(new)
+        self._unknown[digest] -= 1
+        if self._unknown[digest] <= 0:  # an earlier process left it unknown
+            del self._unknown[digest]
 
     def has_duplicate_unknown(self, new: NewCampaign) -> bool:
         """Return True if another create of the same content was left unknown: a campaign that is found may be its."""
-        return bool(self._unknown) and _digest(new) in self._unknown
+        return bool(self._unknown) and self._unknown[_digest(new)] > 0
 
     def has_duplicate_in_flight(self, new: NewCampaign) -> bool:
         """Return True if a create of the same text is in flight: its id is not known yet."""

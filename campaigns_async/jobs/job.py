@@ -251,7 +251,7 @@ class Job:
         if not rows or self._stopping:
             return None
         self._tally.tell(Phase.RECONCILING)
-        looking = asyncio.ensure_future(recovery.look(rows, sent_by=sent_by, known_before=known_before))
+        looking = asyncio.ensure_future(recovery.run(rows, sent_by=sent_by, known_before=known_before))
         try:
             recovered = await self._stoppably(looking, looking.cancel)
         except asyncio.CancelledError:

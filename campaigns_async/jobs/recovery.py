@@ -1,20 +1,20 @@
-"""Takes rows in doubt from the journal, has them looked for, and writes down what was found."""
+"""Take unknown rows from the journal, look for them on the server, and record what was found."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from attrs import define, frozen
 
-from campaigns_async._reconcile.matching import Absent, Found, SearchTarget
+from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Verdict
+from campaigns_async._reconcile.reconciler import Reconciler, UnknownCreate
 from campaigns_async.effects import State
 from campaigns_async.jobs.errors import PlanChangedError
 from campaigns_async.jobs.plan import Plan
 from campaigns_async.jobs.planning import CHANGED, Bits, Checked, rows_to_send
-from campaigns_async.jobs.reconciling import Doubt, Reconciler, Verdicts
 from campaigns_async.jobs.store import Entry, Lead, Move, Store
-from campaigns_async.models import Campaign
+from campaigns_async.models import Campaign, NewCampaign
 from campaigns_async.runtime import Runtime
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.threads import Writer
@@ -23,18 +23,21 @@ _CANARIES = 3
 
 
 @frozen
-class Recovered:
-    """What became of rows in doubt."""
+class RecoveryResult:
+    """What became of unknown rows.
+
+    Attributes:
+        moves: Each with the state before it.
+        absent: Indexes in the plan of the rows that are planned again; None if there are none.
+    """
 
     moves: tuple[tuple[Move, State], ...]
-    """Each with the state before it."""
     absent: Bits | None
-    """Indexes of the rows that are planned again; None when there are none."""
 
 
 @define(eq=False)
 class Recovery:
-    """Looks for rows in doubt; the journal knows of it when it returns."""
+    """Settles unknown rows: the journal holds what was found when `run` returns."""
 
     store: Store
     writer: Writer
@@ -44,106 +47,129 @@ class Recovery:
     policy: ReconcilePolicy
     ignore_invalid: bool | None
 
-    async def look(self, rows: Mapping[int, int], *, sent_by: float | None, known_before: int | None) -> Recovered:
-        """Look for these.
+    async def run(self, rows: Mapping[int, int], *, sent_by: float | None, known_before: int | None) -> RecoveryResult:
+        """Look for rows.
 
         Args:
             rows: Ids, and indexes in the plan.
-            sent_by: For rows that are *sending*: when at the latest their requests can have left. The recorded
-                attempt is no such time: a request may have waited for its turn, or been sent again after a refusal.
-            known_before: The ledger's mark of a moment before the rows' first attempts: what was read from the
-                server until then is none of theirs. None: their first attempts lie before this run.
+            sent_by: For rows that are *sending*: when their requests can have left at the latest, in seconds since
+                1970. The recorded attempt is no such time: a request may have waited for its turn, or been sent
+                again after a refusal.
+            known_before: The ledger's snapshot before this run sent the rows; None if an earlier run sent them.
 
         Raises:
-            PlanChangedError: The plan is no longer what was checked.
-            JournalWriteError: What was found could not be written; it stays in doubt.
+            PlanChangedError: If the plan is no longer the one that was checked.
+            JournalWriteError: If what was found cannot be written; the rows stay unknown.
         """
-        doubts, entries = await self.writer.run(lambda: self._read(rows, sent_by))
-        marked = known_before if all(entry.attempts == 1 for entry in entries.values()) else None
-
-        async def others(found: Collection[str]) -> Collection[str]:
-            return await self._others(found, marked)
-
-        runtime = self.runtime
+        entries, campaigns = await self._read(rows)
+        creates = [
+            UnknownCreate(
+                row_id,
+                SearchTarget(campaigns[row_id], self.ignore_invalid, self.policy.margin, self.runtime.clock.now()),
+                self._unknown_since(entry, sent_by),
+                known_before if entry.attempts == 1 else None,
+            )
+            for row_id, entry in entries.items()
+        ]
+        runtime, ledger = self.runtime, self.runtime.ledger
         reconciler = Reconciler(
             runtime.listings,
+            ledger,
             self.policy,
             runtime.clock,
-            others,
-            self._unlisted,
+            # Not those that creates of this client were given: such an id may be the row's own, if the disk was full.
+            self._known_campaigns,
+            self._latest_campaigns,
             runtime.get,
             concurrency=runtime.max_concurrency,
             rate=runtime.rate_limit,
         )
-        return await self._write(rows, entries, await reconciler.run(doubts))
-
-    def _read(self, rows: Mapping[int, int], sent_by: float | None) -> tuple[list[Doubt], Mapping[int, Entry]]:
-        stored = self.store.entries(State.SENDING, State.UNKNOWN)
-        entries = {entry.row_id: entry for entry in stored if entry.row_id in rows}
-        wanted = Bits()
-        for index in rows.values():
-            wanted.add(index)
-        doubts: list[Doubt] = []
-        now = self.runtime.clock.now()
-        for row in rows_to_send(self.plan, self.checked, wanted.__contains__):
-            entry = entries[row.row_id]
-            if row.line.content != entry.content:
-                raise PlanChangedError(CHANGED)
-            sought = SearchTarget(row.campaign, self.ignore_invalid, self.policy.margin, now)
-            ended = sent_by if entry.state is State.SENDING else entry.ended_at
-            doubts.append(Doubt(row.row_id, entry.content, sought, now.timestamp() if ended is None else ended))
-        return doubts, entries
-
-    async def _others(self, found: Collection[str], known_before: int | None) -> Collection[str]:
-        # Not those that creates of this client were given: such an id may be the row's own, where the disk was full.
-        seen = self.runtime.ledger.seen
-        older = {key for key in found if known_before is not None and seen.contains(key, known_before)}
-        ours = await self.writer.run(lambda: {key for key in self.store.campaign_ids() if key in found})
-        return older | ours
-
-    async def _unlisted(self, listed: Collection[str]) -> list[str]:
-        """Some of the campaigns that the journal knows to be on the server, and that a list did not show."""
-
-        def latest() -> list[str]:
-            return list(deque((key for key in self.store.campaign_ids() if key not in listed), maxlen=_CANARIES))
-
-        return await self.writer.run(latest)
-
-    def _takers(self, entries: Iterable[Entry]) -> Mapping[str, int]:
-        """The contents of the rows that have what rows in doubt may be, by campaign."""
-        leads = {lead.campaign_id for entry in entries for lead in entry.leads}
-        if not leads:
-            return {}
-        created = self.store.entries(State.CREATED)
-        return {each.campaign_id: each.content for each in created if each.campaign_id in leads and each.campaign_id}
-
-    async def _write(self, rows: Mapping[int, int], entries: Mapping[int, Entry], verdicts: Verdicts) -> Recovered:
-        takers = await self.writer.run(lambda: self._takers(entries.values()))
-
-        def had_a_claim(entry: Entry) -> bool:
-            """Whether it may be what a row of another content was given for its better claim: no proof of absence."""
-            return any(takers.get(lead.campaign_id, entry.content) != entry.content for lead in entry.leads)
-
+        for create in creates:
+            ledger.resume_unknown(create.target.new)
         moves: list[Move] = []
+        try:
+            verdicts = await reconciler.run(creates)
+            owners = await self._owners({lead.campaign_id for entry in entries.values() for lead in entry.leads})
+            moves = [_move(entry, verdicts[row_id], owners) for row_id, entry in entries.items()]
+            await self._commit(moves)
+        finally:
+            settled = {move.row_id for move in moves if move.state is not State.UNKNOWN}
+            for create in creates:
+                if create.key not in settled:
+                    ledger.leave_unknown(create.target.new)
         absent = Bits()
-        for row_id, verdict in verdicts.items():
-            entry = entries[row_id]
-            if isinstance(verdict, Found):
-                moves.append(Move(row_id, State.CREATED, campaign_id=verdict.campaign_id, reason="found on the server"))
-            elif isinstance(verdict, Absent) and not entry.surely_done and not had_a_claim(entry):
-                moves.append(Move(row_id, State.PLANNED))
-                absent.add(rows[row_id])
-            else:
-                leads = entry.leads if isinstance(verdict, Absent) else tuple(map(_lead, verdict.candidates))
-                reason = entry.reason or "cut off"
-                moves.append(Move(row_id, State.UNKNOWN, reason=reason, leads=leads, surely_done=entry.surely_done))
+        for move in moves:
+            if move.state is State.PLANNED:
+                absent.add(rows[move.row_id])
+        planned = any(move.state is State.PLANNED for move in moves)
+        return RecoveryResult(tuple((move, entries[move.row_id].state) for move in moves), absent if planned else None)
+
+    def _unknown_since(self, entry: Entry, sent_by: float | None) -> float:
+        """Return when the row's outcome became unknown, on the monotonic clock."""
+        clock = self.runtime.clock
+        ended = sent_by if entry.state is State.SENDING else entry.ended_at
+        # If the clock was set back since, the row counts as just ended: it would seem to end in the future.
+        age = 0.0 if ended is None else max(0.0, clock.now().timestamp() - ended)
+        return clock.monotonic() - age
+
+    # What the recovery asks of the journal
+
+    async def _read(self, rows: Mapping[int, int]) -> tuple[Mapping[int, Entry], Mapping[int, NewCampaign]]:
+        """Return the rows, and the campaigns that they are to create."""
+
+        def read() -> tuple[Mapping[int, Entry], Mapping[int, NewCampaign]]:
+            stored = self.store.entries(State.SENDING, State.UNKNOWN)
+            entries = {entry.row_id: entry for entry in stored if entry.row_id in rows}
+            wanted = Bits()
+            for index in rows.values():
+                wanted.add(index)
+            campaigns: dict[int, NewCampaign] = {}
+            for row in rows_to_send(self.plan, self.checked, wanted.__contains__):
+                if row.line.content != entries[row.row_id].content:
+                    raise PlanChangedError(CHANGED)
+                campaigns[row.row_id] = row.campaign
+            return entries, campaigns
+
+        return await self.writer.run(read)
+
+    async def _known_campaigns(self, among: Collection[str]) -> Collection[str]:
+        """Return those of the campaigns that rows of the journal have."""
+        return await self.writer.run(lambda: {each for each in self.store.campaign_ids() if each in among})
+
+    async def _latest_campaigns(self, except_for: Collection[str]) -> Collection[str]:
+        """Return the campaigns of the latest created rows, except for those named."""
+        rest = (each for each in self.store.campaign_ids() if each not in except_for)
+        return await self.writer.run(lambda: list(deque(rest, maxlen=_CANARIES)))
+
+    async def _owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
+        """Map each of the campaigns that a created row has to that row's content."""
+        if not campaign_ids:
+            return {}
+
+        def read() -> Mapping[str, int]:
+            created = self.store.entries(State.CREATED)
+            owners = {each.campaign_id or "": each.content for each in created}
+            return {each: owners[each] for each in campaign_ids if each in owners}
+
+        return await self.writer.run(read)
+
+    async def _commit(self, moves: Sequence[Move]) -> None:
         now = self.runtime.clock.now().timestamp()
         await self.writer.run(lambda: self.store.commit([], moves, now))
-        for move in moves:
-            if move.campaign_id is not None:
-                self.runtime.ledger.claim(move.campaign_id)
-        any_absent = any(move.state is State.PLANNED for move in moves)
-        return Recovered(tuple((move, entries[move.row_id].state) for move in moves), absent if any_absent else None)
+
+
+def _move(entry: Entry, verdict: Verdict, owners: Mapping[str, int]) -> Move:
+    """Decide what becomes of a row."""
+    if isinstance(verdict, Found):
+        return Move(entry.row_id, State.CREATED, campaign_id=verdict.campaign_id, reason="found on the server")
+    # If a possible match went to a row with other content, which matched it better, absence is not proven.
+    contested = any(owners.get(lead.campaign_id, entry.content) != entry.content for lead in entry.leads)
+    if isinstance(verdict, Absent) and not entry.surely_done and not contested:
+        return Move(entry.row_id, State.PLANNED)
+    leads = entry.leads if isinstance(verdict, Absent) else tuple(map(_lead, verdict.candidates))
+    return Move(
+        entry.row_id, State.UNKNOWN, reason=entry.reason or "cut off", leads=leads, surely_done=entry.surely_done
+    )
 
 
 def _lead(campaign: Campaign) -> Lead:

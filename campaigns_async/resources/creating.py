@@ -1,44 +1,52 @@
-"""Creates, the one operation that must not be repeated: sent once, and looked for when in doubt."""
+"""Send creates: the one operation that is never repeated while it may have been carried out."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
 
 from campaigns_async._engine.caller import Caller
 from campaigns_async._reconcile.ledger import Content, Ledger
-from campaigns_async._reconcile.server import Server
-from campaigns_async.errors import CampaignsError, delivery_of
-from campaigns_async.models import NewCampaign
+from campaigns_async.doubt import OutcomeUnknownError
+from campaigns_async.errors import CampaignsError, DecodeError, delivery_of, note_delivery
+from campaigns_async.models import Campaign, NewCampaign
+from campaigns_async.resources.search_listings import SearchListings
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.values import Delivery
 from campaigns_async.wire import requests, responses
 from campaigns_async.wire.messages import Request, Response
 
+if TYPE_CHECKING:
+    from campaigns_async._reconcile.matching import Verdict
+    from campaigns_async._reconcile.reconciler import Reconciler, UnknownCreate
+
+_log = logging.getLogger("campaigns_async")
+_ONLY = 0
+"""The key of a create that is looked for alone."""
+_WORDS = {"Found": "found", "Absent": "absent", "Unknown": "in_doubt"}
+"""Verdicts as `Reconciled` says them; by names, since the classes are imported only for a search."""
+
 
 class Creator:
-    """Sends creates, and writes down what became of them."""
+    """Sends creates, and records in the ledger what became of them."""
 
-    def __init__(self, caller: Caller, ledger: Ledger, server: Server, policy: ReconcilePolicy) -> None:
-        self.caller = caller
-        self.ledger = ledger
-        self.server = server
-        self.policy = policy
+    def __init__(self, caller: Caller, ledger: Ledger, listings: SearchListings, policy: ReconcilePolicy) -> None:
+        self._caller = caller
+        self._ledger = ledger
+        self._listings = listings
+        self._policy = policy
 
     async def create(
         self, new: Content, request: Request, read: Callable[[Response], str] = responses.created_id
     ) -> str:
         """Send a create and return the new id; an unknown outcome raises."""
-        number = self.ledger.begin(new)
         try:
-            campaign_id = await self.caller.run(request, read)
-            self.ledger.claim(campaign_id)
+            return await self._send(new, request, read=read)
         except (CampaignsError, asyncio.CancelledError) as error:
             self._note(new, error)
             raise
-        finally:
-            self.ledger.end(number)
-        return campaign_id
 
     async def create_encoded(
         self, body: bytes, content: Callable[[], NewCampaign], ignore_invalid_phone_numbers: bool | None = None
@@ -47,16 +55,113 @@ class Creator:
         return await self.create(content, requests.create_encoded(body, ignore_invalid_phone_numbers))
 
     async def create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
-        """Send it; what is in doubt is looked for, and sent again only when it is surely absent."""
-        from campaigns_async.resources import reconciled  # noqa: PLC0415  # who needs it pays for it
-
+        """Send a create. While its outcome is unknown, look for it, and send it again only if it is absent."""
         try:
-            return await reconciled.create(self, new, ignore_invalid, request)
+            return await self._create_reconciled(new, ignore_invalid, request)
         except (CampaignsError, asyncio.CancelledError) as error:
             self._note(new, error)
             raise
 
+    async def _create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
+        # All that a search needs is imported before the create is sent: an ImportError in the middle of the search
+        # (EMFILE) would replace the OutcomeUnknownError.
+        from campaigns_async._reconcile.matching import Absent, Found, SearchTarget  # noqa: PLC0415  # few programs search
+        from campaigns_async._reconcile.reconciler import Reconciler, UnknownCreate  # noqa: PLC0415
+
+        self._listings.load()
+        pool, ledger = self._caller.pool, self._ledger
+        target = SearchTarget(new, ignore_invalid, self._policy.margin, pool.clock.now())
+        attempts, known_before = 0, -1
+
+        def begin() -> None:
+            nonlocal known_before
+            if known_before < 0:  # a campaign that appears after the first attempt may be the create's
+                known_before = ledger.seen.snapshot()
+
+        async def exclude_claimed(campaign_ids: Collection[str]) -> Collection[str]:
+            return {each for each in campaign_ids if ledger.is_claimed(each)}
+
+        while True:
+            try:
+                return await self._send(new, request, begin)
+            except (OutcomeUnknownError, DecodeError) as unknown:
+                error = unknown
+            attempts += error.attempts
+            error.attempts = attempts
+            reconciler = Reconciler(
+                self._listings,
+                ledger,
+                self._policy,
+                pool.clock,
+                exclude_claimed,
+                quota=pool.quota,
+                serves_caller=True,
+            )
+            verdict = await self._search(reconciler, UnknownCreate(_ONLY, target, pool.clock.monotonic(), known_before))
+            if isinstance(verdict, Found):
+                return verdict.campaign_id
+            if not isinstance(verdict, Absent):
+                raise _with_candidates(error, verdict.candidates)
+            if error.delivery is Delivery.DONE:
+                raise error
+            if attempts >= self._caller.retry.attempts or not pool.quota.acquire():
+                error.message += (
+                    ". It was looked for and is not there; it is not sent again: attempts or retry quota are spent"
+                )
+                raise error
+
+    async def _send(
+        self,
+        new: Content,
+        request: Request,
+        on_attempt: Callable[[], None] | None = None,
+        *,
+        read: Callable[[Response], str] = responses.created_id,
+    ) -> str:
+        number = self._ledger.begin(new)
+        try:
+            campaign_id = await self._caller.run(request, read, on_attempt=on_attempt)
+            self._ledger.claim(campaign_id)
+        finally:
+            self._ledger.end(number)
+        return campaign_id
+
+    async def _search(self, reconciler: Reconciler, create: UnknownCreate) -> Verdict:
+        pool = self._caller.pool
+        try:
+            verdict = (await reconciler.run([create]))[create.key]
+        except asyncio.CancelledError as stop:
+            note_delivery(stop, Delivery.UNKNOWN)  # of the create, not of the requests that read lists
+            raise
+        except Exception as error:  # whatever it is, it must not replace the OutcomeUnknownError
+            _log.warning("the search for a create whose outcome is unknown broke off: %s", type(error).__name__)
+            verdict = reconciler.confirmed()[create.key]
+        if pool.instrumentation is not None:
+            word = _WORDS[type(verdict).__name__]
+            pool.instrumentation.reconciled(word, reconciler.looks, pool.clock.monotonic() - create.unknown_since)
+        return verdict
+
     def _note(self, new: Content, error: BaseException) -> None:
-        """Write down what is left in doubt: no later create is to take it for its own."""
+        """Record a create that is left unknown: no later create may take its campaign for its own."""
         if delivery_of(error) in (Delivery.UNKNOWN, Delivery.DONE):
-            self.ledger.leave_unknown(new)
+            self._ledger.leave_unknown(new)
+
+
+def _with_candidates(error: OutcomeUnknownError | DecodeError, candidates: tuple[Campaign, ...]) -> CampaignsError:
+    """Return the error with the campaigns that a search found and could not prove to be the create's."""
+    if not candidates:
+        return error
+    message = f"{error.message}. {len(candidates)} campaigns on the server may be it: see .candidates"
+    if isinstance(error, OutcomeUnknownError):
+        error.candidates, error.message = candidates, message
+        return error
+    # It was carried out; which campaign it made is unknown.
+    unknown = OutcomeUnknownError(message, cause_type=DecodeError, status=error.status)
+    unknown.candidates, unknown.__cause__ = candidates, error
+    return unknown.attach(
+        method=error.method or "",
+        path=error.path or "",
+        attempts=error.attempts,
+        elapsed=error.elapsed,
+        delivery=error.delivery,
+    )

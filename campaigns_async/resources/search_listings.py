@@ -31,6 +31,10 @@ class SearchListings:
         self._ledger = ledger
         self._page_size = page_size
 
+    def load(self) -> None:
+        """Import what listing needs, before a search depends on it."""
+        _ = self._paginators
+
     def campaigns(self, filters: Expression) -> Paginator[Campaign]:
         """List the campaigns that match; the ledger remembers their ids."""
         return self._paginators.paginator(

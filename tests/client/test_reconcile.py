@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -221,6 +223,37 @@ async def test_a_search_that_takes_too_long_ends_in_doubt(sandbox: Sandbox) -> N
         with pytest.raises(OutcomeUnknownError):
             await client.campaigns.create(new_campaign(), on_unknown="reconcile")
     assert sum(request.operation == "create" for request in sandbox.requests) == 1
+
+
+_IMPORTS = """
+import asyncio, datetime, sys
+from campaigns_async import AttemptFinished, CampaignsClient, NewCampaign, NewContact, ReconcilePolicy
+from campaigns_async.sandbox import Sandbox
+
+loaded = []
+
+class Watch:
+    def on_event(self, event):
+        if isinstance(event, AttemptFinished) and not loaded:
+            loaded.append(set(sys.modules))
+
+async def main():
+    async with Sandbox() as sandbox:
+        sandbox.fault(operation="create", times=1, status=504)
+        policy = ReconcilePolicy(settle=0.01, pause=0.01)
+        async with CampaignsClient(sandbox.url, sandbox.api_key, observer=Watch(), reconcile=policy) as client:
+            new = NewCampaign(datetime.datetime(2031, 5, 1, tzinfo=datetime.UTC), "Golf", "Hello", [NewContact("07700900123")])
+            await client.campaigns.create(new, on_unknown="reconcile")
+    late = {name for name in set(sys.modules) - loaded[0] if name.startswith("campaigns_async")}
+    print(sorted(name for name in late if not name.startswith("campaigns_async.sandbox")))
+
+asyncio.run(main())
+"""
+
+
+def test_all_that_a_search_needs_is_imported_before_the_create_is_sent() -> None:
+    done = subprocess.run([sys.executable, "-c", _IMPORTS], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 async def test_a_fan_out_reconciles_each_of_many_with_the_same_text(sandbox: Sandbox) -> None:

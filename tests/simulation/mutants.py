@@ -38,6 +38,7 @@ class Mutant:
 
 
 _CERTAIN = "delivery is Delivery.REJECTED or not is_non_idempotent(operation)"
+_SEARCH = "reconcile/test_reconciler.py"
 _SCENES = "simulation/test_scenes.py"
 
 MUTANTS = (
@@ -180,32 +181,73 @@ MUTANTS = (
         "        self.left -= 1",
         test=f"{_SCENES} -k outage",
     ),
-    # Looking for what is in doubt
+    # Looking for what is unknown
     Mutant(
         "one campaign is claimed by two",
-        "_reconcile.search",
+        "_reconcile.reconciler",
         "                    self.ledger.claim(verdict.campaign_id)\n",
-        "",
+        "                    pass\n",
     ),
-    Mutant("absence is believed at the first look", "_reconcile.search", "settled and was_absent:", "True:"),
+    Mutant(
+        "absence is believed at the first look",
+        "_reconcile.reconciler",
+        "elif before is not None or not any(isinstance(each, Absent) for each in found.values()):",
+        "elif True:",
+        test=_SEARCH,
+    ),
     Mutant(
         "the settling time is ignored",
-        "resources.reconciled",
-        "known_before, began, creator",
-        "known_before, began - 3600, creator",
+        "_reconcile.reconciler",
+        "settled_at = max(create.unknown_since for create in creates) + self.policy.settle",
+        "settled_at = 0.0",
+    ),
+    Mutant(
+        "a filter by sender narrows the look that decides",
+        "_reconcile.reconciler",
+        "narrow=not settled",
+        "narrow=True",
+        test=_SEARCH,
+    ),
+    Mutant(
+        "a list that ended early proves absence",
+        "_reconcile.reconciler",
+        '            raise PagingError("the listing ended before all rows had come")',
+        "            pass",
+        test=_SEARCH,
+    ),
+    Mutant(
+        "a canary that no list shows proves nothing",
+        "_reconcile.reconciler",
+        '                        raise PagingError("the listing leaves out what is on the server")',
+        "                        pass",
+        test=_SEARCH,
+    ),
+    Mutant(
+        "what was seen in one of two looks is absent",
+        "_reconcile.reconciler",
+        "if not isinstance(now, Absent) or isinstance(before, Absent):",
+        "if True:",
+        test=_SEARCH,
     ),
     Mutant(
         "a campaign known before is taken",
-        "_reconcile.search",
-        " or self.ledger.seen.contains(campaign_id, self.known_before)",
-        "",
+        "_reconcile.reconciler",
+        "return mark is not None and self.ledger.seen.contains(campaign_id, mark)",
+        "return False",
     ),
     Mutant(
-        "a twin under way is ignored",
-        "_reconcile.search",
-        "if not self.ledger.has_duplicate_in_flight(self.sought.new):",
-        "if True:",
+        "a duplicate in flight is ignored",
+        "_reconcile.reconciler",
+        "return self.ledger.has_duplicate_in_flight(new) or self.ledger.has_duplicate_unknown(new)",
+        "return self.ledger.has_duplicate_unknown(new)",
         test=f"{_SCENES} -k under_way",
+    ),
+    Mutant(
+        "a duplicate that was left unknown is ignored",
+        "_reconcile.reconciler",
+        "return self.ledger.has_duplicate_in_flight(new) or self.ledger.has_duplicate_unknown(new)",
+        "return self.ledger.has_duplicate_in_flight(new)",
+        test=f"{_SCENES} -k readable_id",
     ),
     Mutant(
         "what another was told is taken",
@@ -222,12 +264,17 @@ MUTANTS = (
     ),
     Mutant(
         "what was done is sent again",
-        "resources.reconciled",
-        " or doubt.delivery is Delivery.DONE",
+        "resources.creating",
+        "            if error.delivery is Delivery.DONE:\n                raise error\n",
         "",
         test=f"{_SCENES} -k again",
     ),
-    Mutant("what is in doubt is sent again", "resources.reconciled", "isinstance(verdict, Unknown) or", "False or"),
+    Mutant(
+        "what is unknown is sent again",
+        "resources.creating",
+        "            if not isinstance(verdict, Absent):\n",
+        "            if False:\n",
+    ),
     # Beside what is simulated
     Mutant(
         "paging does not go back",

@@ -1,0 +1,416 @@
+"""A search for creates whose outcome is unknown, on a server and a clock that do as they are asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from attrs import define, evolve, field
+
+from campaigns_async._engine.retry import RetryQuota
+from campaigns_async._reconcile.ledger import Ledger
+from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Unknown, Verdict
+from campaigns_async._reconcile.reconciler import Reconciler, UnknownCreate
+from campaigns_async.errors import APIError, ClientClosedError, NotFoundError, PagingError
+from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
+from campaigns_async.query import Expression
+from campaigns_async.settings import ReconcilePolicy
+from campaigns_async.values import Checkpoint, Page
+
+START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
+POLICY = ReconcilePolicy(settle=5.0, timeout=60.0, pause=1.0)
+
+
+def new(*numbers: str, message: str = "See you.", days: float = 0) -> NewCampaign:
+    contacts = [NewContact(number) for number in numbers or ("07700900001", "07700900002")]
+    return NewCampaign(START + timedelta(days=days), "Golf", message, contacts)
+
+
+class ManualClock:
+    """Passes time only when someone sleeps, and counts from 1,000."""
+
+    def __init__(self) -> None:
+        self.time = 1000.0
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def now(self) -> datetime:
+        return START - timedelta(days=30) + timedelta(seconds=self.time)
+
+    async def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        await asyncio.sleep(0)
+        self.time += seconds
+
+
+@define
+class Listed:
+    """One walk through a list."""
+
+    rows: list[Campaign]
+    checkpoint: Checkpoint
+
+    async def __aiter__(self) -> AsyncIterator[Campaign]:
+        for row in self.rows:
+            yield row
+
+
+@define
+class Pages:
+    contacts: tuple[Contact, ...]
+    size: int
+    read: Callable[[int], None]
+
+    async def pages(self) -> AsyncIterator[Page[Contact]]:
+        for at in range(0, max(1, len(self.contacts)), self.size):
+            items = self.contacts[at : at + self.size]
+            self.read(len(items))
+            yield Page(1, None, None, items)
+
+
+@define
+class Server:
+    """Campaigns, and what goes wrong when they are listed. Notes the time of each look."""
+
+    clock: ManualClock
+    ledger: Ledger
+    campaigns_: dict[str, Campaign] = field(factory=dict)
+    contacts_: dict[str, tuple[Contact, ...]] = field(factory=dict)
+    unlisted: set[str] = field(factory=set)
+    total: int | None = None
+    failures: list[Exception] = field(factory=list)
+    on_look: Callable[[int], object] = lambda _look: None
+    looks: list[float] = field(factory=list)
+    filters: list[str] = field(factory=list)
+    contacts_read: int = 0
+
+    def add(self, campaign_id: str, sent: NewCampaign, **fields: Any) -> None:
+        row = Campaign(
+            campaign_id,
+            sent.start_date_time,
+            sent.sender,
+            len(sent.contacts),
+            sent.message,
+            CampaignStatus.PENDING,
+            sent.opt_out_link_id,
+            sent.track_link_url,
+        )
+        self.campaigns_[campaign_id] = evolve(row, **fields)
+        self.contacts_[campaign_id] = tuple(
+            Contact(str(at), each.phone_number) for at, each in enumerate(sent.contacts)
+        )
+
+    def campaigns(self, filters: Expression, /) -> Any:
+        self.looks.append(self.clock.time)
+        self.filters.append(str(filters))
+        self.on_look(len(self.looks))
+        if self.failures:
+            raise self.failures.pop(0)
+        rows = [row for key, row in self.campaigns_.items() if key not in self.unlisted]
+        self.ledger.seen.update(row.id for row in rows)
+        return Listed(rows, Checkpoint("", 100, rows=len(rows), total=self.total))
+
+    def contacts(self, campaign_id: str, /) -> Any:
+        if campaign_id not in self.contacts_:
+            raise NotFoundError("gone", status=404)
+        return Pages(self.contacts_[campaign_id], 2, self._count)
+
+    def _count(self, contacts: int) -> None:
+        self.contacts_read += contacts
+
+    async def get(self, campaign_id: str) -> Campaign:
+        if campaign_id not in self.campaigns_:
+            raise NotFoundError("gone", status=404)
+        return self.campaigns_[campaign_id]
+
+
+@define
+class Bench:
+    """A reconciler with all that it needs."""
+
+    clock: ManualClock = field(factory=ManualClock)
+    ledger: Ledger = field(factory=lambda: Ledger(1000))
+    server: Server = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.server = Server(self.clock, self.ledger)
+
+    def reconciler(self, **options: Any) -> Reconciler:
+        async def claimed(ids: Collection[str]) -> Collection[str]:
+            return {each for each in ids if self.ledger.is_claimed(each)}
+
+        given = {"policy": POLICY, "exclude_known": claimed, "get": self.server.get, **options}
+        return Reconciler(listings=self.server, ledger=self.ledger, clock=self.clock, **given)
+
+    async def run(self, *sent: NewCampaign, known_before: int | None = None, **options: Any) -> list[Verdict]:
+        """Return the verdicts on creates that became unknown now."""
+        creates = [
+            UnknownCreate(key, SearchTarget(each), self.clock.time, known_before) for key, each in enumerate(sent)
+        ]
+        verdicts = await self.reconciler(**options).run(creates)
+        return [verdicts[key] for key in range(len(sent))]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+both = pytest.mark.parametrize("serves_caller", [False, True], ids=["a job", "a create"])
+
+
+# Absence
+
+
+@both
+async def test_absence_takes_two_looks_after_the_settling_time(bench: Bench, serves_caller: bool) -> None:
+    assert await bench.run(new(), serves_caller=serves_caller) == [Absent()]
+    assert bench.server.looks == [1000.0] * serves_caller + [1005.0, 1006.0]
+
+
+@both
+@pytest.mark.parametrize("look", [1, 2, 3])
+async def test_what_shows_up_at_any_look_is_not_absent(bench: Bench, serves_caller: bool, look: int) -> None:
+    bench.server.on_look = lambda at: bench.server.add("late", new()) if at == look else None
+    absent = look == 3 and not serves_caller
+    assert await bench.run(new(), serves_caller=serves_caller) == [Absent() if absent else Found("late")]
+
+
+@both
+async def test_what_was_seen_in_the_first_look_and_not_in_the_second_is_not_absent(
+    bench: Bench, serves_caller: bool
+) -> None:
+    other = new("07700900009", days=1)
+    bench.server.add("like", new(), message="See you!")
+    bench.server.on_look = lambda at: bench.server.unlisted.add("like") if at > 1 else None
+    creates = [UnknownCreate(key, SearchTarget(each), unknown_since=0.0) for key, each in enumerate([new(), other])]
+    verdicts = await bench.reconciler(serves_caller=serves_caller).run(creates)
+    assert verdicts == {0: Unknown((bench.server.campaigns_["like"],)), 1: Absent()}
+
+
+@both
+async def test_a_list_that_ends_early_proves_nothing(bench: Bench, serves_caller: bool) -> None:
+    bench.server.add("other", new("07700900009"))
+    bench.server.total = 2
+    policy = evolve(POLICY, settle=0.01, timeout=0.1, pause=0.01)
+    assert await bench.run(new(), serves_caller=serves_caller, policy=policy) == [Unknown()]
+
+
+@both
+async def test_a_failed_look_between_two_makes_neither_a_second_one(bench: Bench, serves_caller: bool) -> None:
+    def fail(look: int) -> None:
+        if look == 2 + serves_caller:
+            bench.server.failures.append(APIError("no", status=500))
+
+    bench.server.on_look = fail
+    assert await bench.run(new(), serves_caller=serves_caller) == [Absent()]
+    assert len(bench.server.looks) == 4 + serves_caller
+
+
+async def test_a_canary_that_no_list_shows_proves_the_list_wrong(bench: Bench) -> None:
+    bench.server.add("canary", new("07700900009"))
+    bench.server.unlisted.add("canary")
+
+    async def canaries(listed: Collection[str]) -> Collection[str]:
+        return {"canary", "deleted"} - set(listed)
+
+    bench.server.on_look = lambda at: bench.server.unlisted.clear() if at == 3 else None
+    assert await bench.run(new(), sample_known=canaries) == [Absent()]
+    assert len(bench.server.looks) == 4, "the two without the canary count for nothing"
+
+
+async def test_a_canary_that_starts_at_another_time_need_not_be_listed(bench: Bench) -> None:
+    bench.server.add("canary", new("07700900009", days=40))
+    bench.server.unlisted.add("canary")
+
+    async def canaries(_listed: Collection[str]) -> Collection[str]:
+        return {"canary"}
+
+    assert await bench.run(new(), sample_known=canaries) == [Absent()]
+
+
+async def test_only_looks_that_a_filter_by_sender_does_not_narrow_decide(bench: Bench) -> None:
+    await bench.run(new(), serves_caller=True)
+    assert ["sender" in filters for filters in bench.server.filters] == [True, False, False]
+
+
+@both
+async def test_a_candidate_that_vanishes_while_it_is_read_is_looked_for_again(
+    bench: Bench, serves_caller: bool
+) -> None:
+    bench.server.add("c", new())
+    del bench.server.contacts_["c"]
+    bench.server.on_look = lambda at: bench.server.add("c", new()) if at == 2 else None
+    assert await bench.run(new(), serves_caller=serves_caller) == [Found("c")]
+
+
+# What is found
+
+
+@both
+async def test_what_is_found_is_claimed_and_is_found_once(bench: Bench, serves_caller: bool) -> None:
+    bench.server.add("c", new())
+    assert await bench.run(new(), serves_caller=serves_caller) == [Found("c")]
+    assert bench.ledger.is_claimed("c")
+    assert await bench.run(new(), serves_caller=serves_caller) == [Absent()]
+
+
+async def test_two_searches_at_once_never_find_the_same(bench: Bench) -> None:
+    bench.server.add("c", new())
+    verdicts = await asyncio.gather(*(bench.run(new(), serves_caller=True) for _ in range(2)))
+    assert sorted(map(str, verdicts)) == sorted(map(str, [[Absent()], [Found("c")]]))
+
+
+@both
+async def test_what_a_duplicate_left_unknown_may_have_made_is_not_found(bench: Bench, serves_caller: bool) -> None:
+    bench.server.add("c", new())
+    bench.ledger.leave_unknown(new())
+    verdicts = await bench.run(new(), serves_caller=serves_caller)
+    assert verdicts == [Unknown((bench.server.campaigns_["c"],))]
+    assert not bench.ledger.is_claimed("c")
+
+
+@both
+async def test_what_a_duplicate_in_flight_may_get_is_waited_for(bench: Bench, serves_caller: bool) -> None:
+    bench.server.add("c", new())
+    number = bench.ledger.begin(new())
+
+    def end(look: int) -> None:
+        if look == 4:
+            bench.ledger.end(number)
+            bench.ledger.claim("c")
+
+    bench.server.on_look = end
+    assert await bench.run(new(), serves_caller=serves_caller) == [Absent()]
+
+
+@both
+async def test_a_duplicate_that_stays_in_flight_ends_the_search_in_time(bench: Bench, serves_caller: bool) -> None:
+    bench.server.add("c", new())
+    bench.ledger.begin(new())
+    policy = evolve(POLICY, settle=0.01, timeout=0.1, pause=0.01)
+    verdicts = await asyncio.wait_for(bench.run(new(), serves_caller=serves_caller, policy=policy), 5)
+    assert verdicts == [Unknown((bench.server.campaigns_["c"],))]
+
+
+@both
+async def test_a_campaign_that_was_known_before_is_not_found(bench: Bench, serves_caller: bool) -> None:
+    bench.server.add("old", new())
+    bench.ledger.seen.add("old")
+    known_before = bench.ledger.seen.snapshot()
+    assert await bench.run(new(), serves_caller=serves_caller, known_before=known_before) == [Absent()]
+    assert bench.server.contacts_read == 0
+    assert await bench.run(new(), serves_caller=serves_caller) == [Found("old")]
+
+
+async def test_a_campaign_is_excluded_only_for_creates_that_were_sent_after_it_was_known(bench: Bench) -> None:
+    early, late = new(), new("07700900008")
+    bench.server.add("early", early)
+    bench.server.add("late", late)
+    bench.ledger.seen.update(["early", "late"])
+    creates = [
+        UnknownCreate(0, SearchTarget(early), 0.0, known_before=None),
+        UnknownCreate(1, SearchTarget(late), 0.0, known_before=bench.ledger.seen.snapshot()),
+    ]
+    verdicts = await bench.reconciler().run(creates)
+    assert verdicts == {0: Found("early"), 1: Absent()}
+
+
+async def test_a_campaign_that_is_listed_twice_and_differs_is_not_found(bench: Bench) -> None:
+    bench.server.add("c", new())
+    row = bench.server.campaigns_["c"]
+    bench.server.campaigns_["c again"] = evolve(row, status=CampaignStatus.CANCELLED)
+    (verdict,) = await bench.run(new())
+    assert isinstance(verdict, Unknown)
+
+
+async def test_many_creates_are_found_in_one_look_each_its_own(bench: Bench) -> None:
+    sent = [new(f"07700901{number:03}", f"07700902{number:03}") for number in range(50)]
+    for number, each in enumerate(sent):
+        bench.server.add(f"c{number}", each)
+    assert await bench.run(*sent, concurrency=8) == [Found(f"c{number}") for number in range(50)]
+    assert len(bench.server.looks) == 1
+
+
+async def test_contacts_are_read_only_until_a_stranger_shows(bench: Bench) -> None:
+    bench.server.add("big", new(*(f"07700903{number:03}" for number in range(100))))
+    assert await bench.run(new(), new(message="Bring your clubs.")) == [Absent(), Absent()]
+    assert bench.server.contacts_read == 2 * 2, "one page in each look"
+
+
+async def test_creates_that_lie_a_year_apart_are_looked_for_apart(bench: Bench) -> None:
+    sent = [new(), new(days=365)]
+    bench.server.add("c", sent[1])
+    assert await bench.run(*sent) == [Absent(), Found("c")]
+    assert len(bench.server.filters) == 3
+
+
+# What the server will not say
+
+
+@both
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
+async def test_a_server_that_will_not_list_is_asked_once(bench: Bench, serves_caller: bool, status: int) -> None:
+    bench.server.failures.append(APIError("no", status=status))
+    assert await bench.run(new(), serves_caller=serves_caller) == [Unknown()]
+    assert len(bench.server.looks) == 1
+
+
+@both
+async def test_a_client_that_is_closed_ends_the_search(bench: Bench, serves_caller: bool) -> None:
+    bench.server.failures.append(ClientClosedError("closed"))
+    assert await bench.run(new(), serves_caller=serves_caller) == [Unknown()]
+
+
+async def test_a_spent_quota_ends_the_search_and_what_was_absent_once_is_not(bench: Bench) -> None:
+    bench.server.failures += [PagingError("moved")] * 3
+    assert await bench.run(new(), serves_caller=True, quota=RetryQuota(10)) == [Unknown()]
+    assert len(bench.server.looks) == 2
+
+
+async def test_an_absence_that_is_seen_once_is_not_believed_when_time_is_up(bench: Bench) -> None:
+    sent = [new(), new(message="Bring your clubs.", days=1)]
+    bench.server.add("c", sent[1])
+
+    def fail(look: int) -> None:
+        if look > 1:
+            bench.server.failures.append(APIError("no", status=403))
+
+    bench.server.on_look = fail
+    assert await bench.run(*sent) == [Unknown(), Found("c")]
+    assert bench.ledger.is_claimed("c")
+
+
+async def test_a_job_waits_as_long_as_the_server_answers_and_a_create_does_not(bench: Bench) -> None:
+    async def slowly(_ids: Collection[str]) -> Collection[str]:
+        await asyncio.sleep(0.06)
+        return ()
+
+    bench.server.add("c", new())
+    policy = evolve(POLICY, settle=0.01, timeout=0.1, pause=0.01)
+    assert await bench.run(new(), policy=policy, exclude_known=slowly) == [Found("c")]
+    like_none: list[Verdict] = [Unknown()]
+    assert await bench.run(new(), policy=policy, exclude_known=slowly, serves_caller=True) == like_none
+
+
+async def test_a_job_whose_looks_fail_for_ever_ends(bench: Bench) -> None:
+    bench.server.add("c", new())
+    del bench.server.contacts_["c"]
+    policy = evolve(POLICY, settle=0.01, timeout=0.1, pause=0.01)
+    assert await asyncio.wait_for(bench.run(new(), policy=policy), 5) == [Unknown()]
+
+
+def test_a_create_that_is_looked_for_again_is_no_duplicate_of_itself() -> None:
+    ledger = Ledger(10)
+    ledger.resume_unknown(new())  # left by an earlier process
+    assert not ledger.has_duplicate_unknown(new())
+    ledger.leave_unknown(new())
+    ledger.leave_unknown(new())
+    ledger.resume_unknown(new())
+    assert ledger.has_duplicate_unknown(new()), "another one is still unknown"
+    ledger.resume_unknown(new())
+    assert not ledger.has_duplicate_unknown(new())
