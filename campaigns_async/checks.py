@@ -73,17 +73,19 @@ def check_seconds(
     return float(value)
 
 
-def check_choice(name: str, value: object, allowed: tuple[C, ...]) -> C:
+def check_choice(
+    name: str, value: object, allowed: tuple[C, ...], *, error: type[CampaignsError] = ConfigurationError
+) -> C:
     """Return the one of a few values that equals `value`.
 
     Raises:
-        ConfigurationError: If none does.
+        ConfigurationError: If none does. Another class where `error` names it.
     """
     for choice in allowed:
         if value == choice:
             return choice
     shown = ", ".join(repr(choice.value if isinstance(choice, Enum) else choice) for choice in allowed)
-    raise ConfigurationError(f"{name} must be one of {shown}", parameter=name)
+    raise error(f"{name} must be one of {shown}", parameter=name)
 
 
 def check_instance(name: str, value: object, cls: type[C], *, error: type[CampaignsError] = ConfigurationError) -> C:

@@ -62,7 +62,6 @@ from campaigns_async import (
     query,
 )
 from campaigns_async.export import (
-    CsvOptions,
     ExportProgress,
     ExportSummary,
     ExportWriteError,
@@ -333,7 +332,7 @@ async def exports(client: CampaignsClient, ids: AsyncIterator[str]) -> None:
         fields=["id", "status"],
         filters=query.campaign.sender == "Golf",
         sorts=query.campaign.start_date_time.desc(),
-        csv=CsvOptions(bom=True, null="\\N"),
+        excel=True,
         on_progress=show,
     )
     assert_type(summary, ExportSummary)
@@ -341,7 +340,7 @@ async def exports(client: CampaignsClient, ids: AsyncIterator[str]) -> None:
     assert_type(summary.rows, int)
     await export_campaigns(client, sys.stdout.buffer, format=Format.NDJSON)
     try:
-        await export_contacts(client, "contacts.parquet", (name for name in "ab"), ordered=False)
+        await export_contacts(client, "contacts.parquet", (name for name in "ab"), parallel=4)
         await export_contacts(client, "all.ndjson", all_campaigns=True, unfinished="resume", on_progress=print)
     except ExportWriteError as error:
         assert_type(error.errno, int | None)

@@ -35,7 +35,7 @@ class Entry(NamedTuple):
 COMMANDS: Final = {
     "campaigns": Entry("campaigns_command", "List campaigns, or look at some."),
     "demo": Entry("demo", "Create 500 campaigns on a sandbox that fails; check the count."),
-    "export": Entry("export", "Write campaigns or contacts to CSV, NDJSON or Parquet."),
+    "export": Entry("export_command", "Write campaigns or contacts to CSV, NDJSON or Parquet."),
     "journal": Entry("journal_command", "Look into a send's journal, and settle its rows by hand."),
     "sandbox": Entry("sandbox_command", "Play the Campaigns API on this machine, to try things out."),
     "send": Entry("send_command", "Create every campaign of a plan, each once, whatever dies."),

@@ -22,7 +22,7 @@ from campaigns_async.cli.options import ConnectionOptions
 
 if TYPE_CHECKING:
     from campaigns_async import Campaign, CampaignsClient, Outcome, Paginator
-    from campaigns_async.export.columns import Column
+    from campaigns_async.export._options import Column
 
     Rows: TypeAlias = AsyncGenerator[tuple[Sequence[Campaign], int | None]]
     """Campaigns, and how many the server counts in all."""
@@ -50,7 +50,7 @@ def show_list(
     """
     from campaigns_async.cli.connection import connect, run_with_client
     from campaigns_async.cli.query_options import check_filter, check_sort, columns_of
-    from campaigns_async.export.columns import CAMPAIGN_COLUMNS
+    from campaigns_async.export._options import CAMPAIGN_COLUMNS
     from campaigns_async.models import Campaign
 
     check_filter("--filter", filters, Campaign)
@@ -94,7 +94,7 @@ def show_each(options: ConnectionOptions, campaign_ids: Sequence[str], fields: s
     """
     from campaigns_async.cli.connection import connect, run_with_client
     from campaigns_async.cli.query_options import check_ids, columns_of
-    from campaigns_async.export.columns import CAMPAIGN_COLUMNS
+    from campaigns_async.export._options import CAMPAIGN_COLUMNS
 
     check_ids(campaign_ids, "ID")
     columns = columns_of(fields, CAMPAIGN_COLUMNS)
@@ -151,21 +151,19 @@ async def _read_each(client: CampaignsClient, campaign_ids: Sequence[str], missi
 
 
 async def _print_json(pages: Rows, columns: Sequence[Column]) -> None:
-    from campaigns_async.export.errors import ExportWriteError
-    from campaigns_async.export.formats import encoder
-    from campaigns_async.export.options import CsvOptions, Format
-    from campaigns_async.export.ports import Batch
-    from campaigns_async.export.stream import StreamTarget
+    from campaigns_async.export import ExportWriteError
+    from campaigns_async.export._encoders import Batch, NdjsonEncoder
+    from campaigns_async.export._stream import StreamTarget
 
     target = StreamTarget(binary_output())
-    lines = encoder(Format.NDJSON, columns, CsvOptions())
+    encoder = NdjsonEncoder(columns)
     written = 0
     try:
         async with aclosing(pages):
             async for rows, _ in pages:
                 for start in range(0, len(rows), _WRITTEN):
                     piece = rows[start : start + _WRITTEN]
-                    await target.write(lines.rows(Batch(piece)), None)
+                    await target.write(encoder.encode(Batch(piece)))
                     written += len(piece)
         await target.finish()
     except ExportWriteError as error:

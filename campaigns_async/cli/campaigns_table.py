@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from campaigns_async.cli.console import print_line, print_rich, printable
-from campaigns_async.export.columns import Column
+from campaigns_async.export._options import Column
 from campaigns_async.models import Campaign, CampaignStatus
 
 _GAP: Final = 2

@@ -11,7 +11,7 @@ from attrs import define, field
 from campaigns_async._engine.instrumentation import Stats
 from campaigns_async.cli.bars import Figures, Rate, format_duration
 from campaigns_async.cli.console import count_of
-from campaigns_async.export.summary import ExportProgress
+from campaigns_async.export import ExportProgress
 
 _QUICK: Final = 1.0
 """Seconds in which an answer may come before anything is shown."""

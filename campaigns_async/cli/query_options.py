@@ -15,7 +15,7 @@ from campaigns_async.query.prepare import prepared, prepared_sorts
 from campaigns_async.wire import requests
 
 if TYPE_CHECKING:
-    from campaigns_async.export.columns import Column
+    from campaigns_async.export._options import Column
 
 T = TypeVar("T")
 M = TypeVar("M", Campaign, Contact)
@@ -39,10 +39,10 @@ def columns_of(text: str | None, columns: Sequence[Column]) -> tuple[Column, ...
     Raises:
         click.UsageError: If a name is unknown or given twice.
     """
-    from campaigns_async.export.columns import checked_columns
+    from campaigns_async.export._options import choose_columns
 
     names = None if text is None else [name.strip() for name in text.split(",")]
-    return _check("--fields", "fields", lambda: checked_columns(names, columns))
+    return _check("--fields", "fields", lambda: choose_columns(names, columns))
 
 
 def check_ids(campaign_ids: Sequence[str], what: str) -> None:

@@ -1,14 +1,15 @@
-"""Exports to CSV, NDJSON and Parquet: in flat memory, whole or not at all, and gone on with where they were cut off.
+"""Exports to CSV, NDJSON and Parquet, in flat memory. A file is complete or does not exist; an unfinished one can be resumed.
 
     await export_campaigns(client, "campaigns.csv")
     await export_contacts(client, "contacts.ndjson.gz", all_campaigns=True, unfinished="resume")
     await export_contacts(client, "golf.parquet", ["3fa85f64"], fields=["phoneNumber", "name"])
 
-A file appears under its name when it is whole. Until then it is `NAME.part`, with what a later run needs to go on beside
-it; a page whose rows were written is not fetched again.
+Until a file is complete, it is `NAME.part`, with the state that a later run needs to resume it beside it.
 """
 
-from campaigns_async.export.errors import (
+from campaigns_async.export._exports import export_campaigns, export_contacts
+from campaigns_async.export._options import ExportProgress, ExportSummary, Format
+from campaigns_async.export.export_errors import (
     ExportError,
     ExportInUseError,
     ExportWriteError,
@@ -16,12 +17,8 @@ from campaigns_async.export.errors import (
     UnfinishedExportError,
     UnwritableValueError,
 )
-from campaigns_async.export.exporting import export_campaigns, export_contacts
-from campaigns_async.export.options import CsvOptions, Format
-from campaigns_async.export.summary import ExportProgress, ExportSummary
 
 __all__ = [
-    "CsvOptions",
     "ExportError",
     "ExportInUseError",
     "ExportProgress",

@@ -11,7 +11,7 @@ from rich.console import Console
 from campaigns_async._engine.instrumentation import Stats
 from campaigns_async.cli.bars import Bar, Lines, ProgressView
 from campaigns_async.cli.export_progress import ExportFigures
-from campaigns_async.export.summary import ExportProgress
+from campaigns_async.export import ExportProgress
 
 from .test_bars import Time
 

@@ -11,7 +11,7 @@ import pytest
 from campaigns_async.cli import options, send_command
 from campaigns_async.cli.options import DEBUG, Command, Group
 from campaigns_async.effects import State
-from campaigns_async.export.options import Format
+from campaigns_async.export import Format
 from campaigns_async.values import Auth
 
 from .conftest import Command as Call

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Protocol
 
-import orjson
 import pytest
 
 from campaigns_async import CampaignsClient, Contact
-from campaigns_async.export.ports import Step, Walk
+from campaigns_async.export._walk import Step
 from campaigns_async.sandbox import Sandbox
 
 
 class Collect(Protocol):
     """Walks to the end, or so many steps."""
 
-    async def __call__(self, walk: Walk, steps: int | None = None) -> list[Step]:
+    async def __call__(self, walk: AsyncGenerator[Step, None], steps: int | None = None) -> list[Step]:
         """The steps."""
         ...
 
@@ -31,25 +30,18 @@ def contacts() -> Callable[[int], list[dict[str, Any]]]:
 
 @pytest.fixture
 def steps() -> Collect:
-    """Takes the steps of a walk, each of which can be kept as JSON."""
+    """Takes the steps of a walk."""
 
-    async def collect(walk: Walk, steps: int | None = None) -> list[Step]:
+    async def collect(walk: AsyncGenerator[Step, None], steps: int | None = None) -> list[Step]:
         found: list[Step] = []
-        async with aclosing(walk.steps()) as walked:
+        async with aclosing(walk) as walked:
             async for step in walked:
-                orjson.dumps(step.position)
                 found.append(step)
                 if len(found) == steps:
                     break
         return found
 
     return collect
-
-
-@pytest.fixture
-def kept() -> Callable[[Step], Any]:
-    """A step's position as it comes back from a file."""
-    return lambda step: orjson.loads(orjson.dumps(step.position))
 
 
 @pytest.fixture

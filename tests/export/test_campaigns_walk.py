@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 from support.made import client_of, rows
 
 from campaigns_async import (
@@ -20,17 +19,19 @@ from campaigns_async import (
     PermissionDeniedError,
     QueryError,
 )
-from campaigns_async.export.campaigns_walk import CampaignsWalk
-from campaigns_async.export.errors import ResumeError
-from campaigns_async.export.ports import Step
-from campaigns_async.export.positions import ContactsPosition, Taken, checkpoint_json, checkpoint_of
+from campaigns_async.export._options import CAMPAIGN_COLUMNS, ExportOptions
+from campaigns_async.export._walk import Position, Step, walk_campaigns
 from campaigns_async.sandbox import Sandbox
 
 ALL = [f"c{number:03}" for number in range(95)]
 
 
-def walk(client: CampaignsClient, **more: Any) -> CampaignsWalk:
-    return CampaignsWalk(client, **{"sorts": "id", "page_size": 10, "prefetch": 2, **more})
+def walk(client: CampaignsClient, position: Position | None = None, **more: Any) -> AsyncGenerator[Step, None]:
+    given: dict[str, Any] = {
+        "out": "out.csv", "format": None, "fields": None, "excel": False, "filters": None, "sorts": "id", "page_size": 10,
+        "prefetch": 2, "unfinished": "refuse", "on_progress": None, **more,
+    }  # fmt: skip
+    return walk_campaigns(client, ExportOptions.of(CAMPAIGN_COLUMNS, **given), position)
 
 
 def ids(steps: list[Step]) -> list[str]:
@@ -58,7 +59,7 @@ async def test_a_step_holds_what_is_there_up_to_a_bound(steps: Any) -> None:
     async with Sandbox(rows(13_000)) as sandbox, client_of(sandbox) as client:
         small = walk(client, page_size=200, prefetch=40, sorts=None)
         sizes: list[int] = []
-        async with aclosing(small.steps()) as walked:
+        async with aclosing(small) as walked:
             async for step in walked:
                 sizes.append(sum(len(batch.rows) for batch in step.batches))
                 await sandbox.wait_received(min(65, len(sandbox.requests) + 30))  # all that is fetched ahead is there
@@ -68,13 +69,13 @@ async def test_a_step_holds_what_is_there_up_to_a_bound(steps: Any) -> None:
     assert [[len(batch.rows) for batch in step.batches] for step in large] == [[6000], [6000], [1000]]
 
 
-async def test_it_goes_on_behind_any_step_and_fetches_no_page_again(steps: Any, kept: Any) -> None:
+async def test_it_goes_on_behind_any_step_and_fetches_no_page_again(steps: Any) -> None:
     async with Sandbox(rows(95)) as sandbox, client_of(sandbox) as client:
         found = await steps(walk(client, prefetch=0))
         for number, step in enumerate(found):
             written = ids(found[: number + 1])
             asked = len(sandbox.requests)
-            rest = await steps(walk(client, page_size=33, prefetch=3, position=kept(step)))
+            rest = await steps(walk(client, page_size=33, prefetch=3, position=step.position))
             assert written + ids(rest) == ALL
             pages = [one.query for one in sandbox.requests[asked:]]
             assert all(page["pagesize"] == "1" or int(page["page"]) > len(written) // 10 for page in pages)
@@ -85,7 +86,7 @@ async def test_the_next_page_and_those_ahead_of_it_are_asked_for_at_once(prefetc
     async with Sandbox(rows(95)) as sandbox, client_of(sandbox) as client:
         hold = asyncio.Event()
         sandbox.fault(operation="list", nth=2, hold=hold)
-        async with aclosing(walk(client, prefetch=prefetch).steps()) as walked:
+        async with aclosing(walk(client, prefetch=prefetch)) as walked:
             await anext(walked)
             await sandbox.wait_received(1 + prefetch + 1)
             assert sandbox.in_flight == prefetch + 1
@@ -94,7 +95,7 @@ async def test_the_next_page_and_those_ahead_of_it_are_asked_for_at_once(prefetc
 
 async def test_the_next_page_is_asked_for_while_a_step_is_written() -> None:
     async with Sandbox(rows(70)) as sandbox, client_of(sandbox) as client:
-        async with aclosing(walk(client, prefetch=0).steps()) as walked:
+        async with aclosing(walk(client, prefetch=0)) as walked:
             pages = 0
             async for step in walked:
                 pages += len(step.batches)
@@ -106,25 +107,25 @@ async def test_it_stops_fetching_while_nobody_takes_anything(
     prefetch: int, quiet: Any, nothing_left: Callable[[CampaignsClient], None]
 ) -> None:
     async with Sandbox(rows(500)) as sandbox, client_of(sandbox) as client:
-        async with aclosing(walk(client, prefetch=prefetch).steps()) as walked:
+        async with aclosing(walk(client, prefetch=prefetch)) as walked:
             taken = len((await anext(walked)).batches)
             assert await quiet(sandbox) == taken + 1 + 2 * prefetch + 1  # one in hand, and those ahead
         nothing_left(client)
 
 
 async def test_what_came_before_an_error_is_given_and_the_rest_can_be_had_later(
-    steps: Any, kept: Any, nothing_left: Callable[[CampaignsClient], None]
+    steps: Any, nothing_left: Callable[[CampaignsClient], None]
 ) -> None:
     async with Sandbox(rows(95)) as sandbox, client_of(sandbox) as client:
         sandbox.fault(when=lambda request: request.query["page"] == "6", times=1, status=403)
         found: list[Step] = []
         with pytest.raises(PermissionDeniedError):
-            async with aclosing(walk(client).steps()) as walked:
+            async with aclosing(walk(client)) as walked:
                 async for step in walked:
                     found.append(step)
         nothing_left(client)
         assert ids(found) == ALL[:50]
-        assert ids(found + await steps(walk(client, position=kept(found[-1])))) == ALL
+        assert ids(found + await steps(walk(client, position=found[-1].position))) == ALL
 
 
 async def test_cancelled_at_any_moment_it_leaves_nothing_behind(
@@ -133,7 +134,7 @@ async def test_cancelled_at_any_moment_it_leaves_nothing_behind(
     async with Sandbox(rows(95)) as sandbox, client_of(sandbox) as client:
 
         async def run() -> None:
-            async with aclosing(walk(client).steps()) as walked:
+            async with aclosing(walk(client)) as walked:
                 async for _ in walked:
                     await asyncio.sleep(0)
 
@@ -154,13 +155,13 @@ async def test_a_listing_that_is_cancelled_by_others_is_no_end(nothing_left: Cal
         sandbox.fault(operation="list", nth=3, hold=asyncio.Event())
         found: list[Step] = []
         with pytest.raises(RuntimeError, match="cancelled before its end"):
-            async with aclosing(walk(client, prefetch=0).steps()) as walked:
+            async with aclosing(walk(client, prefetch=0)) as walked:
                 async for step in walked:
                     found.append(step)
                     if len(ids(found)) == 20:
                         await sandbox.wait_received(3)
                         for task in asyncio.all_tasks():
-                            if "Reading" in task.get_coro().__qualname__:  # type: ignore[union-attr]
+                            if "PageReader" in task.get_coro().__qualname__:  # type: ignore[union-attr]
                                 task.cancel()
         nothing_left(client)
 
@@ -169,7 +170,7 @@ async def test_what_cannot_be_asked_is_refused_before_it_is(client: CampaignsCli
     with pytest.raises(QueryError):
         walk(client, filters="sendr==Golf")
     with pytest.raises(InvalidArgumentError, match="another listing"):
-        walk(client, position=checkpoint_json(Checkpoint("other", 10)))
+        walk(client, Position(checkpoint=Checkpoint("other", 10)))
     assert list(sandbox.requests) == []
 
 
@@ -182,7 +183,7 @@ async def test_a_server_that_ignores_the_filter_is_found_out(steps: Any) -> None
 
 
 @pytest.mark.parametrize("seed", range(6))
-async def test_rows_that_come_and_go_between_runs_lose_none_that_stayed(seed: int, steps: Any, kept: Any) -> None:
+async def test_rows_that_come_and_go_between_runs_lose_none_that_stayed(seed: int, steps: Any) -> None:
     dice = random.Random(seed)
     async with Sandbox([{"id": f"r{number:05}"} for number in range(0, 3000, 10)]) as sandbox:
         stayed = {row["id"] for row in sandbox.campaigns}
@@ -193,7 +194,7 @@ async def test_rows_that_come_and_go_between_runs_lose_none_that_stayed(seed: in
             seen += ids(found)
             if not found:
                 break
-            position = kept(found[-1])
+            position = found[-1].position
             for _ in range(dice.randint(1, 5)):
                 present = [row["id"] for row in sandbox.campaigns]
                 gone = dice.choice(present)
@@ -231,69 +232,3 @@ async def test_rows_that_come_and_go_while_it_walks_lose_none_that_stayed(seed: 
             seen = ids(await steps(walk(client, prefetch=prefetch)))
     assert len(seen) == len(set(seen))
     assert [row for row in seen if row in stayed] == sorted(stayed)
-
-
-# Positions
-
-CHECKPOINTS = st.builds(
-    Checkpoint,
-    listing=st.text(),
-    page_size=st.integers(1),
-    page=st.integers(1),
-    offset=st.integers(0),
-    rows=st.integers(0),
-    total=st.none() | st.integers(0),
-    tail=st.lists(st.text()),
-)
-POSITIONS = st.builds(
-    ContactsPosition,
-    source=st.none() | st.integers(0) | CHECKPOINTS,
-    taken=st.lists(st.builds(Taken, st.text(), st.none() | CHECKPOINTS)).map(tuple),
-    done=st.integers(0),
-    gone=st.integers(0),
-)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
-
-
-@given(checkpoint=CHECKPOINTS)
-def test_a_checkpoint_comes_back(checkpoint: Checkpoint) -> None:
-    assert checkpoint_of(through_json(checkpoint_json(checkpoint))) == checkpoint
-
-
-@given(position=POSITIONS)
-def test_a_position_comes_back(position: ContactsPosition) -> None:
-    assert ContactsPosition.of(through_json(position.as_json())) == position
-
-
-@given(value=JSON)
-def test_what_is_no_position_is_refused(value: Any) -> None:
-    for read in (checkpoint_of, ContactsPosition.of):
-        with pytest.raises(ResumeError, match="begin anew"):
-            read(value)
-
-
-@given(position=POSITIONS, value=JSON, data=st.data())
-def test_a_position_with_a_wrong_part_is_refused_or_read(position: ContactsPosition, value: Any, data: Any) -> None:
-    kept = through_json(position.as_json())
-    place = kept
-    while place and data.draw(st.booleans()):
-        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
-        if not isinstance(place[key], (dict, list)):
-            break
-        place = place[key]
-    if place:
-        place[data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))] = value
-    try:
-        ContactsPosition.of(kept)
-    except ResumeError:
-        pass
-
-
-def through_json(value: Any) -> Any:
-    """As it comes back from a file; `orjson` refuses integers beyond 64 bits."""
-    import json
-
-    return json.loads(json.dumps(value))

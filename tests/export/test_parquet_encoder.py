@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from campaigns_async import Campaign, CampaignStatus, Contact
-from campaigns_async.export.columns import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Column
-from campaigns_async.export.errors import UnwritableValueError
-from campaigns_async.export.parquet_encoder import GROUP_BYTES, GROUP_ROWS, ParquetEncoder
-from campaigns_async.export.ports import Batch
+from campaigns_async.export import UnwritableValueError
+from campaigns_async.export._encoders import GROUP_BYTES, GROUP_ROWS, Batch, ParquetEncoder
+from campaigns_async.export._options import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Column
 
 pytestmark = pytest.mark.slow
 pa = pytest.importorskip("pyarrow")
@@ -28,7 +27,7 @@ CONTACTS = st.builds(Contact, TEXTS, VALUES, VALUES, VALUES, VALUES)
 
 def opened(columns: Sequence[Column], batches: Iterable[Batch]) -> Any:
     encoder = ParquetEncoder(columns)
-    return pq.ParquetFile(BytesIO(encoder.begin() + b"".join(map(encoder.rows, batches)) + encoder.end()))
+    return pq.ParquetFile(BytesIO(encoder.begin() + b"".join(map(encoder.encode, batches)) + encoder.end()))
 
 
 def group_sizes(file: Any) -> list[int]:
@@ -94,7 +93,7 @@ def test_row_groups_are_given_out_as_they_come() -> None:
     encoder = ParquetEncoder(CONTACT_COLUMNS)
     pieces = [encoder.begin()]
     rows = contacts(1_000)
-    pieces += [encoder.rows(Batch(rows, "c")) for _ in range(2 * GROUP_ROWS // 1_000 + 3)]
+    pieces += [encoder.encode(Batch(rows, "c")) for _ in range(2 * GROUP_ROWS // 1_000 + 3)]
     assert pieces[0] == b"PAR1"
     assert [number for number, piece in enumerate(pieces) if piece] == [0, GROUP_ROWS // 1_000, 2 * GROUP_ROWS // 1_000]
     file = pq.ParquetFile(BytesIO(b"".join(pieces) + encoder.end()))
@@ -120,7 +119,7 @@ def test_row_groups_are_neither_small_nor_large(sizes: list[int], groups: list[i
 def test_long_texts_make_groups_of_fewer_rows() -> None:
     row = Contact("1", custom1="x" * (GROUP_BYTES // 64))
     encoder = ParquetEncoder(CONTACT_COLUMNS)
-    given_out = [bool(encoder.begin() + encoder.rows(Batch([row] * 16, "c"))) for _ in range(9)]
+    given_out = [bool(encoder.begin() + encoder.encode(Batch([row] * 16, "c"))) for _ in range(9)]
     assert given_out == [True, False, False, True, False, False, False, True, False]
     large = opened(CONTACT_COLUMNS, [Batch([row] * 200, "c")])
     assert group_sizes(large) == [67, 67, 66]
@@ -128,31 +127,31 @@ def test_long_texts_make_groups_of_fewer_rows() -> None:
 
 def test_half_a_surrogate_pair_is_refused_by_its_place() -> None:
     rows = [Contact("1", name="😀"), Contact("2", name="half\ud83d")]
-    with pytest.raises(UnwritableValueError, match=r"^contact '2': name holds half of a surrogate pair") as caught:
-        ParquetEncoder(CONTACT_COLUMNS).rows(Batch(rows, "c"))
+    with pytest.raises(UnwritableValueError, match=r"^contact '2': name contains a lone surrogate") as caught:
+        ParquetEncoder(CONTACT_COLUMNS).encode(Batch(rows, "c"))
     assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("number", [2**63, -(2**63) - 1])
 def test_a_number_that_int64_cannot_hold_is_refused_by_its_place(number: int) -> None:
     rows = [Campaign("1", recipient_count=2**63 - 1, opt_out_link_id=-(2**63)), Campaign("2", opt_out_link_id=number)]
-    with pytest.raises(UnwritableValueError, match=r"^campaign '2': optOutLinkId is a whole number of more than 64"):
-        ParquetEncoder(CAMPAIGN_COLUMNS).rows(Batch(rows))
+    with pytest.raises(UnwritableValueError, match=r"^campaign '2': optOutLinkId is an integer of more than 64"):
+        ParquetEncoder(CAMPAIGN_COLUMNS).encode(Batch(rows))
 
 
 def test_a_refused_batch_leaves_nothing_behind() -> None:
     encoder = ParquetEncoder(CONTACT_COLUMNS)
-    pieces = [encoder.begin(), encoder.rows(Batch([Contact("1")], "c"))]
+    pieces = [encoder.begin(), encoder.encode(Batch([Contact("1")], "c"))]
     with pytest.raises(UnwritableValueError):
-        encoder.rows(Batch([Contact("2"), Contact("\ud800")], "c"))
-    pieces += [encoder.rows(Batch([Contact("3")], "c")), encoder.end()]
+        encoder.encode(Batch([Contact("2"), Contact("\ud800")], "c"))
+    pieces += [encoder.encode(Batch([Contact("3")], "c")), encoder.end()]
     assert pq.read_table(BytesIO(b"".join(pieces)))["id"].to_pylist() == ["1", "3"]
 
 
 def test_an_encoder_may_be_dropped_in_the_middle() -> None:
     encoder = ParquetEncoder(CONTACT_COLUMNS)
     encoder.begin()
-    encoder.rows(Batch(contacts(GROUP_ROWS + 1), "c"))
-    encoder.rows(Batch(contacts(1), "c"))
+    encoder.encode(Batch(contacts(GROUP_ROWS + 1), "c"))
+    encoder.encode(Batch(contacts(1), "c"))
     del encoder
     gc.collect()  # a warning would be an error

@@ -23,10 +23,10 @@ from campaigns_async import (
     RetryPolicy,
     Timeouts,
 )
-from campaigns_async.cli.export import export
+from campaigns_async.cli.export_command import export
 from campaigns_async.effects import classify_attempt
-from campaigns_async.export import CsvOptions, Format, export_campaigns, export_contacts
-from campaigns_async.export.formats import format_of
+from campaigns_async.export import Format, export_campaigns, export_contacts
+from campaigns_async.export._options import find_format
 from campaigns_async.resources.campaigns import Campaigns
 from campaigns_async.values import Operation
 from readme.blocks import anchors, code, links, table
@@ -163,7 +163,7 @@ def test_the_arguments_of_exports_are_all_there_with_their_defaults() -> None:
             assert real.setdefault(one.name, one).default == one.default
     assert set(shown) == set(real)
     for name, one in real.items():
-        default = eval(code(shown[name][2])[0], {"CsvOptions": CsvOptions})  # noqa: S307
+        default = eval(code(shown[name][2])[0])  # noqa: S307
         assert (type(default), default) == (type(one.default), one.default), name
 
 
@@ -204,9 +204,9 @@ async def test_the_ranges_of_exports_are_those_that_are_checked(name: str, optio
 def test_the_suffixes_of_exports_are_those_that_are_known() -> None:
     shown = {suffix: cells[1] for cells in table("suffix") for suffix in code(cells[0])}
     for suffix, said in shown.items():
-        form, _ = format_of(Path(f"out{suffix}"), None)
+        form, _ = find_format(Path(f"out{suffix}"), None)
         assert form.value in said.lower() or (form is Format.NDJSON and "JSON object a line" in said)
-    assert {format_of(Path(f"out{suffix}"), None)[0] for suffix in shown} == set(Format)
+    assert {find_format(Path(f"out{suffix}"), None)[0] for suffix in shown} == set(Format)
 
 
 def test_every_link_within_leads_somewhere() -> None:

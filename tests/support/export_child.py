@@ -1,51 +1,124 @@
-"""A process that exports, to be killed: `python export_child.py OUT KIND ORDER`, the server from the environment.
+"""A process that exports, to be killed or limited: `python -m support.export_child KIND OUT [options]`.
 
-KIND is `campaigns` or `contacts` (of all campaigns), ORDER `ordered` or not. It goes on with what lies there.
+The server is in the environment, and this folder's parent in PYTHONPATH. It resumes what is there, prints `resumed ROWS` first and `written ROWS` after each write.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import sys
 
 from campaigns_async import CampaignsClient, PageShiftedError, RetryPolicy, Timeouts
-from campaigns_async.export import export_campaigns, export_contacts
+from campaigns_async.export import (
+    ExportInUseError,
+    ExportProgress,
+    ExportSummary,
+    ExportWriteError,
+    export_campaigns,
+    export_contacts,
+)
+from support import export_seam
 
 PAGE_SIZE = 10
 SHIFTED = 3
 """The exit code where the rows moved too fast."""
 
 
-async def main(out: str, kind: str, order: str) -> int:
-    """Export; 0 when it is whole."""
-    client = CampaignsClient(
+def client_from_environment() -> CampaignsClient:
+    """Return a client that retries for a short time only."""
+    return CampaignsClient(
         os.environ["CAMPAIGNS_BASE_URL"],
         os.environ["CAMPAIGNS_API_KEY"],
         timeouts=Timeouts(connect=5, read=5, deadline=20, grace=0.5),
         retry=RetryPolicy(attempts=3, base=0.01, cap=0.02),
     )
-    print("begun", flush=True)
-    async with client:
+
+
+async def main(given: argparse.Namespace) -> int:
+    """Export; return 0 once the file is complete."""
+    told: list[int] = []
+
+    def note(progress: ExportProgress) -> None:
+        if not told:
+            print("resumed", progress.resumed, flush=True)
+        told.append(progress.rows)
+        print("written", progress.rows, flush=True)
+        if given.stop_after is not None and len(told) == given.stop_after:
+            sys.stdin.read()
+
+    async with client_from_environment() as client:
         try:
-            if kind == "campaigns":
-                summary = await export_campaigns(client, out, page_size=PAGE_SIZE, unfinished="resume")
+            if given.races:
+                await race(client, given)
+                return 0
+            if given.kind == "campaigns":
+                summary = await export_campaigns(
+                    client, given.out, page_size=given.page_size, prefetch=0, unfinished="resume", on_progress=note
+                )
             else:
                 summary = await export_contacts(
                     client,
-                    out,
+                    given.out,
                     all_campaigns=True,
-                    ordered=order == "ordered",
                     parallel=3,
-                    page_size=PAGE_SIZE,
+                    page_size=given.page_size,
                     prefetch=2,
                     unfinished="resume",
+                    on_progress=note,
                 )
         except PageShiftedError:
             return SHIFTED
-    print(summary.rows, summary.resumed, summary.gone)
+        except ExportWriteError as error:
+            print("failed", error.errno, error, flush=True)
+            return 1
+    print("complete", summary.rows, summary.resumed, summary.gone)
     return 0
 
 
+async def race(client: CampaignsClient, given: argparse.Namespace) -> None:
+    """Export one sender's campaigns again and again, against others that write the same file."""
+    complete = 0
+    sys.stdin.readline()
+    while complete < given.races:
+        try:
+            summary: ExportSummary = await export_campaigns(
+                client,
+                given.out,
+                filters=f"sender=={given.sender}",
+                fields=["sender"],
+                page_size=PAGE_SIZE,
+                unfinished=given.unfinished,
+            )
+        except ExportInUseError:
+            continue
+        assert summary.resumed == 0
+        complete += 1
+
+
+def arguments() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("kind", choices=["campaigns", "contacts"])
+    parser.add_argument("out")
+    parser.add_argument("--page-size", type=int, default=PAGE_SIZE)
+    parser.add_argument("--sync-every", type=float, default=0.0)
+    parser.add_argument("--file-limit", type=int)
+    parser.add_argument("--stop-after", type=int, help="writes after which it waits for the end of standard input")
+    parser.add_argument("--races", type=int, default=0)
+    parser.add_argument("--sender")
+    parser.add_argument("--unfinished", default="refuse")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(main(*sys.argv[1:])))
+    options = arguments()
+    export_seam.sync_every(options.sync_every)
+    if options.file_limit is not None:
+        import resource
+        import signal
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (options.file_limit, resource.RLIM_INFINITY))
+    sys.exit(asyncio.run(main(options)))

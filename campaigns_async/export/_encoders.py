@@ -1,0 +1,320 @@
+r"""Encoders of rows: CSV, NDJSON and Parquet.
+
+All write dates in UTC, and a status as its number.
+
+- CSV (RFC 4180): text is quoted, numbers, dates and absent values are not. A program that splits at another separator, as
+  Excel does in much of Europe when a file is double-clicked, needs to be given the comma.
+- NDJSON: each line has all columns, `null` for an absent value, and ends in `\n` alone. A reader that takes U+2028 or
+  U+0085 for the end of a line, as Python's `str.splitlines` does, cuts texts in two.
+- Parquet (pyarrow): `timestamp[us, UTC]`, `int64` and `string`, compressed with zstd. Row groups are written as their
+  rows come, so that memory holds one of them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from importlib import import_module
+from itertools import starmap
+from operator import attrgetter
+from typing import Any, Final, Protocol
+
+import msgspec
+from attrs import field, frozen
+
+from campaigns_async.checks import LONE_SURROGATE, is_utf8
+from campaigns_async.export._options import Column, Format
+from campaigns_async.export.export_errors import UnwritableValueError
+from campaigns_async.models import Campaign, Contact
+from campaigns_async.query.columns import Kind
+
+_FORMULA: Final = re.compile(
+    r"[\t\r\n]"
+    r"|[\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff]*"  # some programs drop what is invisible
+    r"(?:[=@\uff1d\uff0b\uff0d\uff20]|[+-](?![0-9 ]*\Z))"  # full-width = + - @; a phone number is no formula
+)
+_ONLY_COLUMN: Final = (
+    "has no value, and is the only column: its line would be empty, which most readers skip. "
+    "Add a second column (fields), or write ndjson"
+)
+_TOO_LARGE: Final = "is an integer of more than 64 bits, which {}: write csv"
+GROUP_ROWS: Final = 20_000
+"""Least number of rows in a Parquet row group, and half of the most; the last may have less."""
+GROUP_BYTES: Final = 32 * 1024 * 1024
+"""Bytes that are kept for a Parquet row group at most, where texts are long."""
+
+
+@frozen
+class Batch:
+    """Rows of one model, to be written together."""
+
+    rows: Sequence[Campaign] | Sequence[Contact] = field(repr=lambda rows: f"<{len(rows)}>")
+    campaign_id: str | None = None
+    """The campaign of these contacts; None for campaigns."""
+
+
+class Encoder(Protocol):
+    """Turns batches into the bytes of a format. Text formats make whole lines."""
+
+    def begin(self) -> bytes:
+        """Return what precedes the first row."""
+        ...
+
+    def encode(self, batch: Batch) -> bytes:
+        """Return the rows as bytes; a format that groups rows may return them later.
+
+        Raises:
+            UnwritableValueError: The format cannot hold a value.
+        """
+        ...
+
+    def end(self) -> bytes:
+        """Return what follows the last row."""
+        ...
+
+
+def make_encoder(format: Format, columns: Sequence[Column], *, excel: bool = False) -> Encoder:
+    """Return an encoder.
+
+    Args:
+        format: The format.
+        columns: The columns of each row, in this order.
+        excel: CSV only: begin with a byte order mark, and put an apostrophe before formulas.
+
+    Raises:
+        ModuleNotFoundError: Parquet needs pyarrow, which is not installed; says how to install it.
+    """
+    if format is Format.CSV:
+        return CsvEncoder(columns, excel=excel)
+    return NdjsonEncoder(columns) if format is Format.NDJSON else ParquetEncoder(columns)
+
+
+class _Absent(str):
+    """An empty text that the csv module does not quote: it takes whatever has `__float__` for a number."""
+
+    __slots__ = ()
+
+    def __float__(self) -> float:
+        raise TypeError  # never called
+
+
+_ABSENT: Final = _Absent()
+
+
+class CsvEncoder:
+    """Encodes CSV.
+
+    Args:
+        columns: The columns of each row, in this order.
+        excel: Begin with a byte order mark, by which Excel detects UTF-8, and put an apostrophe before text that a
+            spreadsheet would run as a formula.
+    """
+
+    def __init__(self, columns: Sequence[Column], *, excel: bool) -> None:
+        self._columns = tuple(columns)
+        self._excel = excel
+
+    def begin(self) -> bytes:
+        """Return the header line."""
+        line = _csv_lines([[column.name for column in self._columns]]).encode()
+        return codecs.BOM_UTF8 + line if self._excel else line
+
+    def encode(self, batch: Batch) -> bytes:
+        """Return a line a row.
+
+        Raises:
+            UnwritableValueError: A text has a lone surrogate, or a line would be empty.
+        """
+        lines = _csv_lines(zip(*[self._cells(column, batch) for column in self._columns], strict=True))
+        with suppress(UnicodeEncodeError):
+            return lines.encode()
+        raise _surrogate_error(self._columns, batch)  # outside of the block: its error would hold the rows
+
+    def end(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def _cells(self, column: Column, batch: Batch) -> list[Any]:
+        cells = _values(column, batch)
+        if column.kind is Kind.DATE:
+            cells = msgspec.json.decode(msgspec.json.encode(cells))  # to text, as in NDJSON
+        elif column.kind is Kind.TEXT and self._excel:
+            is_formula = _FORMULA.match
+            cells = [f"'{text}" if text is not None and is_formula(text) else text for text in cells]
+        if None in cells:
+            if len(self._columns) == 1:
+                raise _unwritable(batch.rows[cells.index(None)], column, _ONLY_COLUMN)
+            cells = [_ABSENT if cell is None else cell for cell in cells]
+        return cells
+
+
+def _csv_lines(rows: Iterable[Iterable[object]]) -> str:
+    lines = io.StringIO(newline="")
+    csv.writer(lines, quoting=csv.QUOTE_NONNUMERIC).writerows(rows)
+    return lines.getvalue()
+
+
+class NdjsonEncoder:
+    """Encodes NDJSON."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = tuple(columns)
+        # A struct is encoded in half the time of a dict.
+        self._line = msgspec.defstruct("Line", [column.name for column in columns], gc=False)
+        self._encode = msgspec.json.Encoder().encode_lines
+
+    def begin(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+    def encode(self, batch: Batch) -> bytes:
+        """Return a line a row.
+
+        Raises:
+            UnwritableValueError: A text has a lone surrogate, or a number does not fit in 64 bits.
+        """
+        cells = [_values(column, batch) for column in self._columns]
+        for column, values in zip(self._columns, cells, strict=True):
+            _check_size(column, values, batch, 2**64, "readers of JSON would change")
+        with suppress(UnicodeEncodeError):
+            return self._encode(list(starmap(self._line, zip(*cells, strict=True))))
+        raise _surrogate_error(self._columns, batch)  # outside of the block: its error would hold the rows
+
+    def end(self) -> bytes:
+        """Return nothing."""
+        return b""
+
+
+class ParquetEncoder:
+    """Encodes Parquet, in row groups.
+
+    Raises:
+        ModuleNotFoundError: pyarrow is not installed; says how to install it.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        # Imported by name: pyarrow has no types, and nothing of it leaves this class.
+        self._arrow: Any = _import("pyarrow")
+        parquet: Any = _import("pyarrow.parquet")
+        self._columns = tuple(columns)
+        types = {Kind.TEXT: self._arrow.string(), Kind.DATE: self._arrow.timestamp("us", tz="UTC")}
+        self._schema = self._arrow.schema(
+            [(column.name, types.get(column.kind, self._arrow.int64())) for column in self._columns]
+        )
+        self._sink = _Sink()
+        self._writer = parquet.ParquetWriter(self._sink, self._schema, compression="zstd")
+        self._waiting: list[Any] = []
+        self._rows = 0
+        self._bytes = 0
+        self._written = False
+
+    def begin(self) -> bytes:
+        """Return the magic number."""
+        return self._sink.drain()
+
+    def encode(self, batch: Batch) -> bytes:
+        """Return row groups, once there are enough rows for one.
+
+        Raises:
+            UnwritableValueError: A text has a lone surrogate, or a number does not fit in 64 bits.
+        """
+        table = self._table(batch)
+        self._waiting.append(table)
+        self._rows += table.num_rows
+        self._bytes += table.nbytes
+        if self._rows >= GROUP_ROWS or self._bytes >= GROUP_BYTES:
+            self._write()
+        return self._sink.drain()
+
+    def end(self) -> bytes:
+        """Return the last row group and the footer."""
+        if self._rows or not self._written:  # some readers, pyarrow 18 among them, refuse a file without any group
+            self._write()
+        self._writer.close()
+        return self._sink.drain()
+
+    def _table(self, batch: Batch) -> Any:
+        cells = [_values(column, batch) for column in self._columns]
+        for column, values in zip(self._columns, cells, strict=True):
+            _check_size(column, values, batch, 2**63, "int64 cannot hold")
+        with suppress(ValueError):  # UnicodeEncodeError, and pyarrow's ArrowInvalid
+            arrays = [self._arrow.array(*pair) for pair in zip(cells, self._schema.types, strict=True)]
+            return self._arrow.record_batch(arrays, schema=self._schema)
+        raise _surrogate_error(self._columns, batch)  # outside of the block: its error would hold the rows
+
+    def _write(self) -> None:
+        table = self._arrow.Table.from_batches(self._waiting, schema=self._schema)
+        groups = max(1, self._rows // GROUP_ROWS, self._bytes // GROUP_BYTES)
+        size = max(1, -(-self._rows // groups))
+        self._waiting, self._rows, self._bytes, self._written = [], 0, 0, True
+        self._writer.write_table(table, row_group_size=size)
+
+
+class _Sink(io.RawIOBase):
+    """A file in memory, to be drained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pieces: list[bytes] = []
+        self._at = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._at
+
+    def write(self, piece: Any, /) -> int:
+        kept = bytes(piece)
+        self._pieces.append(kept)
+        self._at += len(kept)
+        return len(kept)
+
+    def drain(self) -> bytes:
+        """Return all that was written since the last time."""
+        pieces, self._pieces = self._pieces, []
+        return b"".join(pieces)
+
+
+def _import(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            'writing Parquet needs pyarrow: install it with: pip install "campaigns-async[parquet]"', name=error.name
+        ) from None
+
+
+def _values(column: Column, batch: Batch) -> list[Any]:
+    """Return the cells of a column."""
+    if column.attribute is None:
+        return [batch.campaign_id] * len(batch.rows)
+    return list(map(attrgetter(column.attribute), batch.rows))
+
+
+def _check_size(column: Column, values: list[Any], batch: Batch, end: int, form: str) -> None:
+    """Raise an error for a number outside of 64 bits."""
+    if column.kind in (Kind.TEXT, Kind.DATE):
+        return
+    for index, value in enumerate(values):
+        if value is not None and not -(2**63) <= value < end:
+            raise _unwritable(batch.rows[index], column, _TOO_LARGE.format(form))
+
+
+def _surrogate_error(columns: Sequence[Column], batch: Batch) -> UnwritableValueError:
+    """Return the error for rows of which one cannot be encoded in UTF-8."""
+    for column in columns:
+        for index, value in enumerate(_values(column, batch)):
+            if not is_utf8(str(value)):
+                return _unwritable(batch.rows[index], column, f"{LONE_SURROGATE}: leave the column out (fields)")
+    return UnwritableValueError("a row cannot be written")  # each of its texts can be encoded
+
+
+def _unwritable(row: Campaign | Contact, column: Column, reason: str) -> UnwritableValueError:
+    """Return the error for a cell; it names the place, not the value."""
+    kind = "contact" if isinstance(row, Contact) else "campaign"
+    return UnwritableValueError(f"{kind} {row.id!r}: {column.name} {reason}")
