@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from campaigns_async import AttemptFinished, CallFinished, Delivery, Operation, Reconciled, Waiting
+from campaigns_async import (
+    AttemptFinished,
+    AttemptStarted,
+    CallFinished,
+    CallStarted,
+    Delivery,
+    Operation,
+    Reconciled,
+    Waiting,
+)
 from campaigns_async._engine.retry import RETRY_COST, SUCCESS_PAYS
 from simulation.script import Create
 from simulation.server import Sent
@@ -30,6 +39,7 @@ def broken(world: World) -> Iterator[str]:
     yield from _nothing_left(world)
     yield from _each_at_most_once(world)
     yield from _runs_told_truly(world)
+    yield from _starts_have_ends(world)
     yield from _limits_kept(world)
     yield from _holds_kept(world)
 
@@ -146,6 +156,36 @@ def _runs_told_truly(world: World) -> Iterator[str]:
         for event in events:
             if isinstance(event, Reconciled) and event.elapsed > world.script.reconcile.timeout + _LATE:
                 yield f"{event}: outlasted its timeout"
+
+
+def _starts_have_ends(world: World) -> Iterator[str]:
+    """Each call and each attempt has one start and one end, in this order, in one task; no number comes twice."""
+    numbers = sorted(event.id for events in world.events.values() for event in events)
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield f"{len(numbers)} events, numbered {numbers[:1]} to {numbers[-1:]}"
+    seen: set[int] = set()
+    for events in world.events.values():
+        if [event.id for event in events] != sorted(event.id for event in events):
+            yield "events of a task came out of order"
+        calls: dict[int, list[str]] = defaultdict(list)
+        for event in events:
+            match event:
+                case CallStarted():
+                    calls[event.call_id].append("(")
+                case AttemptStarted():
+                    calls[event.call_id].append(f"[{event.attempt}")
+                case AttemptFinished():
+                    calls[event.call_id].append(f"{event.attempt}]")
+                case CallFinished():
+                    calls[event.call_id].append(f"{event.attempts})")
+                case Waiting() | Reconciled():
+                    pass
+        for call_id, told in calls.items():
+            attempts = len(told) // 2 - 1
+            expected = ["(", *(side for n in range(1, attempts + 1) for side in (f"[{n}", f"{n}]")), f"{attempts})"]
+            if told != expected or call_id in seen:
+                yield f"call {call_id} was told as {' '.join(told)}"
+        seen |= calls.keys()
 
 
 def _create_told_truly(run: _Run, acted: set[int]) -> Iterator[str]:

@@ -95,6 +95,26 @@ MUTANTS = (
         "                    outcome = Outcome(index, item, error=error",
         "                    return None, dict(error=error",
     ),
+    Mutant(
+        "an attempt that is cut off is told without its end",
+        "_engine.caller",
+        "            self.pool.instrumentation.attempt_finished(call, None, failure, cut_off)",
+        "            pass",
+    ),
+    Mutant(
+        "an observer may set the key",
+        "_engine.instrumentation",
+        " or _RESERVED.match(name)",
+        "",
+        test="client/test_observer.py",
+    ),
+    Mutant(
+        "a header of the observer may hold a line break",
+        "_engine.instrumentation",
+        " or not _VALUE.match(value)",
+        "",
+        test="client/test_observer.py",
+    ),
     # Slots and queue
     Mutant(
         "a slot leaks when its owner is cancelled",
@@ -114,6 +134,20 @@ MUTANTS = (
         "_engine.limiter",
         "        if self._queue:\n            self._wake_waiters()\n        if not",
         "        if not",
+    ),
+    Mutant(
+        "a deadline does not let what has come be read first",
+        "_engine.deadlines",
+        "_ITERATIONS = 3",
+        "_ITERATIONS = 0",
+        test="client/test_uvloop.py",
+    ),
+    Mutant(
+        "the limiter asks its timer when it fires",
+        "_engine.limiter",
+        "self._timer_due <= when",
+        "self._timer.when() <= when",
+        test="client/test_uvloop.py",
     ),
     Mutant(
         "the deadline comes late",
