@@ -1,4 +1,4 @@
-"""The client: puts the parts together, and does nothing else."""
+"""The client: wiring and lifetimes, nothing else."""
 
 from __future__ import annotations
 
@@ -50,27 +50,27 @@ class CampaignsClient:
 
     Args:
         base_url: `https://host` or `https://host/prefix`; default: the environment's CAMPAIGNS_BASE_URL.
-        api_key: Text, or an async callable that gives it and is asked again once after a 401; default: the
+        api_key: Text, or an async callable that returns it and is called again once after a 401; default: the
             environment's CAMPAIGNS_API_KEY.
         auth: Where the key travels.
         max_concurrency: Requests in flight at most, from 1.
-        rate_limit: Requests a second at most, from 0.001, over all calls of the client; above 1 the fraction is cut
+        rate_limit: Requests per second at most, from 0.001, over all calls of the client; above 1 the fraction is cut
             off. None for no limit.
         timeouts: In seconds.
-        retry: When and how often a request is sent again, where it may be.
-        reconcile: How creates that end in doubt are looked for, with `on_unknown="reconcile"`.
-        page_size: Rows a page of a listing, from 1 to 1,000,000.
+        retry: When and how often a request is sent again, where that is safe.
+        reconcile: How a create whose outcome is unknown is looked for, with `on_unknown="reconcile"`.
+        page_size: Rows per page of a listing, from 1 to 1,000,000.
         update_method: PUT, or POST.
         delete_method: DELETE, or POST.
-        overload: "wait": calls queue for a slot; "raise": they raise `PoolSaturatedError` once more than
-            `max_waiting` wait.
+        overload: With "wait", calls queue for a slot. With "raise", they raise `PoolSaturatedError` if `max_waiting`
+            calls wait already.
         max_waiting: Calls that may wait, from 0, with overload="raise"; default: as many as `max_concurrency`.
-        observer: Is told of each attempt, wait and outcome.
+        observer: Receives an event for each call, attempt and wait, and may add headers to attempts.
         session: The caller's own aiohttp session; never closed by the client.
-        max_response_size: Bytes that an answer may have, unpacked, from 1,024; a larger one is given up.
+        max_response_size: Bytes that a response may have, unpacked, from 1,024; a larger one is given up.
 
     Raises:
-        ConfigurationError: A setting cannot be right; says which and why.
+        ConfigurationError: If a setting is out of range or of the wrong type; says which and why.
     """
 
     def __init__(
@@ -96,7 +96,9 @@ class CampaignsClient:
         url = checks.check_base_url("base_url", _or_environment(base_url, "base_url", "CAMPAIGNS_BASE_URL"))
         key = _or_environment(api_key, "api_key", "CAMPAIGNS_API_KEY")
         if observer is not None and not callable(getattr(observer, "on_event", None)):
-            raise ConfigurationError("observer must have a method on_event(event)")
+            raise ConfigurationError("observer must have a method on_event(event)", parameter="observer")
+        if not callable(getattr(observer, "headers", callable)):
+            raise ConfigurationError("observer.headers must be a method headers(event)", parameter="observer")
         self._page_size = checks.check_int("page_size", page_size, ge=1, le=1_000_000)
         self._update_method = checks.check_choice("update_method", update_method, ("PUT", "POST"))
         self._delete_method = checks.check_choice("delete_method", delete_method, ("DELETE", "POST"))
@@ -177,7 +179,7 @@ class CampaignsClient:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Turn new and waiting calls away, let those in flight finish within `Timeouts.grace`, and close.
+        """Refuse new and waiting calls, let requests in flight finish within `Timeouts.grace`, and close.
 
         Safe to call twice. Does nothing on a view made by `with_options`, and never closes a session that
         was handed in.
@@ -186,10 +188,10 @@ class CampaignsClient:
             await self._pool.close(self._caller.timeouts.grace)
 
     def with_options(self, *, timeouts: Timeouts | None = None, retry: RetryPolicy | None = None) -> CampaignsClient:
-        """A view with other options on the same pool and session; closed with the client it came from.
+        """Return a view with other options on the same pool and session; it is closed with its client.
 
         Raises:
-            ConfigurationError: An option is of the wrong type.
+            ConfigurationError: If an option is of the wrong type.
         """
         view = copy(self)
         view._owns_pool = False
@@ -201,17 +203,17 @@ class CampaignsClient:
 
     @property
     def base_url(self) -> str:
-        """Where the API is."""
+        """The address of the API."""
         return self._base_url
 
     @property
     def max_concurrency(self) -> int:
-        """How many requests are in flight at most."""
+        """Requests in flight at most."""
         return self._pool.limiter.limit
 
     @property
     def reconcile(self) -> ReconcilePolicy:
-        """How creates that end in doubt are looked for."""
+        """The reconcile policy of this client."""
         return self._reconcile
 
     @property
@@ -229,7 +231,7 @@ class CampaignsClient:
 
         Args:
             operation: For example `client.campaigns.get`.
-            items: An iterable or async iterable, read only as fast as it is worked off.
+            items: An iterable or async iterable, read only as fast as items are processed.
         """
         return FanOut(operation, items, limit=self._pool.limiter.limit, grace=self._caller.timeouts.grace)
 
@@ -241,7 +243,7 @@ class CampaignsClient:
         params: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         json: object = None,
     ) -> Response:
-        """The raw way in: any request, through the same pool, with the same certainty.
+        """Send any request through the same pool, with the same certainty.
 
         Args:
             method: GET, HEAD, OPTIONS, PUT and DELETE are repeated as reads are; POST and PATCH as a create is.
@@ -250,16 +252,16 @@ class CampaignsClient:
             json: The body.
 
         Returns:
-            The response to a success, as it came; `.json()` gives its body.
+            The response to a success, as it came; `.json()` returns its body.
 
         Raises:
-            InvalidArgumentError: The request cannot be sent as it is. Nothing was sent.
+            InvalidArgumentError: If the request cannot be sent as it is. Nothing was sent.
             CampaignsError: As for the other operations.
         """
         return await self._caller.run(requests.raw(method, path, params=params, json=json), responses.raw)
 
     def stats(self) -> Stats:
-        """What the client is doing at the moment."""
+        """Return a snapshot of what the client is doing."""
         return self._pool.stats()
 
     def __repr__(self) -> str:
@@ -283,7 +285,9 @@ def _max_waiting(overload: str, max_waiting: int | None, slots: int) -> int | No
     if checks.check_choice("overload", overload, ("wait", "raise")) == "raise":
         return slots if max_waiting is None else checks.check_int("max_waiting", max_waiting, ge=0)
     if max_waiting is not None:
-        raise ConfigurationError('max_waiting has no meaning with overload="wait": pass overload="raise" too')
+        raise ConfigurationError(
+            'max_waiting has no meaning with overload="wait": pass overload="raise" too', parameter="max_waiting"
+        )
     return None
 
 
@@ -292,5 +296,9 @@ def _or_environment(value: T | None, name: str, variable: str) -> T | str:
         return value
     found = os.environ.get(variable)
     if found is None:
-        raise ConfigurationError(f"{name} is missing: pass it, or set {variable} in the environment")
+        raise ConfigurationError(
+            f"{name} is missing: pass it, or set {variable} in the environment",
+            parameter=name,
+            hint=f"set {variable} in the environment",
+        )
     return found

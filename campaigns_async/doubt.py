@@ -1,4 +1,4 @@
-"""The error of a create in doubt; beside `errors`, since it carries campaigns."""
+"""The error of a create whose outcome is unknown; beside `errors`, since it carries campaigns."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from campaigns_async.values import Delivery
 
 
 class OutcomeUnknownError(CampaignsError):
-    """A create that may or may not have been carried out. Sending it again may text everyone twice.
+    """A create may or may not have been carried out. Sending it again may text everyone twice.
 
     Attributes:
-        cause_type: The class of the error that left it in doubt.
+        cause_type: The class of the error because of which the outcome is unknown.
         status: The HTTP status, None where no complete answer came.
         request_id: As in `APIError`.
         retry_after: As in `APIError`: when the server may be asked again, not when the create may be repeated.
-        candidates: After reconciling: the campaigns on the server that may be this one, the likeliest first.
+        candidates: After reconciling: campaigns on the server that may be this one, the likeliest first.
     """
 
     delivery = Delivery.UNKNOWN

@@ -1,7 +1,7 @@
-"""All that the SDK raises.
+"""All errors of the SDK.
 
-No text here quotes what a caller or a server wrote: keys, phone numbers, names and messages must not
-reach a log by way of an exception. What the server said is in attributes, for code to read.
+No message quotes what a caller or a server wrote: keys, phone numbers, names and messages must not reach a log through
+an exception. What the server said is in attributes, for code to read.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CampaignsError(Exception):
     Attributes:
         method: The HTTP method of the request that raised it, None where there was none.
         path: Its path, without the query.
-        attempts: How many requests went out to the server, the failing one included.
+        attempts: Requests that went out to the server, the failing one included.
         elapsed: Seconds from the call to the error.
         delivery: What is known of the request's effect.
         parameter: The name of the argument, setting or field that is to blame, None where there is none.
@@ -58,7 +58,7 @@ class CampaignsError(Exception):
         self.hint = hint
 
     def attach(self, *, method: str, path: str, attempts: int, elapsed: float, delivery: Delivery) -> Self:
-        """Fill in which request raised it; returns itself."""
+        """Set the attributes of the request that raised the error, and return the error."""
         self.method, self.path = method, path
         self.attempts, self.elapsed, self.delivery = attempts, elapsed, delivery
         return self
@@ -70,7 +70,7 @@ class CampaignsError(Exception):
         return f"{self.message} [{self.method} {self.path}, {tries}, {self.elapsed:.3g} s, {self.delivery.name}]"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Exceptions pickle by calling their class with `args`, which ours with keyword arguments cannot bear.
+        # Exceptions pickle by calling their class with `args`, which fails for classes with keyword arguments.
         cause = self.__cause__ if isinstance(self.__cause__, CampaignsError) else None
         return _restore, (type(self), self.message, dict(self.__dict__), cause)
 
@@ -90,7 +90,7 @@ _NOTE = "campaigns_delivery"
 
 
 def delivery_of(error: BaseException) -> Delivery:
-    """What is known of the request that an exception ended: UNKNOWN where the exception does not tell.
+    """Return what is known of the request that an exception ended: UNKNOWN where the exception does not say.
 
     Works for a `CancelledError` too, if it went through a call of this package.
     """
@@ -99,20 +99,20 @@ def delivery_of(error: BaseException) -> Delivery:
 
 
 def note_delivery(cancelled: BaseException, delivery: Delivery) -> None:
-    """Write on a `CancelledError` what `delivery_of` is to say of it."""
+    """Attach to a `CancelledError` what `delivery_of` returns for it."""
     setattr(cancelled, _NOTE, delivery)
 
 
 class ConfigurationError(CampaignsError, ValueError):
-    """A setting that cannot be right, or a client used where it cannot work. Nothing was sent."""
+    """A setting is out of range or of the wrong type, or a client is used where it cannot work. Nothing was sent."""
 
 
 class InvalidArgumentError(CampaignsError, ValueError):
-    """An argument that cannot be sent as it is; says which and why. Nothing was sent."""
+    """An argument cannot be sent as it is; says which and why. Nothing was sent."""
 
 
 class QueryError(CampaignsError, ValueError):
-    """A filter or a sort that the server's language cannot say, or would drop in silence. Nothing was sent."""
+    """A filter or sort that the server cannot express, or would silently drop. Nothing was sent."""
 
 
 class ClientClosedError(CampaignsError):
@@ -124,7 +124,7 @@ class PoolSaturatedError(CampaignsError):
 
 
 class PagingError(CampaignsError):
-    """A listing that cannot be walked: the server repeats itself or never ends."""
+    """A listing cannot be read to its end: the server repeats itself or never ends."""
 
     delivery = Delivery.DONE
 
@@ -133,7 +133,7 @@ class PageShiftedError(PagingError):
     """Rows came or went while a listing was read, and the place could not be found again.
 
     Attributes:
-        checkpoint: Behind the last row that was handed out; for `resume_from=`, when the list is quieter.
+        checkpoint: After the last row that was returned; for `resume_from=`, once the list changes less.
     """
 
     def __init__(self, message: str, *, checkpoint: Checkpoint) -> None:
@@ -142,21 +142,21 @@ class PageShiftedError(PagingError):
 
 
 class FilterIgnoredError(CampaignsError):
-    """The server answered with a row that plainly contradicts the filter: it dropped the filter in silence.
+    """The server returned a row that plainly contradicts the filter: it silently dropped the filter.
 
-    Trust none of the rows: they may be all that the account holds.
+    Trust none of the rows: they may be all rows of the account.
     """
 
     delivery = Delivery.DONE
 
 
 class APIError(CampaignsError):
-    """The server answered with a status that is no success.
+    """The server answered with a status other than success.
 
     Attributes:
         status: The HTTP status.
         problem: The problem document, None where the body held none.
-        request_id: What the provider's support would ask for, None where the server named none.
+        request_id: The server's id of the request, for its support; None where it named none.
         retry_after: Seconds that the server asked to wait, None where it did not.
     """
 
@@ -213,7 +213,7 @@ class PayloadTooLargeError(APIError):
 
 
 class ThrottledError(APIError):
-    """The server asked to slow down (429, and 503 with Retry-After)."""
+    """The server asked to slow down (429; for reads also 503 with Retry-After)."""
 
 
 class ServerError(APIError):
@@ -241,7 +241,7 @@ class DeadlineExceededError(TransportError, TimeoutError):
 
 
 class DecodeError(CampaignsError):
-    """A success whose body cannot be read.
+    """The body of a success cannot be read.
 
     Attributes:
         where: The place in the body: `$.items[3].status`.

@@ -1,7 +1,7 @@
-"""The session: the only module of the client that knows aiohttp.
+"""The transport: the only module of the client that imports aiohttp.
 
-Sends each request once. aiohttp's own habits that would blur what the server saw are switched off: its
-silent resend over a dropped connection, its redirects (it posts again on 307 and 308, and carries keys to
+Each request is sent once. What aiohttp does by itself and would hide how often the server saw a request is switched
+off: its silent resend over a dropped connection, its redirects (it posts again on 307 and 308, and carries keys to
 other hosts), its total timeout that counts the wait for a connection.
 """
 
@@ -36,10 +36,12 @@ class AiohttpTransport:
         self._max_response_size = max_response_size
         self._base_url = base_url
         if session is not None and not isinstance(session, aiohttp.ClientSession):
-            raise ConfigurationError(f"session must be an aiohttp.ClientSession, not {type(session).__name__}")
+            raise ConfigurationError(
+                f"session must be an aiohttp.ClientSession, not {type(session).__name__}", parameter="session"
+            )
         if session is not None and aiohttp.hdrs.EXPECT in session.headers:
-            raise ConfigurationError(  # its headers would go out before anything tells
-                "session must not send Expect: what became of a create could not be known"
+            raise ConfigurationError(  # the headers would leave before the body, which marks the request as sent
+                "session must not send Expect: what became of a create could not be known", parameter="session"
             )
         self._session = session
         self._borrowed = session is not None
@@ -48,7 +50,7 @@ class AiohttpTransport:
         self._read_timeouts = TimeoutQueues()
         self._timeouts: tuple[Timeouts, tuple[aiohttp.ClientTimeout, TimeoutQueue]] | None = None
         self._latest_url: tuple[tuple[str, str, str], URL] | None = None
-        """Almost all creates go to one address."""
+        """The latest URL: almost all creates go to one."""
 
     async def send(
         self,
@@ -65,7 +67,7 @@ class AiohttpTransport:
         timeout, read_timeouts = self._timeouts_for(timeouts)
         if credentials is not self._session_credentials:
             headers = {**credentials.headers, **(headers or {})}
-        # A request without a body is given an empty one, for its mark: nothing else tells when headers go out.
+        # A request without a body gets an empty one, which marks it: nothing else tells when headers leave.
         body = _Body(request.body or b"", marker, read_timeouts.for_current_task())
         try:
             response = await session.request(
@@ -103,13 +105,13 @@ class AiohttpTransport:
             await self._session.close()
 
     async def _read(self, response: aiohttp.ClientResponse, seconds: float) -> bytes | None:
-        """The whole body; None where it is larger than may be."""
+        """Return the whole body; None if it is larger than `max_response_size`."""
         content, most = response.content, self._max_response_size
-        if content.is_eof() and content.total_bytes <= most:  # it is all here
-            # A session that was lent may have hooks, which `read` calls.
+        if content.is_eof() and content.total_bytes <= most:  # all of it has arrived
+            # A borrowed session may have hooks, which `read` calls.
             return await response.read() if self._borrowed else content.read_nowait()
         protocol = None if response.connection is None else response.connection.protocol
-        if protocol is not None:  # what is still to come is timed by aiohttp
+        if protocol is not None:  # aiohttp times the rest
             protocol.read_timeout = seconds
             protocol.start_timeout()
         length = response.content_length
@@ -124,13 +126,13 @@ class AiohttpTransport:
                 chunks.append(chunk)
         finally:
             if not content.at_eof():
-                response.close()  # what is left of it must not be met by the next request
+                response.close()  # the rest must not be read as the next response
         return b"".join(chunks)
 
     def _open(self, credentials: Credentials) -> aiohttp.ClientSession:
         self._session_credentials = credentials
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),  # the gate bounds, before aiohttp is asked
+            connector=aiohttp.TCPConnector(limit=0),  # the limiter bounds requests before aiohttp
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=credentials.headers,
         )
@@ -153,9 +155,9 @@ class AiohttpTransport:
 
 
 class _Body(Payload):
-    """A JSON body that marks the moment before its first byte, and so the headers', can leave.
+    """A JSON body that marks its request just before the first byte leaves.
 
-    aiohttp holds the headers back until the body's first write.
+    aiohttp holds the headers back until the body's first write, so that this is the first byte of the headers too.
     """
 
     _default_content_type = "application/json"
@@ -179,7 +181,7 @@ class _Body(Payload):
     ) -> None:
         protocol = getattr(writer, "protocol", None)
         if protocol is not None and protocol.should_close:
-            # Something came before anything was asked: whatever it is, it answers another request.
+            # A response came before the request was sent: it answers another request.
             raise ConnectionResetError(errno.ECONNRESET, _STRAY)
         self._marker.mark()
         await writer.write(self._value)
@@ -188,9 +190,9 @@ class _Body(Payload):
     async def send_without_resend(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """A client middleware: up to the head of the answer."""
+        """Send the request up to the head of the response: a client middleware that keeps aiohttp from resending."""
         if request.method in _BODILESS:
-            request.headers.pop("Content-Length", None)  # of a body that is there for its mark alone
+            request.headers.pop("Content-Length", None)  # of the empty body
         try:
             response = await handler(request)
         except aiohttp.ClientConnectorError:
@@ -203,10 +205,10 @@ class _Body(Payload):
             raise TimeoutError from None
         else:
             if response.status == 101:
-                response.close()  # an upgrade that nobody asked for: nothing ends it
+                response.close()  # an upgrade that nobody asked for has no end
             if self._marker.sent:
                 return response
-            response.close()  # an answer to nothing: it lay in wait on the connection
+            response.close()  # it was on the connection before the request
             name = _STRAY
         finally:
             self._read_timeout.stop()
@@ -214,11 +216,11 @@ class _Body(Payload):
 
 
 class _DroppedError(Exception):
-    """Stands in for what aiohttp would take as a reason to send again by itself."""
+    """Replaces an error on which aiohttp would send again by itself."""
 
 
 def _detail(error: BaseException) -> str:
-    """What may be told of an aiohttp error: its text can hold the URL, and so the key."""
+    """Return what is safe to tell of an aiohttp error: its text can hold the URL, and so the key."""
     if isinstance(error, _DroppedError):
         return str(error)
     reason = error.strerror if isinstance(error, OSError) else None

@@ -1,4 +1,4 @@
-"""The words that every layer shares: operations, deliveries, ways to authenticate."""
+"""Values that every layer shares: operations, deliveries, ways to authenticate, pages and outcomes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ R = TypeVar("R")
 
 
 class Delivery(Enum):
-    """What is known of a request that was to change something on the server."""
+    """What is known of a request's effect on the server."""
 
     NOT_SENT = "not_sent"
-    """Nothing of it can have reached the server."""
+    """Nothing of the request can have reached the server."""
     REJECTED = "rejected"
     """The server said that it did nothing."""
     UNKNOWN = "unknown"
-    """It may have been carried out."""
+    """The request may have been carried out."""
     DONE = "done"
-    """It was carried out."""
+    """The request was carried out."""
 
 
 class Action(StrEnum):

@@ -29,7 +29,7 @@ _MOST_HEADERS = 20
 _RESERVED = re.compile(
     # The key; what tells a server where and how to read the request; what lets headers leave before the body.
     r"(authorization|proxy-.*|api-key|cookie|host|content-.*|transfer-encoding|te|trailer|connection|keep-alive"
-    r"|upgrade|expect|accept|accept-encoding)\Z",
+    r"|upgrade|expect|accept|accept-encoding|x-http-method|x-http-method-override|x-method-override)\Z",
     re.IGNORECASE,
 )
 

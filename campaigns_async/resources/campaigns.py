@@ -55,19 +55,20 @@ class Campaigns:
 
         Args:
             new: The campaign and its contacts.
-            ignore_invalid_phone_numbers: True: contacts with an invalid number are left out; False: they are
-                named in a `ValidationFailedError`; None: the plain path, where the documentation leaves it open.
-            on_unknown: What to do when the outcome is in doubt: "raise", or "reconcile": look for the campaign on
-                the server, return its id when it is there, and send it again only when it is surely absent.
+            ignore_invalid_phone_numbers: If True, contacts with an invalid number are left out. If False, they are
+                named in a `ValidationFailedError`. If None, the plain path is used, where the documentation leaves
+                it open.
+            on_unknown: What to do if the outcome is unknown: "raise" an error, or "reconcile": look for the campaign
+                on the server, return its id if it is there, and send it again only if it is certainly absent.
 
         Returns:
             The new campaign's id.
 
         Raises:
-            InvalidArgumentError: Something cannot be sent as it is. Nothing was sent.
-            ValidationFailedError: The server refused it; `contact_errors` says which contacts and why.
-            OutcomeUnknownError: It may or may not have been carried out: look before you send it again.
-            DecodeError: It was carried out, but the id cannot be read.
+            InvalidArgumentError: If the campaign cannot be sent as it is. Nothing was sent.
+            ValidationFailedError: If the server refused the campaign; `contact_errors` says which contacts and why.
+            OutcomeUnknownError: If the campaign may or may not have been created: look before you send it again.
+            DecodeError: If the campaign was created, but its id cannot be read.
         """
         request = requests.create(new, ignore_invalid_phone_numbers)
         if on_unknown != "raise" and _reconciled(on_unknown):
@@ -78,7 +79,7 @@ class Campaigns:
         """Read a campaign (GET By ID).
 
         Raises:
-            NotFoundError: There is none with this id.
+            NotFoundError: If there is no campaign with this id.
         """
         campaign = await self._caller.run(requests.get(campaign_id), responses.campaign)
         self._ledger.seen.add(campaign.id)
@@ -88,8 +89,8 @@ class Campaigns:
         """Replace a campaign (PUT, or POST by `update_method`), but for its contacts.
 
         Raises:
-            NotFoundError: There is none with this id.
-            ConflictError: It has begun.
+            NotFoundError: If there is no campaign with this id.
+            ConflictError: If the campaign has begun.
         """
         await self._caller.run(requests.update(campaign_id, changed, self._update_method), responses.nothing)
 
@@ -97,8 +98,9 @@ class Campaigns:
         """Delete a campaign (DELETE, or POST by `delete_method`).
 
         Raises:
-            NotFoundError: There is none with this id. Not raised when an attempt of this very call may have deleted it.
-            ConflictError: It has begun.
+            NotFoundError: If there is no campaign with this id, unless an earlier attempt of this call may have
+                deleted it.
+            ConflictError: If the campaign has begun.
         """
         await self._caller.run(requests.delete(campaign_id, self._delete_method), responses.nothing)
 
@@ -112,20 +114,20 @@ class Campaigns:
         resume_from: Checkpoint | None = None,
         check_filters: bool = True,
     ) -> Paginator[Campaign]:
-        """Walk through the campaigns (GET), in order, page by page as they are needed.
+        """List the campaigns (GET), in order, page by page as they are needed.
 
         Args:
             filters: An expression on `query.campaign`, text in the server's language (`sender==Golf`), which is
                 checked too, or `query.raw(…)`, which is not.
             sorts: `query.campaign.start_date_time.desc()`, text (`-startDateTime`), or several of them.
-            page_size: Rows a page, from 1 to 1,000,000; the client's setting when None.
+            page_size: Rows per page, from 1 to 1,000,000; None for the client's setting.
             prefetch: Pages fetched ahead of the one being read, from 0 to 1,000.
-            resume_from: A paginator's checkpoint, to go on behind it.
-            check_filters: Whether a row that plainly contradicts the filter raises `FilterIgnoredError`.
+            resume_from: A paginator's checkpoint, to continue after it.
+            check_filters: If True, a row that plainly contradicts the filter raises `FilterIgnoredError`.
 
         Raises:
-            QueryError: The server would not understand the filters or sorts, and would drop them all in silence.
-            InvalidArgumentError: Another argument cannot be right.
+            QueryError: If the server would not understand the filters or sorts: it would silently drop them all.
+            InvalidArgumentError: If another argument is out of range or of the wrong type.
         """
         return self._paginators.paginator(
             "campaigns",
@@ -152,7 +154,7 @@ class Campaigns:
         resume_from: Checkpoint | None = None,
         check_filters: bool = True,
     ) -> Paginator[Contact]:
-        """Walk through a campaign's contacts (GET Campaign Contacts). Arguments as for `list`."""
+        """List a campaign's contacts (GET Campaign Contacts). Arguments as for `list`."""
         return self._paginators.paginator(
             f"contacts {campaign_id}",
             requests.contacts_path(campaign_id),
@@ -204,7 +206,7 @@ class Campaigns:
 
     @cached_property
     def _paginators(self) -> PaginatorFactory:
-        from campaigns_async.resources.listing import PaginatorFactory  # noqa: PLC0415  # who lists pays for it
+        from campaigns_async.resources.listing import PaginatorFactory  # noqa: PLC0415  # a program that only creates never lists
 
         return PaginatorFactory(self._caller, self._page_size)
 

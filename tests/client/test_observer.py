@@ -191,6 +191,7 @@ REFUSED_HEADERS = {
     "the encoding": {"Transfer-Encoding": "gzip"},
     "an expectation": {"Expect": "100-continue"},
     "the connection": {"Connection": "upgrade"},
+    "the method": {"X-HTTP-Method-Override": "DELETE"},
     "a line break": {"x-trace": "1\r\nHost: elsewhere.example"},
     "a line feed": {"x-trace": "1\n07700900123"},
     "a zero": {"x-trace": "1\0"},
@@ -220,7 +221,7 @@ async def test_headers_that_would_change_what_a_request_is_are_dropped(
     assert request.headers["Authorization"] == f"Bearer {sandbox.api_key}"
     assert request.headers["Host"] == sandbox.url.removeprefix("http://")
     assert "application/json" in request.headers["Content-Type"]
-    assert not {"x-trace", "expect", "transfer-encoding", "upgrade", "api-key"} & {
+    assert not {"x-trace", "x-http-method-override", "expect", "transfer-encoding", "upgrade", "api-key"} & {
         name.lower() for name in request.headers
     }
     assert ("x-good" in request.headers) == isinstance(added, dict), "what is allowed still goes"
@@ -250,3 +251,9 @@ async def test_an_observer_that_raises_harms_no_send(sandbox: Sandbox, caplog: p
 def test_what_is_no_observer_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="on_event"):
         CampaignsClient("http://localhost", "key", observer=print)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="headers"):
+        CampaignsClient("http://localhost", "key", observer=HasHeaders())
+
+
+class HasHeaders(Recorder):
+    headers = ()
