@@ -185,15 +185,10 @@ class Campaigns:
         Returns:
             An iterator of `Outcome`, and an `async with` block.
         """
-        limit, grace = self._limit, self._caller.timeouts.grace
-        if _reconciled(on_unknown):
-            create = partial(
-                self.create, ignore_invalid_phone_numbers=ignore_invalid_phone_numbers, on_unknown=on_unknown
-            )
-            return FanOut(create, news, limit=limit, grace=grace)
-        return FanOut(partial(self._create_item, ignore_invalid_phone_numbers), news, limit=limit, grace=grace)
+        create = partial(self._create_item, ignore_invalid_phone_numbers, _reconciled(on_unknown))
+        return FanOut(create, news, limit=self._limit, grace=self._caller.timeouts.grace)
 
-    async def _create_item(self, ignore_invalid: bool | None, new: NewCampaign) -> Answered[str]:
+    async def _create_item(self, ignore_invalid: bool | None, reconcile: bool, new: NewCampaign) -> Answered[str]:
         request_id: str | None = None
 
         def read(response: Response) -> str:
@@ -201,7 +196,11 @@ class Campaigns:
             request_id = problems.request_id(response, None)
             return responses.created_id(response)
 
-        campaign_id = await self._creator.create(new, requests.create(new, ignore_invalid), read)
+        request = requests.create(new, ignore_invalid)
+        if reconcile:
+            campaign_id = await self._creator.create_reconciled(new, ignore_invalid, request, read)
+        else:
+            campaign_id = await self._creator.create(new, request, read)
         return Answered(campaign_id, request_id)
 
     @cached_property

@@ -43,7 +43,7 @@ class Creator:
     ) -> str:
         """Send a create and return the new id; an unknown outcome raises."""
         try:
-            return await self._send(new, request, read=read)
+            return await self._send(new, request, read)
         except (CampaignsError, asyncio.CancelledError) as error:
             self._note(new, error)
             raise
@@ -54,15 +54,23 @@ class Creator:
         """Send a create whose body is encoded already; `Runtime.create_encoded` says what the arguments are."""
         return await self.create(content, requests.create_encoded(body, ignore_invalid_phone_numbers))
 
-    async def create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
+    async def create_reconciled(
+        self,
+        new: NewCampaign,
+        ignore_invalid: bool | None,
+        request: Request,
+        read: Callable[[Response], str] = responses.created_id,
+    ) -> str:
         """Send a create. While its outcome is unknown, look for it, and send it again only if it is absent."""
         try:
-            return await self._create_reconciled(new, ignore_invalid, request)
+            return await self._create_reconciled(new, ignore_invalid, request, read)
         except (CampaignsError, asyncio.CancelledError) as error:
             self._note(new, error)
             raise
 
-    async def _create_reconciled(self, new: NewCampaign, ignore_invalid: bool | None, request: Request) -> str:
+    async def _create_reconciled(
+        self, new: NewCampaign, ignore_invalid: bool | None, request: Request, read: Callable[[Response], str]
+    ) -> str:
         # All that a search needs is imported before the create is sent: an ImportError in the middle of the search
         # (EMFILE) would replace the OutcomeUnknownError.
         from campaigns_async._reconcile.matching import Absent, Found, SearchTarget  # noqa: PLC0415  # few programs search
@@ -83,7 +91,7 @@ class Creator:
 
         while True:
             try:
-                return await self._send(new, request, begin)
+                return await self._send(new, request, read, begin)
             except (OutcomeUnknownError, DecodeError) as unknown:
                 error = unknown
             attempts += error.attempts
@@ -114,9 +122,8 @@ class Creator:
         self,
         new: Content,
         request: Request,
+        read: Callable[[Response], str],
         on_attempt: Callable[[], None] | None = None,
-        *,
-        read: Callable[[Response], str] = responses.created_id,
     ) -> str:
         number = self._ledger.begin(new)
         try:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 
 import aiohttp
 import pytest
@@ -106,13 +106,16 @@ async def test_the_ends_tell_the_server_s_id_of_the_request(sandbox: Sandbox) ->
     assert [event.request_id for event in recorder.calls] == ["second"]
 
 
-async def test_outcomes_tell_the_server_s_id_of_the_request(sandbox: Sandbox) -> None:
-    sandbox.fault(operation="create", nth=1, times=1, status=500, headers={"x-request-id": "failed-1"})
+@pytest.mark.parametrize("on_unknown", ["raise", "reconcile"])
+async def test_outcomes_tell_the_server_s_id_of_the_request(
+    sandbox: Sandbox, on_unknown: Literal["raise", "reconcile"]
+) -> None:
+    sandbox.fault(operation="create", nth=1, times=1, status=400, headers={"x-request-id": "failed-1"})
     sandbox.fault(
         operation="create", nth=2, times=1, status=201, body='"c-2"', headers={"x-request-id": "made-2"}, act=True
     )
     async with client_of(sandbox, max_concurrency=1) as client:
-        async with client.campaigns.create_many([new_campaign(1), new_campaign(2)]) as outcomes:
+        async with client.campaigns.create_many([new_campaign(1), new_campaign(2)], on_unknown=on_unknown) as outcomes:
             found = {outcome.index: outcome.request_id async for outcome in outcomes}
     assert found == {0: "failed-1", 1: "made-2"}
 
