@@ -140,7 +140,7 @@ def _read_json(option: str, content: bytes) -> object:
     try:
         return read_json(content)
     except ValueError as error:
-        raise click.UsageError(f"{option} is not JSON: {error}") from None
+        raise click.UsageError(f"{option} is {error}") from None
 
 
 def _read_inline_or_file(text: str) -> object:
@@ -169,7 +169,8 @@ def _read_limit(rate: float | None, status: str | None) -> RateLimit | None:
 
 
 def _read_quirks(texts: Sequence[str]) -> Quirks:
-    from campaigns_async.sandbox._payloads import read_quirks
+    from campaigns_async.sandbox import Quirks
+    from campaigns_async.sandbox._payloads import read_texts
 
     given: dict[str, str] = {}
     for text in texts:
@@ -178,4 +179,4 @@ def _read_quirks(texts: Sequence[str]) -> Quirks:
         if name not in SANDBOX_QUIRKS:
             raise click.UsageError(f"--quirk has no such name; there are {', '.join(SANDBOX_QUIRKS)}")
         given[name] = value if sign else "true"
-    return _check("--quirk", lambda: read_quirks(given))
+    return _check("--quirk", lambda: read_texts(given, Quirks))

@@ -19,7 +19,17 @@ from attrs import frozen
 from . import _openapi
 from ._dotnet import read_json
 from ._handler import CONTROL, ControlRequest, RequestHandler
-from ._payloads import ClockChange, Seeds, fields_left_out, read_faults, read_rate_limit, structure, write_fault
+from ._payloads import (
+    ClockChange,
+    LogPage,
+    Seeds,
+    fields_left_out,
+    read_faults,
+    read_rate_limit,
+    read_texts,
+    structure,
+    write_fault,
+)
 from ._provider import JSON, PROBLEM, Answer
 from ._request_log import RecordedRequest
 from ._routing import carries_key
@@ -27,9 +37,7 @@ from .faults import Rule
 
 T = TypeVar("T")
 
-_ROWS: Final = 100
-_MOST_ROWS: Final = 1000
-_MOST_DIGITS: Final = 9
+_MOST_REQUESTS: Final = 1000
 # Never any CORS headers: no other origin may read an answer.
 _HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 # The types that a page of another site can send without asking first.
@@ -47,24 +55,14 @@ class ControlError(Exception):
 
     Args:
         status: The status, 400 to 499.
-        detail: What is wrong.
-        where: Where in the request: ``path``, ``header Origin``, ``query limit``, ``body``.
-        hint: What to send instead.
-        headers: Headers of the answer.
+        detail: What is wrong, and what to send instead.
+        **headers: Headers of the answer.
     """
 
-    def __init__(
-        self, status: int, detail: str, *, where: str, hint: str, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, status: int, detail: str, **headers: str) -> None:
         super().__init__(detail)
-        body = {
-            "title": HTTPStatus(status).phrase,
-            "status": status,
-            "detail": detail,
-            "where": where,
-            "do": hint,
-        }
-        self.answer: Final = Answer(status, msgspec.json.encode(body), PROBLEM, {**_HEADERS, **(headers or {})})
+        body = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+        self.answer: Final = Answer(status, msgspec.json.encode(body), PROBLEM, {**_HEADERS, **headers})
 
 
 def _json(value: Any, status: int = 200) -> Answer:
@@ -118,16 +116,10 @@ class Control:
     def _find(self, request: ControlRequest) -> Callable[[ControlRequest], Answer]:
         route = self._routes.get(request.path.lower().rstrip("/"))
         if route is None:
-            raise ControlError(404, "the control has no such path", where="path", hint=f"GET {CONTROL} lists the paths")
+            raise ControlError(404, f"the control has no such path: GET {CONTROL} lists the paths")
         handle = route.handlers.get("GET" if request.method == "HEAD" else request.method)
         if handle is None:
-            raise ControlError(
-                405,
-                f"{CONTROL}{route.path} is not there for this method",
-                where="method",
-                hint=f"use one of {route.allow}",
-                headers={"Allow": route.allow},
-            )
+            raise ControlError(405, f"{CONTROL}{route.path} has the methods {route.allow}", Allow=route.allow)
         return handle
 
     def _index(self, request: ControlRequest) -> Answer:
@@ -140,13 +132,11 @@ class Control:
         return _json({"url": url, "paths": paths})
 
     def _journal(self, request: ControlRequest) -> Answer:
-        if not request.query.keys() <= {"after", "limit", "api-key"}:
-            raise ControlError(400, "no such parameter", where="query", hint="leave out all but after and limit")
-        after = _read_count(request, "after", least=0, default=0)
-        limit = min(_read_count(request, "limit", least=1, default=_ROWS), _MOST_ROWS)
+        given = {name: value for name, value in request.query.items() if name != "api-key"}
+        page = _refuse_errors_of(lambda: read_texts(given, LogPage), "send ?after=NUMBER, ?limit= or neither")
         requests = self._handler.log.requests
-        later = [each for each in requests if each.number > after]
-        shown = later[:limit]
+        later = [each for each in requests if each.number > page.after]
+        shown = later[: min(page.limit, _MOST_REQUESTS)]
         return _json(
             {
                 "total": len(requests),
@@ -159,14 +149,9 @@ class Control:
         hint = 'send {"campaigns": [{"id": "c1"}], "contacts": {"c1": [{"id": "k1"}]}}'
         seeds = _read_body(request, lambda value: structure(value, Seeds), hint)
         store = self._handler.provider.store
-        for index, campaign in enumerate(seeds.campaigns):
+        for campaign in seeds.campaigns:
             if store.get(campaign["id"]) is not None:
-                raise ControlError(
-                    409,
-                    f"there is a campaign {campaign['id']!r} already; none was added",
-                    where=f"body: campaigns[{index}].id",
-                    hint=f"choose another id, or POST {CONTROL}/reset first",
-                )
+                raise ControlError(409, f"there is a campaign {campaign['id']!r} already; none was added")
         for campaign in seeds.campaigns:
             store.seed(campaign, seeds.contacts.get(campaign["id"], ()), None)
         return _json({"added": len(seeds.campaigns)}, 201)
@@ -272,44 +257,26 @@ def _check_access(request: ControlRequest, *, host: str, api_key: str) -> None:
     """
     headers = request.headers
     origin, site = _header(headers, "Origin"), _header(headers, "Sec-Fetch-Site")
-    for name, is_foreign in (
-        ("Origin", origin is not None and origin.lower() != f"http://{_header(headers, 'Host') or ''}".lower()),
-        ("Sec-Fetch-Site", site is not None and site.lower() not in _OWN_SITES),
-    ):
-        if is_foreign:
-            raise ControlError(
-                403,
-                "the control takes nothing from other sites",
-                where=f"header {name}",
-                hint="open the control itself in the browser, or call it from a program",
-            )
-    if not is_loopback(host):
-        _check_key(request, api_key)
-        return
-    # With a foreign name that leads here (DNS rebinding), a foreign page has the same origin.
-    found = _HOST.fullmatch(_header(headers, "Host") or "")
-    if found is None or not is_loopback(found[1] or found[2]):
-        raise ControlError(
-            403,
-            "the control answers to this machine's own names only",
-            where="header Host",
-            hint="ask for localhost, 127.0.0.1 or [::1], or bind the sandbox to another address",
-        )
-
-
-def _check_key(request: ControlRequest, api_key: str) -> None:
-    if not carries_key(
+    if origin is not None and origin.lower() != f"http://{_header(headers, 'Host') or ''}".lower():
+        raise ControlError(403, "header Origin: the control takes nothing from pages of other sites")
+    if site is not None and site.lower() not in _OWN_SITES:
+        raise ControlError(403, "header Sec-Fetch-Site: the control takes nothing from pages of other sites")
+    if is_loopback(host):
+        # With a foreign name that leads here (DNS rebinding), a foreign page has the same origin.
+        found = _HOST.fullmatch(_header(headers, "Host") or "")
+        if found is None or not is_loopback(found[1] or found[2]):
+            raise ControlError(403, "header Host: the control answers to localhost, 127.0.0.1 and [::1] only")
+    elif not carries_key(
         api_key,
-        authorization=_header(request.headers, "Authorization"),
-        header=_header(request.headers, "api-key"),
+        authorization=_header(headers, "Authorization"),
+        header=_header(headers, "api-key"),
         query=request.query.get("api-key"),
     ):
         raise ControlError(
             401,
-            "from where other machines can reach it, the control asks for the sandbox's key",
-            where="header Authorization",
-            hint="send the key as Authorization: Bearer KEY, as api-key: KEY, or as ?api-key=KEY",
-            headers={"WWW-Authenticate": "Bearer"},
+            "other machines can reach the control, so it needs the sandbox's key: "
+            "send it as Authorization: Bearer KEY, as api-key: KEY, or as ?api-key=KEY",
+            **{"WWW-Authenticate": "Bearer"},
         )
 
 
@@ -320,41 +287,22 @@ def _check_body(request: ControlRequest) -> None:
         ControlError: 413 where the body is too large, 415 where it is not JSON by its type.
     """
     if request.body is None:
-        raise ControlError(413, "the body is too large", where="body", hint="send less at a time")
+        raise ControlError(413, "the body is too large: send less at a time")
     kind = (_header(request.headers, "Content-Type") or "").partition(";")[0].strip().lower()
     # Some clients name a type even without a body.
     if kind in _TYPES_OF_FORMS or (request.body and kind != "application/json"):
-        raise ControlError(
-            415,
-            "the control takes JSON only",
-            where="header Content-Type",
-            hint="send the body with Content-Type: application/json",
-        )
+        raise ControlError(415, "header Content-Type: the control takes application/json only")
 
 
 def _read_body(request: ControlRequest, read: Callable[[object], T], hint: str) -> T:
-    try:
-        value = read_json(request.body or b"")
-    except ValueError as error:
-        raise ControlError(400, f"the body is not JSON: {error}", where="body", hint=hint) from None
-    try:
-        return read(value)
-    except ValueError as error:
-        raise ControlError(400, str(error), where="body", hint=hint) from None
+    return _refuse_errors_of(lambda: read(read_json(request.body or b"")), hint)
 
 
-def _read_count(request: ControlRequest, name: str, *, least: int, default: int) -> int:
-    text = request.query.get(name)
-    if text is None:
-        return default
-    if not (text.isascii() and text.isdigit()) or len(text) > _MOST_DIGITS or int(text) < least:
-        raise ControlError(
-            400,
-            f"{name} must be a whole number",
-            where=f"query {name}",
-            hint=f"send {least} or more, of {_MOST_DIGITS} digits at most",
-        )
-    return int(text)
+def _refuse_errors_of(read: Callable[[], T], hint: str) -> T:
+    try:
+        return read()
+    except ValueError as error:
+        raise ControlError(400, f"{error}: {hint}") from None
 
 
 def _entry(request: RecordedRequest, key: str) -> dict[str, Any]:
@@ -372,19 +320,12 @@ def _entry(request: RecordedRequest, key: str) -> dict[str, Any]:
         # The values of a header that was sent several times are joined.
         shown = names.setdefault(lower, clean(name))
         headers[shown] = f"{headers[shown]}, {clean(value)}" if shown in headers else clean(value)
+    plain = ("number", "method", "operation", "status", "acted", "fault", "problem", "connection", "arrived")
     return {
-        "number": request.number,
-        "method": request.method,
+        **{name: getattr(request, name) for name in plain},
         "path": clean(request.path),
         "query": {clean(name): clean(value) for name, value in request.query.items() if name != "api-key"},
         "headers": headers,
-        "operation": request.operation,
-        "status": request.status,
-        "acted": request.acted,
-        "fault": request.fault,
-        "problem": request.problem,
-        "connection": request.connection,
-        "arrived": request.arrived,
         "body": _shown_body(request.content.replace(key.encode(), _HIDDEN.encode())),
     }
 

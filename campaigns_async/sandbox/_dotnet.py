@@ -47,11 +47,11 @@ def read_json(content: bytes) -> Any:
     try:
         return msgspec.json.decode(content)
     except msgspec.DecodeError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(f"not JSON: {error}") from None
     except UnicodeDecodeError:
-        raise ValueError("JSON must be UTF-8") from None
+        raise ValueError("not JSON: it must be UTF-8") from None
     except RecursionError:
-        raise ValueError("JSON is nested too deeply") from None
+        raise ValueError("not JSON: it is nested too deeply") from None
 
 
 def to_int32(text: str) -> int:

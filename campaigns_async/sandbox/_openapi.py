@@ -1,52 +1,42 @@
-"""What the sandbox answers, as an OpenAPI 3.1 document."""
+"""The API that the sandbox plays, as an OpenAPI 3.1 document."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
+from ._dotnet import read_json
+from ._routing import Auth, DeleteMethod, UpdateMethod
 
-_WHOLE: Final = Path(__file__).with_name("openapi.json")
+_DOCUMENT: Final = Path(__file__).with_name("openapi.json")
 _ONE: Final = "/api/Campaigns/{id}"
 _SCHEMES: Final = {"bearer": "bearer", "header": "apiKeyHeader", "query": "apiKeyQuery"}
 _EMPTY_BODY: Final = "Send no body: with one, this verb deletes nothing."
 
-# The document's parts are plain JSON, whose values nobody but this module looks into.
+# A part of the document is plain JSON.
 Part = dict[str, Any]
 
 
-def document(*, url: str, update_method: str, delete_method: str, auth: str) -> dict[str, object]:
+def document(*, url: str, update_method: UpdateMethod, delete_method: DeleteMethod, auth: Auth) -> Part:
     """Describe a sandbox, for readers, for tools that check it and for generators of clients.
 
     Args:
-        url: Where it listens, with its prefix.
-        update_method: Under which verb updates are served: "PUT", "POST" or "both".
-        delete_method: Under which verb deletes are served: "DELETE", "POST" or "both".
-        auth: In which way the key is taken: "bearer", "header", "query" or "any".
+        url: The URL where it listens, with its prefix.
+        update_method: The verb of updates.
+        delete_method: The verb of deletes.
+        auth: The way in which the key is taken.
 
     Returns:
-        A new document each time, free to be altered. It says nothing of faults and quirks.
-
-    Raises:
-        ValueError: A switch is set to what it does not know.
+        A new document each time, free to be changed. It describes no faults and no quirks.
     """
-    _check("update_method", update_method, ("PUT", "POST", "both"))
-    _check("delete_method", delete_method, ("DELETE", "POST", "both"))
-    _check("auth", auth, ("any", *_SCHEMES))
-    made: Part = orjson.loads(_WHOLE.read_bytes())
+    made: Part = read_json(_DOCUMENT.read_bytes())
     made["servers"][0]["url"] = url
-    _take_keys(made, auth)
+    _keep_scheme(made, auth)
     _switch_verbs(made, update=update_method, delete=delete_method)
     return made
 
 
-def _check(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
-
-
-def _take_keys(made: Part, auth: str) -> None:
+def _keep_scheme(made: Part, auth: str) -> None:
     if auth == "any":
         return
     taken = _SCHEMES[auth]
@@ -68,11 +58,11 @@ def _switch_verbs(made: Part, *, update: str, delete: str) -> None:
         path["post"] = _renamed(put, update)
     elif delete != "DELETE":
         path["post"] = _deleted_by_post(by_delete, delete)
-    _mend_links(made, path)
+    _fix_links(made, path)
 
 
 def _renamed(operation: Part, switch: str) -> Part:
-    """The same under POST; a name is there once, so where both verbs are served it has another."""
+    """Return the operation for POST. Names are unique, so it has another one where both verbs are served."""
     suffix = "ByPost" if switch == "both" else ""
     return {**operation, "operationId": operation["operationId"] + suffix}
 
@@ -87,7 +77,7 @@ def _deleted_by_post(operation: Part, switch: str) -> Part:
 
 
 def _either(put: Part, by_delete: Part) -> Part:
-    """One operation for two: with a body it updates, without one it deletes."""
+    """Return one operation for two: with a body it updates, without one it deletes."""
     return {
         **put,
         "operationId": "updateOrDeleteCampaign",
@@ -97,7 +87,7 @@ def _either(put: Part, by_delete: Part) -> Part:
     }
 
 
-def _mend_links(made: Part, path: Part) -> None:
+def _fix_links(made: Part, path: Part) -> None:
     served = {path[verb]["operationId"] for verb in ("put", "post", "delete") if verb in path}
     links: Part = made["components"]["links"]
     for link, name in (("UpdateCreated", "updateCampaign"), ("DeleteCreated", "deleteCampaign")):

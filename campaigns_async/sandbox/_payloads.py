@@ -12,52 +12,33 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 import attrs
 from attrs import field, frozen
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError, transform_error
-from cattrs.cols import list_structure_factory
-from cattrs.gen import (
-    make_dict_structure_fn,
-    make_dict_unstructure_fn,
-    mapping_structure_factory,  # pyright: ignore[reportUnknownVariableType]
-    override,
-)
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from ._settings import Quirks, RateLimit
+from ._settings import RateLimit
 from ._sieve import Wire
 from .faults import Fault
 
 T = TypeVar("T")
 
-_SECONDS_OR_EVENTS: Final = ("act_after", "hidden_for")
 # Fields that JSON cannot hold.
 _PYTHON_ONLY: Final = ("when", "hold", "message_text", "zone")
-_KINDS: Final[tuple[tuple[type, str], ...]] = (
-    (bool, "true or false"),
-    (int, "a number"),
-    (float, "a number"),
-    (str, "text"),  # and none of it: it may be a key in the wrong place
-    (list, "an array"),
-    (dict, "an object"),
-)
+_SECONDS_OR_EVENTS: Final = ("act_after", "hidden_for")
 
 
-def _wrong(wanted: str, given: object) -> ValueError:
-    kind = next((name for type_, name in _KINDS if isinstance(given, type_)), "null")
-    return ValueError(f"must be {wanted}, not {kind}")
+def _exact(wanted: str, *kinds: type) -> Callable[[Any, Any], Any]:
+    """Return a hook that takes values of a type. cattrs would convert others: the text "1" to a number."""
 
-
-def _expect(kind: type, wanted: str, structure: Callable[[Any, Any], Any] | None = None) -> Callable[[Any, Any], Any]:
-    """Return a hook that takes values of a type, and nothing that could be converted to it."""
-
-    def hook(given: Any, type_: Any) -> Any:
-        if not isinstance(given, kind) or (isinstance(given, bool) and kind is not bool):
-            raise _wrong(wanted, given)
-        return given if structure is None else structure(given, type_)
+    def hook(given: Any, _: Any) -> Any:
+        if not isinstance(given, kinds) or (isinstance(given, bool) and bool not in kinds):
+            raise ValueError(f"must be {wanted}")
+        return given
 
     return hook
 
 
 def _read_number(given: Any, _: Any) -> float:
     if isinstance(given, bool) or not isinstance(given, (int, float)) or not math.isfinite(given):
-        raise _wrong("a number", given)
+        raise ValueError("must be a number")
     return given
 
 
@@ -75,17 +56,24 @@ def _read_moment(given: Any, _: Any) -> datetime:
     raise ValueError("must be a date and time with a zone, such as 2031-06-27T09:30:00Z")
 
 
+def _is_literal(type_: Any) -> bool:
+    return get_origin(type_) is Literal
+
+
+def _read_choice(given: Any, type_: Any) -> Any:
+    if given not in get_args(type_) or isinstance(given, bool):
+        raise ValueError(f"must be one of {', '.join(map(str, get_args(type_)))}")
+    return given
+
+
 def _read_body(given: Any, _: Any) -> bytes:
-    if isinstance(given, str):
-        return given.encode()
     match given:
+        case str():
+            return given.encode()
         case {"base64": str() as encoded, **others} if not others:
-            try:
-                return base64.b64decode(encoded, validate=True)
-            except ValueError:
-                raise ValueError("must have base64 in base64") from None
+            return base64.b64decode(encoded, validate=True)
         case _:
-            raise _wrong('text, or {"base64": "..."}', given)
+            raise ValueError('must be text, or {"base64": "..."}')
 
 
 def _write_body(body: bytes) -> str | dict[str, str]:
@@ -95,74 +83,46 @@ def _write_body(body: bytes) -> str | dict[str, str]:
         return {"base64": base64.b64encode(body).decode()}
 
 
-def _read_choice(given: Any, type_: Any) -> Any:
-    choices = get_args(type_)
-    if given not in choices or isinstance(given, bool):
-        raise ValueError(f"must be one of {', '.join(map(str, choices))}")
-    return given
-
-
 def _object_hook(cls: type[Any], converter: Converter) -> Callable[[Any, Any], Any]:
     overrides: dict[str, Any] = {name: override(omit=True) for name in _PYTHON_ONLY if name in attrs.fields_dict(cls)}
     if cls is Fault:
         overrides |= {name: override(struct_hook=_read_seconds) for name in _SECONDS_OR_EVENTS}
-    structure = make_dict_structure_fn(
-        cls, converter, _cattrs_forbid_extra_keys=True, _cattrs_detailed_validation=True, **overrides
-    )
-    return _expect(dict, "an object", structure)
+    check = _exact("an object", dict)
+    structure = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **overrides)
+
+    return lambda given, type_: structure(check(given, type_), type_)
 
 
-def _list_hook(type_: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-    return _expect(list, "an array", list_structure_factory(type_, converter))
-
-
-def _mapping_hook(type_: Any, converter: Converter) -> Callable[[Any, Any], Any]:
-    return _expect(dict, "an object", mapping_structure_factory(type_, converter))
-
-
-def _has_origin(*origins: Any) -> Callable[[Any], bool]:
-    return lambda type_: get_origin(type_) in origins
-
-
-def make_converter() -> Converter:
-    """Return a converter that reads attrs classes from JSON, with exact types and no unknown names."""
+def _make_converter() -> Converter:
     converter = Converter(forbid_extra_keys=True)
-    for kind, wanted in ((str, "text"), (bool, "true or false"), (int, "a whole number")):
-        converter.register_structure_hook(kind, _expect(kind, wanted))
+    converter.register_structure_hook(str, _exact("text", str))
+    converter.register_structure_hook(bool, _exact("true or false", bool))
+    converter.register_structure_hook(int, _exact("a whole number", int))
     converter.register_structure_hook(float, _read_number)
     converter.register_structure_hook(bytes, _read_body)
     converter.register_structure_hook(datetime, _read_moment)
-    converter.register_structure_hook_func(_has_origin(Literal), _read_choice)
+    converter.register_structure_hook_func(_is_literal, _read_choice)
     converter.register_structure_hook_factory(attrs.has, _object_hook)
-    converter.register_structure_hook_factory(_has_origin(list), _list_hook)
-    converter.register_structure_hook_factory(_has_origin(dict, Mapping), _mapping_hook)
     converter.register_unstructure_hook(bytes, _write_body)
-    converter.register_unstructure_hook(
-        Fault,
-        make_dict_unstructure_fn(
-            Fault,
-            converter,
-            _cattrs_omit_if_default=True,
-            when=override(omit=True),
-            hold=override(omit=True),
-        ),
-    )
+    left_out: dict[str, Any] = {name: override(omit=True) for name in ("when", "hold")}
+    write = make_dict_unstructure_fn(Fault, converter, _cattrs_omit_if_default=True, **left_out)
+    converter.register_unstructure_hook(Fault, write)
     return converter
 
 
-_CONVERTER: Final = make_converter()
+_CONVERTER: Final = _make_converter()
 
 
-def structure(value: Any, cls: type[T], converter: Converter = _CONVERTER) -> T:
+def structure(value: Any, cls: type[T]) -> T:
     """Read a value of JSON.
 
     Raises:
         ValueError: If it cannot be read, with the path of each wrong value and what is allowed there.
     """
     try:
-        return converter.structure(value, cls)
+        return _CONVERTER.structure(value, cls)
     except BaseValidationError as error:
-        raise ValueError("; ".join(transform_error(error, "body", format_exception=_describe))) from None
+        raise ValueError("; ".join(transform_error(error, format_exception=_describe))) from None
 
 
 def _describe(error: BaseException, _: type | None) -> str:
@@ -171,7 +131,10 @@ def _describe(error: BaseException, _: type | None) -> str:
         return f"unknown name {', '.join(map(repr, sorted(error.extra_fields)))}; known are {', '.join(known)}"
     if isinstance(error, KeyError):
         return "missing"
-    return str(error) or type(error).__name__
+    # What a list, and a mapping, are read from has other methods.
+    if isinstance(error, (TypeError, AttributeError)):
+        return "must be an array" if isinstance(error, TypeError) else "must be an object"
+    return str(error)
 
 
 def read_faults(value: Any) -> list[Fault]:
@@ -189,17 +152,13 @@ def read_faults(value: Any) -> list[Fault]:
 def write_fault(fault: Fault) -> dict[str, Any]:
     """Return the fields of a fault that differ from their defaults and that JSON can hold."""
     left_out = fields_left_out(fault)
-    written: dict[str, Any] = _CONVERTER.unstructure(fault)
-    return {name: value for name, value in written.items() if name not in left_out}
+    return {name: value for name, value in _CONVERTER.unstructure(fault).items() if name not in left_out}
 
 
 def fields_left_out(fault: Fault) -> list[str]:
     """Return the names of the fields that are set and that JSON cannot hold."""
-    return [
-        name
-        for name in attrs.fields_dict(Fault)
-        if isinstance(getattr(fault, name), asyncio.Event) or callable(getattr(fault, name))
-    ]
+    values = attrs.asdict(fault, recurse=False)
+    return [name for name, value in values.items() if isinstance(value, asyncio.Event) or callable(value)]
 
 
 @frozen
@@ -246,6 +205,14 @@ class ClockChange:
             raise ValueError("one of now, move and running must be given")
 
 
+@frozen
+class LogPage:
+    """The part of the request log that is asked for: `limit` requests with numbers above `after`."""
+
+    after: int = 0
+    limit: int = field(default=100, validator=attrs.validators.ge(1))
+
+
 def read_rate_limit(value: Any) -> RateLimit | None:
     """Read null, for no limit; a number of requests a second; or an object of the fields of `RateLimit`.
 
@@ -263,17 +230,15 @@ def read_moment(text: str) -> datetime:
     Raises:
         ValueError: If it is not one.
     """
-    return _read_moment(text, datetime)
+    return structure(text, datetime)
 
 
-def read_quirks(texts: Mapping[str, str]) -> Quirks:
-    """Read quirks whose values are text, as on a command line: true, false and digits.
+def read_texts(texts: Mapping[str, str], cls: type[T]) -> T:
+    """Read values that are text, as in a query and on a command line: true, false and numbers of up to 9 digits.
 
     Raises:
         ValueError: As in `structure`.
     """
     words: dict[str, Any] = {"true": True, "false": False}
-    values = {
-        name: int(text) if text.isascii() and text.isdigit() else words.get(text, text) for name, text in texts.items()
-    }
-    return structure(values, Quirks)
+    digits = {text: int(text) for text in texts.values() if text.isascii() and text.isdigit() and len(text) < 10}
+    return structure({name: digits.get(text, words.get(text, text)) for name, text in texts.items()}, cls)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from attrs import Factory, define, field
+from attrs import define, field
 
 from ._dotnet import read_json
 from ._routing import OPERATIONS, Operation
@@ -56,50 +56,49 @@ class RecordedRequest:
             return None
 
 
-@define(eq=False)
 class _Tally:
-    """Counts requests, and wakes those who wait for a count."""
+    """Counts requests by operation, and lets tests wait for a count."""
 
-    counts: Counter[Operation | None] = Factory(Counter["Operation | None"])
-    total: int = 0
-    waiting: list[tuple[int, Operation | None, asyncio.Future[None]]] = Factory(list[Any])
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._waiting: set[asyncio.Future[None]] = set()
 
     def add(self, operation: Operation | None) -> None:
-        self.counts[operation] += 1
-        self.total += 1
-        for count, wanted, future in self.waiting:
-            if not future.done() and self.of(wanted) >= count:
+        self._counts["any"] += 1
+        self._counts[operation or "other"] += 1
+        for future in self._waiting:
+            if not future.done():
                 future.set_result(None)
 
     def clear(self) -> None:
-        self.counts.clear()
-        self.total = 0
-
-    def of(self, operation: Operation | None) -> int:
-        return self.total if operation is None else self.counts[operation]
+        self._counts.clear()
 
     async def reach(self, count: int, operation: Operation | None) -> None:
         if operation is not None and operation not in OPERATIONS:
             raise ValueError(f"operation must be one of {', '.join(OPERATIONS)}")
-        if self.of(operation) >= count:
-            return
-        entry = (count, operation, asyncio.get_running_loop().create_future())
-        self.waiting.append(entry)
-        try:
-            await entry[2]
-        finally:
-            self.waiting.remove(entry)
+        while self._counts[operation or "any"] < count:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.add(future)
+            try:
+                await future
+            finally:
+                self._waiting.remove(future)
 
 
+@define(eq=False)
 class RequestLog:
-    """Keeps the requests and lets tests wait for them."""
+    """Keeps the requests and lets tests wait for them.
 
-    def __init__(self) -> None:
-        self._requests: list[RecordedRequest] = []
-        self._received = _Tally()
-        self._acted = _Tally()
-        self._in_flight = 0
-        self._max_in_flight = 0
+    Attributes:
+        in_flight: Number of requests that are being read or answered now.
+        max_in_flight: Highest number of requests that were in flight at once.
+    """
+
+    in_flight: int = 0
+    max_in_flight: int = 0
+    _requests: list[RecordedRequest] = field(init=False, factory=list[RecordedRequest])
+    _received: _Tally = field(init=False, factory=_Tally)
+    _acted: _Tally = field(init=False, factory=_Tally)
 
     @property
     def requests(self) -> Sequence[RecordedRequest]:
@@ -111,31 +110,21 @@ class RequestLog:
         """Number of requests that arrived."""
         return len(self._requests)
 
-    @property
-    def in_flight(self) -> int:
-        """Number of requests that are being read or answered now."""
-        return self._in_flight
-
-    @property
-    def max_in_flight(self) -> int:
-        """Highest number of requests that were in flight at once."""
-        return self._max_in_flight
-
     def clear(self) -> None:
         """Forget all requests; those in flight still count as such."""
         self._requests.clear()
         self._received.clear()
         self._acted.clear()
-        self._max_in_flight = self._in_flight
+        self.max_in_flight = self.in_flight
 
     def begin(self) -> None:
         """Count a request whose head has arrived as in flight."""
-        self._in_flight += 1
-        self._max_in_flight = max(self._max_in_flight, self._in_flight)
+        self.in_flight += 1
+        self.max_in_flight = max(self.max_in_flight, self.in_flight)
 
     def end(self) -> None:
         """Count a request as answered, or given up."""
-        self._in_flight -= 1
+        self.in_flight -= 1
 
     def add(self, request: RecordedRequest) -> None:
         """Add a request that was read completely."""

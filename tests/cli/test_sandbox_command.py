@@ -278,7 +278,7 @@ class TestRefused:
             (["--update-method", "PATCH"], "--update-method"),
             (["--delete-method", "GET"], "--delete-method"),
             (["--quirk", "zone=UTC"], "--quirk has no such name; there are bare_id, list_in_array,"),
-            (["--quirk", "bare_id=yes"], "--quirk: must be true or false, not text @ body.bare_id"),
+            (["--quirk", "bare_id=yes"], "--quirk: must be true or false @ $.bare_id"),
             (["--quirk", "dates"], "--quirk: must be one of milliseconds, bare,"),
             (["--quirk", "max_page_size=0"], "--quirk: 'max_page_size' must be >= 1"),
             (["--seed", "x"], "--seed"),

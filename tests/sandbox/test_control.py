@@ -76,14 +76,12 @@ def read(answer: Answer) -> Any:
     return json.loads(answer.body)
 
 
-def refused(answer: Answer, status: int, where: str) -> str:
-    """What a refusal says."""
+def refused(answer: Answer, status: int) -> str:
+    """Return what a refusal says."""
     told = json.loads(answer.body)
     assert answer.status == told["status"] == status
     assert answer.content_type.startswith("application/problem+json")
-    assert told["where"] == where
     assert told["title"]
-    assert told["do"]
     detail: str = told["detail"]
     assert detail
     return detail
@@ -133,7 +131,7 @@ class TestPaths:
 
     @pytest.mark.parametrize("path", ["/journl", "/openapiXjson", "/faults/1", "/double-send"])
     def test_an_unknown_path_is_told_where_to_look(self, path: str) -> None:
-        assert "no such path" in refused(ask(ThreadedSandbox(), path=path), 404, "path")
+        assert "no such path" in refused(ask(ThreadedSandbox(), path=path), 404)
 
     @pytest.mark.parametrize(
         ("method", "path", "allow"),
@@ -147,7 +145,7 @@ class TestPaths:
     def test_another_method_is_told_which_there_are(self, method: str, path: str, allow: str) -> None:
         answer = ask(ThreadedSandbox(), method, path)
 
-        assert path in refused(answer, 405, "method")
+        assert path in refused(answer, 405)
         assert answer.headers["Allow"] == allow
 
     def test_head_is_answered_as_get(self) -> None:
@@ -265,10 +263,10 @@ class TestJournal:
     @pytest.mark.parametrize("query", [{"after": "x"}, {"after": "-1"}, {"limit": "0"}, {"limit": "²"}, {"after": ""}])
     def test_a_page_that_cannot_be_is_refused(self, query: dict[str, str]) -> None:
         (name,) = query
-        assert name in refused(ask(ThreadedSandbox(), path="/journal", query=query), 400, f"query {name}")
+        assert name in refused(ask(ThreadedSandbox(), path="/journal", query=query), 400)
 
     def test_an_unknown_parameter_is_refused(self) -> None:
-        refused(ask(ThreadedSandbox(), path="/journal", query={"affter": "1"}), 400, "query")
+        refused(ask(ThreadedSandbox(), path="/journal", query={"affter": "1"}), 400)
         assert ask(ThreadedSandbox(), path="/journal", query={"api-key": "1"}).status == 200
 
 
@@ -300,16 +298,17 @@ class TestSeed:
 
         answer = ask(sandbox, "POST", "/seed", body={"campaigns": [{"id": "c0"}, {"id": "c1"}]})
 
-        assert "'c1' already" in refused(answer, 409, "body: campaigns[1].id")
+        assert "'c1' already" in refused(answer, 409)
         assert sandbox.campaigns == [WIRE]
 
     @pytest.mark.parametrize(
         ("body", "told"),
         [
-            ([], "must be an object, not an array"),
+            ([], "must be an object"),
             ({"campaign": []}, "unknown name 'campaign'; known are campaigns, contacts"),
-            ({"campaigns": {}}, "must be an array, not an object @ body.campaigns"),
-            ({"campaigns": [{"id": "c0"}, 1]}, "must be an object, not a number @ body.campaigns[1]"),
+            ({"campaigns": {"id": "c0"}}, "must be an object @ $.campaigns[0]"),
+            ({"campaigns": 1}, "must be an array @ $.campaigns"),
+            ({"campaigns": [{"id": "c0"}, 1]}, "must be an object @ $.campaigns[1]"),
             ({"campaigns": [{"sender": "Golf"}]}, "campaigns[0].id must be text"),
             ({"campaigns": [{"id": 1}]}, "campaigns[0].id must be text"),
             ({"campaigns": [{"id": ""}]}, "campaigns[0].id must be text"),
@@ -323,14 +322,14 @@ class TestSeed:
             ),
             (
                 {"campaigns": [{"id": "c0"}], "contacts": {"c0": [None]}},
-                "must be an object, not null @ body.contacts['c0'][0]",
+                "must be an object @ $.contacts['c0'][0]",
             ),
         ],
     )
     def test_what_cannot_be_put_in_keeps_all_out(self, body: Any, told: str) -> None:
         sandbox = ThreadedSandbox([WIRE])
 
-        assert told in refused(ask(sandbox, "POST", "/seed", body=body), 400, "body")
+        assert told in refused(ask(sandbox, "POST", "/seed", body=body), 400)
         assert sandbox.campaigns == [WIRE]
 
 
@@ -355,7 +354,7 @@ class TestFaults:
         sandbox = ThreadedSandbox()
 
         answer = ask(sandbox, "POST", "/faults", body=[{"status": 503}, {"status": 9}])
-        assert "'status' must be >= 200: 9 @ body[1]" in refused(answer, 400, "body")
+        assert "'status' must be >= 200: 9 @ $[1]" in refused(answer, 400)
         assert sandbox.faults == ()
 
         answer = ask(sandbox, "POST", "/faults", body=[{"status": 503}, {"status": 504}])
@@ -417,18 +416,18 @@ class TestClock:
             ({}, "one of now, move and running"),
             (
                 {"now": "2031-06-27T09:30:00"},
-                "must be a date and time with a zone, such as 2031-06-27T09:30:00Z @ body.now",
+                "must be a date and time with a zone, such as 2031-06-27T09:30:00Z @ $.now",
             ),
-            ({"now": "tomorrow"}, "must be a date and time with a zone, such as 2031-06-27T09:30:00Z @ body.now"),
-            ({"now": 5}, "must be a date and time with a zone, such as 2031-06-27T09:30:00Z @ body.now"),
+            ({"now": "tomorrow"}, "must be a date and time with a zone, such as 2031-06-27T09:30:00Z @ $.now"),
+            ({"now": 5}, "must be a date and time with a zone, such as 2031-06-27T09:30:00Z @ $.now"),
             (
                 {"now": "0001-01-01T00:00:00+14:00"},
-                "must be a date and time with a zone, such as 2031-06-27T09:30:00Z @ body.now",
+                "must be a date and time with a zone, such as 2031-06-27T09:30:00Z @ $.now",
             ),
             ({"now": "2031-06-27T09:30:00Z", "move": 1}, "now and move must not be given together"),
-            ({"move": "1"}, "must be a number, not text @ body.move"),
+            ({"move": "1"}, "must be a number @ $.move"),
             ({"move": 1e300}, "the clock cannot be moved outside the years 1 to 9999"),
-            ({"running": 1}, "must be true or false, not a number @ body.running"),
+            ({"running": 1}, "must be true or false @ $.running"),
             ({"noww": 1}, "unknown name 'noww'; known are now, move, running"),
         ],
     )
@@ -436,13 +435,13 @@ class TestClock:
         moment = datetime(2031, 6, 27, tzinfo=UTC)
         sandbox = ThreadedSandbox(now=moment)
 
-        assert told in refused(ask(sandbox, "PUT", "/clock", body=body), 400, "body")
+        assert told in refused(ask(sandbox, "PUT", "/clock", body=body), 400)
         assert sandbox.clock.now() == moment
 
     def test_it_is_not_moved_out_of_the_calendar(self) -> None:
         sandbox = ThreadedSandbox(now=datetime(2031, 6, 27, tzinfo=UTC))
 
-        assert "years 1 to 9999" in refused(ask(sandbox, "PUT", "/clock", body={"move": 8e13}), 400, "body")
+        assert "years 1 to 9999" in refused(ask(sandbox, "PUT", "/clock", body={"move": 8e13}), 400)
 
 
 class TestRateLimit:
@@ -473,22 +472,22 @@ class TestRateLimit:
         ("body", "told"),
         [
             (0, "'requests_per_second' must be > 0: 0"),
-            ("10", "must be a number, not text"),
-            (True, "must be a number, not true or false"),
-            ({}, "missing @ body.requests_per_second"),
+            ("10", "must be a number"),
+            (True, "must be a number"),
+            ({}, "missing @ $.requests_per_second"),
             ({"requests_per_second": -1}, "'requests_per_second' must be > 0: -1"),
             ({"requests_per_second": 1, "burst": 0}, "'burst' must be >= 1: 0"),
-            ({"requests_per_second": 1, "burst": 1.5}, "must be a whole number, not a number @ body.burst"),
-            ({"requests_per_second": 1, "status": 500}, "must be one of 429, 503 @ body.status"),
-            ({"requests_per_second": 1, "status": {}}, "must be one of 429, 503 @ body.status"),
-            ({"requests_per_second": 1, "retry_after": 3}, "must be true or false, not a number @ body.retry_after"),
+            ({"requests_per_second": 1, "burst": 1.5}, "must be a whole number @ $.burst"),
+            ({"requests_per_second": 1, "status": 500}, "must be one of 429, 503 @ $.status"),
+            ({"requests_per_second": 1, "status": {}}, "must be one of 429, 503 @ $.status"),
+            ({"requests_per_second": 1, "retry_after": 3}, "must be true or false @ $.retry_after"),
             ({"rps": 1}, "unknown name 'rps'; known are requests_per_second, burst, status, retry_after"),
         ],
     )
     def test_one_that_cannot_be_is_refused(self, body: Any, told: str) -> None:
         sandbox = ThreadedSandbox(rate_limit=7)
 
-        assert told in refused(ask(sandbox, "PUT", "/rate-limit", body=body), 400, "body")
+        assert told in refused(ask(sandbox, "PUT", "/rate-limit", body=body), 400)
         assert sandbox.rate_limit == RateLimit(7)
 
 
@@ -508,14 +507,14 @@ class TestOpenAPI:
 class TestBodies:
     def test_what_is_no_json_is_refused(self) -> None:
         answer = ask(ThreadedSandbox(), "PUT", "/clock", content=b"{", headers={"Content-Type": JSON})
-        assert "not JSON" in refused(answer, 400, "body")
-        assert "not JSON" in refused(ask(ThreadedSandbox(), "PUT", "/clock"), 400, "body")
+        assert "not JSON" in refused(answer, 400)
+        assert "not JSON" in refused(ask(ThreadedSandbox(), "PUT", "/clock"), 400)
 
     def test_what_is_nested_too_deeply_is_refused(self) -> None:
         deep = b'{"campaigns": [{"id": "c1", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}]}"
         answer = ask(ThreadedSandbox(), "POST", "/seed", content=deep, headers={"Content-Type": JSON})
 
-        assert "nested too deeply" in refused(answer, 400, "body")
+        assert "nested too deeply" in refused(answer, 400)
 
     async def test_what_is_too_large_is_refused(self) -> None:
         async with Sandbox(max_body=10) as sandbox, aiohttp.ClientSession(sandbox.url) as http:
@@ -531,12 +530,12 @@ class TestBodies:
         headers = {} if kind is None else {"content-type": kind}
         answer = ask(sandbox, "POST", "/faults", content=b'{"status": 503}', headers=headers)
 
-        refused(answer, 415, "header Content-Type")
+        assert "header Content-Type" in refused(answer, 415)
         assert sandbox.faults == ()
 
     def test_so_is_an_empty_form(self) -> None:
         answer = ask(ThreadedSandbox(), "POST", "/reset", headers={"Content-Type": "application/x-www-form-urlencoded"})
-        refused(answer, 415, "header Content-Type")
+        assert "header Content-Type" in refused(answer, 415)
 
     async def test_a_client_s_type_of_no_body_does_not_matter(self, sandbox: Sandbox) -> None:
         async with aiohttp.ClientSession(sandbox.url) as http, http.post("/_sandbox/reset") as answer:
@@ -566,7 +565,7 @@ class TestOtherSites:
         sandbox.fault(status=500)
         headers = {"origin": origin, "api-key": KEY}
 
-        refused(ask(sandbox, "POST", "/reset", headers=headers), 403, "header Origin")
+        assert "header Origin" in refused(ask(sandbox, "POST", "/reset", headers=headers), 403)
         assert len(sandbox.faults) == 1
 
     @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "[::1]:8080", "LocalHost"])
@@ -581,7 +580,7 @@ class TestOtherSites:
     def test_a_browser_that_says_so_is_believed(self, site: str, status: int) -> None:
         answer = ask(ThreadedSandbox(), path="/journal", headers={"sec-fetch-site": site})
         if status == 403:
-            refused(answer, 403, "header Sec-Fetch-Site")
+            assert "header Sec-Fetch-Site" in refused(answer, 403)
         assert answer.status == status
 
     @pytest.mark.parametrize(
@@ -600,7 +599,7 @@ class TestOtherSites:
         ],
     )
     def test_a_name_of_someone_else_s_is_refused(self, host: str) -> None:
-        refused(ask(ThreadedSandbox(), path="/journal", headers={"Host": host}), 403, "header Host")
+        assert "header Host" in refused(ask(ThreadedSandbox(), path="/journal", headers={"Host": host}), 403)
 
     @pytest.mark.parametrize("bound", ["127.0.0.1", "localhost", "127.0.0.2"])
     @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.0.0.2", "[::1]", "[::1]:8080"])
@@ -609,7 +608,7 @@ class TestOtherSites:
 
     def test_a_request_without_a_host_is_refused(self) -> None:
         answer = Control(Sandbox()._handler).answer(ControlRequest("GET", "/journal", {}, {}, b""))
-        refused(answer, 403, "header Host")
+        assert "header Host" in refused(answer, 403)
 
     @pytest.mark.parametrize("path", ["", "/journal", "/nowhere", "/reset"])
     def test_no_answer_is_for_other_origins_to_read(self, path: str) -> None:
@@ -662,7 +661,7 @@ class TestFromOtherMachines:
         sandbox = Sandbox(host=host, api_key=KEY)
         for method, path in (("GET", ""), ("GET", "/journal"), ("GET", "/openapi.json"), ("POST", "/reset")):
             answer = ask_directly(sandbox, method, path, **options)
-            refused(answer, 401, "header Authorization")
+            assert "Authorization: Bearer KEY" in refused(answer, 401)
             assert answer.headers["WWW-Authenticate"] == "Bearer"
 
     async def test_it_is_so_over_a_socket(self) -> None:

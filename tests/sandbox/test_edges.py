@@ -113,3 +113,15 @@ async def test_a_magic_recipient_comes_after_the_key_and_the_fields(
             assert answer.status == 400
         async with http.post("/api/campaigns", data=b"{}", headers={"Content-Type": "text/plain"}) as answer:
             assert answer.status == 415
+
+
+async def test_a_body_that_is_nested_too_deeply_is_refused_and_shown_as_text(
+    sandbox: Sandbox, http: aiohttp.ClientSession
+) -> None:
+    deep = '{"sender": ' + "[" * 5000 + "]" * 5000 + "}"
+    sandbox.fault(recipient="07700 900123", status=500)
+    async with http.post("/api/Campaigns", data=deep, headers={"Content-Type": "application/json"}) as answer:
+        assert answer.status == 400
+    assert sandbox.requests[0].body is None
+    async with http.get("/_sandbox/journal") as answer:
+        assert (await answer.json())["requests"][0]["body"] == deep

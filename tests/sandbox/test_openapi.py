@@ -274,14 +274,6 @@ class TestDocument:
 
         assert described()["paths"]
 
-    @pytest.mark.parametrize(
-        "wrong", [{"update_method": "put"}, {"delete_method": "PUT"}, {"auth": "basic"}, {"auth": ""}]
-    )
-    def test_a_switch_that_does_not_exist_is_refused(self, wrong: dict[str, str]) -> None:
-        (name,) = wrong
-        with pytest.raises(ValueError, match=f"^{name} must be one of"):
-            document(**{"url": "", "update_method": "PUT", "delete_method": "DELETE", "auth": "any", **wrong})
-
     def test_a_page_has_as_many_rows_as_it_says(self) -> None:
         size = described()["components"]["parameters"]["pageSize"]["schema"]["default"]
 

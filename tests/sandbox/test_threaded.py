@@ -28,6 +28,7 @@ from campaigns_async.sandbox import (
     ThreadedSandbox,
     threaded as threaded_module,
 )
+from campaigns_async.sandbox._request_log import RequestLog
 
 WIRE = {"id": "c1", "startDateTime": "2024-01-10T09:00:00Z", "sender": "Acme", "message": "Hi"}
 
@@ -399,13 +400,13 @@ class TestWaiting:
         sandbox = ThreadedSandbox()
         sandbox.start()
         begun = threading.Event()
-        wait = sandbox._handler.log.wait_received
+        wait = RequestLog.wait_received
 
-        async def wait_and_say_so(count: int, operation: Operation | None) -> None:
+        async def wait_and_say_so(log: RequestLog, count: int, operation: Operation | None) -> None:
             begun.set()
-            await wait(count, operation)
+            await wait(log, count, operation)
 
-        monkeypatch.setattr(sandbox._handler.log, "wait_received", wait_and_say_so)
+        monkeypatch.setattr(RequestLog, "wait_received", wait_and_say_so)
         waiting = in_thread(sandbox.wait_received, 1, None, 30)
         begun.wait(30)
 
