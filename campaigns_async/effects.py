@@ -156,14 +156,26 @@ MOVES: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
 )
 """Where a row may go from each state. SENDING and UNKNOWN go back to PLANNED only with a proof, or a person's word."""
 
+EXCEPTIONAL_MOVES: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
+    {
+        State.PLANNED: frozenset({State.CREATED, State.UNKNOWN}),
+        State.SENDING: frozenset[State](),
+        State.CREATED: frozenset({State.UNKNOWN, State.PLANNED}),
+        State.FAILED: frozenset[State](),
+        State.UNKNOWN: frozenset[State](),
+    }
+)
+"""Moves that no run makes by itself: PLANNED to CREATED for a campaign that is adopted, PLANNED to UNKNOWN in a journal
+that was restored, CREATED to UNKNOWN for an id that was given twice, CREATED to PLANNED by a person's word."""
 
-def check_move(old: State, new: State) -> None:
+
+def check_move(old: State, new: State, *, exceptional: bool = False) -> None:
     """Refuse a move that a row cannot make.
 
     Raises:
         ValueError: If a row does not go from `old` to `new`.
     """
-    if new not in MOVES[old]:
+    if new not in MOVES[old] and not (exceptional and new in EXCEPTIONAL_MOVES[old]):
         raise ValueError(f"a row that is {old.name} cannot become {new.name}")
 
 

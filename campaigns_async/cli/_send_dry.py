@@ -14,10 +14,8 @@ from attrs import frozen
 
 from campaigns_async.cli.console import print_rich
 from campaigns_async.effects import State
-from campaigns_async.jobs.plan import Plan
-from campaigns_async.jobs.planning import check
-from campaigns_async.jobs.preview import LENGTHENED, Noted, Preview
-from campaigns_async.jobs.sqlite import SqliteStore
+from campaigns_async.jobs.plan_lines import Plan
+from campaigns_async.jobs.preview import LENGTHENED, Noted, Preview, preview_plan
 
 
 @frozen
@@ -51,22 +49,16 @@ async def dry_run(
     """
     preview = Preview(datetime.now(UTC))
 
-    def work() -> DryRun:
-        store = SqliteStore.scratch_copy(journal)
-        try:
-            check(
-                plan,
-                store,
-                options={"ignore_invalid_phone_numbers": str(ignore_invalid_phone_numbers)},
-                retry_failed=retry_failed,
-                collector=preview,
-                stopping=stopping,
-            )
-            return DryRun(store.counts(), preview)
-        finally:
-            store.close()
-
-    return await asyncio.to_thread(work)
+    counts = await asyncio.to_thread(
+        preview_plan,
+        plan,
+        journal,
+        preview,
+        ignore_invalid_phone_numbers=ignore_invalid_phone_numbers,
+        retry_failed=retry_failed,
+        stopping=stopping,
+    )
+    return DryRun(counts, preview)
 
 
 def print_dry_run(dry: DryRun, *, as_json: bool) -> None:

@@ -7,11 +7,11 @@ from typing import Final
 
 from attrs import evolve
 
-from campaigns_async.jobs.contacts import ContactsPlan
-from campaigns_async.jobs.errors import BadLine, BadLineError, JobError
-from campaigns_async.jobs.lines import Line, Plan
-from campaigns_async.jobs.store import Entry
-from campaigns_async.jobs.summary import Summary
+from campaigns_async.jobs.contacts_csv import ContactsPlan
+from campaigns_async.jobs.job_errors import BadLine, BadLineError, JobError
+from campaigns_async.jobs.journal import Entry
+from campaigns_async.jobs.plan_lines import Line, Plan, digest
+from campaigns_async.jobs.progress import Summary
 
 _REFUSED: Final = re.compile(r"contacts ([0-9, ]+)(\.\.\.)? \(from 0\) were refused")
 
@@ -24,11 +24,8 @@ def with_places(summary: Summary, plan: Plan) -> Summary:
     if not wanted:
         return summary
     try:
-        found = {
-            line.key: line
-            for line in plan.lines(lambda index: str(index + 1) in wanted)
-            if not isinstance(line, BadLine) and line.key in wanted
-        }
+        lines = ((str(place), line) for place, line in enumerate(plan.lines(), 1))
+        found = {key: line for key, line in lines if key in wanted and not isinstance(line, BadLine)}
         failures = tuple(_placed(entry, found.get(entry.key)) for entry in summary.failures)
     except (JobError, BadLineError, IndexError):  # the file is not what it was: better no line than a wrong one
         return summary
@@ -37,7 +34,7 @@ def with_places(summary: Summary, plan: Plan) -> Summary:
 
 def _placed(entry: Entry, line: Line | None) -> Entry:
     refused = _REFUSED.search(entry.reason or "")
-    if refused is None or line is None or line.content != entry.content:
+    if refused is None or line is None or digest(line.read().body) != entry.content:
         return entry
     numbers = [str(line.place(int(contact))[0]) for contact in refused[1].split(",") if contact.strip()]
     many = len(numbers) > 1 or refused[2]

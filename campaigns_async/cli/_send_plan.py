@@ -12,7 +12,7 @@ from campaigns_async.cli._wording import as_options, option
 from campaigns_async.cli.options import DEFAULT_SPLIT
 
 if TYPE_CHECKING:
-    from campaigns_async.jobs.plan import Plan
+    from campaigns_async.jobs.plan_lines import Plan
 
 _ONLY_WITH_CONTACTS: Final = (
     "message", "message_file", "sender", "start", "split", "opt_out_link_id", "track_link_url",
@@ -66,20 +66,20 @@ class PlanOptions:
             PlanError: Its file cannot be read, or is plainly none.
         """
         from campaigns_async import InvalidArgumentError
-        from campaigns_async.jobs.ndjson import start_of
-        from campaigns_async.jobs.plan import contacts_plan, ndjson_plan
+        from campaigns_async.jobs.plans import contacts_plan, ndjson_plan
+        from campaigns_async.wire.campaign_rules import Fault, parse_start
 
         if self.contacts is None:
             return ndjson_plan(self.plan or "", duplicates=self.duplicates, allow_braces=self.allow_braces)
-        start = start_of(self.start)
-        if isinstance(start, str):
-            raise click.UsageError(f"--start {start}")
+        start = parse_start(self.start)
+        if isinstance(start, Fault):
+            raise click.UsageError(f"--start {start.text}")
         try:
             return contacts_plan(
                 self.contacts,
                 message=_text_of(self.message_file) if self.message is None else self.message,
                 sender=self.sender or "",
-                start=start[0],
+                start=start,
                 split=DEFAULT_SPLIT if self.split is None else self.split,
                 opt_out_link_id=self.opt_out_link_id,
                 track_link_url=self.track_link_url,

@@ -17,9 +17,9 @@ from campaigns_async.cli._wording import as_options
 from campaigns_async.cli.console import print_rich, printable
 from campaigns_async.cli.journal_rows import MEANING, details_of, row_to_dict
 from campaigns_async.effects import State
-from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.store import Entry
-from campaigns_async.jobs.summary import Progress, Summary
+from campaigns_async.jobs.journal import Entry
+from campaigns_async.jobs.progress import Progress, Summary
+from campaigns_async.jobs.sqlite_reader import open_journal
 
 _SHOWN: Final = 20
 _ROWS: Final = frozenset({"failures", "doubts"})
@@ -71,9 +71,8 @@ def summary_of_journal(path: Path, latest: Progress | None, *, elapsed: float, s
     Raises:
         JournalError: The journal cannot be read.
     """
-    store = SqliteStore.open(path, read_only=True)
-    try:
-        counts = store.counts()
+    with open_journal(path) as journal:
+        counts = journal.counts()
         if counts[State.SENDING]:
             stopped += "; what was in flight may have been sent"
         return Summary(
@@ -84,11 +83,9 @@ def summary_of_journal(path: Path, latest: Progress | None, *, elapsed: float, s
             elapsed=elapsed,
             held_back=0.0 if latest is None else latest.held_back,
             stopped=stopped,
-            failures=tuple(islice(store.entries(State.FAILED), _SHOWN)),
-            doubts=tuple(islice(store.entries(State.SENDING, State.UNKNOWN), _SHOWN)),
+            failures=tuple(islice(journal.entries(State.FAILED), _SHOWN)),
+            doubts=tuple(islice(journal.entries(State.SENDING, State.UNKNOWN), _SHOWN)),
         )
-    finally:
-        store.close()
 
 
 def next_steps(ending: Ending, context: click.Context, journal: Path) -> Iterator[Step]:

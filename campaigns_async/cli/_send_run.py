@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from campaigns_async.cli._send_report import Ending
     from campaigns_async.cli._send_watch import SendWatch
     from campaigns_async.jobs.job import Job
-    from campaigns_async.jobs.summary import Summary
+    from campaigns_async.jobs.progress import Summary
 
 T = TypeVar("T")
 
@@ -186,7 +186,7 @@ class Run:
 
     def _is_checked(self) -> bool:
         """Whether the run came beyond the check of the plan."""
-        from campaigns_async.jobs.summary import Phase
+        from campaigns_async.jobs.progress import Phase
 
         latest = None if self._watch is None else self._watch.latest
         return latest is not None and latest.phase is not Phase.CHECKING
@@ -194,7 +194,7 @@ class Run:
     def _end_cut(self, stopped: str, exit_code: int) -> int:
         """Show what the journal knows, where the run itself can tell nothing."""
         from campaigns_async.cli._send_report import Ending, summary_of_journal
-        from campaigns_async.jobs.errors import JournalError
+        from campaigns_async.jobs.job_errors import JournalError
 
         latest = None if self._watch is None else self._watch.latest
         elapsed = time.monotonic() - self._began

@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from campaigns_async._engine.instrumentation import Stats
 from campaigns_async.cli._progress import Watch, display_on_stderr, shown_on, span, speed_of
-from campaigns_async.jobs.summary import Phase, Progress
+from campaigns_async.jobs.progress import Phase, Progress
 
 _DOING: Final = {
     Phase.CHECKING: "checking the plan",

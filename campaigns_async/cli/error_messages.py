@@ -16,7 +16,7 @@ from campaigns_async.errors import (
     InvalidArgumentError,
     QueryError,
 )
-from campaigns_async.jobs.errors import JobError, JournalInUseError, JournalWriteError, PlanError
+from campaigns_async.jobs.job_errors import JobError, JournalInUseError, JournalWriteError, PlanError
 
 _ADVICE: Final = (
     (AuthenticationError, f"look at {KEY_VARIABLE} or --api-key-file, and at --auth"),

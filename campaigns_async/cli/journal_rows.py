@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from campaigns_async.cli.console import printable
 from campaigns_async.effects import State
-from campaigns_async.jobs.store import Entry
+from campaigns_async.jobs.journal import Entry
 
 MEANING: Final = {
     State.PLANNED: "not sent",

@@ -19,9 +19,10 @@ from campaigns_async.cli.console import PROGRAM, UsageFailure, count_of, is_term
 from campaigns_async.cli.error_messages import to_click_error
 from campaigns_async.cli.journal_rows import MEANING, details_of, format_time, row_to_dict
 from campaigns_async.effects import State
-from campaigns_async.jobs.errors import JobError
-from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.store import Entry, Move
+from campaigns_async.jobs.job_errors import JobError
+from campaigns_async.jobs.journal import Entry, Transition
+from campaigns_async.jobs.sqlite import JournalFile
+from campaigns_async.jobs.sqlite_reader import JournalReader, open_journal
 
 _TERMINAL_LIMIT: Final = 100
 _ORDER: Final = (State.UNKNOWN, State.SENDING, State.FAILED, State.PLANNED, State.CREATED)
@@ -36,15 +37,20 @@ _WORDS: Final = {State.CREATED: "created", State.PLANNED: "not sent", State.FAIL
 
 
 @contextmanager
-def _open_journal(file: Path, *, read_only: bool) -> Generator[SqliteStore]:
+def _to_read(file: Path) -> Generator[JournalReader]:
     try:
-        if not read_only:
-            SqliteStore.open(file, read_only=True).close()  # opened to write, a journal would be made where none is
-        store = SqliteStore.open(file, read_only=read_only)
-        try:
-            yield store
-        finally:
-            store.close()
+        with open_journal(file) as journal:
+            yield journal
+    except JobError as error:
+        raise to_click_error(error) from error
+
+
+@contextmanager
+def _to_write(file: Path) -> Generator[JournalFile]:
+    try:
+        open_journal(file).close()  # opened to write, a journal would be made where none is
+        with JournalFile.open(file) as journal:
+            yield journal
     except JobError as error:
         raise to_click_error(error) from error
 
@@ -68,11 +74,11 @@ def show_rows(file: Path, states: set[State], *, as_json: bool, limit: int | Non
     as_table = is_terminal() and not as_json
     if as_table and limit is None:
         limit = _TERMINAL_LIMIT
-    with _open_journal(file, read_only=True) as store:
-        counts = store.counts()
+    with _to_read(file) as journal:
+        counts = journal.counts()
         if not as_table:
             print_line(", ".join(f"{counts[state]:,} {state.name.lower()}" for state in _ORDER))
-            for entry in islice(store.entries(*states), limit):
+            for entry in islice(journal.entries(*states), limit):
                 click.echo(json.dumps(row_to_dict(entry), ensure_ascii=False).encode())
             return
         from rich import box
@@ -84,7 +90,7 @@ def show_rows(file: Path, states: set[State], *, as_json: bool, limit: int | Non
         for state in _ORDER:
             table.add_row(state.name.lower(), f"{counts[state]:,}", MEANING[state])
         print_rich(table)
-        by_state = chain.from_iterable(store.entries(state) for state in _ORDER if state in states)
+        by_state = chain.from_iterable(journal.entries(state) for state in _ORDER if state in states)
         for entry in islice(by_state, limit):
             click.echo(_row_line(entry))  # no table: an id must stand in one piece, to be copied
         more = sum(counts[state] for state in states) - (limit or 0)
@@ -110,15 +116,15 @@ def resolve_row(file: Path, key: str, state: State, campaign_id: str | None) -> 
     Raises:
         click.ClickException: If there is no such row, its state is known already, or the id is another row's.
     """
-    with _open_journal(file, read_only=False) as store:
-        entry = store.entry(key) if _is_utf_8(key) else None
+    with _to_write(file) as journal:
+        entry = journal.entry(key) if _is_utf_8(key) else None
         if entry is None:
             raise UsageFailure("the journal has no row with that key: `journal show` lists them")
         _check_move(entry, state)
         if campaign_id is not None:
-            _check_new_id(store, campaign_id)
-        move = Move(entry.row_id, state, campaign_id=campaign_id, reason=f"settled by hand: {_WORDS[state]}")
-        store.commit([], [move], time.time())
+            _check_new_id(journal, campaign_id)
+        settled = Transition(entry.row_id, state, campaign_id, reason=f"settled by hand: {_WORDS[state]}")
+        journal.commit([settled], now=time.time())
     before, now = entry.state.name.lower(), state.name.lower()
     click.echo(f"{printable(key)}: was {before}, is now {now}; {_THEN[state]}")
 
@@ -136,12 +142,12 @@ def _check_move(entry: Entry, state: State) -> None:
         )
 
 
-def _check_new_id(store: SqliteStore, campaign_id: str) -> None:
+def _check_new_id(journal: JournalReader, campaign_id: str) -> None:
     if not campaign_id.strip() or campaign_id != campaign_id.strip() or not campaign_id.isprintable():
         raise click.UsageError("--created needs a campaign's id, without blanks around it")
     if len(campaign_id) > _LONGEST_ID:
         raise click.UsageError(f"--created takes an id of at most {_LONGEST_ID} characters")
-    for entry in store.entries(State.CREATED):
+    for entry in journal.entries(State.CREATED):
         if entry.campaign_id is not None and entry.campaign_id.lower() == campaign_id.lower():
             raise UsageFailure(f"that campaign is the row {printable(entry.key)!r}'s already: look at the id again")
 
@@ -160,12 +166,12 @@ def export_failed(file: Path, out: Path) -> None:
     Raises:
         click.ClickException: If the journal cannot be read, or the file not written.
     """
-    with _open_journal(file, read_only=True) as store:
+    with _to_read(file) as journal:
         if str(out) == "-":
-            written, without = _write_failed(store, sys.stdout.buffer.write)
+            written, without = _write_failed(journal, sys.stdout.buffer.write)
         else:
             with _new_file(out) as target:
-                written, without = _write_failed(store, target.write)
+                written, without = _write_failed(journal, target.write)
     print_line(f"{count_of(written, 'row')} written; to be sent with another journal")
     if without:
         print_line(f"{count_of(without, 'row')} left out: the journal does not hold what would be sent")
@@ -177,13 +183,14 @@ def export_failed(file: Path, out: Path) -> None:
         )
 
 
-def _write_failed(store: SqliteStore, write: Callable[[bytes], object]) -> tuple[int, int]:
+def _write_failed(journal: JournalReader, write: Callable[[bytes], object]) -> tuple[int, int]:
     written = without = 0
-    for entry in store.entries(State.FAILED, payload=True):
-        if entry.payload is None:
+    for entry in journal.entries(State.FAILED, payload=True):
+        line = entry.plan_line()
+        if line is None:
             without += 1
             continue
-        write(entry.payload.rstrip(b"\n") + b"\n")
+        write(line)
         written += 1
     return written, without
 

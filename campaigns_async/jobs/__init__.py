@@ -7,7 +7,8 @@ goes on where it stopped; what may have been sent is looked for on the server, a
 """
 
 from campaigns_async.effects import State
-from campaigns_async.jobs.errors import (
+from campaigns_async.jobs.job import Job, send
+from campaigns_async.jobs.job_errors import (
     BadLine,
     BadLineError,
     JobError,
@@ -17,43 +18,35 @@ from campaigns_async.jobs.errors import (
     PlanChangedError,
     PlanError,
 )
-from campaigns_async.jobs.job import Job
-from campaigns_async.jobs.plan import AnyPlan, Line, Plan, contacts_plan, listed_plan, ndjson_plan
-from campaigns_async.jobs.sending import send
-from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.store import Begin, Entry, Known, Lead, Move, Planning, Store
-from campaigns_async.jobs.summary import Phase, Progress, Summary
-from campaigns_async.threads import ThreadWriter, Writer
+from campaigns_async.jobs.journal import Entry, Lead
+from campaigns_async.jobs.plan_lines import Line, Plan
+from campaigns_async.jobs.plans import AnyPlan, contacts_plan, listed_plan, ndjson_plan
+from campaigns_async.jobs.progress import Phase, Progress, Summary
+from campaigns_async.jobs.sqlite_reader import JournalReader, open_journal
 
 __all__ = [
     "AnyPlan",
     "BadLine",
     "BadLineError",
-    "Begin",
     "Entry",
     "Job",
     "JobError",
     "JournalError",
     "JournalInUseError",
+    "JournalReader",
     "JournalWriteError",
-    "Known",
     "Lead",
     "Line",
-    "Move",
     "Phase",
     "Plan",
     "PlanChangedError",
     "PlanError",
-    "Planning",
     "Progress",
-    "SqliteStore",
     "State",
-    "Store",
     "Summary",
-    "ThreadWriter",
-    "Writer",
     "contacts_plan",
     "listed_plan",
     "ndjson_plan",
+    "open_journal",
     "send",
 ]

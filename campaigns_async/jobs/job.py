@@ -1,14 +1,12 @@
-"""One run of a plan: checked, what is in doubt looked for, sent, and what this left in doubt looked for again."""
+"""One run of a plan: checked, unknown rows looked for, sent, and what this left unknown looked for again."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from attrs import evolve
 
@@ -16,45 +14,87 @@ from campaigns_async import checks
 from campaigns_async.client import CampaignsClient, runtime_of
 from campaigns_async.effects import State
 from campaigns_async.errors import ConfigurationError
-from campaigns_async.jobs.errors import JobError
-from campaigns_async.jobs.plan import AnyPlan, Plan, as_plan
-from campaigns_async.jobs.planning import SERVER, Bits, Checked, StoppedError, check, rows_to_send, run_options
-from campaigns_async.jobs.pressure import Pressure
+from campaigns_async.jobs.backpressure import Backoff
+from campaigns_async.jobs.job_errors import JournalWriteError
+from campaigns_async.jobs.journal import Journal, Transition
+from campaigns_async.jobs.plan_lines import Plan, campaign_of
+from campaigns_async.jobs.planning import SERVER, StoppedError
+from campaigns_async.jobs.plans import AnyPlan, as_plan
+from campaigns_async.jobs.progress import Phase, Progress, ProgressTracker, Summary
 from campaigns_async.jobs.recovery import Recovery
-from campaigns_async.jobs.runner import Row, Runner
-from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.store import Begin, Move, Store
-from campaigns_async.jobs.summary import Phase, Progress, Summary
-from campaigns_async.jobs.tally import Tally
-from campaigns_async.models import NewCampaign
+from campaigns_async.jobs.sender import Sender
+from campaigns_async.jobs.sqlite import SqliteJournal
 from campaigns_async.settings import ReconcilePolicy
-from campaigns_async.threads import ThreadWriter, Writer, to_its_end
 
 T = TypeVar("T")
-_OPEN = (State.PLANNED, State.SENDING, State.UNKNOWN)
-_ROUNDS = 3
-"""How often what is surely absent is sent again, within one run."""
+_OPEN: Final = (State.PLANNED, State.SENDING, State.UNKNOWN)
+_ROUNDS: Final = 3
+"""How many times rows that are absent are sent within one run."""
+
+
+async def send(
+    client: CampaignsClient,
+    plan: AnyPlan,
+    journal: str | Path,
+    *,
+    reconcile: bool = True,
+    ignore_invalid_phone_numbers: bool | None = None,
+    retry_failed: bool = False,
+    settle: float | None = None,
+    patience: float = 300.0,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> Summary:
+    """Create every campaign of a plan, each once, or go on where an earlier run of the journal stopped.
+
+    Args:
+        client: Sends, with its own concurrency, rate and deadlines.
+        plan: The path of an NDJSON file, one campaign a line with the wire's names and a `key`; or what
+            `ndjson_plan`, `contacts_plan` or `listed_plan` returns; or pairs of keys and campaigns. It is read once,
+            as a stream, and checked whole before the first send.
+        journal: The path of the journal, made if it is not there.
+        reconcile: Look for rows that may have been sent on the server, and send them again only if they are absent;
+            else they are only reported.
+        ignore_invalid_phone_numbers: As for `create`; must be the same in every run of a journal.
+        retry_failed: Send rows again that the server refused in an earlier run.
+        settle: Seconds, from 0, that absence must last before it is believed; None for the client's setting.
+        patience: Seconds, above 0, after which the run stops if the server cannot be reached, or throttles, all the while.
+        on_progress: Called after every group that was written; must not block. What it raises is logged by its type.
+
+    Returns:
+        How the run ended, row by row counted. `summary.ok` is true if every campaign is on the server.
+
+    Raises:
+        PlanError: If lines of the plan are wrong; `lines` says which and why. Nothing was sent.
+        PlanChangedError: If rows that the journal knows have changed, or are missing; `keys` names them.
+        JournalError: If the file is not a journal, is of another version, damaged, in use, or of another plan; or if
+            it could not be written, and then what was sent and not recorded is looked for by the next run.
+        ConfigurationError: If a setting is out of range.
+    """
+    job = Job(
+        client,
+        plan,
+        journal=journal,
+        reconcile=reconcile,
+        ignore_invalid_phone_numbers=ignore_invalid_phone_numbers,
+        retry_failed=retry_failed,
+        settle=settle,
+        patience=patience,
+        on_progress=on_progress,
+    )
+    return await job.run()
 
 
 class Job:
     """A durable send that can be stopped. `run` it once.
 
     Args:
-        client: Sends, with its own concurrency, rate and deadlines.
-        plan: A path of an NDJSON plan, or what `ndjson_plan`, `contacts_plan` and `listed_plan` give.
-        journal: The path of the journal; made if it is not there. Or a store of your own, which is closed at the end.
-        reconcile: Whether rows in doubt are looked for on the server; else they are only reported.
-        ignore_invalid_phone_numbers: As for `create`; must be the same in every run of a journal.
-        retry_failed: Whether rows that failed in an earlier run are sent again.
-        settle: Seconds, from 0, that absence must last before it is believed; None: as the client has it.
-        patience: Seconds, above 0, without an answer after which the run stops.
-        group: Rows, from 1 to 1,000, that are written at once at most.
-        on_progress: Is told after every group; must not block. What it raises is logged by its type.
-        writer: Runs the journal's work; None: a thread of its own.
+        group: Rows, from 1 to 1,000, that are claimed at once at most.
+
+    The other arguments are those of `send`.
 
     Raises:
-        ConfigurationError: A setting is out of range.
-        InvalidArgumentError: The plan is none.
+        ConfigurationError: If a setting is out of range.
+        InvalidArgumentError: If the plan is none.
     """
 
     def __init__(
@@ -62,7 +102,7 @@ class Job:
         client: CampaignsClient,
         plan: AnyPlan,
         *,
-        journal: str | Path | Store,
+        journal: str | Path,
         reconcile: bool = True,
         ignore_invalid_phone_numbers: bool | None = None,
         retry_failed: bool = False,
@@ -70,187 +110,118 @@ class Job:
         patience: float = 300.0,
         group: int = 64,
         on_progress: Callable[[Progress], None] | None = None,
-        writer: Writer | None = None,
     ) -> None:
-        self._client = client
         self._plan: Plan = as_plan(plan)
-        self._journal = journal
+        self._path = journal
         self._reconciles = reconcile
         self._ignore_invalid = ignore_invalid_phone_numbers
         self._retry_failed = retry_failed
-        self._policy = _policy(client.reconcile, settle)
+        self._policy = _with_settle(client.reconcile, settle)
         self._group = checks.check_int("group", group, ge=1, le=1000)
-        self._writer = writer or ThreadWriter("campaigns-journal")
-        # The same clock, ledger and way of asking as the client's own reconciling has.
+        # The clock, the ledger and the search of the client's own reconciling.
         self._runtime = runtime_of(client)
         self._clock = self._runtime.clock
-        self._pressure = Pressure(checks.check_seconds("patience", patience), self._clock.monotonic)
+        self._backoff = Backoff(checks.check_seconds("patience", patience), self._clock.monotonic)
+        self._tracker = ProgressTracker(self._backoff, on_progress)
         self._stopping = False
-        self._stoppable: Callable[[], object] | None = None
-        self._tally = Tally(self._pressure, on_progress)
+        self._stop_step: Callable[[], object] | None = None
         self._stopped_by: BaseException | None = None
         self._left: str | None = None
         self._began = False
         self._is_checked = False
 
     def stop(self) -> None:
-        """Take up nothing more; what is in flight finishes and is written down. For a signal's handler."""
+        """Send nothing more; what is in flight finishes and is recorded. For a signal's handler."""
         self._stopping = True
-        if self._stoppable is not None:
-            self._stoppable()
+        if self._stop_step is not None:
+            self._stop_step()
 
     async def run(self) -> Summary:
         """Send what is planned. Cancelled, it cuts off what is in flight, which stays possibly sent.
 
         Raises:
-            PlanError: Lines of the plan are wrong. Nothing was sent.
-            PlanChangedError: The plan is not the one that the journal knows.
-            JournalError: The journal cannot be used, is another job's, is in use, or could not be written.
+            JobError: As `send`.
         """
         if self._began:
             raise ConfigurationError("a Job runs once: make another one")
         self._began = True
         began = self._clock.monotonic()
+        journal = await SqliteJournal.open(self._path)
         try:
-            store = await self._open()
-            try:
-                await self._run(store)
-                return await self._writer.run(lambda: self._summary(store, began))
-            finally:
-                await to_its_end(self._writer.run(store.close))  # or the lock is not free yet
+            await self._run(journal)
+            with suppress(JournalWriteError):  # nothing of what was acknowledged is in it
+                await journal.drop_payloads()
+            stopped = self._why_stopped(await journal.counts())
+            return await self._tracker.summary(journal, elapsed=self._clock.monotonic() - began, stopped=stopped)
         finally:
-            self._writer.close()
+            await journal.close()  # or its lock would not be free yet
 
-    async def _open(self) -> Store:
-        journal = self._journal
-        if not isinstance(journal, (str, Path)):
-            return journal
-        path = Path(journal)
-        opened: list[Store] = []
-        try:
-            await to_its_end(self._writer.run(lambda: opened.append(SqliteStore.open(path))))
-        except asyncio.CancelledError:
-            for store in opened:  # it holds the lock
-                await to_its_end(self._writer.run(store.close))
-            raise
-        return opened[0]
-
-    async def _run(self, store: Store) -> None:
+    async def _run(self, journal: Journal) -> None:
         # Whoever had the journal before is dead by now: what it left *sending* cannot leave later than this.
-        opened_at = self._clock.now().timestamp()
-        self._tally.tell(Phase.CHECKING)
-        options = {**run_options(self._ignore_invalid), SERVER: self._client.base_url}
-        checking = asyncio.ensure_future(
-            self._writer.run(
-                lambda: check(
-                    self._plan,
-                    store,
-                    options=options,
-                    retry_failed=self._retry_failed,
-                    stopping=lambda: self._stopping,
-                )
-            )
-        )
+        opened_at = self._now()
+        self._tracker.report(Phase.CHECKING)
+        settings = {"ignore_invalid_phone_numbers": str(self._ignore_invalid), SERVER: self._runtime.base_url}
         try:
-            checked = await asyncio.shield(checking)
+            await journal.add_plan(
+                self._plan, settings, retry_failed=self._retry_failed, stopping=lambda: self._stopping
+            )
         except StoppedError:
             return
-        except asyncio.CancelledError:
-            self._stopping = True  # the check hears of it at its next line
-            with suppress(JobError, StoppedError):
-                await to_its_end(checking)
-            raise
         self._is_checked = True
-        self._tally.begin(await self._writer.run(store.counts))
-        recovery = Recovery(
-            store,
-            self._writer,
-            self._plan,
-            checked,
-            self._runtime,
-            self._policy,
-            ignore_invalid=self._ignore_invalid,
-        )
-        to_send = checked.to_send
-        if self._reconciles:
-            absent = await self._reconcile(recovery, checked.doubtful, sent_by=opened_at, known_before=None)
-            if absent is not None:
-                to_send.update(absent)
+        counts = await journal.counts()
+        self._tracker.counts.update(counts)
+        recovery = Recovery(journal, self._runtime, self._policy, self._ignore_invalid)
+        if self._reconciles and (counts[State.SENDING] or counts[State.UNKNOWN]):
+            await self._reconcile(recovery, None, sent_by=opened_at, known_before=None)
         for sent in range(_ROUNDS):
             mark = self._runtime.ledger.seen.snapshot()
-            left = await self._send(store, checked, to_send)
-            if not left or not self._reconciles or self._stopping:
+            unknown = await self._send(journal)
+            if not unknown or not self._reconciles or self._stopping:
                 return
             recovery.policy = _longer(self._policy, 4**sent)
-            absent = await self._reconcile(recovery, left, sent_by=None, known_before=mark)
-            if not absent:
+            if not await self._reconcile(recovery, unknown, sent_by=None, known_before=mark):
                 return
-            to_send = absent
         self._left = (
             f"rows were sent {_ROUNDS} times over, and were absent each time: look at the server, and start again"
         )
 
-    async def _send(self, store: Store, checked: Checked, wanted: Bits) -> Mapping[int, int]:
-        """Send these rows; which of them are in doubt now, and their indexes."""
+    async def _send(self, journal: Journal) -> Collection[int]:
+        """Send the planned rows; return those whose outcome is unknown."""
         if self._stopping:
-            return {}
-        self._tally.tell(Phase.SENDING)
-        indexes: dict[int, int] = {}
-        in_doubt: dict[int, int] = {}
+            return ()
+        self._tracker.report(Phase.SENDING)
+        unknown: list[int] = []
 
-        def on_commit(moves: list[Move]) -> None:
-            for move in moves:
-                if move.state is State.UNKNOWN:
-                    in_doubt[move.row_id] = indexes[move.row_id]
-                if move.state is not State.PLANNED:  # such a one goes out again
-                    del indexes[move.row_id]
-            self._tally.tell(Phase.SENDING)
+        def on_commit(claimed: int, transitions: Sequence[Transition]) -> None:
+            self._tracker.committed(claimed, transitions)
+            unknown.extend(each.row_id for each in transitions if each.state is State.UNKNOWN)
+            self._tracker.report(Phase.SENDING)
 
-        def rows() -> Iterator[Row]:
-            for row in rows_to_send(self._plan, checked, wanted.__contains__):
-                indexes[row.row_id] = row.line.index
-                yield Row(row.row_id, row.line.content, row.campaign, row.line.wire)
-
-        stream = rows()
-        # The rows before the first are passed over in the writer's thread: they may be a million.
-        first = await self._writer.run(lambda: list(itertools.islice(stream, 1)))
-        if self._stopping:  # meanwhile
-            return {}
-        runner = Runner(
-            rows=itertools.chain(first, stream),
+        sender = Sender(
+            journal,
             create=self._create,
-            commit=partial(self._commit, store),
+            now=self._now,
             on_commit=on_commit,
-            concurrency=self._client.max_concurrency,
+            concurrency=self._runtime.max_concurrency,
             group=self._group,
-            pressure=self._pressure,
+            backoff=self._backoff,
         )
-        await self._stoppably(runner.run(), runner.stop)
-        if runner.stopped_by is not None:
-            self._stopped_by = runner.stopped_by
+        await self._stoppably(sender.run(), sender.stop)
+        if sender.stopped_by is not None:
+            self._stopped_by = sender.stopped_by
             self._stopping = True
-        return in_doubt
+        return frozenset(unknown)
 
-    async def _commit(self, store: Store, begins: list[Begin], moves: list[Move]) -> None:
-        now = self._clock.now().timestamp()
-        await self._writer.run(lambda: store.commit(begins, moves, now))
-        self._tally.committed(begins, moves)
-
-    async def _create(self, new: NewCampaign) -> str:
-        return await self._client.campaigns.create(new, ignore_invalid_phone_numbers=self._ignore_invalid)
+    async def _create(self, body: bytes) -> str:
+        return await self._runtime.create_encoded(body, lambda: campaign_of(body), self._ignore_invalid)
 
     async def _reconcile(
-        self,
-        recovery: Recovery,
-        rows: Mapping[int, int],
-        *,
-        sent_by: float | None,
-        known_before: int | None,
-    ) -> Bits | None:
-        """Look for rows in doubt; the indexes of those that are surely absent, and planned again."""
-        if not rows or self._stopping:
-            return None
-        self._tally.tell(Phase.RECONCILING)
+        self, recovery: Recovery, rows: Collection[int] | None, *, sent_by: float | None, known_before: int | None
+    ) -> bool:
+        """Look for unknown rows; return True if some are absent, and so planned again."""
+        if self._stopping:
+            return False
+        self._tracker.report(Phase.RECONCILING)
         looking = asyncio.ensure_future(recovery.run(rows, sent_by=sent_by, known_before=known_before))
         try:
             recovered = await self._stoppably(looking, looking.cancel)
@@ -258,23 +229,22 @@ class Job:
             task = asyncio.current_task()
             if not self._stopping or not looking.cancelled() or (task is not None and task.cancelling()):
                 raise
-            return None
-        self._tally.recovered(recovered.moves)
-        self._tally.tell(Phase.RECONCILING)
-        return recovered.absent
+            return False
+        self._tracker.recovered(recovered.transitions)
+        self._tracker.report(Phase.RECONCILING)
+        return recovered.any_absent
 
-    async def _stoppably(self, work: Awaitable[T], stop: Callable[[], object]) -> T:
-        self._stoppable = stop
+    async def _stoppably(self, step: Awaitable[T], stop: Callable[[], object]) -> T:
+        self._stop_step = stop
         if self._stopping:  # since it was last looked at
             stop()
         try:
-            return await work
+            return await step
         finally:
-            self._stoppable = None
+            self._stop_step = None
 
-    def _summary(self, store: Store, began: float) -> Summary:
-        stopped = self._why_stopped(store.counts())
-        return self._tally.summary(store, elapsed=self._clock.monotonic() - began, stopped=stopped)
+    def _now(self) -> float:
+        return self._clock.now().timestamp()
 
     def _why_stopped(self, counts: Mapping[State, int]) -> str | None:
         if self._stopped_by is not None:
@@ -285,11 +255,11 @@ class Job:
 
 
 def _longer(policy: ReconcilePolicy, times: int) -> ReconcilePolicy:
-    """What was sent again and is absent again may be a server that acts later than was thought."""
+    """Return a policy for a server that may act later than was thought: rows that were sent again are absent again."""
     return evolve(policy, settle=policy.settle * times, timeout=policy.timeout + policy.settle * times)
 
 
-def _policy(policy: ReconcilePolicy, settle: float | None) -> ReconcilePolicy:
+def _with_settle(policy: ReconcilePolicy, settle: float | None) -> ReconcilePolicy:
     if settle is None:
         return policy
     checks.check_seconds("settle", settle, ge=0.0)

@@ -1,296 +1,442 @@
-"""A journal in a file of SQLite: nothing acknowledged is lost, whatever dies."""
+"""A journal in a file of SQLite: nothing that was acknowledged is lost, whatever dies.
+
+`JournalFile` is the file, for one thread at a time. `SqliteJournal` is the asynchronous `Journal`: it has a thread of
+its own, so that the event loop never waits for the disk.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sqlite3
 import tempfile
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, NoReturn, Self
+from threading import Event
+from typing import Any, Final, NoReturn, Self, TypeVar
 
-import orjson
+import msgspec
 
-from campaigns_async.effects import State, check_move
-from campaigns_async.jobs import opening, schema
-from campaigns_async.jobs.errors import JournalError, JournalWriteError, PlanChangedError
-from campaigns_async.jobs.identity import Identity, check_names
-from campaigns_async.jobs.lock import JournalLock, lock
-from campaigns_async.jobs.opening import reading, writing
-from campaigns_async.jobs.sqlite_planning import SqlitePlanning
-from campaigns_async.jobs.store import Begin, Entry, Lead, Move
+from campaigns_async.effects import EXCEPTIONAL_MOVES, MOVES, State, check_move, origins
+from campaigns_async.jobs import sqlite_files
+from campaigns_async.jobs.job_errors import JobError, JournalError, JournalWriteError
+from campaigns_async.jobs.journal import ClaimedRow, Entry, Transition
+from campaigns_async.jobs.plan_lines import Plan
+from campaigns_async.jobs.planning import RowSink, StoppedError, add_plan
+from campaigns_async.jobs.sqlite_files import DAMAGED, Connect, FileIdentity, reading, writing
+from campaigns_async.jobs.sqlite_reader import UNSETTLED_WHERE, JournalReader
+from campaigns_async.locking import FileLock
+from campaigns_async.threads import to_its_end
 
-_PAGE: Final = 500
-"""Rows read at once; between two pages no cursor is open, so that commits may come between."""
-_COLUMNS: Final = "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, leads, surely_done"
-_STATES: Final[dict[int, State]] = {int(state): state for state in State}  # looked up quicker than State(number)
-_KEYS_TOLD: Final = 20
+T = TypeVar("T")
+_DROPPED_AT_ONCE: Final = 10_000
+
+_TABLES: Final = (
+    # What changes with each attempt stands here, and what is large in `contents`: SQLite rewrites a row as a whole.
+    """
+    CREATE TABLE rows (
+        id INTEGER PRIMARY KEY,
+        key TEXT NOT NULL UNIQUE,
+        state INTEGER NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 4),
+        attempts INTEGER NOT NULL DEFAULT 0,
+        attempted_at REAL,
+        ended_at REAL,
+        campaign_id TEXT,
+        surely_done INTEGER NOT NULL DEFAULT 0,
+        reason TEXT,
+        leads TEXT,
+        content INTEGER NOT NULL,        -- digest of the request body
+        line INTEGER,                    -- digest of the plan's line, by which an unchanged line is not parsed again
+        text INTEGER NOT NULL,           -- keyed digest of the message
+        sender INTEGER NOT NULL,         -- keyed digest of the sender
+        starts_at INTEGER NOT NULL,      -- milliseconds since 1970
+        planned_count INTEGER NOT NULL,  -- recipients sent
+        accepted_count INTEGER,          -- unused: recipients that the server accepted
+        kind INTEGER NOT NULL DEFAULT 0, -- unused: 0 a campaign; 1 a message
+        mark INTEGER NOT NULL DEFAULT 0, -- unused: adopted, held, skipped or withdrawn, beside the state
+        undo INTEGER,                    -- unused: the state of an undo
+        server_reason TEXT,              -- unused: the server's own words, masked
+        token BLOB,                      -- unused: the attempt's token, by which a former owner is told from the present one
+        owner INTEGER                    -- unused: the lease under which the row is sent
+    ) STRICT
+    """,
+    # A handful of rows, however large the plan: planned and created rows need no index.
+    f"CREATE INDEX unsettled_rows ON rows (state) WHERE {UNSETTLED_WHERE}",
+    """
+    CREATE TABLE contents (
+        row_id INTEGER PRIMARY KEY,
+        recipients BLOB NOT NULL,        -- a keyed digest of 8 bytes for each recipient sent
+        dropped BLOB,                    -- the same, for each recipient that the plan left out
+        payload BLOB                     -- the request body, compressed or not; dropped once the row is created
+    ) STRICT
+    """,
+    "CREATE TABLE options (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    """
+    CREATE TABLE journal (
+        digest_key BLOB NOT NULL,        -- the key of the digests
+        generation INTEGER NOT NULL,     -- unused: raised with each commit, to tell an old copy from the journal
+        api_key_salt BLOB,               -- unused
+        api_key_fingerprint BLOB         -- unused: salted digest of the API key
+    ) STRICT
+    """,
+    # Unused: digests of the campaign ids that were seen on the server, in the order in which they became known.
+    "CREATE TABLE seen_ids (position INTEGER PRIMARY KEY, digest INTEGER NOT NULL) STRICT",
+    # Unused: what a budget allows, and what rows have reserved of it.
+    "CREATE TABLE budgets (name TEXT PRIMARY KEY, most INTEGER NOT NULL, reserved INTEGER NOT NULL) STRICT",
+    # Unused: who sends which rows, and how long.
+    "CREATE TABLE leases (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, token BLOB NOT NULL, until REAL NOT NULL) STRICT",
+)
+_LEGAL: Final = ", ".join(str(old * 10 + new) for old in State for new in sorted(MOVES[old]))
+_EXCEPTIONAL: Final = ", ".join(str(old * 10 + new) for old in State for new in sorted(EXCEPTIONAL_MOVES[old]))
+_TO_CREATED: Final = ", ".join(str(int(old)) for old in sorted(origins(State.CREATED)))
+
+# A group is inserted into a view, and its trigger does the rest: one statement, so one transaction that gives the GIL
+# away once. Given away for each row or statement, each time back would have to wait for a busy event loop.
+# `+rows.state` keeps the planner from walking the index on states instead of looking up ids.
+_GROUP: Final = (
+    """
+    CREATE TEMP VIEW groups AS SELECT NULL AS now, NULL AS n_begins, NULL AS begins, NULL AS n_created, NULL AS created,
+        NULL AS n_moves, NULL AS moves
+    """,
+    f"""
+    CREATE TEMP TRIGGER record INSTEAD OF INSERT ON groups BEGIN
+        UPDATE rows SET state = 1, attempts = attempts + 1, attempted_at = NEW.now,
+            campaign_id = NULL, surely_done = 0, reason = NULL, leads = NULL
+        FROM json_each(NEW.begins) AS j
+        WHERE rows.id = j.value AND +rows.state = 0;
+        SELECT RAISE(ABORT, 'begins') WHERE changes() <> NEW.n_begins;
+
+        UPDATE rows SET state = 2, ended_at = NEW.now,
+            campaign_id = j.value, surely_done = 0, reason = NULL, leads = NULL
+        FROM json_each(NEW.created) AS j
+        WHERE rows.id = CAST(j.key AS INTEGER) AND +rows.state IN ({_TO_CREATED});
+        SELECT RAISE(ABORT, 'created') WHERE changes() <> NEW.n_created;
+
+        UPDATE rows SET state = json_extract(j.value, '$[1]'), ended_at = NEW.now,
+            campaign_id = json_extract(j.value, '$[2]'),
+            surely_done = max(json_extract(j.value, '$[3]'),
+                iif(json_extract(j.value, '$[1]') = 4, rows.surely_done, 0)),
+            reason = json_extract(j.value, '$[4]'),
+            leads = json_extract(j.value, '$[5]')
+        FROM json_each(NEW.moves) AS j
+        WHERE rows.id = json_extract(j.value, '$[0]') AND (
+            rows.state * 10 + json_extract(j.value, '$[1]') IN ({_LEGAL})
+            OR (json_extract(j.value, '$[6]') AND rows.state * 10 + json_extract(j.value, '$[1]') IN ({_EXCEPTIONAL}))
+        );
+        SELECT RAISE(ABORT, 'moves') WHERE changes() <> NEW.n_moves;
+    END
+    """,  # noqa: S608 - numbers of states are all that is put in
+)
+_RECORD: Final = "INSERT INTO temp.groups VALUES (?, ?, ?, ?, ?, ?, ?)"
+# One row, for the same reason. SQLite concatenates blobs byte by byte; `_planned_rows` checks that it did.
+_PLANNED: Final = """
+    SELECT json_group_array(id), json_group_array(length(payload)), CAST(group_concat(payload, '') AS BLOB)
+    FROM (SELECT id, payload FROM rows JOIN contents ON row_id = id
+        WHERE id > ? AND +state = 0 AND payload IS NOT NULL ORDER BY id LIMIT ?)
+"""
 
 
-class SqliteStore:
-    """A journal in a file. Used by one thread at a time, whichever. Get one by `open` or `scratch_copy`."""
+class JournalFile(JournalReader):
+    """A journal in a file, for one thread at a time. Get one by `open` or `scratch_copy`; close it, or use `with`."""
 
     def __init__(
         self,
         connection: sqlite3.Connection,
         *,
-        held_lock: JournalLock | None = None,
-        identity: Identity | None = None,
+        held_lock: FileLock | None = None,
+        identity: FileIdentity | None = None,
         scratch: tempfile.TemporaryDirectory[str] | None = None,
     ) -> None:
-        self._connection = connection
+        super().__init__(connection)
         self._lock = held_lock
-        self._scratch = scratch
         self._identity = identity
+        self._scratch = scratch
+        self._claimed = 0
+        """The id up to which planned rows were claimed."""
 
     @classmethod
-    def open(cls, path: str | Path, *, connect: opening.Connect = sqlite3.connect, read_only: bool = False) -> Self:
+    def open(cls, path: str | Path, *, connect: Connect = sqlite3.connect) -> Self:
         """Open a journal, or begin a new one.
 
         Args:
-            path: Of the file. Beside it stand, while it is open, `-wal` and `-shm`, and for good `.lock`.
-            connect: `sqlite3.connect`, or what looks like it.
-            read_only: Only look; needs no lock, so another run may be writing.
+            path: Of the file. Beside it stand `-wal` and `-shm` while it is open, and `.lock` for good.
+            connect: `sqlite3.connect`, or a stand-in for it.
 
         Raises:
-            JournalInUseError: Another run writes to it.
-            JournalWriteError: A new one cannot be written.
-            JournalError: It is no journal, of a newer version or damaged; it was left as it is.
+            JournalInUseError: If another run writes to it.
+            JournalWriteError: If a new one cannot be written.
+            JournalError: If the file is not a journal, is one of another version, or is damaged; it was left unchanged.
         """
-        if sqlite3.sqlite_version_info < schema.OLDEST_SQLITE:
-            needed = ".".join(map(str, schema.OLDEST_SQLITE))
-            raise JournalError(f"a journal needs SQLite {needed}; this Python has {sqlite3.sqlite_version}")
+        sqlite_files.check_sqlite()
         path = Path(path)
-        if read_only:
-            return cls(opening.open_to_read(path, connect))
-        held_lock = lock(path)
+        held_lock = sqlite_files.lock(path)
         try:
-            check_names(path)
-            connection = opening.open_to_write(path, connect)
-            return cls(connection, held_lock=held_lock, identity=Identity.of(path))
-        except BaseException:  # interrupted too: the lock must not outlive this
+            connection = sqlite_files.open_to_write(path, connect, _make_tables)
+            try:
+                _prepare(connection)
+                return cls(connection, held_lock=held_lock, identity=FileIdentity.of(path))
+            except BaseException:
+                sqlite_files.close(connection)
+                raise
+        except BaseException:  # on an interrupt too the lock must not outlive this
             held_lock.release()
             raise
 
     @classmethod
-    def scratch_copy(cls, path: str | Path | None = None) -> Self:
-        """A copy of a journal as it stands, or a new one, that is deleted when it is closed.
+    def scratch_copy(cls, path: str | Path) -> Self:
+        """Copy a journal as it stands, or begin a new one, in a file that is deleted when it is closed.
 
         The original is neither locked nor changed, and another run may be writing to it.
 
         Raises:
             JournalError: As `open`.
         """
+        sqlite_files.check_sqlite()
+        path = Path(path)
         scratch = tempfile.TemporaryDirectory(prefix="campaigns-async-")
-        copy = Path(scratch.name, "journal")
+        file = Path(scratch.name, "journal")
         try:
-            if path is not None and Path(path).exists() and Path(path).stat().st_size:
-                opening.copy(Path(path), copy)
-            connection = opening.open_to_write(copy, sqlite3.connect)
-            connection.execute("PRAGMA synchronous = OFF")  # it goes anyway
-        except BaseException:  # interrupted too: the copy must not outlive this
+            if path.exists() and path.stat().st_size:
+                sqlite_files.copy(path, file)
+            connection = sqlite_files.open_to_write(file, sqlite3.connect, _make_tables)
+            _prepare(connection)
+            connection.execute("PRAGMA synchronous = OFF")  # it is deleted anyway
+        except BaseException:  # on an interrupt too the copy must not outlive this
             scratch.cleanup()
             raise
         return cls(connection, scratch=scratch)
 
-    @contextmanager
-    def planning(self) -> Generator[SqlitePlanning]:
-        """See `Store.planning`."""
-        self._check_writes()
-        connection = self._connection
-        with writing():
-            connection.execute("BEGIN IMMEDIATE")
-            planning = SqlitePlanning(connection)
-        try:
-            with writing():
-                yield planning
-                planning.flush()
-                connection.execute("COMMIT")
-        except BaseException:  # interrupted too: all or nothing
-            with suppress(sqlite3.Error):  # where SQLite rolled back by itself there is nothing left to do
-                connection.execute("ROLLBACK")
-            raise
-        finally:
-            planning.end()
-        with suppress(sqlite3.Error):  # it is written; a later checkpoint does as well
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-    def options(self) -> Mapping[str, str]:
-        """See `Store.options`."""
-        with reading():
-            return dict(self._connection.execute("SELECT name, value FROM options ORDER BY name").fetchall())
-
-    def commit(self, begins: Sequence[Begin], moves: Sequence[Move], now: float) -> None:
-        """See `Store.commit`."""
-        if not begins and not moves:
-            return
-        self._check_writes()
-        if self._identity is not None:
-            self._identity.check()
-        group = _group(begins, moves, now)
-        try:
-            self._connection.execute(schema.RECORD, group)
-        except sqlite3.IntegrityError:
-            self._refuse(begins, moves)
-        except sqlite3.Error as error:
-            raise opening.write_failed(error) from None
-
-    def _check_writes(self) -> None:
-        if self._lock is None and self._scratch is None:
-            raise JournalWriteError("the journal cannot be written: it was opened to be read")
-
-    def _refuse(self, begins: Sequence[Begin], moves: Sequence[Move]) -> NoReturn:
-        """Say why a group was refused."""
-        begun = [row.row_id for row in begins]
-        moved = [row.row_id for row in moves]
-        known: dict[int, tuple[str, int, State]] = {}
-        with reading():
-            for row_id in {*begun, *moved}:
-                query = "SELECT key, content, state FROM rows WHERE id = ?"
-                for key, content, state in self._connection.execute(query, (row_id,)).fetchall():
-                    known[row_id] = (key, content, State(state))
-        if missing := {*begun, *moved} - known.keys():
-            raise ValueError(f"the journal has no row {min(missing)}")
-        if len(set(begun)) < len(begun) or len(set(moved)) < len(moved):
-            raise ValueError("a row is in the group twice")
-        changed = [known[row.row_id][0] for row in begins if known[row.row_id][1] != row.content]
-        if changed:
-            raise PlanChangedError(
-                f"{len(changed)} of the rows to send are not what was planned",
-                tuple(changed[:_KEYS_TOLD]),
-                len(changed),
-            )
-        for row_id in begun:
-            check_move(known[row_id][2], State.SENDING)
-        for move in moves:
-            check_move(State.SENDING if move.row_id in begun else known[move.row_id][2], move.state)
-        raise JournalWriteError(schema.DAMAGED)
-
-    def counts(self) -> Mapping[State, int]:
-        """See `Store.counts`."""
-        with reading():
-            found = dict(self._connection.execute("SELECT state, count(*) FROM rows GROUP BY +state").fetchall())
-        return {state: found.get(int(state), 0) for state in State}
-
-    def entries(self, *states: State, payload: bool = False) -> Iterator[Entry]:
-        """See `Store.entries`."""
-        columns = f"{_COLUMNS}, payload" if payload else _COLUMNS
-        among = ", ".join(str(int(state)) for state in states)
-        which = f"AND state IN ({among})" if states else ""
-        if states and schema.INDEXED.issuperset(states):  # the index is used by who repeats its condition
-            which += f" AND {schema.INDEXED_WHERE}"
-        query = f"SELECT {columns} FROM rows WHERE id > ? {which} ORDER BY id LIMIT {_PAGE}"  # noqa: S608 - numbers
-        last = 0
-        while True:
-            with reading():
-                rows = self._connection.execute(query, (last,)).fetchall()
-            for row in rows:
-                yield _entry(*row)
-            if len(rows) < _PAGE:
-                return
-            last = rows[-1][0]
-
-    def entry(self, key: str) -> Entry | None:
-        """See `Store.entry`."""
-        query = f"SELECT {_COLUMNS} FROM rows WHERE key = ?"  # noqa: S608 - a constant
-        with reading():
-            for row in self._connection.execute(query, (key,)).fetchall():
-                return _entry(*row)
-        return None
-
-    def campaign_ids(self) -> Iterator[str]:
-        """See `Store.campaign_ids`."""
-        query = f"SELECT id, campaign_id FROM rows WHERE id > ? AND campaign_id IS NOT NULL ORDER BY id LIMIT {_PAGE}"  # noqa: S608 - a constant
-        last = 0
-        while True:
-            with reading():
-                rows = self._connection.execute(query, (last,)).fetchall()
-            for _, campaign_id in rows:
-                yield campaign_id
-            if len(rows) < _PAGE:
-                return
-            last = rows[-1][0]
-
     def close(self) -> None:
-        """Close it, and let its lock go. May be called again."""
-        opening.close(self._connection)
+        """Close the journal and release its lock. May be called again."""
+        super().close()
         if self._lock is not None:
             self._lock.release()
         if self._scratch is not None:
             self._scratch.cleanup()
 
+    def add_plan(
+        self,
+        plan: Plan,
+        settings: Mapping[str, str],
+        *,
+        retry_failed: bool = False,
+        stopping: Callable[[], bool] = lambda: False,
+        sink: RowSink | None = None,
+    ) -> None:
+        """Compare a plan with the journal and add its new rows, or leave the journal unchanged; see `Journal.add_plan`.
 
-def _group(begins: Sequence[Begin], moves: Sequence[Move], now: float) -> tuple[Any, ...]:
-    """What `schema.RECORD` takes. Most moves are plain: those have a quicker way."""
+        Args:
+            plan: Read once, as a stream.
+            settings: What must be equal in every run, besides the plan's own options.
+            retry_failed: Plan failed rows again.
+            stopping: Asked at every line whether to give up.
+            sink: Is given each row that would be sent; then the journal is a scratch copy that keeps no payloads.
+        """
+        add_plan(self._connection, plan, settings, retry_failed=retry_failed, stopping=stopping, sink=sink)
+        self._claimed = 0
+        with suppress(sqlite3.Error):  # the rows are written; a later checkpoint does as well
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def commit(self, transitions: Sequence[Transition], *, claim: int = 0, now: float) -> list[ClaimedRow]:
+        """Record a group and claim planned rows; see `Journal.commit`."""
+        named = {each.row_id for each in transitions}
+        claimed = [row for row in self._planned_rows(claim) if row.row_id not in named] if claim > 0 else []
+        if not claimed and not transitions:
+            return []
+        if self._identity is not None:
+            self._identity.check()
+        try:
+            self._connection.execute(_RECORD, _group(claimed, transitions, now))
+        except sqlite3.IntegrityError:
+            self._refuse(claimed, transitions)
+        except sqlite3.Error as error:
+            with writing():
+                raise error from None
+        if claimed:
+            self._claimed = claimed[-1].row_id
+        put_back = [each.row_id for each in transitions if each.state is State.PLANNED]
+        if put_back:
+            self._claimed = min(self._claimed, min(put_back) - 1)
+        return claimed
+
+    def drop_payloads(self) -> None:
+        """Drop the payloads of created rows; see `Journal.drop_payloads`."""
+        with writing():
+            ((last,),) = self._connection.execute("SELECT coalesce(max(id), 0) FROM rows").fetchall()
+            for first in range(1, last + 1, _DROPPED_AT_ONCE):
+                self._connection.execute(
+                    "UPDATE contents SET payload = NULL WHERE row_id BETWEEN ? AND ? AND payload IS NOT NULL "
+                    "AND (SELECT state FROM rows WHERE id = row_id) = 2",
+                    (first, first + _DROPPED_AT_ONCE - 1),
+                )
+
+    def _planned_rows(self, limit: int) -> list[ClaimedRow]:
+        with reading():
+            ((ids, lengths, payloads),) = self._connection.execute(_PLANNED, (self._claimed, limit)).fetchall()
+        rows: list[ClaimedRow] = []
+        at = 0
+        for row_id, length in zip(msgspec.json.decode(ids), msgspec.json.decode(lengths), strict=True):
+            rows.append(ClaimedRow(row_id, payloads[at : at + length]))
+            at += length
+        if at != len(payloads or b""):
+            raise JournalError(DAMAGED)
+        return rows
+
+    def _refuse(self, claimed: Sequence[ClaimedRow], transitions: Sequence[Transition]) -> NoReturn:
+        """Say why a group was refused."""
+        ids = [each.row_id for each in transitions]
+        known: dict[int, State] = {}
+        with reading():
+            for row_id in {*ids, *(row.row_id for row in claimed)}:
+                for (state,) in self._connection.execute("SELECT state FROM rows WHERE id = ?", (row_id,)).fetchall():
+                    known[row_id] = State(state)
+        if missing := set(ids) - known.keys():
+            raise ValueError(f"the journal has no row {min(missing)}")
+        if len(set(ids)) < len(ids):
+            raise ValueError("a row is in the group twice")
+        for each in transitions:
+            check_move(known[each.row_id], each.state, exceptional=each.exceptional)
+        raise JournalWriteError(DAMAGED)
+
+
+class SqliteJournal:
+    """A `JournalFile` as the asynchronous `Journal`. Get one by `open`.
+
+    Each call is documented there. A cancelled call has its effect all the same: it is awaited to its end before the
+    cancellation goes on.
+    """
+
+    # ruff: noqa: D102
+
+    def __init__(self, file: JournalFile, thread: ThreadPoolExecutor) -> None:
+        self._file = file
+        self._thread = thread
+
+    @classmethod
+    async def open(cls, path: str | Path) -> Self:
+        """Open a journal, or begin a new one; see `JournalFile.open`."""
+        thread = ThreadPoolExecutor(1, thread_name_prefix="campaigns-journal")
+        opened: list[JournalFile] = []
+        try:
+            await _run(thread, lambda: opened.append(JournalFile.open(path)))
+        except BaseException:
+            for file in opened:  # it holds the lock
+                await _run(thread, file.close)
+            thread.shutdown(wait=False)
+            raise
+        return cls(opened[0], thread)
+
+    async def add_plan(
+        self, plan: Plan, settings: Mapping[str, str], *, retry_failed: bool, stopping: Callable[[], bool]
+    ) -> None:
+        given_up = Event()
+
+        def add() -> None:
+            self._file.add_plan(
+                plan, settings, retry_failed=retry_failed, stopping=lambda: given_up.is_set() or stopping()
+            )
+
+        adding = asyncio.ensure_future(_run(self._thread, add))
+        try:
+            await asyncio.shield(adding)
+        except asyncio.CancelledError:
+            given_up.set()  # the thread sees it at the next line
+            with suppress(JobError, StoppedError):
+                await to_its_end(adding)
+            raise
+
+    async def commit(self, transitions: Sequence[Transition], *, claim: int, now: float) -> list[ClaimedRow]:
+        return await self._call(lambda: self._file.commit(transitions, claim=claim, now=now))
+
+    async def counts(self) -> Mapping[State, int]:
+        return await self._call(self._file.counts)
+
+    async def entries(self, *states: State, limit: int | None = None, payload: bool = False) -> list[Entry]:
+        def read() -> list[Entry]:
+            found: list[Entry] = []
+            for entry in self._file.entries(*states, payload=payload):
+                if len(found) == limit:
+                    break
+                found.append(entry)
+            return found
+
+        return await self._call(read)
+
+    async def known_campaigns(self, among: Collection[str]) -> set[str]:
+        return await self._call(lambda: {each for each, _ in self._file.campaigns() if each in among})
+
+    async def latest_campaigns(self, limit: int, *, except_for: Collection[str]) -> list[str]:
+        return await self._call(lambda: [each for each, _ in self._file.campaigns() if each not in except_for][-limit:])
+
+    async def owners(self, campaigns: Collection[str]) -> Mapping[str, int]:
+        if not campaigns:
+            return {}
+        return await self._call(lambda: {each: row for each, row in self._file.campaigns() if each in campaigns})
+
+    async def drop_payloads(self) -> None:
+        await self._call(self._file.drop_payloads)
+
+    async def close(self) -> None:
+        try:
+            await self._call(self._file.close)
+        finally:
+            self._thread.shutdown(wait=False)
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        return await _run(self._thread, work)
+
+
+async def _run(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    return await to_its_end(asyncio.get_running_loop().run_in_executor(thread, work))
+
+
+def _make_tables(connection: sqlite3.Connection) -> None:
+    for statement in _TABLES:
+        connection.execute(statement)
+    connection.execute("INSERT INTO journal (digest_key, generation) VALUES (?, 0)", (os.urandom(16),))
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    with writing():
+        for statement in _GROUP:
+            connection.execute(statement)
+
+
+def _group(claimed: Sequence[ClaimedRow], transitions: Sequence[Transition], now: float) -> tuple[Any, ...]:
+    """Return what `_RECORD` takes. Most transitions are plain creates: those have a quicker way."""
     created: dict[str, str | None] = {}
     n_created = 0
     others: list[tuple[Any, ...]] = []
-    payloads: list[bytes] = []
-    at = 1
-    for row in moves:
-        if row.state is State.CREATED and row.reason is None and not row.leads and not row.surely_done:
-            created[str(row.row_id)] = row.campaign_id
+    for each in transitions:
+        if each.state is State.CREATED and not (each.reason or each.leads or each.surely_done or each.exceptional):
+            created[str(each.row_id)] = each.campaign_id
             n_created += 1
             continue
-        payload = row.payload
-        leads = [(lead.campaign_id, lead.recipient_count, lead.status, lead.start) for lead in row.leads]
+        leads = [(lead.campaign_id, lead.recipient_count, lead.status, lead.start) for lead in each.leads]
         others.append(
             (
-                row.row_id,
-                int(row.state),
-                row.campaign_id,
-                int(row.surely_done),
-                _text(row.reason),
-                orjson.dumps(leads).decode() if leads else None,
-                None if payload is None else at,
-                None if payload is None else len(payload),
+                each.row_id,
+                int(each.state),
+                each.campaign_id,
+                int(each.surely_done),
+                _text(each.reason),
+                msgspec.json.encode(leads).decode() if leads else None,
+                int(each.exceptional),
             )
         )
-        if payload is not None:
-            payloads.append(payload)
-            at += len(payload)
     return (
         now,
-        len(begins),
-        orjson.dumps({str(row.row_id): row.content for row in begins}).decode(),
+        len(claimed),
+        msgspec.json.encode([row.row_id for row in claimed]).decode(),
         n_created,
-        orjson.dumps(created).decode(),
+        msgspec.json.encode(created).decode(),
         len(others),
-        orjson.dumps(others).decode(),
-        b"".join(payloads),
+        msgspec.json.encode(others).decode(),
     )
 
 
 def _text(reason: str | None) -> str | None:
-    """A reason as JSON and SQLite take it: what cannot be written must not keep a group from being recorded."""
+    """Return a reason as JSON and SQLite take it: what cannot be written must not keep a group from being recorded."""
     return None if reason is None else reason.encode(errors="replace").decode().replace("\0", "\ufffd")
-
-
-def _entry(
-    row_id: int,
-    key: str,
-    content: int,
-    state: int,
-    attempts: int,
-    attempted_at: float | None,
-    ended_at: float | None,
-    campaign_id: str | None,
-    reason: str | None,
-    leads: str | None,
-    surely_done: int,
-    payload: bytes | None = None,
-) -> Entry:
-    return Entry(
-        row_id,
-        key,
-        content,
-        _STATES[state],
-        attempts,
-        attempted_at,
-        ended_at,
-        campaign_id,
-        reason,
-        tuple(Lead(*lead) for lead in orjson.loads(leads)) if leads else (),
-        bool(surely_done),
-        payload,
-    )

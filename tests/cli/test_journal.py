@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import stat
 import sys
 from collections.abc import Sequence
@@ -13,35 +14,39 @@ from typing import Any
 import pytest
 
 from campaigns_async.effects import State
-from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.store import Begin, Lead, Move
+from campaigns_async.jobs import Lead, ndjson_plan, open_journal
+from campaigns_async.jobs.journal import Transition
+from campaigns_async.jobs.sqlite import JournalFile
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 from .conftest import Command, Ended, line, ndjson
 from .send_support import KEY, commands, completed, squeezed
 
 AT = 1_900_000_000.0
-PAYLOAD = ndjson(line(7))
+KEYS = ("sending", "created", "failed", "bare", "unknown", "sure", "-dash", "planned")
+LINE = line(7, key="failed")
 
 
-def make(path: Path) -> SqliteStore:
+def make(path: Path) -> JournalFile:
     """A journal with a row or two in each state, open."""
-    store = SqliteStore.open(path)
-    keys = ["planned", "sending", "created", "failed", "bare", "unknown", "sure", "-dash"]
-    with store.planning() as planning:
-        planning.set_options({"plan": "keys"})
-        ids = {key: planning.add(key, 7) for key in keys}
-    store.commit([Begin(ids[key], 7) for key in keys[1:]], [], AT)
-    moves = [
-        Move(ids["created"], State.CREATED, campaign_id="C-1"),
-        Move(ids["failed"], State.FAILED, reason="422", payload=PAYLOAD),
-        Move(ids["bare"], State.FAILED, reason="409"),
-        Move(ids["unknown"], State.UNKNOWN, reason="504", leads=(Lead("C-8", 2), Lead("C-9", 2))),
-        Move(ids["sure"], State.UNKNOWN, reason="DecodeError", surely_done=True),
-        Move(ids["-dash"], State.UNKNOWN, reason="504"),
+    plan = path.with_name("plan.ndjson")
+    plan.write_bytes(ndjson(*(line(7, key=key) for key in KEYS)))
+    journal = JournalFile.open(path)
+    journal.add_plan(ndjson_plan(plan), {})
+    ids = {key: row.row_id for key, row in zip(KEYS, journal.commit([], claim=7, now=AT), strict=False)}
+    transitions = [
+        Transition(ids["created"], State.CREATED, campaign_id="C-1"),
+        Transition(ids["failed"], State.FAILED, reason="422"),
+        Transition(ids["bare"], State.FAILED, reason="409"),
+        Transition(ids["unknown"], State.UNKNOWN, reason="504", leads=(Lead("C-8", 2), Lead("C-9", 2))),
+        Transition(ids["sure"], State.UNKNOWN, reason="DecodeError", surely_done=True),
+        Transition(ids["-dash"], State.UNKNOWN, reason="504"),
     ]
-    store.commit([], moves, AT + 1)
-    return store
+    journal.commit(transitions, now=AT + 1)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE contents SET payload = NULL WHERE row_id = ?", (ids["bare"],))
+    connection.close()
+    return journal
 
 
 @pytest.fixture
@@ -56,10 +61,8 @@ def rows(ended: Ended) -> dict[str, dict[str, Any]]:
 
 
 def states(path: Path) -> dict[str, tuple[State, str | None]]:
-    store = SqliteStore.open(path, read_only=True)
-    found = {entry.key: (entry.state, entry.campaign_id) for entry in store.entries()}
-    store.close()
-    return found
+    with open_journal(path) as journal:
+        return {entry.key: (entry.state, entry.campaign_id) for entry in journal.entries()}
 
 
 class TestShow:
@@ -67,7 +70,7 @@ class TestShow:
         ended = command("journal", "show", journal)
         assert ended.code == 0
         assert ended.err == "3 unknown, 1 sending, 2 failed, 1 planned, 1 created\n"
-        assert list(rows(ended)) == ["planned", "sending", "created", "failed", "bare", "unknown", "sure", "-dash"]
+        assert list(rows(ended)) == list(KEYS)
         assert rows(ended)["unknown"] == {
             "key": "unknown", "state": "unknown", "campaign_id": None, "attempts": 1,
             "attempted_at": "2030-03-17T17:46:40Z", "ended_at": "2030-03-17T17:46:41Z",
@@ -194,13 +197,13 @@ class TestResolve:
 class TestExport:
     def test_none_are_told_in_a_word(self, tmp_path: Path, command: Command) -> None:
         path = tmp_path / "run.sqlite"
-        SqliteStore.open(path).close()
+        JournalFile.open(path).close()
         ended = command("journal", "export", path)
         assert (ended.code, ended.out, ended.err) == (0, "", "0 rows written; to be sent with another journal\n")
 
     def test_the_failed_rows_are_a_plan(self, journal: Path, command: Command) -> None:
         ended = command("journal", "export", journal)
-        assert (ended.code, ended.out.encode()) == (0, PAYLOAD)
+        assert (ended.code, json.loads(ended.out)) == (0, LINE)
         assert ended.err == (
             "1 row written; to be sent with another journal\n"
             "1 row left out: the journal does not hold what would be sent\n"
@@ -212,7 +215,7 @@ class TestExport:
     def test_a_file_is_for_its_owner_alone_and_none_is_written_over(self, journal: Path, command: Command) -> None:
         out = journal.with_name("failed.ndjson")
         assert command("journal", "export", journal, "--out", out).code == 0
-        assert out.read_bytes() == PAYLOAD
+        assert json.loads(out.read_bytes()) == LINE
         assert stat.S_IMODE(out.stat().st_mode) == 0o600
         out.write_text("mine")
         ended = command("journal", "export", journal, "--out", out)

@@ -19,7 +19,7 @@ from campaigns_async.cli._send_report import _send_again as send_again
 from campaigns_async.cli._send_watch import SendFigures, SendWatch
 from campaigns_async.cli.console import printable
 from campaigns_async.cli.send_command import send
-from campaigns_async.jobs.summary import Phase, Progress
+from campaigns_async.jobs.progress import Phase, Progress
 
 
 class Time:

@@ -7,7 +7,7 @@ import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,22 +19,24 @@ from support.made import client_of
 from campaigns_async import CampaignsClient, ConfigurationError, NewCampaign, NewContact, ReconcilePolicy, Timeouts
 from campaigns_async.jobs import (
     BadLine,
+    Entry,
     Job,
     JournalError,
     JournalInUseError,
     JournalWriteError,
     Line,
+    Phase,
     PlanChangedError,
     PlanError,
     Progress,
     State,
     Summary,
     listed_plan,
+    open_journal,
     send,
 )
-from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.store import Begin, Entry, Move
-from campaigns_async.jobs.summary import Phase
+from campaigns_async.jobs.journal import ClaimedRow, Transition
+from campaigns_async.jobs.sqlite import JournalFile
 from campaigns_async.sandbox import Sandbox
 
 START = datetime(2031, 6, 27, 9, 30, tzinfo=UTC)
@@ -51,11 +53,8 @@ def rows(count: int) -> Rows:
 
 
 def entries(journal: Path, *states: State) -> list[Entry]:
-    store = SqliteStore.open(journal, read_only=True)
-    try:
-        return list(store.entries(*states, payload=True))
-    finally:
-        store.close()
+    with open_journal(journal) as reader:
+        return list(reader.entries(*states, payload=True))
 
 
 def states(journal: Path) -> dict[State, int]:
@@ -154,7 +153,7 @@ class TestRefusals:
             assert (summary.created, summary.failed) == (3, 1)
             assert summary.failures[0].reason == "400: contacts 1 (from 0) were refused"
             failed = entries(journal, State.FAILED)[0]
-            assert json.loads(failed.payload or b"")["key"] == "bad"
+            assert json.loads(failed.plan_line() or b"")["key"] == "bad"
 
             assert (await send(client, plan, journal)).failed == 1
             assert len(sandbox.requests) == 4
@@ -394,9 +393,9 @@ class TestOutages:
         lost = sandbox.fault(operation="create", drop="close")
         async with quick(sandbox, max_concurrency=1) as client:
             assert (await send(client, twins, journal)).unknown == 3
-            store = SqliteStore.open(journal)
+            store = JournalFile.open(journal)
             [first, *_] = store.entries()
-            store.commit([], [Move(first.row_id, State.CREATED, campaign_id=sandbox.created[0]["id"])], 0.0)
+            store.commit([Transition(first.row_id, State.CREATED, sandbox.created[0]["id"])], now=0.0)
             store.close()
             lost.stop()
             assert (await send(client, twins, journal)).ok
@@ -446,15 +445,19 @@ class TestStopping:
         assert len(sandbox.created) == 100
         sandbox.assert_no_double_send()
 
-    async def test_a_second_cancellation_loses_nothing_that_is_known(self, sandbox: Sandbox, journal: Path) -> None:
-        class Slow(SqliteStore):
-            def commit(self, begins: Sequence[Begin], moves: Sequence[Move], now: float) -> None:
-                time.sleep(0.03)
-                super().commit(begins, moves, now)
+    async def test_a_second_cancellation_loses_nothing_that_is_known(
+        self, sandbox: Sandbox, journal: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        commit = JournalFile.commit
 
+        def slowly(journal: JournalFile, *arguments: Any, **options: Any) -> list[ClaimedRow]:
+            time.sleep(0.03)
+            return commit(journal, *arguments, **options)
+
+        monkeypatch.setattr(JournalFile, "commit", slowly)
         sandbox.fault(operation="create", nth=9, hang=True)
         async with quick(sandbox, max_concurrency=4) as client:
-            job = Job(client, rows(40), journal=Slow.open(journal), group=4)
+            job = Job(client, rows(40), journal=journal, group=4)
             running = asyncio.ensure_future(job.run())
             await sandbox.wait_received(12)
             for _ in range(3):
@@ -468,12 +471,12 @@ class TestStopping:
         self, client: CampaignsClient, journal: Path
     ) -> None:
         class Endless:
-            positional = False
+            positional = identified = False
 
             def options(self) -> dict[str, str]:
                 return {"plan": "keys"}
 
-            def lines(self, wanted: object = None) -> Iterator[Line | BadLine]:
+            def lines(self) -> Iterator[Line | BadLine]:
                 for number in itertools.count():
                     if number == 50:
                         loop.call_soon_threadsafe(running.cancel)
@@ -633,27 +636,20 @@ class TestJournals:
             with pytest.raises(JournalError, match="hard link"):
                 await send(client, rows(2), journal.with_name("other"))
 
-    async def test_a_store_of_ones_own_is_used_and_closed(self, sandbox: Sandbox, tmp_path: Path) -> None:
-        store = SqliteStore.open(tmp_path / "mine")
-        async with quick(sandbox) as client:
-            assert (await Job(client, rows(2), journal=store).run()).ok
-        SqliteStore.open(tmp_path / "mine").close()  # nobody has it any more
-
     async def test_a_journal_that_cannot_be_written_stops_the_run_and_a_next_one_mends_it(
-        self, sandbox: Sandbox, journal: Path
+        self, sandbox: Sandbox, journal: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        class Full(SqliteStore):
-            left = 2
+        commit, left = JournalFile.commit, itertools.count(2, -1)
 
-            def commit(self, begins: Sequence[Begin], moves: Sequence[Move], now: float) -> None:
-                if Full.left == 0:
-                    raise JournalWriteError("the disk is full")
-                Full.left -= 1
-                super().commit(begins, moves, now)
+        def full(journal: JournalFile, *arguments: Any, **options: Any) -> list[ClaimedRow]:
+            if next(left) <= 0:
+                raise JournalWriteError("the disk is full")
+            return commit(journal, *arguments, **options)
 
         async with quick(sandbox, max_concurrency=4) as client:
-            with pytest.raises(JournalWriteError):
-                await Job(client, rows(40), journal=Full.open(journal), group=4).run()
+            with monkeypatch.context() as patched, pytest.raises(JournalWriteError):
+                patched.setattr(JournalFile, "commit", full)
+                await Job(client, rows(40), journal=journal, group=4).run()
             assert len(sandbox.requests) <= 12
             summary = await send(client, rows(40), journal)
         assert summary.ok

@@ -15,15 +15,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from attrs import define, field
 from support import kill_child
 
-from campaigns_async.effects import State
-from campaigns_async.jobs.sqlite import SqliteStore
+from campaigns_async.jobs import State, open_journal
 from campaigns_async.sandbox import ThreadedSandbox
 
 KILLS = int(os.environ.get("KILLS", "4"))
@@ -105,9 +104,9 @@ class Job:
         assert sent == Counter((message_of(number), phone_of(number)) for number in range(self.rows))
         self.sandbox.assert_no_double_send()
         keys = {one["id"]: one["contacts"][0]["phoneNumber"] for one in created}
-        with closing(SqliteStore.open(self.folder / "journal", read_only=True)) as store:
-            assert store.counts()[State.CREATED] == self.rows
-            rows = {entry.key: entry.campaign_id for entry in store.entries()}
+        with open_journal(self.folder / "journal") as journal:
+            assert journal.counts()[State.CREATED] == self.rows
+            rows = {entry.key: entry.campaign_id for entry in journal.entries()}
         assert {key: keys[str(campaign_id)] for key, campaign_id in rows.items()} == {
             f"row {number}": phone_of(number) for number in range(self.rows)
         }

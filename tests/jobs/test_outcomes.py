@@ -11,8 +11,7 @@ from support.made import client_of, new_campaign
 
 from campaigns_async import Delivery, NewCampaign, NewContact, RetryPolicy, Timeouts
 from campaigns_async.effects import RunAction, classify_error
-from campaigns_async.jobs import State, send
-from campaigns_async.jobs.sqlite import SqliteStore
+from campaigns_async.jobs import State, open_journal, send
 from campaigns_async.sandbox import Sandbox
 
 NEW = NewCampaign(datetime(2031, 6, 27, 9, 30, tzinfo=UTC), "Golf", "See you.", [NewContact("07700900123")])
@@ -30,9 +29,8 @@ async def test_a_row_ends_as_its_delivery_says(sandbox: Sandbox, tmp_path: Path,
         summary = await send(client, [("a", NEW)], tmp_path / "journal", reconcile=False, patience=0.6)
     waits = "throttled" in name
     stops = waits or name.endswith(STOPPING)
-    store = SqliteStore.open(tmp_path / "journal", read_only=True)
-    [entry] = store.entries()
-    store.close()
+    with open_journal(tmp_path / "journal") as journal:
+        [entry] = journal.entries()
 
     assert entry.state is (State.PLANNED if stops else FINAL[case.delivery])
     assert (summary.stopped is not None) == (stops or "redirected" in name)

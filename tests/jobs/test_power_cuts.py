@@ -6,20 +6,20 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import apsw
 import pytest
 from attrs import define
-from support.memory_store import MemoryStore
+from support.journal_model import JournalModel, plan
 from support.torn_disk import Disk, Op
 
-from campaigns_async.effects import State
-from campaigns_async.jobs.errors import JournalWriteError
-from campaigns_async.jobs.sqlite import SqliteStore
-from campaigns_async.jobs.store import Begin, Entry, Lead, Move, Store
+from campaigns_async.jobs import Entry, JournalWriteError, Lead, State
+from campaigns_async.jobs.journal import Transition
+from campaigns_async.jobs.sqlite import JournalFile
 
 pytestmark = pytest.mark.timeout(300)  # thousands of journals, on a machine that may do something else beside it
 SEEDS = int(os.environ.get("POWER_CUT_SEEDS", "2"))
@@ -34,35 +34,17 @@ def folder() -> Iterator[Path]:
         yield Path(name)
 
 
-Step = tuple[list[Begin], list[Move]]
+def steps(count: int, size: int) -> list[int]:
+    """The rows that each group of a run claims; they end a group later."""
+    return [size] * count
 
 
-def steps(count: int, size: int) -> list[Step]:
-    """What a run records: rows begin, and end a group later; some fail, some stay in doubt."""
-    found: list[Step] = []
-    before: list[int] = []
-    for step in range(count):
-        ids = list(range(step * size + 1, step * size + size + 1))
-        moves = [ended(row_id) for row_id in before]
-        found.append(([Begin(row_id, row_id * 7) for row_id in ids], moves))
-        before = ids
-    return found
-
-
-def ended(row_id: int) -> Move:
+def ended(row_id: int) -> Transition:
     if row_id % 11 == 0:
-        return Move(row_id, State.FAILED, reason="refused", payload=b"line " * 200)
+        return Transition(row_id, State.FAILED, reason="refused")
     if row_id % 7 == 0:
-        return Move(row_id, State.UNKNOWN, leads=(Lead(f"lead-{row_id}", 3),), payload=b"line " * 20)
-    return Move(row_id, State.CREATED, f"campaign-{row_id}")
-
-
-def plan(store: Store, count: int) -> None:
-    with store.planning() as planning:
-        for number in range(planning.last_id() + 1, count + 1):
-            planning.add(f"key-{number}", number * 7)
-        planning.retry_failed()
-        planning.set_options({"rows": str(count)})
+        return Transition(row_id, State.UNKNOWN, leads=(Lead(f"lead-{row_id}", 3),))
+    return Transition(row_id, State.CREATED, f"campaign-{row_id}")
 
 
 @define
@@ -72,35 +54,40 @@ class Run:
     """The journal after each transaction, from before the first."""
 
 
-def run(disk: Disk, groups: list[Step]) -> Run:
-    """Plan, record half of the groups, close, plan some more, record the others."""
-    twin = MemoryStore()
-    snapshots = [twin.snapshot()]
-    rows = sum(len(begins) for begins, _ in groups)
+def run(disk: Disk, groups: list[int]) -> Run:
+    """Plan, record half of the groups, close, plan some more, record the others, drop payloads."""
+    model = JournalModel()
+    snapshots = [model.snapshot()]
+    rows = sum(groups)
     half = len(groups) // 2
+    before: list[int] = []
     for part, planned in ((groups[:half], rows - 4), (groups[half:], rows)):
-        store = SqliteStore.open(disk.path, connect=disk.connect)
-        plan(store, planned)
-        plan(twin, planned)
+        journal = JournalFile.open(disk.path, connect=disk.connect)
+        plan(journal, planned, retry_failed=True)
+        model.plan(planned, retry_failed=True)
         disk.mark()
-        snapshots.append(twin.snapshot())
-        for number, (begins, moves) in enumerate(part):
-            for each in (store, twin):
-                each.commit(begins, moves, 1_000.0 + number)
+        snapshots.append(model.snapshot())
+        for number, group in enumerate(part):
+            transitions = list(map(ended, before))
+            before = model.commit(transitions, claim=group, now=1_000.0 + number)
+            assert [row.row_id for row in journal.commit(transitions, claim=group, now=1_000.0 + number)] == before
             disk.mark()
-            snapshots.append(twin.snapshot())
-        assert tuple(store.entries(payload=True)) == twin.snapshot()
-        store.close()
+            snapshots.append(model.snapshot())
+        journal.drop_payloads()
+        model.drop_payloads()
+        disk.mark()
+        snapshots.append(model.snapshot())
+        assert tuple(journal.entries(payload=True)) == model.snapshot()
+        journal.close()
     return Run(disk, snapshots)
 
 
 def what_is_wrong(path: Path, run: Run, acknowledged: int) -> str | None:
     """What a cut broke: None, if the journal is whole and holds what was acknowledged, or one group more."""
     try:
-        store = SqliteStore.open(path)
-        rows = tuple(store.entries(payload=True))
-        check = store._connection.execute("PRAGMA integrity_check").fetchall()
-        store.close()
+        with JournalFile.open(path) as journal:
+            rows = tuple(journal.entries(payload=True))
+            check = journal._connection.execute("PRAGMA integrity_check").fetchall()
     except Exception as error:  # whatever it is, it is told
         return f"after {acknowledged}: {error!r}"
     if check != [("ok",)]:
@@ -164,7 +151,7 @@ def test_the_power_goes_again_while_a_journal_is_put_in_order(folder: Path) -> N
         image = next(image for number, image in enumerate(whole.disk.images()) if number == moment)
         image.cut(moment, second, "journal")
         disk = Disk(second / "journal")
-        SqliteStore.open(disk.path, connect=disk.connect).close()
+        JournalFile.open(disk.path, connect=disk.connect).close()
         for again, after in enumerate(disk.images()):
             (third := second / "third").mkdir()
             after.cut(again, third, "journal")
@@ -184,16 +171,13 @@ def test_a_journal_goes_on_after_a_cut(folder: Path) -> None:
         if moment % 5:
             continue
         path = image.cut(moment, folder, "journal")
-        with_more = SqliteStore.open(path)
-        plan(with_more, 60)
-        (open_row, *_) = with_more.entries(State.PLANNED, State.SENDING)
-        if open_row.state is State.PLANNED:
-            with_more.commit([Begin(open_row.row_id, open_row.content)], [], 5.0)
-        with_more.commit([], [Move(open_row.row_id, State.CREATED, "late")], 6.0)
-        with_more.close()
-        again = SqliteStore.open(path)
-        assert "late" in set(again.campaign_ids())
-        again.close()
+        with JournalFile.open(path) as journal:
+            plan(journal, 60)
+            claimed = journal.commit([], claim=1, now=5.0)
+            row_id = claimed[0].row_id if claimed else next(journal.entries(State.SENDING)).row_id
+            journal.commit([Transition(row_id, State.CREATED, "late")], now=6.0)
+        with JournalFile.open(path) as again:
+            assert "late" in {campaign_id for campaign_id, _ in again.campaigns()}
         for file in folder.glob("journal*"):
             file.unlink()
 
@@ -245,39 +229,41 @@ def test_a_disk_that_fails_at_any_write_loses_nothing(
     assert told > number / 2
 
 
-def outlive(path: Path, failing: Failing, groups: list[Step], reason: str) -> int:
+def outlive(path: Path, failing: Failing, groups: list[int], reason: str) -> int:
     """Make a run with a failure in it, mend the disk, go on; how many times it was told."""
-    twin = MemoryStore()
+    model = JournalModel()
     disk = Disk(path, fault=failing)
     told = 0
 
-    def insisting(write: str, *arguments: object) -> None:
+    def insisting(write: Callable[[], object]) -> None:
         nonlocal told
         try:
-            calls[write](*arguments)
+            write()
         except JournalWriteError as caught:
             assert reason in str(caught)
-            assert tuple(store.entries(payload=True)) == twin.snapshot(), "what failed is not there, the rest is"
+            assert tuple(journal.entries(payload=True)) == model.snapshot(), "what failed is not there, the rest is"
             told += 1
             failing.mend()
-            calls[write](*arguments)
+            write()
 
     try:
-        store = SqliteStore.open(path, connect=disk.connect)
+        journal = JournalFile.open(path, connect=disk.connect)
     except JournalWriteError:
         told += 1
         failing.mend()
-        store = SqliteStore.open(path, connect=disk.connect)
-    calls = {"plan": lambda: plan(store, 70), "commit": store.commit}
-    insisting("plan")
-    plan(twin, 70)
-    for begins, moves in groups:
-        insisting("commit", begins, moves, 1.0)
-        twin.commit(begins, moves, 1.0)
-    store.close()
-    reopened = SqliteStore.open(path)
-    assert tuple(reopened.entries(payload=True)) == twin.snapshot()
-    reopened.close()
+        journal = JournalFile.open(path, connect=disk.connect)
+    insisting(lambda: plan(journal, 70))
+    model.plan(70)
+    before: list[int] = []
+    for group in groups:
+        transitions = list(map(ended, before))
+        insisting(partial(journal.commit, transitions, claim=group, now=1.0))
+        before = model.commit(transitions, claim=group, now=1.0)
+    insisting(journal.drop_payloads)
+    model.drop_payloads()
+    journal.close()
+    with JournalFile.open(path) as reopened:
+        assert tuple(reopened.entries(payload=True)) == model.snapshot()
     return told
 
 
@@ -286,18 +272,20 @@ def test_a_failed_commit_is_whole_or_absent_when_the_power_goes_then(folder: Pat
     for number in range(200):
         path = folder / f"run-{number}"
         disk = Disk(path)
-        store = SqliteStore.open(path, connect=disk.connect)
-        plan(store, 30)
-        twin = MemoryStore()
-        plan(twin, 30)
-        snapshots = [twin.snapshot()]
+        journal = JournalFile.open(path, connect=disk.connect)
+        plan(journal, 30)
+        model = JournalModel()
+        model.plan(30)
+        snapshots = [model.snapshot()]
         disk.fault = Failing(number, apsw.IOError, {"sync", "write"}, once=True)
         failed = False
-        for begins, moves in groups:
-            twin.commit(begins, moves, 1.0)
-            snapshots.append(twin.snapshot())
+        before: list[int] = []
+        for group in groups:
+            transitions = list(map(ended, before))
+            before = model.commit(transitions, claim=group, now=1.0)
+            snapshots.append(model.snapshot())
             try:
-                store.commit(begins, moves, 1.0)
+                journal.commit(transitions, claim=group, now=1.0)
             except JournalWriteError:
                 failed = True
                 break
@@ -305,10 +293,9 @@ def test_a_failed_commit_is_whole_or_absent_when_the_power_goes_then(folder: Pat
         for seed in range(3):
             (cut := folder / f"cut-{number}-{seed}").mkdir()
             image.cut(seed, cut, "journal")
-            found = SqliteStore.open(cut / "journal")
-            assert tuple(found.entries(payload=True)) in snapshots[-2:]
-            found.close()
-        store.close()
+            with JournalFile.open(cut / "journal") as found:
+                assert tuple(found.entries(payload=True)) in snapshots[-2:]
+        journal.close()
         if not failed:
             assert number > 20
             return
@@ -319,5 +306,5 @@ def test_marks_come_one_a_transaction() -> None:
     """The runs above are what they are taken for: all transactions differ, so a lost one shows."""
     with tempfile.TemporaryDirectory() as name:
         made = run(Disk(Path(name, "run")), steps(4, 5))
-    assert len(made.acknowledged) == 4 + 2 + 1
+    assert len(made.acknowledged) == 4 + 2 + 2 + 1
     assert all(before != after for before, after in pairwise(made.acknowledged))

@@ -11,23 +11,21 @@ import orjson
 import phonenumbers
 import pytest
 from hypothesis import given, strategies as st
+from support.plans import lines_of
 
 from campaigns_async import InvalidArgumentError, NewCampaign, NewContact
-from campaigns_async.jobs.errors import BadLine
-from campaigns_async.jobs.numbers import number_test
-from campaigns_async.jobs.plan import Plan, contacts_plan, listed_plan
-from campaigns_async.jobs.preview import Preview
+from campaigns_async.jobs import Plan, contacts_plan, listed_plan
+from campaigns_async.jobs.preview import Preview, number_test
 
 NOW = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
 FINE = NewContact("07700900001")
 
 
-def previewed(plan: Plan, **options: Any) -> Preview:
+def previewed(plan: Plan) -> Preview:
     """What it comes to."""
-    preview = Preview(**{"now": NOW} | options)
-    for line in plan.lines():
-        assert not isinstance(line, BadLine)
-        preview.add(line, line.campaign())
+    preview = Preview(NOW)
+    for each in lines_of(plan):
+        preview.add(each.line, each.row)
     return preview
 
 
@@ -95,11 +93,6 @@ def test_a_place_is_where_the_contact_stands_in_the_file(tmp_path: Path) -> None
     preview = previewed(listed_plan([campaign(contacts=people)], duplicates="drop"))
     assert preview.invalid_numbers.places == ["line 1: contacts[2].phoneNumber"]
     assert (preview.contacts, preview.dropped, preview.parts) == (2, 1, 2)
-
-
-def test_any_test_of_numbers_may_be_handed_in() -> None:
-    preview = previewed(listed_plan([campaign(contacts=2)]), is_possible=lambda number: False)
-    assert preview.invalid_numbers.count == 2
 
 
 def test_now_must_know_its_time_zone() -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import orjson
-from support.memory_store import MemoryStore
 
 from campaigns_async.effects import State
-from campaigns_async.jobs.store import Entry
+from campaigns_async.jobs import Entry
 from campaigns_async.wire import codec
+from simulation.jobs_journal import JournalOnDisk
 from simulation.jobs_script import INVALID, JobScript
 from simulation.jobs_server import JobServer
 from simulation.server import Sent
@@ -35,7 +35,7 @@ def sameness(body: bytes) -> bytes:
 class Watch:
     """Looks on while one life is lived."""
 
-    def __init__(self, script: JobScript, journal: MemoryStore, server: JobServer) -> None:
+    def __init__(self, script: JobScript, journal: JournalOnDisk, server: JobServer) -> None:
         self._script = script
         self._journal = journal
         self._server = server

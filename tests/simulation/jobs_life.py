@@ -8,19 +8,17 @@ afterwards, cleaning up least of all, can reach it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Literal, TypeVar
 
 from attrs import define, field, frozen
-from support.memory_store import MemoryStore
 
 from campaigns_async import CampaignsClient, CampaignsError, Event
 from campaigns_async.effects import State
-from campaigns_async.jobs.job import Job
-from campaigns_async.jobs.store import Entry
-from campaigns_async.jobs.summary import Summary
+from campaigns_async.jobs import Entry, Job, Summary
 from simulation.jobs_invariants import Watch
+from simulation.jobs_journal import Files, JournalOnDisk
 from simulation.jobs_script import JobScript
 from simulation.jobs_server import JobClock, JobServer, JobTransport, Standing
 from simulation.loop import VirtualLoop
@@ -37,11 +35,11 @@ class Point:
     kind: Kind
     at: float
     rows: Mapping[int, Entry] = field(repr=False)
-    options: Mapping[str, str] = field(repr=False)
+    files: Files
     standing: Standing = field(repr=False)
 
 
-BIRTH = Point("end", 1000.0, {}, {}, Standing())
+BIRTH = Point("end", 1000.0, {}, Files(), Standing())
 
 
 @frozen
@@ -70,29 +68,6 @@ class Orders:
     """Seconds by which the clock on the wall has been set back."""
 
 
-class SlowWriter:
-    """Runs the journal's work in the loop, one piece after the other; each takes its time."""
-
-    def __init__(self, loop: VirtualLoop, takes: Callable[[], float]) -> None:
-        self._loop = loop
-        self._takes = takes
-        self._turn = asyncio.Lock()
-
-    async def run(self, work: Callable[[], T]) -> T:
-        """A cancelled wait does not undo it."""
-        return await asyncio.shield(asyncio.ensure_future(self._run(work)))
-
-    async def _run(self, work: Callable[[], T]) -> T:
-        async with self._turn:
-            await asyncio.sleep(self._takes())
-            done = work()
-            await asyncio.sleep(self._takes())
-            return done
-
-    def close(self) -> None:
-        """There is no thread."""
-
-
 @define(eq=False)
 class Life:
     """A process; `run` it once."""
@@ -105,7 +80,7 @@ class Life:
     error: BaseException | None = field(init=False, default=None)
     loop: VirtualLoop = field(init=False)
     server: JobServer = field(init=False)
-    journal: MemoryStore = field(init=False)
+    journal: JournalOnDisk = field(init=False)
     watch: Watch = field(init=False)
     stopped_at: float | None = field(init=False, default=None)
 
@@ -120,7 +95,8 @@ class Life:
         loop._random = source(script.seed, f"loop {orders.path}")
         loop._now = before.at + orders.pause
         loop._until = loop._now + 3600.0
-        self.journal = MemoryStore(dict(before.rows), before.options, on_write=self._on_write)
+        self.journal = JournalOnDisk(before.files)
+        loop.run_work = self._worker()
         self.server = JobServer(
             loop,
             script.weather(orders.path),
@@ -136,6 +112,7 @@ class Life:
         try:
             loop.run(self._main())
         finally:
+            self.journal.delete()
             self.watch.complain()
         self.points.append(self._point("end"))
         self.watch.at_the_end(self)
@@ -155,13 +132,12 @@ class Life:
         job = Job(
             client,
             self.script.plan,
-            journal=self.journal,
+            journal=self.journal.path,
             reconcile=self.script.reconcile,
             ignore_invalid_phone_numbers=self.script.ignore_invalid,
             retry_failed=self.orders.retry_failed,
             patience=self.script.patience,
             group=self.script.group,
-            writer=self._writer(),
         )
         task = asyncio.ensure_future(job.run())
         if self.orders.interruption is not None:
@@ -186,9 +162,27 @@ class Life:
         else:
             job.stop()
 
-    def _writer(self) -> SlowWriter:
+    def _worker(self) -> Callable[[Callable[[], T]], Coroutine[None, None, T]]:
+        """What the journal does in its thread is done in the loop, one piece after the other; each takes its time."""
         dice = source(self.script.seed, f"writer {self.orders.path}")
-        return SlowWriter(self.loop, lambda: dice.random() ** 3 * self.script.commit_takes)
+        turn = asyncio.Lock()
+
+        def pause() -> float:
+            return dice.random() ** 3 * self.script.commit_takes
+
+        async def work(task: Callable[[], T]) -> T:
+            async with turn:
+                await asyncio.sleep(pause())
+                before = self._point("before a write")
+                done = task()
+                if self.journal.look():
+                    self.points.append(before)
+                    self.watch.look(self.watch.after_a_write)
+                    self.points.append(self._point("after a write"))
+                await asyncio.sleep(pause())
+                return done
+
+        return work
 
     def _client(self) -> CampaignsClient:
         script = self.script
@@ -236,12 +230,7 @@ class Life:
 
     def _point(self, kind: Kind, forced: Sent | None = None) -> Point:
         journal = self.journal
-        return Point(kind, self.loop.time(), journal.rows, journal._options, self.server.standing(forced))
-
-    def _on_write(self, when: Literal["before", "after"]) -> None:
-        if when == "after":
-            self.watch.look(self.watch.after_a_write)
-        self.points.append(self._point("before a write" if when == "before" else "after a write"))
+        return Point(kind, self.loop.time(), journal.rows, journal.files, self.server.standing(forced))
 
     def _on_left(self, sent: Sent) -> None:
         self.watch.look(lambda: self.watch.when_left(sent))

@@ -10,74 +10,83 @@ JOB_MUTANTS = (
     # What is in the journal, and when
     Mutant(
         "a row is sent before it is in the journal",
-        "jobs.runner",
-        "                await self.commit([Begin(row.row_id, row.content) for row in taken], moves[:written])\n",
-        "                for row in taken:\n"
-        "                    self._ready.put_nowait(row)\n"
-        "                await asyncio.sleep(0)\n"
-        "                await self.commit([Begin(row.row_id, row.content) for row in taken], moves[:written])\n"
-        "                self._sending += len(taken)\n"
-        "                taken = []\n",
+        "jobs.sqlite",
+        "        return await self._call(lambda: self._file.commit(transitions, claim=claim, now=now))\n",
+        "        claimed = self._file._planned_rows(claim) if claim else []\n"
+        "        asyncio.ensure_future(self._call(lambda: self._file.commit(transitions, claim=claim, now=now)))\n"
+        "        return claimed\n",
     ),
     Mutant(
-        "more rows are taken up than there is room for",
-        "jobs.runner",
+        "more rows are claimed than there is room for",
+        "jobs.sender",
         "room = min(self.group, self.concurrency + self.group - sending)",
         "room = 2 * self.group",
     ),
     Mutant(
         "an outcome that comes during a write is lost",
-        "jobs.runner",
-        "moves, self._moves = moves[:written], self._moves[written:]",
-        "moves, self._moves = moves[:written], []",
+        "jobs.sender",
+        "self._outcomes = self._outcomes[len(outcomes) :]",
+        "self._outcomes = []",
     ),
     Mutant(
-        "the moves of a stop are lost",
-        "jobs.runner",
-        "            if row is not None:\n                self._moves.append(Move(row.row_id, State.PLANNED))",
+        "the rows that a stop puts back are lost",
+        "jobs.sender",
+        "            if row is not None:\n                self._outcomes.append(Transition(row.row_id, State.PLANNED))",
         "            if row is not None:\n                self._sending -= 1",
     ),
     Mutant(
-        "what was taken up during a stop is left",
-        "jobs.runner",
-        "                    self._moves.extend(Move(row.row_id, State.PLANNED) for row in taken)",
-        "                    self._sending -= len(taken)",
+        "what was claimed during a stop is left",
+        "jobs.sender",
+        "                    self._outcomes.extend(Transition(row.row_id, State.PLANNED) for row in claimed)",
+        "                    self._sending -= len(claimed)",
     ),
     Mutant(
-        "what was taken up during a stop is sent",
-        "jobs.runner",
-        "                if self._stopping:  # meanwhile\n",
+        "what was claimed during a stop is sent",
+        "jobs.sender",
+        "                if self._stopping:  # since the rows were claimed\n",
         "                if False:\n",
     ),
     Mutant(
-        "a stop takes up more",
-        "jobs.runner",
-        "        if self._stopping or self.pressure.is_holding():",
-        "        if self.pressure.is_holding():",
+        "a stop claims more",
+        "jobs.sender",
+        "        if self._stopping or self._exhausted or self.backoff.is_holding():",
+        "        if self._exhausted or self.backoff.is_holding():",
     ),
     Mutant(
         "a cut that was never sent is left as sending",
-        "jobs.runner",
+        "jobs.sender",
         "if delivery_of(stop) in {Delivery.NOT_SENT, Delivery.REJECTED}:",
         "if False:",
     ),
     Mutant(
         "a cut is planned again",
-        "jobs.runner",
+        "jobs.sender",
         "if delivery_of(stop) in {Delivery.NOT_SENT, Delivery.REJECTED}:",
         "if True:",
     ),
     Mutant(
-        "what was throttled is forgotten",
-        "jobs.runner",
-        "        self._to_repeat.extend(failed)\n",
-        "",
+        "what was put back is forgotten by the run",
+        "jobs.sqlite",
+        "            self._claimed = min(self._claimed, min(put_back) - 1)",
+        "            pass",
     ),
     Mutant(
-        "what was throttled goes out before that is written",
-        "jobs.runner",
-        "        self._to_repeat.extend(failed)\n",
-        "        self._again.extend(failed)\n",
+        "a run that has claimed all takes no notice of what was put back",
+        "jobs.sender",
+        "                    self._exhausted = False\n",
+        "                    pass\n",
+    ),
+    Mutant(
+        "a claimed row is handed out once more",
+        "jobs.sqlite",
+        "WHERE id > ? AND +state = 0 AND payload IS NOT NULL",
+        "WHERE id >= ? AND +state IN (0, 1) AND payload IS NOT NULL",
+    ),
+    Mutant(
+        "payloads of rows that are unknown are dropped",
+        "jobs.sqlite",
+        '"AND (SELECT state FROM rows WHERE id = row_id) = 2",',
+        '"AND (SELECT state FROM rows WHERE id = row_id) IN (2, 4)",',
     ),
     # What an error means
     Mutant(
@@ -108,20 +117,21 @@ JOB_MUTANTS = (
     Mutant(
         "what was sending is planned again on a rerun",
         "jobs.planning",
-        "        if state is State.PLANNED:\n            self._to_send",
-        "        if state in {State.PLANNED, State.UNKNOWN}:\n            self._to_send",
+        '        connection.execute("BEGIN IMMEDIATE")\n        try:\n',
+        '        connection.execute("BEGIN IMMEDIATE")\n        try:\n'
+        '            connection.execute("UPDATE rows SET state = 0 WHERE state = 1")\n',
     ),
     Mutant(
         "a rerun forgets what was sending",
-        "jobs.planning",
-        "        elif state in {State.SENDING, State.UNKNOWN}:",
-        "        elif state is State.UNKNOWN:",
+        "jobs.recovery",
+        "self.journal.entries(State.SENDING, State.UNKNOWN, payload=True)",
+        "self.journal.entries(State.UNKNOWN, payload=True)",
     ),
     Mutant(
         "a rerun forgets what was unknown",
-        "jobs.planning",
-        "        elif state in {State.SENDING, State.UNKNOWN}:",
-        "        elif state is State.SENDING:",
+        "jobs.recovery",
+        "self.journal.entries(State.SENDING, State.UNKNOWN, payload=True)",
+        "self.journal.entries(State.SENDING, payload=True)",
     ),
     # Looking for what is unknown
     Mutant(
@@ -166,8 +176,8 @@ JOB_MUTANTS = (
     Mutant(
         "ids that the journal holds are not excluded",
         "jobs.recovery",
-        "return await self.writer.run(lambda: {each for each in self.store.campaign_ids() if each in among})",
-        "return set()",
+        "            self.journal.known_campaigns,\n",
+        "            lambda _: asyncio.sleep(0, set()),\n",
     ),
     Mutant(
         "what is unknown after a look is planned again",
@@ -219,7 +229,7 @@ JOB_MUTANTS = (
     Mutant(
         "a run that gave up says nothing",
         "jobs.job",
-        "            self._stopped_by = runner.stopped_by\n",
+        "            self._stopped_by = sender.stopped_by\n",
         "",
     ),
 )

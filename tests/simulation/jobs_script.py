@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
 
 from attrs import frozen
 
 from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
-from campaigns_async.jobs.plan import Plan, listed_plan
+from campaigns_async.jobs import Plan, listed_plan
 from campaigns_async.sandbox import Quirks
 from simulation import faults
 from simulation.server import source
@@ -27,8 +26,6 @@ class JobScript:
     seed: int
     rows: tuple[tuple[str, NewCampaign], ...]
     plan: Plan
-    contents: tuple[int, ...]
-    """Of the rows, in their order: twins have the same."""
     reconcile: bool
     ignore_invalid: bool | None
     policy: ReconcilePolicy
@@ -59,11 +56,6 @@ class JobScript:
         return self.max_concurrency + self.group
 
     @property
-    def twins(self) -> Counter[int]:
-        """How many rows have a content."""
-        return Counter(self.contents)
-
-    @property
     def is_plain(self) -> bool:
         """Whether the server keeps what it is given as it is, so that nothing but twins can stay in doubt."""
         return self.quirks.message_text is None and self.quirks.zone.utcoffset(None) == timedelta(0)
@@ -89,7 +81,6 @@ def drawn(seed: int) -> JobScript:
         seed=seed,
         rows=rows,
         plan=plan,
-        contents=tuple(line.content for line in plan.lines()),  # type: ignore[union-attr]
         reconcile=dice.random() < 0.8,
         ignore_invalid=dice.choice((None, True, False)),
         policy=ReconcilePolicy(settle=settle, timeout=settle + looking, pause=dice.choice((0.3, 1.0))),

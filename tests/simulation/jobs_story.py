@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from attrs import define, field
 
 from campaigns_async.effects import State
-from campaigns_async.jobs.store import Entry
+from campaigns_async.jobs import Entry
 from simulation.jobs_invariants import at_last
 from simulation.jobs_life import BIRTH, Interruption, Life, Orders, Point
 from simulation.jobs_script import JobScript

@@ -48,6 +48,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
     ) -> None:
         super().__init__()
         self.turn = 0
+        self.run_work: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]] | None = None
+        """Does what is meant for a thread."""
         self.faults: list[dict[str, Any]] = []
         """What was raised where nobody could catch it."""
         self._random = random.Random(f"loop {seed}")
@@ -76,9 +78,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self._drop_tasks()
             self.close()
 
-    def run_in_executor(self, *_: object) -> NoReturn:
-        """Threads have a time of their own."""
-        raise AssertionError("a simulation has no threads")
+    def run_in_executor(self, executor: object, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
+        """Threads have a time of their own: what would run in one runs in the loop, if that is provided for."""
+        assert self.run_work is not None, "a simulation has no threads"
+        return self.create_task(self.run_work(lambda: func(*args)))
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Any = None

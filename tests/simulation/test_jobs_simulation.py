@@ -8,15 +8,15 @@ from collections import Counter
 from collections.abc import Callable
 
 import pytest
-from attrs import define, evolve
+from attrs import define, evolve, frozen
 
 from campaigns_async import CampaignsClient, NewCampaign, NewContact, ReconcilePolicy
-from campaigns_async.effects import State
-from campaigns_async.jobs.errors import BadLine
-from campaigns_async.jobs.plan import listed_plan
-from campaigns_async.jobs.store import Entry
+from campaigns_async.jobs import State, listed_plan
+from campaigns_async.jobs.journal import Transition
+from campaigns_async.jobs.sqlite import JournalFile
 from campaigns_async.sandbox import Quirks
 from campaigns_async.wire import codec
+from simulation.jobs_journal import Files, JournalOnDisk
 from simulation.jobs_life import BIRTH, Life, Orders, Point
 from simulation.jobs_mutants import JOB_MUTANTS
 from simulation.jobs_mutation import run
@@ -41,26 +41,42 @@ def test_nothing_is_lost_or_sent_twice_wherever_it_dies() -> None:
     assert counts["in the end CREATED, reconciled"] > counts["in the end UNKNOWN, reconciled"]
 
 
-def scene(*states: Entry, made: tuple[Made, ...] = (), hidden: Callable[[Life], bool] | None = None) -> Life:
+@frozen
+class Left:
+    """A row as an earlier run left it: sending, or unknown if it ended."""
+
+    attempted_at: float
+    ended_at: float | None = None
+    surely_done: bool = False
+
+
+def scene(*left: Left, made: tuple[Made, ...] = (), hidden: Callable[[Life], bool] | None = None) -> Life:
     """A life in fair weather that begins with this journal, of a plan of two rows to other people, and this server."""
     new = [NewCampaign(START, "Golf", "Rained off", [NewContact(f"07700900{number:03}")]) for number in range(2)]
     plan = listed_plan(list(zip(("row-0", "row-1"), new, strict=True)))
-    contents = tuple(line.content for line in plan.lines() if not isinstance(line, BadLine))
     script = evolve(
         drawn(0),
         seed=-1,
         rows=(("row-0", new[0]), ("row-1", new[1])),
         plan=plan,
-        contents=contents,
         reconcile=True,
         policy=ReconcilePolicy(settle=SETTLE, timeout=60.0, pause=0.5),
         rate_limit=None,
         quirks=Quirks(),
         strangers=0,
     )
-    rows = {row.row_id: evolve(row, content=contents[row.row_id - 1]) for row in states}
-    options = {**plan.options(), "ignore_invalid_phone_numbers": str(script.ignore_invalid)}
-    life = Hiding(script, Point("end", 1000.0, rows, options, Standing(made)), Orders("scene", 1.0, calm=True), hidden)
+    disk = JournalOnDisk(Files())
+    with JournalFile.open(disk.path) as journal:
+        journal.add_plan(plan, {"ignore_invalid_phone_numbers": str(script.ignore_invalid)})
+        for each in left:
+            [row] = journal.commit([], claim=1, now=each.attempted_at)
+            if each.ended_at is not None:
+                unknown = Transition(row.row_id, State.UNKNOWN, surely_done=each.surely_done)
+                journal.commit([unknown], now=each.ended_at)
+    disk.look()
+    disk.delete()
+    point = Point("end", 1000.0, disk.rows, disk.files, Standing(made))
+    life = Hiding(script, point, Orders("scene", 1.0, calm=True), hidden)
     life.run()
     return life
 
@@ -88,7 +104,7 @@ def lists(life: Life) -> int:
 
 
 def test_one_look_that_sees_nothing_is_not_believed() -> None:
-    left = Entry(1, "row-0", 0, State.SENDING, attempts=1, attempted_at=1.0)
+    left = Left(attempted_at=1.0)
     life = scene(left, made=(made("mine", 0),), hidden=lambda life: lists(life) <= 1)
     assert {row.key: row.campaign_id for row in life.journal.rows.values()}["row-0"] == "mine"
     assert lists(life) == 2
@@ -98,13 +114,13 @@ def test_one_look_that_sees_nothing_is_not_believed() -> None:
 
 def test_a_clock_that_was_set_back_does_not_make_the_settling_time_short() -> None:
     ended = time_of_day(1000.0).timestamp() + 3600.0
-    left = Entry(1, "row-0", 0, State.UNKNOWN, attempts=1, attempted_at=ended, ended_at=ended)
+    left = Left(attempted_at=ended, ended_at=ended)
     life = scene(left, made=(made("mine", 0),), hidden=lambda life: life.loop.time() < 1000.0 + SETTLE)
     assert {row.key: row.campaign_id for row in life.journal.rows.values()}["row-0"] == "mine"
 
 
 def test_a_row_whose_id_was_unreadable_is_not_sent_again_though_it_is_gone() -> None:
-    left = Entry(1, "row-0", 0, State.UNKNOWN, attempts=1, attempted_at=1.0, ended_at=2.0, surely_done=True)
+    left = Left(attempted_at=1.0, ended_at=2.0, surely_done=True)
     life = scene(left)
     assert life.journal.rows[1].state is State.UNKNOWN
     assert [one.body for one in life.server.made] == [codec.encode_model(life.script.rows[1][1])]

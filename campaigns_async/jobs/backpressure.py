@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from attrs import define, field
 
-_FIRST = 0.5
-_LONGEST = 30.0
-_OUTAGE = 500
-"""Rows in doubt, with no answer between them, that make an outage."""
+_FIRST: Final = 0.5
+_LONGEST: Final = 30.0
+_OUTAGE: Final = 500
+"""Creates in a row whose outcome is unknown that count as an outage."""
 
 
 @define(eq=False)
-class Pressure:
-    """Grows with each failure to reach the server, and is gone with the first answer.
+class Backoff:
+    """Grows with each failure to reach the server, and ends with the first response.
 
     Attributes:
-        patience: Seconds without an answer after which a run gives up, above 0.
+        patience: Seconds without a response after which a run gives up, above 0.
         clock: Monotonic seconds.
+        error: The latest failure.
+        waited: Seconds that the run was held back, in all.
     """
 
     patience: float
     clock: Callable[[], float]
     error: BaseException | None = None
-    """The latest failure."""
     waited: float = 0.0
-    """Seconds that the run was held back, in all."""
     _since: float | None = field(init=False, default=None)
     _until: float = field(init=False, default=0.0)
     _step: float = field(init=False, default=_FIRST)
-    _in_doubt: int = field(init=False, default=0)
+    _unknown: int = field(init=False, default=0)
 
     @property
-    def is_felt(self) -> bool:
-        """Whether the last that was heard was a failure."""
+    def is_active(self) -> bool:
+        """True if the latest outcome was a failure."""
         return self._since is not None
 
-    def felt(self, error: BaseException) -> None:
-        """The server cannot be reached, or throttles."""
+    def failed(self, error: BaseException) -> None:
+        """Record that the server cannot be reached, or throttles."""
         now = self.clock()
         self.error = error
         if self._since is None:
@@ -51,27 +52,27 @@ class Pressure:
         self.waited += pause
         self._step = min(2 * self._step, _LONGEST)
 
-    def eased(self) -> None:
-        """The server answered."""
-        self._since, self._until, self._step, self._in_doubt = None, 0.0, _FIRST, 0
+    def succeeded(self) -> None:
+        """Record a response."""
+        self._since, self._until, self._step, self._unknown = None, 0.0, _FIRST, 0
 
-    def doubted(self, error: BaseException) -> None:
-        """The server left a row in doubt. Many in a row are an outage, and every further one is another row in doubt."""
-        self._in_doubt += 1
-        if self._in_doubt >= _OUTAGE:
-            self.felt(error)
+    def unknown(self, error: BaseException) -> None:
+        """Record a create whose outcome is unknown. Many in a row are an outage: each further one would be unknown too."""
+        self._unknown += 1
+        if self._unknown >= _OUTAGE:
+            self.failed(error)
 
     def is_holding(self) -> bool:
-        """Whether nothing may be sent for now."""
+        """Return True if nothing may be sent for now."""
         return self._since is not None and self.clock() < self._until
 
     def pause(self) -> float | None:
-        """Seconds until something may be sent again; None when nothing holds it back."""
+        """Return the seconds until something may be sent again; None if nothing holds it back."""
         if self._since is None or not self.is_holding():
             return None
         # No longer than the run waits at all, whatever the server asked for.
         return max(0.0, min(self._until, self._since + self.patience) - self.clock())
 
     def is_over(self) -> bool:
-        """Whether it has lasted too long."""
+        """Return True if the failures have lasted longer than the run waits."""
         return self._since is not None and self.clock() - self._since >= self.patience

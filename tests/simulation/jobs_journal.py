@@ -1,0 +1,73 @@
+"""The file of a journal, as a process that died leaves it behind: kept after each write, and put back for another life."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import field, frozen
+
+from campaigns_async.effects import State
+from campaigns_async.jobs import Entry, open_journal
+
+
+@frozen
+class Files:
+    """What is on the disk: the database, and the writes that it does not hold yet."""
+
+    database: bytes = field(default=b"", repr=len)
+    log: bytes = field(default=b"", repr=len)
+
+
+class JournalOnDisk:
+    """A journal in a folder of its own, in memory where there is such a thing.
+
+    Args:
+        files: What an earlier life left.
+    """
+
+    def __init__(self, files: Files) -> None:
+        shm = "/dev/shm"  # noqa: S108 - a folder of its own in it
+        self._folder = tempfile.mkdtemp(dir=shm if os.access(shm, os.W_OK) else None)
+        self.path = Path(self._folder, "journal")
+        if files.database:
+            self.path.write_bytes(files.database)
+            Path(f"{self.path}-wal").write_bytes(files.log)
+        self.files = files
+        self.rows: Mapping[int, Entry] = {}
+        self._read()
+
+    def look(self) -> bool:
+        """See what is on the disk now; whether the rows are others than before, or the first ones."""
+        files = Files(_read_bytes(self.path), _read_bytes(Path(f"{self.path}-wal")))
+        if files == self.files:
+            return False
+        self.files = files
+        before = self.rows
+        self._read()
+        return self.rows != before
+
+    def counts(self) -> Mapping[State, int]:
+        """The rows, counted."""
+        counts = Counter(row.state for row in self.rows.values())
+        return {state: counts[state] for state in State}
+
+    def delete(self) -> None:
+        """Give the folder back."""
+        shutil.rmtree(self._folder)
+
+    def _read(self) -> None:
+        if self.files.database:
+            with open_journal(self.path) as journal:
+                self.rows = {row.row_id: row for row in journal.entries()}
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""

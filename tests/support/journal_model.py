@@ -1,0 +1,113 @@
+"""A journal in plain dicts: what the one in a file is held against. And plans to fill them with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+
+from attrs import evolve
+
+from campaigns_async import NewCampaign, NewContact
+from campaigns_async.effects import check_move
+from campaigns_async.jobs import Entry, Plan, State, listed_plan
+from campaigns_async.jobs.journal import Transition
+from campaigns_async.jobs.sqlite import JournalFile
+from support.plans import Read, lines_of
+
+KEY = "a key that no error may quote"
+START = datetime(2031, 6, 27, 9, 30, tzinfo=UTC)
+
+
+def plan_of(count: int) -> Plan:
+    """A plan of so many rows."""
+    return listed_plan([(f"{KEY} {number}", new(number)) for number in range(1, count + 1)])
+
+
+def new(number: int) -> NewCampaign:
+    """The campaign of a row. Every tenth is long enough to be compressed."""
+    text = "Hello. " * 60 if number % 10 == 0 else "Hello."
+    return NewCampaign(START, "Golf", f"{text}{number}", [NewContact(f"0770090{number:04}")])
+
+
+@cache
+def row_of(number: int) -> Read:
+    """The row as the plan has it."""
+    [line] = lines_of(listed_plan([(f"{KEY} {number}", new(number))]))
+    return line
+
+
+def plan(journal: JournalFile, count: int, **options: bool) -> None:
+    """Have a journal know the plan of so many rows."""
+    journal.add_plan(plan_of(count), {}, **options)
+
+
+class JournalModel:
+    """Does in memory what a `JournalFile` does."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Entry] = {}
+
+    def snapshot(self) -> tuple[Entry, ...]:
+        """All rows, payloads too."""
+        return tuple(self.rows[row_id] for row_id in sorted(self.rows))
+
+    def plan(self, count: int, *, retry_failed: bool = False) -> None:
+        """Take the plan of so many rows, or of more than before."""
+        for number in range(len(self.rows) + 1, count + 1):
+            read = row_of(number)
+            self.rows[number] = Entry(number, read.key, read.content, State.PLANNED, payload=read.row.body)
+        for row in self.snapshot():
+            if retry_failed and row.state is State.FAILED:
+                self.rows[row.row_id] = evolve(row, state=State.PLANNED, reason=None, leads=())
+
+    def commit(self, transitions: Sequence[Transition], *, claim: int = 0, now: float) -> list[int]:
+        """Record a group; the ids that were claimed."""
+        rows = dict(self.rows)
+        named = [each.row_id for each in transitions]
+        if len(set(named)) < len(named) or not rows.keys() >= set(named):
+            raise ValueError("a row that is not there, or is in the group twice")
+        planned = [row.row_id for row in self.snapshot() if row.state is State.PLANNED][:claim]
+        claimed = [row_id for row_id in planned if row_id not in named]
+        for row_id in claimed:
+            rows[row_id] = _begun(rows[row_id], now)
+        for each in transitions:
+            rows[each.row_id] = _moved(rows[each.row_id], each, now)
+        self.rows = rows
+        return claimed
+
+    def drop_payloads(self) -> None:
+        """Drop those of created rows."""
+        for row in self.snapshot():
+            if row.state is State.CREATED:
+                self.rows[row.row_id] = evolve(row, payload=None)
+
+    def counts(self) -> Mapping[State, int]:
+        """Rows by their state."""
+        return {state: sum(row.state is state for row in self.rows.values()) for state in State}
+
+
+def _begun(row: Entry, now: float) -> Entry:
+    return evolve(
+        row,
+        state=State.SENDING,
+        attempts=row.attempts + 1,
+        attempted_at=now,
+        campaign_id=None,
+        surely_done=False,
+        reason=None,
+        leads=(),
+    )
+
+
+def _moved(row: Entry, each: Transition, now: float) -> Entry:
+    check_move(row.state, each.state, exceptional=each.exceptional)
+    return evolve(
+        row,
+        state=each.state,
+        ended_at=now,
+        campaign_id=each.campaign_id,
+        reason=each.reason,
+        leads=each.leads,
+        surely_done=each.surely_done or (row.surely_done and each.state is State.UNKNOWN),
+    )
