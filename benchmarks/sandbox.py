@@ -23,7 +23,7 @@ from statistics import median
 from typing import Any, TypeAlias
 from urllib.parse import quote, urlsplit
 
-import orjson
+import msgspec
 from attrs import frozen
 
 from campaigns_async.sandbox import Sandbox
@@ -47,7 +47,7 @@ _FILTERS = (
 _NOTATIONS = ("0{}", "+44{}", "44{}", "0044{}", "+44 {}", "0 {}", "(0){}", "+44-{}")
 _LISTED = ("CPU, ms a request", "found", "in process", "and sorted", "over HTTP", "over HTTP, sorted")
 _CREATED = ("creates", "CPU, µs each", "a CPU second", "a second by the clock")
-_PACKAGES = ("aiohttp", "orjson", "phonenumbers")
+_PACKAGES = ("aiohttp", "msgspec", "phonenumbers")
 
 
 @frozen
@@ -165,7 +165,7 @@ async def _listings(url: str, cpu: Callable[[], float], size: Size) -> list[Meas
 
         async def over_http(filters: str, sorts: str) -> int:
             target = f"/api/Campaigns?pageSize={_PAGE}&filters={quote(filters, safe='')}&sorts={sorts}"
-            return int(orjson.loads(await _ask(stream, _request("GET", target), 200))["totalRecords"])
+            return int(msgspec.json.decode(await _ask(stream, _request("GET", target), 200))["totalRecords"])
 
         ways = [
             (ask, clock, sorts)
@@ -243,7 +243,7 @@ def _create(number: int, form: Callable[[int], str]) -> bytes:
         "message": f"Our summer sale begins today: 20% off with code {number:06}. Reply STOP to opt out.",
         "contacts": [{"phoneNumber": form(person), "name": f"Name {person}"} for person in people],
     }
-    return _request("POST", "/api/Campaigns", orjson.dumps(body))
+    return _request("POST", "/api/Campaigns", msgspec.json.encode(body))
 
 
 def _request(method: str, target: str, body: bytes = b"") -> bytes:

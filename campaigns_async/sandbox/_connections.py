@@ -87,7 +87,7 @@ class ConnectionServer(web.Server):
         return self._open.get(request.protocol)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Number a new connection."""
+        """Give a new connection its number."""
         super().connection_made(handler, transport)
         self._open[handler] = Connection(next(self._numbers), transport)
         self._all_closed.clear()

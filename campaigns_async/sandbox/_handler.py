@@ -7,7 +7,7 @@ import functools
 import logging
 import math
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
 from aiohttp.abc import AbstractStreamWriter
@@ -53,14 +53,6 @@ class ControlRequest:
     body: bytes | None = field(repr=False)
 
 
-class AnswersControl(Protocol):
-    """The control, as the handler needs it."""
-
-    def answer(self, request: ControlRequest) -> Answer:
-        """Answer a request."""
-        ...
-
-
 @define(eq=False)
 class Bucket:
     """A token bucket with one token a request. The time, in seconds, is passed in and never goes back."""
@@ -101,7 +93,7 @@ class RequestHandler:
         self.clock = Clock(settings.now)
         self.log = RequestLog()
         self.rules = Rules()
-        self.control: AnswersControl | None = None
+        self.control: Callable[[ControlRequest], Answer] | None = None
         self._given = (settings.api_key, settings.rate_limit)
         self._verbs = Verbs(settings.update_method, settings.delete_method, settings.prefix)
         self._faulty: set[asyncio.Task[Any]] = set()
@@ -141,7 +133,7 @@ class RequestHandler:
         self._add_given()
 
     def limit_rate(self, limit: RateLimit | None) -> None:
-        """Serve so many requests a second from now on."""
+        """Limit the requests a second from now on."""
         self.settings.rate_limit = limit
         self._bucket = None if limit is None else Bucket(limit)
 
@@ -251,10 +243,14 @@ class RequestHandler:
         return Answer(limit.status, headers={"Retry-After": str(math.ceil(wait))} if limit.retry_after else {})
 
     def _answer_control(
-        self, control: AnswersControl, request: web.BaseRequest, connection: Connection, content: bytes | None
+        self,
+        control: Callable[[ControlRequest], Answer],
+        request: web.BaseRequest,
+        connection: Connection,
+        content: bytes | None,
     ) -> Sent:
         path, _, query = request.raw_path.partition("?")
-        answer = control.answer(
+        answer = control(
             ControlRequest(
                 method=request.method,
                 path=path[len(self._verbs.prefix) + len(CONTROL) :],

@@ -25,7 +25,7 @@ _PREFIX: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2
 
 @frozen(kw_only=True)
 class Quirks:
-    """How this provider's answers look, where its documentation leaves it open.
+    """The form of the provider's answers, where its documentation leaves it open.
 
     Attributes:
         bare_id: Answer a create with the id as bare ``text/plain``, not as a JSON string.
@@ -57,7 +57,7 @@ class Quirks:
 
 @frozen
 class RateLimit:
-    """How many requests a second are served, and how the others are answered.
+    """A limit on requests a second, and the answer to the requests above it.
 
     Attributes:
         requests_per_second: The rate, above 0; a fraction is slower than one a second.

@@ -89,7 +89,7 @@ def _mobile(_: object, attribute: Attribute[Any], value: object) -> None:
 
 @frozen(kw_only=True)
 class Fault:
-    """What goes wrong, and with which requests. Times are in seconds, counts from 1.
+    """A fault, and the requests that meet it. Times are in seconds, counts from 1.
 
     A request that gets its proper answer, late or cut, is carried out on arrival, before
     any waiting. One that gets another `status`, or no answer at all, is not, unless `act` or
@@ -215,7 +215,7 @@ class Rule:
                 loop.call_soon_threadsafe(event.set)
 
     async def until_released(self) -> None:
-        """Hang until then."""
+        """Wait until the rule is released."""
         event = asyncio.Event()
         self._hanging[event] = asyncio.get_running_loop()
         try:

@@ -34,7 +34,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def campaigns_sandbox(request: pytest.FixtureRequest) -> Iterator[ThreadedSandbox]:
-    """A server that plays the SMS Campaigns API, fresh for each test; see `campaigns_async.sandbox`.
+    """Start a server that plays the SMS Campaigns API, fresh for each test; see `campaigns_async.sandbox`.
 
     It runs in a thread of its own, so it serves tests of any kind. `@pytest.mark.campaigns_sandbox(rate_limit=5)`
     passes arguments of `Sandbox`; those nearer to the test win.

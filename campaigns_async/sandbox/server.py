@@ -83,7 +83,7 @@ class SandboxBase:
                 faults=faults,
             )
         )
-        self._handler.control = Control(self._handler)
+        self._handler.control = Control(self._handler).answer
         self._lock = threading.Lock()
 
     def _run(self, work: Callable[[], R]) -> R:
