@@ -1,4 +1,4 @@
-"""`campaigns-async campaigns`: looking at what is on the server."""
+"""`campaigns-async campaigns`: shows campaigns that are on the server."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 from campaigns_async.cli.options import ConnectionOptions, Group, connection_options
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object a campaign, as for a pipe.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, as for a pipe.")
 
 
 @click.group("campaigns", cls=Group)
@@ -18,31 +18,31 @@ def campaigns() -> None:
 
 
 @campaigns.command("list")
-@click.option("--filter", "filters", metavar="TEXT", help="Such as 'sender==Golf,status==5'. Default: none.")
+@click.option("--filter", "filters", metavar="TEXT", help="Only such campaigns, as in 'sender==Golf,status==5'.")
 @click.option(
     "--sort",
     "sorts",
     metavar="NAME,...",
     default="-startDateTime,id",
     show_default=True,
-    help="In which order; - before a name: the greatest first.",
+    help="Order of the campaigns; - before a name for the greatest first.",
 )
 @click.option(
     "--fields",
     metavar="NAME,...",
-    help="Only these, in this order. Default: those that a terminal has room for, else all.",
+    help="Fields to show, in this order. Default: those that a terminal has room for, else all.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     metavar="N",
-    help="N campaigns at most. Default: 100 on a terminal, else all.",
+    help="Most campaigns to show. Default: 100 on a terminal, else all.",
 )
 @click.option(
     "--page-size",
     type=click.IntRange(1, 1_000_000),
     metavar="N",
-    help="Campaigns asked for at once. Default: 1000, or --limit if that is less.",
+    help="Campaigns a request. Default: 1000, or --limit if that is less.",
 )
 @_JSON
 @connection_options
@@ -55,7 +55,7 @@ def list_(connection: ConnectionOptions, **given: Any) -> None:
     before it is sent.
 
     Exits with 0 when all went well, 1 when the server failed, 2 for a wrong option, 130 or 143
-    when it was interrupted, 141 when nobody reads on.
+    when it was interrupted, 141 when nobody reads the output.
     """
     from campaigns_async.cli.campaigns_run import show_list
 
@@ -64,16 +64,16 @@ def list_(connection: ConnectionOptions, **given: Any) -> None:
 
 @campaigns.command("get")
 @click.argument("campaign_ids", metavar="ID...", nargs=-1, required=True)
-@click.option("--fields", metavar="NAME,...", help="Only these, in this order. Default: all.")
+@click.option("--fields", metavar="NAME,...", help="Fields to show, in this order. Default: all.")
 @_JSON
 @connection_options
 def get(connection: ConnectionOptions, campaign_ids: Sequence[str], fields: str | None, as_json: bool) -> None:
     """Show campaigns by their ids, with all their fields.
 
-    On a terminal a field a line, else a campaign a line, as a JSON object.
+    On a terminal a field a line, else a JSON object a line.
 
     Exits with 0 when all were there, 1 when one was not or the server failed, 2 for a wrong option,
-    130 or 143 when it was interrupted, 141 when nobody reads on.
+    130 or 143 when it was interrupted, 141 when nobody reads the output.
     """
     from campaigns_async.cli.campaigns_run import show_each
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -20,7 +21,6 @@ from attrs import Factory, define, evolve
 
 from campaigns_async import (
     AttemptFinished,
-    Campaign,
     CampaignsClient,
     CampaignsError,
     Delivery,
@@ -101,29 +101,6 @@ def add_faults(sandbox: Sandbox, seed: int) -> None:
     sandbox.fault(operation="contacts", nth=2, times=1, drop="reset")
 
 
-@define
-class Counts:
-    """Counts the client's requests, as its observer."""
-
-    requests: int = 0
-    retried: int = 0
-    throttled: int = 0
-    dropped: int = 0
-    unknown: int = 0
-    verdicts: Counter[str] = Factory(Counter[str])
-
-    def on_event(self, event: Event, /) -> None:
-        """Count one event."""
-        if isinstance(event, Reconciled):
-            self.verdicts[event.verdict] += 1
-        elif isinstance(event, AttemptFinished) and event.delivery is not Delivery.NOT_SENT:
-            self.requests += 1
-            self.retried += event.attempt > 1
-            self.throttled += event.status in {429, 503}
-            self.dropped += event.failure == "dropped"
-            self.unknown += event.operation is Operation.CREATE and event.delivery is Delivery.UNKNOWN
-
-
 class Row(NamedTuple):
     """A figure, by who counted it. All that counted it must have the same."""
 
@@ -144,57 +121,72 @@ class Row(NamedTuple):
 
 @define
 class Demo:
-    """One run of the demo."""
+    """One run of the demo, and the observer of its client."""
 
     campaigns: Sequence[NewCampaign]
-    client: CampaignsClient
-    counts: Counts
     sandbox: Sandbox | None
     """None for a sandbox elsewhere."""
     view: ProgressView | None = None
     figures: Figures | None = None
+    counts: Counter[str] = Factory(Counter[str])
     ids: dict[int, str] = Factory(dict[int, str])
     """Of the campaigns that the client holds for created, by their index."""
-    unknown: int = 0
-    failures: Counter[str] = Factory(Counter[str])
     known: frozenset[str] = frozenset()
     """Ids that were on the server before."""
     differences: list[str] = Factory(list[str])
     """What is wrong beside the rows."""
 
-    async def run(self) -> list[Row]:
+    def on_event(self, event: Event, /) -> None:
+        """Count one event of the client."""
+        counts = self.counts
+        if isinstance(event, Reconciled):
+            counts[event.verdict] += 1
+        elif isinstance(event, AttemptFinished) and event.delivery is not Delivery.NOT_SENT:
+            counts["requests"] += 1
+            counts["retried"] += event.attempt > 1
+            counts["throttled"] += event.status in {429, 503}
+            counts["dropped"] += event.failure == "dropped"
+            counts["unknown"] += event.operation is Operation.CREATE and event.delivery is Delivery.UNKNOWN
+
+    async def run(self, client: CampaignsClient) -> list[Row]:
         """Run all of it, and return the figures."""
         started = time.monotonic()
         if self.sandbox is None:
-            self.known = frozenset([each.id async for each in self.client.campaigns.list()])
-        await self._create()
+            self.known = frozenset([each.id async for each in client.campaigns.list()])
+        await self._create(client)
         creating = time.monotonic() - started
-        listed = await self._list_back()
-        streamed = await self._stream_back()
-        stored = await self._read_server()
-        counts, sandbox, total = self.counts, self.sandbox, len(self.campaigns)
-        seen = throttled = dropped = None
-        if sandbox is not None:
-            statuses = [request.status for request in sandbox.requests]
-            seen, dropped = len(statuses), statuses.count(None)
-            throttled = sum(status in {429, 503} for status in statuses)
+        listed = await self._list_back(client)
+        streamed = await self._stream_back(client)
+        stored = await self._read_server(client)
+        counts, total = self.counts, len(self.campaigns)
+        settled = counts["found"] + counts["absent"] + counts["left"]
+        self._expect(
+            "unknown outcomes", counts["unknown"] == settled, f"{counts['unknown']}, and {settled} are settled"
+        )
         on_server = Counter(content for _, content in stored)
-        left = self.unknown
-        settled = counts.verdicts["found"] + counts.verdicts["absent"] + left
-        self._expect("unknown outcomes", counts.unknown == settled, f"{counts.unknown} arose, {settled} are settled")
-        self._expect("failed", not self.failures, ", ".join(f"{count} {name}" for name, count in self.failures.items()))
         once = sum(on_server[_content(new)] == 1 for new in self.campaigns)
+        seen: Counter[str] = Counter()
+        for request in self.sandbox.requests if self.sandbox is not None else ():
+            seen["requests"] += 1
+            seen["throttled"] += request.status in {429, 503}
+            seen["dropped"] += request.status is None
+        both = [
+            Row(name, counts[key], None if self.sandbox is None else seen[key])
+            for name, key in (
+                ("requests", "requests"),
+                ("throttled (429, 503)", "throttled"),
+                ("connections dropped", "dropped"),
+            )
+        ]
         return [
             Row("campaigns created", len({*self.ids.values()} & {id_ for id_, _ in stored}), len(stored), total),
             Row("  on the server exactly once", None, once, total),
-            Row("requests", counts.requests, seen),
-            Row("  sent again by the client itself", counts.retried),
-            Row("throttled (429, 503)", counts.throttled, throttled),
-            Row("connections dropped", counts.dropped, dropped),
-            Row("creates with an unknown outcome", counts.unknown),
-            Row("  found on the server", counts.verdicts["found"]),
-            Row("  absent, sent again", counts.verdicts["absent"]),
-            Row("  still unknown, not sent again", left, None, 0),
+            *both,
+            Row("requests that the client repeated", counts["retried"]),
+            Row("creates with an unknown outcome", counts["unknown"]),
+            Row("  found on the server", counts["found"]),
+            Row("  absent, sent again", counts["absent"]),
+            Row("  still unknown, not sent again", counts["left"], None, 0),
             listed,
             streamed,
             Row("seconds in all", f"{time.monotonic() - started:.1f}"),
@@ -214,9 +206,9 @@ class Demo:
         if self.figures is not None:
             self.figures = evolve(self.figures, done=self.figures.done + 1)
 
-    async def _create(self) -> None:
+    async def _create(self, client: CampaignsClient) -> None:
         self._begin("creating", len(self.campaigns), "campaigns")
-        fan_out = self.client.campaigns.create_many(self.campaigns, on_unknown="reconcile")
+        fan_out = client.campaigns.create_many(self.campaigns, on_unknown="reconcile")
         try:
             async with fan_out:
                 async for outcome in fan_out:
@@ -230,50 +222,48 @@ class Demo:
         if outcome.value is not None:
             self.ids[outcome.index] = outcome.value
         elif isinstance(outcome.error, OutcomeUnknownError):
-            self.unknown += 1
+            self.counts["left"] += 1
         else:
-            self.failures[type(outcome.error).__name__] += 1
+            self.differences.append(f"a create failed: {type(outcome.error).__name__}")
 
-    async def _list_back(self) -> Row:
+    async def _list_back(self, client: CampaignsClient) -> Row:
         """List the campaigns of some senders through a filter."""
         self._begin("listing back", _LISTED, "senders")
         expected = got = 0
         for sender in _SENDERS[:_LISTED]:
             filters = query.campaign.sender == sender
-            found = {each.id async for each in self.client.campaigns.list(filters=filters)} - self.known
+            found = {each.id async for each in client.campaigns.list(filters=filters)} - self.known
             ours = {self.ids.get(index) for index, new in enumerate(self.campaigns) if new.sender == sender}
             self._expect("listed back", found == ours, "other campaigns than were created")
             expected, got = expected + len(ours), got + len(found)
             self._step()
         return Row(f"listed back, of {_LISTED} senders", got, None, expected)
 
-    async def _stream_back(self) -> Row:
+    async def _stream_back(self, client: CampaignsClient) -> Row:
         """Stream the contacts of some campaigns, several campaigns at a time."""
         chosen = sorted(self.ids)[:: max(1, len(self.ids) // _STREAMED)][:_STREAMED]
         self._begin("streaming contacts", len(chosen), "campaigns")
+        indices = {self.ids[index]: index for index in chosen}
         got = 0
-        async with self.client.map(self._contacts_of, chosen) as outcomes:
+        async with client.map(partial(_read_people, client), indices) as outcomes:
             async for outcome in outcomes:
-                if outcome.error is not None:
-                    raise outcome.error
-                found = outcome.value or ()
-                expected = _people(self.campaigns[outcome.item].contacts)
+                found = () if isinstance(outcome.error, NotFoundError) else _value_of(outcome)
+                expected = _people(self.campaigns[indices[outcome.item]].contacts)
                 self._expect("streamed", found == expected, "other contacts than were sent")
                 got += len(found)
                 self._step()
         return Row(f"contacts streamed, of {len(chosen)} campaigns", got, None, _CONTACTS * len(chosen))
 
-    async def _contacts_of(self, index: int) -> Sequence[object]:
-        try:
-            return _people([each async for each in self.client.campaigns.contacts(self.ids[index])])
-        except NotFoundError:
-            return ()
-
-    async def _read_server(self) -> list[tuple[str, Content]]:
+    async def _read_server(self, client: CampaignsClient) -> list[tuple[str, Content]]:
         """Return the campaigns that the server created: from its memory, or elsewhere as it lists them."""
         self._begin("asking the server", 1, "server")
         if self.sandbox is None:
-            return await self._list_server()
+            created = {each.id: each async for each in client.campaigns.list() if each.id not in self.known}
+            async with client.map(partial(_read_people, client), created) as outcomes:
+                people = {outcome.item: _value_of(outcome) async for outcome in outcomes}
+            return [
+                (id_, (each.start_date_time, each.sender, each.message, people[id_])) for id_, each in created.items()
+            ]
         while self.sandbox.in_flight:  # noqa: ASYNC110 - the sandbox has no event for this
             await asyncio.sleep(0.01)
         try:
@@ -282,53 +272,29 @@ class Demo:
             self.differences.append(str(error))
         return [(wire["id"], _stored_content(wire)) for wire in self.sandbox.created]
 
-    async def _list_server(self) -> list[tuple[str, Content]]:
-        async def read(campaign: Campaign) -> Content:
-            people = [each async for each in self.client.campaigns.contacts(campaign.id)]
-            return (campaign.start_date_time, campaign.sender, campaign.message, *_people(people))
 
-        created = [each async for each in self.client.campaigns.list() if each.id not in self.known]
-        stored: list[tuple[str, Content]] = []
-        async with self.client.map(read, created) as outcomes:
-            async for outcome in outcomes:
-                if outcome.error is not None:
-                    raise outcome.error
-                stored.append((outcome.item.id, outcome.value or ()))
-        return stored
+def _value_of(outcome: Outcome[str, tuple[object, ...]]) -> tuple[object, ...]:
+    if outcome.error is not None:
+        raise outcome.error
+    return outcome.value or ()
 
 
-def _people(contacts: Iterable[Any]) -> Sequence[object]:
+async def _read_people(client: CampaignsClient, campaign_id: str) -> tuple[object, ...]:
+    return _people([each async for each in client.campaigns.contacts(campaign_id)])
+
+
+def _people(contacts: Iterable[Any]) -> tuple[object, ...]:
     """Return who is texted: a server may write a number in another notation."""
-    return sorted((each.phone_number[-10:], each.name or "") for each in contacts)
+    return tuple(sorted((each.phone_number[-10:], each.name or "") for each in contacts))
 
 
 def _content(new: NewCampaign) -> Content:
-    return (new.start_date_time, new.sender, new.message, *_people(new.contacts))
+    return (new.start_date_time, new.sender, new.message, _people(new.contacts))
 
 
 def _stored_content(wire: dict[str, Any]) -> Content:
-    people = sorted((each["phoneNumber"][-10:], each["name"] or "") for each in wire["contacts"])
-    return (datetime.fromisoformat(wire["startDateTime"]), wire["sender"], wire["message"], *people)
-
-
-@asynccontextmanager
-async def open_demo(url: str | None, key: str, *, concurrency: int, seed: int) -> AsyncGenerator[Demo]:
-    """Open the server, if `url` is None, and the client."""
-    counts = Counts()
-    if url is not None:
-        async with CampaignsClient(url, key, max_concurrency=concurrency, observer=counts) as client:
-            yield Demo(make_campaigns(seed), client, counts, None)
-        return
-    # The demo's own sandbox carries a create out before it drops the connection.
-    policy = ReconcilePolicy(settle=0.2, pause=0.2)
-    async with (
-        Sandbox(seed=seed) as sandbox,
-        CampaignsClient(
-            sandbox.url, sandbox.api_key, max_concurrency=concurrency, observer=counts, reconcile=policy
-        ) as client,
-    ):
-        add_faults(sandbox, seed)
-        yield Demo(make_campaigns(seed), client, counts, sandbox)
+    people = tuple(sorted((each["phoneNumber"][-10:], each["name"] or "") for each in wire["contacts"]))
+    return (datetime.fromisoformat(wire["startDateTime"]), wire["sender"], wire["message"], people)
 
 
 def run_demo(*, base_url: str | None, api_key_file: Path | None, concurrency: int, seed: int) -> int:
@@ -338,28 +304,37 @@ def run_demo(*, base_url: str | None, api_key_file: Path | None, concurrency: in
         click.ClickException: If it cannot begin, or an error ends it.
     """
     url, key = _server_of(base_url, api_key_file)
-    latest: list[Demo] = []
+    sandbox = Sandbox(seed=seed) if url is None else None
+    demo = Demo(make_campaigns(seed), sandbox)
 
     async def work() -> list[Row]:
-        async with open_demo(url, key, concurrency=concurrency, seed=seed) as demo:
-            latest.append(demo)
-            async with show_progress(lambda: demo.figures) as demo.view:
-                return await demo.run()
+        async with AsyncExitStack() as stack:
+            base_url, api_key, policy = url or "", key, ReconcilePolicy()
+            if sandbox is not None:
+                await stack.enter_async_context(sandbox)
+                add_faults(sandbox, seed)
+                # It carries a create out before it drops the connection: absence needs no long proof.
+                base_url, api_key, policy = sandbox.url, sandbox.api_key, ReconcilePolicy(settle=0.2, pause=0.2)
+            client = await stack.enter_async_context(
+                CampaignsClient(base_url, api_key, max_concurrency=concurrency, observer=demo, reconcile=policy)
+            )
+            demo.view = await stack.enter_async_context(show_progress(lambda: demo.figures))
+            return await demo.run(client)
 
     try:
         rows = run_loop(work)
     except Interrupted as error:
-        print_line(f"interrupted, nothing more is sent{_so_far(latest)}")
+        print_line(f"interrupted, nothing more is sent{_so_far(demo)}")
         return error.exit_code
     except CampaignsError as error:
         advice = "please report it" if url is None else "is a sandbox running at --base-url, with this key?"
-        raise click.ClickException(f"{error}: {advice}{_so_far(latest)}") from error
+        raise click.ClickException(f"{error}: {advice}{_so_far(demo)}") from error
     except OSError as error:
         raise click.ClickException(
             f"the sandbox cannot be started: {error.strerror or type(error).__name__}"
         ) from error
     _print_rows(rows)
-    off = [str(row) for row in rows if not row.agrees] + latest[0].differences
+    off = [str(row) for row in rows if not row.agrees] + demo.differences
     for line in off:
         print_line(f"off: {line}")
     if off:
@@ -382,13 +357,12 @@ def _server_of(base_url: str | None, api_key_file: Path | None) -> tuple[str | N
     return check_setting(lambda: checks.check_base_url("--base-url", base_url)), read_key(api_key_file)
 
 
-def _so_far(latest: Sequence[Demo]) -> str:
-    if not latest or not (latest[0].ids or latest[0].unknown):
+def _so_far(demo: Demo) -> str:
+    if not demo.ids and not demo.counts["left"]:
         return ""
-    (demo,) = latest
     where = "they stay on that server" if demo.sandbox is None else "they went with the sandbox"
     created = f"{len(demo.ids)} of {len(demo.campaigns)} campaigns were created"
-    return f" ({created}, {demo.unknown} have an unknown outcome: {where})"
+    return f" ({created}, {demo.counts['left']} have an unknown outcome: {where})"
 
 
 def _print_rows(rows: Sequence[Row]) -> None:

@@ -1,4 +1,4 @@
-"""Keeps what is only for trying things out away from the provider's live service. Pure."""
+"""Tells the provider's live service from other servers, so that no trial reaches it."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Final
 from urllib.parse import unquote
 
 _LIVE: Final = "dynamicmessaging"
-"""The label that all of the provider's hosts share: dynamicmessaging.co.uk and what is below it."""
+"""The label in all of the provider's hosts, dynamicmessaging.co.uk and below."""
 
 
 def is_live(url: str) -> bool:
-    """Whether a URL names the provider, however it is written and wherever in it.
+    """Return True if a URL names the provider anywhere, in any spelling.
 
-    Meant to refuse rather too much: user names, paths (a proxy may pass them on) and queries count as well.
+    The check refuses too much rather than too little: user names, paths (a proxy may pass them on) and queries count.
     """
-    return _LIVE in _plain(url)
+    return _LIVE in _normalize(url)
 
 
-def _plain(url: str) -> str:
-    """Without percent-encoding, case, look-alike letters, and what resolvers and browsers drop."""
+def _normalize(url: str) -> str:
+    """Return the URL without percent-encoding, case, look-alike letters, and what resolvers and browsers drop."""
     text, before = unquote(url), url
     while text != before:
         text, before = unquote(text), text

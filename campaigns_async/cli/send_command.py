@@ -11,49 +11,56 @@ from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOption
 
 @click.command("send", cls=Command)
 @click.argument("plan", required=False)
-@click.option("--journal", type=FilePath(), required=True, help="Where it is written down; made if not there.")
+@click.option(
+    "--journal",
+    type=FilePath(),
+    required=True,
+    help="File that records what becomes of each row; made if it is not there.",
+)
 @click.option("--contacts", type=FilePath(), help="A CSV of contacts, in place of PLAN.")
-@click.option("--message", metavar="TEXT", help="For --contacts: what all of them are sent, word for word.")
+@click.option("--message", metavar="TEXT", help="Text that all of them get, word for word (with --contacts).")
 @click.option(
     "--message-file",
     type=FilePath(),
-    help="Or a file in UTF-8 that holds it; one line end at its end is no part of it.",
+    help="File in UTF-8 that holds the text; a line end at its end is left out.",
 )
-@click.option("--sender", metavar="NAME", help="For --contacts: whom it comes from.")
-@click.option("--start", metavar="TIME", help="For --contacts: when, such as 2031-06-27T09:30:00Z.")
+@click.option("--sender", metavar="NAME", help="Sender that the texts show (with --contacts).")
+@click.option("--start", metavar="TIME", help="Start time, such as 2031-06-27T09:30:00Z (with --contacts).")
 @click.option(
-    "--split", type=click.IntRange(min=1), help=f"For --contacts: how many to a campaign. Default: {DEFAULT_SPLIT}."
+    "--split", type=click.IntRange(min=1), help=f"Contacts to a campaign (with --contacts). Default: {DEFAULT_SPLIT}."
 )
-@click.option("--opt-out-link-id", type=int, metavar="ID", help="For --contacts: whom it lets opt out.")
-@click.option("--track-link-url", metavar="URL", help="For --contacts: the link that is tracked.")
+@click.option("--opt-out-link-id", type=int, metavar="ID", help="Opt-out link to include (with --contacts).")
+@click.option("--track-link-url", metavar="URL", help="Link to track (with --contacts).")
 @click.option(
     "--duplicates",
     type=click.Choice(["refuse", "keep", "drop"]),
     default="refuse",
     show_default=True,
-    help="What becomes of a number that stands twice in a campaign, or in the CSV.",
+    help="What to do with a number that occurs twice in a campaign, or in the CSV.",
 )
-@click.option("--allow-braces", is_flag=True, help="Take messages with { and }, which are sent as they stand.")
+@click.option("--allow-braces", is_flag=True, help="Accept messages with { and }, which are sent as they stand.")
 @click.option(
     "--reconcile/--no-reconcile",
     default=True,
     show_default=True,
     help="Look on the server for rows that may have been sent, or only report them.",
 )
-@click.option("--settle", type=float, metavar="SECONDS", help="How long absence must last to be believed. Default: 5.")
+@click.option(
+    "--settle", type=float, metavar="SECONDS", help="Time for which a row must be absent before it is sent again."
+)
 @click.option(
     "--ignore-invalid-phone-numbers/--validate-phone-numbers",
     default=None,
-    help="What the server is told to do with them. Default: it decides. The same in every run of a journal.",
+    help="Have the server drop invalid numbers, or refuse the campaign. Default: the server's. The same in every run.",
 )
-@click.option("--retry-failed", is_flag=True, help="Send the rows again that an earlier run saw refused.")
+@click.option("--retry-failed", is_flag=True, help="Send the rows again that the server refused in an earlier run.")
 @click.option(
     "--patience",
     type=float,
     default=300.0,
     show_default=True,
     metavar="SECONDS",
-    help="Stop when the server could not be reached for so long.",
+    help="Stop if the server cannot be reached for this long.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would be sent; needs no key, and changes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
@@ -71,17 +78,6 @@ def send(context: click.Context, /, connection: ConnectionOptions, **given: Any)
     Exits with 0 when all are created, 1 when some are not, 2 for a wrong plan, journal or option,
     130 or 143 when it was interrupted.
     """
-    from campaigns_async.cli._send_plan import PLAN_OPTIONS, PlanOptions
-    from campaigns_async.cli._send_run import Run, RunOptions, run_dry
-    from campaigns_async.cli.connection import check_rate, connect
+    from campaigns_async.cli.send_run import run_send
 
-    plan_options = PlanOptions(**{name: given.pop(name) for name in PLAN_OPTIONS})
-    options = RunOptions(**given)
-    plan_options.check()
-    options.check()
-    if options.dry_run:
-        check_rate(connection.rate)
-        code = run_dry(plan_options, options)
-    else:
-        code = Run(context, plan_options, options, connect(connection)).run()
-    context.exit(code)
+    context.exit(run_send(connection, **given))

@@ -1,4 +1,4 @@
-"""Runs a command's coroutine so that Ctrl-C ends it in good order."""
+"""Runs a command's coroutine, and ends it in good order on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Interrupted(Exception):
     """A signal ended the run, after it had tidied up.
 
     Attributes:
-        exit_code: As a shell tells it: 128 and the signal's number.
+        exit_code: 128 and the signal's number, as in a shell.
     """
 
     def __init__(self, number: int) -> None:
@@ -25,18 +25,20 @@ class Interrupted(Exception):
 
 
 def run(work: Callable[[], Awaitable[T]], *, first: Callable[[int], object] | None = None) -> T:
-    """Run it in an event loop of its own; SIGINT, SIGTERM and SIGHUP cancel it, a second one its tidying up too.
+    """Run a coroutine in an event loop of its own.
+
+    SIGINT, SIGTERM and SIGHUP cancel the coroutine; a second signal cancels its tidying up too.
 
     Args:
-        work: Makes what is run.
-        first: Is told the number of the first signal, which then cancels nothing: the work may end by itself.
+        work: Returns the coroutine.
+        first: Called with the number of the first signal, which then cancels nothing: the work ends by itself.
 
     Raises:
-        Interrupted: By a signal.
+        Interrupted: If a signal ended the coroutine.
     """
     try:
         return asyncio.run(_guarded(work, first))
-    except KeyboardInterrupt:  # where a loop takes no signal handlers: on Windows
+    except KeyboardInterrupt:  # the loop takes no signal handlers on Windows
         raise Interrupted(signal.SIGINT) from None
 
 
@@ -53,7 +55,7 @@ async def _guarded(work: Callable[[], Awaitable[T]], first: Callable[[int], obje
             task.cancel()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    # The terminal has gone; under nohup that is nothing to end for.
+    # SIGHUP: the terminal is gone. Under nohup the signal is ignored, and the run goes on.
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     for number in numbers:
@@ -66,7 +68,7 @@ async def _guarded(work: Callable[[], Awaitable[T]], first: Callable[[int], obje
             raise
         raise Interrupted(caught[0]) from None
     except Exception as error:
-        if caught and first is None:  # it went wrong as it tidied up, or as what the signal ended too went away
+        if caught and first is None:  # tidying up failed, or what the signal ended too is gone
             raise Interrupted(caught[0]) from error
         raise
     finally:

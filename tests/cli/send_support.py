@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -128,3 +128,10 @@ def squeezed(text: str) -> str:
 def commands(err: str) -> list[str]:
     """The commands that it says to go on with."""
     return [line.strip() for line in err.splitlines() if line.startswith("  ")]
+
+
+def same_again(arguments: Iterable[str], advice: str) -> list[str]:
+    """The arguments of a command that was printed as the same one again, with some options."""
+    begin, _, also = advice.partition(" with ")
+    assert begin == "run the same command again"
+    return [*arguments, *also.split()]

@@ -123,7 +123,7 @@ LIES: dict[str, tuple[dict[str, Any], str]] = {
         {"operation": "create", "status": 201, "body": '"C-1"', "content_type": "application/json"},
         "campaigns created: 11 by the client, 11 by the server, 12 by the plan",
     ),
-    "it refuses one": ({"operation": "create", "status": 400}, "failed: 1 ValidationFailedError"),
+    "it refuses one": ({"operation": "create", "status": 400}, "a create failed: ValidationFailedError"),
     "it does not list one": ({"operation": "create", "hidden_for": 60.0}, "listed back: other campaigns than were created"),
 }  # fmt: skip
 

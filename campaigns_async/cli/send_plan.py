@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 import click
-from attrs import field, fields_dict, frozen
+from attrs import field, frozen
 
-from campaigns_async.cli._wording import as_options, option
+from campaigns_async.cli.error_messages import name_option, option_name
 from campaigns_async.cli.options import DEFAULT_SPLIT
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ _ONLY_WITH_CONTACTS: Final = (
 
 @frozen
 class PlanOptions:
-    """What was given of them."""
+    """The values of the options that name a plan."""
 
     plan: str | None
     contacts: Path | None
@@ -36,11 +36,7 @@ class PlanOptions:
     allow_braces: bool
 
     def check(self) -> None:
-        """See that they go together.
-
-        Raises:
-            click.UsageError: They do not; says what to do.
-        """
+        """Raise a UsageError if the options do not go together."""
         if self.plan is not None and self.contacts is not None:
             raise click.UsageError("give PLAN or --contacts, not both")
         if self.contacts is None:
@@ -48,22 +44,20 @@ class PlanOptions:
                 raise click.UsageError("name a PLAN, or a CSV with --contacts")
             for name in _ONLY_WITH_CONTACTS:
                 if getattr(self, name) is not None:
-                    raise click.UsageError(f"{option(name)} goes with --contacts: each line of a PLAN has its own")
+                    raise click.UsageError(f"{option_name(name)} goes with --contacts: each line of a PLAN has its own")
         elif (self.message is None) == (self.message_file is None):
             raise click.UsageError("--contacts needs a text: pass --message or --message-file, and not both")
         elif self.sender is None or self.start is None:
             raise click.UsageError(f"--contacts needs {'--sender' if self.sender is None else '--start'}")
-        if "-" in {self.plan, None if self.contacts is None else str(self.contacts)}:
-            raise click.UsageError(
-                "a plan is read twice, and standard input only once: save it to a file, and name that"
-            )
+        if "-" in {self.plan, str(self.contacts)}:
+            raise click.UsageError("a plan cannot be read from standard input: save it to a file, and name that")
 
-    def read(self) -> Plan:
-        """The plan. Its head is looked at, no more.
+    def open(self) -> Plan:
+        """Return the plan; only the head of its file is read.
 
         Raises:
-            click.UsageError: An option cannot be.
-            PlanError: Its file cannot be read, or is plainly none.
+            click.UsageError: If an option cannot be.
+            PlanError: If the file cannot be read, or is plainly no plan.
         """
         from campaigns_async import InvalidArgumentError
         from campaigns_async.jobs.plans import contacts_plan, ndjson_plan
@@ -77,7 +71,7 @@ class PlanOptions:
         try:
             return contacts_plan(
                 self.contacts,
-                message=_text_of(self.message_file) if self.message is None else self.message,
+                message=_read_text(self.message_file) if self.message is None else self.message,
                 sender=self.sender or "",
                 start=start,
                 split=DEFAULT_SPLIT if self.split is None else self.split,
@@ -87,17 +81,15 @@ class PlanOptions:
                 allow_braces=self.allow_braces,
             )
         except InvalidArgumentError as error:
-            name, _, fault = error.message.partition(" ")
-            if name == "message" and self.message is None:
-                name = "message_file"
-            raise click.UsageError(as_options(f"{option(name)} {fault}")) from None
+            parameter = error.parameter
+            if parameter is None:
+                raise click.UsageError(error.message) from None
+            option = "--message-file" if parameter == "message" and self.message is None else option_name(parameter)
+            raise click.UsageError(name_option(option, parameter, error.message)) from None
 
 
-PLAN_OPTIONS: Final = frozenset(fields_dict(PlanOptions))
-
-
-def _text_of(path: Path | None) -> str:
-    """A text word for word, but for a byte order mark and one line end at its end."""
+def _read_text(path: Path | None) -> str:
+    """Return a file's text word for word, without a byte order mark and one line end at its end."""
     assert path is not None
     try:
         text = path.read_bytes().decode("utf-8-sig")

@@ -1,0 +1,214 @@
+"""Runs `send`.
+
+What is slow to import is imported within the event loop, where a signal waits for its turn and is not lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from attrs import define, field, fields_dict, frozen
+
+from campaigns_async import CampaignsError, checks
+from campaigns_async.cli.connection import Connection, check_rate, check_setting, connect
+from campaigns_async.cli.console import UsageFailure, print_line
+from campaigns_async.cli.options import ConnectionOptions
+from campaigns_async.cli.send_plan import PlanOptions
+from campaigns_async.cli.signals import Interrupted, run as run_loop
+
+if TYPE_CHECKING:
+    from campaigns_async.cli.bars import ProgressView
+    from campaigns_async.cli.send_progress import SendFigures
+    from campaigns_async.cli.send_report import Ending
+    from campaigns_async.effects import State
+    from campaigns_async.jobs.job import Job
+    from campaigns_async.jobs.progress import Progress, Summary
+
+
+@frozen
+class SendOptions:
+    """The values of the options besides those of the plan and the connection."""
+
+    journal: Path
+    reconcile: bool
+    settle: float | None
+    ignore_invalid_phone_numbers: bool | None
+    retry_failed: bool
+    patience: float
+    dry_run: bool
+    as_json: bool
+
+    def check(self) -> None:
+        """Raise a UsageError if an option cannot be."""
+        if self.settle is not None:
+            settle = self.settle
+            check_setting(lambda: checks.check_seconds("--settle", settle, ge=0.0))
+        check_setting(lambda: checks.check_seconds("--patience", self.patience))
+        if not self.journal.absolute().parent.is_dir():
+            raise click.UsageError("--journal lies in a folder that is not there: make the folder first")
+
+
+def run_send(connection: ConnectionOptions, **given: Any) -> int:
+    """Run `send` with the values of its options, and return the exit code.
+
+    Raises:
+        click.ClickException: If it cannot begin.
+    """
+    plan = PlanOptions(**{name: given.pop(name) for name in fields_dict(PlanOptions)})
+    options = SendOptions(**given)
+    plan.check()
+    options.check()
+    try:
+        if options.dry_run:
+            check_rate(connection.rate)
+            return _run_dry(plan, options)
+        return Run(plan, options, connect(connection)).run()
+    except CampaignsError as error:
+        from campaigns_async.cli.error_messages import print_faults, to_click_error
+
+        print_faults(error)
+        raise to_click_error(error) from error
+
+
+def _run_dry(plan: PlanOptions, options: SendOptions) -> int:
+    stopped_by: list[int] = []
+    preview = None
+
+    async def work() -> Mapping[State, int] | None:
+        nonlocal preview
+        from campaigns_async.jobs.planning import StoppedError
+        from campaigns_async.jobs.preview import Preview, preview_plan
+
+        preview = Preview(datetime.now(UTC))
+        try:
+            return await asyncio.to_thread(
+                preview_plan,
+                plan.open(),
+                options.journal,
+                preview,
+                ignore_invalid_phone_numbers=options.ignore_invalid_phone_numbers,
+                retry_failed=options.retry_failed,
+                stopping=lambda: bool(stopped_by),
+            )
+        except StoppedError:
+            return None
+
+    try:
+        counts = run_loop(work, first=stopped_by.append)
+    except Interrupted as error:
+        counts, stopped_by = None, [error.exit_code - 128]
+    except ModuleNotFoundError as error:
+        if error.name != "phonenumbers":
+            raise
+        raise UsageFailure(str(error)) from None
+    if counts is None or preview is None:
+        print_line("interrupted; nothing was sent, and the journal is as it was")
+        return 128 + stopped_by[0]
+    from campaigns_async.cli.send_preview import print_preview
+
+    print_preview(counts, preview, as_json=options.as_json)
+    return 0
+
+
+@define
+class Run:
+    """A run from its first signal to its exit code."""
+
+    _plan: PlanOptions
+    _options: SendOptions
+    _connection: Connection
+    _job: Job | None = field(default=None, init=False)
+    _figures: SendFigures | None = field(default=None, init=False)
+    _view: ProgressView | None = field(default=None, init=False)
+    _signal: int | None = field(default=None, init=False)
+    _began: float = field(factory=time.monotonic, init=False)
+
+    def run(self) -> int:
+        """Run the job, print how it ended, and return the exit code.
+
+        Raises:
+            CampaignsError: If the run cannot begin.
+        """
+        try:
+            summary = run_loop(self._work, first=self._stop)
+        except Interrupted as error:
+            return self._end_cut("cut off", 128 + (self._signal or error.exit_code - 128))
+        except CampaignsError as error:
+            if self._figures is None or not self._figures.is_checked:
+                raise
+            from campaigns_async.cli.error_messages import to_click_error
+
+            line = to_click_error(error)
+            return self._end_cut(line.message, line.exit_code)
+        from campaigns_async.cli.send_report import Ending
+
+        ending = Ending(summary)
+        self._print(ending)
+        return ending.exit_code(self._signal)
+
+    async def _work(self) -> Summary:
+        from campaigns_async.cli.bars import show_progress
+        from campaigns_async.cli.send_places import with_places
+        from campaigns_async.cli.send_progress import SendFigures
+        from campaigns_async.jobs.job import Job
+
+        plan, options = self._plan.open(), self._options
+        async with self._connection.client() as client:
+            self._figures = figures = SendFigures(client.stats)
+            self._job = Job(
+                client,
+                plan,
+                journal=options.journal,
+                reconcile=options.reconcile,
+                ignore_invalid_phone_numbers=options.ignore_invalid_phone_numbers,
+                retry_failed=options.retry_failed,
+                settle=options.settle,
+                patience=options.patience,
+                on_progress=self._update,
+            )
+            if self._signal is not None:
+                self._job.stop()
+            async with show_progress(figures.now) as self._view:
+                summary = await self._job.run()
+        return await asyncio.to_thread(with_places, summary, plan)
+
+    def _update(self, progress: Progress) -> None:
+        if self._figures is not None and self._figures.update(progress) and self._view is not None:
+            self._view.refresh(at_once=True)
+
+    def _stop(self, number: int) -> None:
+        """Take the first signal: nothing more is sent."""
+        self._signal = number
+        again = "press Ctrl-C again" if number == signal.SIGINT else "send the signal again"
+        if self._view is not None:
+            self._view.say(f"finishing what is in flight; {again} to stop at once")
+        if self._job is not None:
+            self._job.stop()
+
+    def _end_cut(self, stopped: str, exit_code: int) -> int:
+        """Print what the journal knows of a run that was cut off."""
+        from campaigns_async.cli.send_report import Ending, read_summary
+        from campaigns_async.jobs.job_errors import JournalError
+
+        latest = None if self._figures is None else self._figures.latest
+        elapsed = time.monotonic() - self._began
+        try:
+            summary = read_summary(self._options.journal, latest, elapsed=elapsed, stopped=stopped)
+        except JournalError:
+            print_line(f"stopped: {stopped}")
+        else:
+            self._print(Ending(summary, is_cut=True))
+        return exit_code
+
+    def _print(self, ending: Ending) -> None:
+        from campaigns_async.cli.send_report import print_ending
+
+        options = self._options
+        print_ending(ending, options.journal, reconcile=options.reconcile, as_json=options.as_json)
