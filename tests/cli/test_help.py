@@ -18,7 +18,7 @@ from .conftest import Command as Call
 from .walking import ALL, LEAVES, Words, name_of
 
 HEAVY = (
-    "aiohttp", "asyncio", "attr", "attrs", "cattrs", "orjson", "phonenumbers", "pyarrow", "rich", "tenacity",
+    "aiohttp", "asyncio", "attr", "attrs", "cattrs", "msgspec", "phonenumbers", "pyarrow", "rich", "tenacity",
 )  # fmt: skip
 
 

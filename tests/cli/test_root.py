@@ -20,7 +20,7 @@ def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 
-HEAVY = ("aiohttp", "rich", "attr", "attrs", "cattrs", "orjson", "tenacity")
+HEAVY = ("aiohttp", "rich", "attr", "attrs", "cattrs", "msgspec", "tenacity")
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], [], ["no-such-command"]])
@@ -46,7 +46,7 @@ def test_a_missing_extra_is_one_line_that_says_what_to_install(package: str) -> 
 
 
 def test_another_missing_module_is_not_taken_for_the_extra() -> None:
-    done = python("import sys\nsys.modules['orjson'] = None\nfrom campaigns_async.cli import main\nmain(['demo'])")
+    done = python("import sys\nsys.modules['msgspec'] = None\nfrom campaigns_async.cli import main\nmain(['demo'])")
     assert done.returncode == 1
     assert "ModuleNotFoundError" in done.stderr
 
