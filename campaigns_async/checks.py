@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import UTC, datetime
 from enum import Enum
 from ipaddress import IPv6Address
 from typing import TypeGuard, TypeVar
@@ -13,6 +14,9 @@ from campaigns_async.errors import CampaignsError, ConfigurationError
 
 C = TypeVar("C")
 
+NO_ZONE = "has no time zone, so it could mean any hour"
+ADD_ZONE = "pass tzinfo=, for example zoneinfo.ZoneInfo('Europe/London')"
+OUT_OF_RANGE = "is out of range in UTC"
 LONE_SURROGATE = "contains a lone surrogate, which UTF-8 cannot encode"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -34,6 +38,21 @@ def is_int(value: object) -> TypeGuard[int]:
 def is_utf8(text: str) -> bool:
     """Return whether UTF-8 can encode a text: it cannot encode a lone surrogate."""
     return text.isascii() or _SURROGATE.search(text) is None
+
+
+def find_date_fault(value: object) -> str | None:
+    """Return why a value is no moment that can be told in UTC, or None."""
+    if not isinstance(value, datetime):
+        return f"must be a datetime, not {type(value).__name__}"
+    try:
+        if value.utcoffset() is None:
+            return NO_ZONE
+        value.astimezone(UTC)
+    except OverflowError:
+        return OUT_OF_RANGE
+    except Exception:  # a caller's own tzinfo may raise anything, and quote anything
+        return "has a time zone that fails"
+    return None
 
 
 def check_int(

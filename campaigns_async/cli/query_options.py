@@ -11,7 +11,7 @@ import click
 from campaigns_async import InvalidArgumentError, QueryError
 from campaigns_async.cli.error_messages import name_option
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.query.prepare import prepared, prepared_sorts
+from campaigns_async.query._parse import compile_filter, compile_sorts
 from campaigns_async.wire import requests
 
 if TYPE_CHECKING:
@@ -23,13 +23,13 @@ M = TypeVar("M", Campaign, Contact)
 
 def check_filter(option: str, text: str | None, model: type[M]) -> None:
     """Raise a UsageError if the server would not understand a filter, or if it sets no condition."""
-    if text is not None and _check(option, "filters", lambda: prepared(text, model)).text is None:
+    if text is not None and _check(option, "filters", lambda: compile_filter(text, model)).text is None:
         raise click.UsageError(f"{option} sets no condition: leave it out to have all")
 
 
 def check_sort(option: str, text: str, model: type[M]) -> None:
     """Raise a UsageError if the server would not understand a sort, or if it names no field."""
-    if _check(option, "sorts", lambda: prepared_sorts(text, model)) is None:
+    if _check(option, "sorts", lambda: compile_sorts(text, model)) is None:
         raise click.UsageError(f"{option} names no field: write one such as id, or -id for the greatest first")
 
 

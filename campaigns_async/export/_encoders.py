@@ -30,7 +30,7 @@ from campaigns_async.checks import LONE_SURROGATE, is_utf8
 from campaigns_async.export._options import Column, Format
 from campaigns_async.export.export_errors import UnwritableValueError
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.query.columns import Kind
+from campaigns_async.query._columns import Kind
 
 _FORMULA: Final = re.compile(
     r"[\t\r\n]"

@@ -17,8 +17,8 @@ from campaigns_async import checks
 from campaigns_async.errors import InvalidArgumentError, QueryError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.paging.checkpoint import digest
-from campaigns_async.query.columns import Kind, names_of
-from campaigns_async.query.prepare import prepared, prepared_sorts
+from campaigns_async.query._columns import Kind, columns_of
+from campaigns_async.query._parse import compile_filter, compile_sorts
 from campaigns_async.resources.listing import Filters, Sorts
 
 M = TypeVar("M", Campaign, Contact)
@@ -106,7 +106,7 @@ class Column:
 
 
 def _columns(model: type[Campaign | Contact]) -> tuple[Column, ...]:
-    return tuple(Column(known.wire, known.name, known.kind) for known in names_of(model).values())
+    return tuple(Column(known.wire, known.name, known.kind) for known in columns_of(model).values())
 
 
 CAMPAIGN_COLUMNS: Final = _columns(Campaign)
@@ -203,7 +203,7 @@ def identity_of_list(model: type[M], filters: Filters, sorts: Sorts, *, prefix: 
         QueryError: The filters or sorts are wrong; the message begins with the parameter's name.
     """
     try:
-        where, order = prepared(filters, model).text, prepared_sorts(sorts, model)
+        where, order = compile_filter(filters, model).text, compile_sorts(sorts, model)
     except QueryError as error:
         message = f"{prefix}{error.message}"
     else:

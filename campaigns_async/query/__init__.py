@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from campaigns_async.query.expression import Expression, Raw, Sort, raw
-from campaigns_async.query.fields import (
+from campaigns_async.query._conditions import Expression, Raw, Sort, raw
+from campaigns_async.query._fields import (
+    CampaignFields,
+    ContactFields,
     DateField,
     IntField,
     OptionalIntField,
@@ -22,7 +24,6 @@ from campaigns_async.query.fields import (
     TextField,
     any_of,
 )
-from campaigns_async.query.names import CampaignFields, ContactFields
 
 campaign: Final = CampaignFields()
 """The fields of campaigns, by the names that `Campaign` has."""

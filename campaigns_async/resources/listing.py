@@ -14,8 +14,8 @@ from campaigns_async.models import Campaign, Contact
 from campaigns_async.paging.checkpoint import checked, digest
 from campaigns_async.paging.pages import Source
 from campaigns_async.paging.paginator import Paginator
-from campaigns_async.query.expression import Expression, Raw, Sort
-from campaigns_async.query.prepare import prepared, prepared_sorts
+from campaigns_async.query._conditions import Expression, Raw, Sort
+from campaigns_async.query._parse import compile_filter, compile_sorts
 from campaigns_async.values import Checkpoint, Delivery, Page
 from campaigns_async.wire.messages import Request, Response
 
@@ -64,7 +64,7 @@ class PaginatorFactory:
             QueryError: If the server would not understand the filters or sorts.
             InvalidArgumentError: If another argument cannot be right.
         """
-        where, order = prepared(filters, model), prepared_sorts(sorts, model)
+        where, order = compile_filter(filters, model), compile_sorts(sorts, model)
         if page_size is not None:
             check_int("page_size", page_size, ge=1, le=1_000_000, error=InvalidArgumentError)
         check_int("prefetch", prefetch, ge=0, le=1000, error=InvalidArgumentError)

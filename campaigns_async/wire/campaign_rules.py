@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from campaigns_async.checks import LONE_SURROGATE, is_int, is_utf8
+from campaigns_async.checks import ADD_ZONE, LONE_SURROGATE, NO_ZONE, OUT_OF_RANGE, find_date_fault, is_int, is_utf8
 from campaigns_async.models import CampaignUpdate, NewCampaign, NewContact
 from campaigns_async.wire.naming import snake
 
@@ -26,10 +26,7 @@ NOT_A_PHONE_NUMBER: Final = "must be text, in quotes: as a number it loses the z
 NOT_AN_INT: Final = "must be a whole number, without quotes, that fits in 64 bits"
 NOT_A_LINK: Final = "must be a link that begins with http:// or https://"
 NOT_A_START: Final = "must be a date and time with a zone, such as 2031-06-27T09:30:00.000Z"
-NO_ZONE: Final = "has no time zone, so it could mean any hour"
 ADD_ZONE_TO_TEXT: Final = "end it with Z or an offset such as +01:00"
-ADD_ZONE_TO_DATETIME: Final = "pass tzinfo=, for example zoneinfo.ZoneInfo('Europe/London')"
-OUT_OF_RANGE: Final = "is out of range in UTC"
 UNREADABLE: Final = "cannot be read"
 NOT_A_GROUP: Final = "must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"
 NOT_CONTACTS: Final = "must be an array of at least one contact"
@@ -147,17 +144,10 @@ def check_key(value: object) -> str | None:
 
 def check_start(value: object) -> Fault | None:
     """Return why a value of the model cannot be sent as the start of a campaign."""
-    if not isinstance(value, datetime):
-        return Fault("startDateTime", f"must be a datetime, not {_kind(value)}")
-    try:
-        if value.utcoffset() is None:
-            return Fault("startDateTime", NO_ZONE, hint=ADD_ZONE_TO_DATETIME)
-        value.astimezone(UTC)
-    except OverflowError:
-        return Fault("startDateTime", OUT_OF_RANGE)
-    except Exception:  # a caller's own tzinfo may raise anything, and quote anything
-        return Fault("startDateTime", UNREADABLE)
-    return None
+    reason = find_date_fault(value)
+    if reason is None:
+        return None
+    return Fault("startDateTime", reason, hint=ADD_ZONE if reason == NO_ZONE else None)
 
 
 def parse_start(value: object) -> datetime | Fault:

@@ -39,7 +39,7 @@ _MOST_FRAMES = 10_000
 _DEEPEST = 1_000
 _TEXT_IN_JSON = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 
-encode_json = msgspec.json.Encoder().encode
+encode_json: Callable[[object], bytes] = msgspec.json.Encoder().encode
 
 
 # JSON

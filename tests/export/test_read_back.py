@@ -18,7 +18,7 @@ import pytest
 from campaigns_async import Campaign, CampaignStatus, Contact
 from campaigns_async.export._encoders import Batch, make_encoder
 from campaigns_async.export._options import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Column, find_format
-from campaigns_async.query.columns import Kind
+from campaigns_async.query._columns import Kind
 
 pytestmark = pytest.mark.slow
 duckdb = pytest.importorskip("duckdb")

@@ -12,15 +12,14 @@ from hypothesis import example, given, strategies as st
 from campaigns_async import query
 from campaigns_async.errors import QueryError
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.query import sieve
-from campaigns_async.query.check import checked_filters, checked_sorts
-from campaigns_async.query.columns import names_of
+from campaigns_async.query import _syntax
+from campaigns_async.query._parse import check_sorts, parse_filters
 from campaigns_async.sandbox import _sieve as server
 from campaigns_async.sandbox._dotnet import BLANKS
 from campaigns_async.sandbox._sieve import CONTACT_COLUMNS, Row
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8"))
-NAMES = {"campaigns": names_of(Campaign), "contacts": names_of(Contact)}
+MODELS: dict[str, Any] = {"campaigns": Campaign, "contacts": Contact}
 FILTERS = [case for case in DATA["cases"] if "filters" in case["query"]]
 SORTS = [case for case in DATA["cases"] if "sorts" in case["query"]]
 VECTORS: list[dict[str, Any]] = DATA["escape"]["vectors"]
@@ -32,7 +31,7 @@ MISLEADING = {"prec-09", "esc-27", "esc-29", "or-13", "or-15", "or-26", "name-12
 
 SPECIAL = st.text(alphabet="ab\\\\\\,|<>=!@_-*()nulNUL \n\t\u00a0é😀", max_size=24)
 FRAGMENTS = st.lists(
-    st.sampled_from([*sieve.OPERATORS, "\\", "\\\\", ",", "|", "*", "null", "NULL", "(", ")", " ", "a", "\n", "ß"]),
+    st.sampled_from([*_syntax.OPERATORS, "\\", "\\\\", ",", "|", "*", "null", "NULL", "(", ")", " ", "a", "\n", "ß"]),
     max_size=8,
 ).map("".join)
 TEXTS = st.one_of(st.text(), SPECIAL, FRAGMENTS)
@@ -82,24 +81,24 @@ def others(text: str) -> list[str]:
 
 @pytest.mark.parametrize("case", FILTERS, ids=lambda case: case["id"])
 def test_a_filter_in_plain_text_passes_where_the_library_understood_it_as_it_looks(case: dict[str, Any]) -> None:
-    text, names = case["query"]["filters"], NAMES[case["dataset"]]
+    text, model = case["query"]["filters"], MODELS[case["dataset"]]
 
     if is_refused(case):
         with pytest.raises(QueryError, match=r"filters: term \d"):
-            checked_filters(text, names)
+            parse_filters(text, model)
     else:
-        assert checked_filters(text, names) == text
+        parse_filters(text, model)
 
 
 @pytest.mark.parametrize("case", SORTS, ids=lambda case: case["id"])
 def test_a_sort_in_plain_text_passes_where_the_library_understood_it(case: dict[str, Any]) -> None:
-    text, names = case["query"]["sorts"], NAMES[case["dataset"]]
+    text, model = case["query"]["sorts"], MODELS[case["dataset"]]
 
     if case.get("ignored"):
         with pytest.raises(QueryError, match=r"sorts: name \d"):
-            checked_sorts(text, names)
+            check_sorts(text, model)
     else:
-        assert checked_sorts(text, names) == text
+        check_sorts(text, model)
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: repr(vector["value"]))
@@ -109,9 +108,9 @@ def test_a_value_is_escaped_as_the_library_took_it(vector: dict[str, Any]) -> No
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: repr(vector["value"]))
 def test_an_escaped_value_is_read_back(vector: dict[str, Any]) -> None:
-    (reading,) = sieve.read(f"name=={vector['escaped']}")
+    (reading,) = _syntax.parse(f"name=={vector['escaped']}")
 
-    assert reading == sieve.Reading(("name",), "==", (vector["value"],))
+    assert reading == _syntax.ParsedTerm(("name",), "==", (vector["value"],))
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: repr(vector["value"]))
@@ -127,9 +126,9 @@ def test_what_cannot_be_said_is_refused_with_the_reason(value: str) -> None:
         value == FIELD
 
 
-@pytest.mark.parametrize("operator", sieve.OPERATORS)
+@pytest.mark.parametrize("operator", _syntax.OPERATORS)
 def test_each_operator_is_read_as_the_server_reads_it(operator: str) -> None:
-    (reading,) = sieve.read(f"name{operator}x")
+    (reading,) = _syntax.parse(f"name{operator}x")
     (term,) = server.parse_filters(f"name{operator}x")
 
     assert (reading.names, reading.operator, reading.values) == (term.names, term.operator, term.values)
@@ -144,11 +143,11 @@ def test_each_operator_is_read_as_the_server_reads_it(operator: str) -> None:
 @example("a==x|\\\\null")
 @example("a==b\\\\,c==d")
 def test_any_text_is_read_as_the_server_reads_it(filters: str) -> None:
-    readings = sieve.read(filters)
+    readings = _syntax.parse(filters)
     try:
         terms = server.parse_filters(filters)
     except server.SieveError:
-        assert any(reading.trouble == sieve.UNFOLLOWED for reading in readings)
+        assert any(reading.trouble == _syntax.BRACKET_AT_THE_END for reading in readings)
         return
 
     assert [(reading.names, reading.operator or "", reading.values) for reading in readings] == [
@@ -254,4 +253,4 @@ def test_case_is_left_to_the_server(text: str) -> None:
 
 
 def test_the_blanks_are_those_that_the_server_trims() -> None:
-    assert set(sieve.BLANKS) == set(BLANKS)
+    assert set(_syntax.BLANKS) == set(BLANKS)

@@ -8,9 +8,8 @@ from typing import Never, assert_type
 
 from campaigns_async import query
 from campaigns_async.models import Campaign, CampaignStatus, Contact
-from campaigns_async.query.fields import TextConditions
-from campaigns_async.query.match import contradicts
-from campaigns_async.query.prepare import Prepared, prepared, prepared_sorts
+from campaigns_async.query._fields import TextConditions
+from campaigns_async.query._parse import CompiledFilter, compile_filter, compile_sorts
 
 START = dt.datetime(2031, 5, 1, 9, 30, tzinfo=dt.UTC)
 
@@ -41,11 +40,10 @@ def orders() -> None:
 
 
 def ready() -> None:
-    assert_type(prepared(query.campaign.sender == "Golf", Campaign), Prepared[Campaign])
-    assert_type(prepared("name==Ann", Contact).contradicts, Callable[[Contact], bool] | None)
-    assert_type(prepared(query.raw("name==Ann"), Contact).text, str | None)
-    assert_type(prepared_sorts([query.campaign.id.asc(), "-sender"], Campaign), str | None)
-    assert_type(contradicts(query.campaign.sender == "Golf", Campaign("c1")), bool)
+    assert_type(compile_filter(query.campaign.sender == "Golf", Campaign), CompiledFilter[Campaign])
+    assert_type(compile_filter("name==Ann", Contact).contradicts, Callable[[Contact], bool] | None)
+    assert_type(compile_filter(query.raw("name==Ann"), Contact).text, str | None)
+    assert_type(compile_sorts([query.campaign.id.asc(), "-sender"], Campaign), str | None)
 
 
 def refused() -> None:
@@ -59,7 +57,7 @@ def refused() -> None:
     query.any_of(query.contact.name).asc()  # type: ignore[attr-defined]
     query.any_of(query.campaign.status)  # type: ignore[arg-type]
     query.campaign.bogus  # type: ignore[attr-defined]
-    prepared(5, Campaign)  # type: ignore[arg-type]
+    compile_filter(5, Campaign)  # type: ignore[arg-type]
 
 
 def never() -> None:

@@ -141,7 +141,7 @@ EAST, WEST = timezone(timedelta(hours=1)), timezone(timedelta(hours=-1))
     [
         (datetime(2023, 6, 27, 3, 10), "has no time zone, so it could mean any hour"),
         (datetime(2023, 6, 27, 3, 10, tzinfo=NoZone()), "has no time zone"),
-        (datetime(2023, 6, 27, 3, 10, tzinfo=Broken()), "cannot be read"),
+        (datetime(2023, 6, 27, 3, 10, tzinfo=Broken()), "has a time zone that fails"),
         (datetime.min.replace(tzinfo=EAST), "is out of range in UTC"),
         (datetime.max.replace(tzinfo=WEST), "is out of range in UTC"),
         (START.date(), "must be a datetime, not date"),

@@ -23,14 +23,14 @@ BLANKS: Final = "".join(map(chr, (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, 
 )
 """What .NET trims. Python's own `strip` also takes U+001C to U+001F."""
 
-CUT: Final = (
+SECOND_OPERATOR: Final = (
     "holds a second operator, and the server cuts the value there: put a backslash before it, "
     "and before a negated one behind its !"
 )
-UNBRACKETED: Final = (
+BRACKETS_IN_GROUP: Final = (
     "is a group in brackets with brackets in its value, which the server removes there too: write A|B without brackets"
 )
-UNFOLLOWED: Final = "begins with a bracket and ends with one: in a value write it behind A|B without brackets"
+BRACKET_AT_THE_END: Final = "begins with a bracket and ends with one: in a value write it behind A|B without brackets"
 
 _OPERATOR: Final = f"({'|'.join(map(re.escape, OPERATORS))})"
 _ANY: Final = re.compile(_OPERATOR)
@@ -41,7 +41,7 @@ _LONGEST: Final = max(map(len, OPERATORS))
 
 
 @frozen
-class Reading:
+class ParsedTerm:
     """One term as the server reads it."""
 
     names: tuple[str, ...] = field(repr=False)
@@ -53,15 +53,15 @@ class Reading:
     """Why it surely means something else than it seems to."""
 
 
-def pieces(text: str) -> list[str]:
+def split_terms(text: str) -> list[str]:
     """The terms of a filter or of a sort, empty ones left out. Blanks behind a comma are eaten, others stay."""
     first, *others = _split(text, ",")
     return [piece for piece in (first, *(other.lstrip(BLANKS) for other in others)) if piece.strip(BLANKS)]
 
 
-def read(text: str) -> tuple[Reading, ...]:
+def parse(text: str) -> tuple[ParsedTerm, ...]:
     """All terms of a filter, in the server's order of reading."""
-    return tuple(map(_read_term, pieces(text)))
+    return tuple(map(_parse_term, split_terms(text)))
 
 
 def is_equality(operator: str) -> bool:
@@ -69,27 +69,27 @@ def is_equality(operator: str) -> bool:
     return operator.rstrip("*") in ("==", "!=")
 
 
-def _read_term(piece: str) -> Reading:
+def _parse_term(piece: str) -> ParsedTerm:
     text = piece.replace("\\,", ",")
     trouble = None
     if piece.startswith("("):
         behind = text[text.rfind(")") + 1 :]
         if not behind:
-            return Reading((), None, (), UNFOLLOWED)
+            return ParsedTerm((), None, (), BRACKET_AT_THE_END)
         group = text[: len(text) - len(behind)]
         if _LIVE.search(group):
-            trouble = UNBRACKETED
+            trouble = BRACKETS_IN_GROUP
         # As the server does it: what stands behind the group vanishes in it too, should it occur there.
         text = text.replace(behind, "").translate({ord("("): None, ord(")"): None}) + behind
     parts = [part.strip(BLANKS) for part in _LIVE.split(text)]
     names = tuple(name.strip(BLANKS) for name in _split(parts[0], "|"))
     if len(parts) == 1:
-        return Reading(names, None, (), trouble)
+        return ParsedTerm(names, None, (), trouble)
     if len(parts) > 3:
-        trouble = trouble or CUT
+        trouble = trouble or SECOND_OPERATOR
     operator = parts[1]
-    values = (_read_value(value, operator) for value in _split(_freed(parts[2]), "|"))
-    return Reading(names, operator, tuple(values), trouble)
+    values = (_parse_value(value, operator) for value in _split(_unescape_operators(parts[2]), "|"))
+    return ParsedTerm(names, operator, tuple(values), trouble)
 
 
 def _split(text: str, separator: str) -> list[str]:
@@ -103,14 +103,14 @@ def _split(text: str, separator: str) -> list[str]:
     return [*found, text[start:]]
 
 
-def _freed(values: str) -> str:
+def _unescape_operators(values: str) -> str:
     """Take the backslashes before operators away: one pass over all for each that is found."""
     for operator in _ESCAPED.findall(values):
         values = values.replace("\\" + operator, operator)
     return values
 
 
-def _read_value(value: str, operator: str) -> str | None:
+def _parse_value(value: str, operator: str) -> str | None:
     value = value.replace("\\|", "|").replace("\\\\", "\\")
     if is_null(value) and is_equality(operator):
         return None
@@ -122,14 +122,14 @@ def is_null(value: str) -> bool:
     return value.lower() == "null"
 
 
-def written(names: Iterable[str], operator: str, values: Sequence[str | None]) -> str:
+def format_term(names: Iterable[str], operator: str, values: Sequence[str | None]) -> str:
     """One term. Names stand without brackets, which would take brackets out of the values."""
-    said = "|".join(_escaped(value, operator) for value in values)
+    said = "|".join(_escape(value, operator) for value in values)
     # A blank keeps a leading star from making the operator one that ignores case.
     return f"{'|'.join(names)}{operator}{' ' if said.startswith('*') else ''}{said}"
 
 
-def _escaped(value: str | None, operator: str) -> str:
+def _escape(value: str | None, operator: str) -> str:
     if value is None:
         return "null"
     if is_null(value) and is_equality(operator):

@@ -9,7 +9,7 @@ import pytest
 from campaigns_async import query
 from campaigns_async.errors import QueryError
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.query.prepare import prepared, prepared_sorts
+from campaigns_async.query._parse import compile_filter, compile_sorts
 
 C: Any = query.campaign
 K: Any = query.contact
@@ -18,7 +18,7 @@ SECRET = "07700900123"
 
 class TestFilters:
     def test_an_expression_is_sent_and_held_against_rows(self) -> None:
-        ready = prepared(query.campaign.sender == "Golf", Campaign)
+        ready = compile_filter(query.campaign.sender == "Golf", Campaign)
 
         assert ready.text == "sender==Golf"
         assert ready.contradicts is not None
@@ -26,27 +26,27 @@ class TestFilters:
         assert not ready.contradicts(Campaign("c1", sender="Golf"))
 
     def test_plain_text_is_checked_and_held_against_rows(self) -> None:
-        ready = prepared("NAME == Ann", Contact)
+        ready = compile_filter("NAME == Ann", Contact)
 
         assert ready.text == "NAME == Ann"
         assert ready.contradicts is not None
         assert ready.contradicts(Contact("k1", name="Bob"))
 
     def test_raw_text_is_neither(self) -> None:
-        ready = prepared(query.raw("bogus==1"), Campaign)
+        ready = compile_filter(query.raw("bogus==1"), Campaign)
 
         assert ready.text == "bogus==1"
         assert ready.contradicts is None
 
     @pytest.mark.parametrize("filters", [None, "", "  ", ",,", query.raw(""), query.raw(" ")])
     def test_nothing_is_sent_for_none(self, filters: Any) -> None:
-        ready = prepared(filters, Campaign)
+        ready = compile_filter(filters, Campaign)
 
         assert ready.text is None
         assert ready.contradicts is None
 
     def test_its_repr_hides_values(self) -> None:
-        assert SECRET not in repr(prepared(f"name=={SECRET}", Contact))
+        assert SECRET not in repr(compile_filter(f"name=={SECRET}", Contact))
 
     @pytest.mark.parametrize(
         ("filters", "reason"),
@@ -62,7 +62,7 @@ class TestFilters:
     )
     def test_misuse_is_one_error(self, filters: Any, reason: str) -> None:
         with pytest.raises(QueryError, match=reason) as raised:
-            prepared(filters, Campaign)
+            compile_filter(filters, Campaign)
 
         assert SECRET not in str(raised.value)
 
@@ -87,7 +87,7 @@ class TestSorts:
         ],
     )
     def test_the_text_is_this(self, sorts: Any, text: str | None) -> None:
-        assert prepared_sorts(sorts, Campaign) == text
+        assert compile_sorts(sorts, Campaign) == text
 
     @pytest.mark.parametrize(
         ("sorts", "reason"),
@@ -105,6 +105,6 @@ class TestSorts:
     )
     def test_misuse_is_one_error(self, sorts: Any, reason: str) -> None:
         with pytest.raises(QueryError, match=reason) as raised:
-            prepared_sorts(sorts, Campaign)
+            compile_sorts(sorts, Campaign)
 
         assert SECRET not in str(raised.value)

@@ -5,39 +5,29 @@ A field is no value: comparing it makes an `Expression`, in the manner of SQLAlc
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Generic, NoReturn, TypeVar
 
 from attrs import frozen
 
 from campaigns_async.errors import QueryError
-from campaigns_async.models import CampaignStatus
-from campaigns_async.query import literals
-from campaigns_async.query.columns import Column, Kind
-from campaigns_async.query.expression import Expression, Sort
-from campaigns_async.query.terms import Term
+from campaigns_async.models import Campaign, CampaignStatus, Contact
+from campaigns_async.query._columns import Column, columns_of, format_value
+from campaigns_async.query._conditions import Condition, Expression, Sort
 
 V = TypeVar("V")
 W = TypeVar("W")
 
-_WRITERS: Final[dict[Kind, Callable[[object], str]]] = {
-    Kind.TEXT: literals.text,
-    Kind.INT: literals.whole,
-    Kind.OPTIONAL_INT: literals.whole,
-    Kind.STATUS: literals.status,
-    Kind.DATE: literals.date,
-}
 _METHODS: Final = frozenset({"equals", "contains", "startswith", "endswith", "is_null", "asc", "desc"})
 
 
 class _NoSuchOperatorError(QueryError, AttributeError):
-    """For `hasattr`, which must go on to say no."""
+    """A QueryError that `hasattr` takes for the absence of the method."""
 
 
 @frozen(eq=False, repr=False)
-class Conditions(Generic[V]):
-    """What can be asked of one field, or of any of several.
+class Comparable(Generic[V]):
+    """A field, or any of several, that can be compared.
 
     Every method raises a `QueryError` for a value that the server's type does not take, or that its language
     cannot say.
@@ -49,36 +39,36 @@ class Conditions(Generic[V]):
         return self._condition("==", other)
 
     def __ne__(self, other: V) -> Expression:  # type: ignore[override]  # likewise
-        """Rows without a value are left out."""
+        """Differ; rows without a value are left out."""
         return self._condition("!=", other)
 
     def __hash__(self) -> int:
         return hash(self.columns)
 
     def in_(self, *values: V) -> Expression:
-        """Any of the values."""
+        """Equal any of the values."""
         if not values:
             raise QueryError(
                 f"{self._label} in_: needs a value: no filter finds nothing, and an empty one would find all"
             )
         return self._condition("==", *values)
 
-    def _combined(self) -> NoReturn:
+    def _refuse_to_combine(self) -> NoReturn:
         raise QueryError(
             f"{self._label}: & and | bind closer than ==: put brackets around each comparison, (a == b) & (c == d)"
         )
 
     def __and__(self, other: object) -> NoReturn:
-        self._combined()
+        self._refuse_to_combine()
 
     def __rand__(self, other: object) -> NoReturn:
-        self._combined()
+        self._refuse_to_combine()
 
     def __or__(self, other: object) -> NoReturn:
-        self._combined()
+        self._refuse_to_combine()
 
     def __ror__(self, other: object) -> NoReturn:
-        self._combined()
+        self._refuse_to_combine()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._label}>"
@@ -88,10 +78,10 @@ class Conditions(Generic[V]):
         return "|".join(column.wire for column in self.columns)
 
     def _condition(self, operator: str, *values: object) -> Expression:
-        said = tuple(self._said(operator, value) for value in values)
-        return Expression((Term(self.columns, operator, said),))
+        texts = tuple(self._format(operator, value) for value in values)
+        return Expression((Condition(self.columns, operator, texts),))
 
-    def _said(self, operator: str, value: object) -> str | None:
+    def _format(self, operator: str, value: object) -> str | None:
         kind = self.columns[0].kind
         if value is None and operator in ("==", "!="):
             if kind.nullable:
@@ -99,10 +89,10 @@ class Conditions(Generic[V]):
             raise QueryError(
                 f"{self._label} {operator}: there is always a value, and the server drops all filters at null"
             )
-        if isinstance(value, Conditions):
+        if isinstance(value, Comparable):
             raise QueryError(f"{self._label} {operator}: compares with a value; the server cannot compare two fields")
         try:
-            return _WRITERS[kind](value)
+            return format_value(kind, value)
         except QueryError as error:
             reason = error.message
         raise QueryError(f"{self._label} {operator}: the value {reason}")
@@ -118,46 +108,46 @@ class Conditions(Generic[V]):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-class Sortable(Conditions[V]):
+class Sortable(Comparable[V]):
     """A single field, which lists can be sorted by."""
 
     __slots__ = ()
 
     def asc(self) -> Sort:
-        """The least first. Rows without a value come first on most servers."""
+        """Sort the least first. Rows without a value come first on most servers."""
         return Sort(self.columns[0])
 
     def desc(self) -> Sort:
-        """The greatest first."""
+        """Sort the greatest first."""
         return Sort(self.columns[0], descending=True)
 
 
-class Unordered(Conditions[V]):
-    """What the server knows no `<` and `>` for."""
+class Unordered(Comparable[V]):
+    """A field without `<` and `>` on the server."""
 
     __slots__ = ()
 
-    def _refuse(self) -> NoReturn:
+    def _refuse_to_order(self) -> NoReturn:
         raise QueryError(
             f"{self._label}: {self.columns[0].kind.value} has no < and >: the server drops all filters at them. "
             "== and in_ are there"
         )
 
     def __lt__(self, other: object) -> NoReturn:
-        self._refuse()
+        self._refuse_to_order()
 
     def __le__(self, other: object) -> NoReturn:
-        self._refuse()
+        self._refuse_to_order()
 
     def __gt__(self, other: object) -> NoReturn:
-        self._refuse()
+        self._refuse_to_order()
 
     def __ge__(self, other: object) -> NoReturn:
-        self._refuse()
+        self._refuse_to_order()
 
 
-class Ordered(Conditions[V], Generic[V, W]):
-    """What the server knows `<` and `>` for. Rows without a value are left out."""
+class Ordered(Comparable[V], Generic[V, W]):
+    """A field with `<` and `>` on the server. Rows without a value are left out."""
 
     __slots__ = ()
 
@@ -175,28 +165,28 @@ class Ordered(Conditions[V], Generic[V, W]):
 
 
 class TextConditions(Unordered[str | None]):
-    """What can be asked of text. Whether case counts without `ignore_case` is up to the server's database."""
+    """One text field, or any of several. Whether case counts without `ignore_case` is up to the server's database."""
 
     __slots__ = ()
 
     def equals(self, text: str, *, ignore_case: bool = False) -> Expression:
-        """All of it is the text; as `==`, but for `ignore_case`."""
+        """Equal the text; as `==`, but for `ignore_case`."""
         return self._text("==", text, ignore_case)
 
     def contains(self, text: str, *, ignore_case: bool = False) -> Expression:
-        """The text stands in it."""
+        """Contain the text."""
         return self._text("@=", text, ignore_case)
 
     def startswith(self, text: str, *, ignore_case: bool = False) -> Expression:
-        """It begins with the text."""
+        """Begin with the text."""
         return self._text("_=", text, ignore_case)
 
     def endswith(self, text: str, *, ignore_case: bool = False) -> Expression:
-        """It ends with the text."""
+        """End with the text."""
         return self._text("_-=", text, ignore_case)
 
     def is_null(self) -> Expression:
-        """There is no value, which is not the same as an empty text. `~` asks for rows that have one."""
+        """Have no value, which is not the same as an empty text. `~` asks for rows that have one."""
         return self._condition("==", None)
 
     def _text(self, operator: str, text: object, ignore_case: object) -> Expression:
@@ -225,7 +215,7 @@ class OptionalIntField(Ordered[int | None, int], Sortable[int | None]):
     __slots__ = ()
 
     def is_null(self) -> Expression:
-        """There is no value, which is not the same as 0. `~` asks for rows that have one."""
+        """Have no value, which is not the same as 0. `~` asks for rows that have one."""
         return self._condition("==", None)
 
 
@@ -245,12 +235,12 @@ class DateField(Ordered[datetime, datetime], Sortable[datetime]):
 
 
 def any_of(*fields: TextField) -> TextConditions:
-    """Conditions that hold where they do for any of the fields: `any_of(contact.name, contact.custom1) == "Ann"`.
+    """Return the fields as one, whose conditions hold where they hold for any of them: `any_of(contact.name, contact.custom1) == "Ann"`.
 
     `any_of(…) != x` is "one of them differs"; "none of them is x" is `~(any_of(…) == x)`.
 
     Raises:
-        QueryError: There are no fields, or some that do not go together.
+        QueryError: If there are no fields, or fields of both models.
     """
     if not fields or not all(isinstance(field, TextField) for field in fields):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise QueryError("any_of takes one or more text fields")
@@ -258,3 +248,34 @@ def any_of(*fields: TextField) -> TextConditions:
     if len({column.model for column in columns}) > 1:
         raise QueryError("any_of takes fields of campaigns or of contacts, not of both")
     return TextConditions(columns)
+
+
+_CAMPAIGN: Final = {column.name: column for column in columns_of(Campaign).values()}
+_CONTACT: Final = {column.name: column for column in columns_of(Contact).values()}
+
+
+class CampaignFields:
+    """The fields of campaigns."""
+
+    __slots__ = ()
+
+    id: Final = TextField((_CAMPAIGN["id"],))
+    start_date_time: Final = DateField((_CAMPAIGN["start_date_time"],))
+    sender: Final = TextField((_CAMPAIGN["sender"],))
+    recipient_count: Final = IntField((_CAMPAIGN["recipient_count"],))
+    message: Final = TextField((_CAMPAIGN["message"],))
+    status: Final = StatusField((_CAMPAIGN["status"],))
+    opt_out_link_id: Final = OptionalIntField((_CAMPAIGN["opt_out_link_id"],))
+    track_link_url: Final = TextField((_CAMPAIGN["track_link_url"],))
+
+
+class ContactFields:
+    """The fields of contacts."""
+
+    __slots__ = ()
+
+    id: Final = TextField((_CONTACT["id"],))
+    phone_number: Final = TextField((_CONTACT["phone_number"],))
+    name: Final = TextField((_CONTACT["name"],))
+    custom1: Final = TextField((_CONTACT["custom1"],))
+    custom2: Final = TextField((_CONTACT["custom2"],))

@@ -1,0 +1,150 @@
+"""Find rows that contradict a filter: the sign that a server dropped the filter without saying so.
+
+A row contradicts a filter only where that is certain, whatever the server's database makes of case, blanks,
+punctuation, time zones and missing values. So only ids, numbers, dates and ASCII text are compared: which other
+letters are equal depends on the database's collation.
+"""
+
+from __future__ import annotations
+
+import operator as op
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias
+
+from campaigns_async.models import Campaign, Contact
+from campaigns_async.query._columns import Column, Kind, read_value
+from campaigns_async.query._conditions import NEGATED, OPPOSITES, Condition
+from campaigns_async.query._syntax import is_null
+
+ZONES: Final = timedelta(hours=15)
+"""How far off a server may be that takes times for its local time, and either for summer time."""
+
+Predicate: TypeAlias = Callable[[object], bool]
+"""True if a field's value, which is never None, certainly does not satisfy a condition."""
+
+_IGNORABLE: Final = re.compile(r"[^0-9a-z]+")
+_EQUAL_LETTERS: Final = str.maketrans("wy", "vi")  # w equals v in Swedish, y equals i in Lithuanian
+_UPPER: Final = str.maketrans({letter: letter.upper() for letter in "abcdefghjklmnopqrstuvwxyz"})  # Turkish i is not I
+_DIGRAPHS: Final = (
+    "aa ae cc ch cs dd dh dj dz ff gg gj gy ie ij lj ll ly ng nj nn ny oe ph rh rr rz sh ss sz th tt ty uo xh zh zs zz"
+)
+_ONE_LETTER: Final = frozenset(_DIGRAPHS.split())
+"""Pairs that are one letter in some language, so that half of one is not found in a text."""
+_COMPARISONS: Final[dict[str, Callable[[int, int], bool]]] = {
+    "==": op.eq,
+    "!=": op.ne,
+    "<": op.lt,
+    "<=": op.le,
+    ">": op.gt,
+    ">=": op.ge,
+}
+_RELATIONS: Final[dict[str, Callable[[str, str], bool]]] = {
+    "==": op.eq,
+    "@=": op.contains,
+    "_=": str.startswith,
+    "_-=": str.endswith,
+}
+
+
+def contradiction(conditions: Sequence[Condition]) -> Callable[[Campaign | Contact], bool]:
+    """Return a test for rows that a server which understood the filter certainly did not answer with."""
+    tests = [
+        [(column.name, _predicate(column, each.operator, value)) for column in each.columns for value in each.values]
+        for each in conditions
+    ]
+
+    def contradicts(row: Campaign | Contact) -> bool:
+        for alternatives in tests:  # loops, not any() and all(): a generator a row costs more than most tests
+            for name, test in alternatives:
+                have: object = getattr(row, name)
+                if have is None or not test(have):  # what a server leaves out may be there
+                    break
+            else:
+                return True
+        return False
+
+    return contradicts
+
+
+def _predicate(column: Column, operator: str, value: str | None) -> Predicate:
+    if value is None:
+        return _is_certainly_a_value if operator.startswith("==") else _never
+    if column.kind is Kind.TEXT:
+        return _text_predicate(operator, value)
+    wanted = read_value(column.kind, value)
+    if wanted is None:
+        return _never
+    return _date_predicate(operator, wanted) if isinstance(wanted, datetime) else _int_predicate(operator, wanted)
+
+
+def _never(_: object) -> bool:
+    return False
+
+
+def _is_certainly_a_value(have: object) -> bool:
+    # Some databases keep an empty text as no value, and older servers take `null` for the text.
+    return not (isinstance(have, str) and (not have or is_null(have)))
+
+
+def _text_predicate(operator: str, value: str) -> Predicate:
+    if not value.isascii():
+        return _never
+    relation = OPPOSITES[operator].removesuffix("*") if operator in NEGATED else operator.removesuffix("*")
+    if operator not in NEGATED:
+        holds, wanted = _RELATIONS[relation], _simplify(value)
+        return lambda have: isinstance(have, str) and have.isascii() and not holds(_simplify(have), wanted)
+    any_case = operator.endswith("*")
+    exact = value.translate(_UPPER) if any_case else value
+
+    def contradicts(have: object) -> bool:
+        if not isinstance(have, str) or not have.isascii():
+            return False
+        return _certainly_holds(relation, have.translate(_UPPER) if any_case else have, exact)
+
+    return contradicts
+
+
+def _simplify(text: str) -> str:
+    """Return what of an ASCII text counts in every collation."""
+    return _IGNORABLE.sub("", text.lower()).translate(_EQUAL_LETTERS)
+
+
+def _certainly_holds(relation: str, have: str, value: str) -> bool:
+    """Return whether a text stands in the relation in every collation, some of which make one letter of two."""
+    if relation == "==" or not value:
+        return bool(value) and have == value
+    if relation == "_=":
+        return have.startswith(value) and _is_boundary(have, len(value))
+    if relation == "_-=":
+        return have.endswith(value) and _is_boundary(have, len(have) - len(value))
+    at = have.find(value)
+    while at >= 0:
+        if _is_boundary(have, at) and _is_boundary(have, at + len(value)):
+            return True
+        at = have.find(value, at + 1)
+    return False
+
+
+def _is_boundary(text: str, at: int) -> bool:
+    return at == 0 or text[at - 1 : at + 1].lower() not in _ONE_LETTER
+
+
+def _int_predicate(operator: str, wanted: int) -> Predicate:
+    holds = _COMPARISONS[operator]
+    return lambda have: isinstance(have, int) and not holds(have, wanted)
+
+
+def _date_predicate(operator: str, wanted: datetime) -> Predicate:
+    def contradicts(have: object) -> bool:
+        if not isinstance(have, datetime):
+            return False
+        ahead = (have if have.utcoffset() is not None else have.replace(tzinfo=UTC)) - wanted
+        if operator in ("<", "<="):
+            return ahead > ZONES
+        if operator in (">", ">="):
+            return ahead < -ZONES
+        return operator == "==" and abs(ahead) > ZONES
+
+    return contradicts
