@@ -28,19 +28,24 @@ _SHINGLE = 3
 
 @frozen
 class SearchTarget:
-    """A campaign that was sent, and how far the server's copy may differ. Built once for each create.
+    """A create that may have been carried out, and how far the server's copy of its campaign may differ.
 
     Attributes:
         new: The campaign.
         ignore_invalid_phone_numbers: What the server was asked to do about invalid numbers.
         margin: Seconds before and after the start time within which a server may have moved it.
         now: The time of the search, with a time zone: a server may replace a start in the past by its own now.
+        unknown_since: Seconds on the monotonic clock: no request of the create can have left later.
+        known_before: The ledger's snapshot before the create was first sent: no campaign that was seen by then is
+            its own. 0 if an earlier process sent it.
     """
 
     new: NewCampaign
     ignore_invalid_phone_numbers: bool | None = None
     margin: float = 54_000.0
     now: datetime | None = None
+    unknown_since: float = 0.0
+    known_before: int = 0
 
     @cached_property
     def start(self) -> datetime:
@@ -134,6 +139,8 @@ class _Group:
 
     keys: tuple[int, ...]
     target: SearchTarget
+    known_before: int
+    """The earliest of all."""
 
 
 class Matcher:
@@ -143,20 +150,23 @@ class Matcher:
 
     Args:
         targets: The creates, by keys of the caller.
-        was_known_before: Returns True if a create (its key) cannot have made a campaign (its id), since the campaign
-            was known before the create was first sent.
+        was_known: Returns True if a campaign, by its id, was known at a snapshot of the ledger.
     """
 
     def __init__(
         self,
         targets: Mapping[int, SearchTarget],
-        was_known_before: Callable[[int, str], bool] = lambda _key, _campaign_id: False,
+        was_known: Callable[[str, int], bool] = lambda _campaign_id, _snapshot: False,
     ) -> None:
-        equal: dict[tuple[NewCampaign, bool | None], list[int]] = defaultdict(list)
+        equal: dict[tuple[NewCampaign, bool | None], dict[int, SearchTarget]] = defaultdict(dict)
         for key, target in targets.items():
-            equal[target.new, target.ignore_invalid_phone_numbers].append(key)
-        self._groups: Sequence[_Group] = [_Group(tuple(keys), targets[keys[0]]) for keys in equal.values()]
-        self._was_known_before = was_known_before
+            equal[target.new, target.ignore_invalid_phone_numbers][key] = target
+        self._groups: Sequence[_Group] = [
+            _Group(tuple(each), next(iter(each.values())), min(target.known_before for target in each.values()))
+            for each in equal.values()
+        ]
+        self._known_before = min((group.known_before for group in self._groups), default=0)
+        self._was_known = was_known
         self._matches: dict[str, dict[int, Match]] = {}
         """By campaign id and place of a group; without those that do not match."""
         self._campaigns: dict[str, Campaign] = {}
@@ -174,7 +184,8 @@ class Matcher:
 
     def could_match(self, campaign: Campaign) -> bool:
         """Return True if a campaign may be any create's, judged before its contacts are read."""
-        return any(could_match(target, campaign) for target in self._texts)
+        known = self._was_known(campaign.id, self._known_before)
+        return not known and any(could_match(target, campaign) for target in self._texts)
 
     def is_excluded_by(self, contacts: Sequence[Contact]) -> bool:
         """Return True if some of a campaign's contacts prove that it is no create's: the others need no reading."""
@@ -189,9 +200,8 @@ class Matcher:
         matches: dict[int, Match] = {}
         for place in self._places_for(candidate.contacts or ()):
             group = self._groups[place]
-            if all(self._was_known_before(key, campaign.id) for key in group.keys):
-                continue
-            if match := compare(group.target, candidate):
+            match = compare(group.target, candidate)
+            if match is not Match.NONE and not self._was_known(campaign.id, group.known_before):
                 matches[place] = match
         before = self._matches.get(campaign.id)
         if before is not None and before != matches:

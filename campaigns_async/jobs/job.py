@@ -172,7 +172,7 @@ class Job:
         self._tracker.counts.update(counts)
         recovery = Recovery(journal, self._runtime, self._policy, self._ignore_invalid)
         if self._reconciles and (counts[State.SENDING] or counts[State.UNKNOWN]):
-            await self._reconcile(recovery, None, sent_by=opened_at, known_before=None)
+            await self._reconcile(recovery, None, sent_by=opened_at, known_before=0)
         for sent in range(_ROUNDS):
             mark = self._runtime.ledger.seen.snapshot()
             unknown = await self._send(journal)
@@ -216,7 +216,7 @@ class Job:
         return await self._runtime.create_encoded(body, lambda: campaign_of(body), self._ignore_invalid)
 
     async def _reconcile(
-        self, recovery: Recovery, rows: Collection[int] | None, *, sent_by: float | None, known_before: int | None
+        self, recovery: Recovery, rows: Collection[int] | None, *, sent_by: float | None, known_before: int
     ) -> bool:
         """Look for unknown rows; return True if some are absent, and so planned again."""
         if self._stopping:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from attrs import define, frozen
 
 from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Verdict
-from campaigns_async._reconcile.reconciler import Reconciler, UnknownCreate
+from campaigns_async._reconcile.reconciler import Reconciler
 from campaigns_async.effects import State
 from campaigns_async.jobs.journal import Entry, Journal, Lead, Transition
 from campaigns_async.jobs.plan_lines import campaign_of
@@ -44,9 +44,7 @@ class Recovery:
     policy: ReconcilePolicy
     ignore_invalid: bool | None
 
-    async def run(
-        self, rows: Collection[int] | None, *, sent_by: float | None, known_before: int | None
-    ) -> RecoveryResult:
+    async def run(self, rows: Collection[int] | None, *, sent_by: float | None, known_before: int) -> RecoveryResult:
         """Look for rows.
 
         Args:
@@ -54,25 +52,33 @@ class Recovery:
             sent_by: For rows that are *sending*: when their requests can have left at the latest, in seconds since
                 1970. The recorded attempt is no such time: a request may have waited for its turn, or been sent
                 again after a refusal.
-            known_before: The ledger's snapshot before this run sent the rows; None if an earlier run sent them.
+            known_before: The ledger's snapshot before this run sent the rows; 0 if an earlier run sent them.
 
         Raises:
             JournalWriteError: If what was found cannot be written; the rows stay unknown.
         """
+        runtime, now = self.runtime, self.runtime.clock.now()
         entries = {
             entry.row_id: entry
             for entry in await self.journal.entries(State.SENDING, State.UNKNOWN, payload=True)
             if rows is None or entry.row_id in rows
         }
-        creates = [
-            await self._unknown_create(entry, entry.payload, sent_by, known_before)
-            for entry in entries.values()
-            if entry.payload is not None  # nothing to compare with: the row stays as it is
-        ]
-        runtime, ledger = self.runtime, self.runtime.ledger
+        targets: dict[int, SearchTarget] = {}
+        for entry in entries.values():
+            if entry.payload is None:  # nothing to compare with: the row stays as it is
+                continue
+            await asyncio.sleep(0)  # thousands of bodies take a while to decode
+            targets[entry.row_id] = SearchTarget(
+                campaign_of(entry.payload),
+                self.ignore_invalid,
+                self.policy.margin,
+                now,
+                self._unknown_since(entry, sent_by),
+                known_before if entry.attempts == 1 else 0,
+            )
         reconciler = Reconciler(
             runtime.listings,
-            ledger,
+            runtime.ledger,
             self.policy,
             runtime.clock,
             # Not those that creates of this client were given: such an id may be the row's own, if the disk was full.
@@ -82,31 +88,14 @@ class Recovery:
             concurrency=runtime.max_concurrency,
             rate=runtime.rate_limit,
         )
-        for create in creates:
-            ledger.resume_unknown(create.target.new)
-        transitions: list[Transition] = []
-        try:
-            verdicts = await reconciler.run(creates)
-            owners = await self.journal.owners({lead.campaign_id for entry in entries.values() for lead in entry.leads})
-            transitions = [_transition(entries[row_id], verdict, owners) for row_id, verdict in verdicts.items()]
-            await self.journal.commit(transitions, claim=0, now=runtime.clock.now().timestamp())
-        finally:
-            settled = {each.row_id for each in transitions if each.state is not State.UNKNOWN}
-            for create in creates:
-                if create.key not in settled:
-                    ledger.leave_unknown(create.target.new)
+        verdicts = await reconciler.run(targets)
+        owners = await self.journal.owners({lead.campaign_id for entry in entries.values() for lead in entry.leads})
+        transitions = [_transition(entries[row_id], verdict, owners) for row_id, verdict in verdicts.items()]
+        await self.journal.commit(transitions, claim=0, now=runtime.clock.now().timestamp())
+        for each in transitions:
+            if each.state is State.UNKNOWN and isinstance(verdicts[each.row_id], Absent):
+                runtime.ledger.leave_unknown(targets[each.row_id].new)
         return RecoveryResult(tuple((each, entries[each.row_id].state) for each in transitions))
-
-    async def _unknown_create(
-        self, entry: Entry, body: bytes, sent_by: float | None, known_before: int | None
-    ) -> UnknownCreate:
-        await asyncio.sleep(0)  # thousands of bodies take a while to decode
-        return UnknownCreate(
-            entry.row_id,
-            SearchTarget(campaign_of(body), self.ignore_invalid, self.policy.margin, self.runtime.clock.now()),
-            self._unknown_since(entry, sent_by),
-            known_before if entry.attempts == 1 else None,
-        )
 
     def _unknown_since(self, entry: Entry, sent_by: float | None) -> float:
         """Return when the row's outcome became unknown, on the monotonic clock."""

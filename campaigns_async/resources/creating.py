@@ -19,8 +19,8 @@ from campaigns_async.wire import requests, responses
 from campaigns_async.wire.messages import Request, Response
 
 if TYPE_CHECKING:
-    from campaigns_async._reconcile.matching import Verdict
-    from campaigns_async._reconcile.reconciler import Reconciler, UnknownCreate
+    from campaigns_async._reconcile.matching import SearchTarget, Verdict
+    from campaigns_async._reconcile.reconciler import Reconciler
 
 _log = logging.getLogger("campaigns_async")
 _ONLY = 0
@@ -39,14 +39,25 @@ class Creator:
         self._policy = policy
 
     async def create(
-        self, new: Content, request: Request, read: Callable[[Response], str] = responses.created_id
+        self,
+        new: Content,
+        request: Request,
+        read: Callable[[Response], str] = responses.created_id,
+        on_attempt: Callable[[], None] | None = None,
     ) -> str:
         """Send a create and return the new id; an unknown outcome raises."""
+        ledger = self._ledger
+        number = ledger.begin(new)
         try:
-            return await self._send(new, request, read)
+            campaign_id = await self._caller.run(request, read, on_attempt=on_attempt)
+            ledger.claim(campaign_id)
         except (CampaignsError, asyncio.CancelledError) as error:
-            self._note(new, error)
+            if delivery_of(error) in (Delivery.UNKNOWN, Delivery.DONE):
+                ledger.leave_unknown(new)
             raise
+        finally:
+            ledger.end(number)
+        return campaign_id
 
     async def create_encoded(
         self, body: bytes, content: Callable[[], NewCampaign], ignore_invalid_phone_numbers: bool | None = None
@@ -62,24 +73,14 @@ class Creator:
         read: Callable[[Response], str] = responses.created_id,
     ) -> str:
         """Send a create. While its outcome is unknown, look for it, and send it again only if it is absent."""
-        try:
-            return await self._create_reconciled(new, ignore_invalid, request, read)
-        except (CampaignsError, asyncio.CancelledError) as error:
-            self._note(new, error)
-            raise
-
-    async def _create_reconciled(
-        self, new: NewCampaign, ignore_invalid: bool | None, request: Request, read: Callable[[Response], str]
-    ) -> str:
         # All that a search needs is imported before the create is sent: an ImportError in the middle of the search
         # (EMFILE) would replace the OutcomeUnknownError.
         from campaigns_async._reconcile.matching import Absent, Found, SearchTarget  # noqa: PLC0415  # few programs search
-        from campaigns_async._reconcile.reconciler import Reconciler, UnknownCreate  # noqa: PLC0415
+        from campaigns_async._reconcile.reconciler import Reconciler  # noqa: PLC0415
 
         self._listings.load()
-        pool, ledger = self._caller.pool, self._ledger
-        target = SearchTarget(new, ignore_invalid, self._policy.margin, pool.clock.now())
-        attempts, known_before = 0, -1
+        pool, ledger, policy = self._caller.pool, self._ledger, self._policy
+        now, attempts, known_before = pool.clock.now(), 0, -1
 
         def begin() -> None:
             nonlocal known_before
@@ -91,26 +92,24 @@ class Creator:
 
         while True:
             try:
-                return await self._send(new, request, read, begin)
+                return await self.create(new, request, read, begin)
             except (OutcomeUnknownError, DecodeError) as unknown:
                 error = unknown
             attempts += error.attempts
             error.attempts = attempts
-            reconciler = Reconciler(
-                self._listings,
-                ledger,
-                self._policy,
-                pool.clock,
-                exclude_claimed,
-                quota=pool.quota,
-                serves_caller=True,
+            target = SearchTarget(new, ignore_invalid, policy.margin, now, pool.clock.monotonic(), known_before)
+            verdict = await self._search(
+                Reconciler(
+                    self._listings, ledger, policy, pool.clock, exclude_claimed, quota=pool.quota, serves_caller=True
+                ),
+                target,
             )
-            verdict = await self._search(reconciler, UnknownCreate(_ONLY, target, pool.clock.monotonic(), known_before))
             if isinstance(verdict, Found):
                 return verdict.campaign_id
             if not isinstance(verdict, Absent):
                 raise _with_candidates(error, verdict.candidates)
             if error.delivery is Delivery.DONE:
+                ledger.leave_unknown(new)
                 raise error
             if attempts >= self._caller.retry.attempts or not pool.quota.acquire():
                 error.message += (
@@ -118,40 +117,20 @@ class Creator:
                 )
                 raise error
 
-    async def _send(
-        self,
-        new: Content,
-        request: Request,
-        read: Callable[[Response], str],
-        on_attempt: Callable[[], None] | None = None,
-    ) -> str:
-        number = self._ledger.begin(new)
-        try:
-            campaign_id = await self._caller.run(request, read, on_attempt=on_attempt)
-            self._ledger.claim(campaign_id)
-        finally:
-            self._ledger.end(number)
-        return campaign_id
-
-    async def _search(self, reconciler: Reconciler, create: UnknownCreate) -> Verdict:
+    async def _search(self, reconciler: Reconciler, target: SearchTarget) -> Verdict:
         pool = self._caller.pool
         try:
-            verdict = (await reconciler.run([create]))[create.key]
+            verdict = (await reconciler.run({_ONLY: target}))[_ONLY]
         except asyncio.CancelledError as stop:
             note_delivery(stop, Delivery.UNKNOWN)  # of the create, not of the requests that read lists
             raise
         except Exception as error:  # whatever it is, it must not replace the OutcomeUnknownError
             _log.warning("the search for a create whose outcome is unknown broke off: %s", type(error).__name__)
-            verdict = reconciler.confirmed()[create.key]
+            verdict = reconciler.confirmed()[_ONLY]
         if pool.instrumentation is not None:
             word = _WORDS[type(verdict).__name__]
-            pool.instrumentation.reconciled(word, reconciler.looks, pool.clock.monotonic() - create.unknown_since)
+            pool.instrumentation.reconciled(word, reconciler.looks, pool.clock.monotonic() - target.unknown_since)
         return verdict
-
-    def _note(self, new: Content, error: BaseException) -> None:
-        """Record a create that is left unknown: no later create may take its campaign for its own."""
-        if delivery_of(error) in (Delivery.UNKNOWN, Delivery.DONE):
-            self._ledger.leave_unknown(new)
 
 
 def _with_candidates(error: OutcomeUnknownError | DecodeError, candidates: tuple[Campaign, ...]) -> CampaignsError:

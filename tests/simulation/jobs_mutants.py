@@ -137,13 +137,13 @@ JOB_MUTANTS = (
     Mutant(
         "absence is believed at once",
         "_reconcile.reconciler",
-        "settled_at = max(create.unknown_since for create in creates) + self.policy.settle",
+        "settled_at = max(target.unknown_since for target in targets.values()) + self.policy.settle",
         "settled_at = 0.0",
     ),
     Mutant(
         "one look is enough",
         "_reconcile.reconciler",
-        "elif before is not None or not any(isinstance(each, Absent) for each in found.values()):",
+        "elif before is not None or not any_absent:",
         "elif True:",
         test=f"{_OWN}::test_one_look_that_sees_nothing_is_not_believed",
     ),
@@ -194,7 +194,7 @@ JOB_MUTANTS = (
     Mutant(
         "a campaign known before the run began is taken for older, though the row is",
         "jobs.recovery",
-        "known_before if entry.attempts == 1 else None",
+        "known_before if entry.attempts == 1 else 0",
         "self.runtime.ledger.seen.snapshot()",
     ),
     # Who gets which
