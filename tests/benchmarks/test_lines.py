@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from support.benchmarks import load_benchmark
 
-LINES = 27_500
-CODE = 16_000
+LINES = 26_000
+CODE = 14_500
 
 lines = load_benchmark("lines")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from hypothesis import example, given, strategies as st
+from support.made import START
 from support.properties import more_examples
 
 from campaigns_async import query
@@ -28,7 +29,6 @@ DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "sieve_cases
 MODELS: dict[str, Any] = {"campaigns": Campaign, "contacts": Contact}
 C: Any = query.campaign
 K: Any = query.contact
-START = dt.datetime(2031, 5, 1, 9, 30, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
 TEXT_TESTS: dict[str, Callable[[str, str], bool]] = {
     "equals": str.__eq__,

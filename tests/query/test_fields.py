@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import attrs
 import pytest
 from hypothesis import given, strategies as st
+from support.made import START
 
 from campaigns_async import query
 from campaigns_async.errors import CampaignsError, QueryError
@@ -26,7 +27,6 @@ from campaigns_async.wire.naming import camel
 
 C: Any = query.campaign
 K: Any = query.contact
-START = dt.datetime(2031, 5, 1, 9, 30, tzinfo=dt.UTC)
 SECRET = "07700900123 Ann"
 
 

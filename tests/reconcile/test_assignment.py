@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from attrs import evolve
 from hypothesis import given, strategies as st
+from support.made import START
 from support.properties import more_examples
 
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, Matcher, SearchTarget, Unknown, Verdict
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
-
-START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
 
 
 def new(*numbers: str, message: str = "See you.", hours: float = 0) -> NewCampaign:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from attrs import define, evolve, field
+from support.made import START
 
 from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._reconcile.ledger import Ledger
@@ -20,7 +21,6 @@ from campaigns_async.query import Expression
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.values import Checkpoint, Page
 
-START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
 POLICY = ReconcilePolicy(settle=5.0, timeout=60.0, pause=1.0)
 
 

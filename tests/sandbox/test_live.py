@@ -9,11 +9,11 @@ from typing import Any
 import aiohttp
 import pytest
 from hypothesis import given, strategies as st
+from support.made import START
 
 from campaigns_async.sandbox import Clock, Lifecycle, Sandbox
 
 Open = Callable[..., aiohttp.ClientSession]
-START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
 PENDING, SENDING, SUBMITTED, COMPLETED = 0, 1, 2, 5
 
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
 import phonenumbers
 import pytest
 from hypothesis import given, strategies as st
+from support.made import START
 from support.properties import more_examples
 
 from campaigns_async.sandbox import Sandbox
 from campaigns_async.sandbox._bodies import phone_digits
 
 Open = Callable[..., aiohttp.ClientSession]
-START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
 
 
 def to(new: dict[str, Any], *numbers: str) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 
 from attrs import frozen
+from support.made import START
 
 from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
 from campaigns_async.jobs import Plan, listed_plan
@@ -13,7 +14,6 @@ from campaigns_async.sandbox import Quirks
 from simulation import faults
 from simulation.server import source
 
-START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
 _TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today")
 INVALID = "0771"
 """A number that the server refuses."""

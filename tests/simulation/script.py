@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 
 from attrs import define, field, frozen
+from support.made import START
 
 from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
 from campaigns_async.sandbox import Quirks
@@ -15,7 +16,6 @@ from simulation import faults
 from simulation.server import source
 
 CALLS = 50
-START = datetime(2031, 5, 1, 9, 30, tzinfo=UTC)
 _GAPS = 10
 """Places for blanks within a number of eleven digits: by them the wire tells twins apart, and no matcher does."""
 _TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today")
