@@ -68,6 +68,7 @@ class ThreadedSandbox(SandboxBase):
             loop = asyncio.SelectorEventLoop()
             # A daemon, so that a stuck thread does not keep the process from ending.
             thread = threading.Thread(target=_run_forever, args=(loop,), name="campaigns-sandbox", daemon=True)
+            self._thread = thread  # before any request, whose `when` may use the sandbox
             thread.start()
             try:
                 asyncio.run_coroutine_threadsafe(self._handler.start(), loop).result()
@@ -75,7 +76,7 @@ class ThreadedSandbox(SandboxBase):
                 loop.call_soon_threadsafe(loop.stop)
                 thread.join(TIMEOUT)
                 raise
-            self._loop, self._thread = loop, thread
+            self._loop = loop
 
     def stop(self) -> None:
         """Close the port, every connection, the loop and the thread, within a second; requests that wait are given up.
