@@ -181,8 +181,8 @@ class CampaignsClient:
     async def aclose(self) -> None:
         """Refuse new and waiting calls, let requests in flight finish within `Timeouts.grace`, and close.
 
-        Safe to call twice. Does nothing on a view made by `with_options`, and never closes a session that
-        was handed in.
+        Safe to call twice. Does nothing on a view made by `with_options`, and never closes a borrowed
+        session.
         """
         if self._owns_pool:
             await self._pool.close(self._caller.timeouts.grace)

@@ -1,6 +1,6 @@
 """What is believed of responses: two tables and the states of a journal's rows. No I/O, no state.
 
-1. An attempt's status or failure -> what the request did on the server, and whether it may be sent again.
+1. An attempt's status or failure -> what the request did on the server, and if it may be sent again.
 2. The error of a create -> the state of its row, and what the run does next.
 
 The worst mistake of this package would be a line in this file: a create that may have been carried out must never

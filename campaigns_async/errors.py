@@ -225,7 +225,7 @@ class TransportError(CampaignsError):
 
 
 class ConnectionFailedError(TransportError):
-    """A connection could not be made, or was lost; `delivery` tells whether anything had gone out."""
+    """A connection could not be made, or was lost; `delivery` says if anything had gone out."""
 
 
 class ConnectTimeoutError(ConnectionFailedError, TimeoutError):

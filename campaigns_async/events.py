@@ -1,8 +1,8 @@
 """What an observer receives: frozen values, in the order in which things happen.
 
-Each event has an `id` that increases over all events of a client, and the `call_id` of its call. A call tells
+Each event has an `id` that increases over all events of a client, and the `call_id` of its call. A call has
 `CallStarted`, then for each attempt `AttemptStarted` and `AttemptFinished`, `Waiting` before each pause between two
-attempts, and `CallFinished`. All of them are told in the caller's task and context.
+attempts, and `CallFinished`. The observer receives them in the caller's task and context.
 """
 
 from __future__ import annotations

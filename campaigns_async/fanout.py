@@ -1,4 +1,4 @@
-"""One operation over many items, in parallel, read only as fast as they are worked off."""
+"""One operation over many items, in parallel, read only as fast as they are processed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class FanOut(Generic[T, R]):
     What finished by then can still be iterated. An iterator that is merely dropped cancels what is in flight.
 
     Attributes:
-        unresolved: After the block: the outcomes that were not handed out and may have been carried out.
+        unresolved: After the block: outcomes that were not returned and may have been carried out.
     """
 
     def __init__(self, operation: ItemOperation[T, R], items: Items[T], *, limit: int, grace: float) -> None:
@@ -68,7 +68,7 @@ class FanOut(Generic[T, R]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """What leaving the block does."""
+        """Do what leaving the block does."""
         try:
             await self._run.finish(self._grace)
         finally:
@@ -81,7 +81,7 @@ class FanOut(Generic[T, R]):
 
 
 class _Run(Generic[T, R]):
-    """What the tasks share; they must not hold the iterator, which is to notice that it was dropped.
+    """The state that the tasks share; they must not hold the iterator, which stops them when it is dropped.
 
     Workers are made as they are needed and kept: waking one costs half of what making one costs.
     """
@@ -93,7 +93,7 @@ class _Run(Generic[T, R]):
         self._under_way = 0
         """Items that were read and have no outcome yet."""
         self._read: deque[tuple[int, T]] = deque()
-        """Those of them that no worker has begun; for each a worker is on its way."""
+        """Items of them that no worker has begun; for each a worker is on its way."""
         self._workers: dict[asyncio.Task[None], None] = {}  # in order: a set's would differ from run to run
         self._idle: deque[asyncio.Future[None]] = deque()
         self._refilling = False
@@ -114,24 +114,24 @@ class _Run(Generic[T, R]):
 
     @property
     def over(self) -> bool:
-        """Whether nothing is under way and nothing will be."""
+        """True if nothing is under way and nothing will be."""
         return self._exhausted and not self._under_way
 
     def take(self) -> Outcome[T, R] | None:
-        """Start what there is room for; an outcome that is ready, if there is one."""
+        """Start as many items as there is room for; return an outcome that is ready, if there is one."""
         self._fill()
         if not self.ready:
             return None
         if not self._exhausted and not self._refilling:
-            self._refilling = True  # its place is free once it is handed out: keep the pool busy
+            self._refilling = True  # the outcome's place is free once it is returned: keep the pool busy
             asyncio.get_running_loop().call_soon(self._refill)
         return self.ready.popleft()
 
     async def next(self) -> Outcome[T, R] | None:
-        """The next outcome; None after the last.
+        """Return the next outcome; None after the last.
 
         Raises:
-            BaseException: What the iterable raised, once all that was taken from it is handed out.
+            BaseException: What the iterable raised, after the outcomes of all items that were read.
         """
         while True:
             if (outcome := self.take()) is not None:
@@ -145,7 +145,7 @@ class _Run(Generic[T, R]):
             await self._changed.wait()
 
     async def finish(self, grace: float) -> None:
-        """Take nothing more in; give what is in flight so many seconds; cancel the rest."""
+        """Read no further item; give requests in flight `grace` seconds; cancel the rest."""
         self._stop_intake()
         try:
             if self._workers:
@@ -183,7 +183,7 @@ class _Run(Generic[T, R]):
                 item = next(self._sync)
             except StopIteration:
                 self._exhaust()
-            except Exception as error:  # handed to the caller, behind what is in flight
+            except Exception as error:  # raised after the outcomes of what is in flight
                 self._error = error
                 self._exhaust()
             else:
@@ -196,7 +196,7 @@ class _Run(Generic[T, R]):
                     self._room.clear()
                     await self._room.wait()
                 item = await anext(items)
-                if self._exhausted:  # stopped meanwhile: it was read, and is not sent
+                if self._exhausted:  # stopped meanwhile: the item was read, and is not sent
                     self.ready.append(_cut_off(self._count, item, Delivery.NOT_SENT))
                     self._count += 1
                     break
@@ -204,7 +204,7 @@ class _Run(Generic[T, R]):
         except StopAsyncIteration:
             pass
         except asyncio.CancelledError as error:
-            if not self._exhausted:  # not our doing: what it waited for was cancelled by others
+            if not self._exhausted:  # cancelled by others, not by us
                 self._error = RuntimeError("the input was cancelled before its end")
                 self._error.__cause__ = error
         except BaseException as error:
@@ -237,10 +237,10 @@ class _Run(Generic[T, R]):
                     request_id = getattr(error, "request_id", None)
                     outcome = Outcome(index, item, error=error, delivery=delivery_of(error), request_id=request_id)
                 except asyncio.CancelledError as stop:
-                    # Swallowed: the worker ends here, and what is known of the item must not be lost.
+                    # Swallowed: the worker ends here, and the item's outcome must not be lost.
                     self._put(_cut_off(index, item, delivery_of(stop)))
                     return
-                except BaseException as fatal:  # it ends the iteration; its outcome is told
+                except BaseException as fatal:  # it ends the iteration; the item still has its outcome
                     self._error = fatal
                     self._exhaust()
                     self._put(_cut_off(index, item, delivery_of(fatal)))
@@ -267,7 +267,7 @@ class _Run(Generic[T, R]):
             worker.exception()  # has been seen
 
     def _exhaust(self) -> None:
-        """Nothing more will be read: whoever waits for it may go."""
+        """Read nothing more, and let idle workers end."""
         self._exhausted = True
         while self._idle:
             woken = self._idle.popleft()

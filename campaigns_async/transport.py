@@ -67,7 +67,7 @@ class AiohttpTransport:
         timeout, read_timeouts = self._timeouts_for(timeouts)
         if credentials is not self._session_credentials:
             headers = {**credentials.headers, **(headers or {})}
-        # A request without a body gets an empty one, which marks it: nothing else tells when headers leave.
+        # A request without a body gets an empty one, which marks it: nothing else shows when headers leave.
         body = _Body(request.body or b"", marker, read_timeouts.for_current_task())
         try:
             response = await session.request(
@@ -93,7 +93,7 @@ class AiohttpTransport:
             return Failure(FailureKind.READ_TIMEOUT, sent=marker.sent)
         except (aiohttp.ClientError, _DroppedError, OSError) as error:
             return Failure(FailureKind.DROPPED, sent=marker.sent, detail=_detail(error))
-        except Exception as error:  # a session that was handed in may run anything
+        except Exception as error:  # a borrowed session may run anything
             if marker.sent:
                 return Failure(FailureKind.DROPPED, sent=True, detail=_detail(error))
             name = type(error).__name__

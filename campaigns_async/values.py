@@ -26,7 +26,7 @@ class Delivery(Enum):
 
 
 class Action(StrEnum):
-    """What a request does to its resource; decides whether it may be repeated."""
+    """What a request does to its resource; decides if it may be repeated."""
 
     LIST = "list"
     GET = "get"
@@ -95,17 +95,17 @@ def _texts(values: Iterable[str]) -> tuple[str, ...]:
 
 @frozen
 class Checkpoint:
-    """Rows handed out so far; hand it to `resume_from=` of the same call to go on behind them."""
+    """The position after the rows returned so far; pass it to `resume_from=` of the same call to continue."""
 
     listing: str
-    """A digest of what is listed, so that it is not taken up by another listing."""
+    """A digest of what is listed, so that another listing refuses it."""
     page_size: int
     page: int = 1
     """The page that holds the next row, from 1, if nothing has moved since."""
     offset: int = 0
-    """Rows of that page that were handed out."""
+    """Rows of that page that were returned."""
     rows: int = 0
-    """Rows handed out in all."""
+    """Rows returned in all."""
     total: int | None = None
     """How many rows there were, as the server counted."""
     tail: tuple[str, ...] = field(default=(), converter=_texts, repr=lambda tail: f"<{len(tail)}>")

@@ -1,1 +1,1 @@
-"""Bounds, times and repeats requests. No HTTP library here: a transport is handed in."""
+"""Bounds, times and repeats requests. Knows no HTTP library: a transport is passed in."""

@@ -222,7 +222,7 @@ class Caller:
     def _report_abort(
         self, call: Call, failure: str, delivery: Delivery | None = None, error_type: str | None = None
     ) -> None:
-        """Tell the end of an attempt that was cut off, and of its call if `delivery` is given."""
+        """Report the end of an attempt that was cut off, and of its call if `delivery` is given."""
         if self.pool.instrumentation is None:
             return
         if call.marker is not None:

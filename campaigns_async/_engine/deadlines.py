@@ -121,7 +121,7 @@ class TimeoutQueues:
         self._queues: WeakValueDictionary[float, TimeoutQueue] = WeakValueDictionary()
 
     def for_seconds(self, seconds: float) -> TimeoutQueue:
-        """Return the queue of this length, the same for all who ask."""
+        """Return the queue of this length, always the same one."""
         queue = self._queues.get(seconds)
         if queue is None:
             queue = self._queues[seconds] = TimeoutQueue(seconds)

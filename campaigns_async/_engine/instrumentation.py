@@ -27,7 +27,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
 _VALUE = re.compile(r"[\t\x20-\x7e]{0,4000}\Z")
 _MOST_HEADERS = 20
 _RESERVED = re.compile(
-    # The key; what tells a server where and how to read the request; what lets headers leave before the body.
+    # The key; what decides where and how a server reads the request; what lets headers leave before the body.
     r"(authorization|proxy-.*|api-key|cookie|host|content-.*|transfer-encoding|te|trailer|connection|keep-alive"
     r"|upgrade|expect|accept|accept-encoding|x-http-method|x-http-method-override|x-method-override)\Z",
     re.IGNORECASE,
@@ -76,12 +76,12 @@ class Instrumentation:
         self._event_ids = itertools.count(1)
 
     def call_started(self, call: Call) -> None:
-        """Tell that a call has begun, and number it."""
+        """Report that a call has begun, and number it."""
         call.id, request = next(self._call_ids), call.request
         self._emit(CallStarted(self._next_id(), call.id, request.operation, request.method, request.path))
 
     def attempt_started(self, call: Call) -> Mapping[str, str] | None:
-        """Tell that an attempt is about to be sent; return the headers that the observer adds."""
+        """Report that an attempt is about to be sent; return the headers that the observer adds."""
         request = call.request
         event = AttemptStarted(self._next_id(), call.id, request.operation, request.method, request.path, call.attempts)
         self._emit(event)
@@ -94,7 +94,7 @@ class Instrumentation:
             return None
 
     def attempt_finished(self, call: Call, status: int | None, failure: str | None, delivery: Delivery) -> None:
-        """Tell that an attempt is over."""
+        """Report that an attempt is over."""
         request = call.request
         self._emit(
             AttemptFinished(
@@ -113,12 +113,12 @@ class Instrumentation:
         )
 
     def waiting(self, call: Call, seconds: float) -> None:
-        """Tell that a call is about to wait."""
+        """Report that a call is about to wait."""
         reason = "backoff" if call.retry_after is None else "retry_after"
         self._emit(Waiting(self._next_id(), call.id, call.request.operation, reason, seconds))
 
     def call_finished(self, call: Call, delivery: Delivery, error_type: str | None) -> None:
-        """Tell that a call is over."""
+        """Report that a call is over."""
         request = call.request
         self._emit(
             CallFinished(
@@ -136,7 +136,7 @@ class Instrumentation:
         )
 
     def reconciled(self, verdict: str, looks: int, elapsed: float) -> None:
-        """Tell that a create of unknown outcome was looked for."""
+        """Report that a create of unknown outcome was looked for."""
         self._emit(Reconciled(self._next_id(), verdict, looks, elapsed))
 
     def _next_id(self) -> int:

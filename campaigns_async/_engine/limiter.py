@@ -1,4 +1,4 @@
-"""Who may send, and when: slots, the rate and the server's pauses, first come, first served."""
+"""Slots, the rate and the server's pauses decide when a request may be sent, first come, first served."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _CATCH_UP = 0.01
 class RateLimiter:
     """Requests per second: never more than `rate` in any window, evenly spaced from the first on.
 
-    No I/O: the time is handed in. Requests are spaced by what was really sent, not by slots booked ahead: after the
+    No I/O: the time is passed in. Requests are spaced by what was really sent, not by slots booked ahead: after the
     loop was blocked, booked slots would all be due at once. A reserved request that was not sent yet counts as if it
     were sent at any moment. So at most `rate` lie within any second: those counted when the last of them was reserved,
     and that one.
@@ -80,7 +80,7 @@ class Slot:
 class CapacityLimiter:
     """A fair queue before a number of slots.
 
-    A slot that is released goes to the first in the queue at once, so that nobody who comes meanwhile can overtake.
+    A slot that is released goes to the first in the queue at once, so that no later call can overtake.
     The queue stands still while the server has asked for a pause, and moves no faster than the rate.
 
     Args:
@@ -188,7 +188,7 @@ class CapacityLimiter:
         now = self._clock.monotonic()
         until = now + seconds
         self._paused_until = max(self._paused_until, until)
-        # The jitter comes after the pause: several clients may have been told the same second.
+        # The jitter comes after the pause: a server may name the same second to several clients.
         self._not_before = max(self._not_before or now, until + self._random.uniform(0.0, self._stagger))
         self._staggered = self.limit
 

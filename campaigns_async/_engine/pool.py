@@ -22,7 +22,7 @@ class Pool:
         attempts: Requests sent.
         retries: Those of them that were not a call's first.
         throttled: Responses that asked to slow down.
-        instrumentation: Tells the observer; None without one.
+        instrumentation: Sends events to the observer; None without one.
         closed: True if no call may begin any more.
         deadlines: Of the calls.
     """

@@ -1,4 +1,4 @@
-"""Whether and when a request is sent again: backoff, the retry quota, and tenacity's strategies made of them.
+"""Backoff, the retry quota, and tenacity's strategies made of them: if and when a request is sent again.
 
 The quota follows botocore's standard mode: each retry costs, each success pays back. While a server is down nothing
 is paid back; once the quota is spent, every call sends one request.
@@ -60,8 +60,8 @@ def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:
 class RetryAfterOrBackoff:
     """Tenacity's `wait`: the time that the server named, or backoff.
 
-    The jitter comes on top of the server's time, never off it: all clients that were told the same second would
-    come back in it.
+    The jitter comes on top of the server's time, never off it: all clients to which it named the same second
+    would come back in it.
     """
 
     call: Call
@@ -96,7 +96,7 @@ class BudgetSpent:
         if call.retry_after is not None and call.retry_after > policy.max_retry_after:
             return True
         if call.give_up is not None and self.clock.monotonic() + pause >= call.give_up:
-            call.out_of_time = call.retry_after is None  # a time that the server named is told as such
+            call.out_of_time = call.retry_after is None  # ThrottledError says more where the server named a time
             return True
         call.retry_paid = self.quota.acquire()
         return not call.retry_paid
