@@ -60,7 +60,7 @@ if TYPE_CHECKING:
         NewCampaign as NewCampaign,
         NewContact as NewContact,
     )
-    from campaigns_async.paging.paginator import Paginator as Paginator
+    from campaigns_async.paging import Paginator as Paginator
     from campaigns_async.settings import (
         ReconcilePolicy as ReconcilePolicy,
         RetryPolicy as RetryPolicy,
@@ -85,7 +85,7 @@ _MODULES = {
     "events": "AttemptFinished AttemptStarted CallFinished CallStarted Event HeaderObserver Observer Reconciled Waiting",
     "fanout": "FanOut",
     "models": "Campaign CampaignStatus CampaignUpdate Contact NewCampaign NewContact",
-    "paging.paginator": "Paginator",
+    "paging": "Paginator",
     "settings": "ReconcilePolicy RetryPolicy Timeouts",
     "values": "Action Auth Checkpoint Delivery Operation Outcome Page",
     "wire.messages": "Response",

@@ -21,7 +21,7 @@ from campaigns_async._reconcile.matching import Absent, Candidate, Found, Matche
 from campaigns_async.errors import APIError, CampaignsError, ClientClosedError, NotFoundError, PagingError
 from campaigns_async.fanout import FanOut
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging.paginator import Paginator
+from campaigns_async.paging import Paginator
 from campaigns_async.query import Expression, campaign
 from campaigns_async.settings import ReconcilePolicy
 

@@ -30,7 +30,7 @@ from campaigns_async.export._part_file import PartFile
 from campaigns_async.export._stream import StreamTarget
 from campaigns_async.export._walk import ContactsWalk, Position, Step, walk_campaigns
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging.checkpoint import digest
+from campaigns_async.paging import digest
 from campaigns_async.resources.listing import Filters, Sorts
 from campaigns_async.wire import requests
 

@@ -16,7 +16,7 @@ from attrs import frozen
 from campaigns_async import checks
 from campaigns_async.errors import InvalidArgumentError, QueryError
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging.checkpoint import digest
+from campaigns_async.paging import digest
 from campaigns_async.query._columns import Kind, columns_of
 from campaigns_async.query._parse import compile_filter, compile_sorts
 from campaigns_async.resources.listing import Filters, Sorts

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 from attrs import frozen
 
-from campaigns_async.paging.paginator import Paginator
+from campaigns_async.paging import Paginator, read_at_full_speed
 from campaigns_async.threads import to_its_end
 from campaigns_async.values import Checkpoint, Page
 
@@ -73,7 +73,7 @@ class PageReader(Generic[T]):
         return self._task
 
     async def _read(self, listing: Paginator[T]) -> None:
-        pages = listing.pages(steady=True)
+        pages = read_at_full_speed(listing)
         try:
             while (found := await pages.advance()) is not None:
                 rows, page = found

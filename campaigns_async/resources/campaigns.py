@@ -17,7 +17,7 @@ from campaigns_async.wire import problems, requests, responses
 from campaigns_async.wire.messages import Response
 
 if TYPE_CHECKING:
-    from campaigns_async.paging.paginator import Paginator
+    from campaigns_async.paging import Paginator
     from campaigns_async.resources.listing import Filters, PaginatorFactory, Sorts
 
 

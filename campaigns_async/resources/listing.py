@@ -8,12 +8,11 @@ from typing import Protocol, TypeAlias, TypeVar
 from attrs import frozen
 
 from campaigns_async._engine.caller import Caller
+from campaigns_async._listing.prefetch import Source
 from campaigns_async.checks import check_int
 from campaigns_async.errors import FilterIgnoredError, InvalidArgumentError
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging.checkpoint import checked, digest
-from campaigns_async.paging.pages import Source
-from campaigns_async.paging.paginator import Paginator
+from campaigns_async.paging import Paginator, digest, validate_checkpoint
 from campaigns_async.query._conditions import Expression, Raw, Sort
 from campaigns_async.query._parse import compile_filter, compile_sorts
 from campaigns_async.values import Checkpoint, Delivery, Page
@@ -68,7 +67,7 @@ class PaginatorFactory:
         if page_size is not None:
             check_int("page_size", page_size, ge=1, le=1_000_000, error=InvalidArgumentError)
         check_int("prefetch", prefetch, ge=0, le=1000, error=InvalidArgumentError)
-        start = checked(resume_from, digest(name, where.text, order), page_size, self.page_size)
+        start = validate_checkpoint(resume_from, digest(name, where.text, order), page_size, self.page_size)
         contradicts = where.contradicts if check_filters else None
 
         async def fetch(page: int, size: int) -> Page[M]:

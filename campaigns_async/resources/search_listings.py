@@ -15,7 +15,7 @@ from campaigns_async.wire import requests, responses
 from campaigns_async.wire.messages import Response
 
 if TYPE_CHECKING:
-    from campaigns_async.paging.paginator import Paginator
+    from campaigns_async.paging import Paginator
     from campaigns_async.query._conditions import Expression
     from campaigns_async.resources.listing import PaginatorFactory
 

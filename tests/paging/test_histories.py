@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from campaigns_async import Checkpoint, Page, PageShiftedError
-from campaigns_async.paging.window import Window
+from campaigns_async._listing.window import Window
 
 CHANGE = st.tuples(st.booleans(), st.floats(0, 1))
 BETWEEN_READS = st.lists(st.lists(CHANGE, max_size=30), max_size=60)
@@ -20,13 +20,13 @@ def test_each_row_that_stays_comes_once_or_it_raises(count: int, size: int, hist
     made = 0
     pending = iter(histories)
     try:
-        while (wanted := window.wanted()) is not None:
+        while (wanted := window.next_request()) is not None:
             index, asked = wanted
             changed, made = applied(rows, next(pending, []), made)
             page = changed[(index - 1) * asked : index * asked]
             # A change that shows in no total is made only where it shows in the overlap: the page that comes
             # next holds a row that was handed out, while the walk goes straight on.
-            straight = window._seek is None
+            straight = window._resync is None
             if told is None or len(changed) != told or (straight and not set(page).isdisjoint(seen)):
                 rows = changed
                 stable = [row for row in stable if row in set(rows)]

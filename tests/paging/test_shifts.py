@@ -11,9 +11,9 @@ import pytest
 from support.shifting import Shifting
 
 from campaigns_async import Checkpoint, Page, PageShiftedError, PagingError
-from campaigns_async.paging.pages import Pages, Source
-from campaigns_async.paging.paginator import Paginator
-from campaigns_async.paging.window import Window
+from campaigns_async._listing.prefetch import Pages, Source
+from campaigns_async._listing.window import Window
+from campaigns_async.paging import Paginator, read_at_full_speed
 
 SEEDS = int(os.environ.get("PAGING_SEEDS", "150"))
 
@@ -49,7 +49,7 @@ async def test_walked_by_the_page_each_row_that_stays_comes_once_or_it_raises(pr
         listing = server.listing(page_size=[1, 7, 10, 50][seed % 4], prefetch=prefetch)
         seen: list[str] = []
         try:
-            async for page in listing.pages(steady=steady):
+            async for page in read_at_full_speed(listing) if steady else listing.pages():
                 seen.extend(page.items)
                 assert listing.checkpoint.rows == len(seen)
         except PageShiftedError as error:
@@ -81,7 +81,8 @@ class Held:
         await settle()
 
     def pages(self, prefetch: int, *, steady: bool) -> Pages[str]:
-        return Paginator(Source(self.fetch, list), Checkpoint("test", 5), prefetch=prefetch).pages(steady=steady)
+        listing = Paginator(Source(self.fetch, list), Checkpoint("test", 5), prefetch=prefetch)
+        return read_at_full_speed(listing) if steady else listing.pages()
 
 
 async def settle() -> None:
@@ -307,7 +308,7 @@ async def test_memory_stays_flat() -> None:
     window: Window[str] = Window(Checkpoint("test", 100), list)
     for index in range(1, 3000):
         list(window.accept(Page(index, 3000, 300_000, tuple(f"{index}.{n}" for n in range(100)))))
-    assert window._trail._held <= 512 + 100
+    assert window._recent._held <= 512 + 100
     assert len(window._seen) <= 1024
     assert len(pickle.dumps(window.checkpoint)) < 2000
 
@@ -322,7 +323,7 @@ class Walk:
 
     def read(self) -> list[str]:
         """The next new rows; none at the end."""
-        while (wanted := self.window.wanted()) is not None:
+        while (wanted := self.window.next_request()) is not None:
             index, size = wanted
             if self.restless:
                 self.rows[:0] = [f"n{len(self.rows) + more}" for more in range(25)]

@@ -7,8 +7,8 @@ import random
 from collections.abc import Awaitable, Callable
 
 from campaigns_async import Checkpoint, Page
-from campaigns_async.paging.pages import Source
-from campaigns_async.paging.paginator import Paginator
+from campaigns_async._listing.prefetch import Source
+from campaigns_async.paging import Paginator
 
 Fetch = Callable[[int, int], Awaitable[Page[str]]]
 

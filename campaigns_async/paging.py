@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import Generic, Self, TypeVar
 
+from campaigns_async._listing.prefetch import Pages, Source
+from campaigns_async._listing.window import Window
+from campaigns_async.checks import check_int
 from campaigns_async.errors import InvalidArgumentError, PagingError
-from campaigns_async.paging.pages import Pages, Source
-from campaigns_async.paging.window import Window
 from campaigns_async.values import Checkpoint
 
 T = TypeVar("T")
@@ -35,15 +37,9 @@ class Paginator(Generic[T]):
     def __aiter__(self) -> Rows[T]:
         return Rows(self._pages(self._prefetch))
 
-    def pages(self, *, steady: bool = False) -> Pages[T]:
-        """The same by the page, as the server cut them; a resumed walk's first one may be shorter.
-
-        Args:
-            steady: Keep `prefetch` pages on their way all the time, for a reader that is about as fast as the server:
-                the next one is asked for as soon as one has come, rather than when one is handed out. For that,
-                up to `2 * prefetch - 1` are asked for or held ahead of the one being read.
-        """
-        return self._pages(self._prefetch, steady=steady)
+    def pages(self) -> Pages[T]:
+        """Iterate by the page, as the server cut them. The first page of a resumed walk may be shorter."""
+        return self._pages(self._prefetch)
 
     async def count(self) -> int:
         """How many rows there are, as the server counts, by one request for one row.
@@ -69,8 +65,8 @@ class Paginator(Generic[T]):
         Raises:
             CampaignsError: A page could not be had.
         """
-        if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 0):
-            raise InvalidArgumentError("limit must be None or a whole number from 0")
+        if limit is not None:
+            check_int("limit", limit, ge=0, error=InvalidArgumentError)
         rows: list[T] = []
         pages = self._pages(self._prefetch, limit)
         try:
@@ -83,9 +79,9 @@ class Paginator(Generic[T]):
             await pages.aclose()
         return rows
 
-    def _pages(self, prefetch: int, limit: int | None = None, *, steady: bool = False) -> Pages[T]:
+    def _pages(self, prefetch: int, limit: int | None = None, *, keep_full: bool = False) -> Pages[T]:
         self._window = Window(self._start, self._source.ids)
-        return Pages(self._source, self._window, prefetch, limit, steady=steady)
+        return Pages(self._source, self._window, prefetch, limit, keep_full=keep_full)
 
 
 class Rows(AsyncIterator[T]):
@@ -110,3 +106,38 @@ class Rows(AsyncIterator[T]):
     async def aclose(self) -> None:
         """Stop, and cancel what was fetched ahead."""
         await self._pages.aclose()
+
+
+def read_at_full_speed(listing: Paginator[T]) -> Pages[T]:
+    """Iterate by the page with `prefetch` pages on their way all the time, for a reader about as fast as the server.
+
+    The next page is requested as soon as one has come, rather than when one is handed out. For that, up to
+    `2 * prefetch - 1` pages are requested or held ahead of the one being read.
+    """
+    return listing._pages(listing._prefetch, keep_full=True)  # noqa: SLF001  # part of the class, but not of its public face
+
+
+def digest(*parts: str | None) -> str:
+    """A digest of what is listed; filters can hold phone numbers, a digest does not."""
+    return hashlib.sha256(
+        "\x00".join("" if part is None else f"={part}" for part in parts).encode("utf-8", "surrogatepass")
+    ).hexdigest()[:16]
+
+
+def validate_checkpoint(resume_from: object, listing: str, page_size: int | None, default: int) -> Checkpoint:
+    """The checkpoint to begin at.
+
+    Raises:
+        InvalidArgumentError: It is none, belongs to another listing, or to another page size.
+    """
+    if resume_from is None:
+        return Checkpoint(listing, default if page_size is None else page_size)
+    if not isinstance(resume_from, Checkpoint):
+        raise InvalidArgumentError(f"resume_from must be a Checkpoint, not {type(resume_from).__name__}")
+    if resume_from.listing != listing:
+        raise InvalidArgumentError(
+            "resume_from belongs to another listing: hand it to the same call with the same filters and sorts"
+        )
+    if page_size is not None and page_size != resume_from.page_size:
+        raise InvalidArgumentError(f"resume_from belongs to page_size={resume_from.page_size}: leave page_size out")
+    return resume_from

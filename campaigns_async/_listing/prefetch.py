@@ -13,8 +13,8 @@ from typing import Generic, Self, TypeVar
 
 from attrs import frozen
 
+from campaigns_async._listing.window import Window
 from campaigns_async.errors import PagingError
-from campaigns_async.paging.window import Window
 from campaigns_async.values import Delivery, Page
 
 T = TypeVar("T")
@@ -42,17 +42,17 @@ class Pages(Generic[T]):
         prefetch: int,
         limit: int | None = None,
         *,
-        steady: bool = False,
+        keep_full: bool = False,
     ) -> None:
         self._source = source
         self._window = window
         self._prefetch = prefetch
-        self._reach = max(prefetch, 2 * prefetch - 1) if steady else prefetch
+        self._reach = max(prefetch, 2 * prefetch - 1) if keep_full else prefetch
         """Pages that may be on their way or held."""
         self._limit = limit
         self._ahead: dict[int, _Fetch[T]] = {}
-        self._epoch = window.epoch
-        self._ticks = count(1)
+        self._generation = window.generation
+        self._clock = count(1)
         self._busy = False
         self._was_direct = True
         """Whether the page read last was not fetched ahead."""
@@ -88,8 +88,8 @@ class Pages(Generic[T]):
             self._busy = False
 
     async def _advance(self) -> tuple[Iterator[T], Page[T]] | None:
-        while (wanted := self._window.wanted()) is not None:
-            page = await self._read(*wanted)
+        while (request := self._window.next_request()) is not None:
+            page = await self._read(*request)
             if page is None:
                 continue  # rows have moved meanwhile
             try:
@@ -122,25 +122,25 @@ class Pages(Generic[T]):
         Only then is it known that nothing moved between them: one that was asked for later may have been
         answered before.
         """
-        if self._epoch != self._window.epoch:
+        if self._generation != self._window.generation:
             await self._cancel()
-            self._epoch = self._window.epoch
+            self._generation = self._window.generation
         fetch = self._ahead.pop(index, None)
         self._was_direct = fetch is None
         self._reading, self._read_ahead = index, fetch
         try:
             if fetch is None:
                 page = await self._source.fetch(index, size)
-                ended = next(self._ticks)
+                ended = next(self._clock)
             else:
                 page = await fetch.task
                 ended = fetch.ended
-            await self._see_others(ended)
+            await self._await_concurrent(ended)
         finally:
             self._reading = self._read_ahead = None
-        return page if self._epoch == self._window.epoch else None
+        return page if self._generation == self._window.generation else None
 
-    async def _see_others(self, ended: int) -> None:
+    async def _await_concurrent(self, ended: int) -> None:
         """Wait for what was being read when a page came, and hold what has come against it."""
         if meanwhile := [
             other.task for other in self._ahead.values() if other.started < ended and not other.task.done()
@@ -148,35 +148,35 @@ class Pages(Generic[T]):
             await asyncio.wait(meanwhile)
         for other in self._ahead.values():
             if other.task.done() and not other.task.cancelled() and other.task.exception() is None:
-                self._window.notice(other.task.result())
+                self._window.observe(other.task.result())
 
     def _fetch_ahead(self) -> None:
         """Ask for pages no further than the limit, while fewer than `prefetch` are on their way."""
-        if self._epoch != self._window.epoch or self._closed:
+        if self._generation != self._window.generation or self._closed:
             return
         pages = self._reach + (self._reading is not None)
         if self._limit is not None:
             pages = min(pages, -(-self._limit // self._window.page_size))
         room = self._prefetch - sum(not fetch.task.done() for fetch in self._ahead.values())
         room -= self._read_ahead is not None and not self._read_ahead.task.done()
-        for index in self._window.ahead(pages):
+        for index in self._window.prefetchable(pages):
             if room <= 0:
                 break
             if index != self._reading and index not in self._ahead:
-                fetch = _Fetch(partial(self._source.fetch, index, self._window.page_size), self._ticks)
+                fetch = _Fetch(partial(self._source.fetch, index, self._window.page_size), self._clock)
                 self._ahead[index] = fetch
                 room -= 1
                 if self._reach > self._prefetch:
                     # Weak: an iterator that is dropped must be found so, whatever is still on its way.
                     fetch.task.add_done_callback(partial(_fetch_more, weakref.ref(self), fetch))
 
-    def came(self, fetch: _Fetch[T]) -> None:
+    def on_fetched(self, fetch: _Fetch[T]) -> None:
         """A page that was fetched ahead is there, or failed: where one failed, those behind it can wait."""
         known = fetch is self._read_ahead or fetch in self._ahead.values()
         if not known or fetch.task.cancelled() or fetch.task.exception() is not None:
             return
-        wanted = self._window.wanted()
-        if wanted is not None and (wanted[0] == self._reading or wanted[0] in self._ahead):
+        request = self._window.next_request()
+        if request is not None and (request[0] == self._reading or request[0] in self._ahead):
             self._fetch_ahead()  # otherwise that one failed, or its reader was cancelled: it is for the reader to go on
 
     def _drop(self) -> None:
@@ -192,28 +192,28 @@ class Pages(Generic[T]):
 
 
 class _Fetch(Generic[T]):
-    """A page on its way, and when it set out and came in, counted in ticks."""
+    """A page on its way, and when it set out and came in, counted in clock."""
 
-    def __init__(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], ticks: Iterator[int]) -> None:
-        self.started: int = next(ticks)
+    def __init__(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], clock: Iterator[int]) -> None:
+        self.started: int = next(clock)
         self.ended: int = self.started
-        self.task: asyncio.Task[Page[T]] = asyncio.create_task(self._run(fetch, ticks))
-        self.task.add_done_callback(_look_at)
+        self.task: asyncio.Task[Page[T]] = asyncio.create_task(self._run(fetch, clock))
+        self.task.add_done_callback(_retrieve_exception)
 
-    async def _run(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], ticks: Iterator[int]) -> Page[T]:
+    async def _run(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], clock: Iterator[int]) -> Page[T]:
         try:
             return await fetch()
         finally:
             # Here, not in a callback: what is asked for because this has come must count as asked for later.
-            self.ended = next(ticks)
+            self.ended = next(clock)
 
 
 def _fetch_more(pages: weakref.ref[Pages[T]], fetch: _Fetch[T], _task: asyncio.Task[Page[T]]) -> None:
     if (still := pages()) is not None:
-        still.came(fetch)
+        still.on_fetched(fetch)
 
 
-def _look_at(task: asyncio.Task[Page[T]]) -> None:
+def _retrieve_exception(task: asyncio.Task[Page[T]]) -> None:
     """A failure belongs to whoever reads that page; if nobody comes, nobody missed it."""
     if not task.cancelled():
         task.exception()

@@ -1,1 +1,0 @@
-"""Walks a paged listing, in order, lazily, a few pages ahead at most."""
