@@ -1,15 +1,15 @@
-"""Locks on open files, which die with their process."""
+"""Locks on open files, which die with their process (flock, so POSIX alone)."""
 
 from __future__ import annotations
 
+import fcntl
 import os
-import sys
 from types import TracebackType
 from typing import Final, Self
 
 
 class FileLock:
-    """A lock that is held; releases on leaving its block. Get one by `take`.
+    """A lock that is held; leaving its block releases it. Get one by `take`.
 
     Attributes:
         name: What it was taken for.
@@ -22,11 +22,11 @@ class FileLock:
 
     @property
     def descriptor(self) -> int:
-        """Of the open file; -1, which no file has, once it is let go."""
+        """The open file's descriptor; -1, which no file has, once the lock is released."""
         return self._descriptor
 
     def release(self) -> None:
-        """Let it go and close the file. May be called again."""
+        """Release the lock and close the file. May be called again."""
         if self in _HELD:
             _HELD.remove(self)
             descriptor, self._descriptor = self._descriptor, -1
@@ -42,47 +42,33 @@ class FileLock:
 
 
 _HELD: Final[set[FileLock]] = set()
-"""What this process holds."""
+"""The locks of this process."""
 
 
 def take(descriptor: int, name: str) -> FileLock:
-    """Lock an open file against every other that is open on it, in this process or another. Closes it on failing.
+    """Lock an open file against every other descriptor of it, in this process or another. Closes it on a failure.
 
     Raises:
-        BlockingIOError: It is locked.
-        OSError: It cannot be, on this file system.
+        BlockingIOError: If it is locked.
+        OSError: If it cannot be locked on this file system.
     """
     try:
-        _take(descriptor)
-    except BaseException:  # interrupted too: a descriptor left open would hold the lock
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:  # on an interrupt too: a descriptor left open would hold the lock
         os.close(descriptor)
         raise
     return FileLock(descriptor, name)
 
 
 def held(name: str) -> bool:
-    """Whether this process holds a lock of that name."""
+    """Return True if this process holds a lock of that name."""
     return any(each.name == name for each in tuple(_HELD))
 
 
-if sys.platform == "win32":
-    import msvcrt
+def _forget() -> None:
+    """Release all locks: a forked child is no writer, and what it shares of a lock would outlive the parent's death."""
+    for each in tuple(_HELD):
+        each.release()
 
-    def _take(descriptor: int) -> None:
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError as error:
-            raise BlockingIOError(error.errno, error.strerror) from None
 
-else:
-    import fcntl
-
-    def _take(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    def _forget() -> None:
-        """A forked child is no writer: what it shares of a lock would outlive the parent's death."""
-        for each in tuple(_HELD):
-            each.release()
-
-    os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_forget)

@@ -1,22 +1,12 @@
-"""Work in a thread of its own, and what a cancelled wait makes of it."""
+"""What a cancelled wait makes of work that it waits for."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 
 import pytest
 
-from campaigns_async.threads import ThreadWriter, to_its_end
-
-
-async def test_work_is_run_in_order_in_one_thread_of_that_name() -> None:
-    writer, seen = ThreadWriter("some-name"), list[int]()
-    await asyncio.gather(*(writer.run(lambda number=number: seen.append(number)) for number in range(50)))
-    assert seen == list(range(50))
-    assert (await writer.run(lambda: threading.current_thread().name)).startswith("some-name")
-    writer.close()
-    writer.close()
+from campaigns_async.threads import to_its_end
 
 
 async def test_it_is_seen_to_its_end_however_often_it_is_cancelled() -> None:
