@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -63,36 +62,26 @@ class ContactsPlan:
     def lines(self) -> Iterator[ContactsLine | BadLine]:
         """Yield the campaigns; then, as faults, the numbers that stand twice in the file."""
         with open_plan(self.path) as file:
-            before = os.fstat(file.fileno())
-            splitter = _Splitter(self, self._repeated(file) if self.rules.duplicates == "drop" else ())
             numbers = NumberCollector()
-            names: Sequence[str] = ()
+            if self.rules.duplicates == "drop":
+                for block in _blocks(file, self.path):
+                    if not isinstance(block, BadLine):
+                        numbers.add(block.numbers())
+            splitter = _Splitter(self, numbers.repeated())
             empty = True
             for block in _blocks(file, self.path):
                 empty = False
                 if isinstance(block, BadLine):
                     yield block
                     continue
-                names = block.names
                 if self.rules.duplicates == "refuse":
                     numbers.add(block.numbers())
                 yield from splitter.take(block)
-            if not splitter.is_empty:
-                yield splitter.end(names)
+            yield from splitter.end()
             if empty:
                 raise PlanError(f"{describe(self.path)} holds no contacts, only a header")
-            if repeated := numbers.repeated():
+            if self.rules.duplicates == "refuse" and (repeated := numbers.repeated()):
                 yield from self._duplicates(file, repeated)
-            after = os.fstat(file.fileno())
-            if (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
-                raise PlanError(f"{describe(self.path)} was changed while it was read")
-
-    def _repeated(self, file: BufferedReader) -> Collection[str]:
-        numbers = NumberCollector()
-        for block in _blocks(file, self.path):
-            if not isinstance(block, BadLine):
-                numbers.add(block.numbers())
-        return numbers.repeated()
 
     def _duplicates(self, file: BufferedReader, repeated: Collection[str]) -> Iterator[BadLine]:
         first: dict[str, int] = {}
@@ -304,42 +293,42 @@ class _Splitter:
     _rows: list[list[str]] = field(init=False, factory=list[list[str]])
     _lines: list[int] = field(init=False, factory=list[int])
     _dropped: dict[int, list[str]] = field(init=False, factory=dict[int, list[str]])
-    """By the campaign that was being filled."""
+    """By the place of the campaign that was being filled, from 1."""
+    _names: Sequence[str] = field(init=False, default=())
 
     def take(self, block: _Block) -> Iterator[ContactsLine]:
         """Take rows; yield the campaigns that are full. The last one waits: more numbers may be dropped beside it."""
+        self._names = block.names
         if self._repeated:
             self._take_new(block)
         else:
             self._rows += block.rows
             self._lines += block.lines
-        while len(self._rows) > self._plan.split:
-            yield self.end(block.names)
+        return self._campaigns(max(len(self._rows) - 1, 0) // self._plan.split)
+
+    def end(self) -> Iterator[ContactsLine]:
+        """Yield the last campaign, if there is one."""
+        return self._campaigns(1 if self._rows else 0)
+
+    def _campaigns(self, count: int) -> Iterator[ContactsLine]:
+        size = self._plan.split
+        for at in range(0, count * size, size):
+            self._index += 1
+            rows, lines = self._rows[at : at + size], self._lines[at : at + size]
+            dropped = self._dropped.pop(self._index, [])
+            yield ContactsLine(self._plan, self._index, self._names, rows, lines, dropped)
+        del self._rows[: count * size], self._lines[: count * size]
 
     def _take_new(self, block: _Block) -> None:
         for number, row, line in zip(block.numbers(), block.rows, block.lines, strict=True):
             if number in self._met:
-                self._dropped.setdefault(max(self._kept - 1, 0) // self._plan.split, []).append(number)
+                self._dropped.setdefault(max(self._kept - 1, 0) // self._plan.split + 1, []).append(number)
                 continue
             if number in self._repeated:
                 self._met.add(number)
             self._kept += 1
             self._rows.append(row)
             self._lines.append(line)
-
-    def end(self, names: Sequence[str]) -> ContactsLine:
-        """Return the next campaign."""
-        split = self._plan.split
-        rows, self._rows = self._rows[:split], self._rows[split:]
-        lines, self._lines = self._lines[:split], self._lines[split:]
-        dropped = self._dropped.pop(self._index, [])
-        self._index += 1
-        return ContactsLine(self._plan, self._index, names, rows, lines, dropped)
-
-    @property
-    def is_empty(self) -> bool:
-        """True if no row waits."""
-        return not self._rows
 
 
 def contacts_plan(

@@ -74,7 +74,8 @@ def add_plan(
     sink: RowSink | None,
 ) -> None:
     """Add a plan to a journal; see `JournalFile.add_plan`."""
-    wanted = {**plan.options(), **settings}
+    own = plan.options()
+    wanted = {**own, **settings}
     with reading():
         known = dict(connection.execute("SELECT name, value FROM options").fetchall())
     _check_options(known, wanted, positional=plan.positional)
@@ -91,11 +92,17 @@ def add_plan(
             unchanged = plan.identified and bool(known)
             if sink is not None or not unchanged or _lacks_payloads(connection):
                 _Planning(connection, stopping, sink).run(plan)
+                _check_still(plan, own)
             connection.execute("COMMIT")
         except BaseException:  # on an interrupt too: all or nothing
             with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
                 connection.execute("ROLLBACK")
             raise
+
+
+def _check_still(plan: Plan, options: Mapping[str, str]) -> None:
+    if plan.identified and plan.options() != options:
+        raise PlanError("the plan was changed while it was read: start again; nothing was sent")
 
 
 def _lacks_payloads(connection: sqlite3.Connection) -> bool:
@@ -105,23 +112,19 @@ def _lacks_payloads(connection: sqlite3.Connection) -> bool:
 
 @define
 class _Digests:
-    """Keyed digests, as integers or 8 bytes each. Neighbouring rows mostly have the same text and sender."""
+    """Keyed digests, as integers or 8 bytes each."""
 
     _key: bytes
-    _text: tuple[str, int] = field(init=False, default=("", 0))
-    _sender: tuple[str, int] = field(init=False, default=("", 0))
+    _known: dict[str, int] = field(init=False, factory=dict[str, int])
 
     def of_text(self, text: str) -> int:
-        """Return the digest of a message."""
-        if text != self._text[0]:
-            self._text = text, self._of(text)
-        return self._text[1]
-
-    def of_sender(self, sender: str) -> int:
-        """Return the digest of a sender."""
-        if sender != self._sender[0]:
-            self._sender = sender, self._of(sender)
-        return self._sender[1]
+        """Return the digest of a message or a sender. Rows mostly share them."""
+        if (found := self._known.get(text)) is None:
+            if len(self._known) >= _BATCH:
+                self._known.clear()
+            content = blake2s(text.encode(), digest_size=8, key=self._key).digest()
+            found = self._known[text] = int.from_bytes(content, "big", signed=True)
+        return found
 
     def of_numbers(self, numbers: Sequence[str]) -> bytes:
         """Return the digests of phone numbers, each in one notation."""
@@ -132,10 +135,6 @@ class _Digests:
             hasher.update(number.encode())
             digests.append(hasher.digest())
         return b"".join(digests)
-
-    def _of(self, text: str) -> int:
-        found = blake2s(text.encode(), digest_size=8, key=self._key).digest()
-        return int.from_bytes(found, "big", signed=True)
 
 
 @define
@@ -277,7 +276,7 @@ class _Planning:
         if self._sink is not None:  # nobody will ask
             return row.key, 0, None, 0, 0, 0, 0
         start = (row.start - _EPOCH) // timedelta(milliseconds=1)
-        text, sender = digests.of_text(row.message), digests.of_sender(row.sender)
+        text, sender = digests.of_text(row.message), digests.of_text(row.sender)
         return row.key, digest(row.body), each.line.digest, text, sender, start, len(row.numbers)
 
     def _contents(self, row: PlanRow) -> tuple[bytes, bytes | None, bytes | None]:

@@ -6,6 +6,7 @@ import csv
 import datetime as dt
 import io
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,7 +18,9 @@ from support.plans import Read, lines_of
 
 from campaigns_async import ConfigurationError, InvalidArgumentError, NewCampaign, NewContact
 from campaigns_async.jobs import BadLine, BadLineError, Plan, PlanError, contacts_plan, listed_plan, ndjson_plan
+from campaigns_async.jobs.contacts_csv import ContactsPlan
 from campaigns_async.jobs.duplicates import NumberCollector, canonical_numbers, find_duplicates
+from campaigns_async.jobs.sqlite import JournalFile
 from campaigns_async.wire.codec import encode_model
 
 START = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
@@ -151,14 +154,33 @@ def test_rows_are_the_same_wherever_the_reader_cuts(tmp_path: Path, monkeypatch:
             assert [line.place(contact)[0] for contact in range(3)] == [2, 5, 6]
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, people("077", "078"), split=1)
-    lines = plan.lines()
-    next(lines)
-    with (tmp_path / "people.csv").open("a") as file:
-        file.write("079\n")
-    with pytest.raises(PlanError, match="was changed while it was read"):
-        list(lines)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    lines = ContactsPlan.lines
+
+    def changing(plan: ContactsPlan) -> Iterator[Any]:
+        if when == "after":
+            yield from lines(plan)
+        plan.path.write_text(people("078"))
+        if when == "before":
+            yield from lines(plan)
+
+    monkeypatch.setattr(ContactsPlan, "lines", changing)
+    with JournalFile.open(tmp_path / "journal") as journal:
+        with pytest.raises(PlanError, match="was changed while it was read"):
+            journal.add_plan(plan_of(tmp_path, people("077")), {})
+        assert list(journal.entries()) == []
+
+
+def test_a_file_that_the_journal_knows_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with JournalFile.open(tmp_path / "journal") as journal:
+        journal.add_plan(plan_of(tmp_path, people("077", "078"), split=1), {})
+        plan = plan_of(tmp_path, people("077", "078"), split=1)
+        monkeypatch.setattr(ContactsPlan, "lines", None)
+        journal.add_plan(plan, {})
+        assert [row.row_id for row in journal.commit([], claim=9, now=1.0)] == [1, 2]
 
 
 def test_wire_lines_are_a_plan_of_their_own(tmp_path: Path) -> None:
