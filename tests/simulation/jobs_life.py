@@ -25,6 +25,7 @@ from simulation.loop import VirtualLoop
 from simulation.server import Sent, source
 
 T = TypeVar("T")
+_MOST_POINTS = 1_000
 Kind = Literal["before a write", "after a write", "left", "made", "end"]
 
 
@@ -176,6 +177,7 @@ class Life:
                 before = self._point("before a write")
                 done = task()
                 if self.journal.look():
+                    assert len(self.points) < _MOST_POINTS, "it writes for ever"
                     self.points.append(before)
                     self.watch.look(self.watch.after_a_write)
                     self.points.append(self._point("after a write"))
