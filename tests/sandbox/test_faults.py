@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import aiohttp
 import pytest
 
 from campaigns_async.sandbox import Fault, Sandbox, presets
+from campaigns_async.sandbox.faults import FaultFields
 
 Open = Callable[..., aiohttp.ClientSession]
 
@@ -571,3 +572,11 @@ class TestHanging:
         assert sandbox.faults == rules
         assert [rule.number for rule in rules] == [1, 2]
         assert rules[0].fault is fault
+
+
+def test_the_arguments_of_a_fault_are_its_fields_with_their_types() -> None:
+    taken, fields = get_type_hints(FaultFields), get_type_hints(Fault)
+
+    assert taken.pop("body") == (fields.pop("body") | str)  # text is encoded
+    assert taken == fields
+    assert set(get_type_hints(presets.Where)) < set(taken)
