@@ -21,13 +21,13 @@ from contextlib import suppress
 from importlib import import_module
 from itertools import starmap
 from operator import attrgetter
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, cast
 
 import msgspec
 from attrs import field, frozen
 
 from campaigns_async.checks import LONE_SURROGATE, is_utf8
-from campaigns_async.export._options import Column, Format
+from campaigns_async.export._options import CONTACT_COLUMNS, Column, Format
 from campaigns_async.export.export_errors import UnwritableValueError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.query._columns import Kind
@@ -164,7 +164,7 @@ class NdjsonEncoder:
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = tuple(columns)
         # A struct is encoded in half the time of a dict.
-        self._line = msgspec.defstruct("Line", [column.name for column in columns], gc=False)
+        self._line: Any = msgspec.defstruct("Line", [column.name for column in columns], gc=False)
         self._encode = msgspec.json.Encoder().encode_lines
 
     def begin(self) -> bytes:
@@ -177,16 +177,22 @@ class NdjsonEncoder:
         Raises:
             UnwritableValueError: A text has a lone surrogate, or a number does not fit in 64 bits.
         """
-        cells = [_values(column, batch) for column in self._columns]
-        for column, values in zip(self._columns, cells, strict=True):
-            _check_size(column, values, batch, 2**64, "readers of JSON would change")
         with suppress(UnicodeEncodeError):
-            return self._encode(list(starmap(self._line, zip(*cells, strict=True))))
+            return self._encode(self._lines(batch))
         raise _surrogate_error(self._columns, batch)  # outside of the block: its error would hold the rows
 
     def end(self) -> bytes:
         """Return nothing."""
         return b""
+
+    def _lines(self, batch: Batch) -> list[Any]:
+        if self._columns == CONTACT_COLUMNS:  # what most exports write, in half of the time
+            line, campaign_id, rows = self._line, batch.campaign_id, cast("Sequence[Contact]", batch.rows)
+            return [line(campaign_id, r.id, r.phone_number, r.name, r.custom1, r.custom2) for r in rows]
+        cells = [_values(column, batch) for column in self._columns]
+        for column, values in zip(self._columns, cells, strict=True):
+            _check_size(column, values, batch, 2**64, "readers of JSON would change")
+        return list(starmap(self._line, zip(*cells, strict=True)))
 
 
 class ParquetEncoder:
