@@ -21,7 +21,7 @@ import msgspec
 
 from campaigns_async.effects import EXCEPTIONAL_MOVES, MOVES, State, check_move, origins
 from campaigns_async.jobs import sqlite_files
-from campaigns_async.jobs.job_errors import JobError, JournalError, JournalWriteError
+from campaigns_async.jobs.job_errors import JobError, JournalWriteError
 from campaigns_async.jobs.journal import ClaimedRow, Entry, Transition
 from campaigns_async.jobs.plan_lines import Plan
 from campaigns_async.jobs.planning import RowSink, StoppedError, add_plan
@@ -130,9 +130,9 @@ _GROUP: Final = (
     """,  # noqa: S608 - numbers of states are all that is put in
 )
 _RECORD: Final = "INSERT INTO temp.groups VALUES (?, ?, ?, ?, ?, ?, ?)"
-# One row, for the same reason. SQLite concatenates blobs byte by byte; `_planned_rows` checks that it did.
+# One row, for the same reason.
 _PLANNED: Final = """
-    SELECT json_group_array(id), json_group_array(length(payload)), CAST(group_concat(payload, '') AS BLOB)
+    SELECT json_group_array(json_array(id, hex(payload)))
     FROM (SELECT id, payload FROM rows JOIN contents ON row_id = id
         WHERE id > ? AND +state = 0 AND payload IS NOT NULL ORDER BY id LIMIT ?)
 """
@@ -274,15 +274,8 @@ class JournalFile(JournalReader):
 
     def _planned_rows(self, limit: int) -> list[ClaimedRow]:
         with reading():
-            ((ids, lengths, payloads),) = self._connection.execute(_PLANNED, (self._claimed, limit)).fetchall()
-        rows: list[ClaimedRow] = []
-        at = 0
-        for row_id, length in zip(msgspec.json.decode(ids), msgspec.json.decode(lengths), strict=True):
-            rows.append(ClaimedRow(row_id, payloads[at : at + length]))
-            at += length
-        if at != len(payloads or b""):
-            raise JournalError(DAMAGED)
-        return rows
+            ((found,),) = self._connection.execute(_PLANNED, (self._claimed, limit)).fetchall()
+        return [ClaimedRow(row_id, bytes.fromhex(payload)) for row_id, payload in msgspec.json.decode(found)]
 
     def _refuse(self, claimed: Sequence[ClaimedRow], transitions: Sequence[Transition]) -> NoReturn:
         """Say why a group was refused."""
