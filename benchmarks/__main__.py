@@ -22,7 +22,7 @@ from benchmarks.plot import plot
 from benchmarks.rows import LATENCY, QUICK, TINY, Place, Row, Size
 from benchmarks.table import document, table
 
-_PACKAGES = ("aiohttp", "attrs", "cattrs", "orjson", "msgspec")
+_PACKAGES = ("aiohttp", "attrs", "cattrs", "msgspec")
 
 
 def main() -> None:

@@ -114,7 +114,7 @@ def read_at_full_speed(listing: Paginator[T]) -> Pages[T]:
     The next page is requested as soon as one has come, rather than when one is handed out. For that, up to
     `2 * prefetch - 1` pages are requested or held ahead of the one being read.
     """
-    return listing._pages(listing._prefetch, keep_full=True)  # noqa: SLF001  # part of the class, but not of its public face
+    return listing._pages(listing._prefetch, keep_full=True)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # not of its public face
 
 
 def digest(*parts: str | None) -> str:

@@ -40,7 +40,6 @@ _PACKAGES = (
     "msgspec",
     "openapi-generator-cli",
     "openapi-python-client",
-    "orjson",
     "pydantic",
 )
 _RIVALS = (openapi_generator, openapi_python_client, httpx_by_hand)

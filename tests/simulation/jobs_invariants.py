@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-import orjson
+import msgspec
 
 from campaigns_async.effects import State
 from campaigns_async.jobs import Entry
@@ -28,7 +28,7 @@ def sameness(body: bytes) -> bytes:
     if body not in _BODIES:
         if len(_BODIES) > 10_000:
             _BODIES.clear()
-        _BODIES[body] = orjson.dumps(orjson.loads(body), option=orjson.OPT_SORT_KEYS)
+        _BODIES[body] = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
     return _BODIES[body]
 
 
@@ -230,4 +230,4 @@ def _may_be_anothers(row: Entry, rows: Iterable[Entry]) -> bool:
 
 
 def _people(content: bytes) -> frozenset[str]:
-    return frozenset(one["phoneNumber"] for one in orjson.loads(content)["contacts"])
+    return frozenset(one["phoneNumber"] for one in msgspec.json.decode(content)["contacts"])

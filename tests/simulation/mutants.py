@@ -305,8 +305,8 @@ MUTANTS = (
     # Beside what is simulated
     Mutant(
         "paging does not go back",
-        "paging.window",
-        "            self._look_for_the_place(max(1, index - 1))  # and",
+        "_listing.window",
+        "            self._start_resync(max(1, index - 1))  # and",
         "            self._total = page.total_records  # and",
         test="paging/test_shifts.py",
     ),
