@@ -36,6 +36,7 @@ from campaigns_async import (
     Event,
     FanOut,
     FilterIgnoredError,
+    HeaderObserver,
     NewCampaign,
     NewContact,
     Observer,
@@ -93,6 +94,20 @@ def models() -> None:
     CampaignUpdate(START, "Golf", "See you.")
 
     new.sender = "Tennis"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class Tracing:
+    """An observer that adds headers, by its shape too."""
+
+    def on_event(self, event: Event, /) -> None:
+        assert_type(event.id, int)
+
+    def headers(self, event: AttemptStarted, /) -> dict[str, str]:
+        return {"traceparent": f"00-{event.call_id}-{event.attempt}"}
+
+
+tracing: HeaderObserver = Tracing()
+CampaignsClient(observer=tracing)
 
 
 class Metrics:

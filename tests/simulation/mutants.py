@@ -61,6 +61,20 @@ MUTANTS = (
         "            outcome = call.outcome = AttemptOutcome(Delivery.UNKNOWN, retryable=True)\n"
         "        delivery = outcome.delivery\n",
     ),
+    Mutant(
+        "a run goes on though creates meet 503",
+        "effects",
+        "return RunAction.BACK_OFF if status == 503 else RunAction.CONTINUE",
+        "return RunAction.CONTINUE",
+        test="jobs/test_outcomes.py",
+    ),
+    Mutant(
+        "a run goes on though creates are redirected",
+        "effects",
+        "    if 300 <= status < 400:  # a wrong",
+        "    if False:  # a wrong",
+        test="jobs/test_outcomes.py",
+    ),
     Mutant("one key after the other is tried", "_engine.caller", " or call.key_renewed", ""),
     # What is told
     Mutant(
