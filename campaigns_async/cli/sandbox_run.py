@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -59,7 +60,7 @@ def serve(
     """
     from campaigns_async import checks
     from campaigns_async.sandbox import Sandbox
-    from campaigns_async.sandbox._payloads import Seeds, read_faults, read_moment, structure
+    from campaigns_async.sandbox._payloads import Seeds, read_faults, structure
 
     if not _HOST.fullmatch(host):
         raise click.UsageError("--host must be an address or a name, such as 127.0.0.1")
@@ -75,7 +76,7 @@ def serve(
         host=host,
         prefix=prefix,
         rate_limit=_read_limit(rate_limit, rate_limit_status),
-        now=None if now is None else _check("--now", lambda: read_moment(now)),
+        now=None if now is None else _check("--now", lambda: structure(now, datetime)),
         quirks=_read_quirks(quirks),
         faults=() if faults is None else _check("--faults", lambda: read_faults(_read_inline_or_file(faults))),
         **given,

@@ -224,15 +224,6 @@ def read_rate_limit(value: Any) -> RateLimit | None:
     return structure(value, RateLimit) if isinstance(value, dict) else RateLimit(structure(value, float))
 
 
-def read_moment(text: str) -> datetime:
-    """Read an ISO 8601 time with a zone.
-
-    Raises:
-        ValueError: If it is not one.
-    """
-    return structure(text, datetime)
-
-
 def read_texts(texts: Mapping[str, str], cls: type[T]) -> T:
     """Read values that are text, as in a query and on a command line: true, false and numbers of up to 9 digits.
 

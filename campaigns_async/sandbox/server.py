@@ -84,7 +84,7 @@ class SandboxBase:
             )
         )
         self._handler.control = Control(self._handler).answer
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of the thread, where the sandbox has one
 
     def _run(self, work: Callable[[], R]) -> R:
         return work()
