@@ -69,7 +69,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def tests_full(session: nox.Session) -> None:
     """All tests on the newest aiohttp, then `tests_oldest`."""
-    session.env.setdefault("HYPOTHESIS_PROFILE", "ci")
+    session.env["HYPOTHESIS_PROFILE"] = os.environ.get("HYPOTHESIS_PROFILE", "ci")
     install(session, "tests-full", also=(NEWEST,))
     run_tests(session, *session.posargs)
     session.notify("tests_oldest")
@@ -78,7 +78,7 @@ def tests_full(session: nox.Session) -> None:
 @nox.session
 def tests_oldest(session: nox.Session) -> None:
     """All tests that touch aiohttp, on the oldest line of it that is supported."""
-    session.env.setdefault("HYPOTHESIS_PROFILE", "ci")
+    session.env["HYPOTHESIS_PROFILE"] = os.environ.get("HYPOTHESIS_PROFILE", "ci")
     install(session, "tests", extra=LIGHT, also=(OLDEST,))
     run_tests(session, *(f"--ignore=tests/{name}" for name in NO_AIOHTTP), *session.posargs)
 
