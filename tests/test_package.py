@@ -31,6 +31,8 @@ def test_importing_the_client_loads_nothing_of_what_only_some_need() -> None:
     some = (
         "tenacity",
         "campaigns_async.query",
+        "campaigns_async.paging",
+        "campaigns_async._reconcile.matching",
         "campaigns_async._reconcile.reconciler",
         "campaigns_async.resources.listing",
     )
