@@ -293,7 +293,7 @@ class RequestHandler:
         task.add_done_callback(self._late.discard)
 
 
-@define(eq=False)
+@define(eq=False, repr=False)
 class Exchange:
     """One request and its answer; `content` is None where the body was too large to read."""
 
