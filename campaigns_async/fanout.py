@@ -7,7 +7,9 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Generic, NamedTuple, Self, TypeAlias, TypeGuard, TypeVar, cast
+from typing import Any, Generic, Self, TypeAlias, TypeGuard, TypeVar, cast
+
+from attrs import define
 
 from campaigns_async.doubt import OutcomeUnknownError
 from campaigns_async.errors import (
@@ -22,10 +24,12 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 Items: TypeAlias = Iterable[T] | AsyncIterable[T]
+_DONE = Delivery.DONE  # Python 3.11 looks a member up slowly
 ItemOperation: TypeAlias = Callable[[T], Awaitable[R]] | Callable[[T], Awaitable["Answered[R]"]]
 
 
-class Answered(NamedTuple, Generic[R]):
+@define(eq=False)  # not frozen: one is made for each item
+class Answered(Generic[R]):
     """An operation's value and the server's id of its request."""
 
     value: R
@@ -282,7 +286,7 @@ class _Run(Generic[T, R]):
 
 def _success(index: int, item: T, answer: R | Answered[R]) -> Outcome[T, R]:
     if _is_answered(answer):
-        return Outcome(index, item, answer.value, request_id=answer.request_id)
+        return Outcome(index, item, answer.value, None, _DONE, answer.request_id)
     return Outcome(index, item, cast("R", answer))
 
 
