@@ -31,6 +31,11 @@ class PlanRules:
         checks.check_choice("duplicates", self.duplicates, ("refuse", "keep", "drop"))
         checks.check_instance("allow_braces", self.allow_braces, bool)
 
+    @property
+    def digest_person(self) -> bytes:
+        """Keeps the digests of lines apart that are read by other rules; 16 bytes at most."""
+        return f"{self.duplicates} {self.allow_braces}".encode()
+
 
 @frozen
 class PlanRow:

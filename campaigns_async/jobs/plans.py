@@ -40,25 +40,17 @@ _decode: Final = msgspec.json.Decoder(CampaignBody).decode
 class _Line:
     """A line of a plan with a campaign of its own."""
 
-    __slots__ = ("_kept", "_rules", "number")
+    __slots__ = ("_kept", "_rules", "digest", "number", "size")
 
-    def __init__(self, number: int, rules: PlanRules) -> None:
+    def __init__(self, number: int, rules: PlanRules, *, digest: int | None = None, size: int = 0) -> None:
         self.number: int = number
+        self.digest: int | None = digest
+        self.size: int = size
         self._rules = rules
         self._kept: Sequence[int] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.number}>"
-
-    @property
-    def digest(self) -> int | None:
-        """A digest of the line and the plan's rules."""
-        return None
-
-    @property
-    def size(self) -> int:
-        """The bytes that it holds in memory, roughly."""
-        return 0
 
     def place(self, contact: int) -> tuple[int, str]:
         """Return the line, and the prefix of a contact's fields."""
@@ -89,19 +81,9 @@ class _Line:
 class _NdjsonLine(_Line):
     __slots__ = ("_raw",)
 
-    def __init__(self, number: int, raw: bytes, rules: PlanRules) -> None:
-        super().__init__(number, rules)
+    def __init__(self, number: int, raw: bytes, rules: PlanRules, person: bytes) -> None:
+        super().__init__(number, rules, digest=digest(raw, person=person), size=len(raw))
         self._raw = raw
-
-    @property
-    def digest(self) -> int:
-        """A digest of the line and the plan's rules."""
-        return digest(self._raw, person=f"{self._rules.duplicates} {self._rules.allow_braces}".encode())
-
-    @property
-    def size(self) -> int:
-        """The bytes of the line."""
-        return len(self._raw)
 
     def read(self) -> PlanRow:
         """Return the campaign; see `Line.read`."""
@@ -139,7 +121,7 @@ class _NdjsonPlan:
 
     def lines(self) -> Iterator[Line | BadLine]:
         self._check_head()
-        empty = True
+        empty, person = True, self.rules.digest_person
         with open_plan(self.path) as file:
             for number, raw in raw_lines(file, self.longest):
                 if raw is None:
@@ -147,7 +129,7 @@ class _NdjsonPlan:
                     yield BadLine(number, "", f"is longer than {self.longest:,} bytes: split the campaign into several")
                 elif raw and not raw.isspace():
                     empty = False
-                    yield _NdjsonLine(number, raw, self.rules)
+                    yield _NdjsonLine(number, raw, self.rules, person)
         if empty:
             raise PlanError(f"{describe(self.path)} holds no campaign: it takes one JSON object a line")
 

@@ -278,6 +278,17 @@ class TestPlanning:
                     add(wrong)
             assert journal.counts()[State.PLANNED] == count + 2
 
+    def test_an_equal_line_that_is_read_by_other_rules_is_another_row(self, path: Path, tmp_path: Path) -> None:
+        [line] = lines_of(plan_of(1))
+        twice = line.wire.replace(b'"contacts":[', b'"contacts":[{"phoneNumber":"07700900001"},')
+        (tmp_path / "plan.ndjson").write_bytes(twice)
+        with JournalFile.open(path) as journal:
+            journal.add_plan(ndjson_plan(tmp_path / "plan.ndjson", duplicates="keep"), {})
+            with pytest.raises(PlanChangedError):
+                journal.add_plan(ndjson_plan(tmp_path / "plan.ndjson", duplicates="drop"), {})
+            with pytest.raises(PlanError, match="1 fault"):
+                journal.add_plan(ndjson_plan(tmp_path / "plan.ndjson"), {})
+
     def test_a_planned_row_without_payload_waits_for_the_plan_to_bring_it(
         self, journal: JournalFile, path: Path
     ) -> None:
