@@ -100,7 +100,9 @@ class NewContact:
 def _contacts(value: Iterable[NewContact]) -> tuple[NewContact, ...]:
     if hasattr(value, "__iter__"):
         return tuple(value)
-    raise InvalidArgumentError(f"contacts must be an iterable of NewContact, not {type(value).__name__}")
+    raise InvalidArgumentError(
+        f"contacts must be an iterable of NewContact, not {type(value).__name__}", parameter="contacts"
+    )
 
 
 @frozen

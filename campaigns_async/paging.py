@@ -118,26 +118,31 @@ def read_at_full_speed(listing: Paginator[T]) -> Pages[T]:
 
 
 def digest(*parts: str | None) -> str:
-    """A digest of what is listed; filters can hold phone numbers, a digest does not."""
+    """Return a digest of what is listed: filters can hold phone numbers, a digest does not."""
     return hashlib.sha256(
         "\x00".join("" if part is None else f"={part}" for part in parts).encode("utf-8", "surrogatepass")
     ).hexdigest()[:16]
 
 
 def validate_checkpoint(resume_from: object, listing: str, page_size: int | None, default: int) -> Checkpoint:
-    """The checkpoint to begin at.
+    """Return the checkpoint to start at.
 
     Raises:
-        InvalidArgumentError: It is none, belongs to another listing, or to another page size.
+        InvalidArgumentError: If `resume_from` is no checkpoint, or one of another listing or page size.
     """
     if resume_from is None:
         return Checkpoint(listing, default if page_size is None else page_size)
     if not isinstance(resume_from, Checkpoint):
-        raise InvalidArgumentError(f"resume_from must be a Checkpoint, not {type(resume_from).__name__}")
+        raise InvalidArgumentError(
+            f"resume_from must be a Checkpoint, not {type(resume_from).__name__}", parameter="resume_from"
+        )
     if resume_from.listing != listing:
         raise InvalidArgumentError(
-            "resume_from belongs to another listing: hand it to the same call with the same filters and sorts"
+            "resume_from belongs to another listing: hand it to the same call with the same filters and sorts",
+            parameter="resume_from",
         )
     if page_size is not None and page_size != resume_from.page_size:
-        raise InvalidArgumentError(f"resume_from belongs to page_size={resume_from.page_size}: leave page_size out")
+        raise InvalidArgumentError(
+            f"resume_from belongs to page_size={resume_from.page_size}: leave page_size out", parameter="page_size"
+        )
     return resume_from

@@ -52,6 +52,14 @@ def compile_filter(filters: Expression | Raw | str | None, model: type[M]) -> Co
     Raises:
         QueryError: If the server would not understand it, or it is a filter on the other model.
     """
+    try:
+        return _compile_filter(filters, model)
+    except QueryError as error:
+        error.parameter = "filters"
+        raise
+
+
+def _compile_filter(filters: Expression | Raw | str | None, model: type[M]) -> CompiledFilter[M]:
     if filters is None:
         return CompiledFilter(None, None)
     if isinstance(filters, Raw):
@@ -77,6 +85,14 @@ def compile_sorts(sorts: Sort | Raw | str | Iterable[Sort | str] | None, model: 
     Raises:
         QueryError: If the server would not understand it, or it sorts by a field of the other model.
     """
+    try:
+        return _compile_sorts(sorts, model)
+    except QueryError as error:
+        error.parameter = "sorts"
+        raise
+
+
+def _compile_sorts(sorts: Sort | Raw | str | Iterable[Sort | str] | None, model: type[M]) -> str | None:
     if sorts is None:
         return None
     if isinstance(sorts, Raw):

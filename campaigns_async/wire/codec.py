@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -96,12 +96,15 @@ def read_model(value: object, cls: type[M], *, where: str = "$") -> M:
     raise _explain(value, cls, where)
 
 
-def read_models(values: Iterable[object], cls: type[M], *, where: str = "$") -> tuple[M, ...]:
+def read_models(values: Sequence[object], cls: type[M], *, where: str = "$") -> tuple[M, ...]:
     """Return the models of a JSON array.
 
     Raises:
         DecodeError: If one does not fit. Says which, and where.
     """
+    hook = _readers()[cls]
+    with suppress(Exception):
+        return tuple([hook(value, cls) for value in values])
     return tuple([read_model(value, cls, where=f"{where}[{index}]") for index, value in enumerate(values)])
 
 

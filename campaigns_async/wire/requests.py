@@ -95,12 +95,13 @@ def raw(
     checks.check_instance("method", method, str, error=InvalidArgumentError)
     verb = method.upper()
     if verb not in _RAW_OPERATIONS:
-        raise InvalidArgumentError(f"method must be one of {', '.join(_RAW_OPERATIONS)}")
+        raise InvalidArgumentError(f"method must be one of {', '.join(_RAW_OPERATIONS)}", parameter="method")
     checks.check_instance("path", path, str, error=InvalidArgumentError)
     if not path.startswith("/") or path.startswith("//") or not checks.is_path(path):
         raise InvalidArgumentError(
             "path must begin with one slash, be percent-encoded and hold no query, fragment or dot segment; "
-            "a query goes in params"
+            "a query goes in params",
+            parameter="path",
         )
     query = "" if params is None else _query(params)
     return Request(_RAW_OPERATIONS[verb], verb, path, query, None if json is None else _encode_json(json))
@@ -166,7 +167,9 @@ def contacts_path(campaign_id: str) -> str:
 
 def _query(params: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:
     if not hasattr(params, "__iter__"):
-        raise InvalidArgumentError(f"params must be a mapping or an iterable of pairs, not {type(params).__name__}")
+        raise InvalidArgumentError(
+            f"params must be a mapping or an iterable of pairs, not {type(params).__name__}", parameter="params"
+        )
     pairs = cast("Iterable[tuple[str, str]]", params.items() if isinstance(params, Mapping) else params)
     return "&".join(map(_pair, pairs))
 
@@ -174,7 +177,7 @@ def _query(params: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:
 def _pair(pair: tuple[str, str]) -> str:
     checks.check_instance("a pair in params", pair, tuple, error=InvalidArgumentError)
     if len(pair) != 2:
-        raise InvalidArgumentError("a pair in params must be a name and a value")
+        raise InvalidArgumentError("a pair in params must be a name and a value", parameter="params")
     return f"{_quoted('a name in params', pair[0])}={_quoted('a value in params', pair[1])}"
 
 

@@ -64,6 +64,7 @@ class TestFilters:
         with pytest.raises(QueryError, match=reason) as raised:
             compile_filter(filters, Campaign)
 
+        assert raised.value.parameter == "filters"
         assert SECRET not in str(raised.value)
 
 
@@ -107,4 +108,5 @@ class TestSorts:
         with pytest.raises(QueryError, match=reason) as raised:
             compile_sorts(sorts, Campaign)
 
+        assert raised.value.parameter == "sorts"
         assert SECRET not in str(raised.value)

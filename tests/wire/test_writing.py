@@ -244,6 +244,16 @@ def test_a_text_passed_as_contacts_is_refused() -> None:
     assert refusal(attrs.evolve(NEW, contacts="12")) == "contacts[0] must be a NewContact, not str"  # type: ignore[arg-type]
 
 
+def test_a_refusal_names_the_parameter_and_what_to_do() -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        codec.encode_model(attrs.evolve(NEW, start_date_time=datetime(2023, 6, 27, 3, 10)))
+    assert caught.value.parameter == "start_date_time"
+    assert caught.value.hint == "pass tzinfo=, for example zoneinfo.ZoneInfo('Europe/London')"
+    with pytest.raises(InvalidArgumentError) as caught:
+        codec.encode_model(with_contact(contact_group_id="x"))
+    assert (caught.value.parameter, caught.value.hint) == ("contacts[3].contact_group_id", None)
+
+
 def test_of_several_faults_the_first_is_named() -> None:
     assert refusal(attrs.evolve(NEW, sender=5, contacts=[None])).startswith("sender ")  # type: ignore[arg-type, list-item]
     broken = with_contact(phone_number=5)
