@@ -203,12 +203,14 @@ class RowOutcome:
         action: What the run does next.
         reason: The error in a few words that a journal may keep: no text, no number, no name.
         surely_done: True if the campaign was created and only its id is not known.
+        refused_contacts: The contacts that the server refused, from 0.
     """
 
     state: State
     action: RunAction
     reason: str
     surely_done: bool = False
+    refused_contacts: tuple[int, ...] = ()
 
 
 def classify_error(error: BaseException) -> RowOutcome:
@@ -224,7 +226,8 @@ def classify_error(error: BaseException) -> RowOutcome:
         return RowOutcome(State.PLANNED, RunAction.BACK_OFF, reason)
     if delivery is Delivery.REJECTED:
         state, action = _classify_refusal(error)
-        return RowOutcome(state, action, reason)
+        contacts = sorted(error.contact_errors) if isinstance(error, ValidationFailedError) else ()
+        return RowOutcome(state, action, reason, refused_contacts=tuple(contacts))
     return RowOutcome(State.UNKNOWN, _action_if_unknown(getattr(error, "status", None) or 0), reason)
 
 
@@ -247,10 +250,6 @@ def _action_if_unknown(status: int) -> RunAction:
 
 
 def _reason(error: BaseException) -> str:
-    if isinstance(error, ValidationFailedError) and error.contact_errors:
-        places = sorted(error.contact_errors)
-        shown = ", ".join(map(str, places[:10])) + (", ..." if len(places) > 10 else "")
-        return f"{error.status}: contacts {shown} (from 0) were refused"
     status = getattr(error, "status", None)
     cause = getattr(error, "cause_type", None)
     what = str(status) if status is not None else cause.__name__ if cause is not None else type(error).__name__

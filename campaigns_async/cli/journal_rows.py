@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,6 +10,7 @@ from campaigns_async.cli.console import printable
 from campaigns_async.effects import State
 from campaigns_async.jobs.journal import Entry
 
+_SHOWN: Final = 10
 MEANING: Final = {
     State.PLANNED: "not sent",
     State.SENDING: "possibly sent: on its way, or cut off",
@@ -27,7 +29,7 @@ def row_to_dict(entry: Entry) -> dict[str, Any]:
         "attempts": entry.attempts,
         "attempted_at": format_time(entry.attempted_at),
         "ended_at": format_time(entry.ended_at),
-        "reason": entry.reason,
+        "reason": reason_of(entry),
         "surely_done": entry.surely_done,
         "leads": [
             {
@@ -46,9 +48,21 @@ def format_time(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def reason_of(entry: Entry) -> str | None:
+    """Return why a row failed or is unknown, with the contacts that the server refused."""
+    if not entry.refused_contacts:
+        return entry.reason
+    return f"{entry.reason}: contacts {first_of(entry.refused_contacts)} (from 0) were refused"
+
+
+def first_of(numbers: Sequence[int]) -> str:
+    """Return the first ten numbers in words."""
+    return ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
+
+
 def details_of(entry: Entry) -> str:
     """Return what there is to say of a row beside its key and its state."""
-    parts = [entry.reason or ""]
+    parts = [reason_of(entry) or ""]
     if entry.surely_done:
         parts.append("the server said that it was created, and not under which id")
     if entry.leads:

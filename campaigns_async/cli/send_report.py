@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import click
-from attrs import fields, frozen
+from attrs import evolve, fields, frozen
 
 from campaigns_async.cli.console import print_line, print_rich, printable, same_command
-from campaigns_async.cli.journal_rows import MEANING, details_of, row_to_dict
+from campaigns_async.cli.journal_rows import MEANING, details_of, first_of, row_to_dict
 from campaigns_async.cli.journal_run import journal_command
 from campaigns_async.effects import State
+from campaigns_async.jobs.contacts_csv import ContactsPlan
+from campaigns_async.jobs.job_errors import BadLine, BadLineError, JobError
 from campaigns_async.jobs.journal import Entry
+from campaigns_async.jobs.plan_lines import Plan, digest
 from campaigns_async.jobs.progress import Progress, Summary
 from campaigns_async.jobs.sqlite_reader import open_journal
 
@@ -84,6 +87,31 @@ def read_summary(path: Path, latest: Progress | None, *, elapsed: float, stopped
             failures=tuple(islice(journal.entries(State.FAILED), _SHOWN)),
             doubts=tuple(islice(journal.entries(State.SENDING, State.UNKNOWN), _SHOWN)),
         )
+
+
+def name_csv_lines(summary: Summary, plan: Plan) -> Summary:
+    """Name the contacts that the server refused by their lines, if the plan is a CSV of contacts.
+
+    Reads the file again as far as needed: a journal knows contacts by their place in the campaign only.
+    """
+    refused = {entry.key: entry for entry in summary.failures if entry.refused_contacts}
+    if not refused or not isinstance(plan, ContactsPlan):
+        return summary
+    named: dict[str, Entry] = {}
+    try:
+        for place, line in enumerate(plan.lines(), 1):
+            entry = refused.get(str(place))
+            if entry is not None and not isinstance(line, BadLine) and digest(line.read().body) == entry.content:
+                lines = [line.place(contact)[0] for contact in entry.refused_contacts]
+                what = (
+                    f"line {lines[0]} of the CSV was" if len(lines) == 1 else f"lines {first_of(lines)} of the CSV were"
+                )
+                named[entry.key] = evolve(entry, reason=f"{entry.reason}: {what} refused", refused_contacts=())
+            if len(named) == len(refused):
+                break
+    except (JobError, BadLineError, IndexError):  # the file has changed: no line is better than a wrong one
+        return summary
+    return evolve(summary, failures=tuple(named.get(entry.key, entry) for entry in summary.failures))
 
 
 def next_steps(summary: Summary, journal: Path, *, reconcile: bool) -> Iterator[Step]:

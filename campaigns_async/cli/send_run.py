@@ -155,8 +155,8 @@ class Run:
 
     async def _work(self) -> Summary:
         from campaigns_async.cli.bars import show_progress
-        from campaigns_async.cli.send_places import with_places
         from campaigns_async.cli.send_progress import SendFigures
+        from campaigns_async.cli.send_report import name_csv_lines
         from campaigns_async.jobs.job import Job
 
         plan, options = self._plan.open(), self._options
@@ -177,7 +177,7 @@ class Run:
                 self._job.stop()
             async with show_progress(figures.now) as self._view:
                 summary = await self._job.run()
-        return await asyncio.to_thread(with_places, summary, plan)
+        return await asyncio.to_thread(name_csv_lines, summary, plan)
 
     def _update(self, progress: Progress) -> None:
         if self._figures is not None and self._figures.update(progress) and self._view is not None:

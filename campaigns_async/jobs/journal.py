@@ -45,6 +45,7 @@ class Entry:
         reason: Why the row failed or is unknown.
         leads: The campaigns on the server that may be this row's, of a row that is unknown.
         surely_done: True if the server created the campaign but its id is not known.
+        refused_contacts: The contacts that the server refused, from 0, of a row that failed.
         payload: The request body; None unless it was asked for, or once it was dropped.
     """
 
@@ -59,6 +60,7 @@ class Entry:
     reason: str | None = field(default=None, repr=False)
     leads: tuple[Lead, ...] = ()
     surely_done: bool = False
+    refused_contacts: tuple[int, ...] = ()
     payload: bytes | None = field(default=None, repr=False)
 
     def plan_line(self) -> bytes | None:
@@ -98,6 +100,7 @@ class Transition:
     leads: tuple[Lead, ...] = ()
     surely_done: bool = False
     exceptional: bool = False
+    refused_contacts: tuple[int, ...] = ()
 
 
 class Journal(Protocol):

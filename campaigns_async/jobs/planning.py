@@ -87,7 +87,7 @@ def add_plan(
                 connection.executemany("INSERT INTO options (name, value) VALUES (?, ?)", list(wanted.items()))
             if retry_failed:
                 connection.execute(
-                    "UPDATE rows SET state = 0, reason = NULL, leads = NULL WHERE state = 3 AND state IN (1, 3, 4)"
+                    "UPDATE rows SET state = 0, reason = NULL, leads = NULL, refused = NULL WHERE state = 3 AND state IN (1, 3, 4)"
                 )
             unchanged = plan.identified and bool(known)
             if sink is not None or not unchanged or _lacks_payloads(connection):

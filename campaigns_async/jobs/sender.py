@@ -148,7 +148,13 @@ class Sender:
         if self.backoff.is_active:
             self._put_back_unsent()
         self._outcomes.append(
-            Transition(row.row_id, outcome.state, reason=outcome.reason, surely_done=outcome.surely_done)
+            Transition(
+                row.row_id,
+                outcome.state,
+                reason=outcome.reason,
+                surely_done=outcome.surely_done,
+                refused_contacts=outcome.refused_contacts,
+            )
         )
 
     def _note(self) -> None:

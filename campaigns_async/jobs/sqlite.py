@@ -47,6 +47,7 @@ _TABLES: Final = (
         surely_done INTEGER NOT NULL DEFAULT 0,
         reason TEXT,
         leads TEXT,
+        refused TEXT,                    -- contacts that the server refused, from 0
         content INTEGER NOT NULL,        -- digest of the request body
         line INTEGER,                    -- digest of the plan's line, by which an unchanged line is not parsed again
         text INTEGER NOT NULL,           -- keyed digest of the message
@@ -103,13 +104,13 @@ _GROUP: Final = (
     f"""
     CREATE TEMP TRIGGER record INSTEAD OF INSERT ON groups BEGIN
         UPDATE rows SET state = 1, attempts = attempts + 1, attempted_at = NEW.now,
-            campaign_id = NULL, surely_done = 0, reason = NULL, leads = NULL
+            campaign_id = NULL, surely_done = 0, reason = NULL, leads = NULL, refused = NULL
         FROM json_each(NEW.begins) AS j
         WHERE rows.id = j.value AND +rows.state = 0;
         SELECT RAISE(ABORT, 'begins') WHERE changes() <> NEW.n_begins;
 
         UPDATE rows SET state = 2, ended_at = NEW.now,
-            campaign_id = j.value, surely_done = 0, reason = NULL, leads = NULL
+            campaign_id = j.value, surely_done = 0, reason = NULL, leads = NULL, refused = NULL
         FROM json_each(NEW.created) AS j
         WHERE rows.id = CAST(j.key AS INTEGER) AND +rows.state IN ({_TO_CREATED});
         SELECT RAISE(ABORT, 'created') WHERE changes() <> NEW.n_created;
@@ -119,7 +120,8 @@ _GROUP: Final = (
             surely_done = max(json_extract(j.value, '$[3]'),
                 iif(json_extract(j.value, '$[1]') = 4, rows.surely_done, 0)),
             reason = json_extract(j.value, '$[4]'),
-            leads = json_extract(j.value, '$[5]')
+            leads = json_extract(j.value, '$[5]'),
+            refused = json_extract(j.value, '$[7]')
         FROM json_each(NEW.moves) AS j
         WHERE rows.id = json_extract(j.value, '$[0]') AND (
             rows.state * 10 + json_extract(j.value, '$[1]') IN ({_LEGAL})
@@ -417,6 +419,7 @@ def _group(claimed: Sequence[ClaimedRow], transitions: Sequence[Transition], now
                 _text(each.reason),
                 msgspec.json.encode(leads).decode() if leads else None,
                 int(each.exceptional),
+                msgspec.json.encode(each.refused_contacts).decode() if each.refused_contacts else None,
             )
         )
     return (

@@ -20,7 +20,9 @@ UNSETTLED_WHERE: Final = "state IN (1, 3, 4)"
 """The condition of the index, word for word: SQLite uses the index for a query that repeats it."""
 _PAGE: Final = 500
 """Rows read at once; between two pages no cursor is open, so that commits may come between."""
-_COLUMNS: Final = "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, leads, surely_done"
+_COLUMNS: Final = (
+    "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, leads, surely_done, refused"
+)
 _STATES: Final[dict[int, State]] = {int(state): state for state in State}  # faster than State(number)
 
 
@@ -118,6 +120,7 @@ def _entry(
     reason: str | None,
     leads: str | None,
     surely_done: int,
+    refused: str | None,
     payload: bytes | None = None,
 ) -> Entry:
     return Entry(
@@ -132,5 +135,6 @@ def _entry(
         reason,
         tuple(Lead(*lead) for lead in msgspec.json.decode(leads)) if leads else (),
         bool(surely_done),
+        tuple(msgspec.json.decode(refused)) if refused else (),
         None if payload is None else decompress(payload),
     )

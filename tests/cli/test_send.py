@@ -10,15 +10,18 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from campaigns_async import CampaignsClient
-from campaigns_async.cli.send_report import read_summary
+from campaigns_async.cli.send_report import name_csv_lines, read_summary
 from campaigns_async.cli.send_run import Run
-from campaigns_async.jobs import ndjson_plan
+from campaigns_async.effects import State
+from campaigns_async.jobs import BadLine, Entry, Summary, contacts_plan, ndjson_plan
+from campaigns_async.jobs.plan_lines import digest
 from campaigns_async.jobs.sqlite import JournalFile
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
@@ -347,6 +350,29 @@ class TestContacts:
             "400: line 4 of the CSV was refused",
             "400: line 6 of the CSV was refused",
         ]
+
+    @pytest.mark.parametrize("changed", ["another person", "another row", "no CSV", "gone"])
+    def test_no_line_is_told_of_a_csv_that_has_changed(self, changed: str, folder: Path) -> None:
+        path = folder / "people.csv"
+        path.write_text(self.CSV, encoding="utf-8")
+        start = datetime(2031, 6, 27, tzinfo=UTC)
+        plan = contacts_plan(path, message="Fore!", sender="Golf", start=start, split=2)
+        first = next(iter(plan.lines()))
+        assert not isinstance(first, BadLine)
+        entry = Entry(1, "1", digest(first.read().body), State.FAILED, reason="400", refused_contacts=(1,))
+        summary = Summary(0, 0, 0, 1, 0, 0, 0, 0, 1.0, 0.0, failures=(entry,))
+        (named,) = name_csv_lines(summary, plan).failures
+        assert named.reason == "400: line 3 of the CSV was refused"
+        changes = {
+            "another person": ("Bob", "Rob"),
+            "another row": ("07700900101,", "\n07700900109,"),
+            "no CSV": (",", '"'),
+        }
+        if changed == "gone":
+            path.unlink()
+        else:
+            path.write_text(self.CSV.replace(*changes[changed]), encoding="utf-8")
+        assert name_csv_lines(summary, plan).failures == (entry,)
 
 
 class TestDryRun:

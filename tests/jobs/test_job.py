@@ -151,7 +151,7 @@ class TestRefusals:
         async with quick(sandbox) as client:
             summary = await send(client, plan, journal)
             assert (summary.created, summary.failed) == (3, 1)
-            assert summary.failures[0].reason == "400: contacts 1 (from 0) were refused"
+            assert (summary.failures[0].reason, summary.failures[0].refused_contacts) == ("400", (1,))
             failed = entries(journal, State.FAILED)[0]
             assert json.loads(failed.plan_line() or b"")["key"] == "bad"
 

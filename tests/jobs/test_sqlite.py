@@ -95,7 +95,7 @@ def test_it_is_there_when_opened_again(journal: JournalFile, path: Path) -> None
     begin(journal, 3)
     leads = (Lead("c-7", 3, 0, "2030-01-01T00:00:00Z"), Lead("c-8"))
     unknown = Transition(2, State.UNKNOWN, leads=leads, surely_done=True)
-    journal.commit([Transition(1, State.FAILED, reason="refused"), unknown], now=7.0)
+    journal.commit([Transition(1, State.FAILED, reason="400", refused_contacts=(0, 7)), unknown], now=7.0)
     before = list(journal.entries(payload=True))
     journal.close()
     with JournalFile.open(path) as again:
@@ -104,6 +104,15 @@ def test_it_is_there_when_opened_again(journal: JournalFile, path: Path) -> None
         assert begin(again, 9) == [4, 5]
     assert [row.payload for row in before] == [row_of(number).row.body for number in range(1, 6)]
     assert (before[1].leads, before[1].surely_done) == (leads, True)
+    assert [row.refused_contacts for row in before[:3]] == [(0, 7), (), ()]
+
+
+def test_what_was_refused_is_forgotten_once_the_row_is_sent_again(journal: JournalFile) -> None:
+    begin(journal, 1)
+    journal.commit([Transition(1, State.FAILED, reason="400", refused_contacts=(0, 7))], now=1.0)
+    journal.commit([Transition(1, State.PLANNED)], now=2.0)
+    assert begin(journal, 1) == [1]
+    assert journal.entry(f"{KEY} 1") == entry(1, State.SENDING, attempts=2, attempted_at=1.0, ended_at=2.0)
 
 
 def test_bodies_are_handed_out_byte_for_byte(path: Path) -> None:

@@ -59,7 +59,7 @@ class JournalModel:
             self.rows[number] = Entry(number, read.key, read.content, State.PLANNED, payload=read.row.body)
         for row in self.snapshot():
             if retry_failed and row.state is State.FAILED:
-                self.rows[row.row_id] = evolve(row, state=State.PLANNED, reason=None, leads=())
+                self.rows[row.row_id] = evolve(row, state=State.PLANNED, reason=None, leads=(), refused_contacts=())
 
     def commit(self, transitions: Sequence[Transition], *, claim: int = 0, now: float) -> list[int]:
         """Record a group; the ids that were claimed."""
@@ -97,6 +97,7 @@ def _begun(row: Entry, now: float) -> Entry:
         surely_done=False,
         reason=None,
         leads=(),
+        refused_contacts=(),
     )
 
 
@@ -109,5 +110,6 @@ def _moved(row: Entry, each: Transition, now: float) -> Entry:
         campaign_id=each.campaign_id,
         reason=each.reason,
         leads=each.leads,
+        refused_contacts=each.refused_contacts,
         surely_done=each.surely_done or (row.surely_done and each.state is State.UNKNOWN),
     )
