@@ -36,7 +36,7 @@ OLDEST = "aiohttp>=3.13,<3.14"
 NEWEST = "aiohttp>=3.14"
 LIGHT = "cli,sandbox"
 """The extras without Parquet's, which is a hundred megabytes."""
-TABLES = ("benchmarks.prefetch", "benchmarks.resume", "benchmarks.sandbox")
+TABLES = ("benchmarks.prefetch", "benchmarks.planning", "benchmarks.sandbox")
 """Benchmarks that have a table of their own."""
 RIVALS = (
     "openapi-generator-cli>=7.12",

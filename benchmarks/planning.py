@@ -46,7 +46,8 @@ Figures = dict[str, float]
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.planning", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the work")
+    parser.add_argument("--quick", action="store_const", const=0.1, dest="share", help="a tenth of the work")
+    parser.add_argument("--share", type=float, default=1.0, help="a share of the work: to see that it runs")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of each comparison")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file as well")
     parser.add_argument("--case", nargs="+", help=argparse.SUPPRESS)
@@ -55,7 +56,7 @@ def main() -> None:
         name, *arguments = options.case
         print(json.dumps(_CASES[name](*arguments)))
         return
-    people, rows, resumed = (100_000, 20_000, 5_000) if options.quick else (1_000_000, 200_000, 50_000)
+    people, rows, resumed = (int(each * options.share) for each in (1_000_000, 200_000, 50_000))
     with tempfile.TemporaryDirectory() as folder, running(pages=1, page_size=1, contact_pages=1) as url:
         found = _measure(Path(folder), url, options.rounds, people, rows, resumed)
     if options.json is not None:

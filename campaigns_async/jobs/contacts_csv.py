@@ -343,7 +343,7 @@ def contacts_plan(
     duplicates: Duplicates = "refuse",
     allow_braces: bool = False,
 ) -> ContactsPlan:
-    """Make a plan out of a CSV of contacts, all of whom get the same text, `split` to a campaign.
+    """Make a plan out of a CSV of contacts, who all get the same text, `split` to a campaign.
 
     The file is in UTF-8, with a header that names `phoneNumber` and, if there, `name`, `custom1`, `custom2`,
     `contactGroupId`; cells as in RFC 4180. An empty cell is left out, any other is sent as it stands.

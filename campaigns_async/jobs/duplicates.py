@@ -18,7 +18,7 @@ _CUT: Final = {"4": ("", 0), "0": ("44", 1), "+": ("", 1)}
 
 def canonical_numbers(numbers: Sequence[str]) -> Sequence[str]:
     """Return the numbers in one notation: their international digits if they can be read, else their text."""
-    # Nearly always all are British mobiles, in one notation: told by one pass of a regular expression.
+    # Nearly always all are British mobiles in one notation: one pass of a regular expression shows it.
     if _BRITISH_MOBILES.fullmatch("\n".join([*numbers, ""])):
         prefix, cut = _CUT[numbers[0][0]]
         return [prefix + number[cut:] for number in numbers] if cut else numbers

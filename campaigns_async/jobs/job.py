@@ -94,7 +94,7 @@ class Job:
 
     Raises:
         ConfigurationError: If a setting is out of range.
-        InvalidArgumentError: If the plan is none.
+        InvalidArgumentError: If `plan` is not a plan.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What can be wrong with a plan or a journal. No message quotes a number, a name or a text; keys are named."""
+"""The errors of plans and journals. No message quotes a number, a name or a text; keys are named."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from campaigns_async.errors import CampaignsError
 
 @frozen
 class BadLine:
-    """What is wrong with a line of a plan. Quotes nothing of it."""
+    """A fault of a line of a plan. Quotes nothing of the line.
+
+    Attributes:
+        number: The line, from 1.
+        field: The place in the line, such as `contacts[3].phoneNumber`; empty for the line as a whole.
+        reason: Why the line cannot be sent.
+    """
 
     number: int
-    """Of the line, from 1."""
     field: str
-    """Where in the line: `contacts[3].phoneNumber`; empty: the line as a whole."""
     reason: str
 
     def __str__(self) -> str:
@@ -22,7 +26,7 @@ class BadLine:
 
 
 class BadLineError(Exception):
-    """A line that cannot be sent; says all that is wrong with it."""
+    """A line that cannot be sent. Its `bad` holds all faults of the line."""
 
     def __init__(self, *bad: BadLine) -> None:
         super().__init__(*bad)
@@ -30,15 +34,15 @@ class BadLineError(Exception):
 
 
 class JobError(CampaignsError):
-    """A durable send that cannot begin, or go on."""
+    """The base of the errors of durable sends."""
 
 
 class PlanError(JobError):
     """A plan that cannot be used. Nothing was sent.
 
     Attributes:
-        lines: What is wrong, the first 20.
-        count: How much is wrong in all.
+        lines: The first 20 faults.
+        count: The number of all faults.
     """
 
     def __init__(self, message: str, lines: tuple[BadLine, ...] = (), count: int | None = None) -> None:
@@ -48,11 +52,11 @@ class PlanError(JobError):
 
 
 class PlanChangedError(JobError):
-    """A plan that is not the one which the journal knows.
+    """A plan whose rows differ from those that the journal knows.
 
     Attributes:
-        keys: Of the rows that changed or are missing, the first 20.
-        count: How many in all.
+        keys: The keys of the first 20 rows that changed or are missing.
+        count: The number of all of them.
     """
 
     def __init__(self, message: str, keys: tuple[str, ...] = (), count: int | None = None) -> None:
@@ -62,7 +66,7 @@ class PlanChangedError(JobError):
 
 
 class JournalError(JobError):
-    """A journal that cannot be used: it is none, of a newer version, damaged, or of another job."""
+    """A journal that cannot be used: the file is not a journal, or it is of another version, damaged, or of another job."""
 
 
 class JournalInUseError(JournalError):

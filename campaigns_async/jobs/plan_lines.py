@@ -69,7 +69,7 @@ class Line(Protocol):
 
     @property
     def digest(self) -> int | None:
-        """A digest of the line and the plan's rules: an equal line is sent as the same. None if there is none."""
+        """A digest of the line and the plan's rules: an equal line is sent as the same. None if it costs as much as `read`."""
         ...
 
     @property

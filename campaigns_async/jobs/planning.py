@@ -1,6 +1,6 @@
 """Compares a plan with a journal in SQLite, and adds its new rows: one reading, one transaction.
 
-A line that the journal knows is told by its digest, and is not parsed. The digests of the journal's lines are loaded
+A line that the journal knows is recognised by its digest, and is not parsed. The digests of the journal's lines are loaded
 into a temporary table once, so that lines are looked up a batch at a time, in whatever order they come. Memory does
 not grow with the plan, but for a byte a row.
 """

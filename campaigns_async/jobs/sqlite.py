@@ -59,7 +59,7 @@ _TABLES: Final = (
         mark INTEGER NOT NULL DEFAULT 0, -- unused: adopted, held, skipped or withdrawn, beside the state
         undo INTEGER,                    -- unused: the state of an undo
         server_reason TEXT,              -- unused: the server's own words, masked
-        token BLOB,                      -- unused: the attempt's token, by which a former owner is told from the present one
+        token BLOB,                      -- unused: the attempt's token, which a former owner no longer has
         owner INTEGER                    -- unused: the lease under which the row is sent
     ) STRICT
     """,

@@ -1,4 +1,4 @@
-"""The files of a journal in SQLite: opened, locked, and told from other files before anything in them may change."""
+"""The files of a journal in SQLite: opened, locked, and distinguished from other files before anything in them may change."""
 
 from __future__ import annotations
 
@@ -325,7 +325,7 @@ def _make(connection: sqlite3.Connection, make: Callable[[sqlite3.Connection], N
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
-    except BaseException:  # on an interrupt too: half a journal is none
+    except BaseException:  # on an interrupt too: half a journal is not a journal
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
