@@ -520,7 +520,7 @@ async def test_a_state_that_is_a_folder_is_reported_before_anything_is_lost(
 
 
 FORBIDDEN = """
-import asyncio, os, sys
+import asyncio, concurrent.futures.thread, os, sys  # imported while Python may still be read
 from campaigns_async import CampaignsClient
 from campaigns_async.export import ExportWriteError, export_campaigns
 
