@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Paginator(Generic[T]):
-    """A listing, to be iterated by the row or by the page; each iteration starts anew.
+    """A listing, to be iterated by the row or by the page; each iteration starts from the beginning.
 
     Attributes:
         checkpoint: How far the latest iteration has come; pickles. A row counts once it was handed out.
@@ -42,12 +42,12 @@ class Paginator(Generic[T]):
         return self._pages(self._prefetch)
 
     async def count(self) -> int:
-        """How many rows there are, as the server counts, by one request for one row.
+        """Return the number of rows, as the server counts them, by one request for one row.
 
         A server that ignores the filter is found out only if that row contradicts it.
 
         Raises:
-            CampaignsError: The request failed, or the server does not tell.
+            CampaignsError: If the request failed, or the server does not say.
         """
         page = await self._source.fetch(1, 1)
         if page.total_records is not None:
@@ -57,13 +57,13 @@ class Paginator(Generic[T]):
         raise PagingError("this server does not tell how many rows there are: count them as they come")
 
     async def collect(self, limit: int | None = None) -> list[T]:
-        """All rows in a list, or the first so many.
+        """Return all rows in a list, or the first ones.
 
         Args:
-            limit: Rows at most, from 0; None for all.
+            limit: The most rows to return, from 0; None for all.
 
         Raises:
-            CampaignsError: A page could not be had.
+            CampaignsError: If a page could not be read.
         """
         if limit is not None:
             check_int("limit", limit, ge=0, error=InvalidArgumentError)
@@ -85,7 +85,7 @@ class Paginator(Generic[T]):
 
 
 class Rows(AsyncIterator[T]):
-    """Iterates over rows; closes itself when it is dropped."""
+    """An iterator over rows, which closes itself when it is dropped."""
 
     def __init__(self, pages: Pages[T]) -> None:
         self._pages = pages
@@ -104,7 +104,7 @@ class Rows(AsyncIterator[T]):
             self._left = found[0]
 
     async def aclose(self) -> None:
-        """Stop, and cancel what was fetched ahead."""
+        """Stop, and cancel the prefetched pages."""
         await self._pages.aclose()
 
 

@@ -1,4 +1,4 @@
-"""Reads pages in their order, some of them before their turn."""
+"""Read pages in order, and fetch some of them before their turn."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Source(Generic[T]):
     fetch: Callable[[int, int], Coroutine[None, None, Page[T]]]
     """Page number from 1, and page size."""
     ids: Callable[[Sequence[T]], list[str]]
-    """What tells one row from another: of all of them at once, which costs less."""
+    """Returns the ids of rows: of a whole page at once, which costs less."""
     path: str = ""
-    """Where it is fetched, for errors to name."""
+    """The path that errors name."""
 
 
 class Pages(Generic[T]):
-    """Iterates over pages; closes itself when it is dropped."""
+    """An iterator over pages, which closes itself when it is dropped."""
 
     def __init__(
         self,
@@ -48,18 +48,18 @@ class Pages(Generic[T]):
         self._window = window
         self._prefetch = prefetch
         self._reach = max(prefetch, 2 * prefetch - 1) if keep_full else prefetch
-        """Pages that may be on their way or held."""
+        """The number of pages that may be in flight or held."""
         self._limit = limit
         self._ahead: dict[int, _Fetch[T]] = {}
         self._generation = window.generation
         self._clock = count(1)
         self._busy = False
         self._was_direct = True
-        """Whether the page read last was not fetched ahead."""
+        """True if the page read last was not prefetched."""
         self._reading: int | None = None
-        """The page that is waited for."""
+        """The page that the reader waits for."""
         self._read_ahead: _Fetch[T] | None = None
-        """The same, where it was fetched ahead."""
+        """The fetch of that page, where it was prefetched."""
         self._closed = False
 
     def __aiter__(self) -> Self:
@@ -75,7 +75,7 @@ class Pages(Generic[T]):
         return page if items == page.items else Page(page.index, page.total_pages, page.total_records, items)
 
     async def advance(self) -> tuple[Iterator[T], Page[T]] | None:
-        """The next rows that are new, and the page that was read last; None at the end.
+        """Return the next rows that are new, and the page that was read last; None at the end.
 
         Rows count as handed out when they are taken from the iterator.
         """
@@ -106,7 +106,7 @@ class Pages(Generic[T]):
         return None
 
     async def aclose(self) -> None:
-        """Stop, and cancel what was fetched ahead."""
+        """Stop, and cancel the prefetched pages."""
         self._closed = True
         await self._cancel()
 
@@ -117,7 +117,7 @@ class Pages(Generic[T]):
             await asyncio.wait(tasks)
 
     async def _read(self, index: int, size: int) -> Page[T] | None:
-        """One page, once all that were being read at the same time have come too.
+        """Return a page once all pages that were in flight at the same time have come too.
 
         Only then is it known that nothing moved between them: one that was asked for later may have been
         answered before.
@@ -141,7 +141,7 @@ class Pages(Generic[T]):
         return page if self._generation == self._window.generation else None
 
     async def _await_concurrent(self, ended: int) -> None:
-        """Wait for what was being read when a page came, and hold what has come against it."""
+        """Wait for the pages that were in flight when a page came, and compare their totals."""
         if meanwhile := [
             other.task for other in self._ahead.values() if other.started < ended and not other.task.done()
         ]:
@@ -151,7 +151,7 @@ class Pages(Generic[T]):
                 self._window.observe(other.task.result())
 
     def _fetch_ahead(self) -> None:
-        """Ask for pages no further than the limit, while fewer than `prefetch` are on their way."""
+        """Request pages up to the limit while fewer than `prefetch` are in flight."""
         if self._generation != self._window.generation or self._closed:
             return
         pages = self._reach + (self._reading is not None)
@@ -171,7 +171,7 @@ class Pages(Generic[T]):
                     fetch.task.add_done_callback(partial(_fetch_more, weakref.ref(self), fetch))
 
     def on_fetched(self, fetch: _Fetch[T]) -> None:
-        """A page that was fetched ahead is there, or failed: where one failed, those behind it can wait."""
+        """Fetch more after a prefetched page has come. Where one failed, the pages after it can wait."""
         known = fetch is self._read_ahead or fetch in self._ahead.values()
         if not known or fetch.task.cancelled() or fetch.task.exception() is not None:
             return
@@ -192,7 +192,7 @@ class Pages(Generic[T]):
 
 
 class _Fetch(Generic[T]):
-    """A page on its way, and when it set out and came in, counted in clock."""
+    """A page in flight, and when it was requested and came, by a count of such moments."""
 
     def __init__(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], clock: Iterator[int]) -> None:
         self.started: int = next(clock)
@@ -214,6 +214,6 @@ def _fetch_more(pages: weakref.ref[Pages[T]], fetch: _Fetch[T], _task: asyncio.T
 
 
 def _retrieve_exception(task: asyncio.Task[Page[T]]) -> None:
-    """A failure belongs to whoever reads that page; if nobody comes, nobody missed it."""
+    """Retrieve the exception, which is raised where the page is read: if nobody reads it, asyncio must not complain."""
     if not task.cancelled():
         task.exception()

@@ -37,7 +37,7 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _MOST_FRAMES = 10_000
 _DEEPEST = 1_000
-_TEXT_IN_JSON = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
+_TEXT_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
 
 encode_json: Callable[[object], bytes] = msgspec.json.Encoder().encode
 
@@ -67,12 +67,12 @@ def is_too_deep(body: bytes) -> bool:
     if sys.getrecursionlimit() <= _MOST_FRAMES:
         return False
     depth = 0
-    for byte in _TEXT_IN_JSON.sub(b"", body):
-        if byte in b"[{":
+    for token in _TEXT_OR_BRACKET.finditer(body):
+        if token[0] in (b"[", b"{"):
             depth += 1
             if depth > _DEEPEST:
                 return True
-        elif byte in b"]}":
+        elif token[0] in (b"]", b"}"):
             depth -= 1
     return False
 

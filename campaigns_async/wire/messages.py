@@ -14,7 +14,7 @@ from campaigns_async.wire.codec import decode_json
 
 @define
 class Request:
-    """What is to be sent, but for the host and the key."""
+    """A request without the host and the key."""
 
     operation: Operation
     method: str
@@ -27,18 +27,18 @@ class Request:
 
 @define
 class Response:
-    """A complete answer."""
+    """A complete response."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
-    """Without regard to case."""
+    """Names are found in any case."""
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
 
     def json(self) -> Any:
-        """The body as JSON.
+        """Return the body as JSON.
 
         Raises:
-            DecodeError: It is none.
+            DecodeError: If the body is not JSON.
         """
         try:
             return decode_json(self.body)
@@ -48,15 +48,15 @@ class Response:
 
 
 def is_object(value: object) -> TypeGuard[dict[str, object]]:
-    """Whether a JSON value is an object."""
+    """Return whether a JSON value is an object."""
     return isinstance(value, dict)
 
 
 def is_array(value: object) -> TypeGuard[list[object]]:
-    """Whether a JSON value is an array."""
+    """Return whether a JSON value is an array."""
     return isinstance(value, list)
 
 
 def single(value: object) -> object:
-    """What an array of one holds: the documentation shows the list's envelope within an array."""
+    """Return the item of an array of one: the documentation shows the list's envelope within an array."""
     return value[0] if is_array(value) and len(value) == 1 else value

@@ -1,6 +1,6 @@
-"""What to send for each operation (provider's documentation, Campaigns).
+"""Build the request of each operation (provider's documentation, Campaigns).
 
-All that is wrong with arguments is found here, before a slot is taken and a byte goes out.
+Wrong arguments are found here, before a slot is taken and a byte goes out.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ _FORBIDDEN_IN_ID = re.compile(r"[/\\?#%; ]")  # other blanks and controls are no
 
 
 def list_page(*, page: int, page_size: int, filters: str | None = None, sorts: str | None = None) -> Request:
-    """`GET /api/Campaigns`."""
+    """Return `GET /api/Campaigns`."""
     return Request(Operation.LIST, "GET", LIST_PATH, _paging(page, page_size, filters, sorts))
 
 
 def get(campaign_id: str) -> Request:
-    """`GET /api/Campaigns/:Id`."""
+    """Return `GET /api/Campaigns/:Id`."""
     return Request(Operation.GET, "GET", campaign_path(campaign_id))
 
 
 def contacts_page(
     campaign_id: str, *, page: int, page_size: int, filters: str | None = None, sorts: str | None = None
 ) -> Request:
-    """`GET /api/Campaigns/:Id/Contacts`."""
+    """Return `GET /api/Campaigns/:Id/Contacts`."""
     return Request(Operation.CONTACTS, "GET", contacts_path(campaign_id), _paging(page, page_size, filters, sorts))
 
 
 def create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -> Request:
-    """`POST /api/Campaigns`, or `/true` or `/false` below it."""
+    """Return `POST /api/Campaigns`, or `/true` or `/false` below it."""
     checks.check_instance("new", new, NewCampaign, error=InvalidArgumentError)
     if ignore_invalid_phone_numbers is not None:
         checks.check_instance(
@@ -70,13 +70,13 @@ def create_encoded(body: bytes, ignore_invalid_phone_numbers: bool | None = None
 
 
 def update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
-    """`PUT /api/Campaigns/:id`; by POST where the server takes that."""
+    """Return `PUT /api/Campaigns/:id`, or POST where the server accepts that."""
     checks.check_instance("changed", changed, CampaignUpdate, error=InvalidArgumentError)
     return Request(Operation.UPDATE, method, campaign_path(campaign_id, method), "", encode_model(changed))
 
 
 def delete(campaign_id: str, method: str = "DELETE") -> Request:
-    """`DELETE /api/Campaigns/:Id`; by POST where the server takes that."""
+    """Return `DELETE /api/Campaigns/:Id`, or POST where the server accepts that."""
     return Request(Operation.DELETE, method, campaign_path(campaign_id, method), "", b"")
 
 
@@ -87,10 +87,10 @@ def raw(
     params: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     json: object = None,
 ) -> Request:
-    """Any request below the base URL.
+    """Return any request below the base URL.
 
     Raises:
-        InvalidArgumentError: An unknown verb, a path that is none, or a body that is no JSON.
+        InvalidArgumentError: If the method is unknown, or the path or the body cannot be sent.
     """
     checks.check_instance("method", method, str, error=InvalidArgumentError)
     verb = method.upper()
@@ -108,7 +108,7 @@ def raw(
 
 
 def authorized(auth: Auth, key: str) -> tuple[dict[str, str], str]:
-    """The headers that every request bears, and the piece of query that carries the key."""
+    """Return the headers of every request, and the part of the query that carries the key."""
     headers = {"Accept": "application/json", "User-Agent": f"campaigns-async/{__version__}"}
     if auth is Auth.BEARER:
         return {**headers, "Authorization": f"Bearer {key}"}, ""

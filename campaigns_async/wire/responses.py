@@ -1,4 +1,4 @@
-"""What a response means: the value of a success."""
+"""Read the value of a successful response."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _NOT_IN_ID = frozenset("\"'<>{}\ufffd")
 
 
 def raw(response: Response) -> Response:
-    """The response itself."""
+    """Return the response itself."""
     return response
 
 
 def nothing(response: Response) -> None:
-    """Success is all there is to know."""
+    """Return nothing: the success says it all."""
 
 
 def created_id(response: Response) -> str:
-    """The id of a new campaign: a JSON string, or bare text whatever the content type says.
+    """Return the id of a new campaign: a JSON string, or bare text whatever the content type says.
 
     Raises:
-        DecodeError: The campaign was created, but its id cannot be read.
+        DecodeError: If the campaign was created, but its id cannot be read.
     """
     if _QUOTED_ID.match(response.body):
         return response.body[1:-1].decode("ascii")
@@ -71,10 +71,10 @@ def _is_bare_id(text: str) -> bool:
 
 
 def campaign(response: Response) -> Campaign:
-    """One campaign.
+    """Return a campaign.
 
     Raises:
-        DecodeError: It cannot be read.
+        DecodeError: If it cannot be read.
     """
     value = single(response.json())
     try:
@@ -85,19 +85,19 @@ def campaign(response: Response) -> Campaign:
 
 
 def campaigns(response: Response) -> Page[Campaign]:
-    """A page of campaigns.
+    """Return a page of campaigns.
 
     Raises:
-        DecodeError: It cannot be read.
+        DecodeError: If it cannot be read.
     """
     return _page(response, Campaign)
 
 
 def contacts(response: Response) -> Page[Contact]:
-    """A page of contacts.
+    """Return a page of contacts.
 
     Raises:
-        DecodeError: It cannot be read.
+        DecodeError: If it cannot be read.
     """
     return _page(response, Contact)
 
