@@ -88,5 +88,6 @@ def _check_rows(page: Page[M], contradicts: Callable[[M], bool], path: str) -> N
         if contradicts(row):
             raise FilterIgnoredError(
                 f"row {number} of page {page.index} plainly contradicts the filter: the server has ignored it, and "
-                "answers with rows that were not asked for. Trust none of them; check_filters=False lets them through"
+                "answers with rows that were not asked for. Trust none of them",
+                hint="check_filters=False lets such rows through",
             ).attach(method="GET", path=path, attempts=1, elapsed=0.0, delivery=Delivery.DONE)

@@ -117,6 +117,16 @@ class TestList:
         assert "\u2026" in first
         assert max(map(len, shown.text.split("\n")[:5])) <= 80
 
+    def test_an_id_stands_in_one_piece_however_little_room_there_is(
+        self, shared: ThreadedSandbox, tmp_path: Path
+    ) -> None:
+        names = "startDateTime,sender,status,recipientCount,id,optOutLinkId"
+        shown = on_terminal(["campaigns", "list", "--limit", "1", "--fields", names], tmp_path, environment(shared))
+        _, _, first, *_ = shown.text.split("\n")
+        assert "00000249-0000-4000-8000-000000000000 " in first
+        assert "\u2026" in first
+        assert len(first.rstrip()) <= 80
+
     def test_none_are_told_in_a_word(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
         shown = on_terminal(["campaigns", "list", "--filter", "sender==Nobody"], tmp_path, environment(shared))
         assert (shown.code, shown.text) == (0, "0 campaigns\n")
