@@ -22,7 +22,7 @@ M = TypeVar("M")
 # Beyond 64 bits a number is one that no server of this API can mean.
 _Int: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-_STATUSES: dict[int | None, CampaignStatus | None] = {None: None, **{int(status): status for status in CampaignStatus}}
+_STATUSES: dict[int | None, CampaignStatus] = {int(status): status for status in CampaignStatus}
 
 
 class _Contact(msgspec.Struct, rename="camel", gc=False):
@@ -100,18 +100,22 @@ def _convert_campaigns(
     values: Iterable[_Campaign], parse: Callable[[str], datetime] = datetime.fromisoformat
 ) -> list[Campaign]:
     rows: list[Campaign] = []
+    find_status = _STATUSES.get
     for value in values:
         row = _MutableCampaign()
         row.id = value.id
         start = value.start_date_time
-        row.start_date_time = moment = None if start is None else parse(start)
-        if moment is not None and moment.tzinfo is not UTC:
-            row.start_date_time = read_date(start)
+        if start is None:
+            row.start_date_time = None
+        else:
+            moment = parse(start)
+            row.start_date_time = moment if moment.tzinfo is UTC else read_date(start)
         row.sender = value.sender
         row.recipient_count = value.recipient_count
         row.message = value.message
-        status = value.status
-        row.status = _STATUSES[status] if status in _STATUSES else read_status(status)
+        row.status = known = find_status(value.status)
+        if known is None:
+            row.status = read_status(value.status)
         row.opt_out_link_id = value.opt_out_link_id
         row.track_link_url = value.track_link_url
         row.__class__ = Campaign
