@@ -189,11 +189,12 @@ def simulate(session: nox.Session) -> None:
 
 @nox.session
 def crash(session: nox.Session) -> None:
-    """A durable send that dies at 10,000 points, and is run again each time."""
-    install(session, extra="sandbox")
+    """A durable send that dies at 10,000 points, and is run again each time; then faults made on purpose in it."""
+    install(session, "tests", extra=LIGHT)
     session.env["PYTHONPATH"] = str(ROOT / "tests")
     points = os.environ.get("SIM_POINTS", "10000")
     session.run("python", "-P", "-m", "simulation.jobs_sweep", points, "--processes", "2", *session.posargs)
+    session.run("python", "-P", "-m", "simulation.jobs_mutation")
 
 
 @nox.session
