@@ -121,6 +121,14 @@ def test_a_start_is_read_in_utc_and_cut_to_milliseconds(text: str, moment: datet
     assert rules.parse_start(text) == moment
 
 
+@pytest.mark.parametrize("key", [None, "", " ", "a\n", "k" * 201, 7])
+def test_a_line_is_refused_for_its_key_alone(key: object) -> None:
+    assert [path for path, _ in said_of(key=key)] == ["key"]
+    assert parse_campaign(json.dumps({name: value for name, value in LINE.items() if name != "key"}).encode())[0] == (
+        Fault("key", "is missing: each campaign needs one of its own, which stays the same in every run")
+    )
+
+
 def test_all_faults_of_a_line_are_found_at_once() -> None:
     people = [{"phoneNumber": 1, "name": 2}, {"nmae": 3}, "hush", {"phoneNumber": " "}]
     found = said_of(
