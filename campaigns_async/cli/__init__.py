@@ -18,26 +18,17 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(_run(arguments))
 
 
-def needs_extra(error: ModuleNotFoundError) -> bool:
-    """Return True if the missing module comes with the extra `cli`."""
-    return _package_of(error) in _EXTRA
-
-
-def _package_of(error: ModuleNotFoundError) -> str:
-    return (error.name or "").partition(".")[0]
-
-
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         from campaigns_async.cli.app import run
 
-        return run(arguments)
+        return run(arguments, extra=_EXTRA)
     except ModuleNotFoundError as error:
-        if not needs_extra(error):
+        package = (error.name or "").partition(".")[0]
+        if package not in _EXTRA:
             raise
         print(
-            f"campaigns-async: the command line needs {_package_of(error)}: "
-            'install it with: pip install "campaigns-async[cli]"',
+            f'campaigns-async: the command line needs {package}: install it with: pip install "campaigns-async[cli]"',
             file=sys.stderr,
         )
         return 2

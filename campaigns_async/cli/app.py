@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Container, Generator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from typing import Any, Final, NamedTuple
@@ -12,7 +12,6 @@ from typing import Any, Final, NamedTuple
 import click
 
 from campaigns_async._version import __version__
-from campaigns_async.cli import needs_extra
 from campaigns_async.cli.console import (
     PROGRAM,
     UNEXPECTED,
@@ -92,8 +91,16 @@ def root() -> None:
     """Send SMS campaigns in high volume, and know what became of each."""
 
 
-def run(arguments: Sequence[str] | None) -> int:
-    """Run a command and return the exit code; report its error in one line on standard error."""
+def run(arguments: Sequence[str] | None, *, extra: Container[str] = ()) -> int:
+    """Run a command and return the exit code; report its error in one line on standard error.
+
+    Args:
+        arguments: The arguments after the program's name; None for those of the process.
+        extra: Packages whose absence is raised rather than reported.
+
+    Raises:
+        ModuleNotFoundError: If one of `extra` is not installed.
+    """
     invocation = Invocation()
     try:
         code: object = root.main(arguments, PROGRAM, standalone_mode=False, obj=invocation)
@@ -102,7 +109,7 @@ def run(arguments: Sequence[str] | None) -> int:
         print_line(f"{PROGRAM}: interrupted")
         return 130
     except Exception as error:  # every error becomes one line
-        if isinstance(error, ModuleNotFoundError) and needs_extra(error):
+        if isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in extra:
             raise
         if invocation.debug:
             _print_traceback(error, invocation.secrets)

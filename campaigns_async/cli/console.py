@@ -44,7 +44,7 @@ class RunFailed(click.ClickException):
     def __init__(self, message: str, exit_code: int, then: Iterable[str] = ()) -> None:
         super().__init__(message)
         self.code = exit_code
-        self.then = tuple(then)
+        self.then: tuple[str, ...] = tuple(then)
 
 
 def printable(text: str) -> str:

@@ -21,7 +21,7 @@ class Interrupted(Exception):
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
-        self.exit_code = 128 + number
+        self.exit_code: int = 128 + number
 
 
 def run(work: Callable[[], Awaitable[T]], *, first: Callable[[int], object] | None = None) -> T:
