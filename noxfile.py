@@ -29,6 +29,7 @@ NO_AIOHTTP = (
     "sandbox",
     "simulation",
     "wire",
+    "test_package.py",
     "test_readme.py",
 )
 """Tests that do not depend on aiohttp's version, or only where other tests do too."""
