@@ -112,6 +112,7 @@ class Creator:
                 ledger.leave_unknown(new)
                 raise error
             if attempts >= self._caller.retry.attempts or not pool.quota.acquire():
+                ledger.leave_unknown(new)  # it may be carried out yet, and a later create must not take it for its own
                 error.message += (
                     ". It was looked for and is not there; it is not sent again: attempts or retry quota are spent"
                 )

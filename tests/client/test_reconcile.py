@@ -306,6 +306,19 @@ async def test_absence_is_not_believed_more_often_than_attempts_allow(sandbox: S
     assert sum(request.operation == "create" for request in sandbox.requests) == 2
 
 
+async def test_a_later_create_does_not_take_the_campaign_of_one_that_was_given_up_as_absent(sandbox: Sandbox) -> None:
+    sandbox.fault(operation="create", times=1, status=500)
+    async with reconciling(sandbox, retry=RetryPolicy(attempts=1)) as client:
+        with pytest.raises(OutcomeUnknownError):
+            await client.campaigns.create(new_campaign(), on_unknown="reconcile")
+        async with reconciling(sandbox) as gateway:  # passes the request on long after it answered
+            await gateway.campaigns.create(new_campaign())
+        sandbox.fault(operation="create", times=1, status=500)
+        with pytest.raises(OutcomeUnknownError) as failed:
+            await client.campaigns.create(new_campaign(), on_unknown="reconcile")
+    assert [each.id for each in failed.value.candidates] == [created["id"] for created in sandbox.created]
+
+
 async def test_other_senders_and_times_are_not_read(sandbox: Sandbox) -> None:
     for number, start in enumerate([START, START + dt.timedelta(days=3)]):
         row = {"id": f"x{number}", "sender": "Tennis" if number == 0 else "Golf", "message": "Other"}
