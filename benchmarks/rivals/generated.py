@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import json
 import subprocess
 import sys
 import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
-from importlib.resources import as_file, files
 from pathlib import Path
 from types import ModuleType
+
+from campaigns_async.sandbox._openapi import document
 
 OPENAPI_GENERATOR = "rival_openapi_generator"
 OPENAPI_PYTHON_CLIENT = "rival_openapi_python_client"
@@ -23,12 +25,12 @@ def generated() -> Generator[None]:
     Raises:
         CalledProcessError: A generator failed; it has said why on standard error.
     """
-    with (
-        as_file(files("campaigns_async").joinpath("sandbox", "openapi.json")) as document,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        _openapi_generator(document, Path(folder))
-        _openapi_python_client(document, Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        api = Path(folder, "openapi.json")
+        described = document(url="http://127.0.0.1:8080", update_method="PUT", delete_method="DELETE", auth="any")
+        api.write_text(json.dumps(described), encoding="utf-8")
+        _openapi_generator(api, Path(folder))
+        _openapi_python_client(api, Path(folder))
         sys.path.insert(0, folder)
         try:
             yield
@@ -41,14 +43,14 @@ def module(package: str, name: str) -> ModuleType:
     return importlib.import_module(f"{package}.{name}")
 
 
-def _openapi_generator(document: Path, folder: Path) -> None:
+def _openapi_generator(api: Path, folder: Path) -> None:
     """Needs a Java runtime: the generator is a jar."""
-    command = ["openapi-generator-cli", "generate", "-i", str(document), "-o", str(folder)]
+    command = ["openapi-generator-cli", "generate", "-i", str(api), "-o", str(folder)]
     settings = ["-g", "python", "--library", "asyncio", "--package-name", OPENAPI_GENERATOR]
     subprocess.run([*command, *settings], check=True, stdout=subprocess.DEVNULL)
 
 
-def _openapi_python_client(document: Path, folder: Path) -> None:
-    command = ["openapi-python-client", "generate", "--path", str(document), "--meta", "none"]
+def _openapi_python_client(api: Path, folder: Path) -> None:
+    command = ["openapi-python-client", "generate", "--path", str(api), "--meta", "none"]
     output = ["--output-path", str(folder / OPENAPI_PYTHON_CLIENT)]
     subprocess.run([*command, *output], check=True, stdout=subprocess.DEVNULL)

@@ -9,6 +9,7 @@ from ._dotnet import read_json
 from ._routing import Auth, DeleteMethod, UpdateMethod
 
 _DOCUMENT: Final = Path(__file__).with_name("openapi.json")
+_COMPONENTS: Final = Path(__file__).with_name("openapi_components.json")
 _ONE: Final = "/api/Campaigns/{id}"
 _SCHEMES: Final = {"bearer": "bearer", "header": "apiKeyHeader", "query": "apiKeyQuery"}
 _EMPTY_BODY: Final = "Send no body: with one, this verb deletes nothing."
@@ -29,7 +30,7 @@ def document(*, url: str, update_method: UpdateMethod, delete_method: DeleteMeth
     Returns:
         A new document each time, free to be changed. It describes no faults and no quirks.
     """
-    made: Part = read_json(_DOCUMENT.read_bytes())
+    made: Part = {**read_json(_DOCUMENT.read_bytes()), "components": read_json(_COMPONENTS.read_bytes())}
     made["servers"][0]["url"] = url
     _keep_scheme(made, auth)
     _switch_verbs(made, update=update_method, delete=delete_method)

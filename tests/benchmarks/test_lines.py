@@ -53,3 +53,8 @@ def test_the_package_stays_below_its_ceilings() -> None:
     assert len(modules) > 50
     assert lines.total_lines(modules) <= LINES
     assert lines.total_code(modules) <= CODE
+
+
+def test_the_largest_file_of_the_package_is_code() -> None:
+    path, _ = lines.largest_file(lines.package_path())
+    assert path.suffix == ".py"
