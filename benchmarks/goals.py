@@ -31,7 +31,7 @@ GOALS: Mapping[str, Goal] = {
     "memory, export to NDJSON": Goal(at_most=60.0, fails_above=60.0),
     "memory, export to CSV": Goal(at_most=60.0, fails_above=60.0),
     "memory, export to Parquet": Goal(at_most=150.0, fails_above=150.0),
-    "import": Goal(at_most=1.15, fails_above=1.7),
+    "import": Goal(at_most=1.30, fails_above=1.7),
     "memory, contacts": Goal(at_most=5.0, fails_above=8.0),
     "memory, create_many": Goal(at_most=5.0, fails_above=8.0),
     "growth, contacts": Goal(at_most=1.05, fails_above=1.6),
