@@ -153,8 +153,7 @@ class CampaignsClient:
             limit=self._pool.limiter.limit,
         )
 
-    def __runtime__(self) -> Runtime:  # a dunder, as it is for this package and not for users
-        """Return the client's parts for `runtime_of`."""
+    def _runtime(self) -> Runtime:
         rate = self._pool.limiter.rate
         return Runtime(
             clock=self._pool.clock,
@@ -278,7 +277,7 @@ class CampaignsClient:
 
 def runtime_of(client: CampaignsClient) -> Runtime:
     """Return the client's runtime. Internal: for the package's own larger pieces, such as durable sends."""
-    return client.__runtime__()
+    return client._runtime()  # pyright: ignore[reportPrivateUsage]  # of this module
 
 
 def _max_waiting(overload: str, max_waiting: int | None, slots: int) -> int | None:

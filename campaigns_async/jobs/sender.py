@@ -201,7 +201,8 @@ class Sender:
 
     async def _wait(self) -> None:
         """Wait until there is something to write or to claim."""
-        if self._lingers is not None and self._lingers.when() <= asyncio.get_running_loop().time():
+        if self._lingers is not None:  # what it was set for is written
+            self._lingers.cancel()
             self._lingers = None
         pause = self.backoff.pause() if not self._stopping else None
         try:
@@ -211,6 +212,3 @@ class Sender:
             if self.backoff.is_over():
                 self.stopped_by = self.stopped_by or self.backoff.error
                 self.stop()
-        if self._lingers is not None:
-            self._lingers.cancel()
-            self._lingers = None

@@ -10,6 +10,7 @@ import asyncio
 import os
 import sqlite3
 import tempfile
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -360,10 +361,13 @@ class SqliteJournal:
         return await self._call(read)
 
     async def known_campaigns(self, among: Collection[str]) -> set[str]:
-        return await self._call(lambda: {each for each, _ in self._file.campaigns() if each in among})
+        return set(await self.owners(among))
 
     async def latest_campaigns(self, limit: int, *, except_for: Collection[str]) -> list[str]:
-        return await self._call(lambda: [each for each, _ in self._file.campaigns() if each not in except_for][-limit:])
+        def read() -> list[str]:
+            return list(deque((each for each, _ in self._file.campaigns() if each not in except_for), maxlen=limit))
+
+        return await self._call(read)
 
     async def owners(self, campaigns: Collection[str]) -> Mapping[str, int]:
         if not campaigns:
