@@ -35,11 +35,11 @@ class Paginator(Generic[T]):
         return self._window.checkpoint
 
     def __aiter__(self) -> Rows[T]:
-        return Rows(self._pages(self._prefetch))
+        return Rows(self._pages())
 
     def pages(self) -> Pages[T]:
         """Iterate by the page, as the server cut them. The first page of a resumed walk may be shorter."""
-        return self._pages(self._prefetch)
+        return self._pages()
 
     async def count(self) -> int:
         """Return the number of rows, as the server counts them, by one request for one row.
@@ -68,7 +68,7 @@ class Paginator(Generic[T]):
         if limit is not None:
             check_int("limit", limit, ge=0, error=InvalidArgumentError)
         rows: list[T] = []
-        pages = self._pages(self._prefetch, limit)
+        pages = self._pages(limit)
         try:
             while limit is None or len(rows) < limit:
                 found = await pages.advance()
@@ -79,9 +79,9 @@ class Paginator(Generic[T]):
             await pages.aclose()
         return rows
 
-    def _pages(self, prefetch: int, limit: int | None = None, *, keep_full: bool = False) -> Pages[T]:
+    def _pages(self, limit: int | None = None, *, keep_full: bool = False) -> Pages[T]:
         self._window = Window(self._start, self._source.ids)
-        return Pages(self._source, self._window, prefetch, limit, keep_full=keep_full)
+        return Pages(self._source, self._window, self._prefetch, limit, keep_full=keep_full)
 
 
 class Rows(AsyncIterator[T]):
@@ -114,7 +114,7 @@ def read_at_full_speed(listing: Paginator[T]) -> Pages[T]:
     The next page is requested as soon as one has come, rather than when one is handed out. For that, up to
     `2 * prefetch - 1` pages are requested or held ahead of the one being read.
     """
-    return listing._pages(listing._prefetch, keep_full=True)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # not of its public face
+    return listing._pages(keep_full=True)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # of this module
 
 
 def digest(*parts: str | None) -> str:

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import MINYEAR, UTC, datetime
 from functools import cached_property
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from attrs import astuple, field, frozen
 
@@ -93,6 +93,7 @@ class Candidate:
 class Found:
     """The campaign is on the server."""
 
+    word: ClassVar[str] = "found"
     campaign_id: str
 
 
@@ -100,11 +101,14 @@ class Found:
 class Absent:
     """No campaign on the server can be it."""
 
+    word: ClassVar[str] = "absent"
+
 
 @frozen
 class Unknown:
     """One of these candidates, the likeliest first, may be the campaign; or none of them."""
 
+    word: ClassVar[str] = "in_doubt"
     candidates: tuple[Campaign, ...] = ()
 
 

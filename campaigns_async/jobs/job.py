@@ -151,8 +151,10 @@ class Job:
             await self._run(journal)
             with suppress(JournalWriteError):  # nothing of what was acknowledged is in it
                 await journal.drop_payloads()
-            stopped = self._why_stopped(await journal.counts())
-            return await self._tracker.summary(journal, elapsed=self._clock.monotonic() - began, stopped=stopped)
+            counts = await journal.counts()
+            return await self._tracker.summary(
+                journal, counts, elapsed=self._clock.monotonic() - began, stopped=self._why_stopped(counts)
+            )
         finally:
             await journal.close()  # or its lock would not be free yet
 

@@ -136,10 +136,12 @@ class ProgressTracker:
         except Exception as error:
             _log.warning("on_progress raised %s", type(error).__name__)
 
-    async def summary(self, journal: Journal, *, elapsed: float, stopped: str | None) -> Summary:
+    async def summary(
+        self, journal: Journal, counts: Mapping[State, int], *, elapsed: float, stopped: str | None
+    ) -> Summary:
         """Return how the run ended."""
         return Summary(
-            **by_name(await journal.counts()),
+            **by_name(counts),
             created_now=self.created_now,
             found=self.found,
             absent=self.absent,

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("campaigns_async")
 _ONLY = 0
 """The key of a create that is looked for alone."""
-_WORDS = {"Found": "found", "Absent": "absent", "Unknown": "in_doubt"}
-"""Verdicts as `Reconciled` says them; by names, since the classes are imported only for a search."""
 
 
 class Creator:
@@ -129,8 +127,9 @@ class Creator:
             _log.warning("the search for a create whose outcome is unknown broke off: %s", type(error).__name__)
             verdict = reconciler.confirmed()[_ONLY]
         if pool.instrumentation is not None:
-            word = _WORDS[type(verdict).__name__]
-            pool.instrumentation.reconciled(word, reconciler.looks, pool.clock.monotonic() - target.unknown_since)
+            pool.instrumentation.reconciled(
+                verdict.word, reconciler.looks, pool.clock.monotonic() - target.unknown_since
+            )
         return verdict
 
 
