@@ -36,11 +36,11 @@ _NAMES: Final = frozenset(_CANONICAL.values())
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-class InvalidBodyError(Exception):
-    """A body that is refused; `errors` has the messages by path."""
+class InvalidRequestError(Exception):
+    """A request that is refused; `errors` has the messages by path."""
 
     def __init__(self, errors: Mapping[str, list[str]]) -> None:
-        super().__init__("the body is refused")
+        super().__init__("the request is refused")
         self.errors = errors
 
 
@@ -88,13 +88,13 @@ def read_update(body: bytes) -> Wire:
     """Read the body of an update.
 
     Raises:
-        InvalidBodyError: If a field is missing, or of another type.
+        InvalidRequestError: If a field is missing, or of another type.
     """
     given = _read_object(body)
     errors: dict[str, list[str]] = {}
     fields = _read_fields(given, errors)
     if errors:
-        raise InvalidBodyError(errors)
+        raise InvalidRequestError(errors)
     return fields
 
 
@@ -112,7 +112,7 @@ def read_new(
         digits_of: Returns a number's international digits, or None if it is invalid.
 
     Raises:
-        InvalidBodyError: If a field is missing or of another type, or a number is invalid.
+        InvalidRequestError: If a field is missing or of another type, or a number is invalid.
     """
     given = _read_object(body)
     errors: dict[str, list[str]] = {}
@@ -129,7 +129,7 @@ def read_new(
                 else "The PhoneNumber field is required."
             ]
     if errors:
-        raise InvalidBodyError(errors)
+        raise InvalidRequestError(errors)
     return NewBody(fields, contacts)
 
 
@@ -152,11 +152,11 @@ def _value(given: object, name: str) -> object:
 
 def _read_object(body: bytes) -> Body:
     if not body.strip():
-        raise InvalidBodyError({"": ["A non-empty request body is required."]})
+        raise InvalidRequestError({"": ["A non-empty request body is required."]})
     try:
         given = read_json(body)
     except ValueError as error:
-        raise InvalidBodyError({"$": ["The request body is no valid JSON."]}) from error
+        raise InvalidRequestError({"$": ["The request body is no valid JSON."]}) from error
     if not _is_object(given):
         raise _wrong_type("$", "an object")
     return _with_known_names(given)
@@ -177,9 +177,9 @@ def _with_known_names(given: Body) -> Body:
     return {_CANONICAL.get(name.lower(), name): value for name, value in given.items()}
 
 
-def _wrong_type(path: str, kind: str) -> InvalidBodyError:
+def _wrong_type(path: str, kind: str) -> InvalidRequestError:
     # .NET's reader stops at the first value that it cannot convert.
-    return InvalidBodyError({path: [f"The JSON value could not be converted to {kind}. Path: {path}"]})
+    return InvalidRequestError({path: [f"The JSON value could not be converted to {kind}. Path: {path}"]})
 
 
 def _read_fields(given: Body, errors: dict[str, list[str]]) -> Wire:

@@ -18,7 +18,7 @@ from attrs import define, evolve, field, frozen
 from ._bodies import phone_digits, recipients
 from ._clock import Clock
 from ._connections import CLOSE, KEEP_ALIVE, Connection, ConnectionServer, Listener, Sent
-from ._provider import TEXT, Answer, Provider, problem, write_body, write_head
+from ._provider import TEXT, Answer, Provider, write_body, write_head
 from ._request_log import RecordedRequest, RequestLog
 from ._routing import Call, Verbs, carries_key, read_call, read_query
 from ._settings import RateLimit, Settings
@@ -329,7 +329,7 @@ class Exchange:
         ):
             return _UNAUTHORISED
         if self.content is None:
-            return problem(413, self.provider.store.trace_id())
+            return self.provider.problem(413)
         return self.provider.answer(call, content_type=headers.get("Content-Type", ""), body=self.content)
 
     def send(self, answer: Answer) -> Sent:

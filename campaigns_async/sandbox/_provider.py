@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 from attrs import Factory, field, frozen
 
-from ._bodies import InvalidBodyError, phone_digits, read_new, read_update
+from ._bodies import InvalidRequestError, phone_digits, read_new, read_update
 from ._dotnet import INT32_MAX, to_int32, write_ticks
 from ._routing import Call
 from ._settings import Quirks
@@ -82,24 +82,6 @@ def write_body(answer: Answer, *, method: str) -> bytes:
     return b"" if method == "HEAD" or answer.status in _BODILESS else answer.body
 
 
-def problem(status: int, trace_id: str) -> Answer:
-    """Return an RFC 7807 answer as ASP.NET Core writes it, without details."""
-    kind, title = _PROBLEMS[status]
-    body = {"type": kind, "title": title, "status": status, "traceId": trace_id}
-    return Answer(status, msgspec.json.encode(body), PROBLEM)
-
-
-def _invalid(errors: Mapping[str, Sequence[str]], trace_id: str) -> Answer:
-    body = {
-        "type": _PROBLEMS[400][0],
-        "title": "One or more validation errors occurred.",
-        "status": 400,
-        "errors": errors,
-        "traceId": trace_id,
-    }
-    return Answer(400, msgspec.json.encode(body), PROBLEM)
-
-
 @frozen
 class Provider:
     """The operations on a store."""
@@ -111,88 +93,80 @@ class Provider:
     def answer(self, call: Call, *, content_type: str, body: bytes) -> Answer:
         """Carry out a request, if it is valid."""
         self.store.move_on()
-        if call.operation in {"create", "update"}:
-            if not _is_json(content_type) and body:
-                return problem(415, self.store.trace_id())
-            return self._write(call, body)
-        if call.operation == "list":
-            return self._list(call)
-        if call.operation == "contacts":
-            return self._contacts(call)
-        if call.operation == "delete":
-            if self.store.has_begun(call.key):
-                return self._problem(409)
-            return self._no_content(found=self.store.delete(call.key))
-        row = self.store.get(call.key)
-        return self._problem(404) if row is None else _ok(self._campaign(row))
-
-    def _write(self, call: Call, body: bytes) -> Answer:
+        if call.operation in {"create", "update"} and not _is_json(content_type) and body:
+            return self.problem(415)
         try:
-            if call.operation == "update":
+            return self._execute(call, body)
+        except InvalidRequestError as error:
+            return self.problem(400, error.errors)
+
+    def problem(self, status: int, errors: Mapping[str, Sequence[str]] | None = None) -> Answer:
+        """Return an RFC 7807 answer as ASP.NET Core writes it, without details but for validation errors."""
+        kind, title = _PROBLEMS[status]
+        body: Wire = {"type": kind, "title": title, "status": status}
+        if errors is not None:
+            body |= {"title": "One or more validation errors occurred.", "errors": errors}
+        body["traceId"] = self.store.trace_id()
+        return Answer(status, msgspec.json.encode(body), PROBLEM)
+
+    def _execute(self, call: Call, body: bytes) -> Answer:
+        match call.operation:
+            case "create":
+                return self._create(call, body)
+            case "update":
                 fields = read_update(body)
-                if self.store.has_begun(call.key):
-                    return self._problem(409)
-                return self._no_content(found=self.store.update(call.key, fields))
-            new = read_new(body, leave_out_invalid=call.leave_out_invalid, digits_of=self.digits_of)
-            row = self.store.create(new)
-        except InvalidBodyError as error:
-            return _invalid(error.errors, self.store.trace_id())
-        key: str = row.wire["id"]
+                return self._change(call, lambda: self.store.update(call.key, fields))
+            case "delete":
+                return self._change(call, lambda: self.store.delete(call.key))
+            case "list":
+                page = self._page(call, self.store.listed(), CAMPAIGN_COLUMNS)
+                page["items"] = [self._campaign(row) for row in page["items"]]
+                return _ok([page] if self.quirks.list_in_array else page)
+            case "contacts":
+                rows = self.store.contacts(call.key)
+                if rows is None:
+                    return self.problem(404)
+                page = self._page(call, rows, CONTACT_COLUMNS)
+                page["items"] = [row.wire for row in page["items"]]
+                return _ok(page)
+            case _:
+                row = self.store.get(call.key)
+                return self.problem(404) if row is None else _ok(self._campaign(row))
+
+    def _create(self, call: Call, body: bytes) -> Answer:
+        new = read_new(body, leave_out_invalid=call.leave_out_invalid, digits_of=self.digits_of)
+        key: str = self.store.create(new).wire["id"]
         if self.quirks.bare_id:
             return Answer(201, key.encode(), TEXT, acted=True)
         return Answer(201, msgspec.json.encode(key), JSON, acted=True)
 
-    def _list(self, call: Call) -> Answer:
-        page = self._page(call, self.store.listed(), CAMPAIGN_COLUMNS)
-        if isinstance(page, Answer):
-            return page
-        page["items"] = [self._campaign(row) for row in page["items"]]
-        return _ok([page] if self.quirks.list_in_array else page)
+    def _change(self, call: Call, change: Callable[[], bool]) -> Answer:
+        if self.store.has_begun(call.key):
+            return self.problem(409)
+        return Answer(204, acted=True) if change() else self.problem(404)
 
-    def _contacts(self, call: Call) -> Answer:
-        rows = self.store.contacts(call.key)
-        if rows is None:
-            return self._problem(404)
-        page = self._page(call, rows, CONTACT_COLUMNS)
-        if isinstance(page, Answer):
-            return page
-        page["items"] = [row.wire for row in page["items"]]
-        return _ok(page)
-
-    def _page(self, call: Call, rows: Sequence[Row], columns: Columns) -> Wire | Answer:
+    def _page(self, call: Call, rows: Sequence[Row], columns: Columns) -> Wire:
         errors: dict[str, list[str]] = {}
         index = _positive(call.query, "Page", 1, errors)
         size = _positive(call.query, "PageSize", self.quirks.default_page_size, errors)
         if errors:
-            return _invalid(errors, self.store.trace_id())
+            raise InvalidRequestError(errors)
         filters, sorts = call.query.get("filters") or None, call.query.get("sorts") or None
         found = find(rows, filters, sorts, columns, self.quirks.zone)
         if found.failed and self.quirks.strict_filters:
-            return _invalid({found.failed: [f"{_UNREADABLE} The reason: {found.why}."]}, self.store.trace_id())
+            raise InvalidRequestError({found.failed: [f"{_UNREADABLE} The reason: {found.why}."]})
         total = len(found.rows)
         taken = found.rows
         if not found.failed:
-            cap = self.quirks.max_page_size
             start = (index - 1) * size
-            taken = taken[start : start + (size if cap is None else min(size, cap))]
-        return {
-            "pageIndex": index,
-            "totalPages": -(-total // size),
-            "totalRecords": total,
-            "items": taken,
-        }
+            taken = taken[start : start + min(size, self.quirks.max_page_size or size)]
+        return {"pageIndex": index, "totalPages": -(-total // size), "totalRecords": total, "items": taken}
 
     def _campaign(self, row: Row) -> Wire:
         style = self.quirks.dates
         if style is None or row.ticks is None:
             return row.wire
         return {**row.wire, "startDateTime": write_ticks(row.ticks, style)}
-
-    def _no_content(self, *, found: bool) -> Answer:
-        return Answer(204, acted=True) if found else self._problem(404)
-
-    def _problem(self, status: int) -> Answer:
-        return problem(status, self.store.trace_id())
 
 
 def _ok(value: Any) -> Answer:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from attrs import define, field
 
 from ._dotnet import read_json
 from ._routing import OPERATIONS, Operation
+
+Event = Literal["received", "acted"]
 
 
 @define(eq=False, kw_only=True)
@@ -56,35 +58,6 @@ class RecordedRequest:
             return None
 
 
-class _Tally:
-    """Counts requests by operation, and lets tests wait for a count."""
-
-    def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
-        self._waiting: set[asyncio.Future[None]] = set()
-
-    def add(self, operation: Operation | None) -> None:
-        self._counts["any"] += 1
-        self._counts[operation or "other"] += 1
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
-
-    def clear(self) -> None:
-        self._counts.clear()
-
-    async def reach(self, count: int, operation: Operation | None) -> None:
-        if operation is not None and operation not in OPERATIONS:
-            raise ValueError(f"operation must be one of {', '.join(OPERATIONS)}")
-        while self._counts[operation or "any"] < count:
-            future = asyncio.get_running_loop().create_future()
-            self._waiting.add(future)
-            try:
-                await future
-            finally:
-                self._waiting.remove(future)
-
-
 @define(eq=False)
 class RequestLog:
     """Keeps the requests and lets tests wait for them.
@@ -97,8 +70,8 @@ class RequestLog:
     in_flight: int = 0
     max_in_flight: int = 0
     _requests: list[RecordedRequest] = field(init=False, factory=list[RecordedRequest])
-    _received: _Tally = field(init=False, factory=_Tally)
-    _acted: _Tally = field(init=False, factory=_Tally)
+    _counts: Counter[tuple[Event, str]] = field(init=False, factory=Counter[tuple[Event, str]])
+    _waiting: set[asyncio.Future[None]] = field(init=False, factory=set[asyncio.Future[None]])
 
     @property
     def requests(self) -> Sequence[RecordedRequest]:
@@ -113,8 +86,7 @@ class RequestLog:
     def clear(self) -> None:
         """Forget all requests; those in flight still count as such."""
         self._requests.clear()
-        self._received.clear()
-        self._acted.clear()
+        self._counts.clear()
         self.max_in_flight = self.in_flight
 
     def begin(self) -> None:
@@ -129,17 +101,28 @@ class RequestLog:
     def add(self, request: RecordedRequest) -> None:
         """Add a request that was read completely."""
         self._requests.append(request)
-        self._received.add(request.operation)
+        self._count("received", request)
 
     def mark_acted(self, request: RecordedRequest) -> None:
         """Note that a request was carried out."""
         request.acted = True
-        self._acted.add(request.operation)
+        self._count("acted", request)
 
-    async def wait_received(self, count: int, operation: Operation | None) -> None:
-        """Wait until `count` requests have arrived."""
-        await self._received.reach(count, operation)
+    def _count(self, event: Event, request: RecordedRequest) -> None:
+        self._counts[event, "any"] += 1
+        self._counts[event, request.operation or "other"] += 1
+        for future in self._waiting:
+            if not future.done():
+                future.set_result(None)
 
-    async def wait_acted(self, count: int, operation: Operation | None) -> None:
-        """Wait until `count` requests were carried out."""
-        await self._acted.reach(count, operation)
+    async def wait(self, event: Event, count: int, operation: Operation | None) -> None:
+        """Wait until `count` requests have arrived, or were carried out."""
+        if operation is not None and operation not in OPERATIONS:
+            raise ValueError(f"operation must be one of {', '.join(OPERATIONS)}")
+        while self._counts[event, operation or "any"] < count:
+            future = asyncio.get_running_loop().create_future()
+            self._waiting.add(future)
+            try:
+                await future
+            finally:
+                self._waiting.remove(future)

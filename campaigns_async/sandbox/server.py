@@ -336,7 +336,7 @@ class Sandbox(SandboxBase):
         Raises:
             ValueError: If there is no such operation.
         """
-        await self._handler.log.wait_received(count, operation)
+        await self._handler.log.wait("received", count, operation)
 
     async def wait_acted(self, count: int, operation: Operation | None = None) -> None:
         """Wait until `count` requests were carried out, of one operation or of any.
@@ -344,4 +344,4 @@ class Sandbox(SandboxBase):
         Raises:
             ValueError: If there is no such operation.
         """
-        await self._handler.log.wait_acted(count, operation)
+        await self._handler.log.wait("acted", count, operation)

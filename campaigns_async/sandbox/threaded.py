@@ -166,7 +166,7 @@ class ThreadedSandbox(SandboxBase):
         """
         __tracebackhide__ = True
         try:
-            self._wait(lambda: self._handler.log.wait_received(count, operation), timeout)
+            self._wait(lambda: self._handler.log.wait("received", count, operation), timeout)
         except TimeoutError:
             raise TimeoutError(_describe("arrived", count, operation, timeout, self.requests)) from None
 
@@ -184,7 +184,7 @@ class ThreadedSandbox(SandboxBase):
         """
         __tracebackhide__ = True
         try:
-            self._wait(lambda: self._handler.log.wait_acted(count, operation), timeout)
+            self._wait(lambda: self._handler.log.wait("acted", count, operation), timeout)
         except TimeoutError:
             acted = [request for request in self.requests if request.acted]
             raise TimeoutError(_describe("were carried out", count, operation, timeout, acted)) from None

@@ -28,7 +28,7 @@ from campaigns_async.sandbox import (
     ThreadedSandbox,
     threaded as threaded_module,
 )
-from campaigns_async.sandbox._request_log import RequestLog
+from campaigns_async.sandbox._request_log import Event, RequestLog
 
 WIRE = {"id": "c1", "startDateTime": "2024-01-10T09:00:00Z", "sender": "Acme", "message": "Hi"}
 
@@ -400,13 +400,13 @@ class TestWaiting:
         sandbox = ThreadedSandbox()
         sandbox.start()
         begun = threading.Event()
-        wait = RequestLog.wait_received
+        wait = RequestLog.wait
 
-        async def wait_and_say_so(log: RequestLog, count: int, operation: Operation | None) -> None:
+        async def wait_and_say_so(log: RequestLog, event: Event, count: int, operation: Operation | None) -> None:
             begun.set()
-            await wait(log, count, operation)
+            await wait(log, event, count, operation)
 
-        monkeypatch.setattr(RequestLog, "wait_received", wait_and_say_so)
+        monkeypatch.setattr(RequestLog, "wait", wait_and_say_so)
         waiting = in_thread(sandbox.wait_received, 1, None, 30)
         begun.wait(30)
 
