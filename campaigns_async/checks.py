@@ -72,21 +72,19 @@ def check_int(
     return value
 
 
-def check_seconds(
-    name: str, value: object, *, gt: float = 0.0, ge: float | None = None, le: float | None = None
-) -> float:
+def check_seconds(name: str, value: object, *, ge: float | None = None, le: float | None = None) -> float:
     """Return a finite number of seconds.
 
     Raises:
-        ConfigurationError: If `value` is not a finite number above `gt`, or from `ge`, and up to `le`.
+        ConfigurationError: If `value` is not a finite number above 0, or from `ge`, and up to `le`.
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
         raise ConfigurationError(f"{name} must be a finite number, not {_describe(value)}", parameter=name)
     if ge is not None:
         if value < ge:
             raise ConfigurationError(f"{name} must be at least {ge:g}, not {value:g}", parameter=name)
-    elif value <= gt:
-        raise ConfigurationError(f"{name} must be more than {gt:g}, not {value:g}", parameter=name)
+    elif value <= 0:
+        raise ConfigurationError(f"{name} must be more than 0, not {value:g}", parameter=name)
     if le is not None and value > le:
         raise ConfigurationError(f"{name} must be at most {le:g}, not {value:g}", parameter=name)
     return float(value)

@@ -149,10 +149,6 @@ class Journal(Protocol):
         """Return the rows in these states, in the order of the plan."""
         ...
 
-    async def known_campaigns(self, among: Collection[str]) -> set[str]:
-        """Return those of the campaigns that rows are known to have created."""
-        ...
-
     async def latest_campaigns(self, limit: int, *, except_for: Collection[str]) -> list[str]:
         """Return the campaigns that the latest created rows have, except for those named."""
         ...

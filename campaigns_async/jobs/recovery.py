@@ -82,7 +82,7 @@ class Recovery:
             self.policy,
             runtime.clock,
             # Not those that creates of this client were given: such an id may be the row's own, if the disk was full.
-            self.journal.known_campaigns,
+            self.journal.owners,
             self._latest_campaigns,
             runtime.get,
             concurrency=runtime.max_concurrency,

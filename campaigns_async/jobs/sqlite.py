@@ -360,9 +360,6 @@ class SqliteJournal:
 
         return await self._call(read)
 
-    async def known_campaigns(self, among: Collection[str]) -> set[str]:
-        return set(await self.owners(among))
-
     async def latest_campaigns(self, limit: int, *, except_for: Collection[str]) -> list[str]:
         def read() -> list[str]:
             return list(deque((each for each, _ in self._file.campaigns() if each not in except_for), maxlen=limit))

@@ -176,7 +176,7 @@ JOB_MUTANTS = (
     Mutant(
         "ids that the journal holds are not excluded",
         "jobs.recovery",
-        "            self.journal.known_campaigns,\n",
+        "            self.journal.owners,\n",
         "            lambda _: asyncio.sleep(0, set()),\n",
     ),
     Mutant(

@@ -316,6 +316,13 @@ MUTANTS = (
         "            if not isinstance(verdict, Absent):\n",
         "            if False:\n",
     ),
+    Mutant(
+        "a create that is given up as absent is forgotten",
+        "resources.creating",
+        "ledger.leave_unknown(new)  # it may be",
+        "pass  # it may be",
+        test="client/test_reconcile.py -k given_up",
+    ),
     # Beside what is simulated
     Mutant(
         "paging does not go back",
