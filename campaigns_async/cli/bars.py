@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
-from typing import Final, NoReturn, Protocol
+from typing import Final, NoReturn
 
 import click
 from attrs import define, field, frozen
@@ -61,22 +61,6 @@ class Figures:
         return f"{self.doing}{': ' if self.count else ', '}{parts}" if parts else self.doing
 
 
-class Display(Protocol):
-    """Shows figures."""
-
-    def show(self, figures: Figures, *, at_once: bool) -> None:
-        """Show figures; `at_once` if a new part of the run begins."""
-        ...
-
-    def say(self, text: str) -> None:
-        """Print a line between the figures."""
-        ...
-
-    def end(self) -> None:
-        """Show the last figures; nothing more comes."""
-        ...
-
-
 @define
 class Lines:
     """A line every few seconds, for logs."""
@@ -88,7 +72,7 @@ class Lines:
     _printed: Figures | None = field(default=None, init=False)
 
     def show(self, figures: Figures, *, at_once: bool) -> None:
-        """Print a line if it is due."""
+        """Print a line if it is due, or if a new part of the run begins (`at_once`)."""
         self._latest = figures
         now = self._clock()
         if at_once or now >= self._due:
@@ -97,19 +81,15 @@ class Lines:
             self._print(figures.line)
 
     def say(self, text: str) -> None:
-        """Print a line."""
+        """Print a line between the figures."""
         self._print(text)
 
     def end(self) -> None:
         """Print the last figures if their counts are not printed yet."""
-        latest, printed = self._latest, self._printed
-        if (
-            latest is not None
-            and printed is not None
-            and (latest.doing, latest.count) != (printed.doing, printed.count)
-        ):
-            self._printed = latest
-            self._print(latest.line)
+        if self._latest is not None and self._printed is not None:
+            latest, printed = self._latest, self._printed
+            if (latest.doing, latest.count) != (printed.doing, printed.count):
+                self.show(latest, at_once=True)
 
 
 class _Console(Console):
@@ -184,7 +164,7 @@ class Rate:
 class ProgressView:
     """Shows a run's figures. A terminal or pipe that is gone never harms the run."""
 
-    _display: Display
+    _display: Bar | Lines
     _figures: Callable[[], Figures | None]
     """Returns the figures as they are now, None if there are none yet."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
@@ -107,6 +107,19 @@ def print_rich(what: RenderableType) -> None:
     text = captured.get()
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     click.echo(text.encode(encoding, "replace").decode(encoding), nl=False)
+
+
+def print_table(rows: Iterable[Sequence[str]], *headers: str) -> None:
+    """Print a table; a header that begins with `>` aligns its column to the right."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, highlight=False)
+    for header in headers:
+        table.add_column(header.removeprefix(">"), justify="right" if header.startswith(">") else "left")
+    for row in rows:
+        table.add_row(*row)
+    print_rich(table)
 
 
 class TerminalJson(io.BufferedIOBase):

@@ -38,7 +38,7 @@ from campaigns_async import (
 )
 from campaigns_async.cli.bars import Figures, ProgressView, show_progress
 from campaigns_async.cli.connection import check_setting, read_key
-from campaigns_async.cli.console import print_line, print_rich
+from campaigns_async.cli.console import print_line, print_table
 from campaigns_async.cli.live_host import is_live
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.sandbox import Fault, Sandbox
@@ -165,23 +165,17 @@ class Demo:
         )
         on_server = Counter(content for _, content in stored)
         once = sum(on_server[_content(new)] == 1 for new in self.campaigns)
-        seen: Counter[str] = Counter()
-        for request in self.sandbox.requests if self.sandbox is not None else ():
-            seen["requests"] += 1
-            seen["throttled"] += request.status in {429, 503}
-            seen["dropped"] += request.status is None
-        both = [
-            Row(name, counts[key], None if self.sandbox is None else seen[key])
-            for name, key in (
-                ("requests", "requests"),
-                ("throttled (429, 503)", "throttled"),
-                ("connections dropped", "dropped"),
-            )
-        ]
+        requests = throttled = dropped = None
+        if self.sandbox is not None:
+            statuses = [request.status for request in self.sandbox.requests]
+            requests, dropped = len(statuses), statuses.count(None)
+            throttled = statuses.count(429) + statuses.count(503)
         return [
             Row("campaigns created", len({*self.ids.values()} & {id_ for id_, _ in stored}), len(stored), total),
             Row("  on the server exactly once", None, once, total),
-            *both,
+            Row("requests", counts["requests"], requests),
+            Row("throttled (429, 503)", counts["throttled"], throttled),
+            Row("connections dropped", counts["dropped"], dropped),
             Row("requests that the client repeated", counts["retried"]),
             Row("creates with an unknown outcome", counts["unknown"]),
             Row("  found on the server", counts["found"]),
@@ -333,7 +327,9 @@ def run_demo(*, base_url: str | None, api_key_file: Path | None, concurrency: in
         raise click.ClickException(
             f"the sandbox cannot be started: {error.strerror or type(error).__name__}"
         ) from error
-    _print_rows(rows)
+    print_table(
+        [["" if cell is None else str(cell) for cell in row] for row in rows], "", ">client", ">server", ">plan"
+    )
     off = [str(row) for row in rows if not row.agrees] + demo.differences
     for line in off:
         print_line(f"off: {line}")
@@ -363,15 +359,3 @@ def _so_far(demo: Demo) -> str:
     where = "they stay on that server" if demo.sandbox is None else "they went with the sandbox"
     created = f"{len(demo.ids)} of {len(demo.campaigns)} campaigns were created"
     return f" ({created}, {demo.counts['left']} have an unknown outcome: {where})"
-
-
-def _print_rows(rows: Sequence[Row]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table("", box=box.SIMPLE_HEAD, highlight=False)
-    for name in ("client", "server", "plan"):
-        table.add_column(name, justify="right")
-    for name, *counts in rows:
-        table.add_row(name, *("" if count is None else str(count) for count in counts))
-    print_rich(table)

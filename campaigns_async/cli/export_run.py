@@ -30,9 +30,9 @@ from campaigns_async.cli.console import (
     unexpected_message,
 )
 from campaigns_async.cli.error_messages import to_click_error
-from campaigns_async.cli.export_progress import ExportFigures
 from campaigns_async.cli.options import ConnectionOptions
 from campaigns_async.cli.query_options import check_filter, check_ids, check_sort, columns_of
+from campaigns_async.cli.run_figures import ExportFigures
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.export import (
     ExportError,

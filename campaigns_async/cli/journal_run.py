@@ -1,4 +1,4 @@
-"""Runs the commands of `journal`."""
+"""Runs the commands of `journal`, and shows rows of a journal without a campaign's texts, names and numbers."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 import click
+from attrs import asdict
 
-from campaigns_async.cli.console import PROGRAM, UsageFailure, count_of, is_terminal, print_line, print_rich, printable
+from campaigns_async.cli.console import PROGRAM, UsageFailure, count_of, is_terminal, print_line, print_table, printable
 from campaigns_async.cli.error_messages import to_click_error
-from campaigns_async.cli.journal_rows import MEANING, details_of, format_time, row_to_dict
 from campaigns_async.effects import State
 from campaigns_async.jobs.job_errors import JobError
 from campaigns_async.jobs.journal import Entry, Transition
@@ -28,6 +29,14 @@ _TERMINAL_LIMIT: Final = 100
 _ORDER: Final = (State.UNKNOWN, State.SENDING, State.FAILED, State.PLANNED, State.CREATED)
 """The states; those whose rows need a person come first."""
 _LONGEST_ID: Final = 200
+_SHOWN: Final = 10
+MEANING: Final = {
+    State.PLANNED: "not sent",
+    State.SENDING: "possibly sent: on its way, or cut off",
+    State.CREATED: "on the server",
+    State.FAILED: "refused, not on the server",
+    State.UNKNOWN: "possibly sent: the outcome is unknown",
+}
 _THEN: Final = {
     State.CREATED: "it is never sent again",
     State.PLANNED: "the next run sends it",
@@ -37,20 +46,9 @@ _WORDS: Final = {State.CREATED: "created", State.PLANNED: "not sent", State.FAIL
 
 
 @contextmanager
-def _to_read(file: Path) -> Generator[JournalReader]:
+def _as_click_errors() -> Generator[None]:
     try:
-        with open_journal(file) as journal:
-            yield journal
-    except JobError as error:
-        raise to_click_error(error) from error
-
-
-@contextmanager
-def _to_write(file: Path) -> Generator[JournalFile]:
-    try:
-        open_journal(file).close()  # opened to write, a journal would be made where none is
-        with JournalFile.open(file) as journal:
-            yield journal
+        yield
     except JobError as error:
         raise to_click_error(error) from error
 
@@ -74,22 +72,15 @@ def show_rows(file: Path, states: set[State], *, as_json: bool, limit: int | Non
     as_table = is_terminal() and not as_json
     if as_table and limit is None:
         limit = _TERMINAL_LIMIT
-    with _to_read(file) as journal:
+    with _as_click_errors(), open_journal(file) as journal:
         counts = journal.counts()
         if not as_table:
             print_line(", ".join(f"{counts[state]:,} {state.name.lower()}" for state in _ORDER))
             for entry in islice(journal.entries(*states), limit):
                 click.echo(json.dumps(row_to_dict(entry), ensure_ascii=False).encode())
             return
-        from rich import box
-        from rich.table import Table
-
-        table = Table("state", box=box.SIMPLE_HEAD, highlight=False)
-        table.add_column("rows", justify="right")
-        table.add_column("")
-        for state in _ORDER:
-            table.add_row(state.name.lower(), f"{counts[state]:,}", MEANING[state])
-        print_rich(table)
+        rows = [(state.name.lower(), f"{counts[state]:,}", MEANING[state]) for state in _ORDER]
+        print_table(rows, "state", ">rows", "")
         by_state = chain.from_iterable(journal.entries(state) for state in _ORDER if state in states)
         for entry in islice(by_state, limit):
             click.echo(_row_line(entry))  # no table: an id must stand in one piece, to be copied
@@ -116,7 +107,9 @@ def resolve_row(file: Path, key: str, state: State, campaign_id: str | None) -> 
     Raises:
         click.ClickException: If there is no such row, its state is known already, or the id is another row's.
     """
-    with _to_write(file) as journal:
+    with _as_click_errors():
+        open_journal(file).close()  # opened to write, a journal would be made where none is
+    with _as_click_errors(), JournalFile.open(file) as journal:
         entry = journal.entry(key) if _is_utf_8(key) else None
         if entry is None:
             raise UsageFailure("the journal has no row with that key: `journal show` lists them")
@@ -166,7 +159,7 @@ def export_failed(file: Path, out: Path) -> None:
     Raises:
         click.ClickException: If the journal cannot be read, or the file not written.
     """
-    with _to_read(file) as journal:
+    with _as_click_errors(), open_journal(file) as journal:
         if str(out) == "-":
             written, without = _write_failed(journal, sys.stdout.buffer.write)
         else:
@@ -215,3 +208,45 @@ def _new_file(path: Path) -> Generator[IO[bytes]]:
         if isinstance(error, OSError):
             raise click.ClickException(f"--out cannot be written: {error.strerror}") from None
         raise
+
+
+def row_to_dict(entry: Entry) -> dict[str, Any]:
+    """Return a row as JSON values, with times in UTC as ISO 8601."""
+    return {
+        "key": entry.key,
+        "state": entry.state.name.lower(),
+        "campaign_id": entry.campaign_id,
+        "attempts": entry.attempts,
+        "attempted_at": format_time(entry.attempted_at),
+        "ended_at": format_time(entry.ended_at),
+        "reason": reason_of(entry),
+        "surely_done": entry.surely_done,
+        "leads": [asdict(lead) for lead in entry.leads],
+    }
+
+
+def format_time(seconds: float | None) -> str | None:
+    """Return a time in UTC, to the second."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def reason_of(entry: Entry) -> str | None:
+    """Return why a row failed or is unknown, with the contacts that the server refused."""
+    if not entry.refused_contacts:
+        return entry.reason
+    return f"{entry.reason}: contacts {first_of(entry.refused_contacts)} (from 0) were refused"
+
+
+def first_of(numbers: Sequence[int]) -> str:
+    """Return the first ten numbers in words."""
+    return ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
+
+
+def details_of(entry: Entry) -> str:
+    """Return what there is to say of a row beside its key and its state."""
+    parts = [reason_of(entry) or ""]
+    if entry.surely_done:
+        parts.append("the server said that it was created, and not under which id")
+    if entry.leads:
+        parts.append(f"may be {', '.join(lead.campaign_id for lead in entry.leads)}")
+    return printable("; ".join(part for part in parts if part))

@@ -1,9 +1,9 @@
-"""Prints how a send ended: its summary, and what can be done next."""
+"""Prints how a send ended, with what can be done next, and what a dry run found."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -11,14 +11,14 @@ from typing import Any, Final, NamedTuple
 import click
 from attrs import evolve, fields, frozen
 
-from campaigns_async.cli.console import print_line, print_rich, printable, same_command
-from campaigns_async.cli.journal_rows import MEANING, details_of, first_of, row_to_dict
-from campaigns_async.cli.journal_run import journal_command
+from campaigns_async.cli.console import count_of, print_line, print_table, printable, same_command
+from campaigns_async.cli.journal_run import MEANING, details_of, first_of, journal_command, row_to_dict
 from campaigns_async.effects import State
 from campaigns_async.jobs.contacts_csv import ContactsPlan
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JobError
 from campaigns_async.jobs.journal import Entry
 from campaigns_async.jobs.plan_lines import Plan, digest
+from campaigns_async.jobs.preview import LENGTHENED, Noted, Preview
 from campaigns_async.jobs.progress import Progress, Summary
 from campaigns_async.jobs.sqlite_reader import open_journal
 
@@ -152,18 +152,10 @@ def print_ending(ending: Ending, journal: Path, *, reconcile: bool, as_json: boo
 
 
 def _print_table(ending: Ending) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table("", box=box.SIMPLE_HEAD, highlight=False)
-    table.add_column("rows", justify="right")
-    table.add_column("")
-    for row in _rows(ending):
-        table.add_row(*row)
-    print_rich(table)
+    print_table(_rows(ending), "", ">rows", "")
     summary = ending.summary
-    _print_entries("failed", summary.failures, summary.failed)
-    _print_entries("unknown", summary.doubts, summary.sending + summary.unknown)
+    _print_some("failed", _describe(summary.failures), summary.failed)
+    _print_some("unknown", _describe(summary.doubts), summary.sending + summary.unknown)
 
 
 def _rows(ending: Ending) -> Iterator[tuple[str, str, str]]:
@@ -178,8 +170,52 @@ def _rows(ending: Ending) -> Iterator[tuple[str, str, str]]:
     yield "seconds", f"{summary.elapsed:,.1f}", f"of which held back {summary.held_back:,.1f}"
 
 
-def _print_entries(what: str, entries: tuple[Entry, ...], count: int) -> None:
-    for entry in entries:
-        click.echo(f"{what}: {printable(entry.key)}: {details_of(entry) or 'cut off'}")
-    if count > len(entries):
-        click.echo(f"{what}: and {count - len(entries):,} more")
+def _describe(entries: Sequence[Entry]) -> list[str]:
+    return [f"{printable(entry.key)}: {details_of(entry) or 'cut off'}" for entry in entries]
+
+
+def _print_some(what: str, lines: Sequence[str], count: int) -> None:
+    """Print the first lines of `count` in all."""
+    for line in lines:
+        click.echo(f"{what}: {line}")
+    if count > len(lines):
+        click.echo(f"{what}: and {count - len(lines):,} more")
+
+
+def print_preview(counts: Mapping[State, int], preview: Preview, *, as_json: bool) -> None:
+    """Print what a run would send.
+
+    Args:
+        counts: The rows, by their state as the run would find them.
+        preview: Counts of what would be sent.
+        as_json: Print one JSON object.
+    """
+    if as_json:
+        click.echo(json.dumps({state.name.lower(): counts[state] for state in State} | preview.as_dict()))
+        return
+    rows = [(name, f"{count:,}") for name, count in _preview_rows(counts, preview)]
+    print_table(rows, "a dry run: nothing was sent", ">")
+    for what, noted in _noted(preview):
+        _print_some(what, noted.places, noted.count)
+    if preview.lengthened:
+        click.echo(f"note: {LENGTHENED} ({count_of(preview.lengthened, 'campaign')})")
+
+
+def _preview_rows(counts: Mapping[State, int], preview: Preview) -> Iterator[tuple[str, int]]:
+    yield "campaigns to send", preview.campaigns
+    yield "  contacts", preview.contacts
+    yield "  contacts left out, their number stands before them", preview.dropped
+    yield "  SMS parts", preview.parts
+    yield "  campaigns in GSM-7", preview.gsm_7
+    yield "  campaigns in UCS-2, with less than half the room", preview.ucs_2
+    yield "created already", counts[State.CREATED]
+    yield "failed, sent again with --retry-failed only", counts[State.FAILED]
+    yield "possibly sent, to be looked for first", counts[State.UNKNOWN] + counts[State.SENDING]
+    for what, noted in _noted(preview):
+        yield what, noted.count
+
+
+def _noted(preview: Preview) -> Iterator[tuple[str, Noted]]:
+    yield "no mobile number", preview.invalid_numbers
+    yield "sender of more than 11 characters", preview.long_senders
+    yield "start time that has passed", preview.passed_starts

@@ -25,7 +25,7 @@ from campaigns_async.cli.signals import Interrupted, run as run_loop
 
 if TYPE_CHECKING:
     from campaigns_async.cli.bars import ProgressView
-    from campaigns_async.cli.send_progress import SendFigures
+    from campaigns_async.cli.run_figures import SendFigures
     from campaigns_async.cli.send_report import Ending
     from campaigns_async.effects import State
     from campaigns_async.jobs.job import Job
@@ -111,7 +111,7 @@ def _run_dry(plan: PlanOptions, options: SendOptions) -> int:
     if counts is None or preview is None:
         print_line("interrupted; nothing was sent, and the journal is as it was")
         return 128 + stopped_by[0]
-    from campaigns_async.cli.send_preview import print_preview
+    from campaigns_async.cli.send_report import print_preview
 
     print_preview(counts, preview, as_json=options.as_json)
     return 0
@@ -155,7 +155,7 @@ class Run:
 
     async def _work(self) -> Summary:
         from campaigns_async.cli.bars import show_progress
-        from campaigns_async.cli.send_progress import SendFigures
+        from campaigns_async.cli.run_figures import SendFigures
         from campaigns_async.cli.send_report import name_csv_lines
         from campaigns_async.jobs.job import Job
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from campaigns_async._engine.instrumentation import Stats
 from campaigns_async.cli.bars import Bar, Lines, ProgressView
-from campaigns_async.cli.export_progress import ExportFigures
+from campaigns_async.cli.run_figures import ExportFigures
 from campaigns_async.export import ExportProgress
 
 from .test_bars import Time

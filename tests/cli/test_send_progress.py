@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from campaigns_async._engine.instrumentation import Stats
-from campaigns_async.cli.send_progress import SendFigures
+from campaigns_async.cli.run_figures import SendFigures
 from campaigns_async.jobs.progress import Phase, Progress
 
 from .test_bars import Time
