@@ -73,12 +73,14 @@ class Connection:
 
 
 class ConnectionServer(web.Server):
-    """aiohttp's server, with a number for each connection and an end for all of them."""
+    """aiohttp's server on a port, with a number for each connection and an end for all of them."""
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **options: Any) -> None:
         super().__init__(handler, **options)
+        self.is_running = False
         self._numbers = itertools.count(1)
         self._open: dict[web.RequestHandler, Connection] = {}
+        self._listening: asyncio.Server | None = None
         self._all_closed = asyncio.Event()
         self._all_closed.set()
 
@@ -104,51 +106,33 @@ class ConnectionServer(web.Server):
         for connection in self._open.values():
             connection.stale = False
 
-    async def abort(self) -> None:
-        """Abort the connections that are still open, and wait until they are closed."""
-        for connection in self._open.values():
-            connection.transport.abort()
-        await self._all_closed.wait()
-
-
-@define(eq=False)
-class Listener:
-    """Listens on a port in the running loop."""
-
-    _listening: asyncio.Server | None = None
-    _server: ConnectionServer | None = None
-
-    @property
-    def is_running(self) -> bool:
-        """True if it listens."""
-        return self._server is not None
-
-    async def start(self, server: ConnectionServer, host: str, port: int) -> int:
+    async def start(self, host: str, port: int) -> int:
         """Listen, and return the port.
 
         Raises:
             OSError: If the port is taken.
         """
-        self._server = server
+        self.is_running = True
         try:
-            self._listening = await asyncio.get_running_loop().create_server(server, host, port)
+            self._listening = await asyncio.get_running_loop().create_server(self, host, port)
         except BaseException:  # including a cancellation: it may be started again
-            self._server = None
+            self.is_running = False
             raise
         found: int = self._listening.sockets[0].getsockname()[1]
         return found
 
     async def stop(self) -> None:
         """Close the port and every connection, within a second."""
-        server, self._server = self._server, None
+        self.is_running = False
         listening, self._listening = self._listening, None
         if listening is not None:
             await _close(listening)
-        if server is not None:
-            server.pre_shutdown()
-            await server.shutdown(_SHUTDOWN)
-            # Connections that could not be flushed in time would stay open.
-            await server.abort()
+        self.pre_shutdown()
+        await self.shutdown(_SHUTDOWN)
+        # Connections that could not be flushed in time would stay open.
+        for connection in self._open.values():
+            connection.transport.abort()
+        await self._all_closed.wait()
 
 
 async def _close(listening: asyncio.Server) -> None:

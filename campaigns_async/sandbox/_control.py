@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from ipaddress import ip_address
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
@@ -34,8 +34,6 @@ from ._provider import JSON, PROBLEM, Answer
 from ._request_log import RecordedRequest
 from ._routing import carries_key
 from .faults import Rule
-
-T = TypeVar("T")
 
 _MOST_REQUESTS: Final = 1000
 # Never any CORS headers: no other origin may read an answer.
@@ -74,6 +72,7 @@ class _Route:
     path: str
     description: str
     handlers: Mapping[str, Callable[[ControlRequest], Answer]]
+    hint: str = ""
 
     @property
     def allow(self) -> str:
@@ -88,16 +87,37 @@ class Control:
         self._handler = handler
         routes = (
             _Route("", "the paths", {"GET": self._index}),
-            _Route("/journal", "the requests and their outcomes (?after=NUMBER, ?limit=)", {"GET": self._journal}),
-            _Route("/seed", "adds campaigns, all or none", {"POST": self._seed}),
+            _Route(
+                "/journal",
+                "the requests and their outcomes (?after=NUMBER, ?limit=)",
+                {"GET": self._journal},
+                "send ?after=NUMBER, ?limit= or neither",
+            ),
+            _Route(
+                "/seed",
+                "adds campaigns, all or none",
+                {"POST": self._seed},
+                'send {"campaigns": [{"id": "c1"}], "contacts": {"c1": [{"id": "k1"}]}}',
+            ),
             _Route("/reset", "goes back to the state in which the sandbox was started", {"POST": self._reset}),
             _Route(
                 "/faults",
                 "the faults; adds one, or an array of them; stops all, and answers what hangs",
                 {"GET": self._faults, "POST": self._add_faults, "DELETE": self._stop_faults},
+                'send a fault, such as {"operation": "create", "status": 503}',
             ),
-            _Route("/clock", "the sandbox's time; sets, moves or runs it", {"GET": self._time, "PUT": self._set_time}),
-            _Route("/rate-limit", "the rate limit; sets it", {"GET": self._limit, "PUT": self._set_limit}),
+            _Route(
+                "/clock",
+                "the sandbox's time; sets, moves or runs it",
+                {"GET": self._time, "PUT": self._set_time},
+                'send {"now": "2031-06-27T09:30:00Z"}, {"move": 60} or {"running": true}',
+            ),
+            _Route(
+                "/rate-limit",
+                "the rate limit; sets it",
+                {"GET": self._limit, "PUT": self._set_limit},
+                'send null (no limit), a number, or {"requests_per_second": 10, "status": 503}',
+            ),
             _Route("/openapi.json", "the API as an OpenAPI document", {"GET": self._openapi}),
         )
         self._routes: Final = {route.path: route for route in routes}
@@ -107,20 +127,22 @@ class Control:
         settings = self._handler.settings
         try:
             _check_access(request, host=settings.host, api_key=settings.api_key)
-            handle = self._find(request)
-            _check_body(request)
-            return handle(request)
+            return self._serve(request)
         except ControlError as error:
             return error.answer
 
-    def _find(self, request: ControlRequest) -> Callable[[ControlRequest], Answer]:
+    def _serve(self, request: ControlRequest) -> Answer:
         route = self._routes.get(request.path.lower().rstrip("/"))
         if route is None:
             raise ControlError(404, f"the control has no such path: GET {CONTROL} lists the paths")
         handle = route.handlers.get("GET" if request.method == "HEAD" else request.method)
         if handle is None:
             raise ControlError(405, f"{CONTROL}{route.path} has the methods {route.allow}", Allow=route.allow)
-        return handle
+        _check_body(request)
+        try:
+            return handle(request)
+        except ValueError as error:
+            raise ControlError(400, f"{error}: {route.hint}") from None
 
     def _index(self, request: ControlRequest) -> Answer:
         url = self._handler.settings.url
@@ -133,7 +155,7 @@ class Control:
 
     def _journal(self, request: ControlRequest) -> Answer:
         given = {name: value for name, value in request.query.items() if name != "api-key"}
-        page = _refuse_errors_of(lambda: read_texts(given, LogPage), "send ?after=NUMBER, ?limit= or neither")
+        page = read_texts(given, LogPage)
         requests = self._handler.log.requests
         later = [each for each in requests if each.number > page.after]
         shown = later[: min(page.limit, _MOST_REQUESTS)]
@@ -146,8 +168,7 @@ class Control:
         )
 
     def _seed(self, request: ControlRequest) -> Answer:
-        hint = 'send {"campaigns": [{"id": "c1"}], "contacts": {"c1": [{"id": "k1"}]}}'
-        seeds = _read_body(request, lambda value: structure(value, Seeds), hint)
+        seeds = structure(request.json, Seeds)
         store = self._handler.provider.store
         for campaign in seeds.campaigns:
             if store.get(campaign["id"]) is not None:
@@ -164,8 +185,7 @@ class Control:
         return _json({"faults": [_rule(rule) for rule in self._handler.rules.all]})
 
     def _add_faults(self, request: ControlRequest) -> Answer:
-        faults = _read_body(request, read_faults, 'send a fault, such as {"operation": "create", "status": 503}')
-        return _json({"faults": [_rule(self._handler.rules.add(fault)) for fault in faults]}, 201)
+        return _json({"faults": [_rule(self._handler.rules.add(fault)) for fault in read_faults(request.json)]}, 201)
 
     def _stop_faults(self, request: ControlRequest) -> Answer:
         for rule in self._handler.rules.all:
@@ -179,21 +199,15 @@ class Control:
         return _json({"now": now, "running": clock.running})
 
     def _set_time(self, request: ControlRequest) -> Answer:
-        hint = 'send {"now": "2031-06-27T09:30:00Z"}, {"move": 60} or {"running": true}'
-        clock = self._handler.clock
-
-        def change_clock(value: object) -> None:
-            change = structure(value, ClockChange)
-            if change.now is not None:
-                clock.set(change.now)
-            if change.move is not None:
-                clock.move(change.move)
-            if change.running:
-                clock.run()
-            elif change.running is False:
-                clock.set(clock.now())
-
-        _read_body(request, change_clock, hint)
+        clock, change = self._handler.clock, structure(request.json, ClockChange)
+        if change.now is not None:
+            clock.set(change.now)
+        if change.move is not None:
+            clock.move(change.move)
+        if change.running:
+            clock.run()
+        elif change.running is False:
+            clock.set(clock.now())
         return self._time(request)
 
     def _limit(self, request: ControlRequest) -> Answer:
@@ -201,8 +215,7 @@ class Control:
         return _json(None if limit is None else attrs.asdict(limit))
 
     def _set_limit(self, request: ControlRequest) -> Answer:
-        hint = 'send null (no limit), a number, or {"requests_per_second": 10, "status": 503}'
-        self._handler.limit_rate(_read_body(request, read_rate_limit, hint))
+        self._handler.limit_rate(read_rate_limit(request.json))
         return self._limit(request)
 
     def _openapi(self, request: ControlRequest) -> Answer:
@@ -238,12 +251,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def _header(headers: Mapping[str, str], name: str) -> str | None:
-    """Return a header, whatever the case of its name; None when it is missing."""
-    wanted = name.lower()
-    return next((value for key, value in headers.items() if key.lower() == wanted), None)
-
-
 def _check_access(request: ControlRequest, *, host: str, api_key: str) -> None:
     """Refuse pages of other sites, and other machines without the key.
 
@@ -256,20 +263,20 @@ def _check_access(request: ControlRequest, *, host: str, api_key: str) -> None:
         ControlError: 403 where a browser sends the request for another site; 401 without the key.
     """
     headers = request.headers
-    origin, site = _header(headers, "Origin"), _header(headers, "Sec-Fetch-Site")
-    if origin is not None and origin.lower() != f"http://{_header(headers, 'Host') or ''}".lower():
+    origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
+    if origin is not None and origin.lower() != f"http://{headers.get('Host') or ''}".lower():
         raise ControlError(403, "header Origin: the control takes nothing from pages of other sites")
     if site is not None and site.lower() not in _OWN_SITES:
         raise ControlError(403, "header Sec-Fetch-Site: the control takes nothing from pages of other sites")
     if is_loopback(host):
         # With a foreign name that leads here (DNS rebinding), a foreign page has the same origin.
-        found = _HOST.fullmatch(_header(headers, "Host") or "")
+        found = _HOST.fullmatch(headers.get("Host") or "")
         if found is None or not is_loopback(found[1] or found[2]):
             raise ControlError(403, "header Host: the control answers to localhost, 127.0.0.1 and [::1] only")
     elif not carries_key(
         api_key,
-        authorization=_header(headers, "Authorization"),
-        header=_header(headers, "api-key"),
+        authorization=headers.get("Authorization"),
+        header=headers.get("api-key"),
         query=request.query.get("api-key"),
     ):
         raise ControlError(
@@ -288,21 +295,10 @@ def _check_body(request: ControlRequest) -> None:
     """
     if request.body is None:
         raise ControlError(413, "the body is too large: send less at a time")
-    kind = (_header(request.headers, "Content-Type") or "").partition(";")[0].strip().lower()
+    kind = (request.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
     # Some clients name a type even without a body.
     if kind in _TYPES_OF_FORMS or (request.body and kind != "application/json"):
         raise ControlError(415, "header Content-Type: the control takes application/json only")
-
-
-def _read_body(request: ControlRequest, read: Callable[[object], T], hint: str) -> T:
-    return _refuse_errors_of(lambda: read(read_json(request.body or b"")), hint)
-
-
-def _refuse_errors_of(read: Callable[[], T], hint: str) -> T:
-    try:
-        return read()
-    except ValueError as error:
-        raise ControlError(400, f"{error}: {hint}") from None
 
 
 def _entry(request: RecordedRequest, key: str) -> dict[str, Any]:

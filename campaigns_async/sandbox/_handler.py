@@ -6,18 +6,17 @@ import asyncio
 import functools
 import logging
 import math
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, cast
 
-from aiohttp import StreamReader, web
-from aiohttp.abc import AbstractStreamWriter
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.http_parser import RawRequestMessage
 from attrs import define, evolve, field, frozen
 
 from ._bodies import phone_digits, recipients
 from ._clock import Clock
-from ._connections import CLOSE, KEEP_ALIVE, Connection, ConnectionServer, Listener, Sent
+from ._connections import CLOSE, KEEP_ALIVE, Connection, ConnectionServer, Sent
+from ._dotnet import read_json
 from ._provider import TEXT, Answer, Provider, write_body, write_head
 from ._request_log import RecordedRequest, RequestLog
 from ._routing import Call, Verbs, carries_key, read_call, read_query
@@ -51,6 +50,15 @@ class ControlRequest:
     query: Mapping[str, str] = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ValueError: If it is not JSON.
+        """
+        return read_json(self.body or b"")
 
 
 @define(eq=False)
@@ -98,7 +106,6 @@ class RequestHandler:
         self._verbs = Verbs(settings.update_method, settings.delete_method, settings.prefix)
         self._faulty: set[asyncio.Task[Any]] = set()
         self._late: set[asyncio.Task[None]] = set()
-        self._listener = Listener()
         self._server: ConnectionServer | None = None
         self._bucket: Bucket | None = None
         self.provider: Provider = self._fresh_provider()
@@ -140,7 +147,7 @@ class RequestHandler:
     @property
     def is_running(self) -> bool:
         """True if it listens."""
-        return self._listener.is_running
+        return self._server is not None and self._server.is_running
 
     async def start(self) -> None:
         """Listen.
@@ -151,16 +158,19 @@ class RequestHandler:
         """
         if self.is_running:
             raise RuntimeError("this sandbox is running already")
-        self._server = ConnectionServer(
-            self._handle, request_factory=self._make_request, access_log=None, logger=_LOGGER
+        settings = self.settings
+        make_request = functools.partial(
+            web.BaseRequest, loop=asyncio.get_running_loop(), client_max_size=settings.max_body
         )
+        self._server = ConnectionServer(self._handle, request_factory=make_request, access_log=None, logger=_LOGGER)
         # The port is kept, so that a sandbox that is started again is found where it was.
-        self.settings.port = await self._listener.start(self._server, self.settings.host, self.settings.port)
+        settings.port = await self._server.start(settings.host, settings.port)
 
     async def stop(self) -> None:
         """Close the port and every connection, within a second; requests that wait are given up."""
         await asyncio.gather(*self._give_up(), return_exceptions=True)
-        await self._listener.stop()
+        if self._server is not None:
+            await self._server.stop()
 
     @property
     def still_due(self) -> int:
@@ -175,17 +185,6 @@ class RequestHandler:
         for task in tasks:
             task.cancel()
         return tasks
-
-    def _make_request(
-        self,
-        message: RawRequestMessage,
-        payload: StreamReader,
-        protocol: web.RequestHandler,
-        writer: AbstractStreamWriter,
-        task: asyncio.Task[None],
-    ) -> web.BaseRequest:
-        loop = asyncio.get_running_loop()
-        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=self.settings.max_body)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         self.log.begin()
@@ -285,12 +284,9 @@ class RequestHandler:
             self._faulty.discard(task)
             late = rule.fault.act_after
             if late is not None and not task.cancelling():
-                self._start(_execute_late(exchange, late))
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
+                work = asyncio.create_task(_execute_late(exchange, late))
+                self._late.add(work)
+                work.add_done_callback(self._late.discard)
 
 
 @define(eq=False, repr=False)

@@ -12,7 +12,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin
 import attrs
 from attrs import field, frozen
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError, transform_error
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+from cattrs.gen import make_dict_structure_fn, override
 
 from ._settings import RateLimit
 from ._sieve import Wire
@@ -22,7 +22,6 @@ T = TypeVar("T")
 
 # Fields that JSON cannot hold.
 _PYTHON_ONLY: Final = ("when", "hold", "message_text", "zone")
-_SECONDS_OR_EVENTS: Final = ("act_after", "hidden_for")
 
 
 def _exact(wanted: str, *kinds: type) -> Callable[[Any, Any], Any]:
@@ -85,8 +84,6 @@ def _write_body(body: bytes) -> str | dict[str, str]:
 
 def _object_hook(cls: type[Any], converter: Converter) -> Callable[[Any, Any], Any]:
     overrides: dict[str, Any] = {name: override(omit=True) for name in _PYTHON_ONLY if name in attrs.fields_dict(cls)}
-    if cls is Fault:
-        overrides |= {name: override(struct_hook=_read_seconds) for name in _SECONDS_OR_EVENTS}
     check = _exact("an object", dict)
     structure = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **overrides)
 
@@ -94,19 +91,17 @@ def _object_hook(cls: type[Any], converter: Converter) -> Callable[[Any, Any], A
 
 
 def _make_converter() -> Converter:
-    converter = Converter(forbid_extra_keys=True)
+    converter = Converter(forbid_extra_keys=True, omit_if_default=True)
     converter.register_structure_hook(str, _exact("text", str))
     converter.register_structure_hook(bool, _exact("true or false", bool))
     converter.register_structure_hook(int, _exact("a whole number", int))
     converter.register_structure_hook(float, _read_number)
+    converter.register_structure_hook(float | asyncio.Event | None, _read_seconds)
     converter.register_structure_hook(bytes, _read_body)
     converter.register_structure_hook(datetime, _read_moment)
     converter.register_structure_hook_func(_is_literal, _read_choice)
     converter.register_structure_hook_factory(attrs.has, _object_hook)
     converter.register_unstructure_hook(bytes, _write_body)
-    left_out: dict[str, Any] = {name: override(omit=True) for name in ("when", "hold")}
-    write = make_dict_unstructure_fn(Fault, converter, _cattrs_omit_if_default=True, **left_out)
-    converter.register_unstructure_hook(Fault, write)
     return converter
 
 

@@ -18,6 +18,7 @@ DeleteMethod = Literal["DELETE", "POST", "both"]
 Auth = Literal["any", "bearer", "header", "query"]
 
 _PATH: Final = re.compile(r"/api/campaigns(?:/([^/]+)(/contacts)?)?/?", re.IGNORECASE)
+_ON_ALL: Final[Mapping[str, Operation]] = {"GET": "list", "POST": "create"}
 _FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 
@@ -76,7 +77,7 @@ def read_call(method: str, target: str, *, has_body: bool, verbs: Verbs) -> Call
         return Call(method, None, None, query)
     key = found[1]
     if key is None:
-        return Call(method, _operation_on_all(method), ("GET", "POST"), query)
+        return Call(method, _ON_ALL.get(method), ("GET", "POST"), query)
     key = unquote(key)
     if found[2] is not None:
         return Call(method, "contacts" if method == "GET" else None, ("GET",), query, key)
@@ -86,12 +87,6 @@ def read_call(method: str, target: str, *, has_body: bool, verbs: Verbs) -> Call
     if key.lower() in _FLAGS and "POST" not in allow:
         allow = (*allow, "POST")
     return Call(method, operation, allow, query, key)
-
-
-def _operation_on_all(method: str) -> Operation | None:
-    if method == "GET":
-        return "list"
-    return "create" if method == "POST" else None
 
 
 def _operation_on_one(method: str, *, has_body: bool, verbs: Verbs) -> tuple[Operation | None, tuple[str, ...]]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
-from ._request_log import RecordedRequest
+from ._request_log import Event, RecordedRequest
 from ._routing import Operation
 from .faults import Fault, Rule
 from .server import SandboxBase
@@ -108,10 +108,12 @@ class ThreadedSandbox(SandboxBase):
             _join(self._thread)
         return work()
 
-    def _wait(self, work: Callable[[], Coroutine[Any, Any, None]], seconds: float) -> None:
+    def _wait(self, event: Event, count: int, operation: Operation | None, seconds: float) -> None:
+        __tracebackhide__ = True
+
         async def wait() -> None:
             async with asyncio.timeout(seconds):
-                await work()
+                await self._handler.log.wait(event, count, operation)
 
         if self._thread is threading.current_thread():
             raise RuntimeError("the sandbox's own thread cannot wait: nothing would arrive meanwhile")
@@ -122,6 +124,8 @@ class ThreadedSandbox(SandboxBase):
             _result(done, seconds)
         except CancelledError:
             raise RuntimeError("the sandbox was stopped meanwhile") from None
+        except TimeoutError:
+            raise TimeoutError(_describe(event, count, operation, seconds, self.requests)) from None
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -165,10 +169,7 @@ class ThreadedSandbox(SandboxBase):
             ValueError: If there is no such operation.
         """
         __tracebackhide__ = True
-        try:
-            self._wait(lambda: self._handler.log.wait("received", count, operation), timeout)
-        except TimeoutError:
-            raise TimeoutError(_describe("arrived", count, operation, timeout, self.requests)) from None
+        self._wait("received", count, operation, timeout)
 
     def wait_acted(self, count: int, operation: Operation | None = None, timeout: float = 5.0) -> None:
         """Wait until `count` requests were carried out, of one operation or of any.
@@ -183,11 +184,7 @@ class ThreadedSandbox(SandboxBase):
             ValueError: If there is no such operation.
         """
         __tracebackhide__ = True
-        try:
-            self._wait(lambda: self._handler.log.wait("acted", count, operation), timeout)
-        except TimeoutError:
-            acted = [request for request in self.requests if request.acted]
-            raise TimeoutError(_describe("were carried out", count, operation, timeout, acted)) from None
+        self._wait("acted", count, operation, timeout)
 
 
 def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
@@ -219,10 +216,11 @@ def _stuck() -> RuntimeError:
 
 
 def _describe(
-    what: str, count: int, operation: Operation | None, timeout: float, requests: Sequence[RecordedRequest]
+    event: Event, count: int, operation: Operation | None, timeout: float, requests: Sequence[RecordedRequest]
 ) -> str:
     """Describe which requests there are where others were waited for."""
-    counts = Counter(str(request.operation or "other") for request in requests)
+    what = "arrived" if event == "received" else "were carried out"
+    counts = Counter(str(request.operation or "other") for request in requests if event == "received" or request.acted)
     there = counts.total() if operation is None else counts[operation]
     wanted = "requests" if operation is None else f"{operation} requests"
     text = f"{there} of {count} {wanted} {what} within {timeout:g} seconds"

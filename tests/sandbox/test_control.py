@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict
 
 from campaigns_async.sandbox import Fault, RateLimit, Sandbox, ThreadedSandbox
 from campaigns_async.sandbox._control import Control
@@ -65,7 +66,7 @@ def ask_directly(
     headers: dict[str, str] | None = None,
 ) -> Answer:
     """Ask the control of a sandbox whose address this machine does not have."""
-    given = {"Host": "127.0.0.1:8080", **(headers or {})}
+    given = CIMultiDict({"Host": "127.0.0.1:8080", **(headers or {})})
     return Control(sandbox._handler).answer(
         ControlRequest(method, path, read_query(urlencode(query or {})), given, b"")
     )
