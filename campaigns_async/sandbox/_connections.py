@@ -33,12 +33,8 @@ class Sent(web.StreamResponse):
         """True if another request may come over the connection."""
         return self._stays_open
 
-    async def prepare(
-        self,
-        request: web.BaseRequest,
-    ) -> AbstractStreamWriter | None:
+    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Send nothing."""
-        return None
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send nothing."""

@@ -273,12 +273,7 @@ def _check_access(request: ControlRequest, *, host: str, api_key: str) -> None:
         found = _HOST.fullmatch(headers.get("Host") or "")
         if found is None or not is_loopback(found[1] or found[2]):
             raise ControlError(403, "header Host: the control answers to localhost, 127.0.0.1 and [::1] only")
-    elif not carries_key(
-        api_key,
-        authorization=headers.get("Authorization"),
-        header=headers.get("api-key"),
-        query=request.query.get("api-key"),
-    ):
+    elif not carries_key(api_key, headers, request.query):
         raise ControlError(
             401,
             "other machines can reach the control, so it needs the sandbox's key: "

@@ -316,13 +316,7 @@ class Exchange:
         if call.operation is None:
             return Answer(405, headers={"Allow": ", ".join(call.allow)})
         headers = self.request.headers
-        if not carries_key(
-            self.settings.api_key,
-            authorization=headers.get("Authorization"),
-            header=headers.get("api-key"),
-            query=call.query.get("api-key"),
-            auth=self.settings.auth,
-        ):
+        if not carries_key(self.settings.api_key, headers, call.query, self.settings.auth):
             return _UNAUTHORISED
         if self.content is None:
             return self.provider.problem(413)

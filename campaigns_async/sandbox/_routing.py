@@ -103,20 +103,21 @@ def _operation_on_one(method: str, *, has_body: bool, verbs: Verbs) -> tuple[Ope
     return None, allow
 
 
-def carries_key(
-    key: str, *, authorization: str | None, header: str | None, query: str | None, auth: Auth = "any"
-) -> bool:
-    """Return whether one of three texts is the key, in a way that is taken.
+def carries_key(key: str, headers: Mapping[str, str], query: Mapping[str, str], auth: Auth = "any") -> bool:
+    """Return whether a request carries the key in a way that is taken.
 
     Args:
         key: The right key.
-        authorization: The header of that name; None where it is missing.
-        header: The header api-key.
-        query: The parameter api-key.
-        auth: The one of the three that counts, or any.
+        headers: Headers; names are found in any case.
+        query: Parameters by name in lower case.
+        auth: The one way that counts, or any.
     """
-    scheme, _, token = (authorization or "").partition(" ")
-    found = {"bearer": token.strip() if scheme.lower() == "bearer" else None, "header": header, "query": query}
+    scheme, _, token = headers.get("Authorization", "").partition(" ")
+    found = {
+        "bearer": token.strip() if scheme.lower() == "bearer" else None,
+        "header": headers.get("api-key"),
+        "query": query.get("api-key"),
+    }
     offered = found.values() if auth == "any" else (found[auth],)
     return any(text is not None and _is_same(text, key) for text in offered)
 

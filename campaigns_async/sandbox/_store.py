@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
-from attrs import field, frozen
+from attrs import frozen
 
 from ._bodies import NewBody, NewContact, phone_digits
 from ._clock import BEGUN, COMPLETED, SUBMITTED, Clock, Lifecycle, Schedule
@@ -61,16 +61,6 @@ class DoubleSend:
         if self.first == self.second:
             return f"campaign {self.first} texts {people} twice"
         return f"campaigns {self.first} and {self.second} bring the same text to {people}"
-
-
-@frozen
-class _Sending:
-    """A campaign as it goes out, with the numbers of its contacts in one notation."""
-
-    campaign_id: str
-    start: int
-    content: tuple[object, object] = field(repr=False)
-    people: Sequence[str] = field(repr=False)
 
 
 class Store:
@@ -219,27 +209,19 @@ class Store:
         Args:
             within: How far apart the starts of a pair are at most.
         """
-        groups: dict[tuple[object, object], list[_Sending]] = defaultdict(list)
-        for row in self._ours:
-            sending = self._sending(row)
-            groups[sending.content].append(sending)
         reach = max(1.0, within.total_seconds() * TICKS_PER_SECOND)  # the same moment always counts
         shared: dict[tuple[str, str], int] = defaultdict(int)
-        for group in groups.values():
-            last: dict[str, _Sending] = {}
-            for sending in sorted(group, key=lambda each: each.start):
-                for person in sending.people:
-                    before = last.get(person)
-                    if before is not None and sending.start - before.start < reach:
-                        shared[before.campaign_id, sending.campaign_id] += 1
-                    last[person] = sending
+        latest: dict[tuple[object, object], dict[str, Row]] = defaultdict(dict)
+        for row in sorted(self._ours, key=_start_of):
+            last = latest[row.wire["sender"], row.wire["message"]]
+            for contact in self._contacts[row.wire["id"]]:
+                number = contact.wire["phoneNumber"]
+                person = phone_digits(number) or str(number)
+                before = last.get(person)
+                if before is not None and _start_of(row) - _start_of(before) < reach:
+                    shared[before.wire["id"], row.wire["id"]] += 1
+                last[person] = row
         return [DoubleSend(first, second, people) for (first, second), people in shared.items()]
-
-    def _sending(self, row: Row) -> _Sending:
-        wire = row.wire
-        numbers = [contact.wire["phoneNumber"] for contact in self._contacts[wire["id"]]]
-        people = [phone_digits(number) or str(number) for number in numbers]
-        return _Sending(wire["id"], row.ticks or 0, (wire["sender"], wire["message"]), people)
 
     def trace_id(self) -> str:
         """Return a made-up trace id, in the W3C form that ASP.NET answers with."""
@@ -265,6 +247,10 @@ class Store:
             contact.wire["phoneNumber"] = _write_phone(contact.digits, style)
         contact.wire["id"] = f"{self._random.getrandbits(48):012x}"
         return Row(contact.wire)
+
+
+def _start_of(row: Row) -> int:
+    return row.ticks or 0
 
 
 def _write_phone(digits: str, style: PhoneStyle) -> str:
