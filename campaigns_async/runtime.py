@@ -5,7 +5,7 @@ Internal: users have `CampaignsClient`. `campaigns_async.client.runtime_of` retu
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
@@ -23,7 +23,11 @@ class CreateEncoded(Protocol):
     """Sends a create whose body is encoded already, with all guarantees of `Campaigns.create`."""
 
     async def __call__(
-        self, body: bytes, content: Callable[[], NewCampaign], ignore_invalid_phone_numbers: bool | None = None
+        self,
+        body: bytes,
+        content: Callable[[], NewCampaign],
+        ignore_invalid_phone_numbers: bool | None = None,
+        owner: Hashable = None,
     ) -> str:
         """Create the campaign and return its id.
 
@@ -32,6 +36,7 @@ class CreateEncoded(Protocol):
             content: Returns the campaign that `body` holds. Called only if another create is compared with this one,
                 or if the outcome is unknown.
             ignore_invalid_phone_numbers: As for `Campaigns.create`.
+            owner: What stands for the create in the ledger, if it is looked for later; see `Ledger.leave_unknown`.
 
         Raises:
             CampaignsError: As `Campaigns.create`.

@@ -6,8 +6,7 @@ Ids are kept as 64-bit digests in arrays: eight bytes each, so that a job of mil
 from __future__ import annotations
 
 from array import array
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from typing import TypeAlias
 
@@ -71,7 +70,8 @@ class Ledger:
         self.seen: Ids = Ids(remember)
         """Ids that were read from the server, for whatever reason."""
         self._claimed = Ids(remember)
-        self._unknown: Counter[int] = Counter()
+        self._unknown: dict[int, set[Hashable]] = {}
+        """The owners of creates that were left unknown, by the digest of the content."""
         self._begun = 0
         self._in_flight: dict[int, Content] = {}
 
@@ -93,20 +93,26 @@ class Ledger:
         """Record that the create with this number is no longer in flight."""
         del self._in_flight[number]
 
-    def leave_unknown(self, new: Content) -> None:
-        """Record that a create of this content ended, and that it may have made a campaign whose id is not known."""
-        self._unknown[_digest(new)] += 1
+    def leave_unknown(self, new: Content, owner: Hashable = None) -> None:
+        """Record that a create of this content ended, and that it may have made a campaign whose id is not known.
 
-    def resume_unknown(self, new: NewCampaign) -> None:
+        Args:
+            new: The content.
+            owner: What the create is sent for, by which `resume_unknown` knows it; None if it is not looked for.
+        """
+        self._unknown.setdefault(_digest(new), set()).add(object() if owner is None else owner)
+
+    def resume_unknown(self, new: NewCampaign, owner: Hashable) -> None:
         """Record that a create that was left unknown is looked for again, so that it is no duplicate of itself."""
         digest = _digest(new)
-        self._unknown[digest] -= 1
-        if self._unknown[digest] <= 0:  # an earlier process left it unknown
-            del self._unknown[digest]
+        if owners := self._unknown.get(digest):
+            owners.discard(owner)  # not there if an earlier process left it unknown
+            if not owners:
+                del self._unknown[digest]
 
     def has_duplicate_unknown(self, new: NewCampaign) -> bool:
         """Return True if another create of the same content was left unknown: a campaign that is found may be its."""
-        return bool(self._unknown) and self._unknown[_digest(new)] > 0
+        return bool(self._unknown) and _digest(new) in self._unknown
 
     def has_duplicate_in_flight(self, new: NewCampaign) -> bool:
         """Return True if a create of the same text is in flight: its id is not known yet."""

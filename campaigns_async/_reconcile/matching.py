@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import MINYEAR, UTC, datetime
 from functools import cached_property
 from typing import ClassVar, TypeAlias
@@ -38,6 +38,7 @@ class SearchTarget:
         unknown_since: Seconds on the monotonic clock: no request of the create can have left later.
         known_before: The ledger's snapshot before the create was first sent: no campaign that was seen by then is
             its own. 0 if an earlier process sent it.
+        owner: What the create is sent for: equal if the same create is looked for again.
     """
 
     new: NewCampaign
@@ -46,6 +47,7 @@ class SearchTarget:
     now: datetime | None = None
     unknown_since: float = 0.0
     known_before: int = 0
+    owner: Hashable = None
 
     @cached_property
     def start(self) -> datetime:

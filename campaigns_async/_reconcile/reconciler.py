@@ -100,14 +100,14 @@ class Reconciler:
         """Return the verdict on each create, by its key. The ledger knows of what is found, and of what stays unknown."""
         verdicts: dict[int, Verdict] = {}
         for target in targets.values():
-            self.ledger.resume_unknown(target.new)
+            self.ledger.resume_unknown(target.new, target.owner)
         try:
             for group in _group_by_time(targets, self.policy.margin):
                 verdicts.update(await self._decide(group))
         finally:
             for key, target in targets.items():
                 if isinstance(verdicts.get(key, Unknown()), Unknown):
-                    self.ledger.leave_unknown(target.new)
+                    self.ledger.leave_unknown(target.new, target.owner)
         return verdicts
 
     async def _decide(self, targets: Targets) -> Verdicts:

@@ -16,7 +16,7 @@ from campaigns_async.effects import State
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.jobs.backpressure import Backoff
 from campaigns_async.jobs.job_errors import JournalWriteError
-from campaigns_async.jobs.journal import Journal, Transition
+from campaigns_async.jobs.journal import ClaimedRow, Journal, Transition
 from campaigns_async.jobs.plan_lines import Plan, campaign_of
 from campaigns_async.jobs.planning import SERVER, StoppedError
 from campaigns_async.jobs.plans import AnyPlan, as_plan
@@ -112,7 +112,7 @@ class Job:
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._plan: Plan = as_plan(plan)
-        self._path = journal
+        self._path = Path(journal).absolute()
         self._reconciles = reconcile
         self._ignore_invalid = ignore_invalid_phone_numbers
         self._retry_failed = retry_failed
@@ -172,7 +172,7 @@ class Job:
         self._is_checked = True
         counts = await journal.counts()
         self._tracker.counts.update(counts)
-        recovery = Recovery(journal, self._runtime, self._policy, self._ignore_invalid)
+        recovery = Recovery(journal, self._path, self._runtime, self._policy, self._ignore_invalid)
         if self._reconciles and (counts[State.SENDING] or counts[State.UNKNOWN]):
             await self._reconcile(recovery, None, sent_by=opened_at, known_before=0)
         for sent in range(_ROUNDS):
@@ -214,8 +214,9 @@ class Job:
             self._stopping = True
         return frozenset(unknown)
 
-    async def _create(self, body: bytes) -> str:
-        return await self._runtime.create_encoded(body, lambda: campaign_of(body), self._ignore_invalid)
+    async def _create(self, row: ClaimedRow) -> str:
+        body, owner = row.body(), (self._path, row.row_id)  # the owner that `Recovery` names too
+        return await self._runtime.create_encoded(body, lambda: campaign_of(body), self._ignore_invalid, owner)
 
     async def _reconcile(
         self, recovery: Recovery, rows: Collection[int] | None, *, sent_by: float | None, known_before: int

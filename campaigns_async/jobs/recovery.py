@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from attrs import define, frozen
 
@@ -40,6 +41,7 @@ class Recovery:
     """Settles unknown rows: the journal holds what was found when `run` returns."""
 
     journal: Journal
+    path: Path
     runtime: Runtime
     policy: ReconcilePolicy
     ignore_invalid: bool | None
@@ -75,6 +77,7 @@ class Recovery:
                 now,
                 self._unknown_since(entry, sent_by),
                 known_before if entry.attempts == 1 else 0,
+                (self.path, entry.row_id),
             )
         reconciler = Reconciler(
             runtime.listings,
@@ -94,7 +97,8 @@ class Recovery:
         await self.journal.commit(transitions, claim=0, now=runtime.clock.now().timestamp())
         for each in transitions:
             if each.state is State.UNKNOWN and isinstance(verdicts[each.row_id], Absent):
-                runtime.ledger.leave_unknown(targets[each.row_id].new)
+                target = targets[each.row_id]
+                runtime.ledger.leave_unknown(target.new, target.owner)
         return RecoveryResult(tuple((each, entries[each.row_id].state) for each in transitions))
 
     def _unknown_since(self, entry: Entry, sent_by: float | None) -> float:

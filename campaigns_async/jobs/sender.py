@@ -31,7 +31,7 @@ class Sender:
 
     Attributes:
         journal: Hands out planned rows, and takes outcomes.
-        create: Sends a request body and returns the campaign's id.
+        create: Sends a row and returns the campaign's id.
         now: The time, in seconds since 1970.
         on_commit: Called after each commit, with how many rows it claimed and the transitions it recorded.
         concurrency: Creates in flight at most, from 1.
@@ -41,7 +41,7 @@ class Sender:
     """
 
     journal: Journal
-    create: Callable[[bytes], Awaitable[str]]
+    create: Callable[[ClaimedRow], Awaitable[str]]
     now: Callable[[], float]
     on_commit: Callable[[int, Sequence[Transition]], None]
     concurrency: int
@@ -120,7 +120,7 @@ class Sender:
     async def _work(self) -> None:
         while (row := await self._ready.get()) is not None:
             try:
-                campaign_id = await self.create(row.body())
+                campaign_id = await self.create(row)
             except asyncio.CancelledError as stop:
                 if delivery_of(stop) in {Delivery.NOT_SENT, Delivery.REJECTED}:
                     self._outcomes.append(Transition(row.row_id, State.PLANNED))

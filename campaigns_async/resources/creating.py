@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable
 from typing import TYPE_CHECKING
 
 from campaigns_async._engine.caller import Caller
@@ -42,6 +42,7 @@ class Creator:
         request: Request,
         read: Callable[[Response], str] = responses.created_id,
         on_attempt: Callable[[], None] | None = None,
+        owner: Hashable = None,
     ) -> str:
         """Send a create and return the new id; an unknown outcome raises."""
         ledger = self._ledger
@@ -51,17 +52,22 @@ class Creator:
             ledger.claim(campaign_id)
         except (CampaignsError, asyncio.CancelledError) as error:
             if delivery_of(error) in (Delivery.UNKNOWN, Delivery.DONE):
-                ledger.leave_unknown(new)
+                ledger.leave_unknown(new, owner)
             raise
         finally:
             ledger.end(number)
         return campaign_id
 
     async def create_encoded(
-        self, body: bytes, content: Callable[[], NewCampaign], ignore_invalid_phone_numbers: bool | None = None
+        self,
+        body: bytes,
+        content: Callable[[], NewCampaign],
+        ignore_invalid_phone_numbers: bool | None = None,
+        owner: Hashable = None,
     ) -> str:
         """Send a create whose body is encoded already; `Runtime.create_encoded` says what the arguments are."""
-        return await self.create(content, requests.create_encoded(body, ignore_invalid_phone_numbers))
+        request = requests.create_encoded(body, ignore_invalid_phone_numbers)
+        return await self.create(content, request, owner=owner)
 
     async def create_reconciled(
         self,
@@ -78,7 +84,7 @@ class Creator:
 
         self._listings.load()
         pool, ledger, policy = self._caller.pool, self._ledger, self._policy
-        now, attempts, known_before = pool.clock.now(), 0, -1
+        now, owner, attempts, known_before = pool.clock.now(), object(), 0, -1
 
         def begin() -> None:
             nonlocal known_before
@@ -90,12 +96,12 @@ class Creator:
 
         while True:
             try:
-                return await self.create(new, request, read, begin)
+                return await self.create(new, request, read, begin, owner)
             except (OutcomeUnknownError, DecodeError) as unknown:
                 error = unknown
             attempts += error.attempts
             error.attempts = attempts
-            target = SearchTarget(new, ignore_invalid, policy.margin, now, pool.clock.monotonic(), known_before)
+            target = SearchTarget(new, ignore_invalid, policy.margin, now, pool.clock.monotonic(), known_before, owner)
             verdict = await self._search(
                 Reconciler(
                     self._listings, ledger, policy, pool.clock, exclude_claimed, quota=pool.quota, serves_caller=True

@@ -28,6 +28,23 @@ async def test_what_a_create_beside_the_job_may_have_made_is_not_taken_for_a_row
     assert [lead.campaign_id for lead in summary.doubts[0].leads] == [created["id"]]
 
 
+async def test_what_a_create_may_have_made_is_not_taken_for_a_row_of_an_earlier_run(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    plan = [("a", new_campaign())]
+    sandbox.fault(operation="create", times=1, status=504)
+    async with client_of(sandbox) as earlier:
+        assert (await send(earlier, plan, tmp_path / "journal", reconcile=False)).unknown == 1
+    sandbox.fault(operation="create", times=1, status=504, act=True)
+    async with client_of(sandbox, reconcile=SOON) as client:
+        with pytest.raises(OutcomeUnknownError):
+            await client.campaigns.create(new_campaign())
+        summary = await send(client, plan, tmp_path / "journal")
+    (created,) = sandbox.created
+    assert (summary.created, summary.unknown) == (0, 1)
+    assert [lead.campaign_id for lead in summary.doubts[0].leads] == [created["id"]]
+
+
 async def test_a_row_that_this_client_left_unknown_is_no_duplicate_of_itself(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.fault(operation="create", times=1, status=504, act=True)
     plan = [("a", new_campaign()), ("b", new_campaign(1))]

@@ -273,7 +273,6 @@ async def test_two_searches_at_once_never_find_the_same(bench: Bench) -> None:
 async def test_what_a_duplicate_left_unknown_may_have_made_is_not_found(bench: Bench, serves_caller: bool) -> None:
     bench.server.add("c", new())
     bench.ledger.leave_unknown(new())
-    bench.ledger.leave_unknown(new())  # the one that is looked for
     verdicts = await bench.run(new(), serves_caller=serves_caller)
     assert verdicts == [Unknown((bench.server.campaigns_["c"],))]
     assert not bench.ledger.is_claimed("c")
@@ -408,11 +407,11 @@ async def test_a_job_whose_looks_fail_for_ever_ends(bench: Bench) -> None:
 
 def test_a_create_that_is_looked_for_again_is_no_duplicate_of_itself() -> None:
     ledger = Ledger(10)
-    ledger.resume_unknown(new())  # left by an earlier process
+    ledger.resume_unknown(new(), "a")  # left by an earlier process
     assert not ledger.has_duplicate_unknown(new())
-    ledger.leave_unknown(new())
-    ledger.leave_unknown(new())
-    ledger.resume_unknown(new())
+    ledger.leave_unknown(new(), "b")
+    ledger.resume_unknown(new(), "a")
     assert ledger.has_duplicate_unknown(new()), "another one is still unknown"
-    ledger.resume_unknown(new())
+    ledger.leave_unknown(new(), "b")
+    ledger.resume_unknown(new(), "b")
     assert not ledger.has_duplicate_unknown(new())

@@ -174,6 +174,13 @@ JOB_MUTANTS = (
         test=f"{_OWN}::test_a_row_whose_id_was_unreadable_is_not_sent_again_though_it_is_gone",
     ),
     Mutant(
+        "a row's search forgets other creates that are unknown",
+        "_reconcile.ledger",
+        "owners.discard(owner)",
+        "owners.clear()",
+        test="jobs/test_recovery.py",
+    ),
+    Mutant(
         "ids that the journal holds are not excluded",
         "jobs.recovery",
         "            self.journal.owners,\n",
