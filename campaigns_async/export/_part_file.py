@@ -204,7 +204,7 @@ class PartFile:
             )
         state = State.decode(data)
         check_identity(state.identity, self._identity)
-        if size < state.offset or self._checksum(state.offset) != state.tail:
+        if self._checksum(state.offset) != state.tail:
             raise ResumeError(
                 f"the .part file was changed, or is another one than its state describes: move it away, or {RESTART}"
             )

@@ -197,7 +197,7 @@ async def test_what_follows_the_durable_rows_is_cut_off(
     path = tmp_path / "out.csv"
     await cut_off(client, sandbox, path)
     with part_of(path).open("ab") as file:
-        file.write(b'"c050"\r\n"half a ro')
+        file.write(b'"c050"\r\n' * 1000 + b'"half a ro')
     assert (await export(client, path, "resume")).resumed == 50
     assert path.read_bytes() == WHOLE
 
@@ -275,8 +275,11 @@ async def test_a_state_of_another_run_is_not_believed_of_a_file_just_created(tmp
         assert json.loads(state_of(path).read_bytes())["offset"] == 0, "a position before any row"
         part_of(path).rename(path)
         part_of(path).touch()  # a new run died before it could remove the state
+        asked = len(sandbox.requests)
         summary = await export_contacts(client, path, ["c001", "c002", "c003", "c000"], unfinished="resume")
+        again = [request.path for request in sandbox.requests[asked:]]
     assert (summary.rows, summary.resumed, summary.started_over) == (3, 0, False)
+    assert "/api/Campaigns/c001/Contacts" in again
 
 
 async def test_it_can_be_resumed_in_another_folder(tmp_path: Path, client: CampaignsClient, sandbox: Sandbox) -> None:
