@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from attrs import field, frozen
 
-from campaigns_async import CampaignsError, ConfigurationError, checks
+from campaigns_async import CampaignsError, ConfigurationError, InvalidArgumentError, QueryError, checks
 from campaigns_async.cli.console import print_line
 from campaigns_async.cli.options import KEY_VARIABLE, URL_VARIABLE, ConnectionOptions, keep_secret
 from campaigns_async.cli.signals import Interrupted, run as run_loop
@@ -80,29 +81,49 @@ def read_key(path: Path | None) -> str:
         if key is None:
             raise click.UsageError(f"a key is needed: set {KEY_VARIABLE}, or name a file with --api-key-file")
     else:
-        name, key = "the key in --api-key-file", _read_text(path)
+        # The path is not quoted either: someone may have pasted the key itself.
+        name, key = "the key in --api-key-file", read_text("--api-key-file", path).strip()
     key = check_setting(lambda: checks.check_api_key(name, key))
     keep_secret(key)
     return key
 
 
-def _read_text(path: Path) -> str:
+def read_bytes(option: str, path: Path, *, allow_dash: bool = False) -> bytes:
+    """Return what the file holds that an option names; raise a UsageError, without the path, if it cannot be read."""
     try:
-        # The path is not quoted either: someone may have pasted the key itself.
-        return path.read_text("utf-8").strip()
-    except UnicodeDecodeError:
-        raise click.UsageError("--api-key-file is no text file") from None
-    except (OSError, ValueError) as error:
+        return sys.stdin.buffer.read() if allow_dash and str(path) == "-" else path.read_bytes()
+    except (OSError, ValueError, AttributeError) as error:  # AttributeError: standard input is closed
         why = error.strerror if isinstance(error, OSError) else None
-        raise click.UsageError(f"--api-key-file cannot be read: {why or type(error).__name__}") from None
+        raise click.UsageError(f"{option} cannot be read: {why or type(error).__name__}") from None
 
 
-def check_setting(check: Callable[[], T]) -> T:
-    """Return what the check of a setting returns; raise its ConfigurationError as a UsageError."""
+def read_text(option: str, path: Path, *, allow_dash: bool = False) -> str:
+    """Return the text of a file in UTF-8, without a byte order mark."""
+    content = read_bytes(option, path, allow_dash=allow_dash)
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise click.UsageError(f"{option} is no text file in UTF-8") from None
+
+
+def check_setting(check: Callable[[], T], option: str = "", parameter: str = "") -> T:
+    """Return what the check of a value returns; raise its error as a UsageError.
+
+    Args:
+        check: Returns the value, or raises why it cannot be.
+        option: The option that sets it; empty if the error's message names it already.
+        parameter: The name that the message may begin with, which the option takes the place of.
+    """
     try:
         return check()
-    except ConfigurationError as error:
-        raise click.UsageError(error.message) from None
+    except (ConfigurationError, InvalidArgumentError, QueryError) as error:
+        raise click.UsageError(name_option(option, parameter, error.message) if option else error.message) from None
+
+
+def name_option(option: str, parameter: str, message: str) -> str:
+    """Return a message about a parameter, with the option in the place of the name that it begins with."""
+    rest = message.removeprefix(parameter)
+    return f"{option}: {message}" if rest == message else f"{option}{rest}"
 
 
 def run_with_client(connection: Connection, work: Callable[[CampaignsClient], Awaitable[None]]) -> None:

@@ -6,7 +6,9 @@ Nothing that is shown holds a number, a name, a text or a key.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -15,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import unquote
 
 import click
 from attrs import Factory, define, evolve
@@ -39,10 +42,11 @@ from campaigns_async import (
 from campaigns_async.cli.bars import Figures, ProgressView, show_progress
 from campaigns_async.cli.connection import check_setting, read_key
 from campaigns_async.cli.console import print_line, print_table
-from campaigns_async.cli.live_host import is_live
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.sandbox import Fault, Sandbox
 
+_LIVE: Final = "dynamicmessaging"
+"""The label in all of the provider's hosts, dynamicmessaging.co.uk and below."""
 _CAMPAIGNS: Final = 500
 _CONTACTS: Final = 20
 _LISTED: Final = 6
@@ -359,3 +363,20 @@ def _so_far(demo: Demo) -> str:
     where = "they stay on that server" if demo.sandbox is None else "they went with the sandbox"
     created = f"{len(demo.ids)} of {len(demo.campaigns)} campaigns were created"
     return f" ({created}, {demo.counts['left']} have an unknown outcome: {where})"
+
+
+def is_live(url: str) -> bool:
+    """Return True if a URL names the provider anywhere, in any spelling.
+
+    The check refuses too much rather than too little: user names, paths (a proxy may pass them on) and queries count.
+    """
+    return _LIVE in _normalize(url)
+
+
+def _normalize(url: str) -> str:
+    """Return the URL without percent-encoding, case, look-alike letters, and what resolvers and browsers drop."""
+    text, before = unquote(url), url
+    while text != before:
+        text, before = unquote(text), text
+    text = unicodedata.normalize("NFKD", text).casefold()
+    return re.sub(r"[^0-9a-z.:/@?#%-]", "", text)

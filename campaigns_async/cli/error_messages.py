@@ -43,14 +43,3 @@ def print_faults(error: CampaignsError) -> None:
     """Print what is wrong with the lines of a plan."""
     for line in error.lines if isinstance(error, PlanError) else ():
         print_line(printable(str(line)))
-
-
-def name_option(option: str, parameter: str, message: str) -> str:
-    """Return a message about a parameter, with the option in the place of the name that it begins with."""
-    rest = message.removeprefix(parameter)
-    return f"{option}: {message}" if rest == message else f"{option}{rest}"
-
-
-def option_name(parameter: str) -> str:
-    """Return the option that sets a parameter."""
-    return f"--{parameter.replace('_', '-')}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, TypeAlias, TypeVar
@@ -15,7 +14,7 @@ from attrs import asdict, define, field
 
 from campaigns_async import CampaignsError, FilterIgnoredError, InvalidArgumentError, NotFoundError
 from campaigns_async.cli.bars import format_rate, show_progress
-from campaigns_async.cli.connection import Connection, connect
+from campaigns_async.cli.connection import Connection, connect, read_text
 from campaigns_async.cli.console import (
     OutputClosed,
     RunFailed,
@@ -178,14 +177,7 @@ def _find_ids(given: Sequence[str], file: Path | None, *, all_campaigns: bool) -
 
 
 def _read_ids(file: Path) -> list[str]:
-    try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise click.UsageError("--ids-file is not text in UTF-8") from None
-    except (OSError, ValueError, AttributeError) as error:  # AttributeError: standard input is closed
-        why = error.strerror if isinstance(error, OSError) else None
-        raise click.UsageError(f"--ids-file cannot be read: {why or type(error).__name__}") from error
+    text = read_text("--ids-file", file, allow_dash=True)
     ids = [line.strip() for line in text.split("\n") if line.strip()]
     if not ids:
         raise click.UsageError("--ids-file holds no id")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from campaigns_async import InvalidArgumentError, QueryError
-from campaigns_async.cli.error_messages import name_option
+from campaigns_async.cli.connection import check_setting
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.query._parse import compile_filter, compile_sorts
 from campaigns_async.wire import requests
@@ -17,19 +16,18 @@ from campaigns_async.wire import requests
 if TYPE_CHECKING:
     from campaigns_async.export._options import Column
 
-T = TypeVar("T")
 M = TypeVar("M", Campaign, Contact)
 
 
 def check_filter(option: str, text: str | None, model: type[M]) -> None:
     """Raise a UsageError if the server would not understand a filter, or if it sets no condition."""
-    if text is not None and _check(option, "filters", lambda: compile_filter(text, model)).text is None:
+    if text is not None and check_setting(lambda: compile_filter(text, model), option, "filters").text is None:
         raise click.UsageError(f"{option} sets no condition: leave it out to have all")
 
 
 def check_sort(option: str, text: str, model: type[M]) -> None:
     """Raise a UsageError if the server would not understand a sort, or if it names no field."""
-    if _check(option, "sorts", lambda: compile_sorts(text, model)) is None:
+    if check_setting(lambda: compile_sorts(text, model), option, "sorts") is None:
         raise click.UsageError(f"{option} names no field: write one such as id, or -id for the greatest first")
 
 
@@ -42,17 +40,10 @@ def columns_of(text: str | None, columns: Sequence[Column]) -> tuple[Column, ...
     from campaigns_async.export._options import choose_columns
 
     names = None if text is None else [name.strip() for name in text.split(",")]
-    return _check("--fields", "fields", lambda: choose_columns(names, columns))
+    return check_setting(lambda: choose_columns(names, columns), "--fields", "fields")
 
 
 def check_ids(campaign_ids: Sequence[str], what: str) -> None:
     """Raise a UsageError if one cannot be an id; it names the id by its number, and calls it `what`."""
     for number, campaign_id in enumerate(campaign_ids, 1):
-        _check(f"{what} {number}", "campaign_id", partial(requests.get, campaign_id))
-
-
-def _check(option: str, parameter: str, check: Callable[[], T]) -> T:
-    try:
-        return check()
-    except (QueryError, InvalidArgumentError) as error:
-        raise click.UsageError(name_option(option, parameter, error.message)) from error
+        check_setting(partial(requests.get, campaign_id), f"{what} {number}", "campaign_id")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from campaigns_async.cli.connection import read_key
+from campaigns_async.cli.connection import read_bytes, read_key
 from campaigns_async.cli.options import SANDBOX_QUIRKS
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 
@@ -68,7 +68,7 @@ def serve(
         raise click.UsageError("--prefix must be a path that begins with a slash, such as /tenant")
     seeds = Seeds()
     if data is not None:
-        seeds = _check("--data", lambda: structure(_read_json("--data", _read_file("--data", data)), Seeds))
+        seeds = _check("--data", lambda: structure(_read_json("--data", read_bytes("--data", data)), Seeds))
     sandbox = Sandbox(
         seeds.campaigns,
         seeds.contacts,
@@ -147,14 +147,7 @@ def _read_json(option: str, content: bytes) -> object:
 def _read_inline_or_file(text: str) -> object:
     if text.lstrip().startswith(("[", "{")):
         return _read_json("--faults", text.encode("utf-8", "surrogateescape"))
-    return _read_json("--faults", _read_file("--faults", Path(text)))
-
-
-def _read_file(option: str, path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise click.UsageError(f"{option} cannot be read: {error.strerror or type(error).__name__}") from None
+    return _read_json("--faults", read_bytes("--faults", Path(text)))
 
 
 def _read_limit(rate: float | None, status: str | None) -> RateLimit | None:

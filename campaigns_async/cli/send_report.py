@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import click
-from attrs import evolve, fields, frozen
+from attrs import asdict, evolve, frozen
 
 from campaigns_async.cli.console import count_of, print_line, print_table, printable, same_command
 from campaigns_async.cli.journal_run import MEANING, details_of, first_of, journal_command, row_to_dict
@@ -23,7 +23,6 @@ from campaigns_async.jobs.progress import Progress, Summary
 from campaigns_async.jobs.sqlite_reader import open_journal
 
 _SHOWN: Final = 20
-_ROWS: Final = frozenset({"failures", "doubts"})
 _LOST: Final = ("found", "absent")
 """What a run that was cut off cannot know."""
 
@@ -49,10 +48,9 @@ class Ending:
     def to_dict(self) -> dict[str, Any]:
         """Return the summary as JSON values."""
         summary = self.summary
-        plain = {each.name: getattr(summary, each.name) for each in fields(Summary) if each.name not in _ROWS}
         return {
             "ok": summary.ok,
-            **plain,
+            **asdict(summary, recurse=False),
             **(dict.fromkeys(_LOST) if self.is_cut else {}),
             "failures": [row_to_dict(entry) for entry in summary.failures],
             "doubts": [row_to_dict(entry) for entry in summary.doubts],

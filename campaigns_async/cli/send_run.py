@@ -11,16 +11,15 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import click
 from attrs import define, field, fields_dict, frozen
 
-from campaigns_async import CampaignsError, checks
-from campaigns_async.cli.connection import Connection, check_rate, check_setting, connect
+from campaigns_async import CampaignsError, InvalidArgumentError, checks
+from campaigns_async.cli.connection import Connection, check_rate, check_setting, connect, name_option, read_text
 from campaigns_async.cli.console import UsageFailure, print_line
-from campaigns_async.cli.options import ConnectionOptions
-from campaigns_async.cli.send_plan import PlanOptions
+from campaigns_async.cli.options import DEFAULT_SPLIT, ConnectionOptions
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 
 if TYPE_CHECKING:
@@ -29,7 +28,90 @@ if TYPE_CHECKING:
     from campaigns_async.cli.send_report import Ending
     from campaigns_async.effects import State
     from campaigns_async.jobs.job import Job
+    from campaigns_async.jobs.plan_lines import Plan
     from campaigns_async.jobs.progress import Progress, Summary
+
+
+_ONLY_WITH_CONTACTS: Final = (
+    "message", "message_file", "sender", "start", "split", "opt_out_link_id", "track_link_url",
+)  # fmt: skip
+
+
+@frozen
+class PlanOptions:
+    """The values of the options that name a plan."""
+
+    plan: str | None
+    contacts: Path | None
+    message: str | None = field(repr=False)
+    message_file: Path | None
+    sender: str | None = field(repr=False)
+    start: str | None
+    split: int | None
+    opt_out_link_id: int | None
+    track_link_url: str | None = field(repr=False)
+    duplicates: Literal["refuse", "keep", "drop"]
+    allow_braces: bool
+
+    def check(self) -> None:
+        """Raise a UsageError if the options do not go together."""
+        if self.plan is not None and self.contacts is not None:
+            raise click.UsageError("give PLAN or --contacts, not both")
+        if self.contacts is None:
+            if self.plan is None:
+                raise click.UsageError("name a PLAN, or a CSV with --contacts")
+            for name in _ONLY_WITH_CONTACTS:
+                if getattr(self, name) is not None:
+                    raise click.UsageError(
+                        f"--{name.replace('_', '-')} goes with --contacts: each line of a PLAN has its own"
+                    )
+        elif (self.message is None) == (self.message_file is None):
+            raise click.UsageError("--contacts needs a text: pass --message or --message-file, and not both")
+        elif self.sender is None or self.start is None:
+            raise click.UsageError(f"--contacts needs {'--sender' if self.sender is None else '--start'}")
+        if "-" in {self.plan, str(self.contacts)}:
+            raise click.UsageError("a plan cannot be read from standard input: save it to a file, and name that")
+
+    def open(self) -> Plan:
+        """Return the plan; only the head of its file is read.
+
+        Raises:
+            click.UsageError: If an option cannot be.
+            PlanError: If the file cannot be read, or is plainly no plan.
+        """
+        from campaigns_async.jobs.plans import contacts_plan, ndjson_plan
+        from campaigns_async.wire.campaign_rules import Fault, parse_start
+
+        if self.contacts is None:
+            return ndjson_plan(self.plan or "", duplicates=self.duplicates, allow_braces=self.allow_braces)
+        start = parse_start(self.start)
+        if isinstance(start, Fault):
+            raise click.UsageError(f"--start {start.text}")
+        try:
+            return contacts_plan(
+                self.contacts,
+                message=self._text(),
+                sender=self.sender or "",
+                start=start,
+                split=DEFAULT_SPLIT if self.split is None else self.split,
+                opt_out_link_id=self.opt_out_link_id,
+                track_link_url=self.track_link_url,
+                duplicates=self.duplicates,
+                allow_braces=self.allow_braces,
+            )
+        except InvalidArgumentError as error:
+            parameter = error.parameter or ""
+            given_by = "message_file" if parameter == "message" and self.message is None else parameter
+            option = f"--{given_by.replace('_', '-')}"
+            message = name_option(option, parameter, error.message) if parameter else error.message
+            raise click.UsageError(message) from None
+
+    def _text(self) -> str:
+        """Return the text; a file's is taken word for word, without one line end at its end."""
+        if self.message_file is None:
+            return self.message or ""
+        text = read_text("--message-file", self.message_file)
+        return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
 @frozen

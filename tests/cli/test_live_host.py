@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from campaigns_async.cli.live_host import is_live
+from campaigns_async.cli.demo_run import is_live
 
 from .conftest import Command
 

@@ -209,7 +209,7 @@ def test_wrong_options_are_one_line_that_says_where_to_look(
 def test_it_is_told_where_a_message_file_is_wrong(here: Path, command: Command) -> None:
     start = ["--sender", "x", "--start", "2031-06-27T09:30Z", "--message-file", "text"]
     for content, told in (
-        (b"caf\xe9", "--message-file is no text in UTF-8"),
+        (b"caf\xe9", "--message-file is no text file in UTF-8"),
         (b"Dear {you}", "--message-file holds {"),
     ):
         (here / "text").write_bytes(content)
