@@ -249,15 +249,8 @@ class RequestHandler:
         content: bytes | None,
     ) -> Sent:
         path, _, query = request.raw_path.partition("?")
-        answer = control(
-            ControlRequest(
-                method=request.method,
-                path=path[len(self._verbs.prefix) + len(CONTROL) :],
-                query=read_query(query),
-                headers=request.headers,
-                body=content,
-            )
-        )
+        path = path[len(self._verbs.prefix + CONTROL) :]
+        answer = control(ControlRequest(request.method, path, read_query(query), request.headers, content))
         keep_alive = request.keep_alive and content is not None
         return _send(answer, connection, method=request.method, keep_alive=keep_alive)
 

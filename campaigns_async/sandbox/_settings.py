@@ -114,10 +114,6 @@ def _read_contacts(contacts: Mapping[str, Iterable[WireRow]] | None) -> Mapping[
     return {key: list(rows) for key, rows in (contacts or {}).items()}
 
 
-def _read_faults(faults: Iterable[Fault]) -> Sequence[Fault]:
-    return tuple(faults)
-
-
 def _without_slash(path: str) -> str:
     return path.rstrip("/") if isinstance(path, str) else path
 
@@ -147,7 +143,7 @@ class Settings:
     keep_bodies: bool
     seed: int | None
     quirks: Quirks = field(validator=valid.of_type("a Quirks or None", Quirks))
-    faults: Sequence[Fault] = field(converter=_read_faults)
+    faults: Sequence[Fault] = field(converter=tuple[Fault, ...])
 
     @property
     def url(self) -> str:
