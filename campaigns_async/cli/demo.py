@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from campaigns_async.cli.options import KEY_VARIABLE, Command, FilePath
+from campaigns_async.cli.options import KEY_VARIABLE, Command, FilePath, concurrency_option
 
 
 @click.command("demo", cls=Command)
@@ -16,9 +16,7 @@ from campaigns_async.cli.options import KEY_VARIABLE, Command, FilePath
     type=FilePath(),
     help=f"File that holds the key for --base-url. Default: {KEY_VARIABLE} in the environment.",
 )
-@click.option(
-    "--concurrency", type=click.IntRange(1, 1000), default=32, show_default=True, help="Most requests in flight."
-)
+@concurrency_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Decides the campaigns, and which of them fail.")
 @click.pass_context
 def demo(context: click.Context, /, **given: Any) -> None:

@@ -123,6 +123,11 @@ def options(*each: Decorator) -> Decorator:
     return decorate
 
 
+concurrency_option: Final = click.option(
+    "--concurrency", type=click.IntRange(1, 1000), default=32, show_default=True, help="Most requests in flight."
+)
+
+
 class ConnectionOptions(NamedTuple):
     """The values of the options that say how the API is reached."""
 
@@ -157,8 +162,6 @@ _connection_options: Final = options(
     click.option(
         "--auth", type=click.Choice(AUTH_WAYS), default="bearer", show_default=True, help="Where the key is sent."
     ),
-    click.option(
-        "--concurrency", type=click.IntRange(1, 1000), default=32, show_default=True, help="Most requests in flight."
-    ),
+    concurrency_option,
     click.option("--rate", type=float, metavar="N", help="Most requests a second. Default: no limit."),
 )

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import click
-from attrs import asdict, evolve, frozen
+from attrs import asdict, evolve
 
 from campaigns_async.cli.console import count_of, print_line, print_table, printable, same_command
 from campaigns_async.cli.journal_run import MEANING, details_of, first_of, journal_command, row_to_dict
@@ -25,36 +25,6 @@ from campaigns_async.jobs.sqlite_reader import open_journal
 _SHOWN: Final = 20
 _LOST: Final = ("found", "absent")
 """What a run that was cut off cannot know."""
-
-
-@frozen
-class Ending:
-    """How a run ended.
-
-    Attributes:
-        summary: Of the run, or of the journal if the run was cut off.
-        is_cut: True if the run was cut off.
-    """
-
-    summary: Summary
-    is_cut: bool = False
-
-    def exit_code(self, signal: int | None) -> int:
-        """Return 0 if all rows are created, else 1, or 128 and the number of the signal that ended the run."""
-        if self.summary.ok:
-            return 0
-        return 1 if signal is None else 128 + signal
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the summary as JSON values."""
-        summary = self.summary
-        return {
-            "ok": summary.ok,
-            **asdict(summary, recurse=False),
-            **(dict.fromkeys(_LOST) if self.is_cut else {}),
-            "failures": [row_to_dict(entry) for entry in summary.failures],
-            "doubts": [row_to_dict(entry) for entry in summary.doubts],
-        }
 
 
 class Step(NamedTuple):
@@ -136,33 +106,38 @@ def next_steps(summary: Summary, journal: Path, *, reconcile: bool) -> Iterator[
         yield Step("to send the failed rows again", same_command("--retry-failed"))
 
 
-def print_ending(ending: Ending, journal: Path, *, reconcile: bool, as_json: bool) -> None:
-    """Print the summary to standard output, and what to do next to standard error."""
-    steps = list(next_steps(ending.summary, journal, reconcile=reconcile))
+def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bool, as_json: bool) -> None:
+    """Print the summary to standard output, and what to do next to standard error.
+
+    Args:
+        summary: Of the run, or of the journal if the run was cut off.
+        journal: The journal.
+        is_cut: True if the run was cut off.
+        reconcile: The run's option of that name.
+        as_json: Print one JSON object.
+    """
+    steps = list(next_steps(summary, journal, reconcile=reconcile))
     if as_json:
-        click.echo(json.dumps({**ending.to_dict(), "next": [step._asdict() for step in steps]}))
+        lost = dict.fromkeys(_LOST) if is_cut else {}
+        rows = {name: [row_to_dict(entry) for entry in getattr(summary, name)] for name in ("failures", "doubts")}
+        ending = {"ok": summary.ok, **asdict(summary, recurse=False), **lost, **rows}
+        click.echo(json.dumps({**ending, "next": [step._asdict() for step in steps]}))
     else:
-        _print_table(ending)
-    if ending.summary.stopped is not None:
-        print_line(f"stopped: {printable(ending.summary.stopped)}")
+        print_table(_rows(summary, is_cut=is_cut), "", ">rows", "")
+        _print_some("failed", _describe(summary.failures), summary.failed)
+        _print_some("unknown", _describe(summary.doubts), summary.sending + summary.unknown)
+    if summary.stopped is not None:
+        print_line(f"stopped: {printable(summary.stopped)}")
     for step in steps:
         print_line(f"{step.why}:\n  {step.command}")
 
 
-def _print_table(ending: Ending) -> None:
-    print_table(_rows(ending), "", ">rows", "")
-    summary = ending.summary
-    _print_some("failed", _describe(summary.failures), summary.failed)
-    _print_some("unknown", _describe(summary.doubts), summary.sending + summary.unknown)
-
-
-def _rows(ending: Ending) -> Iterator[tuple[str, str, str]]:
-    summary = ending.summary
+def _rows(summary: Summary, *, is_cut: bool) -> Iterator[tuple[str, str, str]]:
     for state in (State.CREATED, State.FAILED, State.UNKNOWN, State.SENDING, State.PLANNED):
         name = state.name.lower()
         yield name, f"{getattr(summary, name):,}", MEANING[state]
     yield "created now", f"{summary.created_now:,}", "by this run"
-    if not ending.is_cut:
+    if not is_cut:
         yield "found", f"{summary.found:,}", "were unknown, and are on the server"
         yield "absent", f"{summary.absent:,}", "were unknown, and are surely not there: sent again"
     yield "seconds", f"{summary.elapsed:,.1f}", f"of which held back {summary.held_back:,.1f}"

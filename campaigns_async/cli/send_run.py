@@ -25,10 +25,10 @@ from campaigns_async.cli.signals import Interrupted, run as run_loop
 if TYPE_CHECKING:
     from campaigns_async.cli.bars import ProgressView
     from campaigns_async.cli.run_figures import SendFigures
-    from campaigns_async.cli.send_report import Ending
     from campaigns_async.effects import State
     from campaigns_async.jobs.job import Job
     from campaigns_async.jobs.plan_lines import Plan
+    from campaigns_async.jobs.preview import Preview
     from campaigns_async.jobs.progress import Progress, Summary
 
 
@@ -161,16 +161,14 @@ def run_send(connection: ConnectionOptions, **given: Any) -> int:
 
 def _run_dry(plan: PlanOptions, options: SendOptions) -> int:
     stopped_by: list[int] = []
-    preview = None
 
-    async def work() -> Mapping[State, int] | None:
-        nonlocal preview
+    async def work() -> tuple[Mapping[State, int], Preview] | None:
         from campaigns_async.jobs.planning import StoppedError
         from campaigns_async.jobs.preview import Preview, preview_plan
 
         preview = Preview(datetime.now(UTC))
         try:
-            return await asyncio.to_thread(
+            counts = await asyncio.to_thread(
                 preview_plan,
                 plan.open(),
                 options.journal,
@@ -181,21 +179,22 @@ def _run_dry(plan: PlanOptions, options: SendOptions) -> int:
             )
         except StoppedError:
             return None
+        return counts, preview
 
     try:
-        counts = run_loop(work, first=stopped_by.append)
+        found = run_loop(work, first=stopped_by.append)
     except Interrupted as error:
-        counts, stopped_by = None, [error.exit_code - 128]
+        found, stopped_by = None, [error.exit_code - 128]
     except ModuleNotFoundError as error:
         if error.name != "phonenumbers":
             raise
         raise UsageFailure(str(error)) from None
-    if counts is None or preview is None:
+    if found is None:
         print_line("interrupted; nothing was sent, and the journal is as it was")
         return 128 + stopped_by[0]
     from campaigns_async.cli.send_report import print_preview
 
-    print_preview(counts, preview, as_json=options.as_json)
+    print_preview(*found, as_json=options.as_json)
     return 0
 
 
@@ -229,11 +228,10 @@ class Run:
 
             line = to_click_error(error)
             return self._end_cut(line.message, line.exit_code)
-        from campaigns_async.cli.send_report import Ending
-
-        ending = Ending(summary)
-        self._print(ending)
-        return ending.exit_code(self._signal)
+        self._print(summary)
+        if summary.ok:
+            return 0
+        return 1 if self._signal is None else 128 + self._signal
 
     async def _work(self) -> Summary:
         from campaigns_async.cli.bars import show_progress
@@ -276,7 +274,7 @@ class Run:
 
     def _end_cut(self, stopped: str, exit_code: int) -> int:
         """Print what the journal knows of a run that was cut off."""
-        from campaigns_async.cli.send_report import Ending, read_summary
+        from campaigns_async.cli.send_report import read_summary
         from campaigns_async.jobs.job_errors import JournalError
 
         latest = None if self._figures is None else self._figures.latest
@@ -286,11 +284,11 @@ class Run:
         except JournalError:
             print_line(f"stopped: {stopped}")
         else:
-            self._print(Ending(summary, is_cut=True))
+            self._print(summary, is_cut=True)
         return exit_code
 
-    def _print(self, ending: Ending) -> None:
+    def _print(self, summary: Summary, *, is_cut: bool = False) -> None:
         from campaigns_async.cli.send_report import print_ending
 
         options = self._options
-        print_ending(ending, options.journal, reconcile=options.reconcile, as_json=options.as_json)
+        print_ending(summary, options.journal, is_cut=is_cut, reconcile=options.reconcile, as_json=options.as_json)
