@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from os import PathLike
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -112,10 +113,17 @@ class Job:
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
         self._plan: Plan = as_plan(plan)
+        if not isinstance(journal, (str, PathLike)):
+            raise ConfigurationError(f"journal must be a path, not {type(journal).__name__}", parameter="journal")
         self._path = Path(journal).absolute()
-        self._reconciles = reconcile
+        # Text such as "false" counts as true, and would have rows sent again.
+        self._reconciles = checks.check_instance("reconcile", reconcile, bool)
+        self._retry_failed = checks.check_instance("retry_failed", retry_failed, bool)
+        if ignore_invalid_phone_numbers is not None:  # found in each row only, it would fail them all
+            checks.check_instance("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool)
         self._ignore_invalid = ignore_invalid_phone_numbers
-        self._retry_failed = retry_failed
+        if on_progress is not None and not callable(on_progress):
+            raise ConfigurationError("on_progress must be a function of a Progress", parameter="on_progress")
         self._policy = _with_settle(client.reconcile, settle)
         self._group = checks.check_int("group", group, ge=1, le=1000)
         # The clock, the ledger and the search of the client's own reconciling.

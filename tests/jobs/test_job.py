@@ -137,10 +137,29 @@ class TestSending:
             with pytest.raises(JournalError, match="another ignore_invalid_phone_numbers"):
                 await send(client, [("a", mixed)], journal, ignore_invalid_phone_numbers=not choice)
 
-    async def test_a_setting_that_cannot_be_is_refused(self, client: CampaignsClient, journal: Path) -> None:
-        for wrong in ({"group": 0}, {"patience": 0}, {"settle": -1}):
-            with pytest.raises(ConfigurationError):
-                Job(client, rows(1), journal=journal, **wrong)  # type: ignore[arg-type]
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"group": 0},
+            {"patience": 0},
+            {"settle": -1},
+            {"journal": 5},
+            {"journal": None},
+            {"reconcile": "false"},
+            {"retry_failed": "false"},
+            {"retry_failed": None},
+            {"ignore_invalid_phone_numbers": "false"},
+            {"on_progress": 5},
+        ],
+        ids=lambda wrong: next(iter(wrong)),
+    )
+    async def test_a_setting_that_cannot_be_is_refused(
+        self, client: CampaignsClient, journal: Path, wrong: dict[str, Any]
+    ) -> None:
+        ((name, _),) = wrong.items()
+        with pytest.raises(ConfigurationError, match=f"^{name} ") as caught:
+            Job(client, rows(1), **{"journal": journal, **wrong})
+        assert caught.value.parameter == name
         assert not journal.exists()
 
 
