@@ -218,11 +218,12 @@ def classify_error(error: BaseException) -> RowOutcome:
     delivery, reason = delivery_of(error), _reason(error)
     if delivery is Delivery.DONE:
         return RowOutcome(State.UNKNOWN, RunAction.CONTINUE, reason, surely_done=True)
+    if delivery is not Delivery.UNKNOWN and isinstance(error, (ClientClosedError, ConfigurationError)):
+        # Also after a refusal: the key callable raised when it was asked for another key.
+        return RowOutcome(State.PLANNED, RunAction.STOP, reason)
     if delivery is Delivery.NOT_SENT:
         if isinstance(error, InvalidArgumentError):
             return RowOutcome(State.FAILED, RunAction.CONTINUE, reason)
-        if isinstance(error, (ClientClosedError, ConfigurationError)):
-            return RowOutcome(State.PLANNED, RunAction.STOP, reason)
         return RowOutcome(State.PLANNED, RunAction.BACK_OFF, reason)
     if delivery is Delivery.REJECTED:
         state, action = _classify_refusal(error)

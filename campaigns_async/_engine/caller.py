@@ -101,6 +101,7 @@ class Caller:
         except BaseException as error:  # from the key, the limiter or the transport
             name = type(error).__name__
             if isinstance(error, CampaignsError):
+                call.delivery = call.delivery_if_aborted()
                 self._annotate(error, call)
             self._report_abort(call, name, call.delivery_if_aborted(), name)
             raise

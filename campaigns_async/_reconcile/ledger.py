@@ -128,4 +128,5 @@ def _digest(content: Content) -> int:
 
 def _text_of(content: Content) -> Text:
     new = content if isinstance(content, NewCampaign) else content()
-    return new.start_date_time, new.sender, new.message
+    start = new.start_date_time  # cut to milliseconds, as it is sent and as a journal holds it
+    return start.replace(microsecond=start.microsecond // 1000 * 1000), new.sender, new.message

@@ -99,6 +99,7 @@ class Reconciler:
     async def run(self, targets: Targets) -> Verdicts:
         """Return the verdict on each create, by its key. The ledger knows of what is found, and of what stays unknown."""
         verdicts: dict[int, Verdict] = {}
+        self._latest = dict.fromkeys(targets, Unknown())  # what is known if the search breaks off
         for target in targets.values():
             self.ledger.resume_unknown(target.new, target.owner)
         try:

@@ -9,7 +9,7 @@ import pytest
 from support.failures import CASES, Case
 from support.made import client_of, new_campaign
 
-from campaigns_async import Delivery, NewCampaign, NewContact, RetryPolicy, Timeouts
+from campaigns_async import CampaignsClient, Delivery, NewCampaign, NewContact, RetryPolicy, Timeouts
 from campaigns_async.effects import RunAction, classify_error
 from campaigns_async.jobs import State, open_journal, send
 from campaigns_async.sandbox import Sandbox
@@ -69,3 +69,17 @@ async def test_a_redirect_stops_a_run(sandbox: Sandbox, tmp_path: Path, status: 
 def test_a_cancellation_that_tells_nothing_is_in_doubt() -> None:
     outcome = classify_error(RuntimeError("something else"))
     assert (outcome.state, outcome.action, outcome.reason) == (State.UNKNOWN, RunAction.CONTINUE, "RuntimeError")
+
+
+async def test_a_key_callable_that_raises_after_a_401_stops_a_run(sandbox: Sandbox, tmp_path: Path) -> None:
+    keys = ["wrong"]
+
+    async def next_key() -> str:
+        return keys.pop()  # there is no other key: an IndexError
+
+    async with CampaignsClient(sandbox.url, next_key) as client:
+        summary = await send(client, [("a", NEW)], tmp_path / "journal", reconcile=False, patience=30)
+    assert (summary.planned, len(sandbox.created)) == (1, 0)
+    assert summary.stopped is not None
+    assert "api_key" in summary.stopped
+    assert summary.elapsed < 10, "stopped by the error, not by patience"

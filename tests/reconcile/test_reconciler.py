@@ -415,3 +415,10 @@ def test_a_create_that_is_looked_for_again_is_no_duplicate_of_itself() -> None:
     ledger.leave_unknown(new(), "b")
     ledger.resume_unknown(new(), "b")
     assert not ledger.has_duplicate_unknown(new())
+
+
+def test_a_start_is_compared_as_it_is_sent_in_milliseconds() -> None:
+    ledger = Ledger(10)
+    ledger.leave_unknown(evolve(new(), start_date_time=START.replace(microsecond=1_234)))
+    assert ledger.has_duplicate_unknown(evolve(new(), start_date_time=START.replace(microsecond=1_000)))
+    assert not ledger.has_duplicate_unknown(evolve(new(), start_date_time=START.replace(microsecond=2_000)))
