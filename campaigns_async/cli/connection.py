@@ -1,4 +1,4 @@
-"""Reaches the API with the connection options and the environment."""
+"""Reaches the API with the connection options and the environment, and converts its errors to lines."""
 
 from __future__ import annotations
 
@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 from attrs import field, frozen
 
-from campaigns_async import CampaignsError, ConfigurationError, InvalidArgumentError, QueryError, checks
-from campaigns_async.cli.console import print_line
+from campaigns_async import (
+    AuthenticationError,
+    CampaignsError,
+    ConfigurationError,
+    ConnectionFailedError,
+    InvalidArgumentError,
+    QueryError,
+    checks,
+)
+from campaigns_async.cli.console import UsageFailure, print_line, printable
 from campaigns_async.cli.options import KEY_VARIABLE, URL_VARIABLE, ConnectionOptions, keep_secret
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.values import Auth
@@ -139,6 +147,32 @@ def run_with_client(connection: Connection, work: Callable[[CampaignsClient], Aw
         print_line("interrupted")
         raise click.exceptions.Exit(error.exit_code) from error
     except CampaignsError as error:
-        from campaigns_async.cli.error_messages import to_click_error
-
         raise to_click_error(error) from error
+
+
+def to_click_error(error: CampaignsError) -> click.ClickException:
+    """Return the line for an error, with exit code 2 if the call was wrong and 1 otherwise."""
+    from campaigns_async.jobs.job_errors import JobError, JournalInUseError, JournalWriteError, PlanError
+
+    message = str(error)
+    if isinstance(error, PlanError) and error.count > len(error.lines) > 0:
+        message += f"; the first {len(error.lines)} are shown above"
+    for cls, advice in (
+        (AuthenticationError, f"look at {KEY_VARIABLE} or --api-key-file, and at --auth"),
+        (ConnectionFailedError, f"look at {URL_VARIABLE} or --base-url, and whether the server runs"),
+        (JournalWriteError, "what was acknowledged is safe: make room or mend it, then run the same command again"),
+        (JournalInUseError, "wait until it has ended, or stop it (`journal show` can look meanwhile)"),
+    ):
+        if isinstance(error, cls):
+            message += f"; {advice}"
+    wrong_use = (ConfigurationError, InvalidArgumentError, QueryError, JobError)
+    is_wrong_use = isinstance(error, wrong_use) and not isinstance(error, JournalWriteError)
+    return (UsageFailure if is_wrong_use else click.ClickException)(message)
+
+
+def print_faults(error: CampaignsError) -> None:
+    """Print what is wrong with the lines of a plan."""
+    from campaigns_async.jobs.job_errors import PlanError
+
+    for line in error.lines if isinstance(error, PlanError) else ():
+        print_line(printable(str(line)))

@@ -14,7 +14,7 @@ from attrs import asdict, define, field
 
 from campaigns_async import CampaignsError, FilterIgnoredError, InvalidArgumentError, NotFoundError
 from campaigns_async.cli.bars import format_rate, show_progress
-from campaigns_async.cli.connection import Connection, connect, read_text
+from campaigns_async.cli.connection import Connection, connect, read_text, to_click_error
 from campaigns_async.cli.console import (
     OutputClosed,
     RunFailed,
@@ -28,7 +28,6 @@ from campaigns_async.cli.console import (
     same_command,
     unexpected_message,
 )
-from campaigns_async.cli.error_messages import to_click_error
 from campaigns_async.cli.options import ConnectionOptions
 from campaigns_async.cli.query_options import check_filter, check_ids, check_sort, columns_of
 from campaigns_async.cli.run_figures import ExportFigures

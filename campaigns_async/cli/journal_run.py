@@ -17,8 +17,8 @@ from typing import IO, Any, Final
 import click
 from attrs import asdict
 
+from campaigns_async.cli.connection import to_click_error
 from campaigns_async.cli.console import PROGRAM, UsageFailure, count_of, is_terminal, print_line, print_table, printable
-from campaigns_async.cli.error_messages import to_click_error
 from campaigns_async.effects import State
 from campaigns_async.jobs.job_errors import JobError
 from campaigns_async.jobs.journal import Entry, Transition

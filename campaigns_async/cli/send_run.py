@@ -17,7 +17,16 @@ import click
 from attrs import define, field, fields_dict, frozen
 
 from campaigns_async import CampaignsError, InvalidArgumentError, checks
-from campaigns_async.cli.connection import Connection, check_rate, check_setting, connect, name_option, read_text
+from campaigns_async.cli.connection import (
+    Connection,
+    check_rate,
+    check_setting,
+    connect,
+    name_option,
+    print_faults,
+    read_text,
+    to_click_error,
+)
 from campaigns_async.cli.console import UsageFailure, print_line
 from campaigns_async.cli.options import DEFAULT_SPLIT, ConnectionOptions
 from campaigns_async.cli.signals import Interrupted, run as run_loop
@@ -153,8 +162,6 @@ def run_send(connection: ConnectionOptions, **given: Any) -> int:
             return _run_dry(plan, options)
         return Run(plan, options, connect(connection)).run()
     except CampaignsError as error:
-        from campaigns_async.cli.error_messages import print_faults, to_click_error
-
         print_faults(error)
         raise to_click_error(error) from error
 
@@ -224,8 +231,6 @@ class Run:
         except CampaignsError as error:
             if self._figures is None or not self._figures.is_checked:
                 raise
-            from campaigns_async.cli.error_messages import to_click_error
-
             line = to_click_error(error)
             return self._end_cut(line.message, line.exit_code)
         self._print(summary)
