@@ -78,7 +78,7 @@ Content: TypeAlias = tuple[object, ...]
 
 
 def make_campaigns(seed: int) -> list[NewCampaign]:
-    """Return made-up campaigns, no two alike; their numbers are of Ofcom's range for fiction."""
+    """Return made-up campaigns, all different, with numbers of Ofcom's range for fiction."""
     draw = Random(seed)  # noqa: S311 - repeatable, not secret
     return [
         NewCampaign(

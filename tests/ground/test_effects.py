@@ -1,4 +1,4 @@
-"""Whether a request was carried out, and whether it goes out again: the whole table, written down anew."""
+"""Whether a request was carried out, and whether it goes out again: the whole table, written a second time."""
 
 from __future__ import annotations
 

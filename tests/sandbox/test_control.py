@@ -1,4 +1,4 @@
-"""The control over HTTP: what it shows, what it changes, and whom it refuses."""
+"""The control over HTTP: what it shows, what it changes, and which requests it refuses."""
 
 from __future__ import annotations
 
