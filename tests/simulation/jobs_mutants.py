@@ -45,6 +45,7 @@ JOB_MUTANTS = (
         "jobs.sender",
         "                if self._stopping:  # since the rows were claimed\n",
         "                if False:\n",
+        test="jobs/test_sender.py",
     ),
     Mutant(
         "a stop claims more",
