@@ -46,7 +46,9 @@ Figures = dict[str, float]
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.planning", description=__doc__)
-    parser.add_argument("--quick", action="store_const", const=0.1, dest="share", help="a tenth of the work")
+    parser.add_argument(
+        "--quick", action="store_const", const=0.1, default=1.0, dest="share", help="a tenth of the work"
+    )
     parser.add_argument("--share", type=float, default=1.0, help="a share of the work: to see that it runs")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of each comparison")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file as well")
