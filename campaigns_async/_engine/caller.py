@@ -167,7 +167,7 @@ class Caller:
     async def _retry(self, call: Call, first: Response | Failure) -> Response | Failure:
         """Make the attempts from the second on; a call that needs no second one does not import tenacity."""
         try:
-            from tenacity import AsyncRetrying  # noqa: PLC0415
+            from tenacity import AsyncRetrying  # noqa: PLC0415  # few calls need a second attempt
         except (ImportError, OSError):  # e.g. EMFILE: report the first attempt's result, not the ImportError
             return first
 

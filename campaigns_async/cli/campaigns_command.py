@@ -72,7 +72,7 @@ def get(connection: ConnectionOptions, campaign_ids: Sequence[str], fields: str 
 
     On a terminal a field a line, else a JSON object a line.
 
-    Exits with 0 when all were there, 1 when one was not or the server failed, 2 for a wrong option,
+    Exits with 0 when all exist, 1 when one does not or the server failed, 2 for a wrong option,
     130 or 143 when it was interrupted, 141 when nobody reads the output.
     """
     from campaigns_async.cli.campaigns_run import show_each

@@ -374,7 +374,7 @@ def is_live(url: str) -> bool:
 
 
 def _normalize(url: str) -> str:
-    """Return the URL without percent-encoding, case, look-alike letters, and what resolvers and browsers drop."""
+    """Return the URL decoded, in lower case, and without the characters that resolvers and browsers drop."""
     text, before = unquote(url), url
     while text != before:
         text, before = unquote(text), text

@@ -311,7 +311,7 @@ class PartFile:
             self._failed = explain_os_error(error, "resume: what was written is kept" if is_kept else "export again")
         except ExportWriteError as error:
             self._failed = error
-        except BaseException:
+        except BaseException:  # interrupted: how much was written is not known
             self._failed = ExportWriteError("an earlier write failed: export again, or resume")
             raise
         else:

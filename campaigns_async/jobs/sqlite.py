@@ -180,7 +180,7 @@ class JournalFile(JournalReader):
             try:
                 _prepare(connection)
                 return cls(connection, held_lock=held_lock, identity=FileIdentity.of(path))
-            except BaseException:
+            except BaseException:  # on an interrupt too, as below
                 sqlite_files.close(connection)
                 raise
         except BaseException:  # on an interrupt too the lock must not outlive this
@@ -317,7 +317,7 @@ class SqliteJournal:
         opened: list[JournalFile] = []
         try:
             await _run(thread, lambda: opened.append(JournalFile.open(path)))
-        except BaseException:
+        except BaseException:  # cancelled too
             for file in opened:  # it holds the lock
                 await _run(thread, file.close)
             thread.shutdown(wait=False)

@@ -304,7 +304,7 @@ def _checked_to_read(path: Path, connect: Connect) -> sqlite3.Connection:
 def _checked(connection: sqlite3.Connection) -> sqlite3.Connection:
     try:
         _check_tables(connection)
-    except BaseException:
+    except BaseException:  # on an interrupt too: an open connection would keep the file in use
         close(connection)
         raise
     return connection

@@ -80,7 +80,7 @@ class Creator:
         # All that a search needs is imported before the create is sent: an ImportError in the middle of the search
         # (EMFILE) would replace the OutcomeUnknownError.
         from campaigns_async._reconcile.matching import Absent, Found, SearchTarget  # noqa: PLC0415  # few programs search
-        from campaigns_async._reconcile.reconciler import Reconciler  # noqa: PLC0415
+        from campaigns_async._reconcile.reconciler import Reconciler  # noqa: PLC0415  # likewise
 
         self._listings.load()
         pool, ledger, policy = self._caller.pool, self._ledger, self._policy
