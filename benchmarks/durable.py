@@ -16,7 +16,7 @@ from benchmarks.pairs import Measured
 from benchmarks.rows import IN_FLIGHT, KEY, LATENCY, Place, Row
 from benchmarks.work import models
 from campaigns_async import CampaignsClient, NewCampaign
-from campaigns_async.jobs import Job, Phase, Progress, listed_plan
+from campaigns_async.jobs import Job, Phase, Progress, rows_plan
 
 
 def durable_rows() -> tuple[Row, ...]:
@@ -62,7 +62,7 @@ async def _durable(url: str, news: list[NewCampaign]) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         async with CampaignsClient(url, KEY, max_concurrency=IN_FLIGHT) as client:
-            job = Job(client, listed_plan(news), journal=Path(folder, "run.sqlite"), on_progress=note)
+            job = Job(client, rows_plan(news), journal=Path(folder, "run.sqlite"), on_progress=note)
             summary = await job.run()
             taken = time.perf_counter() - began[0]
     if not summary.ok or summary.created != len(news):

@@ -20,7 +20,7 @@ from benchmarks.baseline import ByHand
 from benchmarks.pairs import Measured, Side, cpu_costs
 from benchmarks.rows import CONTACTS, IN_FLIGHT, KEY, Place, Row, Size
 from campaigns_async import CampaignsClient, NewCampaign, NewContact
-from campaigns_async.wire import pages
+from campaigns_async._http import pages
 
 T = TypeVar("T")
 Sides: TypeAlias = tuple[Side, Side]

@@ -9,8 +9,8 @@ from campaigns_async._version import __version__ as __version__
 if TYPE_CHECKING:
     from campaigns_async import query as query
     from campaigns_async._engine.instrumentation import Stats as Stats
+    from campaigns_async._http.responses import Response as Response
     from campaigns_async.client import CampaignsClient as CampaignsClient
-    from campaigns_async.doubt import OutcomeUnknownError as OutcomeUnknownError
     from campaigns_async.errors import (
         APIError as APIError,
         AuthenticationError as AuthenticationError,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
         ThrottledError as ThrottledError,
         TransportError as TransportError,
         ValidationFailedError as ValidationFailedError,
-        delivery_of as delivery_of,
+        effect_of as effect_of,
     )
     from campaigns_async.events import (
         AttemptFinished as AttemptFinished,
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         Reconciled as Reconciled,
         Waiting as Waiting,
     )
-    from campaigns_async.fanout import FanOut as FanOut
+    from campaigns_async.fanout import FanOut as FanOut, Outcome as Outcome
     from campaigns_async.models import (
         Campaign as Campaign,
         CampaignStatus as CampaignStatus,
@@ -59,36 +59,35 @@ if TYPE_CHECKING:
         Contact as Contact,
         NewCampaign as NewCampaign,
         NewContact as NewContact,
+        Page as Page,
     )
+    from campaigns_async.outcome_unknown import OutcomeUnknownError as OutcomeUnknownError
     from campaigns_async.paging import Paginator as Paginator
     from campaigns_async.settings import (
+        Auth as Auth,
         ReconcilePolicy as ReconcilePolicy,
         RetryPolicy as RetryPolicy,
         Timeouts as Timeouts,
     )
     from campaigns_async.values import (
         Action as Action,
-        Auth as Auth,
         Checkpoint as Checkpoint,
-        Delivery as Delivery,
+        Effect as Effect,
         Operation as Operation,
-        Outcome as Outcome,
-        Page as Page,
     )
-    from campaigns_async.wire.messages import Response as Response
 
 _MODULES = {
     "_engine.instrumentation": "Stats",
     "client": "CampaignsClient",
-    "doubt": "OutcomeUnknownError",
-    "errors": "APIError AuthenticationError CampaignsError ClientClosedError ConfigurationError ConflictError ConnectionFailedError ConnectTimeoutError DeadlineExceededError DecodeError FilterIgnoredError InvalidArgumentError MethodNotAllowedError NotFoundError PageShiftedError PagingError PayloadTooLargeError PermissionDeniedError PoolSaturatedError Problem QueryError ReadTimeoutError ServerError ThrottledError TransportError ValidationFailedError delivery_of",
+    "outcome_unknown": "OutcomeUnknownError",
+    "errors": "APIError AuthenticationError CampaignsError ClientClosedError ConfigurationError ConflictError ConnectionFailedError ConnectTimeoutError DeadlineExceededError DecodeError FilterIgnoredError InvalidArgumentError MethodNotAllowedError NotFoundError PageShiftedError PagingError PayloadTooLargeError PermissionDeniedError PoolSaturatedError Problem QueryError ReadTimeoutError ServerError ThrottledError TransportError ValidationFailedError effect_of",
     "events": "AttemptFinished AttemptStarted CallFinished CallStarted Event HeaderObserver Observer Reconciled Waiting",
-    "fanout": "FanOut",
-    "models": "Campaign CampaignStatus CampaignUpdate Contact NewCampaign NewContact",
+    "fanout": "FanOut Outcome",
+    "models": "Campaign CampaignStatus CampaignUpdate Contact NewCampaign NewContact Page",
     "paging": "Paginator",
-    "settings": "ReconcilePolicy RetryPolicy Timeouts",
-    "values": "Action Auth Checkpoint Delivery Operation Outcome Page",
-    "wire.messages": "Response",
+    "settings": "Auth ReconcilePolicy RetryPolicy Timeouts",
+    "values": "Action Checkpoint Effect Operation",
+    "_http.responses": "Response",
 }
 """The public names, by the module that has them. Type checkers read the imports above; a test holds both together."""
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -9,7 +9,14 @@ from copy import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
-from campaigns_async import checks
+from campaigns_async._checks import (
+    check_api_key,
+    check_base_url,
+    check_choice,
+    check_instance,
+    check_int,
+    check_seconds,
+)
 from campaigns_async._engine.caller import Caller
 from campaigns_async._engine.credentials import CredentialStore, KeySource
 from campaigns_async._engine.instrumentation import Stats
@@ -17,18 +24,17 @@ from campaigns_async._engine.interfaces import LoopClock
 from campaigns_async._engine.limiter import CapacityLimiter, RateLimiter
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import RetryQuota
+from campaigns_async._http import requests, responses
+from campaigns_async._http.aiohttp_transport import AiohttpTransport
+from campaigns_async._http.responses import Response
+from campaigns_async._reconcile.creates import Creator
 from campaigns_async._reconcile.ledger import Ledger
+from campaigns_async._reconcile.search_listings import SearchListings
+from campaigns_async._runtime import Runtime
+from campaigns_async.campaigns import Campaigns
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.fanout import FanOut, Items
-from campaigns_async.resources.campaigns import Campaigns
-from campaigns_async.resources.creating import Creator
-from campaigns_async.resources.search_listings import SearchListings
-from campaigns_async.runtime import Runtime
-from campaigns_async.settings import ReconcilePolicy, RetryPolicy, Timeouts
-from campaigns_async.transport import AiohttpTransport
-from campaigns_async.values import Auth
-from campaigns_async.wire import requests, responses
-from campaigns_async.wire.messages import Response
+from campaigns_async.settings import Auth, ReconcilePolicy, RetryPolicy, Timeouts
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
@@ -93,40 +99,38 @@ class CampaignsClient:
         session: ClientSession | None = None,
         max_response_size: int = 64 * 2**20,
     ) -> None:
-        url = checks.check_base_url("base_url", _or_environment(base_url, "base_url", "CAMPAIGNS_BASE_URL"))
+        url = check_base_url("base_url", _or_environment(base_url, "base_url", "CAMPAIGNS_BASE_URL"))
         key = _or_environment(api_key, "api_key", "CAMPAIGNS_API_KEY")
         if observer is not None and not callable(getattr(observer, "on_event", None)):
             raise ConfigurationError("observer must have a method on_event(event)", parameter="observer")
         if not callable(getattr(observer, "headers", callable)):
             raise ConfigurationError("observer.headers must be a method headers(event)", parameter="observer")
-        self._page_size = checks.check_int("page_size", page_size, ge=1, le=1_000_000)
-        self._update_method = checks.check_choice("update_method", update_method, ("PUT", "POST"))
-        self._delete_method = checks.check_choice("delete_method", delete_method, ("DELETE", "POST"))
-        self._reconcile = checks.check_instance("reconcile", reconcile, ReconcilePolicy)
+        self._page_size = check_int("page_size", page_size, ge=1, le=1_000_000)
+        self._update_method = check_choice("update_method", update_method, ("PUT", "POST"))
+        self._delete_method = check_choice("delete_method", delete_method, ("DELETE", "POST"))
+        self._reconcile = check_instance("reconcile", reconcile, ReconcilePolicy)
         self._ledger = Ledger(reconcile.remember)
         self._owns_pool = True
         self._base_url = url
-        checks.check_instance("retry", retry, RetryPolicy)
-        slots = checks.check_int("max_concurrency", max_concurrency, ge=1)
+        check_instance("retry", retry, RetryPolicy)
+        slots = check_int("max_concurrency", max_concurrency, ge=1)
         clock, source = LoopClock(), random.Random()
         self._pool = Pool(
             transport=AiohttpTransport(
                 url,
                 session,
-                max_response_size=checks.check_int("max_response_size", max_response_size, ge=1024),
+                max_response_size=check_int("max_response_size", max_response_size, ge=1024),
             ),
             credentials=CredentialStore(
-                checks.check_choice("auth", auth, tuple(Auth)),
-                key if callable(key) else checks.check_api_key("api_key", key),
-                timeout=checks.check_instance("timeouts", timeouts, Timeouts).deadline,
+                check_choice("auth", auth, tuple(Auth)),
+                key if callable(key) else check_api_key("api_key", key),
+                timeout=check_instance("timeouts", timeouts, Timeouts).deadline,
             ),
             limiter=CapacityLimiter(
                 slots,
                 clock=clock,
                 random=source,
-                rate=None
-                if rate_limit is None
-                else RateLimiter(checks.check_seconds("rate_limit", rate_limit, ge=0.001)),
+                rate=None if rate_limit is None else RateLimiter(check_seconds("rate_limit", rate_limit, ge=0.001)),
                 stagger=retry.base,
                 max_waiting=_max_waiting(overload, max_waiting, slots),
             ),
@@ -135,7 +139,7 @@ class CampaignsClient:
             quota=RetryQuota(retry.quota),
             observer=observer,
         )
-        self._use(checks.check_instance("timeouts", timeouts, Timeouts), retry)
+        self._use(check_instance("timeouts", timeouts, Timeouts), retry)
 
     def _use(self, timeouts: Timeouts, retry: RetryPolicy) -> None:
         """Set up the operations with these options."""
@@ -195,8 +199,8 @@ class CampaignsClient:
         view = copy(self)
         view._owns_pool = False
         view._use(
-            self.timeouts if timeouts is None else checks.check_instance("timeouts", timeouts, Timeouts),
-            self.retry if retry is None else checks.check_instance("retry", retry, RetryPolicy),
+            self.timeouts if timeouts is None else check_instance("timeouts", timeouts, Timeouts),
+            self.retry if retry is None else check_instance("retry", retry, RetryPolicy),
         )
         return view
 
@@ -281,8 +285,8 @@ def runtime_of(client: CampaignsClient) -> Runtime:
 
 
 def _max_waiting(overload: str, max_waiting: int | None, slots: int) -> int | None:
-    if checks.check_choice("overload", overload, ("wait", "raise")) == "raise":
-        return slots if max_waiting is None else checks.check_int("max_waiting", max_waiting, ge=0)
+    if check_choice("overload", overload, ("wait", "raise")) == "raise":
+        return slots if max_waiting is None else check_int("max_waiting", max_waiting, ge=0)
     if max_waiting is not None:
         raise ConfigurationError(
             'max_waiting has no meaning with overload="wait": pass overload="raise" too', parameter="max_waiting"

@@ -26,13 +26,13 @@ from campaigns_async.errors import (
     NotFoundError,
     ThrottledError,
     ValidationFailedError,
-    delivery_of,
+    effect_of,
 )
-from campaigns_async.values import Action, Delivery, Operation
+from campaigns_async.values import Action, Effect, Operation
 
 _NON_IDEMPOTENT = frozenset({Action.CREATE, Action.SEND})
 _REPEAT_ELSEWHERE = (307, 308)
-_RANK = {Delivery.NOT_SENT: 0, Delivery.REJECTED: 1, Delivery.UNKNOWN: 2, Delivery.DONE: 3}
+_RANK = {Effect.NOT_SENT: 0, Effect.REJECTED: 1, Effect.UNKNOWN: 2, Effect.APPLIED: 3}
 
 
 # Table 1: an attempt
@@ -43,17 +43,17 @@ class AttemptOutcome:
     """What one attempt has shown.
 
     Attributes:
-        delivery: What is known of the request's effect.
+        effect: What is known of the request's effect.
         retryable: True if the request may be sent again as it is.
         renew_key: True if the request may be sent again with another key.
     """
 
-    delivery: Delivery
+    effect: Effect
     retryable: bool
     renew_key: bool = False
 
 
-_DONE = AttemptOutcome(Delivery.DONE, retryable=False)
+_APPLIED = AttemptOutcome(Effect.APPLIED, retryable=False)
 
 
 def classify_attempt(
@@ -72,43 +72,43 @@ def classify_attempt(
         rejected_statuses: Statuses by which this server is known to say that it did nothing.
     """
     if status is None:
-        delivery = Delivery.UNKNOWN if sent else Delivery.NOT_SENT
-        return AttemptOutcome(delivery, retryable=not sent or not is_non_idempotent(operation))
+        effect = Effect.UNKNOWN if sent else Effect.NOT_SENT
+        return AttemptOutcome(effect, retryable=not sent or not is_non_idempotent(operation))
     if 200 <= status < 300:
-        return _DONE
-    delivery = delivery_of_status(status, rejected_statuses)
+        return _APPLIED
+    effect = effect_of_status(status, rejected_statuses)
     return AttemptOutcome(
-        delivery,
+        effect,
         retryable=_is_transient(status, rejected_statuses)
-        and (delivery is Delivery.REJECTED or not is_non_idempotent(operation)),
+        and (effect is Effect.REJECTED or not is_non_idempotent(operation)),
         renew_key=status == 401,
     )
 
 
-def delivery_of_status(status: int, rejected_statuses: tuple[int, ...] = ()) -> Delivery:
+def effect_of_status(status: int, rejected_statuses: tuple[int, ...] = ()) -> Effect:
     """Return what a complete response with this status says of the request's effect."""
     if 200 <= status < 300:
-        return Delivery.DONE
+        return Effect.APPLIED
     if status in rejected_statuses:
-        return Delivery.REJECTED
+        return Effect.REJECTED
     if status in _REPEAT_ELSEWHERE or (400 <= status < 500 and status != 408):
-        return Delivery.REJECTED
+        return Effect.REJECTED
     # A proxy may answer 5xx after it passed the request on: Varnish answers 503 with Retry-After if the server is
     # slow. 301, 302 and 303 are also what a server answers after it has carried out a POST.
-    return Delivery.UNKNOWN
+    return Effect.UNKNOWN
 
 
-def combine(operation: Operation, earlier: Delivery, latest: Delivery, status: int | None) -> Delivery:
-    """Return the delivery of a call, from that of its earlier attempts and that of the latest one.
+def combine(operation: Operation, earlier: Effect, latest: Effect, status: int | None) -> Effect:
+    """Return the effect of a call, from that of its earlier attempts and that of the latest one.
 
     Args:
         operation: The call's operation.
-        earlier: The delivery of all attempts before the latest.
-        latest: The delivery of the latest attempt.
+        earlier: The effect of all attempts before the latest.
+        latest: The effect of the latest attempt.
         status: The status of the latest attempt's response; None where none came.
     """
-    if status == 404 and operation.action is Action.DELETE and earlier is Delivery.UNKNOWN:
-        return Delivery.DONE  # the attempt of unknown outcome has deleted it
+    if status == 404 and operation.action is Action.DELETE and earlier is Effect.UNKNOWN:
+        return Effect.APPLIED  # the attempt of unknown outcome has deleted it
     return earlier if _RANK[earlier] >= _RANK[latest] else latest
 
 
@@ -202,30 +202,30 @@ class RowOutcome:
         state: The row's new state.
         action: What the run does next.
         reason: The error in a few words that a journal may keep: no text, no number, no name.
-        surely_done: True if the campaign was created and only its id is not known.
+        created_without_id: True if the campaign was created and only its id is not known.
         refused_contacts: The contacts that the server refused, from 0.
     """
 
     state: State
     action: RunAction
     reason: str
-    surely_done: bool = False
+    created_without_id: bool = False
     refused_contacts: tuple[int, ...] = ()
 
 
 def classify_error(error: BaseException) -> RowOutcome:
     """Return what becomes of the row whose create raised this error."""
-    delivery, reason = delivery_of(error), _reason(error)
-    if delivery is Delivery.DONE:
-        return RowOutcome(State.UNKNOWN, RunAction.CONTINUE, reason, surely_done=True)
-    if delivery is not Delivery.UNKNOWN and isinstance(error, (ClientClosedError, ConfigurationError)):
+    effect, reason = effect_of(error), _reason(error)
+    if effect is Effect.APPLIED:
+        return RowOutcome(State.UNKNOWN, RunAction.CONTINUE, reason, created_without_id=True)
+    if effect is not Effect.UNKNOWN and isinstance(error, (ClientClosedError, ConfigurationError)):
         # Also after a refusal: the key callable raised when it was asked for another key.
         return RowOutcome(State.PLANNED, RunAction.STOP, reason)
-    if delivery is Delivery.NOT_SENT:
+    if effect is Effect.NOT_SENT:
         if isinstance(error, InvalidArgumentError):
             return RowOutcome(State.FAILED, RunAction.CONTINUE, reason)
         return RowOutcome(State.PLANNED, RunAction.BACK_OFF, reason)
-    if delivery is Delivery.REJECTED:
+    if effect is Effect.REJECTED:
         state, action = _classify_refusal(error)
         contacts = sorted(error.contact_errors) if isinstance(error, ValidationFailedError) else ()
         return RowOutcome(state, action, reason, refused_contacts=tuple(contacts))

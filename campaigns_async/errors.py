@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
-from campaigns_async.values import Checkpoint, Delivery
+from campaigns_async.values import Checkpoint, Effect
 
 NO_ERRORS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 NO_CONTACT_ERRORS: Mapping[int, tuple[str, ...]] = MappingProxyType({})
@@ -40,7 +40,7 @@ class CampaignsError(Exception):
         path: Its path, without the query.
         attempts: Requests that went out to the server, the failing one included.
         elapsed: Seconds from the call to the error.
-        delivery: What is known of the request's effect.
+        effect: What is known of the request's effect.
         parameter: The name of the argument, setting or field that is to blame, None where there is none.
         hint: What to do about it, None where the message says it all. The message is complete without the hint.
     """
@@ -49,7 +49,7 @@ class CampaignsError(Exception):
     path: str | None = None
     attempts: int = 0
     elapsed: float = 0.0
-    delivery: Delivery = Delivery.NOT_SENT
+    effect: Effect = Effect.NOT_SENT
 
     def __init__(self, message: str, *, parameter: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
@@ -57,17 +57,17 @@ class CampaignsError(Exception):
         self.parameter = parameter
         self.hint = hint
 
-    def attach(self, *, method: str, path: str, attempts: int, elapsed: float, delivery: Delivery) -> Self:
+    def attach(self, *, method: str, path: str, attempts: int, elapsed: float, effect: Effect) -> Self:
         """Set the attributes of the request that raised the error, and return the error."""
         self.method, self.path = method, path
-        self.attempts, self.elapsed, self.delivery = attempts, elapsed, delivery
+        self.attempts, self.elapsed, self.effect = attempts, elapsed, effect
         return self
 
     def __str__(self) -> str:
         if self.method is None:
             return self.message
         tries = "1 attempt" if self.attempts == 1 else f"{self.attempts} attempts"
-        return f"{self.message} [{self.method} {self.path}, {tries}, {self.elapsed:.3g} s, {self.delivery.name}]"
+        return f"{self.message} [{self.method} {self.path}, {tries}, {self.elapsed:.3g} s, {self.effect.name}]"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions pickle by calling their class with `args`, which fails for classes with keyword arguments.
@@ -86,21 +86,21 @@ def _restore(
     return error
 
 
-_NOTE = "campaigns_delivery"
+_NOTE = "campaigns_effect"
 
 
-def delivery_of(error: BaseException) -> Delivery:
+def effect_of(error: BaseException) -> Effect:
     """Return what is known of the request that an exception ended: UNKNOWN where the exception does not say.
 
     Works for a `CancelledError` too, if it went through a call of this package.
     """
-    known = error.delivery if isinstance(error, CampaignsError) else getattr(error, _NOTE, None)
-    return known if isinstance(known, Delivery) else Delivery.UNKNOWN
+    known = error.effect if isinstance(error, CampaignsError) else getattr(error, _NOTE, None)
+    return known if isinstance(known, Effect) else Effect.UNKNOWN
 
 
-def note_delivery(cancelled: BaseException, delivery: Delivery) -> None:
-    """Attach to a `CancelledError` what `delivery_of` returns for it."""
-    setattr(cancelled, _NOTE, delivery)
+def note_effect(cancelled: BaseException, effect: Effect) -> None:
+    """Attach to a `CancelledError` what `effect_of` returns for it."""
+    setattr(cancelled, _NOTE, effect)
 
 
 class ConfigurationError(CampaignsError, ValueError):
@@ -126,7 +126,7 @@ class PoolSaturatedError(CampaignsError):
 class PagingError(CampaignsError):
     """A listing cannot be read to its end: the server repeats itself or never ends."""
 
-    delivery = Delivery.DONE
+    effect = Effect.APPLIED
 
 
 class PageShiftedError(PagingError):
@@ -147,7 +147,7 @@ class FilterIgnoredError(CampaignsError):
     Trust none of the rows: they may be all rows of the account.
     """
 
-    delivery = Delivery.DONE
+    effect = Effect.APPLIED
 
 
 class APIError(CampaignsError):
@@ -225,7 +225,7 @@ class TransportError(CampaignsError):
 
 
 class ConnectionFailedError(TransportError):
-    """A connection could not be made, or was lost; `delivery` says if anything had gone out."""
+    """A connection could not be made, or was lost; `effect` says if anything had gone out."""
 
 
 class ConnectTimeoutError(ConnectionFailedError, TimeoutError):
@@ -248,7 +248,7 @@ class DecodeError(CampaignsError):
         status: The HTTP status.
     """
 
-    delivery = Delivery.DONE
+    effect = Effect.APPLIED
 
     def __init__(self, message: str, *, where: str = "$", status: int | None = None) -> None:
         super().__init__(message)

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 
 from attrs import frozen
 
-from campaigns_async.values import Delivery, Operation
+from campaigns_async.values import Effect, Operation
 
 
 @frozen
@@ -69,7 +69,7 @@ class AttemptFinished:
         status: The HTTP status; None where no complete response came.
         failure: What failed, in a word: connect, connect_timeout, dropped, read_timeout, deadline, cancelled, or the
             name of an error's class; None for a response.
-        delivery: What is known of the request's effect.
+        effect: What is known of the request's effect.
         elapsed: Seconds from the start of the call.
         request_id: The server's id of the request, None where it named none.
     """
@@ -82,7 +82,7 @@ class AttemptFinished:
     attempt: int
     status: int | None
     failure: str | None
-    delivery: Delivery
+    effect: Effect
     elapsed: float
     request_id: str | None
 
@@ -118,7 +118,7 @@ class CallFinished:
         path: The path, without the query.
         attempts: Requests that the call sent.
         elapsed: Seconds.
-        delivery: What is known of the call's effect.
+        effect: What is known of the call's effect.
         error_type: Name of the error's class, `CancelledError` among them; None for a success.
         request_id: The server's id of the last request, None where it named none.
     """
@@ -130,7 +130,7 @@ class CallFinished:
     path: str
     attempts: int
     elapsed: float
-    delivery: Delivery
+    effect: Effect
     error_type: str | None
     request_id: str | None
 

@@ -9,22 +9,50 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeAlias, TypeGuard, TypeVar, cast
 
-from attrs import define
+from attrs import define, field, frozen
 
-from campaigns_async.doubt import OutcomeUnknownError
 from campaigns_async.errors import (
     CampaignsError,
     ClientClosedError,
     InvalidArgumentError,
-    delivery_of,
+    effect_of,
 )
-from campaigns_async.values import Delivery, Outcome
+from campaigns_async.outcome_unknown import OutcomeUnknownError
+from campaigns_async.values import Effect
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+
+@frozen
+class Outcome(Generic[T, R]):
+    """What became of one item of a fan-out.
+
+    Attributes:
+        index: Position of the item in the input, from 0.
+        item: The item.
+        value: What the operation returned: for `create_many`, the new id.
+        error: What the operation raised; None for a success.
+        effect: What is known of the operation's effect.
+        request_id: The server's id of the request, for its support: of an error, and of a success of `create_many`.
+            None where the server named none.
+    """
+
+    index: int
+    item: T = field(repr=False)
+    value: R | None = None
+    error: Exception | None = field(default=None, repr=lambda error: error and type(error).__name__)
+    effect: Effect = Effect.APPLIED
+    request_id: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        """True if the operation returned, rather than raised."""
+        return self.error is None
+
+
 Items: TypeAlias = Iterable[T] | AsyncIterable[T]
-_DONE = Delivery.DONE  # Python 3.11 looks a member up slowly
+_APPLIED = Effect.APPLIED  # Python 3.11 looks a member up slowly
 ItemOperation: TypeAlias = Callable[[T], Awaitable[R]] | Callable[[T], Awaitable["Answered[R]"]]
 
 
@@ -76,7 +104,7 @@ class FanOut(Generic[T, R]):
         try:
             await self._run.finish(self._grace)
         finally:
-            self.unresolved = tuple(left for left in self._run.ready if left.delivery is Delivery.UNKNOWN)
+            self.unresolved = tuple(left for left in self._run.ready if left.effect is Effect.UNKNOWN)
 
     def __del__(self) -> None:
         run: _Run[T, R] | None = self.__dict__.get("_run")  # absent where __init__ raised
@@ -201,7 +229,7 @@ class _Run(Generic[T, R]):
                     await self._room.wait()
                 item = await anext(items)
                 if self._exhausted:  # stopped meanwhile: the item was read, and is not sent
-                    self.ready.append(_cut_off(self._count, item, Delivery.NOT_SENT))
+                    self.ready.append(_cut_off(self._count, item, Effect.NOT_SENT))
                     self._count += 1
                     break
                 self._start(item)
@@ -239,15 +267,15 @@ class _Run(Generic[T, R]):
                     outcome: Outcome[T, R] = _success(index, item, await self._operation(item))
                 except Exception as error:
                     request_id = getattr(error, "request_id", None)
-                    outcome = Outcome(index, item, error=error, delivery=delivery_of(error), request_id=request_id)
+                    outcome = Outcome(index, item, error=error, effect=effect_of(error), request_id=request_id)
                 except asyncio.CancelledError as stop:
                     # Swallowed: the worker ends here, and the item's outcome must not be lost.
-                    self._put(_cut_off(index, item, delivery_of(stop)))
+                    self._put(_cut_off(index, item, effect_of(stop)))
                     return
                 except BaseException as fatal:  # it ends the iteration; the item still has its outcome
                     self._error = fatal
                     self._exhaust()
-                    self._put(_cut_off(index, item, delivery_of(fatal)))
+                    self._put(_cut_off(index, item, effect_of(fatal)))
                     raise
                 self._put(outcome)
             if self._exhausted:
@@ -266,7 +294,7 @@ class _Run(Generic[T, R]):
         if worker.cancelled():
             if self._read:  # cancelled on its way to an item, so that nothing of it ran
                 index, item = self._read.popleft()
-                self._put(_cut_off(index, item, Delivery.NOT_SENT))
+                self._put(_cut_off(index, item, Effect.NOT_SENT))
         else:
             worker.exception()  # has been seen
 
@@ -286,7 +314,7 @@ class _Run(Generic[T, R]):
 
 def _success(index: int, item: T, answer: R | Answered[R]) -> Outcome[T, R]:
     if _is_answered(answer):
-        return Outcome(index, item, answer.value, None, _DONE, answer.request_id)
+        return Outcome(index, item, answer.value, None, _APPLIED, answer.request_id)
     return Outcome(index, item, cast("R", answer))
 
 
@@ -294,9 +322,9 @@ def _is_answered(answer: R | Answered[R]) -> TypeGuard[Answered[R]]:
     return isinstance(answer, Answered)
 
 
-def _cut_off(index: int, item: T, delivery: Delivery) -> Outcome[T, Any]:
+def _cut_off(index: int, item: T, effect: Effect) -> Outcome[T, Any]:
     error: CampaignsError
-    if delivery is Delivery.UNKNOWN:
+    if effect is Effect.UNKNOWN:
         error = OutcomeUnknownError(
             "cancelled while in flight: it may have been carried out. "
             "Look for it on the server before you send it again",
@@ -304,5 +332,5 @@ def _cut_off(index: int, item: T, delivery: Delivery) -> Outcome[T, Any]:
         )
     else:
         error = ClientClosedError("cancelled before the request could go out")
-    error.delivery = delivery
-    return Outcome(index, item, error=error, delivery=delivery)
+    error.effect = effect
+    return Outcome(index, item, error=error, effect=effect)

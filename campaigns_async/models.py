@@ -6,14 +6,32 @@ sender, which may be a phone number too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from enum import IntEnum
+from typing import Generic, TypeVar
 from uuid import UUID
 
 from attrs import field, frozen
 
 from campaigns_async.errors import InvalidArgumentError
+
+T = TypeVar("T")
+_HUMP = re.compile(r"_([a-z])")
+
+
+_CAPITAL = re.compile(r"[A-Z]")
+
+
+def camel(name: str) -> str:
+    """The wire's spelling of a field: `start_date_time` to `startDateTime`."""
+    return _HUMP.sub(lambda match: match[1].upper(), name)
+
+
+def snake(name: str) -> str:
+    """Return the field's name for the wire's spelling: `startDateTime` to `start_date_time`."""
+    return _CAPITAL.sub(lambda match: f"_{match[0].lower()}", name)
 
 
 class CampaignStatus(IntEnum):
@@ -127,3 +145,14 @@ class Contact:
     name: str | None = field(default=None, repr=False)
     custom1: str | None = field(default=None, repr=False)
     custom2: str | None = field(default=None, repr=False)
+
+
+@frozen
+class Page(Generic[T]):
+    """One page of a listing, as the server sent it."""
+
+    index: int | None
+    """From 1; None when the server did not say."""
+    total_pages: int | None
+    total_records: int | None
+    items: tuple[T, ...] = field(repr=lambda items: f"<{len(items)}>")

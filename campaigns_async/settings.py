@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import StrEnum
 
 from attrs import field, frozen
 
-from campaigns_async import checks
+from campaigns_async._checks import check_int, check_seconds
 from campaigns_async.errors import ConfigurationError
+
+
+class Auth(StrEnum):
+    """Where the API key travels (provider's documentation, Authentication)."""
+
+    BEARER = "bearer"
+    """`Authorization: Bearer KEY`."""
+    HEADER = "header"
+    """`api-key: KEY`."""
+    QUERY = "query"
+    """`?api-key=KEY`. Proxies and servers write query strings to their logs: prefer the others."""
 
 
 def _statuses(value: Iterable[int]) -> tuple[int, ...]:
@@ -40,11 +52,11 @@ class Timeouts:
     grace: float = 10.0
 
     def __attrs_post_init__(self) -> None:
-        checks.check_seconds("Timeouts.connect", self.connect)
-        checks.check_seconds("Timeouts.read", self.read)
+        check_seconds("Timeouts.connect", self.connect)
+        check_seconds("Timeouts.read", self.read)
         if self.deadline is not None:
-            checks.check_seconds("Timeouts.deadline", self.deadline)
-        checks.check_seconds("Timeouts.grace", self.grace, ge=0.0)
+            check_seconds("Timeouts.deadline", self.deadline)
+        check_seconds("Timeouts.grace", self.grace, ge=0.0)
 
 
 @frozen
@@ -68,11 +80,11 @@ class ReconcilePolicy:
     remember: int = 1_000_000
 
     def __attrs_post_init__(self) -> None:
-        checks.check_seconds("ReconcilePolicy.settle", self.settle, ge=0.0)
-        checks.check_seconds("ReconcilePolicy.timeout", self.timeout)
-        checks.check_seconds("ReconcilePolicy.margin", self.margin, ge=0.0, le=_WEEK)
-        checks.check_int("ReconcilePolicy.remember", self.remember, ge=1)
-        checks.check_seconds("ReconcilePolicy.pause", self.pause)
+        check_seconds("ReconcilePolicy.settle", self.settle, ge=0.0)
+        check_seconds("ReconcilePolicy.timeout", self.timeout)
+        check_seconds("ReconcilePolicy.margin", self.margin, ge=0.0, le=_WEEK)
+        check_int("ReconcilePolicy.remember", self.remember, ge=1)
+        check_seconds("ReconcilePolicy.pause", self.pause)
         if self.settle >= self.timeout:
             raise ConfigurationError(
                 "ReconcilePolicy.settle must be less than its timeout", parameter="ReconcilePolicy.settle"
@@ -105,10 +117,10 @@ class RetryPolicy:
     rejected_statuses: tuple[int, ...] = field(default=(), converter=_statuses)
 
     def __attrs_post_init__(self) -> None:
-        checks.check_int("RetryPolicy.attempts", self.attempts, ge=1, le=1000)
-        checks.check_seconds("RetryPolicy.base", self.base)
-        checks.check_seconds("RetryPolicy.cap", self.cap, ge=self.base)
-        checks.check_int("RetryPolicy.quota", self.quota, ge=0)
-        checks.check_seconds("RetryPolicy.max_retry_after", self.max_retry_after, ge=0.0)
+        check_int("RetryPolicy.attempts", self.attempts, ge=1, le=1000)
+        check_seconds("RetryPolicy.base", self.base)
+        check_seconds("RetryPolicy.cap", self.cap, ge=self.base)
+        check_int("RetryPolicy.quota", self.quota, ge=0)
+        check_seconds("RetryPolicy.max_retry_after", self.max_retry_after, ge=0.0)
         for status in self.rejected_statuses:
-            checks.check_int("RetryPolicy.rejected_statuses", status, ge=400, le=599)
+            check_int("RetryPolicy.rejected_statuses", status, ge=400, le=599)

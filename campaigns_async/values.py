@@ -1,18 +1,14 @@
-"""Values that every layer shares: operations, deliveries, ways to authenticate, pages and outcomes."""
+"""Values that every layer shares: operations, what is known of a request, and places in listings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import Enum, StrEnum
-from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
-T = TypeVar("T")
-R = TypeVar("R")
 
-
-class Delivery(Enum):
+class Effect(Enum):
     """What is known of a request's effect on the server."""
 
     NOT_SENT = "not_sent"
@@ -21,7 +17,7 @@ class Delivery(Enum):
     """The server said that it did nothing."""
     UNKNOWN = "unknown"
     """The request may have been carried out."""
-    DONE = "done"
+    APPLIED = "applied"
     """The request was carried out."""
 
 
@@ -67,28 +63,6 @@ class Operation(Enum):
         return f"{self.resource}.{self.action}"
 
 
-class Auth(StrEnum):
-    """Where the API key travels (provider's documentation, Authentication)."""
-
-    BEARER = "bearer"
-    """`Authorization: Bearer KEY`."""
-    HEADER = "header"
-    """`api-key: KEY`."""
-    QUERY = "query"
-    """`?api-key=KEY`. Proxies and servers write query strings to their logs: prefer the others."""
-
-
-@frozen
-class Page(Generic[T]):
-    """One page of a listing, as the server sent it."""
-
-    index: int | None
-    """From 1; None when the server did not say."""
-    total_pages: int | None
-    total_records: int | None
-    items: tuple[T, ...] = field(repr=lambda items: f"<{len(items)}>")
-
-
 def _texts(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(values)  # a list, where it came by way of JSON
 
@@ -110,30 +84,3 @@ class Checkpoint:
     """How many rows there were, as the server counted."""
     tail: tuple[str, ...] = field(default=(), converter=_texts, repr=lambda tail: f"<{len(tail)}>")
     """Ids of the newest rows, by which the place is found again when rows have come or gone."""
-
-
-@frozen
-class Outcome(Generic[T, R]):
-    """What became of one item of a fan-out.
-
-    Attributes:
-        index: Position of the item in the input, from 0.
-        item: The item.
-        value: What the operation returned: for `create_many`, the new id.
-        error: What the operation raised; None for a success.
-        delivery: What is known of the operation's effect.
-        request_id: The server's id of the request, for its support: of an error, and of a success of `create_many`.
-            None where the server named none.
-    """
-
-    index: int
-    item: T = field(repr=False)
-    value: R | None = None
-    error: Exception | None = field(default=None, repr=lambda error: error and type(error).__name__)
-    delivery: Delivery = Delivery.DONE
-    request_id: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        """True if the operation returned, rather than raised."""
-        return self.error is None

@@ -32,7 +32,7 @@ from campaigns_async import (
     Checkpoint,
     Contact,
     DecodeError,
-    Delivery,
+    Effect,
     Event,
     FanOut,
     FilterIgnoredError,
@@ -59,7 +59,7 @@ from campaigns_async import (
     Timeouts,
     ValidationFailedError,
     Waiting,
-    delivery_of,
+    effect_of,
     query,
 )
 from campaigns_async.export import (
@@ -132,7 +132,7 @@ class Metrics:
                 assert_type(event.reason, str)
                 assert_type(event.seconds, float)
             case CallFinished():
-                assert_type(event.delivery, Delivery)
+                assert_type(event.effect, Effect)
                 assert_type(event.elapsed, float)
                 assert_type(event.error_type, str | None)
             case Reconciled():
@@ -306,7 +306,7 @@ async def fan_outs(client: CampaignsClient, new: NewCampaign) -> None:
             assert_type(outcome.item, NewCampaign)
             assert_type(outcome.value, str | None)
             assert_type(outcome.error, Exception | None)
-            assert_type(outcome.delivery, Delivery)
+            assert_type(outcome.effect, Effect)
             assert_type(outcome.ok, bool)
     assert_type(outcomes.unresolved, tuple[Outcome[NewCampaign, str], ...])
     assert_type(await outcomes.aclose(), None)
@@ -388,10 +388,10 @@ async def errors(client: CampaignsClient, new: NewCampaign) -> None:
         assert_type(error.path, str | None)
         assert_type(error.attempts, int)
         assert_type(error.elapsed, float)
-        assert_type(error.delivery, Delivery)
+        assert_type(error.effect, Effect)
     except (TimeoutError, asyncio.CancelledError) as stop:
-        assert_type(delivery_of(stop), Delivery)
-    assert_type(delivery_of(PoolSaturatedError("full")), Delivery)
+        assert_type(effect_of(stop), Effect)
+    assert_type(effect_of(PoolSaturatedError("full")), Effect)
 
 
 async def sandboxes() -> None:

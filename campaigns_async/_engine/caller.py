@@ -10,11 +10,14 @@ from typing import TypeVar
 
 from attrs import define, field
 
-from campaigns_async._engine.deadlines import TimeoutQueue
-from campaigns_async._engine.interfaces import Call, Failure, FailureKind
+from campaigns_async._engine.interfaces import Call
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import BudgetSpent, RetryAfterOrBackoff, if_retryable
-from campaigns_async.doubt import OutcomeUnknownError
+from campaigns_async._http import problems
+from campaigns_async._http.deadlines import TimeoutQueue
+from campaigns_async._http.requests import Request
+from campaigns_async._http.responses import Response
+from campaigns_async._http.transport import Failure, FailureKind
 from campaigns_async.effects import AttemptOutcome, classify_attempt, combine, is_non_idempotent, is_throttled
 from campaigns_async.errors import (
     APIError,
@@ -23,16 +26,15 @@ from campaigns_async.errors import (
     ConnectTimeoutError,
     DeadlineExceededError,
     ReadTimeoutError,
-    note_delivery,
+    note_effect,
 )
+from campaigns_async.outcome_unknown import OutcomeUnknownError
 from campaigns_async.settings import RetryPolicy, Timeouts
-from campaigns_async.values import Delivery
-from campaigns_async.wire import problems
-from campaigns_async.wire.messages import Request, Response
+from campaigns_async.values import Effect
 
 T = TypeVar("T")
 
-_DONE = Delivery.DONE  # Python 3.11 looks a member up slowly
+_APPLIED = Effect.APPLIED  # Python 3.11 looks a member up slowly
 _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
     FailureKind.CONNECT: (ConnectionFailedError, "no connection: check base_url, and the network"),
     FailureKind.CONNECT_TIMEOUT: (ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
@@ -74,7 +76,7 @@ class Caller:
             on_attempt: Called before each attempt.
 
         Raises:
-            CampaignsError: Of the class that says what happened; its `delivery` says what is known.
+            CampaignsError: Of the class that says what happened; its `effect` says what is known.
         """
         pool = self.pool
         pool.enter()
@@ -90,20 +92,20 @@ class Caller:
             if call.outcome is not None and call.outcome.retryable:
                 result = await self._retry(call, result)
         except asyncio.CancelledError as cancelled:
-            delivery = call.delivery_if_aborted()
+            effect = call.effect_if_aborted()
             if deadline is None or not deadline.consume_cancellation():
-                note_delivery(cancelled, delivery)
-                self._report_abort(call, "cancelled", delivery, "CancelledError")
+                note_effect(cancelled, effect)
+                self._report_abort(call, "cancelled", effect, "CancelledError")
                 raise
-            result = Failure(FailureKind.DEADLINE, sent=delivery is Delivery.UNKNOWN)
+            result = Failure(FailureKind.DEADLINE, sent=effect is Effect.UNKNOWN)
             self._report_abort(call, result.kind)
-            call.delivery = delivery
+            call.effect = effect
         except BaseException as error:  # from the key, the limiter or the transport
             name = type(error).__name__
             if isinstance(error, CampaignsError):
-                call.delivery = call.delivery_if_aborted()
+                call.effect = call.effect_if_aborted()
                 self._annotate(error, call)
-            self._report_abort(call, name, call.delivery_if_aborted(), name)
+            self._report_abort(call, name, call.effect_if_aborted(), name)
             raise
         finally:
             if deadline is not None:
@@ -157,11 +159,11 @@ class Caller:
         outcome = call.outcome = classify_attempt(
             operation, status, sent=sent, rejected_statuses=self.retry.rejected_statuses
         )
-        delivery = outcome.delivery
-        call.delivery = delivery if call.attempts == 1 else combine(operation, call.delivery, delivery, status)
+        effect = outcome.effect
+        call.effect = effect if call.attempts == 1 else combine(operation, call.effect, effect, status)
         if pool.instrumentation is not None:
             call.request_id = problems.request_id(result, None) if isinstance(result, Response) else None
-            pool.instrumentation.attempt_finished(call, status, failure, delivery)
+            pool.instrumentation.attempt_finished(call, status, failure, effect)
         return outcome
 
     async def _retry(self, call: Call, first: Response | Failure) -> Response | Failure:
@@ -193,22 +195,22 @@ class Caller:
 
     def _finish(self, call: Call, result: Response | Failure, read: Callable[[Response], T]) -> T:
         """Return the value of a success, or raise the call's error."""
-        if call.delivery is _DONE and isinstance(result, Response):
+        if call.effect is _APPLIED and isinstance(result, Response):
             try:
                 value = read(result)
             except CampaignsError as error:
                 self._annotate(error, call)
-                self._report_finish(call, Delivery.DONE, type(error).__name__)
+                self._report_finish(call, Effect.APPLIED, type(error).__name__)
                 raise
             if self.pool.instrumentation is not None:
-                self._report_finish(call, _DONE, None)
+                self._report_finish(call, _APPLIED, None)
             self.pool.quota.release(retried=call.retry_paid)
             return value
         failure = exception_for(
-            call.request, result, call.delivery, out_of_time=call.out_of_time, now=self.pool.clock.now()
+            call.request, result, call.effect, out_of_time=call.out_of_time, now=self.pool.clock.now()
         )
         self._annotate(failure, call)
-        self._report_finish(call, call.delivery, type(failure).__name__)
+        self._report_finish(call, call.effect, type(failure).__name__)
         raise failure
 
     def _annotate(self, error: CampaignsError, call: Call) -> None:
@@ -217,43 +219,43 @@ class Caller:
             path=call.request.path,
             attempts=call.attempts,
             elapsed=self.pool.clock.monotonic() - call.started,
-            delivery=call.delivery,
+            effect=call.effect,
         )
 
     def _report_abort(
-        self, call: Call, failure: str, delivery: Delivery | None = None, error_type: str | None = None
+        self, call: Call, failure: str, effect: Effect | None = None, error_type: str | None = None
     ) -> None:
-        """Report the end of an attempt that was cut off, and of its call if `delivery` is given."""
+        """Report the end of an attempt that was cut off, and of its call if `effect` is given."""
         if self.pool.instrumentation is None:
             return
         if call.marker is not None:
             call.request_id = None
-            cut_off = Delivery.UNKNOWN if call.marker.sent else Delivery.NOT_SENT
+            cut_off = Effect.UNKNOWN if call.marker.sent else Effect.NOT_SENT
             self.pool.instrumentation.attempt_finished(call, None, failure, cut_off)
-        if delivery is not None:
-            self._report_finish(call, delivery, error_type)
+        if effect is not None:
+            self._report_finish(call, effect, error_type)
 
-    def _report_finish(self, call: Call, delivery: Delivery, error_type: str | None) -> None:
+    def _report_finish(self, call: Call, effect: Effect, error_type: str | None) -> None:
         if self.pool.instrumentation is not None:
-            self.pool.instrumentation.call_finished(call, delivery, error_type)
+            self.pool.instrumentation.call_finished(call, effect, error_type)
 
 
 def exception_for(
-    request: Request, result: Response | Failure, delivery: Delivery, *, out_of_time: bool = False, now: datetime
+    request: Request, result: Response | Failure, effect: Effect, *, out_of_time: bool = False, now: datetime
 ) -> CampaignsError:
     """Return the error for a call that ends with this result.
 
     Args:
         request: What was sent.
         result: The result of the last attempt.
-        delivery: What is known after all attempts.
+        effect: What is known after all attempts.
         out_of_time: True if another attempt was due, but only after the deadline.
         now: The time, for a Retry-After that is a date.
     """
     found = (
         problems.error(request, result, now=now) if isinstance(result, Response) else _error_without_response(result)
     )
-    if delivery is Delivery.UNKNOWN and is_non_idempotent(request.operation):
+    if effect is Effect.UNKNOWN and is_non_idempotent(request.operation):
         return _outcome_unknown(found)
     if out_of_time:
         late = DeadlineExceededError(f"no time for another attempt (Timeouts.deadline) after: {found.message}")

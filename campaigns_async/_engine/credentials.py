@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from campaigns_async import checks
-from campaigns_async._engine.interfaces import Credentials
+from campaigns_async._checks import check_api_key
+from campaigns_async._http.requests import authorized
+from campaigns_async._http.transport import Credentials
 from campaigns_async.errors import ClientClosedError, ConfigurationError
-from campaigns_async.values import Auth
-from campaigns_async.wire.requests import authorized
+from campaigns_async.settings import Auth
 
 KeySource: TypeAlias = Callable[[], Awaitable[str]]
 
@@ -96,5 +96,5 @@ class CredentialStore:
             task.exception()  # retrieved, even if all that waited have gone
 
     def _build(self, key: object) -> Credentials:
-        headers, query = authorized(self._auth, checks.check_api_key("api_key", key))
+        headers, query = authorized(self._auth, check_api_key("api_key", key))
         return Credentials(headers, query)

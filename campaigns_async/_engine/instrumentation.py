@@ -20,7 +20,7 @@ from campaigns_async.events import (
     Reconciled,
     Waiting,
 )
-from campaigns_async.values import Delivery
+from campaigns_async.values import Effect
 
 _log = logging.getLogger("campaigns_async")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
@@ -93,7 +93,7 @@ class Instrumentation:
             _log.warning("the observer's headers() raised %s, which was dropped", type(error).__name__)
             return None
 
-    def attempt_finished(self, call: Call, status: int | None, failure: str | None, delivery: Delivery) -> None:
+    def attempt_finished(self, call: Call, status: int | None, failure: str | None, effect: Effect) -> None:
         """Report that an attempt is over."""
         request = call.request
         self._emit(
@@ -106,7 +106,7 @@ class Instrumentation:
                 call.attempts,
                 status,
                 failure,
-                delivery,
+                effect,
                 self._elapsed(call),
                 call.request_id,
             )
@@ -117,7 +117,7 @@ class Instrumentation:
         reason = "backoff" if call.retry_after is None else "retry_after"
         self._emit(Waiting(self._next_id(), call.id, call.request.operation, reason, seconds))
 
-    def call_finished(self, call: Call, delivery: Delivery, error_type: str | None) -> None:
+    def call_finished(self, call: Call, effect: Effect, error_type: str | None) -> None:
         """Report that a call is over."""
         request = call.request
         self._emit(
@@ -129,7 +129,7 @@ class Instrumentation:
                 request.path,
                 call.attempts,
                 self._elapsed(call),
-                delivery,
+                effect,
                 error_type,
                 call.request_id,
             )

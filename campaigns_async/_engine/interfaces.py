@@ -4,95 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Protocol
 
-from attrs import frozen
-
+from campaigns_async._http.requests import Request
+from campaigns_async._http.transport import SendMarker
 from campaigns_async.effects import AttemptOutcome
-from campaigns_async.settings import Timeouts
-from campaigns_async.values import Delivery
-from campaigns_async.wire.messages import Request, Response
+from campaigns_async.values import Effect
 
-_NOT_SENT, _UNKNOWN = Delivery.NOT_SENT, Delivery.UNKNOWN  # Python 3.11 looks a member up slowly
-
-
-class FailureKind(StrEnum):
-    """Why there is no complete response."""
-
-    CONNECT = "connect"
-    CONNECT_TIMEOUT = "connect_timeout"
-    DROPPED = "dropped"
-    READ_TIMEOUT = "read_timeout"
-    DEADLINE = "deadline"
-
-
-@frozen
-class Failure:
-    """No complete response.
-
-    Attributes:
-        kind: Why there is none.
-        sent: True if any byte of the request may have gone out.
-        detail: What the operating system or the HTTP library called it; never an address or a value.
-    """
-
-    kind: FailureKind
-    sent: bool
-    detail: str = ""
-
-
-@frozen
-class Credentials:
-    """The headers and the piece of query that carry the key."""
-
-    headers: Mapping[str, str]
-    query: str = ""
-
-    def __repr__(self) -> str:
-        return "Credentials(<hidden>)"
-
-
-class SendMarker(Protocol):
-    """How far one attempt has come: the transport marks it, the engine reads it if the attempt is cut off."""
-
-    @property
-    def sent(self) -> bool:
-        """True if any byte of the request may have gone out."""
-        ...
-
-    def mark(self) -> None:
-        """Record that the first byte is about to leave."""
-        ...
-
-
-class Transport(Protocol):
-    """Sends one request once. Never repeats, never follows a redirect."""
-
-    async def send(
-        self,
-        request: Request,
-        credentials: Credentials,
-        timeouts: Timeouts,
-        marker: SendMarker,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response | Failure:
-        """Send a request and read the whole response.
-
-        Args:
-            request: The request.
-            credentials: Carry the key.
-            timeouts: Bound the connection and the response.
-            marker: Is marked before the first byte may leave.
-            headers: Further headers, checked already.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Release connections."""
-        ...
+_NOT_SENT, _UNKNOWN = Effect.NOT_SENT, Effect.UNKNOWN  # Python 3.11 looks a member up slowly
 
 
 class Clock(Protocol):
@@ -148,7 +69,7 @@ class Call:
         give_up: When the deadline passes; None for no deadline.
         on_attempt: Called before each attempt.
         attempts: Attempts so far, the current one included.
-        delivery: The delivery of all attempts that have ended.
+        effect: The effect of all attempts that have ended.
         marker: Of the current attempt; None between attempts.
         outcome: Of the latest attempt.
         retry_after: Seconds that the latest response asked to wait.
@@ -161,7 +82,7 @@ class Call:
     # Defaults stand on the class: to set them in each call costs as much as all else about making it.
     id: int = 0
     attempts: int = 0
-    delivery: Delivery = _NOT_SENT
+    effect: Effect = _NOT_SENT
     marker: SendMarker | None = None
     outcome: AttemptOutcome | None = None
     retry_after: float | None = None
@@ -178,6 +99,6 @@ class Call:
         self.give_up = give_up
         self.on_attempt = on_attempt
 
-    def delivery_if_aborted(self) -> Delivery:
-        """Return the call's delivery if it is cut off at this moment."""
-        return _UNKNOWN if self.marker is not None and self.marker.sent else self.delivery
+    def effect_if_aborted(self) -> Effect:
+        """Return the call's effect if it is cut off at this moment."""
+        return _UNKNOWN if self.marker is not None and self.marker.sent else self.effect

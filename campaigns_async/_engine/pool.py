@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from campaigns_async._engine.credentials import CredentialStore
-from campaigns_async._engine.deadlines import TimeoutQueues
 from campaigns_async._engine.instrumentation import Instrumentation, Stats
-from campaigns_async._engine.interfaces import Clock, Random, Transport
+from campaigns_async._engine.interfaces import Clock, Random
 from campaigns_async._engine.limiter import CapacityLimiter
 from campaigns_async._engine.retry import RetryQuota
+from campaigns_async._http.deadlines import TimeoutQueues
+from campaigns_async._http.transport import Transport
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.events import Observer
 

@@ -15,7 +15,8 @@ from attrs import frozen
 
 from campaigns_async._listing.window import Window
 from campaigns_async.errors import PagingError
-from campaigns_async.values import Delivery, Page
+from campaigns_async.models import Page
+from campaigns_async.values import Effect
 
 T = TypeVar("T")
 
@@ -96,7 +97,7 @@ class Pages(Generic[T]):
                 rows = self._window.accept(page, fresh=not self._ahead and self._was_direct)
             except PagingError as error:
                 raise error.attach(
-                    method="GET", path=self._source.path, attempts=1, elapsed=0.0, delivery=Delivery.DONE
+                    method="GET", path=self._source.path, attempts=1, elapsed=0.0, effect=Effect.APPLIED
                 ) from None
             if found := length_hint(rows):
                 if self._limit is not None:

@@ -15,7 +15,8 @@ from operator import length_hint
 from typing import Generic, TypeVar
 
 from campaigns_async.errors import PageShiftedError, PagingError
-from campaigns_async.values import Checkpoint, Page
+from campaigns_async.models import Page
+from campaigns_async.values import Checkpoint
 
 T = TypeVar("T")
 

@@ -18,12 +18,12 @@ from campaigns_async import (
     ConnectionFailedError,
     InvalidArgumentError,
     QueryError,
-    checks,
 )
+from campaigns_async._checks import check_api_key, check_base_url, check_seconds
 from campaigns_async.cli.console import UsageFailure, print_line, printable
 from campaigns_async.cli.options import KEY_VARIABLE, URL_VARIABLE, ConnectionOptions, keep_secret
 from campaigns_async.cli.signals import Interrupted, run as run_loop
-from campaigns_async.values import Auth
+from campaigns_async.settings import Auth
 
 if TYPE_CHECKING:
     from campaigns_async import CampaignsClient, Observer
@@ -68,14 +68,14 @@ def connect(given: ConnectionOptions) -> Connection:
         name, url = URL_VARIABLE, os.environ.get(URL_VARIABLE)
     if url is None:
         raise click.UsageError(f"the API's URL is needed: set {URL_VARIABLE}, or pass --base-url")
-    base_url = check_setting(lambda: checks.check_base_url(name, url))
+    base_url = check_setting(lambda: check_base_url(name, url))
     return Connection(base_url, read_key(given.api_key_file), Auth(given.auth), given.concurrency, given.rate)
 
 
 def check_rate(rate: float | None) -> None:
     """Raise a UsageError if `rate` cannot be."""
     if rate is not None:
-        check_setting(lambda: checks.check_seconds("--rate", rate, ge=0.001))
+        check_setting(lambda: check_seconds("--rate", rate, ge=0.001))
 
 
 def read_key(path: Path | None) -> str:
@@ -91,7 +91,7 @@ def read_key(path: Path | None) -> str:
     else:
         # The path is not quoted either: someone may have pasted the key itself.
         name, key = "the key in --api-key-file", read_text("--api-key-file", path).strip()
-    key = check_setting(lambda: checks.check_api_key(name, key))
+    key = check_setting(lambda: check_api_key(name, key))
     keep_secret(key)
     return key
 

@@ -26,7 +26,7 @@ from campaigns_async import (
     AttemptFinished,
     CampaignsClient,
     CampaignsError,
-    Delivery,
+    Effect,
     Event,
     NewCampaign,
     NewContact,
@@ -36,9 +36,9 @@ from campaigns_async import (
     OutcomeUnknownError,
     Reconciled,
     ReconcilePolicy,
-    checks,
     query,
 )
+from campaigns_async._checks import check_base_url
 from campaigns_async.cli.bars import Figures, ProgressView, show_progress
 from campaigns_async.cli.connection import check_setting, read_key
 from campaigns_async.cli.console import print_line, print_table
@@ -145,12 +145,12 @@ class Demo:
         counts = self.counts
         if isinstance(event, Reconciled):
             counts[event.verdict] += 1
-        elif isinstance(event, AttemptFinished) and event.delivery is not Delivery.NOT_SENT:
+        elif isinstance(event, AttemptFinished) and event.effect is not Effect.NOT_SENT:
             counts["requests"] += 1
             counts["retried"] += event.attempt > 1
             counts["throttled"] += event.status in {429, 503}
             counts["dropped"] += event.failure == "dropped"
-            counts["unknown"] += event.operation is Operation.CREATE and event.delivery is Delivery.UNKNOWN
+            counts["unknown"] += event.operation is Operation.CREATE and event.effect is Effect.UNKNOWN
 
     async def run(self, client: CampaignsClient) -> list[Row]:
         """Run all of it, and return the figures."""
@@ -354,7 +354,7 @@ def _server_of(base_url: str | None, api_key_file: Path | None) -> tuple[str | N
             "--base-url names the provider's live service, where real people would be texted, and you charged: "
             "name a sandbox, or leave it out to have one started"
         )
-    return check_setting(lambda: checks.check_base_url("--base-url", base_url)), read_key(api_key_file)
+    return check_setting(lambda: check_base_url("--base-url", base_url)), read_key(api_key_file)
 
 
 def _so_far(demo: Demo) -> str:

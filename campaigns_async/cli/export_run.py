@@ -237,10 +237,10 @@ class ExportRun:
             print_line(line)
 
     def _describe(self, summary: ExportSummary) -> Iterator[str]:
-        if summary.already_whole:
+        if summary.already_complete:
             yield f"{self._name} is complete already, whatever it is of: leave --resume out to export it again"
             return
-        if summary.started_over:
+        if summary.restarted:
             why = "its state is missing" if self._is_resumable else "Parquet cannot be resumed"
             yield f"{why}: the export was restarted"
         place = "went to standard output" if self._path is None else f"in {self._name}"

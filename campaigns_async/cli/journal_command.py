@@ -36,7 +36,7 @@ def show(file: Path, states: Sequence[str], as_json: bool, limit: int | None) ->
     file, each row is a JSON object, and the counts go to stderr.
 
     planned: not sent. sending: on its way, or cut off, and then possibly sent. created: on the
-    server. failed: refused. unknown: possibly sent; its leads are the campaigns that it may be.
+    server. failed: refused. unknown: possibly sent; its candidates are the campaigns that it may be.
     """
     from campaigns_async.cli.journal_run import show_rows
     from campaigns_async.effects import State

@@ -20,9 +20,9 @@ from attrs import asdict
 from campaigns_async.cli.connection import to_click_error
 from campaigns_async.cli.console import PROGRAM, UsageFailure, count_of, is_terminal, print_line, print_table, printable
 from campaigns_async.effects import State
+from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.job_errors import JobError
-from campaigns_async.jobs.journal import Entry, Transition
-from campaigns_async.jobs.sqlite import JournalFile
+from campaigns_async.jobs.journal import JournalRow, Transition
 from campaigns_async.jobs.sqlite_reader import JournalReader, open_journal
 
 _TERMINAL_LIMIT: Final = 100
@@ -76,12 +76,12 @@ def show_rows(file: Path, states: set[State], *, as_json: bool, limit: int | Non
         counts = journal.counts()
         if not as_table:
             print_line(", ".join(f"{counts[state]:,} {state.name.lower()}" for state in _ORDER))
-            for entry in islice(journal.entries(*states), limit):
+            for entry in islice(journal.rows(*states), limit):
                 click.echo(json.dumps(row_to_dict(entry), ensure_ascii=False).encode())
             return
         rows = [(state.name.lower(), f"{counts[state]:,}", MEANING[state]) for state in _ORDER]
         print_table(rows, "state", ">rows", "")
-        by_state = chain.from_iterable(journal.entries(state) for state in _ORDER if state in states)
+        by_state = chain.from_iterable(journal.rows(state) for state in _ORDER if state in states)
         for entry in islice(by_state, limit):
             click.echo(_row_line(entry))  # no table: an id must stand in one piece, to be copied
         more = sum(counts[state] for state in states) - (limit or 0)
@@ -89,7 +89,7 @@ def show_rows(file: Path, states: set[State], *, as_json: bool, limit: int | Non
             print_line(f"and {more:,} more: see them with --limit N, or --json")
 
 
-def _row_line(entry: Entry) -> str:
+def _row_line(entry: JournalRow) -> str:
     latest = max(filter(None, (entry.attempted_at, entry.ended_at)), default=None)
     parts = (
         entry.state.name.lower(),
@@ -122,14 +122,14 @@ def resolve_row(file: Path, key: str, state: State, campaign_id: str | None) -> 
     click.echo(f"{printable(key)}: was {before}, is now {now}; {_THEN[state]}")
 
 
-def _check_move(entry: Entry, state: State) -> None:
+def _check_move(entry: JournalRow, state: State) -> None:
     if entry.state is State.FAILED and state is State.FAILED:
         raise UsageFailure(
             "that row failed already: say --not-sent to have it sent, or --created if it was mended and sent elsewhere"
         )
     if entry.state not in {State.UNKNOWN, State.SENDING, State.FAILED}:
         raise UsageFailure(f"that row is {entry.state.name.lower()}, which is known: there is nothing to settle")
-    if entry.surely_done and state is not State.CREATED:
+    if entry.created_without_id and state is not State.CREATED:
         raise UsageFailure(
             "the server said that it created that row, and not under which id: find it there, and say --created"
         )
@@ -140,7 +140,7 @@ def _check_new_id(journal: JournalReader, campaign_id: str) -> None:
         raise click.UsageError("--created needs a campaign's id, without blanks around it")
     if len(campaign_id) > _LONGEST_ID:
         raise click.UsageError(f"--created takes an id of at most {_LONGEST_ID} characters")
-    for entry in journal.entries(State.CREATED):
+    for entry in journal.rows(State.CREATED):
         if entry.campaign_id is not None and entry.campaign_id.lower() == campaign_id.lower():
             raise UsageFailure(f"that campaign is the row {printable(entry.key)!r}'s already: look at the id again")
 
@@ -178,7 +178,7 @@ def export_failed(file: Path, out: Path) -> None:
 
 def _write_failed(journal: JournalReader, write: Callable[[bytes], object]) -> tuple[int, int]:
     written = without = 0
-    for entry in journal.entries(State.FAILED, payload=True):
+    for entry in journal.rows(State.FAILED, payload=True):
         line = entry.plan_line()
         if line is None:
             without += 1
@@ -210,7 +210,7 @@ def _new_file(path: Path) -> Generator[IO[bytes]]:
         raise
 
 
-def row_to_dict(entry: Entry) -> dict[str, Any]:
+def row_to_dict(entry: JournalRow) -> dict[str, Any]:
     """Return a row as JSON values, with times in UTC as ISO 8601."""
     return {
         "key": entry.key,
@@ -220,8 +220,8 @@ def row_to_dict(entry: Entry) -> dict[str, Any]:
         "attempted_at": format_time(entry.attempted_at),
         "ended_at": format_time(entry.ended_at),
         "reason": reason_of(entry),
-        "surely_done": entry.surely_done,
-        "leads": [asdict(lead) for lead in entry.leads],
+        "created_without_id": entry.created_without_id,
+        "candidates": [asdict(candidate) for candidate in entry.candidates],
     }
 
 
@@ -230,7 +230,7 @@ def format_time(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def reason_of(entry: Entry) -> str | None:
+def reason_of(entry: JournalRow) -> str | None:
     """Return why a row failed or is unknown, with the contacts that the server refused."""
     if not entry.refused_contacts:
         return entry.reason
@@ -242,11 +242,11 @@ def first_of(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
 
 
-def details_of(entry: Entry) -> str:
+def details_of(entry: JournalRow) -> str:
     """Return what there is to say of a row beside its key and its state."""
     parts = [reason_of(entry) or ""]
-    if entry.surely_done:
+    if entry.created_without_id:
         parts.append("the server said that it was created, and not under which id")
-    if entry.leads:
-        parts.append(f"may be {', '.join(lead.campaign_id for lead in entry.leads)}")
+    if entry.candidates:
+        parts.append(f"may be {', '.join(candidate.campaign_id for candidate in entry.candidates)}")
     return printable("; ".join(part for part in parts if part))

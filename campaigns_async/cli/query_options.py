@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from campaigns_async._http import requests
 from campaigns_async.cli.connection import check_setting
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.query._parse import compile_filter, compile_sorts
-from campaigns_async.wire import requests
 
 if TYPE_CHECKING:
     from campaigns_async.export._options import Column

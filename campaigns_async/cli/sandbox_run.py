@@ -58,13 +58,13 @@ def serve(
     Raises:
         click.ClickException: If an option is wrong, or the port cannot be listened on.
     """
-    from campaigns_async import checks
+    from campaigns_async._checks import is_path
     from campaigns_async.sandbox import Sandbox
     from campaigns_async.sandbox._payloads import Seeds, read_faults, structure
 
     if not _HOST.fullmatch(host):
         raise click.UsageError("--host must be an address or a name, such as 127.0.0.1")
-    if prefix and not (prefix.startswith("/") and checks.is_path(prefix)):
+    if prefix and not (prefix.startswith("/") and is_path(prefix)):
         raise click.UsageError("--prefix must be a path that begins with a slash, such as /tenant")
     seeds = Seeds()
     if data is not None:

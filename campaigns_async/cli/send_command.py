@@ -55,7 +55,7 @@ from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOption
 )
 @click.option("--retry-failed", is_flag=True, help="Send the rows again that the server refused in an earlier run.")
 @click.option(
-    "--patience",
+    "--give-up-after",
     type=float,
     default=300.0,
     show_default=True,

@@ -14,11 +14,11 @@ from attrs import asdict, evolve
 from campaigns_async.cli.console import count_of, print_line, print_table, printable, same_command
 from campaigns_async.cli.journal_run import MEANING, details_of, first_of, journal_command, row_to_dict
 from campaigns_async.effects import State
+from campaigns_async.jobs._preview import LENGTHENED, Noted, Preview
 from campaigns_async.jobs.contacts_csv import ContactsPlan
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JobError
-from campaigns_async.jobs.journal import Entry
+from campaigns_async.jobs.journal import JournalRow
 from campaigns_async.jobs.plan_lines import Plan, digest
-from campaigns_async.jobs.preview import LENGTHENED, Noted, Preview
 from campaigns_async.jobs.progress import Progress, Summary
 from campaigns_async.jobs.sqlite_reader import open_journal
 
@@ -52,8 +52,8 @@ def read_summary(path: Path, latest: Progress | None, *, elapsed: float, stopped
             elapsed=elapsed,
             held_back=0.0 if latest is None else latest.held_back,
             stopped=stopped,
-            failures=tuple(islice(journal.entries(State.FAILED), _SHOWN)),
-            doubts=tuple(islice(journal.entries(State.SENDING, State.UNKNOWN), _SHOWN)),
+            failures=tuple(islice(journal.rows(State.FAILED), _SHOWN)),
+            unknown_rows=tuple(islice(journal.rows(State.SENDING, State.UNKNOWN), _SHOWN)),
         )
 
 
@@ -65,7 +65,7 @@ def name_csv_lines(summary: Summary, plan: Plan) -> Summary:
     refused = {entry.key: entry for entry in summary.failures if entry.refused_contacts}
     if not refused or not isinstance(plan, ContactsPlan):
         return summary
-    named: dict[str, Entry] = {}
+    named: dict[str, JournalRow] = {}
     try:
         for place, line in enumerate(plan.lines(), 1):
             entry = refused.get(str(place))
@@ -99,7 +99,7 @@ def next_steps(summary: Summary, journal: Path, *, reconcile: bool) -> Iterator[
         yield Step(f"{why} again", same_command()) if reconcile else Step(why, same_command("--reconcile"))
         states = ("--state", "unknown", "--state", "sending")
         yield Step("to see the unknown rows and what they may be", journal_command("show", journal, *states))
-        key = summary.doubts[0].key if summary.doubts else "KEY"
+        key = summary.unknown_rows[0].key if summary.unknown_rows else "KEY"
         settle = journal_command("resolve", journal, "--created", "CAMPAIGN-ID", key=key)
         yield Step("to settle one by hand, if you know (or with --not-sent, or --failed)", settle)
     if summary.failed:
@@ -119,13 +119,13 @@ def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bo
     steps = list(next_steps(summary, journal, reconcile=reconcile))
     if as_json:
         lost = dict.fromkeys(_LOST) if is_cut else {}
-        rows = {name: [row_to_dict(entry) for entry in getattr(summary, name)] for name in ("failures", "doubts")}
+        rows = {name: [row_to_dict(entry) for entry in getattr(summary, name)] for name in ("failures", "unknown_rows")}
         ending = {"ok": summary.ok, **asdict(summary, recurse=False), **lost, **rows}
         click.echo(json.dumps({**ending, "next": [step._asdict() for step in steps]}))
     else:
         print_table(_rows(summary, is_cut=is_cut), "", ">rows", "")
         _print_some("failed", _describe(summary.failures), summary.failed)
-        _print_some("unknown", _describe(summary.doubts), summary.sending + summary.unknown)
+        _print_some("unknown", _describe(summary.unknown_rows), summary.sending + summary.unknown)
     if summary.stopped is not None:
         print_line(f"stopped: {printable(summary.stopped)}")
     for step in steps:
@@ -143,7 +143,7 @@ def _rows(summary: Summary, *, is_cut: bool) -> Iterator[tuple[str, str, str]]:
     yield "seconds", f"{summary.elapsed:,.1f}", f"of which held back {summary.held_back:,.1f}"
 
 
-def _describe(entries: Sequence[Entry]) -> list[str]:
+def _describe(entries: Sequence[JournalRow]) -> list[str]:
     return [f"{printable(entry.key)}: {details_of(entry) or 'cut off'}" for entry in entries]
 
 

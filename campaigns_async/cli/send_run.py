@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 from attrs import define, field, fields_dict, frozen
 
-from campaigns_async import CampaignsError, InvalidArgumentError, checks
+from campaigns_async import CampaignsError, InvalidArgumentError
+from campaigns_async._checks import check_seconds
 from campaigns_async.cli.connection import (
     Connection,
     check_rate,
@@ -35,9 +36,9 @@ if TYPE_CHECKING:
     from campaigns_async.cli.bars import ProgressView
     from campaigns_async.cli.run_figures import SendFigures
     from campaigns_async.effects import State
+    from campaigns_async.jobs._preview import Preview
     from campaigns_async.jobs.job import Job
     from campaigns_async.jobs.plan_lines import Plan
-    from campaigns_async.jobs.preview import Preview
     from campaigns_async.jobs.progress import Progress, Summary
 
 
@@ -88,8 +89,8 @@ class PlanOptions:
             click.UsageError: If an option cannot be.
             PlanError: If the file cannot be read, or is plainly no plan.
         """
+        from campaigns_async._http.campaign_rules import Fault, parse_start
         from campaigns_async.jobs.plans import contacts_plan, ndjson_plan
-        from campaigns_async.wire.campaign_rules import Fault, parse_start
 
         if self.contacts is None:
             return ndjson_plan(self.plan or "", duplicates=self.duplicates, allow_braces=self.allow_braces)
@@ -132,7 +133,7 @@ class SendOptions:
     settle: float | None
     ignore_invalid_phone_numbers: bool | None
     retry_failed: bool
-    patience: float
+    give_up_after: float
     dry_run: bool
     as_json: bool
 
@@ -140,8 +141,8 @@ class SendOptions:
         """Raise a UsageError if an option cannot be."""
         if self.settle is not None:
             settle = self.settle
-            check_setting(lambda: checks.check_seconds("--settle", settle, ge=0.0))
-        check_setting(lambda: checks.check_seconds("--patience", self.patience))
+            check_setting(lambda: check_seconds("--settle", settle, ge=0.0))
+        check_setting(lambda: check_seconds("--give-up-after", self.give_up_after))
         if not self.journal.absolute().parent.is_dir():
             raise click.UsageError("--journal lies in a folder that is not there: make the folder first")
 
@@ -170,8 +171,8 @@ def _run_dry(plan: PlanOptions, options: SendOptions) -> int:
     stopped_by: list[int] = []
 
     async def work() -> tuple[Mapping[State, int], Preview] | None:
-        from campaigns_async.jobs.planning import StoppedError
-        from campaigns_async.jobs.preview import Preview, preview_plan
+        from campaigns_async.jobs._planning import StoppedError
+        from campaigns_async.jobs._preview import Preview, preview_plan
 
         preview = Preview(datetime.now(UTC))
         try:
@@ -255,7 +256,7 @@ class Run:
                 ignore_invalid_phone_numbers=options.ignore_invalid_phone_numbers,
                 retry_failed=options.retry_failed,
                 settle=options.settle,
-                patience=options.patience,
+                give_up_after=options.give_up_after,
                 on_progress=self._update,
             )
             if self._signal is not None:

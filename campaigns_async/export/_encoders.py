@@ -26,7 +26,7 @@ from typing import Any, Final, Protocol, cast
 import msgspec
 from attrs import field, frozen
 
-from campaigns_async.checks import LONE_SURROGATE, is_utf8
+from campaigns_async._checks import LONE_SURROGATE, is_utf8
 from campaigns_async.export._options import CONTACT_COLUMNS, Column, Format
 from campaigns_async.export.export_errors import UnwritableValueError
 from campaigns_async.models import Campaign, Contact

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from attrs import define, evolve, field
 
-from campaigns_async import checks
+from campaigns_async._checks import check_int
+from campaigns_async._http import requests
 from campaigns_async.client import CampaignsClient
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.export._encoders import Encoder, make_encoder
@@ -30,9 +31,7 @@ from campaigns_async.export._part_file import PartFile
 from campaigns_async.export._stream import StreamTarget
 from campaigns_async.export._walk import ContactsWalk, Position, Step, walk_campaigns
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging import digest
-from campaigns_async.resources.listing import Filters, Sorts
-from campaigns_async.wire import requests
+from campaigns_async.paging import Filters, Sorts, digest
 
 
 async def export_campaigns(
@@ -148,7 +147,7 @@ async def export_contacts(
         raise InvalidArgumentError("campaign_sorts has no meaning without all_campaigns=True")
     ids = None if campaign_ids is None else _check_ids(campaign_ids)
     campaign_sorts = rereadable(campaign_sorts)
-    campaigns_at_once = checks.check_int("parallel", parallel, ge=1, le=1000, error=InvalidArgumentError)
+    campaigns_at_once = check_int("parallel", parallel, ge=1, le=1000, error=InvalidArgumentError)
     options = ExportOptions.of(
         CONTACT_COLUMNS,
         out=out,
@@ -239,8 +238,8 @@ async def _run(
         campaigns=run.last.campaigns,
         gone=run.last.position.gone,
         bytes_written=run.bytes_written,
-        started_over=isinstance(target, PartFile) and target.started_over,
-        already_whole=target is None,
+        restarted=isinstance(target, PartFile) and target.restarted,
+        already_complete=target is None,
         elapsed=time.monotonic() - began,
     )
 

@@ -13,13 +13,12 @@ from typing import BinaryIO, Final, Literal, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from campaigns_async import checks
+from campaigns_async._checks import check_choice, check_instance, check_int
 from campaigns_async.errors import InvalidArgumentError, QueryError
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging import digest
+from campaigns_async.paging import Filters, Sorts, digest
 from campaigns_async.query._columns import Kind, columns_of
 from campaigns_async.query._parse import compile_filter, compile_sorts
-from campaigns_async.resources.listing import Filters, Sorts
 
 M = TypeVar("M", Campaign, Contact)
 
@@ -83,9 +82,9 @@ class ExportSummary:
     """Contacts of several campaigns: campaigns that were deleted before all their contacts were read."""
     bytes_written: int
     """Bytes that this run wrote, before compression."""
-    started_over: bool
+    restarted: bool
     """True if the export was to be resumed but had to restart: it is Parquet, or its state is missing."""
-    already_whole: bool
+    already_complete: bool
     """True if the export was to be resumed but is complete: nothing was done."""
     elapsed: float
     """Seconds of this run."""
@@ -150,14 +149,14 @@ class ExportOptions:
         Raises:
             InvalidArgumentError: An argument is wrong, or two do not go together.
         """
-        checks.check_instance("excel", excel, bool, error=InvalidArgumentError)
+        check_instance("excel", excel, bool, error=InvalidArgumentError)
         columns = choose_columns(fields, known)
-        unfinished = checks.check_choice("unfinished", unfinished, _UNFINISHED, error=InvalidArgumentError)
+        unfinished = check_choice("unfinished", unfinished, _UNFINISHED, error=InvalidArgumentError)
         place, chosen, gzip = _destination(out, format, unfinished)
         if excel and chosen is not Format.CSV:
             raise InvalidArgumentError(f"excel is for csv, and this is {chosen}")
-        checks.check_int("page_size", page_size, ge=1, le=1_000_000, error=InvalidArgumentError)
-        checks.check_int("prefetch", prefetch, ge=0, le=1000, error=InvalidArgumentError)
+        check_int("page_size", page_size, ge=1, le=1_000_000, error=InvalidArgumentError)
+        check_int("prefetch", prefetch, ge=0, le=1000, error=InvalidArgumentError)
         if on_progress is not None and not callable(on_progress):
             raise InvalidArgumentError(f"on_progress must be callable, not {type(on_progress).__name__}")
         return cls(
@@ -270,7 +269,7 @@ def rereadable(sorts: Sorts) -> Sorts:
 
 
 def _check_format(given: object) -> Format:
-    return checks.check_choice("format", given, tuple(Format), error=InvalidArgumentError)
+    return check_choice("format", given, tuple(Format), error=InvalidArgumentError)
 
 
 def _destination(out: Out, given: Format | None, unfinished: Unfinished) -> tuple[Path | BinaryIO, Format, bool]:

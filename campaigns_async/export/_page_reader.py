@@ -9,9 +9,10 @@ from typing import Final, Generic, TypeVar
 
 from attrs import frozen
 
+from campaigns_async._threads import to_its_end
+from campaigns_async.models import Page
 from campaigns_async.paging import Paginator, read_at_full_speed
-from campaigns_async.threads import to_its_end
-from campaigns_async.values import Checkpoint, Page
+from campaigns_async.values import Checkpoint
 
 T = TypeVar("T")
 

@@ -18,7 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from campaigns_async import locking
+from campaigns_async import _file_lock as locking
+from campaigns_async._threads import to_its_end
 from campaigns_async.export._export_state import RESTART, State, check_identity
 from campaigns_async.export._options import Unfinished
 from campaigns_async.export._place import OPEN_FLAGS, Place, is_named, write_all
@@ -31,7 +32,6 @@ from campaigns_async.export.export_errors import (
     UnfinishedExportError,
     explain_os_error,
 )
-from campaigns_async.threads import to_its_end
 
 _TAIL: Final = 64 * 1024
 """Bytes before the end of the durable part, of which the state has a checksum."""
@@ -48,7 +48,7 @@ class PartFile:
 
     Attributes:
         resumed: The state that this run continues from; None if it begins at the first row.
-        started_over: True if an unfinished export was to be resumed but could not be.
+        restarted: True if an unfinished export was to be resumed but could not be.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class PartFile:
         clock: Callable[[], float],
     ) -> None:
         self.resumed: State | None = None
-        self.started_over = False
+        self.restarted = False
         self._place = place
         self._lock = lock
         self._identity = identity
@@ -178,7 +178,7 @@ class PartFile:
             found = self._find_state(size, unfinished)
         self._place.new_state.unlink(missing_ok=True)  # of a run that died
         if found is None or not self._resumable:
-            self.started_over = unfinished == "resume" and size > 0
+            self.restarted = unfinished == "resume" and size > 0
             self._place.remove_state()
         else:
             self._saved, self.resumed = found

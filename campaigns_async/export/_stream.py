@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO, Final, cast
 
+from campaigns_async._threads import to_its_end
 from campaigns_async.export._walk import Position
 from campaigns_async.export.export_errors import ExportWriteError, explain_os_error
-from campaigns_async.threads import to_its_end
 
 if sys.platform != "win32":
     import fcntl

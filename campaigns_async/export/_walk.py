@@ -17,8 +17,7 @@ from campaigns_async.export._options import ExportOptions
 from campaigns_async.export._page_reader import PageReader, await_cancelled, error_of, prefetch_for
 from campaigns_async.export.export_errors import ResumeError
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging import Paginator
-from campaigns_async.resources.listing import Filters, Sorts
+from campaigns_async.paging import Filters, Paginator, Sorts
 from campaigns_async.values import Checkpoint
 
 _STEP_ROWS: Final = 5000
@@ -345,5 +344,5 @@ def _missing(error: NotFoundError, campaign_ids: tuple[str, ...], campaign_id: s
         path=error.path or "",
         attempts=error.attempts,
         elapsed=error.elapsed,
-        delivery=error.delivery,
+        effect=error.effect,
     )

@@ -18,9 +18,9 @@ from campaigns_async.jobs.job_errors import (
     PlanChangedError,
     PlanError,
 )
-from campaigns_async.jobs.journal import Entry, Lead
+from campaigns_async.jobs.journal import JournalRow, PossibleMatch
 from campaigns_async.jobs.plan_lines import Line, Plan
-from campaigns_async.jobs.plans import AnyPlan, contacts_plan, listed_plan, ndjson_plan
+from campaigns_async.jobs.plans import AnyPlan, contacts_plan, ndjson_plan, rows_plan
 from campaigns_async.jobs.progress import Phase, Progress, Summary
 from campaigns_async.jobs.sqlite_reader import JournalReader, open_journal
 
@@ -28,25 +28,25 @@ __all__ = [
     "AnyPlan",
     "BadLine",
     "BadLineError",
-    "Entry",
     "Job",
     "JobError",
     "JournalError",
     "JournalInUseError",
     "JournalReader",
+    "JournalRow",
     "JournalWriteError",
-    "Lead",
     "Line",
     "Phase",
     "Plan",
     "PlanChangedError",
     "PlanError",
+    "PossibleMatch",
     "Progress",
     "State",
     "Summary",
     "contacts_plan",
-    "listed_plan",
     "ndjson_plan",
     "open_journal",
+    "rows_plan",
     "send",
 ]

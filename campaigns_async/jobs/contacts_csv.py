@@ -15,15 +15,15 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
-from campaigns_async import checks
+from campaigns_async._checks import check_int
+from campaigns_async._http import campaign_rules as rules
+from campaigns_async._http.campaign_rules import CONTACT_NAMES, CampaignBody, ContactBody
+from campaigns_async._http.codec import write_date
 from campaigns_async.errors import InvalidArgumentError
-from campaigns_async.jobs.duplicates import NumberCollector, canonical_numbers, describe_duplicate
+from campaigns_async.jobs._duplicates import NumberCollector, canonical_numbers, describe_duplicate
+from campaigns_async.jobs._plan_files import BadTextError, describe, open_plan, read_head, text_lines
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, PlanError
-from campaigns_async.jobs.plan_files import BadTextError, describe, open_plan, read_head, text_lines
 from campaigns_async.jobs.plan_lines import Duplicates, PlanRow, PlanRules
-from campaigns_async.wire import campaign_rules as rules
-from campaigns_async.wire.campaign_rules import CONTACT_NAMES, CampaignBody, ContactBody
-from campaigns_async.wire.codec import write_date
 
 _NO_CSV: Final = "is no CSV from here on: is a quote never closed, or does one stand in a cell without being doubled?"
 _WRONG_LENGTH: Final = "has {} cells, and the header {}: does a cell hold a comma, and no quotes around it?"
@@ -365,7 +365,7 @@ def contacts_plan(
         InvalidArgumentError: If what a campaign has besides contacts cannot be sent; names the `parameter`.
         ConfigurationError: If an option is out of range.
     """
-    checks.check_int("split", split, ge=1)
+    check_int("split", split, ge=1)
     plan_rules = PlanRules(duplicates, allow_braces)
     start_fault = rules.check_start(start)
     reasons = {

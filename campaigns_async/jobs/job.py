@@ -11,20 +11,20 @@ from typing import Final, TypeVar
 
 from attrs import evolve
 
-from campaigns_async import checks
+from campaigns_async._checks import check_instance, check_int, check_seconds
 from campaigns_async.client import CampaignsClient, runtime_of
 from campaigns_async.effects import State
 from campaigns_async.errors import ConfigurationError
-from campaigns_async.jobs.backpressure import Backoff
+from campaigns_async.jobs._backpressure import Backoff
+from campaigns_async.jobs._planning import SERVER, StoppedError
+from campaigns_async.jobs._recovery import Recovery
+from campaigns_async.jobs._sender import Sender
+from campaigns_async.jobs._sqlite import SqliteJournal
 from campaigns_async.jobs.job_errors import JournalWriteError
 from campaigns_async.jobs.journal import ClaimedRow, Journal, Transition
 from campaigns_async.jobs.plan_lines import Plan, campaign_of
-from campaigns_async.jobs.planning import SERVER, StoppedError
 from campaigns_async.jobs.plans import AnyPlan, as_plan
 from campaigns_async.jobs.progress import Phase, Progress, ProgressTracker, Summary
-from campaigns_async.jobs.recovery import Recovery
-from campaigns_async.jobs.sender import Sender
-from campaigns_async.jobs.sqlite import SqliteJournal
 from campaigns_async.settings import ReconcilePolicy
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ async def send(
     ignore_invalid_phone_numbers: bool | None = None,
     retry_failed: bool = False,
     settle: float | None = None,
-    patience: float = 300.0,
+    give_up_after: float = 300.0,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Create every campaign of a plan, each once, or go on where an earlier run of the journal stopped.
@@ -50,7 +50,7 @@ async def send(
     Args:
         client: Sends, with its own concurrency, rate and deadlines.
         plan: The path of an NDJSON file, one campaign a line with the wire's names and a `key`; or what
-            `ndjson_plan`, `contacts_plan` or `listed_plan` returns; or pairs of keys and campaigns. It is read once,
+            `ndjson_plan`, `contacts_plan` or `rows_plan` returns; or pairs of keys and campaigns. It is read once,
             as a stream, and checked whole before the first send.
         journal: The path of the journal, made if it is not there.
         reconcile: Look for rows that may have been sent on the server, and send them again only if they are absent;
@@ -58,7 +58,7 @@ async def send(
         ignore_invalid_phone_numbers: As for `create`; must be the same in every run of a journal.
         retry_failed: Send rows again that the server refused in an earlier run.
         settle: Seconds, from 0, that absence must last before it is believed; None for the client's setting.
-        patience: Seconds, above 0, after which the run stops if the server cannot be reached, or throttles, all the while.
+        give_up_after: Seconds, above 0, after which the run stops if the server cannot be reached, or throttles, all the while.
         on_progress: Called after every group that was written; must not block. What it raises is logged by its type.
 
     Returns:
@@ -79,7 +79,7 @@ async def send(
         ignore_invalid_phone_numbers=ignore_invalid_phone_numbers,
         retry_failed=retry_failed,
         settle=settle,
-        patience=patience,
+        give_up_after=give_up_after,
         on_progress=on_progress,
     )
     return await job.run()
@@ -108,7 +108,7 @@ class Job:
         ignore_invalid_phone_numbers: bool | None = None,
         retry_failed: bool = False,
         settle: float | None = None,
-        patience: float = 300.0,
+        give_up_after: float = 300.0,
         group: int = 64,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -117,19 +117,19 @@ class Job:
             raise ConfigurationError(f"journal must be a path, not {type(journal).__name__}", parameter="journal")
         self._path = Path(journal).absolute()
         # Text such as "false" counts as true, and would have rows sent again.
-        self._reconciles = checks.check_instance("reconcile", reconcile, bool)
-        self._retry_failed = checks.check_instance("retry_failed", retry_failed, bool)
+        self._reconciles = check_instance("reconcile", reconcile, bool)
+        self._retry_failed = check_instance("retry_failed", retry_failed, bool)
         if ignore_invalid_phone_numbers is not None:  # found in each row only, it would fail them all
-            checks.check_instance("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool)
+            check_instance("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool)
         self._ignore_invalid = ignore_invalid_phone_numbers
         if on_progress is not None and not callable(on_progress):
             raise ConfigurationError("on_progress must be a function of a Progress", parameter="on_progress")
         self._policy = _with_settle(client.reconcile, settle)
-        self._group = checks.check_int("group", group, ge=1, le=1000)
+        self._group = check_int("group", group, ge=1, le=1000)
         # The clock, the ledger and the search of the client's own reconciling.
         self._runtime = runtime_of(client)
         self._clock = self._runtime.clock
-        self._backoff = Backoff(checks.check_seconds("patience", patience), self._clock.monotonic)
+        self._backoff = Backoff(check_seconds("give_up_after", give_up_after), self._clock.monotonic)
         self._tracker = ProgressTracker(self._backoff, on_progress)
         self._stopping = False
         self._stop_step: Callable[[], object] | None = None
@@ -273,5 +273,5 @@ def _longer(policy: ReconcilePolicy, times: int) -> ReconcilePolicy:
 def _with_settle(policy: ReconcilePolicy, settle: float | None) -> ReconcilePolicy:
     if settle is None:
         return policy
-    checks.check_seconds("settle", settle, ge=0.0)
+    check_seconds("settle", settle, ge=0.0)
     return evolve(policy, settle=settle, timeout=max(policy.timeout, settle + 60.0))

@@ -21,7 +21,7 @@ _COMPRESSED_FROM: Final = 256
 
 
 @frozen
-class Lead:
+class PossibleMatch:
     """A campaign on the server that may be a row's. Holds no texts and no numbers."""
 
     campaign_id: str
@@ -32,7 +32,7 @@ class Lead:
 
 
 @frozen
-class Entry:
+class JournalRow:
     """A row of a journal.
 
     Attributes:
@@ -43,8 +43,8 @@ class Entry:
         ended_at: When the row's state was last settled, in seconds since 1970.
         campaign_id: The campaign on the server, of a row that is created.
         reason: Why the row failed or is unknown.
-        leads: The campaigns on the server that may be this row's, of a row that is unknown.
-        surely_done: True if the server created the campaign but its id is not known.
+        candidates: The campaigns on the server that may be this row's, of a row that is unknown.
+        created_without_id: True if the server created the campaign but its id is not known.
         refused_contacts: The contacts that the server refused, from 0, of a row that failed.
         payload: The request body; None unless it was asked for, or once it was dropped.
     """
@@ -58,8 +58,8 @@ class Entry:
     ended_at: float | None = None
     campaign_id: str | None = None
     reason: str | None = field(default=None, repr=False)
-    leads: tuple[Lead, ...] = ()
-    surely_done: bool = False
+    candidates: tuple[PossibleMatch, ...] = ()
+    created_without_id: bool = False
     refused_contacts: tuple[int, ...] = ()
     payload: bytes | None = field(default=None, repr=False)
 
@@ -87,7 +87,7 @@ class Transition:
     """A row's next state. It replaces what the row held of the earlier one.
 
     Attributes:
-        surely_done: True if the server created the campaign but its id is not known. Stays true while the row
+        created_without_id: True if the server created the campaign but its id is not known. Stays true while the row
             is unknown.
         exceptional: True for a move that no run makes by itself: a campaign that is adopted, a journal that was
             restored, an id that was given twice, a person's word on a created row.
@@ -97,8 +97,8 @@ class Transition:
     state: State
     campaign_id: str | None = None
     reason: str | None = None
-    leads: tuple[Lead, ...] = ()
-    surely_done: bool = False
+    candidates: tuple[PossibleMatch, ...] = ()
+    created_without_id: bool = False
     exceptional: bool = False
     refused_contacts: tuple[int, ...] = ()
 
@@ -145,7 +145,7 @@ class Journal(Protocol):
         """Count the rows in each state; every state is named."""
         ...
 
-    async def entries(self, *states: State, limit: int | None = None, payload: bool = False) -> list[Entry]:
+    async def rows(self, *states: State, limit: int | None = None, payload: bool = False) -> list[JournalRow]:
         """Return the rows in these states, in the order of the plan."""
         ...
 

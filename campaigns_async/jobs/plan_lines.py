@@ -11,10 +11,10 @@ from uuid import UUID
 import msgspec
 from attrs import field, frozen
 
-from campaigns_async import checks
+from campaigns_async._checks import check_choice, check_instance
+from campaigns_async._http.campaign_rules import CampaignBody
 from campaigns_async.jobs.job_errors import BadLine
 from campaigns_async.models import NewCampaign, NewContact
-from campaigns_async.wire.campaign_rules import CampaignBody
 
 Duplicates: TypeAlias = Literal["refuse", "keep", "drop"]
 _decode: Final = msgspec.json.Decoder(CampaignBody).decode
@@ -28,8 +28,8 @@ class PlanRules:
     allow_braces: bool = False
 
     def __attrs_post_init__(self) -> None:
-        checks.check_choice("duplicates", self.duplicates, ("refuse", "keep", "drop"))
-        checks.check_instance("allow_braces", self.allow_braces, bool)
+        check_choice("duplicates", self.duplicates, ("refuse", "keep", "drop"))
+        check_instance("allow_braces", self.allow_braces, bool)
 
     @property
     def digest_person(self) -> bytes:

@@ -10,15 +10,8 @@ from typing import Any, Final, TypeAlias, cast
 import msgspec
 from attrs import field, frozen
 
-from campaigns_async import checks
-from campaigns_async.errors import InvalidArgumentError
-from campaigns_async.jobs.contacts_csv import contacts_plan
-from campaigns_async.jobs.duplicates import describe_duplicate, find_duplicates
-from campaigns_async.jobs.job_errors import BadLine, BadLineError, PlanError
-from campaigns_async.jobs.plan_files import LONGEST_LINE, describe, open_plan, raw_lines, read_head
-from campaigns_async.jobs.plan_lines import Duplicates, Line, Plan, PlanRow, PlanRules, digest
-from campaigns_async.models import NewCampaign
-from campaigns_async.wire.campaign_rules import (
+from campaigns_async._checks import check_int
+from campaigns_async._http.campaign_rules import (
     CampaignBody,
     PlanCampaign,
     check_key,
@@ -26,9 +19,16 @@ from campaigns_async.wire.campaign_rules import (
     parse_campaign,
     parse_start,
 )
-from campaigns_async.wire.codec import encode_model
+from campaigns_async._http.codec import encode_model
+from campaigns_async.errors import InvalidArgumentError
+from campaigns_async.jobs._duplicates import describe_duplicate, find_duplicates
+from campaigns_async.jobs._plan_files import LONGEST_LINE, describe, open_plan, raw_lines, read_head
+from campaigns_async.jobs.contacts_csv import contacts_plan
+from campaigns_async.jobs.job_errors import BadLine, BadLineError, PlanError
+from campaigns_async.jobs.plan_lines import Duplicates, Line, Plan, PlanRow, PlanRules, digest
+from campaigns_async.models import NewCampaign
 
-__all__ = ["AnyPlan", "as_plan", "contacts_plan", "listed_plan", "ndjson_plan"]
+__all__ = ["AnyPlan", "as_plan", "contacts_plan", "ndjson_plan", "rows_plan"]
 
 AnyPlan: TypeAlias = (
     str | Path | Plan | Sequence[tuple[str, NewCampaign]] | Sequence[NewCampaign] | Mapping[str, NewCampaign]
@@ -102,7 +102,7 @@ class _NdjsonPlan:
     identified: bool = False
 
     def __attrs_post_init__(self) -> None:
-        checks.check_int("max_line", self.longest, ge=1)
+        check_int("max_line", self.longest, ge=1)
         self._check_head()
 
     def _check_head(self) -> None:
@@ -191,7 +191,7 @@ class _ListedPlan:
                 yield BadLine(number, "key", reason or "")
 
 
-def listed_plan(
+def rows_plan(
     rows: Sequence[tuple[str, NewCampaign]] | Sequence[NewCampaign] | Mapping[str, NewCampaign],
     *,
     duplicates: Duplicates = "refuse",
@@ -233,7 +233,7 @@ def as_plan(plan: AnyPlan) -> Plan:
     """Return the plan that is meant.
 
     Args:
-        plan: A plan; the path of an NDJSON file; or campaigns in memory, as `listed_plan` takes them.
+        plan: A plan; the path of an NDJSON file; or campaigns in memory, as `rows_plan` takes them.
 
     Raises:
         InvalidArgumentError: If it is something else, or can be read only once.
@@ -243,7 +243,7 @@ def as_plan(plan: AnyPlan) -> Plan:
         return ndjson_plan(plan)
     if isinstance(plan, Plan):
         return plan
-    return listed_plan(cast("Any", plan))
+    return rows_plan(cast("Any", plan))
 
 
 def _describe_no_plan(given: object) -> str:
@@ -253,5 +253,5 @@ def _describe_no_plan(given: object) -> str:
         return "a plan is a list: pass [campaign], or pairs of keys and campaigns"
     return (
         "a plan must be a path, a list of (key, NewCampaign), a mapping of keys to NewCampaign, "
-        f"or what ndjson_plan, contacts_plan and listed_plan return, not {type(given).__name__}"
+        f"or what ndjson_plan, contacts_plan and rows_plan return, not {type(given).__name__}"
     )

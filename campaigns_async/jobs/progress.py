@@ -11,8 +11,8 @@ from typing import Final
 from attrs import define, field, frozen
 
 from campaigns_async.effects import State
-from campaigns_async.jobs.backpressure import Backoff
-from campaigns_async.jobs.journal import Entry, Journal, Transition
+from campaigns_async.jobs._backpressure import Backoff
+from campaigns_async.jobs.journal import Journal, JournalRow, Transition
 
 _log = logging.getLogger("campaigns_async")
 _SHOWN: Final = 20
@@ -68,7 +68,7 @@ class Summary:
         stopped: Why rows may be left that were not sent: "interrupted", or what every row would have met. None if
             none are left.
         failures: The first 20 of the rows that failed.
-        doubts: The first 20 of the rows that are possibly sent, with what they may be on the server.
+        unknown_rows: The first 20 of the rows that are possibly sent, with what they may be on the server.
     """
 
     planned: int
@@ -82,8 +82,8 @@ class Summary:
     elapsed: float
     held_back: float
     stopped: str | None = None
-    failures: tuple[Entry, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
-    doubts: tuple[Entry, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
+    failures: tuple[JournalRow, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
+    unknown_rows: tuple[JournalRow, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
 
     @property
     def ok(self) -> bool:
@@ -148,8 +148,8 @@ class ProgressTracker:
             elapsed=elapsed,
             held_back=self.backoff.waited,
             stopped=stopped,
-            failures=tuple(await journal.entries(State.FAILED, limit=_SHOWN)),
-            doubts=tuple(await journal.entries(State.SENDING, State.UNKNOWN, limit=_SHOWN)),
+            failures=tuple(await journal.rows(State.FAILED, limit=_SHOWN)),
+            unknown_rows=tuple(await journal.rows(State.SENDING, State.UNKNOWN, limit=_SHOWN)),
         )
 
 

@@ -11,18 +11,16 @@ from typing import Any, Final, Self
 import msgspec
 
 from campaigns_async.effects import State
-from campaigns_async.jobs import sqlite_files
-from campaigns_async.jobs.journal import Entry, Lead, decompress
-from campaigns_async.jobs.sqlite_files import reading
+from campaigns_async.jobs import _sqlite_files as sqlite_files
+from campaigns_async.jobs._sqlite_files import reading
+from campaigns_async.jobs.journal import JournalRow, PossibleMatch, decompress
 
 UNSETTLED: Final = frozenset({State.SENDING, State.FAILED, State.UNKNOWN})
 UNSETTLED_WHERE: Final = "state IN (1, 3, 4)"
 """The condition of the index, word for word: SQLite uses the index for a query that repeats it."""
 _PAGE: Final = 500
 """Rows read at once; between two pages no cursor is open, so that commits may come between."""
-_COLUMNS: Final = (
-    "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, leads, surely_done, refused"
-)
+_COLUMNS: Final = "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, candidates, created_without_id, refused"
 _STATES: Final[dict[int, State]] = {int(state): state for state in State}  # faster than State(number)
 
 
@@ -68,7 +66,7 @@ class JournalReader:
             found = dict(self._connection.execute("SELECT state, count(*) FROM rows GROUP BY +state").fetchall())
         return {state: found.get(int(state), 0) for state in State}
 
-    def entries(self, *states: State, payload: bool = False) -> Iterator[Entry]:
+    def rows(self, *states: State, payload: bool = False) -> Iterator[JournalRow]:
         """Yield rows in the order of the plan.
 
         Commits may be made meanwhile: each row is as it stood when it was reached.
@@ -84,7 +82,7 @@ class JournalReader:
             which += f" AND {UNSETTLED_WHERE}"
         return (_entry(*row) for row in self._pages(f"SELECT {source} WHERE id > ? {which} ORDER BY id"))
 
-    def entry(self, key: str) -> Entry | None:
+    def entry(self, key: str) -> JournalRow | None:
         """Return the row with that key, without its payload."""
         query = f"SELECT {_COLUMNS} FROM rows WHERE key = ?"  # noqa: S608 - a constant
         with reading():
@@ -118,12 +116,12 @@ def _entry(
     ended_at: float | None,
     campaign_id: str | None,
     reason: str | None,
-    leads: str | None,
-    surely_done: int,
+    candidates: str | None,
+    created_without_id: int,
     refused: str | None,
     payload: bytes | None = None,
-) -> Entry:
-    return Entry(
+) -> JournalRow:
+    return JournalRow(
         row_id,
         key,
         content,
@@ -133,8 +131,8 @@ def _entry(
         ended_at,
         campaign_id,
         reason,
-        tuple(Lead(*lead) for lead in msgspec.json.decode(leads)) if leads else (),
-        bool(surely_done),
+        tuple(PossibleMatch(*candidate) for candidate in msgspec.json.decode(candidates)) if candidates else (),
+        bool(created_without_id),
         tuple(msgspec.json.decode(refused)) if refused else (),
         None if payload is None else decompress(payload),
     )

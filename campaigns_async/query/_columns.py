@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from campaigns_async.checks import ADD_ZONE, LONE_SURROGATE, NO_ZONE, find_date_fault, is_int, is_utf8
+from campaigns_async._checks import ADD_ZONE, LONE_SURROGATE, NO_ZONE, find_date_fault, is_int, is_utf8
 from campaigns_async.errors import QueryError
 from campaigns_async.models import Campaign, CampaignStatus, Contact
 from campaigns_async.query._syntax import BLANKS

@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 
 from attrs import field, frozen
 
-from campaigns_async.checks import LONE_SURROGATE, is_utf8
+from campaigns_async._checks import LONE_SURROGATE, is_utf8
 from campaigns_async.errors import QueryError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.query import _syntax

@@ -12,7 +12,7 @@ from campaigns_async.cli import options, send_command
 from campaigns_async.cli.options import DEBUG, Command, Group
 from campaigns_async.effects import State
 from campaigns_async.export import Format
-from campaigns_async.values import Auth
+from campaigns_async.settings import Auth
 
 from .conftest import Command as Call
 from .walking import ALL, LEAVES, Words, name_of

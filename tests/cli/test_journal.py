@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from campaigns_async.effects import State
-from campaigns_async.jobs import Lead, ndjson_plan, open_journal
+from campaigns_async.jobs import PossibleMatch, ndjson_plan, open_journal
+from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.journal import Transition
-from campaigns_async.jobs.sqlite import JournalFile
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 from .conftest import Command, Ended, line, ndjson
@@ -38,8 +38,10 @@ def make(path: Path) -> JournalFile:
         Transition(ids["created"], State.CREATED, campaign_id="C-1"),
         Transition(ids["failed"], State.FAILED, reason="422"),
         Transition(ids["bare"], State.FAILED, reason="409"),
-        Transition(ids["unknown"], State.UNKNOWN, reason="504", leads=(Lead("C-8", 2), Lead("C-9", 2))),
-        Transition(ids["sure"], State.UNKNOWN, reason="DecodeError", surely_done=True),
+        Transition(
+            ids["unknown"], State.UNKNOWN, reason="504", candidates=(PossibleMatch("C-8", 2), PossibleMatch("C-9", 2))
+        ),
+        Transition(ids["sure"], State.UNKNOWN, reason="DecodeError", created_without_id=True),
         Transition(ids["-dash"], State.UNKNOWN, reason="504"),
     ]
     journal.commit(transitions, now=AT + 1)
@@ -62,7 +64,7 @@ def rows(ended: Ended) -> dict[str, dict[str, Any]]:
 
 def states(path: Path) -> dict[str, tuple[State, str | None]]:
     with open_journal(path) as journal:
-        return {entry.key: (entry.state, entry.campaign_id) for entry in journal.entries()}
+        return {entry.key: (entry.state, entry.campaign_id) for entry in journal.rows()}
 
 
 class TestShow:
@@ -74,8 +76,8 @@ class TestShow:
         assert rows(ended)["unknown"] == {
             "key": "unknown", "state": "unknown", "campaign_id": None, "attempts": 1,
             "attempted_at": "2030-03-17T17:46:40Z", "ended_at": "2030-03-17T17:46:41Z",
-            "reason": "504", "surely_done": False,
-            "leads": [
+            "reason": "504", "created_without_id": False,
+            "candidates": [
                 {"campaign_id": "C-8", "recipient_count": 2, "status": None, "start": None},
                 {"campaign_id": "C-9", "recipient_count": 2, "status": None, "start": None},
             ],

@@ -20,9 +20,9 @@ from campaigns_async import CampaignsClient
 from campaigns_async.cli.send_report import name_csv_lines, read_summary
 from campaigns_async.cli.send_run import Run
 from campaigns_async.effects import State
-from campaigns_async.jobs import BadLine, Entry, Summary, contacts_plan, ndjson_plan
+from campaigns_async.jobs import BadLine, JournalRow, Summary, contacts_plan, ndjson_plan
+from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.plan_lines import digest
-from campaigns_async.jobs.sqlite import JournalFile
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 from .conftest import Command, line, ndjson
@@ -121,7 +121,7 @@ class TestEndings:
 
     @pytest.mark.usefixtures("no_backoff")
     def test_no_server_is_1_once_patience_is_over(self, folder: Path, unused_tcp_port: int) -> None:
-        arguments = [*SEND, "--patience", "0.01", "--base-url", f"http://127.0.0.1:{unused_tcp_port}"]
+        arguments = [*SEND, "--give-up-after", "0.01", "--base-url", f"http://127.0.0.1:{unused_tcp_port}"]
         (folder / "key").write_text(KEY)
         done = completed([*arguments, "--api-key-file", "key", "--json"], folder, None)
         assert done.returncode == 1
@@ -359,7 +359,7 @@ class TestContacts:
         plan = contacts_plan(path, message="Fore!", sender="Golf", start=start, split=2)
         first = next(iter(plan.lines()))
         assert not isinstance(first, BadLine)
-        entry = Entry(1, "1", digest(first.read().body), State.FAILED, reason="400", refused_contacts=(1,))
+        entry = JournalRow(1, "1", digest(first.read().body), State.FAILED, reason="400", refused_contacts=(1,))
         summary = Summary(0, 0, 0, 1, 0, 0, 0, 0, 1.0, 0.0, failures=(entry,))
         (named,) = name_csv_lines(summary, plan).failures
         assert named.reason == "400: line 3 of the CSV was refused"

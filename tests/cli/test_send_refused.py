@@ -181,7 +181,7 @@ WRONG = {
     "a settle in words": ([*PLAN, "--settle", "long"], "--settle"),
     "a settle below 0": ([*PLAN, "--settle", "-1"], "--settle must be at least 0"),
     "a settle without end": ([*PLAN, "--settle", "inf"], "--settle must be a finite number"),
-    "a patience of 0": ([*PLAN, "--patience", "0"], "--patience must be more than 0"),
+    "a give_up_after of 0": ([*PLAN, "--give-up-after", "0"], "--give-up-after must be more than 0"),
     "a rate of nothing": ([*PLAN, "--rate", "nan"], "--rate must be a finite number"),
     "a rate of 0, dry": ([*PLAN, "--dry-run", "--rate", "0"], "--rate must be at least 0.001"),
     "a concurrency of 0": ([*PLAN, "--concurrency", "0"], "--concurrency"),

@@ -14,7 +14,7 @@ from campaigns_async import (
     CampaignsClient,
     CampaignsError,
     ConnectionFailedError,
-    Delivery,
+    Effect,
     OutcomeUnknownError,
     ReadTimeoutError,
     RetryPolicy,
@@ -32,7 +32,7 @@ async def test_a_create_that_fails_says_what_is_known(sandbox: Sandbox, case: Ca
             await client.campaigns.create(new_campaign())
     error = failed.value
     assert type(error) is case.error
-    assert (error.delivery, error.attempts) == (case.delivery, case.attempts)
+    assert (error.effect, error.attempts) == (case.effect, case.attempts)
     assert len(sandbox.requests) == case.attempts, "attempts is what the server saw"
     assert len(sandbox.created) == case.on_server
     if isinstance(error, OutcomeUnknownError):
@@ -68,7 +68,7 @@ async def test_a_create_without_a_listener_is_sent_again_and_was_never_sent() ->
     async with CampaignsClient(url, "key", retry=RetryPolicy(attempts=4, base=0.001, cap=0.002)) as client:
         with pytest.raises(ConnectionFailedError) as failed:
             await client.campaigns.create(new_campaign())
-    assert (failed.value.delivery, failed.value.attempts) == (Delivery.NOT_SENT, 4)
+    assert (failed.value.effect, failed.value.attempts) == (Effect.NOT_SENT, 4)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ async def test_a_server_that_acts_and_answers_otherwise_gets_one_post_from_one_c
     async with raw_server(act) as server, CampaignsClient(server.url, "key", retry=QUICK) as client:
         with pytest.raises(OutcomeUnknownError) as failed:
             await client.campaigns.create(new_campaign())
-    assert (failed.value.status, failed.value.delivery) == (int(head[:3]), Delivery.UNKNOWN)
+    assert (failed.value.status, failed.value.effect) == (int(head[:3]), Effect.UNKNOWN)
     assert len(carried_out) == failed.value.attempts == 1
 
 

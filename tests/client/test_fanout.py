@@ -12,7 +12,7 @@ from support.made import client_of, new_campaign, rows
 from campaigns_async import (
     CampaignsClient,
     ClientClosedError,
-    Delivery,
+    Effect,
     FanOut,
     InvalidArgumentError,
     NewCampaign,
@@ -30,7 +30,7 @@ async def test_every_item_comes_back_once_with_its_id(client: CampaignsClient, s
     async for outcome in client.campaigns.create_many(news):
         assert outcome.ok
         assert outcome.item is news[outcome.index]
-        assert outcome.delivery is Delivery.DONE
+        assert outcome.effect is Effect.APPLIED
         seen[outcome.index] = outcome.value
     assert sorted(seen) == list(range(120))
     on_server = {created["id"]: created["message"] for created in sandbox.created}
@@ -56,11 +56,11 @@ async def test_one_that_fails_never_stops_the_others(client: CampaignsClient, sa
     news = [new_campaign(n) for n in range(10)]
     news[4] = new_campaign(sender=5)
     outcomes = [outcome async for outcome in client.campaigns.create_many(news)]
-    failed = {type(outcome.error): outcome.delivery for outcome in outcomes if not outcome.ok}
+    failed = {type(outcome.error): outcome.effect for outcome in outcomes if not outcome.ok}
     assert failed == {
-        ValidationFailedError: Delivery.REJECTED,
-        OutcomeUnknownError: Delivery.UNKNOWN,
-        InvalidArgumentError: Delivery.NOT_SENT,
+        ValidationFailedError: Effect.REJECTED,
+        OutcomeUnknownError: Effect.UNKNOWN,
+        InvalidArgumentError: Effect.NOT_SENT,
     }
     assert len(outcomes) == 10
     assert len(sandbox.created) == 7
@@ -139,7 +139,7 @@ async def test_what_the_grace_does_not_suffice_for_is_listed_in_doubt(sandbox: S
                 assert outcome.ok
                 await sandbox.wait_received(4)
                 break
-        assert [left.delivery for left in outcomes.unresolved] == [Delivery.UNKNOWN] * 3
+        assert [left.effect for left in outcomes.unresolved] == [Effect.UNKNOWN] * 3
         assert all(isinstance(left.error, OutcomeUnknownError) for left in outcomes.unresolved)
         handed = {outcome.index, *(left.index for left in outcomes.unresolved)}
         assert handed == set(range(4))
@@ -157,7 +157,7 @@ async def test_what_was_read_but_not_sent_is_told_as_such(sandbox: Sandbox) -> N
             waiting.cancel()
         assert outcomes.unresolved == ()
         left = [outcome async for outcome in outcomes]
-        assert [outcome.delivery for outcome in left] == [Delivery.NOT_SENT] * 2
+        assert [outcome.effect for outcome in left] == [Effect.NOT_SENT] * 2
         assert all(isinstance(outcome.error, ClientClosedError) for outcome in left)
         for slot in slots:
             client._pool.limiter.release(slot)
@@ -221,7 +221,7 @@ async def test_any_operation_is_fanned_out() -> None:
             raise ZeroDivisionError
 
         outcomes = [outcome async for outcome in client.map(broken, ["a"])]
-        assert outcomes[0].delivery is Delivery.UNKNOWN
+        assert outcomes[0].effect is Effect.UNKNOWN
         assert isinstance(outcomes[0].error, ZeroDivisionError)
 
 
@@ -273,7 +273,7 @@ async def test_an_operation_that_ends_in_no_exception_still_has_its_outcome(clie
         async for outcome in client.map(operation, range(5)):
             outcomes.append(outcome)
     assert sorted(outcome.index for outcome in outcomes) == list(range(5))
-    assert [outcome.delivery for outcome in outcomes if not outcome.ok] == [Delivery.UNKNOWN]
+    assert [outcome.effect for outcome in outcomes if not outcome.ok] == [Effect.UNKNOWN]
 
 
 async def test_workers_are_kept_and_none_is_left_behind() -> None:
@@ -313,6 +313,4 @@ async def test_a_worker_that_others_cancel_is_told_of_and_replaced(turns: int) -
         worker.cancel()
     outcomes = [await first] + [outcome async for outcome in fanned]
     assert {outcome.index: outcome.ok for outcome in outcomes} == {n: n >= 2 for n in range(6)}
-    assert {outcome.delivery for outcome in outcomes if not outcome.ok} == {
-        [Delivery.NOT_SENT, Delivery.UNKNOWN][turns - 1]
-    }
+    assert {outcome.effect for outcome in outcomes if not outcome.ok} == {[Effect.NOT_SENT, Effect.UNKNOWN][turns - 1]}

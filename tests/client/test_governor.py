@@ -14,7 +14,7 @@ from campaigns_async import (
     CampaignsClient,
     ClientClosedError,
     ConfigurationError,
-    Delivery,
+    Effect,
     OutcomeUnknownError,
     PoolSaturatedError,
     ReconcilePolicy,
@@ -141,7 +141,7 @@ async def test_a_hold_is_bounded_by_the_deadline_of_who_waits(sandbox: Sandbox) 
         hurried = client.with_options(timeouts=Timeouts(deadline=0.05))
         with pytest.raises(TimeoutError) as late:
             await hurried.campaigns.create(new_campaign(2))
-        assert late.value.delivery is Delivery.NOT_SENT  # type: ignore[attr-defined]
+        assert late.value.effect is Effect.NOT_SENT  # type: ignore[attr-defined]
     assert len(sandbox.requests) == 1
 
 
@@ -191,7 +191,7 @@ async def test_an_overloaded_pool_raises_rather_than_queues(sandbox: Sandbox) ->
             await asyncio.sleep(0)
         with pytest.raises(PoolSaturatedError) as saturated:
             await client.campaigns.create(new_campaign(9))
-        assert saturated.value.delivery is Delivery.NOT_SENT
+        assert saturated.value.effect is Effect.NOT_SENT
         release.set()
         await asyncio.gather(*calls)
     assert len(sandbox.created) == 5
@@ -301,4 +301,4 @@ async def test_closing_turns_away_who_backs_off(sandbox: Sandbox) -> None:
     await client.aclose()
     with pytest.raises(ClientClosedError) as closed:
         await call
-    assert closed.value.delivery is Delivery.REJECTED
+    assert closed.value.effect is Effect.REJECTED

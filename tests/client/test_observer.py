@@ -20,7 +20,7 @@ from campaigns_async import (
     CallStarted,
     CampaignsClient,
     ConfigurationError,
-    Delivery,
+    Effect,
     Event,
     Operation,
     OutcomeUnknownError,
@@ -53,10 +53,10 @@ async def test_each_attempt_wait_and_outcome_is_told_in_order() -> None:
         (3, 200, None),
     ]
     (call,) = recorder.calls
-    assert (call.operation, call.attempts, call.delivery, call.error_type) == (Operation.GET, 3, Delivery.DONE, None)
+    assert (call.operation, call.attempts, call.effect, call.error_type) == (Operation.GET, 3, Effect.APPLIED, None)
 
 
-async def test_a_cancelled_create_tells_its_delivery(sandbox: Sandbox) -> None:
+async def test_a_cancelled_create_tells_its_effect(sandbox: Sandbox) -> None:
     recorder = Recorder()
     async with client_of(sandbox, observer=recorder) as client:
         sandbox.fault(operation="create", hold=asyncio.Event())
@@ -65,8 +65,8 @@ async def test_a_cancelled_create_tells_its_delivery(sandbox: Sandbox) -> None:
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-    assert [(event.failure, event.delivery) for event in recorder.attempts] == [("cancelled", Delivery.UNKNOWN)]
-    assert [(event.error_type, event.delivery) for event in recorder.calls] == [("CancelledError", Delivery.UNKNOWN)]
+    assert [(event.failure, event.effect) for event in recorder.attempts] == [("cancelled", Effect.UNKNOWN)]
+    assert [(event.error_type, event.effect) for event in recorder.calls] == [("CancelledError", Effect.UNKNOWN)]
 
 
 async def test_a_failed_create_tells_its_error(sandbox: Sandbox) -> None:

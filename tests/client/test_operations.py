@@ -19,7 +19,7 @@ from campaigns_async import (
     CampaignStatus,
     CampaignUpdate,
     ConfigurationError,
-    Delivery,
+    Effect,
     InvalidArgumentError,
     MethodNotAllowedError,
     NotFoundError,
@@ -62,7 +62,7 @@ async def test_bad_numbers_are_left_out_or_named_by_contact(client: CampaignsCli
     with pytest.raises(ValidationFailedError) as refused:
         await client.campaigns.create(bad, ignore_invalid_phone_numbers=False)
     assert sorted(refused.value.contact_errors) == [1, 2]
-    assert refused.value.delivery is Delivery.REJECTED
+    assert refused.value.effect is Effect.REJECTED
     assert refused.value.attempts == 1
     assert "Contacts[1].PhoneNumber" in str(refused.value)
 
@@ -76,7 +76,7 @@ async def test_an_update_replaces_and_a_delete_removes(client: CampaignsClient, 
     assert sandbox.campaigns == []
     with pytest.raises(NotFoundError) as missing:
         await client.campaigns.delete(campaign_id)
-    assert missing.value.delivery is Delivery.REJECTED
+    assert missing.value.effect is Effect.REJECTED
 
 
 async def test_a_server_that_wants_post_is_served_by_settings(sandbox: Sandbox) -> None:
@@ -127,7 +127,7 @@ async def test_nothing_is_sent_of_what_cannot_be_sent(client: CampaignsClient, s
     ]:
         with pytest.raises(InvalidArgumentError, match=said) as refused:
             await client.campaigns.create(bad)  # type: ignore[arg-type]
-        assert refused.value.delivery is Delivery.NOT_SENT
+        assert refused.value.effect is Effect.NOT_SENT
     with pytest.raises(InvalidArgumentError, match="one of GET"):
         await client.request("BREW", "/coffee")
     with pytest.raises(InvalidArgumentError, match="path"):
@@ -147,7 +147,7 @@ async def test_a_refused_key_is_an_authentication_error_and_is_not_tried_again(s
     async with CampaignsClient(sandbox.url, "wrong") as client:
         with pytest.raises(AuthenticationError) as refused:
             await client.campaigns.create(new_campaign())
-    assert (refused.value.status, refused.value.attempts, refused.value.delivery) == (401, 1, Delivery.REJECTED)
+    assert (refused.value.status, refused.value.attempts, refused.value.effect) == (401, 1, Effect.REJECTED)
 
 
 async def test_a_key_callable_is_asked_once_for_all_who_wait(sandbox: Sandbox) -> None:
@@ -218,7 +218,7 @@ async def test_a_callable_that_gives_no_key_is_told_so(sandbox: Sandbox, given: 
     async with CampaignsClient(sandbox.url, key) as client:  # type: ignore[arg-type]
         with pytest.raises(ConfigurationError, match="api_key") as refused:
             await client.campaigns.create(new_campaign())
-    assert refused.value.delivery is Delivery.NOT_SENT
+    assert refused.value.effect is Effect.NOT_SENT
     assert list(sandbox.requests) == []
 
 

@@ -18,12 +18,12 @@ from campaigns_async import (
     ClientClosedError,
     ConfigurationError,
     DeadlineExceededError,
-    Delivery,
+    Effect,
     OutcomeUnknownError,
     ReconcilePolicy,
     RetryPolicy,
     Timeouts,
-    delivery_of,
+    effect_of,
 )
 from campaigns_async._engine.interfaces import LoopClock
 from campaigns_async._engine.limiter import CapacityLimiter
@@ -115,19 +115,19 @@ async def test_a_call_cut_off_at_any_stage_gives_its_slot_back_and_says_what_is_
                 call.cancel()
                 with pytest.raises(asyncio.CancelledError) as cancelled:
                     await call
-                told = {"waiting": Delivery.UNKNOWN, "reading": Delivery.UNKNOWN, "backing off": Delivery.REJECTED}
-                assert delivery_of(cancelled.value) is told.get(stage, Delivery.NOT_SENT)
+                told = {"waiting": Effect.UNKNOWN, "reading": Effect.UNKNOWN, "backing off": Effect.REJECTED}
+                assert effect_of(cancelled.value) is told.get(stage, Effect.NOT_SENT)
             else:
                 with pytest.raises(CampaignsError) as late:
                     await call
                 if stage in ("waiting", "reading"):
                     assert isinstance(late.value, OutcomeUnknownError)
                     assert late.value.cause_type is DeadlineExceededError
-                    assert late.value.delivery is Delivery.UNKNOWN
+                    assert late.value.effect is Effect.UNKNOWN
                 else:
                     assert type(late.value) is DeadlineExceededError
-                    known = Delivery.REJECTED if stage == "backing off" else Delivery.NOT_SENT
-                    assert late.value.delivery is known
+                    known = Effect.REJECTED if stage == "backing off" else Effect.NOT_SENT
+                    assert late.value.effect is known
             if stage == "queueing":
                 limiter.release(slot)
             assert (limiter.in_flight, limiter.waiting) == (0, 0)
@@ -201,7 +201,7 @@ async def test_a_borrowed_session_that_was_closed_is_told_so(sandbox: Sandbox) -
         client = client_of(sandbox, session=session)
     with pytest.raises(ClientClosedError, match="closed by its owner") as closed:
         await client.campaigns.create(new_campaign())
-    assert closed.value.delivery is Delivery.NOT_SENT
+    assert closed.value.effect is Effect.NOT_SENT
 
 
 async def test_a_borrowed_session_with_few_connections_waits_within_the_deadline(sandbox: Sandbox) -> None:
@@ -214,7 +214,7 @@ async def test_a_borrowed_session_with_few_connections_waits_within_the_deadline
         await sandbox.wait_received(1)
         with pytest.raises(DeadlineExceededError) as late:
             await client.campaigns.create(new_campaign(2))
-        assert late.value.delivery is Delivery.NOT_SENT
+        assert late.value.effect is Effect.NOT_SENT
         release.set()
         await first
     assert len(sandbox.requests) == 1
@@ -253,7 +253,7 @@ async def test_a_closed_client_turns_calls_away_and_may_be_closed_again(sandbox:
     await client.aclose()
     with pytest.raises(ClientClosedError) as closed:
         await client.campaigns.create(new_campaign())
-    assert closed.value.delivery is Delivery.NOT_SENT
+    assert closed.value.effect is Effect.NOT_SENT
     assert "closed" in repr(client)
     assert len(sandbox.created) == 1
 
@@ -270,7 +270,7 @@ async def test_closing_lets_what_is_in_flight_finish_and_turns_away_who_waits(sa
     closing = asyncio.create_task(client.aclose())
     with pytest.raises(ClientClosedError) as turned_away:
         await second
-    assert turned_away.value.delivery is Delivery.NOT_SENT
+    assert turned_away.value.effect is Effect.NOT_SENT
     assert not closing.done()
     release.set()
     assert await first

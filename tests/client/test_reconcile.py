@@ -18,7 +18,7 @@ from campaigns_async import (
     CampaignsClient,
     CampaignsError,
     DecodeError,
-    Delivery,
+    Effect,
     InvalidArgumentError,
     NewContact,
     OutcomeUnknownError,
@@ -26,7 +26,7 @@ from campaigns_async import (
     ReconcilePolicy,
     RetryPolicy,
     Timeouts,
-    delivery_of,
+    effect_of,
 )
 from campaigns_async.sandbox import Quirks, Sandbox
 
@@ -73,10 +73,10 @@ async def test_whatever_goes_wrong_one_campaign_comes_of_it_or_an_error_that_tel
             campaign_id = await client.campaigns.create(new_campaign(), on_unknown="reconcile")
         except CampaignsError as error:
             assert len(sandbox.created) <= 1
-            if error.delivery in (Delivery.NOT_SENT, Delivery.REJECTED):
+            if error.effect in (Effect.NOT_SENT, Effect.REJECTED):
                 assert sandbox.created == []
             if times == 1:
-                assert case.delivery is not Delivery.UNKNOWN, "one failure that leaves doubt is settled"
+                assert case.effect is not Effect.UNKNOWN, "one failure that leaves doubt is settled"
         else:
             assert [created["id"] for created in sandbox.created] == [campaign_id]
 
@@ -122,7 +122,7 @@ async def test_a_created_campaign_whose_id_cannot_be_read_is_found_and_never_sen
         sandbox.fault(operation="create", times=1, act=False, status=201, body=body)
         with pytest.raises(DecodeError) as unread:
             await client.campaigns.create(new_campaign(2), on_unknown="reconcile")
-        assert unread.value.delivery is Delivery.DONE
+        assert unread.value.effect is Effect.APPLIED
     assert sum(request.operation == "create" for request in sandbox.requests) == 2
 
 
@@ -294,7 +294,7 @@ async def test_a_search_that_is_cancelled_leaves_the_create_in_doubt(sandbox: Sa
         call.cancel()
         with pytest.raises(asyncio.CancelledError) as cancelled:
             await call
-        assert delivery_of(cancelled.value) is Delivery.UNKNOWN
+        assert effect_of(cancelled.value) is Effect.UNKNOWN
 
 
 async def test_absence_is_not_believed_more_often_than_attempts_allow(sandbox: Sandbox) -> None:

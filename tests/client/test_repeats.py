@@ -19,7 +19,7 @@ from campaigns_async import (
     ConnectionFailedError,
     DeadlineExceededError,
     DecodeError,
-    Delivery,
+    Effect,
     NotFoundError,
     ReadTimeoutError,
     RetryPolicy,
@@ -61,7 +61,7 @@ async def test_a_refusal_is_not_repeated(operation: str, status: int) -> None:
         with pytest.raises(APIError) as refused:
             await call(client, operation)
         assert (refused.value.status, len(sandbox.requests)) == (status, 1)
-        assert refused.value.delivery is (Delivery.UNKNOWN if status == 302 else Delivery.REJECTED)
+        assert refused.value.effect is (Effect.UNKNOWN if status == 302 else Effect.REJECTED)
 
 
 async def test_an_answer_that_cannot_be_read_is_not_repeated() -> None:
@@ -69,7 +69,7 @@ async def test_an_answer_that_cannot_be_read_is_not_repeated() -> None:
         sandbox.fault(operation="list", status=200, body='{"items": [{"id": "a"}, {"id": "b", "status": {}}]}')
         with pytest.raises(DecodeError, match=r"\$\.items\[1\]\.status") as unread:
             await client.campaigns.list().collect()
-        assert (unread.value.where, unread.value.delivery) == ("$.items[1].status", Delivery.DONE)
+        assert (unread.value.where, unread.value.effect) == ("$.items[1].status", Effect.APPLIED)
         assert len(sandbox.requests) == 1
 
 
@@ -79,7 +79,7 @@ async def test_the_last_of_several_failures_is_raised_with_what_all_of_them_leav
         sandbox.fault(operation="update", status=429)
         with pytest.raises(ThrottledError) as failed:
             await call(client, "update")
-        assert (failed.value.attempts, failed.value.delivery) == (5, Delivery.UNKNOWN)
+        assert (failed.value.attempts, failed.value.effect) == (5, Effect.UNKNOWN)
 
 
 async def test_a_delete_that_finds_nothing_after_a_doubtful_attempt_is_done() -> None:
@@ -147,7 +147,7 @@ async def test_a_wait_that_would_outlast_the_deadline_is_not_begun() -> None:
         sandbox.fault(status=429, headers={"Retry-After": "30"})
         with pytest.raises(ThrottledError) as throttled:
             await client.campaigns.create(new_campaign())
-        assert (throttled.value.retry_after, throttled.value.delivery) == (30, Delivery.REJECTED)
+        assert (throttled.value.retry_after, throttled.value.effect) == (30, Effect.REJECTED)
     slow = RetryPolicy(base=10_000, cap=10_000)
     async with (
         Sandbox(rows(1)) as sandbox,
@@ -158,7 +158,7 @@ async def test_a_wait_that_would_outlast_the_deadline_is_not_begun() -> None:
             await client.campaigns.create(new_campaign())
         assert isinstance(late.value, TimeoutError)
         assert isinstance(late.value.__cause__, ThrottledError)
-        assert late.value.delivery is Delivery.REJECTED
+        assert late.value.effect is Effect.REJECTED
     assert recorder.waits == []
 
 
@@ -225,4 +225,4 @@ async def test_where_the_means_of_repeating_cannot_be_loaded_what_came_is_told(m
     async with CampaignsClient("http://127.0.0.1:1", "key") as nobody:
         with pytest.raises(ConnectionFailedError) as refused:
             await nobody.campaigns.create(new_campaign())
-        assert (refused.value.attempts, refused.value.delivery) == (1, Delivery.NOT_SENT)
+        assert (refused.value.attempts, refused.value.effect) == (1, Effect.NOT_SENT)

@@ -6,10 +6,10 @@ import orjson
 import pytest
 from support.made import client_of, new_campaign
 
-from campaigns_async import CampaignsClient, Delivery, NewCampaign, OutcomeUnknownError, ReconcilePolicy
+from campaigns_async import CampaignsClient, Effect, NewCampaign, OutcomeUnknownError, ReconcilePolicy
+from campaigns_async._http import codec
 from campaigns_async.client import runtime_of
 from campaigns_async.sandbox import Sandbox
-from campaigns_async.wire import codec
 
 
 def never() -> NewCampaign:
@@ -41,7 +41,7 @@ async def test_an_encoded_create_of_unknown_outcome_is_sent_once_and_remembered(
     async with client_of(sandbox) as client:
         with pytest.raises(OutcomeUnknownError) as failed:
             await runtime_of(client).create_encoded(codec.encode_model(new), content)
-        assert failed.value.delivery is Delivery.UNKNOWN
+        assert failed.value.effect is Effect.UNKNOWN
         assert len(sandbox.requests) == 1
         assert asked, "a later create of the same content must not take the campaign for its own"
         assert runtime_of(client).ledger.has_duplicate_unknown(new)

@@ -16,7 +16,7 @@ from support.raw_server import raw_server, read_request
 
 from campaigns_async import (
     CampaignsClient,
-    Delivery,
+    Effect,
     OutcomeUnknownError,
     ReadTimeoutError,
     RetryPolicy,
@@ -55,7 +55,7 @@ async def test_a_server_that_falls_silent_is_given_up(after: str) -> None:
             ) as client:
                 with pytest.raises(ReadTimeoutError) as silent:
                     await client.campaigns.get("one")
-                assert silent.value.delivery is Delivery.UNKNOWN
+                assert silent.value.effect is Effect.UNKNOWN
                 await gone.wait()  # its connection is closed, and not used again
                 gone.clear()
                 with pytest.raises(OutcomeUnknownError):

@@ -18,7 +18,7 @@ from campaigns_async import (
     CampaignsError,
     ConfigurationError,
     ConnectionFailedError,
-    Delivery,
+    Effect,
     RetryPolicy,
 )
 
@@ -155,7 +155,7 @@ async def test_an_answer_larger_than_may_be_is_given_up() -> None:
     ):
         with pytest.raises(ConnectionFailedError, match="max_response_size") as failed:
             await client.campaigns.get("abc")
-        assert failed.value.delivery is Delivery.UNKNOWN
+        assert failed.value.effect is Effect.UNKNOWN
 
 
 async def test_a_session_that_sends_its_headers_first_is_refused() -> None:
@@ -178,7 +178,7 @@ async def test_an_upgrade_that_nobody_asked_for_leaves_no_connection() -> None:
     async with raw_server(serve) as server, CampaignsClient(server.url, "key", retry=RetryPolicy(attempts=1)) as client:
         with pytest.raises(CampaignsError) as failed:
             await client.campaigns.create(new_campaign())
-        assert failed.value.delivery is Delivery.UNKNOWN
+        assert failed.value.effect is Effect.UNKNOWN
         await gone.wait()
 
 

@@ -12,7 +12,7 @@ from aioresponses import aioresponses
 from support.made import QUICK, new_campaign
 from yarl import URL
 
-from campaigns_async import CampaignsClient, ConnectionFailedError, Delivery, OutcomeUnknownError
+from campaigns_async import CampaignsClient, ConnectionFailedError, Effect, OutcomeUnknownError
 
 BASE = "https://campaigns.example/tenant"
 
@@ -67,4 +67,4 @@ async def test_a_create_of_which_no_byte_went_out_is_sent_again_and_never_in_dou
         with pytest.raises(ConnectionFailedError) as failed:
             await client.campaigns.create(new_campaign())
     assert not isinstance(failed.value, OutcomeUnknownError)
-    assert (failed.value.delivery, failed.value.attempts) == (Delivery.NOT_SENT, 5)
+    assert (failed.value.effect, failed.value.attempts) == (Effect.NOT_SENT, 5)

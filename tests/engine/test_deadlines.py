@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from campaigns_async._engine import deadlines
-from campaigns_async._engine.deadlines import Deadline, TimeoutQueue, TimeoutQueues
+from campaigns_async._http.deadlines import Deadline, TimeoutQueue, TimeoutQueues
 
 
 class _Late:

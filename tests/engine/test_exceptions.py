@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from campaigns_async import Delivery, Operation, OutcomeUnknownError, Response, errors as e
+from campaigns_async import Effect, Operation, OutcomeUnknownError, Response, errors as e
 from campaigns_async._engine.caller import exception_for
-from campaigns_async._engine.interfaces import Failure, FailureKind
-from campaigns_async.wire.messages import Request
+from campaigns_async._http.requests import Request
+from campaigns_async._http.transport import Failure, FailureKind
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 CREATES = [Operation.CREATE, Operation.RAW_SEND]
@@ -29,10 +29,10 @@ def request(operation: Operation) -> Request:
 
 
 def made(
-    result: Response | Failure, delivery: Delivery, operation: Operation = Operation.CREATE, *, late: bool = False
+    result: Response | Failure, effect: Effect, operation: Operation = Operation.CREATE, *, late: bool = False
 ) -> e.CampaignsError:
     """The error of a call that ended so."""
-    return exception_for(request(operation), result, delivery, out_of_time=late, now=NOW)
+    return exception_for(request(operation), result, effect, out_of_time=late, now=NOW)
 
 
 @pytest.mark.parametrize("operation", Operation)
@@ -40,17 +40,17 @@ def made(
 def test_without_an_answer_the_error_is_of_what_failed(
     kind: FailureKind, expected: tuple[type[e.CampaignsError], str], operation: Operation
 ) -> None:
-    for delivery in Delivery:
-        if delivery is Delivery.UNKNOWN and operation in CREATES:
+    for effect in Effect:
+        if effect is Effect.UNKNOWN and operation in CREATES:
             continue
-        error = made(Failure(kind, sent=False), delivery, operation)
+        error = made(Failure(kind, sent=False), effect, operation)
         assert (type(error), error.message) == expected
         assert error.__cause__ is None
 
 
 @pytest.mark.parametrize("kind", FailureKind)
 def test_what_the_system_called_it_is_told(kind: FailureKind) -> None:
-    error = made(Failure(kind, sent=False, detail="Connection refused"), Delivery.NOT_SENT)
+    error = made(Failure(kind, sent=False, detail="Connection refused"), Effect.NOT_SENT)
     assert error.message == f"{KINDS[kind][1]} (Connection refused)"
 
 
@@ -62,20 +62,20 @@ def test_every_kind_of_failure_has_its_error() -> None:
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("kind", FailureKind)
 def test_a_create_in_doubt_always_raises_outcome_unknown(kind: FailureKind, late: bool, operation: Operation) -> None:
-    error = made(Failure(kind, sent=True, detail="Broken pipe"), Delivery.UNKNOWN, operation, late=late)
+    error = made(Failure(kind, sent=True, detail="Broken pipe"), Effect.UNKNOWN, operation, late=late)
     assert isinstance(error, OutcomeUnknownError)
     assert error.cause_type is KINDS[kind][0]
     assert (error.status, error.request_id) == (None, None)
     assert type(error.__cause__) is error.cause_type
     assert error.__context__ is None
     assert "Look for it on the server before you send it again" in error.message
-    assert error.delivery is Delivery.UNKNOWN
+    assert error.effect is Effect.UNKNOWN
 
 
 @pytest.mark.parametrize("operation", CREATES)
 @pytest.mark.parametrize("status", [100, 408, 500, 502, 503, 504, 599, 999])
 def test_a_create_in_doubt_after_an_answer_tells_its_status_and_its_id(status: int, operation: Operation) -> None:
-    error = made(Response(status, {"x-request-id": "r-1"}, b""), Delivery.UNKNOWN, operation)
+    error = made(Response(status, {"x-request-id": "r-1"}, b""), Effect.UNKNOWN, operation)
     assert isinstance(error, OutcomeUnknownError)
     assert (error.status, error.request_id) == (status, "r-1")
     assert isinstance(error.__cause__, error.cause_type)
@@ -83,16 +83,16 @@ def test_a_create_in_doubt_after_an_answer_tells_its_status_and_its_id(status: i
 
 
 def test_a_create_that_was_in_doubt_once_stays_so_when_a_later_attempt_was_rejected() -> None:
-    error = made(Response(429, {"Retry-After": "7"}, b""), Delivery.UNKNOWN)
+    error = made(Response(429, {"Retry-After": "7"}, b""), Effect.UNKNOWN)
     assert isinstance(error, OutcomeUnknownError)
     assert error.cause_type is e.ThrottledError
 
 
 @pytest.mark.parametrize("operation", OTHERS)
-@pytest.mark.parametrize("delivery", Delivery)
-def test_what_may_be_repeated_raises_what_happened_even_in_doubt(operation: Operation, delivery: Delivery) -> None:
-    assert type(made(Response(500, {}, b""), delivery, operation)) is e.ServerError
-    assert type(made(Failure(FailureKind.DROPPED, sent=True), delivery, operation)) is e.ConnectionFailedError
+@pytest.mark.parametrize("effect", Effect)
+def test_what_may_be_repeated_raises_what_happened_even_in_doubt(operation: Operation, effect: Effect) -> None:
+    assert type(made(Response(500, {}, b""), effect, operation)) is e.ServerError
+    assert type(made(Failure(FailureKind.DROPPED, sent=True), effect, operation)) is e.ConnectionFailedError
 
 
 @pytest.mark.parametrize("operation", CREATES)
@@ -103,12 +103,12 @@ def test_what_may_be_repeated_raises_what_happened_even_in_doubt(operation: Oper
 def test_a_create_that_was_rejected_raises_the_error_of_its_status(
     status: int, cls: type, operation: Operation
 ) -> None:
-    assert type(made(Response(status, {}, b""), Delivery.REJECTED, operation)) is cls
+    assert type(made(Response(status, {}, b""), Effect.REJECTED, operation)) is cls
 
 
 @pytest.mark.parametrize("operation", Operation)
 def test_a_call_without_time_for_another_attempt_says_so_and_why_it_was_due(operation: Operation) -> None:
-    error = made(Response(429, {"Retry-After": "7"}, b""), Delivery.REJECTED, operation, late=True)
+    error = made(Response(429, {"Retry-After": "7"}, b""), Effect.REJECTED, operation, late=True)
     assert isinstance(error, e.DeadlineExceededError)
     assert isinstance(error, TimeoutError)
     assert error.message.startswith("no time for another attempt (Timeouts.deadline) after: 429: ")
@@ -118,6 +118,6 @@ def test_a_call_without_time_for_another_attempt_says_so_and_why_it_was_due(oper
 
 
 def test_a_retry_after_that_is_a_date_is_counted_from_now() -> None:
-    error = made(Response(503, {"Retry-After": "Mon, 01 Jan 2024 00:00:09 GMT"}, b""), Delivery.REJECTED)
+    error = made(Response(503, {"Retry-After": "Mon, 01 Jan 2024 00:00:09 GMT"}, b""), Effect.REJECTED)
     assert isinstance(error, e.ThrottledError)
     assert error.retry_after == 9

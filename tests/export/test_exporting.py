@@ -75,7 +75,7 @@ async def test_campaigns_stand_in_the_file(name: str, tmp_path: Path) -> None:
     ]  # fmt: skip
     assert read(tmp_path / name)[7]["startDateTime"] == "2031-05-01T09:30:00Z"
     assert (summary.path, summary.rows, summary.resumed) == (tmp_path / name, 95, 0)
-    assert (summary.campaigns, summary.gone, summary.started_over, summary.already_whole) == (None, 0, False, False)
+    assert (summary.campaigns, summary.gone, summary.restarted, summary.already_complete) == (None, 0, False, False)
     assert names(tmp_path) == {name}
 
 
@@ -146,7 +146,7 @@ async def test_parquet_is_whole_or_not_there(tmp_path: Path) -> None:
         (tmp_path / "out.parquet.part").write_bytes(b"what a killed run left")
         again = await export_campaigns(client, tmp_path / "out.parquet", page_size=10, unfinished="resume")
         none = await export_campaigns(client, tmp_path / "none.parquet", filters="id==nobody")
-    assert (again.rows, again.resumed, again.started_over) == (95, 0, True)
+    assert (again.rows, again.resumed, again.restarted) == (95, 0, True)
     assert parquet.read_table(tmp_path / "out.parquet").column("id").to_pylist() == ALL
     assert parquet.read_table(tmp_path / "none.parquet").num_rows == none.rows == 0
     assert names(tmp_path) == {"out.parquet", "none.parquet"}
@@ -326,7 +326,7 @@ async def test_a_whole_one_is_left_as_it_is_where_it_was_to_be_gone_on_with(tmp_
         await export_campaigns(client, out)
         before, asked = out.stat(), len(sandbox.requests)
         summary = await export_campaigns(client, out, unfinished="resume")
-        assert summary.already_whole
+        assert summary.already_complete
         assert (out.stat(), len(sandbox.requests)) == (before, asked)
         await export_campaigns(client, out, fields=["id"])
     assert out.read_bytes().startswith(b'"id"\r\n')

@@ -155,7 +155,7 @@ class Story:
             disk.safe(TOTAL + 1)
         assert content(self.path) == self.whole
         state = f"{self.path.name}.part.progress"
-        assert names(self.path.parent) <= ({self.path.name, state} if summary.already_whole else {self.path.name})
+        assert names(self.path.parent) <= ({self.path.name, state} if summary.already_complete else {self.path.name})
 
     def _keep(self, disk: Disk | None) -> None:
         """What was reported so long ago is safe."""
@@ -508,8 +508,8 @@ async def test_a_file_that_is_renamed_before_it_is_locked_is_not_written_to(
             patched.setattr(fcntl, "flock", locked)
             options: Any = {"unfinished": unfinished}
             summary = await export_campaigns(client, path, **options)
-        assert summary.already_whole == (unfinished == "resume")
-        assert (path.read_bytes() == b"the other run's, complete") == summary.already_whole
+        assert summary.already_complete == (unfinished == "resume")
+        assert (path.read_bytes() == b"the other run's, complete") == summary.already_complete
         assert names(path.parent) == {"out.csv"}
 
 

@@ -146,7 +146,7 @@ async def test_what_was_cut_off_is_not_restarted_unasked(
     assert str(tmp_path) not in str(caught.value)
     assert (part_of(path).read_bytes(), state_of(path).read_bytes()) == before
     summary = await export(client, path, "restart", fields=["id", "sender"])
-    assert (summary.resumed, summary.started_over, summary.rows) == (0, False, 95)
+    assert (summary.resumed, summary.restarted, summary.rows) == (0, False, 95)
     assert names(tmp_path) == {"out.csv"}
 
 
@@ -278,7 +278,7 @@ async def test_a_state_of_another_run_is_not_believed_of_a_file_just_created(tmp
         asked = len(sandbox.requests)
         summary = await export_contacts(client, path, ["c001", "c002", "c003", "c000"], unfinished="resume")
         again = [request.path for request in sandbox.requests[asked:]]
-    assert (summary.rows, summary.resumed, summary.started_over) == (3, 0, False)
+    assert (summary.rows, summary.resumed, summary.restarted) == (3, 0, False)
     assert "/api/Campaigns/c001/Contacts" in again
 
 
@@ -301,7 +301,7 @@ async def test_a_state_that_a_dying_run_left_beside_the_complete_file_is_in_nobo
     path = tmp_path / "out.csv"
     await cut_off(client, sandbox, path)
     part_of(path).rename(path)
-    assert (await export(client, path, "resume")).already_whole
+    assert (await export(client, path, "resume")).already_complete
     state_of(path).write_bytes(b"whatever")
     assert (await export(client, path, format=form)).rows == 95
     assert names(tmp_path) == {"out.csv"}
@@ -317,7 +317,7 @@ async def test_an_old_file_is_not_taken_for_that_of_a_run_which_failed_at_once(
         await cut_off(client, sandbox, path, page=1, unfinished=unfinished, format=form)
         assert (path.read_bytes(), part_of(path).read_bytes()) == (b"of yesterday", b"")
     summary = await export(client, path, "resume", format=form)
-    assert (summary.already_whole, summary.started_over, summary.rows) == (False, False, 95)
+    assert (summary.already_complete, summary.restarted, summary.rows) == (False, False, 95)
     assert names(tmp_path) == {"out.csv"}
 
 
@@ -340,7 +340,7 @@ async def test_a_leftover_without_a_state_is_replaced_when_asked(
     path = tmp_path / "out.csv"
     part_of(path).write_bytes(b"something longer than what comes" * 100)
     summary = await export(client, path, unfinished)
-    assert (summary.resumed, summary.started_over) == (0, unfinished == "resume")
+    assert (summary.resumed, summary.restarted) == (0, unfinished == "resume")
     assert (path.read_bytes(), names(tmp_path)) == (WHOLE, {"out.csv"})
 
 

@@ -14,7 +14,7 @@ from campaigns_async import Campaign, Contact, InvalidArgumentError
 from campaigns_async.export import Format
 from campaigns_async.export._encoders import CsvEncoder, NdjsonEncoder, ParquetEncoder, make_encoder
 from campaigns_async.export._options import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, choose_columns, find_format
-from campaigns_async.wire.naming import camel
+from campaigns_async.models import camel
 
 ALL_OF_CONTACTS = "There are campaignId, id, phoneNumber, name, custom1, custom2"
 

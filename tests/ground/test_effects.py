@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, strategies as st
 from support.properties import more_examples
 
-from campaigns_async import Delivery, Operation, effects
+from campaigns_async import Effect, Operation, effects
 from campaigns_async.effects import AttemptOutcome, classify_attempt
 
 SENT_ONCE = [Operation.CREATE, Operation.RAW_SEND]
@@ -23,10 +23,10 @@ REPEATED = [
 ]
 STATUSES = [*range(100, 600), 600, 999]
 REJECTED: list[tuple[int, ...]] = [(), (503,), (500, 502), (408,), (401,), (400, 409, 429), tuple(range(400, 600))]
-NOT_SENT, REFUSED, UNKNOWN, DONE = Delivery.NOT_SENT, Delivery.REJECTED, Delivery.UNKNOWN, Delivery.DONE
+NOT_SENT, REFUSED, UNKNOWN, DONE = Effect.NOT_SENT, Effect.REJECTED, Effect.UNKNOWN, Effect.APPLIED
 
 
-def expected_of_create(status: int, rejected: tuple[int, ...]) -> tuple[Delivery, bool]:
+def expected_of_create(status: int, rejected: tuple[int, ...]) -> tuple[Effect, bool]:
     """The documented table, line by line: what a create that met this status means, and whether it goes out again."""
     if status in range(200, 300):  # a complete 2xx, whether its id can be read or not
         return DONE, False
@@ -69,7 +69,7 @@ def test_a_create_that_met_an_answer(operation: Operation, rejected: tuple[int, 
     for status in STATUSES:
         verdict = judged(operation, status, rejected)
         expected = expected_of_create(status, rejected)
-        assert (verdict.delivery, verdict.retryable) == expected, status
+        assert (verdict.effect, verdict.retryable) == expected, status
         assert verdict.renew_key is (status == 401)
 
 
@@ -78,7 +78,7 @@ def test_a_create_that_met_an_answer(operation: Operation, rejected: tuple[int, 
 def test_a_read_an_update_or_a_delete_that_met_an_answer(operation: Operation, rejected: tuple[int, ...]) -> None:
     for status in STATUSES:
         verdict = judged(operation, status, rejected)
-        assert verdict.delivery is expected_of_create(status, rejected)[0], status
+        assert verdict.effect is expected_of_create(status, rejected)[0], status
         assert verdict.retryable is expected_again_of_repeated(status, rejected), status
         assert verdict.renew_key is (status == 401)
 
@@ -109,13 +109,13 @@ def test_a_create_never_goes_out_again_unless_nothing_was_done(
 ) -> None:
     verdict = classify_attempt(operation, status, sent=sent, rejected_statuses=rejected)
     if verdict.retryable or verdict.renew_key:
-        assert verdict.delivery in (NOT_SENT, REFUSED)
+        assert verdict.effect in (NOT_SENT, REFUSED)
 
 
 @given(st.sampled_from(Operation), statuses, st.booleans())
 def test_what_was_done_never_goes_out_again(operation: Operation, status: int | None, sent: bool) -> None:
     verdict = classify_attempt(operation, status, sent=sent)
-    if verdict.delivery is DONE:
+    if verdict.effect is DONE:
         assert not verdict.retryable
         assert not verdict.renew_key
         assert status in range(200, 300)
@@ -124,7 +124,7 @@ def test_what_was_done_never_goes_out_again(operation: Operation, status: int | 
 @pytest.mark.parametrize("rejected", REJECTED, ids=len)
 def test_the_delivery_of_a_status_is_the_same_for_every_operation(rejected: tuple[int, ...]) -> None:
     for status in STATUSES:
-        found = effects.delivery_of_status(status, rejected)
+        found = effects.effect_of_status(status, rejected)
         assert found is expected_of_create(status, rejected)[0]
 
 
@@ -135,7 +135,7 @@ def test_of_two_attempts_the_one_that_may_have_done_more_stands_for_both() -> No
 
 
 def test_a_delete_that_finds_nothing_after_an_unknown_attempt_has_deleted_it() -> None:
-    for operation, earlier, status in itertools.product(Operation, Delivery, (None, 400, 404)):
+    for operation, earlier, status in itertools.product(Operation, Effect, (None, 400, 404)):
         found = effects.combine(operation, earlier, REFUSED, status)
         deleted = operation is Operation.DELETE and earlier is UNKNOWN and status == 404
         assert (found is DONE) == (deleted or earlier is DONE)

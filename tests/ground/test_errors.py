@@ -11,7 +11,7 @@ import pytest
 import campaigns_async
 from campaigns_async import Checkpoint, errors
 from campaigns_async.errors import CampaignsError, Problem
-from campaigns_async.values import Delivery
+from campaigns_async.values import Effect
 
 PARENTS: dict[str, tuple[str, ...]] = {
     "CampaignsError": ("Exception",),
@@ -68,7 +68,7 @@ def made(cls: type[CampaignsError]) -> CampaignsError:
     error = cls("what happened", **options)
     if isinstance(error, errors.ValidationFailedError):
         error.errors, error.contact_errors = PROBLEM.errors, {3: ("not a number",)}
-    return error.attach(method="PUT", path="/api/Campaigns/a", attempts=3, elapsed=1.25, delivery=Delivery.UNKNOWN)
+    return error.attach(method="PUT", path="/api/Campaigns/a", attempts=3, elapsed=1.25, effect=Effect.UNKNOWN)
 
 
 def test_the_family_tree_is_the_documented_one() -> None:
@@ -114,31 +114,29 @@ def test_a_cause_of_the_callers_own_does_not_stand_in_the_way_of_pickling() -> N
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_an_error_tells_the_request_its_attempts_its_time_and_its_delivery(name: str) -> None:
+def test_an_error_tells_the_request_its_attempts_its_time_and_its_effect(name: str) -> None:
     assert str(made(ALL[name])) == "what happened [PUT /api/Campaigns/a, 3 attempts, 1.25 s, UNKNOWN]"
 
 
 def test_one_attempt_is_written_as_one() -> None:
-    error = CampaignsError("no").attach(method="GET", path="/", attempts=1, elapsed=0, delivery=Delivery.REJECTED)
+    error = CampaignsError("no").attach(method="GET", path="/", attempts=1, elapsed=0, effect=Effect.REJECTED)
     assert str(error) == "no [GET /, 1 attempt, 0 s, REJECTED]"
 
 
 @pytest.mark.parametrize(
-    ("error", "delivery"),
+    ("error", "effect"),
     [
-        (errors.InvalidArgumentError("x"), Delivery.NOT_SENT),
-        (errors.ConfigurationError("x"), Delivery.NOT_SENT),
-        (errors.ClientClosedError("x"), Delivery.NOT_SENT),
-        (errors.DecodeError("x"), Delivery.DONE),
-        (errors.PagingError("x"), Delivery.DONE),
-        (campaigns_async.OutcomeUnknownError("x", cause_type=TimeoutError), Delivery.UNKNOWN),
+        (errors.InvalidArgumentError("x"), Effect.NOT_SENT),
+        (errors.ConfigurationError("x"), Effect.NOT_SENT),
+        (errors.ClientClosedError("x"), Effect.NOT_SENT),
+        (errors.DecodeError("x"), Effect.APPLIED),
+        (errors.PagingError("x"), Effect.APPLIED),
+        (campaigns_async.OutcomeUnknownError("x", cause_type=TimeoutError), Effect.UNKNOWN),
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_error_that_no_call_has_filled_in_says_what_its_class_knows(
-    error: CampaignsError, delivery: Delivery
-) -> None:
-    assert error.delivery is delivery
+def test_an_error_that_no_call_has_filled_in_says_what_its_class_knows(error: CampaignsError, effect: Effect) -> None:
+    assert error.effect is effect
     assert (error.method, error.path, error.attempts, error.elapsed) == (None, None, 0, 0)
     assert str(error) == "x"
 

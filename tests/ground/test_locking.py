@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns_async import locking
+from campaigns_async import _file_lock as locking
 
 
 def opened(path: Path) -> int:

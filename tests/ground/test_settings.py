@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from campaigns_async import Auth, ConfigurationError, InvalidArgumentError, RetryPolicy, Timeouts, checks
+from campaigns_async import Auth, ConfigurationError, InvalidArgumentError, RetryPolicy, Timeouts
+from campaigns_async._checks import check_api_key, check_base_url, check_choice, check_instance, check_int
 
 NO_NUMBERS: list[Any] = [
     True,
@@ -99,16 +100,16 @@ def test_what_is_documented_is_the_default() -> None:
 
 
 def test_one_of_a_few_gives_the_member_and_names_them_all_when_refusing() -> None:
-    assert checks.check_choice("auth", "header", tuple(Auth)) is Auth.HEADER
+    assert check_choice("auth", "header", tuple(Auth)) is Auth.HEADER
     with pytest.raises(ConfigurationError, match=r"\Aauth must be one of 'bearer', 'header', 'query'\Z"):
-        checks.check_choice("auth", "KEY-THAT-WENT-ASTRAY", tuple(Auth))
+        check_choice("auth", "KEY-THAT-WENT-ASTRAY", tuple(Auth))
     with pytest.raises(ConfigurationError, match=r"\Aupdate_method must be one of 'PUT', 'POST'\Z"):
-        checks.check_choice("update_method", "put", ("PUT", "POST"))
+        check_choice("update_method", "put", ("PUT", "POST"))
 
 
 def test_a_wrong_class_is_refused_by_name() -> None:
     with pytest.raises(ConfigurationError, match=r"\Aretry must be a RetryPolicy, not Timeouts\Z"):
-        checks.check_instance("retry", Timeouts(), RetryPolicy)
+        check_instance("retry", Timeouts(), RetryPolicy)
 
 
 GOOD_URLS = {
@@ -191,13 +192,13 @@ BAD_URLS: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("url", "kept"), GOOD_URLS.items())
 def test_a_base_url_may_carry_a_port_and_a_prefix_and_loses_its_last_slash(url: str, kept: str) -> None:
-    assert checks.check_base_url("base_url", url) == kept
+    assert check_base_url("base_url", url) == kept
 
 
 @pytest.mark.parametrize(("url", "why"), BAD_URLS, ids=lambda value: ascii(value)[:40])
 def test_a_base_url_that_cannot_be_right_is_refused_with_the_reason_and_not_quoted(url: Any, why: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"\Abase_url .*{why}") as caught:
-        checks.check_base_url("base_url", url)
+        check_base_url("base_url", url)
     assert "secret" not in str(caught.value)
     assert caught.value.__context__ is None, "what urlsplit raises quotes the URL"
 
@@ -207,14 +208,14 @@ def test_a_base_url_that_cannot_be_right_is_refused_with_the_reason_and_not_quot
 )
 def test_a_password_in_a_malformed_url_is_reachable_from_nowhere(url: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        checks.check_base_url("base_url", url)
+        check_base_url("base_url", url)
     assert "sec" not in str(caught.value)
     assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("key", ["k", "a-b_c.d~e+f/g=", "x" * 4096, "!\"#$%&'()*"])
 def test_a_key_may_hold_any_visible_ascii(key: str) -> None:
-    assert checks.check_api_key("api_key", key) is key
+    assert check_api_key("api_key", key) is key
 
 
 BAD_KEYS: list[Any] = [
@@ -235,7 +236,7 @@ def test_a_key_that_fits_no_header_is_refused_and_not_quoted(key: str) -> None:
     with pytest.raises(
         ConfigurationError, match="api_key holds a blank, a line break or a character outside ASCII"
     ) as caught:
-        checks.check_api_key("api_key", key)
+        check_api_key("api_key", key)
     assert "SECRET" not in str(caught.value)
 
 
@@ -244,13 +245,13 @@ def test_a_key_that_fits_no_header_is_refused_and_not_quoted(key: str) -> None:
 )
 def test_a_key_that_is_no_text_is_refused(key: Any, why: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"api_key .*{why}"):
-        checks.check_api_key("api_key", key)
+        check_api_key("api_key", key)
 
 
 @pytest.mark.parametrize("value", [0, 11, True, 1.0, "5", None, 10**40])
 def test_a_whole_number_out_of_its_range_is_refused_by_the_class_that_is_asked_for(value: Any) -> None:
     for error in (ConfigurationError, InvalidArgumentError):
         with pytest.raises(error, match=r"\Alimit must be ") as caught:
-            checks.check_int("limit", value, ge=1, le=10, error=error)
+            check_int("limit", value, ge=1, le=10, error=error)
         assert caught.value.parameter == "limit"
-    assert checks.check_int("limit", 10, ge=1, le=10) == 10
+    assert check_int("limit", 10, ge=1, le=10) == 10

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from campaigns_async.threads import to_its_end
+from campaigns_async._threads import to_its_end
 
 
 async def test_it_is_seen_to_its_end_however_often_it_is_cancelled() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, strategies as st
 
 from campaigns_async.errors import ConnectionFailedError, ThrottledError
-from campaigns_async.jobs.backpressure import Backoff
+from campaigns_async.jobs._backpressure import Backoff
 
 
 class Clock:
@@ -16,9 +16,9 @@ class Clock:
         return self.now
 
 
-def made(patience: float = 60.0) -> tuple[Backoff, Clock]:
+def made(give_up_after: float = 60.0) -> tuple[Backoff, Clock]:
     clock = Clock()
-    return Backoff(patience, clock), clock
+    return Backoff(give_up_after, clock), clock
 
 
 def test_nothing_holds_a_run_back_that_gets_answers() -> None:
@@ -30,7 +30,7 @@ def test_nothing_holds_a_run_back_that_gets_answers() -> None:
 
 
 def test_each_failure_after_a_pause_doubles_it() -> None:
-    backoff, clock = made(patience=1000)
+    backoff, clock = made(give_up_after=1000)
     pauses = []
     for _ in range(9):
         backoff.failed(ConnectionFailedError("refused"))
@@ -71,7 +71,7 @@ def test_many_rows_in_doubt_with_no_answer_between_them_are_an_outage() -> None:
 
 
 def test_no_pause_is_longer_than_the_patience() -> None:
-    backoff, clock = made(patience=60)
+    backoff, clock = made(give_up_after=60)
     backoff.failed(ThrottledError("429", status=429, retry_after=3600.0))
     assert backoff.pause() == 60
     clock.now += 60
@@ -80,7 +80,7 @@ def test_no_pause_is_longer_than_the_patience() -> None:
 
 
 def test_an_answer_ends_it() -> None:
-    backoff, clock = made(patience=10)
+    backoff, clock = made(give_up_after=10)
     backoff.failed(ConnectionFailedError("refused"))
     clock.now += 9
     backoff.succeeded()
@@ -94,7 +94,7 @@ def test_an_answer_ends_it() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 40)), max_size=30))
 def test_it_is_over_only_after_so_long_without_an_answer(history: list[tuple[bool, float]]) -> None:
-    backoff, clock = made(patience=60)
+    backoff, clock = made(give_up_after=60)
     since: float | None = None
     for answered, wait in history:
         if answered:

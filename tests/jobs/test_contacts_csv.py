@@ -17,11 +17,11 @@ from hypothesis import given, strategies as st
 from support.plans import Read, lines_of
 
 from campaigns_async import ConfigurationError, InvalidArgumentError, NewCampaign, NewContact
-from campaigns_async.jobs import BadLine, BadLineError, Plan, PlanError, contacts_plan, listed_plan, ndjson_plan
+from campaigns_async._http.codec import encode_model
+from campaigns_async.jobs import BadLine, BadLineError, Plan, PlanError, contacts_plan, ndjson_plan, rows_plan
+from campaigns_async.jobs._duplicates import NumberCollector, canonical_numbers, find_duplicates
+from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.contacts_csv import ContactsPlan
-from campaigns_async.jobs.duplicates import NumberCollector, canonical_numbers, find_duplicates
-from campaigns_async.jobs.sqlite import JournalFile
-from campaigns_async.wire.codec import encode_model
 
 START = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
 GROUP = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -79,7 +79,7 @@ def test_each_campaign_has_the_text_and_the_rest(tmp_path: Path) -> None:
     contacts = [NewContact("+44 7700 900001", "Zoë", "a", "b", UUID(GROUP)), NewContact("07700900002")]
     new = NewCampaign(start, "Golf", text, contacts, 7, "https://golf.example")
     assert encode_model(line.campaign) == encode_model(new)
-    assert [line.content] == [line.content for line in lines_of(listed_plan({"1": new}))]
+    assert [line.content] == [line.content for line in lines_of(rows_plan({"1": new}))]
 
 
 def test_a_spreadsheets_csv_is_read(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
     with JournalFile.open(tmp_path / "journal") as journal:
         with pytest.raises(PlanError, match="was changed while it was read"):
             journal.add_plan(plan_of(tmp_path, people("077")), {})
-        assert list(journal.entries()) == []
+        assert list(journal.rows()) == []
 
 
 def test_a_file_that_the_journal_knows_is_not_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

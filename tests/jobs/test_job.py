@@ -19,10 +19,10 @@ from support.made import client_of
 from campaigns_async import CampaignsClient, ConfigurationError, NewCampaign, NewContact, ReconcilePolicy, Timeouts
 from campaigns_async.jobs import (
     BadLine,
-    Entry,
     Job,
     JournalError,
     JournalInUseError,
+    JournalRow,
     JournalWriteError,
     Line,
     Phase,
@@ -31,12 +31,12 @@ from campaigns_async.jobs import (
     Progress,
     State,
     Summary,
-    listed_plan,
     open_journal,
+    rows_plan,
     send,
 )
+from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.journal import ClaimedRow, Transition
-from campaigns_async.jobs.sqlite import JournalFile
 from campaigns_async.sandbox import Sandbox
 
 START = datetime(2031, 6, 27, 9, 30, tzinfo=UTC)
@@ -52,13 +52,13 @@ def rows(count: int) -> Rows:
     return [(f"row {number}", new(number)) for number in range(count)]
 
 
-def entries(journal: Path, *states: State) -> list[Entry]:
+def journal_rows(journal: Path, *states: State) -> list[JournalRow]:
     with open_journal(journal) as reader:
-        return list(reader.entries(*states, payload=True))
+        return list(reader.rows(*states, payload=True))
 
 
 def states(journal: Path) -> dict[State, int]:
-    return dict(Counter(entry.state for entry in entries(journal)))
+    return dict(Counter(entry.state for entry in journal_rows(journal)))
 
 
 def quick(sandbox: Sandbox, **options: Any) -> CampaignsClient:
@@ -81,7 +81,7 @@ class TestSending:
         assert len(sandbox.created) == len(sandbox.requests) == 150
         sandbox.assert_no_double_send()
         ids = {campaign["id"]: campaign["contacts"][0]["phoneNumber"] for campaign in sandbox.created}
-        for entry in entries(journal):
+        for entry in journal_rows(journal):
             assert entry.state is State.CREATED
             assert entry.campaign_id is not None
             assert ids[entry.campaign_id] == new(int(entry.key.removeprefix("row "))).contacts[0].phone_number
@@ -141,7 +141,7 @@ class TestSending:
         "wrong",
         [
             {"group": 0},
-            {"patience": 0},
+            {"give_up_after": 0},
             {"settle": -1},
             {"journal": 5},
             {"journal": None},
@@ -171,7 +171,7 @@ class TestRefusals:
             summary = await send(client, plan, journal)
             assert (summary.created, summary.failed) == (3, 1)
             assert (summary.failures[0].reason, summary.failures[0].refused_contacts) == ("400", (1,))
-            failed = entries(journal, State.FAILED)[0]
+            failed = journal_rows(journal, State.FAILED)[0]
             assert json.loads(failed.plan_line() or b"")["key"] == "bad"
 
             assert (await send(client, plan, journal)).failed == 1
@@ -204,7 +204,7 @@ class TestRefusals:
         async with sandbox:
             pass
         async with quick(sandbox) as client:
-            summary = await send(client, rows(30), journal, patience=0.3)
+            summary = await send(client, rows(30), journal, give_up_after=0.3)
             assert summary.stopped is not None
             assert (summary.planned, summary.ok) == (30, False)
             async with sandbox:
@@ -260,7 +260,7 @@ class TestDoubt:
             for _ in range(2):
                 summary = await send(client, rows(6), journal, reconcile=False)
                 assert (summary.created, summary.unknown, summary.ok) == (4, 2, False)
-                assert {entry.reason for entry in summary.doubts} == {"504"}
+                assert {entry.reason for entry in summary.unknown_rows} == {"504"}
             assert len(sandbox.requests) == 6
             assert (await send(client, rows(6), journal)).ok
         sandbox.assert_no_double_send()
@@ -284,7 +284,7 @@ class TestDoubt:
                 summary = await send(client, rows(5), journal)
                 assert (summary.created, summary.unknown) == (4, 1)
         assert len(sandbox.created) == 4
-        assert entries(journal, State.UNKNOWN)[0].surely_done
+        assert journal_rows(journal, State.UNKNOWN)[0].created_without_id
 
     async def test_two_hundred_rows_with_one_text_find_their_own(self, sandbox: Sandbox, journal: Path) -> None:
         sandbox.fault(operation="create", times=200, drop="close", act=True)
@@ -301,9 +301,9 @@ class TestDoubt:
             for _ in range(2):
                 summary = await send(client, twins, journal)
                 assert summary.unknown == 2
-                assert [[lead.campaign_id for lead in entry.leads] for entry in summary.doubts] == [
-                    [sandbox.created[0]["id"]]
-                ] * 2
+                assert [
+                    [candidate.campaign_id for candidate in entry.candidates] for entry in summary.unknown_rows
+                ] == [[sandbox.created[0]["id"]]] * 2
             assert lost.fired == 1  # nothing was sent again
 
             lost.stop()
@@ -311,7 +311,9 @@ class TestDoubt:
                 await other.campaigns.create(new(1))
             summary = await send(client, twins, journal)
         assert (summary.created, summary.found) == (2, 2)
-        assert {entry.campaign_id for entry in entries(journal)} == {campaign["id"] for campaign in sandbox.created}
+        assert {entry.campaign_id for entry in journal_rows(journal)} == {
+            campaign["id"] for campaign in sandbox.created
+        }
 
     async def test_what_another_row_is_known_to_have_made_is_nobody_elses(
         self, sandbox: Sandbox, journal: Path
@@ -351,7 +353,7 @@ class TestOutages:
         sandbox.fault(operation="create", status=502)
         plan = [(f"row {number}", new(number % 1000)) for number in range(3000)]
         async with quick(sandbox, max_concurrency=4) as client:
-            summary = await send(client, plan, journal, reconcile=False, patience=1.2)
+            summary = await send(client, plan, journal, reconcile=False, give_up_after=1.2)
         assert summary.stopped is not None
         assert 500 <= summary.unknown <= 510
         assert summary.planned == 3000 - summary.unknown
@@ -369,7 +371,7 @@ class TestOutages:
 
             tasks: list[asyncio.Future[None]] = []
             async with quick(sandbox, observer=Going()) as client:
-                summary = await send(client, rows(1), journal, reconcile=False, patience=0.3)
+                summary = await send(client, rows(1), journal, reconcile=False, give_up_after=0.3)
             assert summary.failed == 0
 
     async def test_a_better_claim_to_what_a_row_may_be_proves_no_absence(self, journal: Path) -> None:
@@ -386,7 +388,7 @@ class TestOutages:
             for _ in range(2):
                 summary = await send(client, both, journal)
                 assert (summary.created, summary.unknown) == (1, 1)
-                assert [lead.campaign_id for lead in summary.doubts[0].leads] == ["x"]
+                assert [candidate.campaign_id for candidate in summary.unknown_rows[0].candidates] == ["x"]
         assert sandbox.created == []
 
     async def test_a_list_that_leaves_out_what_the_journal_knows_proves_no_absence(
@@ -413,7 +415,7 @@ class TestOutages:
         async with quick(sandbox, max_concurrency=1) as client:
             assert (await send(client, twins, journal)).unknown == 3
             store = JournalFile.open(journal)
-            [first, *_] = store.entries()
+            [first, *_] = store.rows()
             store.commit([Transition(first.row_id, State.CREATED, sandbox.created[0]["id"])], now=0.0)
             store.close()
             lost.stop()
@@ -499,13 +501,13 @@ class TestStopping:
                 for number in itertools.count():
                     if number == 50:
                         loop.call_soon_threadsafe(running.cancel)
-                    yield from listed_plan([(f"row {number}", new(number % 1000))]).lines()
+                    yield from rows_plan([(f"row {number}", new(number % 1000))]).lines()
 
         loop = asyncio.get_running_loop()
         running = asyncio.ensure_future(send(client, Endless(), journal))
         with pytest.raises(asyncio.CancelledError):
             await running
-        assert entries(journal) == []
+        assert journal_rows(journal) == []
 
     async def test_what_an_observer_of_progress_raises_harms_no_send(
         self, sandbox: Sandbox, journal: Path, caplog: pytest.LogCaptureFixture
@@ -574,9 +576,9 @@ class TestStopping:
             holding = asyncio.ensure_future(client.campaigns.get("any"))  # has the only slot
             await sandbox.wait_received(1, "get")
             hasty = client.with_options(timeouts=Timeouts(deadline=0.05))
-            summary = await send(hasty, rows(1), journal, patience=0.2)
+            summary = await send(hasty, rows(1), journal, give_up_after=0.2)
             assert (summary.planned, summary.unknown) == (1, 0)
-            assert entries(journal)[0].attempts >= 1
+            assert journal_rows(journal)[0].attempts >= 1
             holding.cancel()
             assert (await send(client, rows(1), journal)).ok
         sandbox.assert_no_double_send()
@@ -680,7 +682,7 @@ class TestJournals:
         sandbox.fault(operation="create", times=1, status=400)
         async with quick(sandbox, max_concurrency=1) as client:
             summary = await send(client, rows(3), journal, reconcile=False)
-        shown = f"{summary!r} {summary.failures!r} {summary.doubts!r} {listed_plan(rows(3))!r}"
+        shown = f"{summary!r} {summary.failures!r} {summary.unknown_rows!r} {rows_plan(rows(3))!r}"
         assert "See you" not in shown
         assert "7700900" not in shown.replace(" ", "")
 

@@ -11,8 +11,8 @@ import pytest
 from support.journal_model import KEY, plan_of, row_of
 
 from campaigns_async.jobs import State
+from campaigns_async.jobs._sqlite import JournalFile, SqliteJournal
 from campaigns_async.jobs.journal import ClaimedRow, Transition, compress, decompress
-from campaigns_async.jobs.sqlite import JournalFile, SqliteJournal
 
 
 async def opened(path: Path, rows: int) -> SqliteJournal:
@@ -39,9 +39,9 @@ async def test_rows_are_handed_out_and_outcomes_taken(path: Path) -> None:
     assert await journal.latest_campaigns(3, except_for={"c-2"}) == ["c-1"]
     assert await journal.owners({"c-2", "c-9"}) == {"c-2": row_of(2).content}
     assert (await journal.counts())[State.SENDING] == 3
-    assert [entry.row_id for entry in await journal.entries(State.SENDING, limit=2)] == [3, 4]
+    assert [entry.row_id for entry in await journal.rows(State.SENDING, limit=2)] == [3, 4]
     await journal.drop_payloads()
-    assert [entry.payload is None for entry in await journal.entries(payload=True)] == [True, True, False, False, False]
+    assert [entry.payload is None for entry in await journal.rows(payload=True)] == [True, True, False, False, False]
     await journal.close()
 
 

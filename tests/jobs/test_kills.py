@@ -106,7 +106,7 @@ class Job:
         keys = {one["id"]: one["contacts"][0]["phoneNumber"] for one in created}
         with open_journal(self.folder / "journal") as journal:
             assert journal.counts()[State.CREATED] == self.rows
-            rows = {entry.key: entry.campaign_id for entry in journal.entries()}
+            rows = {entry.key: entry.campaign_id for entry in journal.rows()}
         assert {key: keys[str(campaign_id)] for key, campaign_id in rows.items()} == {
             f"row {number}": phone_of(number) for number in range(self.rows)
         }

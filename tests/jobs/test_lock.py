@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from campaigns_async.jobs import JournalError, JournalInUseError, open_journal
-from campaigns_async.jobs.sqlite import JournalFile
-from campaigns_async.jobs.sqlite_files import lock
+from campaigns_async.jobs._sqlite import JournalFile
+from campaigns_async.jobs._sqlite_files import lock
 
 HOLDER = """
 import sys
-from campaigns_async.jobs.sqlite import JournalFile
+from campaigns_async.jobs._sqlite import JournalFile
 opened = JournalFile.open(sys.argv[1])
 print("held", flush=True)
 sys.stdin.read()

@@ -9,13 +9,13 @@ import pytest
 from support.failures import CASES, Case
 from support.made import client_of, new_campaign
 
-from campaigns_async import CampaignsClient, Delivery, NewCampaign, NewContact, RetryPolicy, Timeouts
+from campaigns_async import CampaignsClient, Effect, NewCampaign, NewContact, RetryPolicy, Timeouts
 from campaigns_async.effects import RunAction, classify_error
 from campaigns_async.jobs import State, open_journal, send
 from campaigns_async.sandbox import Sandbox
 
 NEW = NewCampaign(datetime(2031, 6, 27, 9, 30, tzinfo=UTC), "Golf", "See you.", [NewContact("07700900123")])
-FINAL = {Delivery.REJECTED: State.FAILED, Delivery.UNKNOWN: State.UNKNOWN, Delivery.DONE: State.UNKNOWN}
+FINAL = {Effect.REJECTED: State.FAILED, Effect.UNKNOWN: State.UNKNOWN, Effect.APPLIED: State.UNKNOWN}
 STOPPING = ("(404)", "(307)", "(308)")
 """Every row would meet the same, so that none of them failed."""
 
@@ -26,15 +26,15 @@ async def test_a_row_ends_as_its_delivery_says(sandbox: Sandbox, tmp_path: Path,
     sandbox.fault(operation="create", **case.fault)
     timeouts = Timeouts(read=0.1, deadline=20, grace=0.2)
     async with client_of(sandbox, timeouts=timeouts, retry=RetryPolicy(attempts=3, base=0.001, cap=0.002)) as client:
-        summary = await send(client, [("a", NEW)], tmp_path / "journal", reconcile=False, patience=0.6)
+        summary = await send(client, [("a", NEW)], tmp_path / "journal", reconcile=False, give_up_after=0.6)
     waits = "throttled" in name
     stops = waits or name.endswith(STOPPING)
     with open_journal(tmp_path / "journal") as journal:
-        [entry] = journal.entries()
+        [entry] = journal.rows()
 
-    assert entry.state is (State.PLANNED if stops else FINAL[case.delivery])
+    assert entry.state is (State.PLANNED if stops else FINAL[case.effect])
     assert (summary.stopped is not None) == (stops or "redirected" in name)
-    assert entry.surely_done == (case.delivery is Delivery.DONE)
+    assert entry.created_without_id == (case.effect is Effect.APPLIED)
     assert len(sandbox.created) == case.on_server
     if not waits:
         assert len(sandbox.requests) == case.attempts
@@ -47,7 +47,7 @@ async def test_a_503_makes_a_run_back_off_at_the_first(sandbox: Sandbox, tmp_pat
     sandbox.fault(operation="create", status=503, act=True)
     plan = [(str(number), new_campaign(number)) for number in range(50)]
     async with client_of(sandbox, max_concurrency=4) as client:
-        summary = await send(client, plan, tmp_path / "journal", reconcile=False, patience=0.8)
+        summary = await send(client, plan, tmp_path / "journal", reconcile=False, give_up_after=0.8)
     assert summary.stopped is not None
     assert len(sandbox.requests) <= 4 + 2, "those in flight, and one probe after each pause"
     assert summary.unknown == len(sandbox.requests)
@@ -78,8 +78,8 @@ async def test_a_key_callable_that_raises_after_a_401_stops_a_run(sandbox: Sandb
         return keys.pop()  # there is no other key: an IndexError
 
     async with CampaignsClient(sandbox.url, next_key) as client:
-        summary = await send(client, [("a", NEW)], tmp_path / "journal", reconcile=False, patience=30)
+        summary = await send(client, [("a", NEW)], tmp_path / "journal", reconcile=False, give_up_after=30)
     assert (summary.planned, len(sandbox.created)) == (1, 0)
     assert summary.stopped is not None
     assert "api_key" in summary.stopped
-    assert summary.elapsed < 10, "stopped by the error, not by patience"
+    assert summary.elapsed < 10, "stopped by the error, not by give_up_after"

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from support.plans import Read, lines_of, read
 
 from campaigns_async import ConfigurationError, InvalidArgumentError, NewCampaign, NewContact
-from campaigns_async.jobs import BadLine, BadLineError, Line, Plan, PlanError, listed_plan, ndjson_plan
+from campaigns_async._http.codec import encode_model
+from campaigns_async.jobs import BadLine, BadLineError, Line, Plan, PlanError, ndjson_plan, rows_plan
 from campaigns_async.jobs.plans import as_plan
-from campaigns_async.wire.codec import encode_model
 
 START = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
 GROUP = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -71,7 +71,7 @@ def test_a_line_becomes_a_campaign(tmp_path: Path) -> None:
     assert (line.number, line.key, line.dropped) == (1, "k", 0)
     contacts = [NewContact("+44 7700 900001", "Zoë", "a", "", UUID(GROUP)), NewContact("07700900002")]
     assert line.campaign == NewCampaign(START, "Golf", "Hello", contacts, 7, "https://golf.example/a")
-    assert line.content == lines_of(listed_plan({"k": line.campaign}))[0].content
+    assert line.content == lines_of(rows_plan({"k": line.campaign}))[0].content
 
 
 TEXTS = {
@@ -296,7 +296,7 @@ def test_a_plan_of_wire_lines_is_the_same_plan(module_path: Path, given: list[An
     assert [(line.key, line.content, line.campaign) for line in again] == [
         (line.key, line.content, line.campaign) for line in lines
     ]
-    listed = listed_plan([(line.key, line.campaign) for line in lines])
+    listed = rows_plan([(line.key, line.campaign) for line in lines])
     assert [(line.key, line.content) for line in lines_of(listed)] == [(line.key, line.content) for line in lines]
     assert [line.wire for line in lines_of(listed)] != []
 
@@ -337,7 +337,7 @@ def test_the_later_of_a_number_twice_are_dropped_where_that_is_allowed(tmp_path:
     assert line.content == line_of(tmp_path, made(contacts=left)).content
     assert orjson.loads(line.wire)["contacts"] == left
     [listed] = lines_of(
-        listed_plan([("k", line_of(tmp_path, made(contacts=TWICE), duplicates="keep").campaign)], duplicates="drop")
+        rows_plan([("k", line_of(tmp_path, made(contacts=TWICE), duplicates="keep").campaign)], duplicates="drop")
     )
     assert (listed.campaign, listed.content, listed.dropped) == (campaign, line.content, 2)
 
@@ -350,7 +350,7 @@ def test_braces_are_sent_as_they_stand_where_that_is_allowed(tmp_path: Path) -> 
 def test_reprs_show_nothing_of_a_line(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, made(key="secret", sender="hush"))
     [line] = lines_of(plan)
-    listed = listed_plan([("secret", line.campaign)])
+    listed = rows_plan([("secret", line.campaign)])
     shown = repr([plan, line, listed, *listed.lines()])
     assert not any(word in shown for word in ("secret", "hush", "Hello", "900001"))
 
@@ -358,7 +358,7 @@ def test_reprs_show_nothing_of_a_line(tmp_path: Path) -> None:
 def test_options_tell_a_list_with_keys_from_one_of_places(tmp_path: Path) -> None:
     line = line_of(tmp_path, made())
     campaign = line.campaign
-    keyed, places = listed_plan({"k": campaign}), listed_plan([campaign, attrs.evolve(campaign, message="B")])
+    keyed, places = rows_plan({"k": campaign}), rows_plan([campaign, attrs.evolve(campaign, message="B")])
     assert (keyed.options(), keyed.positional) == (plan_of(tmp_path, made()).options(), False)
     assert places.positional
     assert [line.key for line in lines_of(places)] == ["1", "2"]
@@ -386,14 +386,14 @@ NO_PLANS: dict[str, tuple[Any, str]] = {
         {"k"},
         (
             "a plan must be a path, a list of (key, NewCampaign), a mapping of keys to NewCampaign, "
-            "or what ndjson_plan, contacts_plan and listed_plan return, not set"
+            "or what ndjson_plan, contacts_plan and rows_plan return, not set"
         ),
     ),
     "bytes": (
         b"{}",
         (
             "a plan must be a path, a list of (key, NewCampaign), a mapping of keys to NewCampaign, "
-            "or what ndjson_plan, contacts_plan and listed_plan return, not bytes"
+            "or what ndjson_plan, contacts_plan and rows_plan return, not bytes"
         ),
     ),
     "keys alone": (["k"], "row 1 of the plan must be a pair of a key and a NewCampaign"),
@@ -445,7 +445,7 @@ LISTED: dict[str, tuple[Any, NewCampaign, str]] = {
 
 @pytest.mark.parametrize(("key", "campaign", "told"), LISTED.values(), ids=LISTED)
 def test_a_bad_row_in_memory_is_told(key: Any, campaign: NewCampaign, told: str) -> None:
-    [line] = listed_plan([(key, campaign)]).lines()
+    [line] = rows_plan([(key, campaign)]).lines()
     assert list(map(str, bad_of(line))) == [told]
 
 
@@ -461,7 +461,7 @@ def bad_of(line: Line | BadLine) -> tuple[BadLine, ...]:
 @pytest.mark.parametrize("rows", [[], {}, ()])
 def test_a_plan_of_nothing_is_told(rows: Any) -> None:
     with pytest.raises(PlanError, match="holds no campaign"):
-        listed_plan(rows)
+        rows_plan(rows)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes in its files")

@@ -17,9 +17,9 @@ from attrs import define
 from support.journal_model import JournalModel, plan
 from support.torn_disk import Disk, Op
 
-from campaigns_async.jobs import Entry, JournalWriteError, Lead, State
+from campaigns_async.jobs import JournalRow, JournalWriteError, PossibleMatch, State
+from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.journal import Transition
-from campaigns_async.jobs.sqlite import JournalFile
 
 pytestmark = pytest.mark.timeout(300)  # thousands of journals, on a machine that may do something else beside it
 SEEDS = int(os.environ.get("POWER_CUT_SEEDS", "2"))
@@ -43,14 +43,14 @@ def ended(row_id: int) -> Transition:
     if row_id % 11 == 0:
         return Transition(row_id, State.FAILED, reason="refused")
     if row_id % 7 == 0:
-        return Transition(row_id, State.UNKNOWN, leads=(Lead(f"lead-{row_id}", 3),))
+        return Transition(row_id, State.UNKNOWN, candidates=(PossibleMatch(f"lead-{row_id}", 3),))
     return Transition(row_id, State.CREATED, f"campaign-{row_id}")
 
 
 @define
 class Run:
     disk: Disk
-    acknowledged: list[tuple[Entry, ...]]
+    acknowledged: list[tuple[JournalRow, ...]]
     """The journal after each transaction, from before the first."""
 
 
@@ -77,7 +77,7 @@ def run(disk: Disk, groups: list[int]) -> Run:
         model.drop_payloads()
         disk.mark()
         snapshots.append(model.snapshot())
-        assert tuple(journal.entries(payload=True)) == model.snapshot()
+        assert tuple(journal.rows(payload=True)) == model.snapshot()
         journal.close()
     return Run(disk, snapshots)
 
@@ -86,7 +86,7 @@ def what_is_wrong(path: Path, run: Run, acknowledged: int) -> str | None:
     """What a cut broke: None, if the journal is whole and holds what was acknowledged, or one group more."""
     try:
         with JournalFile.open(path) as journal:
-            rows = tuple(journal.entries(payload=True))
+            rows = tuple(journal.rows(payload=True))
             check = journal._connection.execute("PRAGMA integrity_check").fetchall()
     except Exception as error:  # whatever it is, it is told
         return f"after {acknowledged}: {error!r}"
@@ -174,7 +174,7 @@ def test_a_journal_goes_on_after_a_cut(folder: Path) -> None:
         with JournalFile.open(path) as journal:
             plan(journal, 60)
             claimed = journal.commit([], claim=1, now=5.0)
-            row_id = claimed[0].row_id if claimed else next(journal.entries(State.SENDING)).row_id
+            row_id = claimed[0].row_id if claimed else next(journal.rows(State.SENDING)).row_id
             journal.commit([Transition(row_id, State.CREATED, "late")], now=6.0)
         with JournalFile.open(path) as again:
             assert "late" in {campaign_id for campaign_id, _ in again.campaigns()}
@@ -241,7 +241,7 @@ def outlive(path: Path, failing: Failing, groups: list[int], reason: str) -> int
             write()
         except JournalWriteError as caught:
             assert reason in str(caught)
-            assert tuple(journal.entries(payload=True)) == model.snapshot(), "what failed is not there, the rest is"
+            assert tuple(journal.rows(payload=True)) == model.snapshot(), "what failed is not there, the rest is"
             told += 1
             failing.mend()
             write()
@@ -263,7 +263,7 @@ def outlive(path: Path, failing: Failing, groups: list[int], reason: str) -> int
     model.drop_payloads()
     journal.close()
     with JournalFile.open(path) as reopened:
-        assert tuple(reopened.entries(payload=True)) == model.snapshot()
+        assert tuple(reopened.rows(payload=True)) == model.snapshot()
     return told
 
 
@@ -294,7 +294,7 @@ def test_a_failed_commit_is_whole_or_absent_when_the_power_goes_then(folder: Pat
             (cut := folder / f"cut-{number}-{seed}").mkdir()
             image.cut(seed, cut, "journal")
             with JournalFile.open(cut / "journal") as found:
-                assert tuple(found.entries(payload=True)) in snapshots[-2:]
+                assert tuple(found.rows(payload=True)) in snapshots[-2:]
         journal.close()
         if not failed:
             assert number > 20

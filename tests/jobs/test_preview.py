@@ -14,8 +14,8 @@ from hypothesis import given, strategies as st
 from support.plans import lines_of
 
 from campaigns_async import InvalidArgumentError, NewCampaign, NewContact
-from campaigns_async.jobs import Plan, contacts_plan, listed_plan
-from campaigns_async.jobs.preview import Preview, number_test
+from campaigns_async.jobs import Plan, contacts_plan, rows_plan
+from campaigns_async.jobs._preview import Preview, number_test
 
 NOW = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
 FINE = NewContact("07700900001")
@@ -36,7 +36,7 @@ def campaign(message: str = "Hello", contacts: int | list[NewContact] = 1, **fie
 
 
 def test_campaigns_contacts_and_parts_are_counted() -> None:
-    preview = previewed(listed_plan([campaign("a" * 161, 3), campaign("ç" * 71, 5), campaign("a", 7)]))
+    preview = previewed(rows_plan([campaign("a" * 161, 3), campaign("ç" * 71, 5), campaign("a", 7)]))
     assert (preview.campaigns, preview.contacts, preview.parts) == (3, 15, 3 * 2 + 5 * 2 + 7)
     assert (preview.gsm_7, preview.ucs_2, preview.lengthened, preview.dropped) == (2, 1, 0, 0)
     assert [noted.count for noted in (preview.invalid_numbers, preview.long_senders, preview.passed_starts)] == [
@@ -48,7 +48,7 @@ def test_campaigns_contacts_and_parts_are_counted() -> None:
 
 def test_links_that_lengthen_a_text_are_counted() -> None:
     rows = [campaign(opt_out_link_id=0), campaign(track_link_url="https://golf.example"), campaign()]
-    assert previewed(listed_plan(rows)).lengthened == 2
+    assert previewed(rows_plan(rows)).lengthened == 2
 
 
 def test_invalid_numbers_long_senders_and_passed_starts_are_named_by_their_place() -> None:
@@ -57,7 +57,7 @@ def test_invalid_numbers_long_senders_and_passed_starts_are_named_by_their_place
         campaign(sender="x" * 12, start_date_time=NOW - dt.timedelta(milliseconds=1)),
         campaign(contacts=[FINE, NewContact("hush"), NewContact("0770090000")]),
     ]
-    preview = previewed(listed_plan(rows))
+    preview = previewed(rows_plan(rows))
     assert preview.long_senders.places == ["line 2: sender"]
     assert preview.passed_starts.places == ["line 2: startDateTime"]
     assert preview.invalid_numbers.places == ["line 3: contacts[1].phoneNumber", "line 3: contacts[2].phoneNumber"]
@@ -78,7 +78,7 @@ def test_invalid_numbers_long_senders_and_passed_starts_are_named_by_their_place
 
 
 def test_the_first_20_places_are_kept_and_all_are_counted() -> None:
-    noted = previewed(listed_plan([campaign(sender="x" * 12)] * 30)).long_senders
+    noted = previewed(rows_plan([campaign(sender="x" * 12)] * 30)).long_senders
     assert (noted.count, len(noted.places), noted.places[-1]) == (30, 20, "line 20: sender")
 
 
@@ -90,7 +90,7 @@ def test_a_place_is_where_the_contact_stands_in_the_file(tmp_path: Path) -> None
     assert preview.invalid_numbers.places == ["line 5: phoneNumber"]
     assert (preview.campaigns, preview.contacts, preview.dropped) == (2, 3, 1)
     people = [FINE, FINE, NewContact("hush")]
-    preview = previewed(listed_plan([campaign(contacts=people)], duplicates="drop"))
+    preview = previewed(rows_plan([campaign(contacts=people)], duplicates="drop"))
     assert preview.invalid_numbers.places == ["line 1: contacts[2].phoneNumber"]
     assert (preview.contacts, preview.dropped, preview.parts) == (2, 1, 2)
 

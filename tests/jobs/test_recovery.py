@@ -25,7 +25,7 @@ async def test_what_a_create_beside_the_job_may_have_made_is_not_taken_for_a_row
         summary = await send(client, [("a", new_campaign())], tmp_path / "journal")
     (created,) = sandbox.created
     assert (summary.created, summary.unknown) == (0, 1)
-    assert [lead.campaign_id for lead in summary.doubts[0].leads] == [created["id"]]
+    assert [candidate.campaign_id for candidate in summary.unknown_rows[0].candidates] == [created["id"]]
 
 
 async def test_what_a_create_may_have_made_is_not_taken_for_a_row_of_an_earlier_run(
@@ -42,7 +42,7 @@ async def test_what_a_create_may_have_made_is_not_taken_for_a_row_of_an_earlier_
         summary = await send(client, plan, tmp_path / "journal")
     (created,) = sandbox.created
     assert (summary.created, summary.unknown) == (0, 1)
-    assert [lead.campaign_id for lead in summary.doubts[0].leads] == [created["id"]]
+    assert [candidate.campaign_id for candidate in summary.unknown_rows[0].candidates] == [created["id"]]
 
 
 async def test_a_row_that_this_client_left_unknown_is_no_duplicate_of_itself(sandbox: Sandbox, tmp_path: Path) -> None:

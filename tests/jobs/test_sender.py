@@ -9,9 +9,9 @@ from typing import Any, cast
 from attrs import define, field
 
 from campaigns_async.effects import State
-from campaigns_async.jobs.backpressure import Backoff
+from campaigns_async.jobs._backpressure import Backoff
+from campaigns_async.jobs._sender import Sender
 from campaigns_async.jobs.journal import ClaimedRow, Journal, Transition
-from campaigns_async.jobs.sender import Sender
 
 
 @define

@@ -21,22 +21,22 @@ from support.plans import lines_of
 
 from campaigns_async import NewCampaign
 from campaigns_async.jobs import (
-    Entry,
     JournalError,
     JournalReader,
+    JournalRow,
     JournalWriteError,
-    Lead,
     PlanChangedError,
     PlanError,
+    PossibleMatch,
     State,
-    listed_plan,
     ndjson_plan,
     open_journal,
+    rows_plan,
     sqlite_files,
 )
+from campaigns_async.jobs._planning import StoppedError
+from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.journal import Transition
-from campaigns_async.jobs.planning import StoppedError
-from campaigns_async.jobs.sqlite import JournalFile
 
 
 @pytest.fixture
@@ -56,12 +56,12 @@ def begin(journal: JournalFile, count: int, now: float = 1.0) -> list[int]:
     return [row.row_id for row in journal.commit([], claim=count, now=now)]
 
 
-def entry(number: int, state: State = State.PLANNED, **fields: Any) -> Entry:
-    return Entry(number, f"{KEY} {number}", row_of(number).content, state, **fields)
+def entry(number: int, state: State = State.PLANNED, **fields: Any) -> JournalRow:
+    return JournalRow(number, f"{KEY} {number}", row_of(number).content, state, **fields)
 
 
 def states(journal: JournalReader) -> list[State]:
-    return [row.state for row in journal.entries()]
+    return [row.state for row in journal.rows()]
 
 
 def raw(path: Path, *statements: str) -> None:
@@ -76,7 +76,7 @@ def test_a_new_journal_is_empty(path: Path) -> None:
     with JournalFile.open(path) as journal:
         assert journal.options() == {}
         assert journal.counts() == dict.fromkeys(State, 0)
-        assert list(journal.entries()) == list(journal.campaigns()) == journal.commit([], claim=9, now=1.0) == []
+        assert list(journal.rows()) == list(journal.campaigns()) == journal.commit([], claim=9, now=1.0) == []
         assert journal.entry(KEY) is None
 
 
@@ -93,17 +93,17 @@ def test_a_row_goes_from_planned_to_created(journal: JournalFile) -> None:
 
 def test_it_is_there_when_opened_again(journal: JournalFile, path: Path) -> None:
     begin(journal, 3)
-    leads = (Lead("c-7", 3, 0, "2030-01-01T00:00:00Z"), Lead("c-8"))
-    unknown = Transition(2, State.UNKNOWN, leads=leads, surely_done=True)
+    candidates = (PossibleMatch("c-7", 3, 0, "2030-01-01T00:00:00Z"), PossibleMatch("c-8"))
+    unknown = Transition(2, State.UNKNOWN, candidates=candidates, created_without_id=True)
     journal.commit([Transition(1, State.FAILED, reason="400", refused_contacts=(0, 7)), unknown], now=7.0)
-    before = list(journal.entries(payload=True))
+    before = list(journal.rows(payload=True))
     journal.close()
     with JournalFile.open(path) as again:
-        assert list(again.entries(payload=True)) == before
+        assert list(again.rows(payload=True)) == before
         assert again.options() == {"plan": "keys"}
         assert begin(again, 9) == [4, 5]
     assert [row.payload for row in before] == [row_of(number).row.body for number in range(1, 6)]
-    assert (before[1].leads, before[1].surely_done) == (leads, True)
+    assert (before[1].candidates, before[1].created_without_id) == (candidates, True)
     assert [row.refused_contacts for row in before[:3]] == [(0, 7), (), ()]
 
 
@@ -155,10 +155,10 @@ def test_what_is_no_move_is_refused_and_nothing_is_written(
 ) -> None:
     begin(journal, 3)
     journal.commit([Transition(1, State.CREATED, "c-1")], now=1.0)
-    before = list(journal.entries(payload=True))
+    before = list(journal.rows(payload=True))
     with pytest.raises(ValueError, match=says):
         journal.commit([Transition(3, State.CREATED, "c-3"), *transitions], claim=1, now=2.0)
-    assert list(journal.entries(payload=True)) == before
+    assert list(journal.rows(payload=True)) == before
     assert [row.row_id for row in journal.commit([Transition(3, State.CREATED, "c-3")], claim=1, now=2.0)] == [4]
 
 
@@ -185,13 +185,13 @@ def test_moves_that_no_run_makes_by_itself_must_be_called_exceptional(
 
 def test_what_is_sure_to_be_done_stays_so_while_unknown(journal: JournalFile) -> None:
     begin(journal, 1)
-    journal.commit([Transition(1, State.UNKNOWN, surely_done=True)], now=1.0)
-    journal.commit([Transition(1, State.UNKNOWN, leads=(Lead("c"),))], now=2.0)
-    [row] = journal.entries(State.UNKNOWN)
-    assert (row.surely_done, row.leads) == (True, (Lead("c"),))
+    journal.commit([Transition(1, State.UNKNOWN, created_without_id=True)], now=1.0)
+    journal.commit([Transition(1, State.UNKNOWN, candidates=(PossibleMatch("c"),))], now=2.0)
+    [row] = journal.rows(State.UNKNOWN)
+    assert (row.created_without_id, row.candidates) == (True, (PossibleMatch("c"),))
     journal.commit([Transition(1, State.PLANNED)], now=3.0)
-    row = next(journal.entries())
-    assert (row.surely_done, row.leads) == (False, ())
+    row = next(journal.rows())
+    assert (row.created_without_id, row.candidates) == (False, ())
 
 
 def test_payloads_of_created_rows_are_dropped_and_those_of_others_kept(path: Path) -> None:
@@ -201,29 +201,29 @@ def test_payloads_of_created_rows_are_dropped_and_those_of_others_kept(path: Pat
         ends = (State.CREATED, State.FAILED, State.UNKNOWN, State.PLANNED)
         journal.commit([Transition(row_id, ends[row_id % 4], "c") for row_id in range(1, 21)], now=1.0)
         journal.drop_payloads()
-        for row in journal.entries(payload=True):
+        for row in journal.rows(payload=True):
             assert (row.payload is None) == (row.state is State.CREATED)
 
 
 def test_rows_come_by_their_states_in_order(journal: JournalFile) -> None:
     begin(journal, 4)
     journal.commit([Transition(1, State.PLANNED), Transition(3, State.PLANNED)], now=1.0)
-    assert [row.row_id for row in journal.entries(State.PLANNED)] == [1, 3, 5]
-    assert [row.row_id for row in journal.entries(State.SENDING, State.UNKNOWN)] == [2, 4]
-    assert [row.row_id for row in journal.entries(State.SENDING, State.PLANNED)] == [1, 2, 3, 4, 5]
+    assert [row.row_id for row in journal.rows(State.PLANNED)] == [1, 3, 5]
+    assert [row.row_id for row in journal.rows(State.SENDING, State.UNKNOWN)] == [2, 4]
+    assert [row.row_id for row in journal.rows(State.SENDING, State.PLANNED)] == [1, 2, 3, 4, 5]
 
 
 def test_rows_may_be_recorded_while_they_are_read(path: Path) -> None:
     with JournalFile.open(path) as journal:
         plan(journal, 1_500)
-        seen = [(row.row_id, begin(journal, 1)) for row in journal.entries(State.PLANNED)]
+        seen = [(row.row_id, begin(journal, 1)) for row in journal.rows(State.PLANNED)]
     assert seen == [(number, [number]) for number in range(1, 1_501)]
 
 
 def test_unsettled_rows_are_found_without_reading_the_others(journal: JournalFile) -> None:
     statements: list[str] = []
     journal._connection.set_trace_callback(statements.append)
-    list(journal.entries(State.SENDING, State.UNKNOWN))
+    list(journal.rows(State.SENDING, State.UNKNOWN))
     journal._connection.set_trace_callback(None)
     first, *_ = journal._connection.execute(f"EXPLAIN QUERY PLAN {statements[-1]}").fetchall()
     assert "unsettled_rows" in first[-1]
@@ -246,12 +246,12 @@ def test_an_empty_group_writes_nothing(journal: JournalFile) -> None:
 
 class TestPlanning:
     def test_a_plan_that_fails_is_taken_back_as_a_whole(self, journal: JournalFile) -> None:
-        before = list(journal.entries(payload=True))
+        before = list(journal.rows(payload=True))
         rows = [(f"{KEY} {number}", new(number)) for number in range(1, 2_000)]
         with pytest.raises(PlanError) as caught:
-            journal.add_plan(listed_plan([*rows, (f"{KEY} 7", new(7))]), {}, retry_failed=True)
+            journal.add_plan(rows_plan([*rows, (f"{KEY} 7", new(7))]), {}, retry_failed=True)
         assert [bad.number for bad in caught.value.lines] == [2_000]
-        assert list(journal.entries(payload=True)) == before
+        assert list(journal.rows(payload=True)) == before
         assert journal.options() == {"plan": "keys"}
         plan(journal, 6)
 
@@ -263,10 +263,10 @@ class TestPlanning:
         rows = [(f"k{number}", new(number)) for number in range(count)]
 
         def add(rows: list[tuple[str, NewCampaign]]) -> None:
-            given: Any = listed_plan(rows)
+            given: Any = rows_plan(rows)
             if in_file:
                 file = tmp_path / "plan.ndjson"
-                file.write_bytes(b"".join(line.wire for line in lines_of(listed_plan(rows))))
+                file.write_bytes(b"".join(line.wire for line in lines_of(rows_plan(rows))))
                 given = ndjson_plan(file)
             journal.add_plan(given, {})
 
@@ -276,7 +276,7 @@ class TestPlanning:
                 add(order)
                 assert journal.counts()[State.PLANNED] == count
             add([("new", new(3)), *rows, ("last", new(4))])
-            assert [row.key for row in journal.entries()] == [*(key for key, _ in rows), "new", "last"]
+            assert [row.key for row in journal.rows()] == [*(key for key, _ in rows), "new", "last"]
             for wrong, error in (
                 ([*rows, ("new", new(3)), ("last", new(4)), rows[1]], PlanError),
                 ([*rows, ("new", new(3)), ("last", new(4)), ("x", new(1)), ("x", new(1))], PlanError),
@@ -334,14 +334,14 @@ class TestPlanning:
         with JournalFile.open(tmp_path / "other") as other:
             plan(other, 5)
             assert not {*journal._connection.execute(query)} & {*other._connection.execute(query)}
-            assert [row.content for row in other.entries()] == [row.content for row in journal.entries()]
+            assert [row.content for row in other.rows()] == [row.content for row in journal.rows()]
 
     def test_it_is_given_up_at_the_next_line(self, path: Path) -> None:
         asked = iter([False, False, True])
         with JournalFile.open(path) as journal:
             with pytest.raises(StoppedError):
                 journal.add_plan(plan_of(9), {}, stopping=lambda: next(asked))
-            assert list(journal.entries()) == []
+            assert list(journal.rows()) == []
 
 
 def test_threads_may_take_turns(journal: JournalFile) -> None:
@@ -474,7 +474,7 @@ def test_a_damaged_row_is_told(path: Path) -> None:
     path.write_bytes(content)
     with JournalFile.open(path) as opened:
         with pytest.raises(JournalError, match="damaged"):
-            list(opened.entries(payload=True))
+            list(opened.rows(payload=True))
         with pytest.raises(JournalError, match="damaged"):
             begin(opened, 3_000)
         with pytest.raises(JournalWriteError, match="damaged"):
@@ -516,7 +516,7 @@ def test_reading_changes_nothing(journal: JournalFile, path: Path) -> None:
     journal.close()
     before = path.read_bytes()
     with open_journal(path) as reader:
-        assert len(list(reader.entries())) == 5
+        assert len(list(reader.rows())) == 5
     assert path.read_bytes() == before
 
 
@@ -551,14 +551,14 @@ def test_a_scratch_copy_of_what_is_no_journal_is_refused(path: Path) -> None:
 ids = st.integers(0, 9)
 words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
 some = st.none() | words
-leads = st.builds(Lead, words, st.none() | st.integers(0, 10**9), st.none() | st.integers(0, 9), some)
+candidates = st.builds(PossibleMatch, words, st.none() | st.integers(0, 10**9), st.none() | st.integers(0, 9), some)
 transitions = st.builds(
     Transition,
     ids,
     st.sampled_from(State),
     some,
     some,
-    st.lists(leads, max_size=2).map(tuple),
+    st.lists(candidates, max_size=2).map(tuple),
     st.booleans(),
     st.booleans(),
 )
@@ -612,12 +612,12 @@ class Twins(RuleBasedStateMachine):
     def they_are_equal(self) -> None:
         if hasattr(self, "model"):
             snapshot = self.model.snapshot()
-            assert tuple(self.journal.entries(payload=True)) == snapshot
+            assert tuple(self.journal.rows(payload=True)) == snapshot
             assert self.journal.counts() == self.model.counts()
             created = [(row.campaign_id, row.content) for row in snapshot if row.campaign_id is not None]
             assert list(self.journal.campaigns()) == created
             unsettled = [evolve(row, payload=None) for row in snapshot if row.state in {State.FAILED, State.UNKNOWN}]
-            assert list(self.journal.entries(State.FAILED, State.UNKNOWN)) == unsettled
+            assert list(self.journal.rows(State.FAILED, State.UNKNOWN)) == unsettled
 
 
 @pytest.fixture
@@ -642,7 +642,7 @@ def test_words_come_back_as_they_were(text: str) -> None:
         plan(journal, 2)
         begin(journal, 2)
         journal.commit([Transition(1, State.CREATED, text), Transition(2, State.FAILED, reason=text)], now=1.0)
-        first, second = journal.entries()
+        first, second = journal.rows()
     assert (first.campaign_id, second.reason) == (text, text)
 
 
@@ -650,4 +650,4 @@ def test_a_reason_that_is_no_text_does_not_keep_a_group_from_being_recorded(jour
     begin(journal, 2)
     group = [Transition(1, State.FAILED, reason="a\0b"), Transition(2, State.FAILED, reason="a\ud800b")]
     journal.commit(group, now=1.0)
-    assert [row.reason for row in journal.entries(State.FAILED)] == ["a\ufffdb", "a?b"]
+    assert [row.reason for row in journal.rows(State.FAILED)] == ["a\ufffdb", "a?b"]

@@ -15,6 +15,7 @@ from support.made import START
 from support.properties import more_examples
 
 from campaigns_async import query
+from campaigns_async._http.codec import read_model
 from campaigns_async.errors import QueryError
 from campaigns_async.models import Campaign, CampaignStatus, Contact
 from campaigns_async.query._columns import columns_of
@@ -23,7 +24,6 @@ from campaigns_async.query._contradiction import contradiction
 from campaigns_async.query._parse import parse_filters
 from campaigns_async.sandbox import _sieve as server
 from campaigns_async.sandbox._sieve import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Row
-from campaigns_async.wire.codec import read_model
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8"))
 MODELS: dict[str, Any] = {"campaigns": Campaign, "contacts": Contact}

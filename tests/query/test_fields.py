@@ -19,11 +19,10 @@ from support.made import START
 
 from campaigns_async import query
 from campaigns_async.errors import CampaignsError, QueryError
-from campaigns_async.models import Campaign, CampaignStatus, Contact
+from campaigns_async.models import Campaign, CampaignStatus, Contact, camel
 from campaigns_async.query import _syntax
 from campaigns_async.query._columns import columns_of
 from campaigns_async.query._conditions import NEGATED, OPPOSITES
-from campaigns_async.wire.naming import camel
 
 C: Any = query.campaign
 K: Any = query.contact

@@ -17,17 +17,17 @@ from campaigns_async import (
     CampaignsClient,
     CampaignsError,
     ConfigurationError,
-    Delivery,
+    Effect,
     InvalidArgumentError,
     ReconcilePolicy,
     RetryPolicy,
     Timeouts,
 )
+from campaigns_async.campaigns import Campaigns
 from campaigns_async.cli.export_command import export
 from campaigns_async.effects import classify_attempt
 from campaigns_async.export import Format, export_campaigns, export_contacts
 from campaigns_async.export._options import find_format
-from campaigns_async.resources.campaigns import Campaigns
 from campaigns_async.values import Operation
 from readme.blocks import anchors, code, links, table
 
@@ -117,8 +117,8 @@ def test_the_rows_below_a_base_are_its_own(base: str, said: str) -> None:
 
 
 def test_every_delivery_has_its_row() -> None:
-    shown = [code(cells[0])[0] for cells in table("`delivery`")]
-    assert sorted(shown) == sorted(f"Delivery.{delivery.name}" for delivery in Delivery)
+    shown = [code(cells[0])[0] for cells in table("`effect`")]
+    assert sorted(shown) == sorted(f"Effect.{effect.name}" for effect in Effect)
 
 
 FAILURES: dict[str, list[dict[str, Any]]] = {
@@ -135,11 +135,11 @@ FAILURES: dict[str, list[dict[str, Any]]] = {
 def test_what_becomes_of_a_create_is_what_the_code_decides() -> None:
     shown = table("a create that met")
     assert len(shown) == len(FAILURES)
-    for (met, delivery, again), (begin, cases) in zip(shown, FAILURES.items(), strict=True):
+    for (met, effect, again), (begin, cases) in zip(shown, FAILURES.items(), strict=True):
         assert met.startswith(begin)
         for attempt in cases:
             outcome = classify_attempt(Operation.CREATE, **attempt)
-            assert (outcome.delivery.name, outcome.retryable) == (code(delivery)[0], again.startswith("yes")), met
+            assert (outcome.effect.name, outcome.retryable) == (code(effect)[0], again.startswith("yes")), met
             assert outcome.renew_key == again.startswith("once")
 
 

@@ -16,10 +16,10 @@ from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Unknown, Verdict
 from campaigns_async._reconcile.reconciler import Reconciler
 from campaigns_async.errors import APIError, ClientClosedError, NotFoundError, PagingError
-from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
+from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign, NewContact, Page
 from campaigns_async.query import Expression
 from campaigns_async.settings import ReconcilePolicy
-from campaigns_async.values import Checkpoint, Page
+from campaigns_async.values import Checkpoint
 
 POLICY = ReconcilePolicy(settle=5.0, timeout=60.0, pause=1.0)
 

@@ -15,7 +15,7 @@ from campaigns_async import (
     AttemptStarted,
     CallFinished,
     CallStarted,
-    Delivery,
+    Effect,
     Operation,
     Reconciled,
     Waiting,
@@ -31,7 +31,7 @@ _CATCH_UP = 0.011
 """Seconds by which requests may come closer than evenly spaced: those that a late timer cost."""
 _LATE = 0.4
 """Seconds by which the loop may be late."""
-_NOTHING_DONE = (Delivery.NOT_SENT, Delivery.REJECTED)
+_NOTHING_DONE = (Effect.NOT_SENT, Effect.REJECTED)
 
 
 def broken(world: World) -> Iterator[str]:
@@ -74,25 +74,25 @@ def _group_told_truly(world: World, group: list[Create]) -> Iterator[str]:
     values = {create.value for create in group if create.value is not None}
     if not values <= made:
         yield f"an id was returned that is of none of its kind ({names}), made: {sorted(made)}"
-    told = Counter(create.delivery for create in group if create.taken)
-    sure, doubtful = told[Delivery.DONE], told[Delivery.UNKNOWN] + told[None]
+    told = Counter(create.effect for create in group if create.taken)
+    sure, doubtful = told[Effect.APPLIED], told[Effect.UNKNOWN] + told[None]
     if len(group) > 1 and any(create.reconcile for create in group):
         # The campaign of one that was done and has no id may have been found, and taken, by its twin.
-        nameless = sum(create.delivery is Delivery.DONE and create.value is None for create in group)
+        nameless = sum(create.effect is Effect.APPLIED and create.value is None for create in group)
         sure, doubtful = sure - nameless, doubtful + nameless
     if not sure <= len(acts) <= sure + doubtful:
         yield f"{len(acts)} campaigns made ({names})"
     for create in group:
         own = world.server.acts.get(create.body, ())
         if not any(one.reconcile for one in group):
-            if len(own) > 1 or (create.delivery in _NOTHING_DONE and own):
+            if len(own) > 1 or (create.effect in _NOTHING_DONE and own):
                 yield f"{len(own)} campaigns made by create {create.number}: {_told(create)}"
             if create.value is not None and [act.campaign_id for act in own] != [create.value]:
                 yield f"create {create.number} returned {create.value}, and made {own}"
 
 
 def _told(create: Create) -> str:
-    return f"{create.value or type(create.error).__name__} {create.delivery}"
+    return f"{create.value or type(create.error).__name__} {create.effect}"
 
 
 @frozen
@@ -189,23 +189,19 @@ def _starts_have_ends(world: World) -> Iterator[str]:
 
 
 def _create_told_truly(run: _Run, acted: set[int]) -> Iterator[str]:
-    before = Delivery.NOT_SENT
+    before = Effect.NOT_SENT
     for event, sent in zip(run.attempts, run.sent, strict=False):
         did = sent.number in acted
-        if did and event.delivery in _NOTHING_DONE:
+        if did and event.effect in _NOTHING_DONE:
             yield f"{event}, but it was carried out"
-        if not did and event.delivery is Delivery.DONE:
+        if not did and event.effect is Effect.APPLIED:
             yield f"{event}, but it was not carried out"
         # Of one that was cut off, what is told is known of the call: what it was before, where nothing departed.
-        if event.delivery is not before and (sent.departed is None) != (event.delivery is Delivery.NOT_SENT):
+        if event.effect is not before and (sent.departed is None) != (event.effect is Effect.NOT_SENT):
             yield f"{event}, but it departed at {sent.departed}"
-        before = event.delivery if event.delivery is not Delivery.NOT_SENT else before
+        before = event.effect if event.effect is not Effect.NOT_SENT else before
     number = sum(sent.number in acted for sent in run.sent)
-    if (
-        number > 1
-        or (number and run.end.delivery in _NOTHING_DONE)
-        or (not number and run.end.delivery is Delivery.DONE)
-    ):
+    if number > 1 or (number and run.end.effect in _NOTHING_DONE) or (not number and run.end.effect is Effect.APPLIED):
         yield f"{run.end}, but it was carried out {number} times"
 
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from campaigns_async._http import codec
 from campaigns_async.effects import State
-from campaigns_async.jobs import Entry
-from campaigns_async.wire import codec
+from campaigns_async.jobs import JournalRow
 from simulation.jobs_journal import JournalOnDisk
 from simulation.jobs_script import INVALID, JobScript
 from simulation.jobs_server import JobServer
@@ -40,7 +40,7 @@ class Watch:
         self._journal = journal
         self._server = server
         self._inherited = {row.row_id: row.attempts for row in journal.rows.values() if row.state is State.SENDING}
-        self._rows_before: Mapping[int, Entry] = journal.rows
+        self._rows_before: Mapping[int, JournalRow] = journal.rows
         self._departed: Counter[bytes] = Counter()
         self._begins_after_stop: int | None = None
         self._complaint: AssertionError | None = None
@@ -65,7 +65,7 @@ class Watch:
         """Someone has stopped it: what was being written may have begun rows, and nothing after that."""
         self._begins_after_stop = 0
 
-    def begun_here(self) -> list[Entry]:
+    def begun_here(self) -> list[JournalRow]:
         """The rows that are *sending*, and that this life has begun."""
         return [
             row
@@ -131,7 +131,7 @@ class Watch:
     def _keys(self, content: bytes) -> frozenset[str]:
         return _keys_of(self._script)[content]
 
-    def _of(self, keys: Iterable[str]) -> list[Entry]:
+    def _of(self, keys: Iterable[str]) -> list[JournalRow]:
         return [row for row in self._journal.rows.values() if row.key in keys]
 
     def at_the_end(self, life: Life) -> None:
@@ -156,7 +156,7 @@ class Watch:
         every = len(self._script.rows)
         assert not summary.ok or states[State.CREATED] == every, f"all is well, with {every} rows, and {states}"
         doubts = states[State.SENDING] + states[State.UNKNOWN]
-        assert len(summary.doubts) == doubts, "what is in doubt is not told"
+        assert len(summary.unknown_rows) == doubts, "what is in doubt is not told"
 
     def _after_a_cancel(self) -> None:
         """What stays *sending* has left, for all that is known."""
@@ -180,7 +180,7 @@ def _keys_of(script: JobScript) -> Mapping[bytes, frozenset[str]]:
 _KEYS: dict[int, Mapping[bytes, frozenset[str]]] = {}
 
 
-def _told(rows: Iterable[Entry]) -> str:
+def _told(rows: Iterable[JournalRow]) -> str:
     return ", ".join(f"{row.key} {row.state.name}" for row in rows)
 
 
@@ -215,7 +215,7 @@ def at_last(life: Life) -> None:
             ), f"in doubt with {made[content]} on the server: {names}"
 
 
-def _puzzles(script: JobScript, rows: Mapping[str, Entry], made: Counter[bytes]) -> Iterator[bytes]:
+def _puzzles(script: JobScript, rows: Mapping[str, JournalRow], made: Counter[bytes]) -> Iterator[bytes]:
     """Twins in doubt of which some are on the server, and not all."""
     for content, keys in _keys_of(script).items():
         states = Counter(rows[key].state for key in keys)
@@ -223,10 +223,10 @@ def _puzzles(script: JobScript, rows: Mapping[str, Entry], made: Counter[bytes])
             yield content
 
 
-def _may_be_anothers(row: Entry, rows: Iterable[Entry]) -> bool:
+def _may_be_anothers(row: JournalRow, rows: Iterable[JournalRow]) -> bool:
     """Whether it may be a campaign that a row of another text was given, as its own altered."""
     given = {each.campaign_id for each in rows if each.content != row.content and each.campaign_id is not None}
-    return any(lead.campaign_id in given for lead in row.leads)
+    return any(candidate.campaign_id in given for candidate in row.candidates)
 
 
 def _people(content: bytes) -> frozenset[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from attrs import field, frozen
 
 from campaigns_async.effects import State
-from campaigns_async.jobs import Entry, open_journal
+from campaigns_async.jobs import JournalRow, open_journal
 
 
 @frozen
@@ -38,7 +38,7 @@ class JournalOnDisk:
             self.path.write_bytes(files.database)
             Path(f"{self.path}-wal").write_bytes(files.log)
         self.files = files
-        self.rows: Mapping[int, Entry] = {}
+        self.rows: Mapping[int, JournalRow] = {}
         self._read()
 
     def look(self) -> bool:
@@ -63,7 +63,7 @@ class JournalOnDisk:
     def _read(self) -> None:
         if self.files.database:
             with open_journal(self.path) as journal:
-                self.rows = {row.row_id: row for row in journal.entries()}
+                self.rows = {row.row_id: row for row in journal.rows()}
 
 
 def _read_bytes(path: Path) -> bytes:

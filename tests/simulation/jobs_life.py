@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 
 from campaigns_async import CampaignsClient, CampaignsError, Event
 from campaigns_async.effects import State
-from campaigns_async.jobs import Entry, Job, Summary
+from campaigns_async.jobs import Job, JournalRow, Summary
 from simulation.jobs_invariants import Watch
 from simulation.jobs_journal import Files, JournalOnDisk
 from simulation.jobs_script import JobScript
@@ -35,7 +35,7 @@ class Point:
 
     kind: Kind
     at: float
-    rows: Mapping[int, Entry] = field(repr=False)
+    rows: Mapping[int, JournalRow] = field(repr=False)
     files: Files
     standing: Standing = field(repr=False)
 
@@ -137,7 +137,7 @@ class Life:
             reconcile=self.script.reconcile,
             ignore_invalid_phone_numbers=self.script.ignore_invalid,
             retry_failed=self.orders.retry_failed,
-            patience=self.script.patience,
+            give_up_after=self.script.give_up_after,
             group=self.script.group,
         )
         task = asyncio.ensure_future(job.run())

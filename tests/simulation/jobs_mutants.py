@@ -56,13 +56,13 @@ JOB_MUTANTS = (
     Mutant(
         "a cut that was never sent is left as sending",
         "jobs.sender",
-        "if delivery_of(stop) in {Delivery.NOT_SENT, Delivery.REJECTED}:",
+        "if effect_of(stop) in {Effect.NOT_SENT, Effect.REJECTED}:",
         "if False:",
     ),
     Mutant(
         "a cut is planned again",
         "jobs.sender",
-        "if delivery_of(stop) in {Delivery.NOT_SENT, Delivery.REJECTED}:",
+        "if effect_of(stop) in {Effect.NOT_SENT, Effect.REJECTED}:",
         "if True:",
     ),
     Mutant(
@@ -105,7 +105,7 @@ JOB_MUTANTS = (
     Mutant(
         "an unreadable id counts as failed",
         "effects",
-        "return RowOutcome(State.UNKNOWN, RunAction.CONTINUE, reason, surely_done=True)",
+        "return RowOutcome(State.UNKNOWN, RunAction.CONTINUE, reason, created_without_id=True)",
         "return RowOutcome(State.FAILED, RunAction.CONTINUE, reason)",
     ),
     Mutant(
@@ -125,14 +125,14 @@ JOB_MUTANTS = (
     Mutant(
         "a rerun forgets what was sending",
         "jobs.recovery",
-        "self.journal.entries(State.SENDING, State.UNKNOWN, payload=True)",
-        "self.journal.entries(State.UNKNOWN, payload=True)",
+        "self.journal.rows(State.SENDING, State.UNKNOWN, payload=True)",
+        "self.journal.rows(State.UNKNOWN, payload=True)",
     ),
     Mutant(
         "a rerun forgets what was unknown",
         "jobs.recovery",
-        "self.journal.entries(State.SENDING, State.UNKNOWN, payload=True)",
-        "self.journal.entries(State.SENDING, payload=True)",
+        "self.journal.rows(State.SENDING, State.UNKNOWN, payload=True)",
+        "self.journal.rows(State.SENDING, payload=True)",
     ),
     # Looking for what is unknown
     Mutant(
@@ -170,7 +170,7 @@ JOB_MUTANTS = (
     Mutant(
         "an unreadable id is sent again when absent",
         "jobs.recovery",
-        "isinstance(verdict, Absent) and not entry.surely_done and not contested",
+        "isinstance(verdict, Absent) and not entry.created_without_id and not contested",
         "isinstance(verdict, Absent) and not contested",
         test=f"{_OWN}::test_a_row_whose_id_was_unreadable_is_not_sent_again_though_it_is_gone",
     ),
@@ -190,7 +190,7 @@ JOB_MUTANTS = (
     Mutant(
         "what is unknown after a look is planned again",
         "jobs.recovery",
-        "isinstance(verdict, Absent) and not entry.surely_done and not contested",
+        "isinstance(verdict, Absent) and not entry.created_without_id and not contested",
         "not isinstance(verdict, Found)",
     ),
     Mutant(

@@ -9,7 +9,7 @@ from attrs import frozen
 from support.made import START
 
 from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
-from campaigns_async.jobs import Plan, listed_plan
+from campaigns_async.jobs import Plan, rows_plan
 from campaigns_async.sandbox import Quirks
 from simulation import faults
 from simulation.server import source
@@ -34,7 +34,7 @@ class JobScript:
     max_concurrency: int
     group: int
     rate_limit: float | None
-    patience: float
+    give_up_after: float
     page_size: int
     quirks: Quirks
     honest: tuple[int, ...]
@@ -70,7 +70,7 @@ def drawn(seed: int) -> JobScript:
     """The script of a seed."""
     dice = source(seed, "job")
     rows = _rows(dice)
-    plan = listed_plan(rows)
+    plan = rows_plan(rows)
     settle = dice.choice((1.5, 2.0, 4.0))
     honest = dice.choice(((), (), (503,), (500, 503)))
     longest_wait = dice.choice((1.0, 3.0, 8.0))
@@ -101,7 +101,7 @@ def drawn(seed: int) -> JobScript:
         max_concurrency=dice.randint(1, 3),
         group=dice.randint(1, 4),
         rate_limit=rate,
-        patience=dice.choice((5.0, 20.0, 60.0)),
+        give_up_after=dice.choice((5.0, 20.0, 60.0)),
         page_size=dice.choice((3, 20, 100)),
         quirks=_quirks(dice),
         honest=honest,

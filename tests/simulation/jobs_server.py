@@ -13,12 +13,13 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from campaigns_async._engine.interfaces import Credentials, Failure
+from campaigns_async._http.requests import Request
+from campaigns_async._http.responses import Response
+from campaigns_async._http.transport import Credentials, Failure
 from campaigns_async.sandbox._provider import Answer
 from campaigns_async.sandbox._routing import read_call
 from campaigns_async.sandbox._sieve import Row
 from campaigns_async.values import Operation
-from campaigns_async.wire.messages import Request, Response
 from simulation.server import _VERBS, MadeUpClock, ModelTransport, Sent, Server
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from attrs import define, field
 
 from campaigns_async.effects import State
-from campaigns_async.jobs import Entry
+from campaigns_async.jobs import JournalRow
 from simulation.jobs_invariants import at_last
 from simulation.jobs_life import BIRTH, Interruption, Life, Orders, Point
 from simulation.jobs_script import JobScript
@@ -100,7 +100,7 @@ def _is_settled(life: Life) -> bool:
     return fair and summary.stopped is None and _states(before.rows.values()) == _states(life.journal.rows.values())
 
 
-def _states(rows: Iterable[Entry]) -> list[State]:
+def _states(rows: Iterable[JournalRow]) -> list[State]:
     return [row.state for row in rows]
 
 

@@ -37,7 +37,7 @@ class Mutant:
         return text.replace(self.old, self.new)
 
 
-_CERTAIN = "delivery is Delivery.REJECTED or not is_non_idempotent(operation)"
+_CERTAIN = "effect is Effect.REJECTED or not is_non_idempotent(operation)"
 _SEARCH = "reconcile/test_reconciler.py"
 _SCENES = "simulation/test_scenes.py"
 
@@ -48,18 +48,18 @@ MUTANTS = (
     Mutant(
         "a 5xx counts as rejected",
         "effects",
-        "    return Delivery.UNKNOWN\n",
-        "    return Delivery.REJECTED\n",
+        "    return Effect.UNKNOWN\n",
+        "    return Effect.REJECTED\n",
     ),
     Mutant("a 503 counts as rejected", "effects", "status in _REPEAT_", "status == 503 or status in _REPEAT_"),
     Mutant("a 303 counts as rejected", "effects", "_ELSEWHERE = (307,", "_ELSEWHERE = (301, 302, 303, 307,"),
     Mutant(
         "a 201 without a body is sent again",
         "_engine.caller",
-        "        delivery = outcome.delivery\n",
+        "        effect = outcome.effect\n",
         "        if status == 201 and not result.body:\n"
-        "            outcome = call.outcome = AttemptOutcome(Delivery.UNKNOWN, retryable=True)\n"
-        "        delivery = outcome.delivery\n",
+        "            outcome = call.outcome = AttemptOutcome(Effect.UNKNOWN, retryable=True)\n"
+        "        effect = outcome.effect\n",
     ),
     Mutant(
         "a run goes on though creates meet 503",
@@ -80,8 +80,8 @@ MUTANTS = (
     Mutant(
         "a cancelled call is told as not sent",
         "_engine.interfaces",
-        "_UNKNOWN if self.marker is not None and self.marker.sent else self.delivery",
-        "self.delivery",
+        "_UNKNOWN if self.marker is not None and self.marker.sent else self.effect",
+        "self.effect",
     ),
     Mutant(
         "the transport forgets to mark the first byte",
@@ -93,13 +93,13 @@ MUTANTS = (
     Mutant(
         "a fan-out forgets what was cancelled",
         "fanout",
-        "                    self._put(_cut_off(index, item, delivery_of(stop)))",
+        "                    self._put(_cut_off(index, item, effect_of(stop)))",
         "                    pass",
     ),
     Mutant(
         "a fan-out forgets what was cancelled before it began",
         "fanout",
-        "                self._put(_cut_off(index, item, Delivery.NOT_SENT))",
+        "                self._put(_cut_off(index, item, Effect.NOT_SENT))",
         "                pass",
         test=f"{_SCENES} -k began",
     ),
@@ -306,7 +306,7 @@ MUTANTS = (
     Mutant(
         "what was done is sent again",
         "resources.creating",
-        "            if error.delivery is Delivery.DONE:",
+        "            if error.effect is Effect.APPLIED:",
         "            if False:",
         test=f"{_SCENES} -k again",
     ),

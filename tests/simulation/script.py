@@ -9,9 +9,9 @@ from attrs import define, field, frozen
 from support.made import START
 
 from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
+from campaigns_async._http import codec
 from campaigns_async.sandbox import Quirks
-from campaigns_async.values import Delivery
-from campaigns_async.wire import codec
+from campaigns_async.values import Effect
 from simulation import faults
 from simulation.server import source
 
@@ -44,7 +44,7 @@ class Create:
     ended: bool = False
     value: str | None = None
     error: BaseException | None = None
-    delivery: Delivery | None = None
+    effect: Effect | None = None
 
 
 @frozen

@@ -15,14 +15,16 @@ from email.utils import format_datetime
 from attrs import define, field
 from multidict import CIMultiDict
 
-from campaigns_async._engine.interfaces import Credentials, Failure, FailureKind, LoopClock, SendMarker
+from campaigns_async._engine.interfaces import LoopClock
+from campaigns_async._http.requests import Request
+from campaigns_async._http.responses import Response
+from campaigns_async._http.transport import Credentials, Failure, FailureKind, SendMarker
 from campaigns_async.sandbox import Quirks
 from campaigns_async.sandbox._provider import Answer, Provider
 from campaigns_async.sandbox._routing import Verbs, read_call
 from campaigns_async.sandbox._store import Store
 from campaigns_async.settings import Timeouts
 from campaigns_async.values import Operation
-from campaigns_async.wire.messages import Request, Response
 from simulation.faults import Plan, Weather
 from simulation.loop import VirtualLoop
 

@@ -24,7 +24,7 @@ def tally(world: World) -> Counter[str]:
     counts: Counter[str] = Counter(world.server.kinds)
     for create in world.script.creates:
         counts["creates"] += create.taken
-        counts["in doubt"] += create.delivery is not None and create.delivery.name == "UNKNOWN"
+        counts["in doubt"] += create.effect is not None and create.effect.name == "UNKNOWN"
         counts["cancelled"] += create.cut
     for events in world.events.values():
         counts.update(event.verdict for event in events if isinstance(event, Reconciled))

@@ -11,11 +11,11 @@ import pytest
 from attrs import define, evolve, frozen
 
 from campaigns_async import CampaignsClient, NewCampaign, NewContact, ReconcilePolicy
-from campaigns_async.jobs import State, listed_plan
+from campaigns_async._http import codec
+from campaigns_async.jobs import State, rows_plan
+from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.journal import Transition
-from campaigns_async.jobs.sqlite import JournalFile
 from campaigns_async.sandbox import Quirks
-from campaigns_async.wire import codec
 from simulation.jobs_journal import Files, JournalOnDisk
 from simulation.jobs_life import BIRTH, Life, Orders, Point
 from simulation.jobs_mutants import JOB_MUTANTS
@@ -47,13 +47,13 @@ class Left:
 
     attempted_at: float
     ended_at: float | None = None
-    surely_done: bool = False
+    created_without_id: bool = False
 
 
 def scene(*left: Left, made: tuple[Made, ...] = (), hidden: Callable[[Life], bool] | None = None) -> Life:
     """A life in fair weather that begins with this journal, of a plan of two rows to other people, and this server."""
     new = [NewCampaign(START, "Golf", "Rained off", [NewContact(f"07700900{number:03}")]) for number in range(2)]
-    plan = listed_plan(list(zip(("row-0", "row-1"), new, strict=True)))
+    plan = rows_plan(list(zip(("row-0", "row-1"), new, strict=True)))
     script = evolve(
         drawn(0),
         seed=-1,
@@ -71,7 +71,7 @@ def scene(*left: Left, made: tuple[Made, ...] = (), hidden: Callable[[Life], boo
         for each in left:
             [row] = journal.commit([], claim=1, now=each.attempted_at)
             if each.ended_at is not None:
-                unknown = Transition(row.row_id, State.UNKNOWN, surely_done=each.surely_done)
+                unknown = Transition(row.row_id, State.UNKNOWN, created_without_id=each.created_without_id)
                 journal.commit([unknown], now=each.ended_at)
     disk.look()
     disk.delete()
@@ -120,7 +120,7 @@ def test_a_clock_that_was_set_back_does_not_make_the_settling_time_short() -> No
 
 
 def test_a_row_whose_id_was_unreadable_is_not_sent_again_though_it_is_gone() -> None:
-    left = Left(attempted_at=1.0, ended_at=2.0, surely_done=True)
+    left = Left(attempted_at=1.0, ended_at=2.0, created_without_id=True)
     life = scene(left)
     assert life.journal.rows[1].state is State.UNKNOWN
     assert [one.body for one in life.server.made] == [codec.encode_model(life.script.rows[1][1])]

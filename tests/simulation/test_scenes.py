@@ -13,7 +13,7 @@ from campaigns_async import (
     CampaignsClient,
     CampaignsError,
     DecodeError,
-    Delivery,
+    Effect,
     OutcomeUnknownError,
     ReconcilePolicy,
     RetryPolicy,
@@ -177,15 +177,15 @@ def test_what_a_twin_under_way_is_about_to_be_told_is_not_taken() -> None:
 def test_a_fan_out_tells_of_what_was_cancelled_before_it_began() -> None:
     world = scene(Told(then=FINE), max_concurrency=4)
 
-    async def main() -> list[Delivery]:
+    async def main() -> list[Effect]:
         outcomes = world.client.campaigns.create_many(one.new for one in world.script.creates[:4])
         first = asyncio.ensure_future(anext(outcomes))
         await asyncio.sleep(0)
         for task in asyncio.all_tasks() - {asyncio.current_task(), first}:
             task.cancel()  # as `asyncio.run` does at the end
-        return [(await first).delivery, *[one.delivery async for one in outcomes]]
+        return [(await first).effect, *[one.effect async for one in outcomes]]
 
-    assert world.loop.run(main()) == [Delivery.NOT_SENT] * 4
+    assert world.loop.run(main()) == [Effect.NOT_SENT] * 4
     assert not world.server.sent
 
 

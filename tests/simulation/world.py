@@ -14,9 +14,9 @@ from typing import Any
 from attrs import define, field
 
 from campaigns_async import CampaignsClient, CampaignsError, CampaignUpdate, Event, NewCampaign, Outcome
-from campaigns_async.errors import delivery_of
+from campaigns_async.errors import effect_of
 from campaigns_async.fanout import FanOut as Outcomes
-from campaigns_async.values import Delivery
+from campaigns_async.values import Effect
 from simulation import invariants
 from simulation.loop import VirtualLoop
 from simulation.script import Create, FanOut, Script, drawn
@@ -153,7 +153,7 @@ class World:
             async with asyncio.timeout(create.timeout) as limit:
                 try:
                     create.value = await self._create(create)
-                    create.delivery = Delivery.DONE
+                    create.effect = Effect.APPLIED
                 except (Exception, asyncio.CancelledError) as error:
                     over = not create.cut and self._is_over(limit)
                     self._failed(create, error, cut=create.cut or over)
@@ -163,7 +163,7 @@ class World:
         if timer is not None:
             timer.cancel()
         create.ended = True
-        self.server.note("ended", create.number, create.value, type(create.error).__name__, create.delivery)
+        self.server.note("ended", create.number, create.value, type(create.error).__name__, create.effect)
 
     def _is_over(self, limit: asyncio.Timeout) -> bool:
         when = limit.when()
@@ -180,7 +180,7 @@ class World:
         task.cancel()
 
     def _failed(self, create: Create, error: BaseException, *, cut: bool) -> None:
-        create.error, create.delivery = error, delivery_of(error)
+        create.error, create.effect = error, effect_of(error)
         if not isinstance(error, CampaignsError) and not (isinstance(error, asyncio.CancelledError) and cut):
             self.complaints.append(f"create {create.number} raised {error!r}, and nobody had cancelled it")
 
@@ -205,7 +205,7 @@ class World:
                 timer.cancel()
         unresolved = {one.index for one in outcomes.unresolved}
         async for outcome in outcomes:
-            unresolved ^= {outcome.index} if outcome.delivery is Delivery.UNKNOWN else set()
+            unresolved ^= {outcome.index} if outcome.effect is Effect.UNKNOWN else set()
             self._handed_out(fan, outcome, seen)
         taken = sum(one.taken for one in fan.creates)
         if sorted(seen) != list(range(taken)) or unresolved:
@@ -222,13 +222,13 @@ class World:
     def _handed_out(self, fan: FanOut, outcome: Outcome[Any, str], seen: list[int]) -> None:
         create = fan.creates[outcome.index]
         seen.append(outcome.index)
-        create.ended, create.value, create.delivery = True, outcome.value, outcome.delivery
+        create.ended, create.value, create.effect = True, outcome.value, outcome.effect
         if outcome.error is not None:
             self._failed(create, outcome.error, cut=False)
-            create.delivery = outcome.delivery
+            create.effect = outcome.effect
         elif outcome.value is None:
             self.complaints.append(f"create {create.number} came to nothing at all")
-        self.server.note("outcome", create.number, outcome.value, type(outcome.error).__name__, outcome.delivery)
+        self.server.note("outcome", create.number, outcome.value, type(outcome.error).__name__, outcome.effect)
 
     def _outcomes(self, fan: FanOut) -> Outcomes[Any, str]:
         client, first = self.views[fan.view], fan.creates[0]

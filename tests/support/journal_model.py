@@ -10,9 +10,9 @@ from attrs import evolve
 
 from campaigns_async import NewCampaign, NewContact
 from campaigns_async.effects import check_move
-from campaigns_async.jobs import Entry, Plan, State, listed_plan
+from campaigns_async.jobs import JournalRow, Plan, State, rows_plan
+from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.journal import Transition
-from campaigns_async.jobs.sqlite import JournalFile
 from support.plans import Read, lines_of
 
 KEY = "a key that no error may quote"
@@ -21,7 +21,7 @@ START = datetime(2031, 6, 27, 9, 30, tzinfo=UTC)
 
 def plan_of(count: int) -> Plan:
     """A plan of so many rows."""
-    return listed_plan([(f"{KEY} {number}", new(number)) for number in range(1, count + 1)])
+    return rows_plan([(f"{KEY} {number}", new(number)) for number in range(1, count + 1)])
 
 
 def new(number: int) -> NewCampaign:
@@ -33,7 +33,7 @@ def new(number: int) -> NewCampaign:
 @cache
 def row_of(number: int) -> Read:
     """The row as the plan has it."""
-    [line] = lines_of(listed_plan([(f"{KEY} {number}", new(number))]))
+    [line] = lines_of(rows_plan([(f"{KEY} {number}", new(number))]))
     return line
 
 
@@ -46,9 +46,9 @@ class JournalModel:
     """Does in memory what a `JournalFile` does."""
 
     def __init__(self) -> None:
-        self.rows: dict[int, Entry] = {}
+        self.rows: dict[int, JournalRow] = {}
 
-    def snapshot(self) -> tuple[Entry, ...]:
+    def snapshot(self) -> tuple[JournalRow, ...]:
         """All rows, payloads too."""
         return tuple(self.rows[row_id] for row_id in sorted(self.rows))
 
@@ -56,10 +56,12 @@ class JournalModel:
         """Take the plan of so many rows, or of more than before."""
         for number in range(len(self.rows) + 1, count + 1):
             read = row_of(number)
-            self.rows[number] = Entry(number, read.key, read.content, State.PLANNED, payload=read.row.body)
+            self.rows[number] = JournalRow(number, read.key, read.content, State.PLANNED, payload=read.row.body)
         for row in self.snapshot():
             if retry_failed and row.state is State.FAILED:
-                self.rows[row.row_id] = evolve(row, state=State.PLANNED, reason=None, leads=(), refused_contacts=())
+                self.rows[row.row_id] = evolve(
+                    row, state=State.PLANNED, reason=None, candidates=(), refused_contacts=()
+                )
 
     def commit(self, transitions: Sequence[Transition], *, claim: int = 0, now: float) -> list[int]:
         """Record a group; the ids that were claimed."""
@@ -87,21 +89,21 @@ class JournalModel:
         return {state: sum(row.state is state for row in self.rows.values()) for state in State}
 
 
-def _begun(row: Entry, now: float) -> Entry:
+def _begun(row: JournalRow, now: float) -> JournalRow:
     return evolve(
         row,
         state=State.SENDING,
         attempts=row.attempts + 1,
         attempted_at=now,
         campaign_id=None,
-        surely_done=False,
+        created_without_id=False,
         reason=None,
-        leads=(),
+        candidates=(),
         refused_contacts=(),
     )
 
 
-def _moved(row: Entry, each: Transition, now: float) -> Entry:
+def _moved(row: JournalRow, each: Transition, now: float) -> JournalRow:
     check_move(row.state, each.state, exceptional=each.exceptional)
     return evolve(
         row,
@@ -109,7 +111,7 @@ def _moved(row: Entry, each: Transition, now: float) -> Entry:
         ended_at=now,
         campaign_id=each.campaign_id,
         reason=each.reason,
-        leads=each.leads,
+        candidates=each.candidates,
         refused_contacts=each.refused_contacts,
-        surely_done=each.surely_done or (row.surely_done and each.state is State.UNKNOWN),
+        created_without_id=each.created_without_id or (row.created_without_id and each.state is State.UNKNOWN),
     )

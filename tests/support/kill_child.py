@@ -27,7 +27,7 @@ async def main(plan: str, journal: str) -> int:
         page_size=1000,
     )
     async with client:
-        summary = await send(client, plan, journal, patience=60.0)
+        summary = await send(client, plan, journal, give_up_after=60.0)
     print(summary)
     return 0 if summary.ok else 3
 

@@ -14,8 +14,8 @@ from hypothesis import example, given, strategies as st
 from support.properties import more_examples
 
 from campaigns_async import CampaignUpdate, InvalidArgumentError, NewCampaign, NewContact
-from campaigns_async.wire import campaign_rules as rules, codec
-from campaigns_async.wire.campaign_rules import Fault, PlanCampaign, find_faults, parse_campaign
+from campaigns_async._http import campaign_rules as rules, codec
+from campaigns_async._http.campaign_rules import Fault, PlanCampaign, find_faults, parse_campaign
 
 START = datetime(2031, 6, 27, 9, 30, tzinfo=UTC)
 NEW = NewCampaign(START, "Golf", "Hello", [NewContact("07700900100"), NewContact("07700900101")])

@@ -28,7 +28,7 @@ from campaigns_async import (
     CampaignsError,
     CampaignUpdate,
     Contact,
-    Delivery,
+    Effect,
     NewCampaign,
     NewContact,
     Outcome,
@@ -98,7 +98,7 @@ VALUES: dict[str, Any] = {
     "response": Response(400, {"X": MARK}, MARK.encode()),
     "outcome of a campaign": Outcome(0, NEW, "c1"),
     "outcome of text": Outcome(0, MARK, CAMPAIGN),
-    "outcome of a failure": Outcome(0, NEW, error=ValueError(MARK), delivery=Delivery.UNKNOWN),
+    "outcome of a failure": Outcome(0, NEW, error=ValueError(MARK), effect=Effect.UNKNOWN),
     "client": CampaignsClient("http://127.0.0.1:9", MARK),
     "client with a key in the query": CampaignsClient("http://127.0.0.1:9", MARK, auth=Auth.QUERY),
 }
@@ -123,12 +123,11 @@ def test_values_still_say_what_they_are(value: Any) -> None:
 
 
 def test_an_outcome_names_the_class_of_its_error_and_nothing_of_its_item() -> None:
-    outcome: Outcome[str, str] = Outcome(3, MARK, error=ValueError(MARK), delivery=Delivery.UNKNOWN)
+    outcome: Outcome[str, str] = Outcome(3, MARK, error=ValueError(MARK), effect=Effect.UNKNOWN)
     assert (
-        repr(outcome)
-        == f"Outcome(index=3, value=None, error=ValueError, delivery={Delivery.UNKNOWN!r}, request_id=None)"
+        repr(outcome) == f"Outcome(index=3, value=None, error=ValueError, effect={Effect.UNKNOWN!r}, request_id=None)"
     )
-    done = f"Outcome(index=3, value='c1', error=None, delivery={Delivery.DONE!r}, request_id=None)"
+    done = f"Outcome(index=3, value='c1', error=None, effect={Effect.APPLIED!r}, request_id=None)"
     assert repr(Outcome(3, MARK, "c1")) == done
 
 

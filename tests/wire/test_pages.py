@@ -14,8 +14,8 @@ from hypothesis import example, given, strategies as st
 from support.wire_rows import BAD_DATES, FULL, ODD, PERSON, UTC_DATES, odd_rows, outcome
 
 from campaigns_async import Campaign, CampaignStatus, Contact, DecodeError, Page, Response
-from campaigns_async.wire import codec, pages, responses
-from campaigns_async.wire.problems import read_problem
+from campaigns_async._http import codec, pages, responses
+from campaigns_async._http.problems import read_problem
 
 ENVELOPE = {"pageIndex": 1, "totalPages": 1, "totalRecords": 1}
 WIRE: dict[type, dict[str, Any]] = {Campaign: FULL, Contact: PERSON}

@@ -21,8 +21,8 @@ from campaigns_async import (
     ValidationFailedError,
     errors as e,
 )
-from campaigns_async.wire import problems
-from campaigns_async.wire.messages import Request
+from campaigns_async._http import problems
+from campaigns_async._http.requests import Request
 
 NOW = datetime(1994, 11, 6, 8, 49, 7, tzinfo=UTC)
 LONGEST = 1e9

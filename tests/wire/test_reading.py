@@ -14,7 +14,7 @@ from hypothesis import given, strategies as st
 from support.wire_rows import BAD_DATES, FULL, PERSON, UTC_DATES, json_values
 
 from campaigns_async import Campaign, CampaignStatus, Contact, DecodeError
-from campaigns_async.wire import codec
+from campaigns_async._http import codec
 
 
 def campaign(**wire: Any) -> Campaign:

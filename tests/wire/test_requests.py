@@ -22,9 +22,9 @@ from campaigns_async import (
     NewContact,
     Operation,
 )
-from campaigns_async._engine.interfaces import Credentials
-from campaigns_async.wire import requests
-from campaigns_async.wire.messages import Request
+from campaigns_async._http import requests
+from campaigns_async._http.requests import Request
+from campaigns_async._http.transport import Credentials
 
 NEW = NewCampaign(datetime(2024, 1, 1, tzinfo=UTC), "Golf", "Hi", [NewContact("1")])
 UPDATE = CampaignUpdate(datetime(2024, 1, 1, tzinfo=UTC), "Golf", "Hi")

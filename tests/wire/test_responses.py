@@ -14,10 +14,10 @@ from campaigns_async import (
     CampaignStatus,
     Contact,
     DecodeError,
-    Delivery,
+    Effect,
     Response,
 )
-from campaigns_async.wire import responses
+from campaigns_async._http import responses
 
 BOM = b"\xef\xbb\xbf"
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -121,7 +121,7 @@ def test_an_id_is_read_as_a_json_string_or_as_bare_text_whatever_the_content_typ
 def test_what_is_no_id_is_a_decode_error_that_says_the_campaign_is_there(body: bytes) -> None:
     with pytest.raises(DecodeError, match=r"created \(status 201\).*do not send it again") as caught:
         responses.created_id(answer(body, 201))
-    assert (caught.value.where, caught.value.status, caught.value.delivery) == ("$", 201, Delivery.DONE)
+    assert (caught.value.where, caught.value.status, caught.value.effect) == ("$", 201, Effect.APPLIED)
     assert ("is an empty body" in str(caught.value)) is (not body.strip())
     assert caught.value.__context__ is None
 
@@ -288,4 +288,4 @@ def test_a_raw_response_is_handed_on_and_reads_its_json_when_asked() -> None:
 
 def test_a_raw_response_without_json_says_so() -> None:
     error = unread(Response.json, "<html>")
-    assert error.delivery is Delivery.DONE
+    assert error.effect is Effect.APPLIED

@@ -23,7 +23,7 @@ from campaigns_async import (
     NewCampaign,
     NewContact,
 )
-from campaigns_async.wire import codec
+from campaigns_async._http import codec
 
 START = datetime(2023, 6, 27, 3, 10, 4, 492000, UTC)
 GROUP = UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
@@ -390,7 +390,7 @@ def test_the_first_fault_of_a_process_is_told_as_plainly_as_the_next() -> None:
     code = """
 import datetime as dt
 from campaigns_async import InvalidArgumentError, NewCampaign, NewContact
-from campaigns_async.wire import codec
+from campaigns_async._http import codec
 for _ in range(2):
     try:
         codec.encode_model(NewCampaign(dt.datetime(2031, 5, 1), "Golf", "Hello", [NewContact("07700900123")]))

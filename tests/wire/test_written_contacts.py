@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 from support.properties import more_examples
 
 from campaigns_async import InvalidArgumentError, NewCampaign, NewContact
-from campaigns_async.wire import codec
+from campaigns_async._http import codec
 
 START = datetime(2023, 6, 27, 3, 10, 4, 492000, UTC)
 GROUP = UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")

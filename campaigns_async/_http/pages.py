@@ -13,9 +13,8 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 
-from campaigns_async.models import Campaign, CampaignStatus, Contact
-from campaigns_async.values import Page
-from campaigns_async.wire.codec import is_too_deep, read_date, read_status
+from campaigns_async._http.codec import is_too_deep, read_date, read_status
+from campaigns_async.models import Campaign, CampaignStatus, Contact, Page
 
 M = TypeVar("M")
 

@@ -13,13 +13,29 @@ from json import dumps
 from typing import cast
 from urllib.parse import quote
 
-from campaigns_async import checks
+from attrs import define, field
+
+from campaigns_async._checks import LONE_SURROGATE, check_instance, is_path, is_utf8
+from campaigns_async._http.codec import encode_model
 from campaigns_async._version import __version__
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.models import CampaignUpdate, NewCampaign
-from campaigns_async.values import Auth, Operation
-from campaigns_async.wire.codec import encode_model
-from campaigns_async.wire.messages import Request
+from campaigns_async.settings import Auth
+from campaigns_async.values import Operation
+
+
+@define
+class Request:
+    """A request without the host and the key."""
+
+    operation: Operation
+    method: str
+    path: str
+    """Percent-encoded, from the root: `/api/Campaigns/abc`."""
+    query: str = field(default="", repr=False)
+    """Percent-encoded, without the question mark."""
+    body: bytes | None = field(default=None, repr=False)
+
 
 LIST_PATH = "/api/Campaigns"
 _LONGEST_ID = 500
@@ -56,11 +72,9 @@ def contacts_page(
 
 def create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -> Request:
     """Return `POST /api/Campaigns`, or `/true` or `/false` below it."""
-    checks.check_instance("new", new, NewCampaign, error=InvalidArgumentError)
+    check_instance("new", new, NewCampaign, error=InvalidArgumentError)
     if ignore_invalid_phone_numbers is not None:
-        checks.check_instance(
-            "ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool, error=InvalidArgumentError
-        )
+        check_instance("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool, error=InvalidArgumentError)
     return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encode_model(new))
 
 
@@ -71,7 +85,7 @@ def create_encoded(body: bytes, ignore_invalid_phone_numbers: bool | None = None
 
 def update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
     """Return `PUT /api/Campaigns/:id`, or POST where the server accepts that."""
-    checks.check_instance("changed", changed, CampaignUpdate, error=InvalidArgumentError)
+    check_instance("changed", changed, CampaignUpdate, error=InvalidArgumentError)
     return Request(Operation.UPDATE, method, campaign_path(campaign_id, method), "", encode_model(changed))
 
 
@@ -92,12 +106,12 @@ def raw(
     Raises:
         InvalidArgumentError: If the method is unknown, or the path or the body cannot be sent.
     """
-    checks.check_instance("method", method, str, error=InvalidArgumentError)
+    check_instance("method", method, str, error=InvalidArgumentError)
     verb = method.upper()
     if verb not in _RAW_OPERATIONS:
         raise InvalidArgumentError(f"method must be one of {', '.join(_RAW_OPERATIONS)}", parameter="method")
-    checks.check_instance("path", path, str, error=InvalidArgumentError)
-    if not path.startswith("/") or path.startswith("//") or not checks.is_path(path):
+    check_instance("path", path, str, error=InvalidArgumentError)
+    if not path.startswith("/") or path.startswith("//") or not is_path(path):
         raise InvalidArgumentError(
             "path must begin with one slash, be percent-encoded and hold no query, fragment or dot segment; "
             "a query goes in params",
@@ -132,7 +146,7 @@ def check_campaign_id(campaign_id: str, method: str = "GET") -> None:
     Raises:
         InvalidArgumentError: If a server could take it for another path.
     """
-    checks.check_instance("campaign_id", campaign_id, str, error=InvalidArgumentError)
+    check_instance("campaign_id", campaign_id, str, error=InvalidArgumentError)
     reason = None
     if len(campaign_id) > _LONGEST_ID:
         reason = f"is {len(campaign_id):,} characters long, which is no id"
@@ -175,7 +189,7 @@ def _query(params: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:
 
 
 def _pair(pair: tuple[str, str]) -> str:
-    checks.check_instance("a pair in params", pair, tuple, error=InvalidArgumentError)
+    check_instance("a pair in params", pair, tuple, error=InvalidArgumentError)
     if len(pair) != 2:
         raise InvalidArgumentError("a pair in params must be a name and a value", parameter="params")
     return f"{_quoted('a name in params', pair[0])}={_quoted('a value in params', pair[1])}"
@@ -192,6 +206,6 @@ def _encode_json(value: object) -> bytes:
 def _quoted(name: str, text: object) -> str:
     if not isinstance(text, str):
         raise InvalidArgumentError(f"{name} must be text (str), not {type(text).__name__}")
-    if not checks.is_utf8(text):
-        raise InvalidArgumentError(f"{name} {checks.LONE_SURROGATE}", parameter=name)
+    if not is_utf8(text):
+        raise InvalidArgumentError(f"{name} {LONE_SURROGATE}", parameter=name)
     return quote(text, safe="")  # a raw + would arrive as a blank

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from campaigns_async._engine.caller import Caller
+from campaigns_async._http import requests, responses
+from campaigns_async._http.responses import Response
 from campaigns_async._reconcile.ledger import Ledger
-from campaigns_async.models import Campaign, Contact
-from campaigns_async.values import Page
-from campaigns_async.wire import requests, responses
-from campaigns_async.wire.messages import Response
+from campaigns_async.models import Campaign, Contact, Page
 
 if TYPE_CHECKING:
-    from campaigns_async.paging import Paginator
+    from campaigns_async.paging import Paginator, PaginatorFactory
     from campaigns_async.query._conditions import Expression
-    from campaigns_async.resources.listing import PaginatorFactory
 
 
 class SearchListings:
@@ -56,6 +54,6 @@ class SearchListings:
 
     @cached_property
     def _paginators(self) -> PaginatorFactory:
-        from campaigns_async.resources.listing import PaginatorFactory  # noqa: PLC0415  # a program that only creates never lists
+        from campaigns_async.paging import PaginatorFactory  # noqa: PLC0415  # a program that only creates never lists
 
         return PaginatorFactory(evolve(self._caller, exempt_from_max_waiting=True), self._page_size)

@@ -16,11 +16,12 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from yarl import URL
 
-from campaigns_async._engine.deadlines import Deadline, TimeoutQueue, TimeoutQueues
-from campaigns_async._engine.interfaces import Credentials, Failure, FailureKind, SendMarker
+from campaigns_async._http.deadlines import Deadline, TimeoutQueue, TimeoutQueues
+from campaigns_async._http.requests import Request
+from campaigns_async._http.responses import Response
+from campaigns_async._http.transport import Credentials, Failure, FailureKind, SendMarker
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
-from campaigns_async.wire.messages import Request, Response
 
 _ENCODING = aiohttp.hdrs.CONTENT_ENCODING
 _STRAY = "an answer came before the request"

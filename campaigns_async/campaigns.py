@@ -6,19 +6,18 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from campaigns_async._engine.caller import Caller
+from campaigns_async._http import problems, requests, responses
+from campaigns_async._http.responses import Response
+from campaigns_async._reconcile.creates import Creator
 from campaigns_async._reconcile.ledger import Ledger
+from campaigns_async._reconcile.search_listings import SearchListings
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.fanout import Answered, FanOut, Items
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
-from campaigns_async.resources.creating import Creator
-from campaigns_async.resources.search_listings import SearchListings
 from campaigns_async.values import Checkpoint
-from campaigns_async.wire import problems, requests, responses
-from campaigns_async.wire.messages import Response
 
 if TYPE_CHECKING:
-    from campaigns_async.paging import Paginator
-    from campaigns_async.resources.listing import Filters, PaginatorFactory, Sorts
+    from campaigns_async.paging import Filters, Paginator, PaginatorFactory, Sorts
 
 
 class Campaigns:
@@ -205,7 +204,7 @@ class Campaigns:
 
     @cached_property
     def _paginators(self) -> PaginatorFactory:
-        from campaigns_async.resources.listing import PaginatorFactory  # noqa: PLC0415  # a program that only creates never lists
+        from campaigns_async.paging import PaginatorFactory  # noqa: PLC0415  # a program that only creates never lists
 
         return PaginatorFactory(self._caller, self._page_size)
 

@@ -20,16 +20,16 @@ from typing import Any, Final, NoReturn, Self, TypeVar
 
 import msgspec
 
+from campaigns_async._file_lock import FileLock
+from campaigns_async._threads import to_its_end
 from campaigns_async.effects import EXCEPTIONAL_MOVES, MOVES, State, check_move, origins
-from campaigns_async.jobs import sqlite_files
+from campaigns_async.jobs import _sqlite_files as sqlite_files
+from campaigns_async.jobs._planning import RowSink, StoppedError, add_plan
+from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, FileIdentity, reading, writing
 from campaigns_async.jobs.job_errors import JobError, JournalWriteError
-from campaigns_async.jobs.journal import ClaimedRow, Entry, Transition
+from campaigns_async.jobs.journal import ClaimedRow, JournalRow, Transition
 from campaigns_async.jobs.plan_lines import Plan
-from campaigns_async.jobs.planning import RowSink, StoppedError, add_plan
-from campaigns_async.jobs.sqlite_files import DAMAGED, Connect, FileIdentity, reading, writing
 from campaigns_async.jobs.sqlite_reader import UNSETTLED_WHERE, JournalReader
-from campaigns_async.locking import FileLock
-from campaigns_async.threads import to_its_end
 
 T = TypeVar("T")
 _DROPPED_AT_ONCE: Final = 10_000
@@ -45,9 +45,9 @@ _TABLES: Final = (
         attempted_at REAL,
         ended_at REAL,
         campaign_id TEXT,
-        surely_done INTEGER NOT NULL DEFAULT 0,
+        created_without_id INTEGER NOT NULL DEFAULT 0,
         reason TEXT,
-        leads TEXT,
+        candidates TEXT,
         refused TEXT,                    -- contacts that the server refused, from 0
         content INTEGER NOT NULL,        -- digest of the request body
         line INTEGER,                    -- digest of the plan's line, by which an unchanged line is not parsed again
@@ -105,23 +105,23 @@ _GROUP: Final = (
     f"""
     CREATE TEMP TRIGGER record INSTEAD OF INSERT ON groups BEGIN
         UPDATE rows SET state = 1, attempts = attempts + 1, attempted_at = NEW.now,
-            campaign_id = NULL, surely_done = 0, reason = NULL, leads = NULL, refused = NULL
+            campaign_id = NULL, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL
         FROM json_each(NEW.begins) AS j
         WHERE rows.id = j.value AND +rows.state = 0;
         SELECT RAISE(ABORT, 'begins') WHERE changes() <> NEW.n_begins;
 
         UPDATE rows SET state = 2, ended_at = NEW.now,
-            campaign_id = j.value, surely_done = 0, reason = NULL, leads = NULL, refused = NULL
+            campaign_id = j.value, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL
         FROM json_each(NEW.created) AS j
         WHERE rows.id = CAST(j.key AS INTEGER) AND +rows.state IN ({_TO_CREATED});
         SELECT RAISE(ABORT, 'created') WHERE changes() <> NEW.n_created;
 
         UPDATE rows SET state = json_extract(j.value, '$[1]'), ended_at = NEW.now,
             campaign_id = json_extract(j.value, '$[2]'),
-            surely_done = max(json_extract(j.value, '$[3]'),
-                iif(json_extract(j.value, '$[1]') = 4, rows.surely_done, 0)),
+            created_without_id = max(json_extract(j.value, '$[3]'),
+                iif(json_extract(j.value, '$[1]') = 4, rows.created_without_id, 0)),
             reason = json_extract(j.value, '$[4]'),
-            leads = json_extract(j.value, '$[5]'),
+            candidates = json_extract(j.value, '$[5]'),
             refused = json_extract(j.value, '$[7]')
         FROM json_each(NEW.moves) AS j
         WHERE rows.id = json_extract(j.value, '$[0]') AND (
@@ -304,8 +304,6 @@ class SqliteJournal:
     cancellation goes on.
     """
 
-    # ruff: noqa: D102
-
     def __init__(self, file: JournalFile, thread: ThreadPoolExecutor) -> None:
         self._file = file
         self._thread = thread
@@ -349,10 +347,10 @@ class SqliteJournal:
     async def counts(self) -> Mapping[State, int]:
         return await self._call(self._file.counts)
 
-    async def entries(self, *states: State, limit: int | None = None, payload: bool = False) -> list[Entry]:
-        def read() -> list[Entry]:
-            found: list[Entry] = []
-            for entry in self._file.entries(*states, payload=payload):
+    async def rows(self, *states: State, limit: int | None = None, payload: bool = False) -> list[JournalRow]:
+        def read() -> list[JournalRow]:
+            found: list[JournalRow] = []
+            for entry in self._file.rows(*states, payload=payload):
                 if len(found) == limit:
                     break
                 found.append(entry)
@@ -406,19 +404,24 @@ def _group(claimed: Sequence[ClaimedRow], transitions: Sequence[Transition], now
     n_created = 0
     others: list[tuple[Any, ...]] = []
     for each in transitions:
-        if each.state is State.CREATED and not (each.reason or each.leads or each.surely_done or each.exceptional):
+        if each.state is State.CREATED and not (
+            each.reason or each.candidates or each.created_without_id or each.exceptional
+        ):
             created[str(each.row_id)] = each.campaign_id
             n_created += 1
             continue
-        leads = [(lead.campaign_id, lead.recipient_count, lead.status, lead.start) for lead in each.leads]
+        candidates = [
+            (candidate.campaign_id, candidate.recipient_count, candidate.status, candidate.start)
+            for candidate in each.candidates
+        ]
         others.append(
             (
                 each.row_id,
                 int(each.state),
                 each.campaign_id,
-                int(each.surely_done),
+                int(each.created_without_id),
                 _text(each.reason),
-                msgspec.json.encode(leads).decode() if leads else None,
+                msgspec.json.encode(candidates).decode() if candidates else None,
                 int(each.exceptional),
                 msgspec.json.encode(each.refused_contacts).decode() if each.refused_contacts else None,
             )

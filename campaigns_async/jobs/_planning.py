@@ -18,11 +18,11 @@ import msgspec
 from attrs import define, field
 
 from campaigns_async.effects import State
-from campaigns_async.jobs.duplicates import canonical_numbers
+from campaigns_async.jobs._duplicates import canonical_numbers
+from campaigns_async.jobs._sqlite_files import reading, writing
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JournalError, PlanChangedError, PlanError
 from campaigns_async.jobs.journal import compress
 from campaigns_async.jobs.plan_lines import Line, Plan, PlanRow, digest
-from campaigns_async.jobs.sqlite_files import reading, writing
 
 SERVER: Final = "server"
 """The option that holds the server's address. A dry run knows none."""
@@ -87,7 +87,7 @@ def add_plan(
                 connection.executemany("INSERT INTO options (name, value) VALUES (?, ?)", list(wanted.items()))
             if retry_failed:
                 connection.execute(
-                    "UPDATE rows SET state = 0, reason = NULL, leads = NULL, refused = NULL WHERE state = 3 AND state IN (1, 3, 4)"
+                    "UPDATE rows SET state = 0, reason = NULL, candidates = NULL, refused = NULL WHERE state = 3 AND state IN (1, 3, 4)"
                 )
             unchanged = plan.identified and bool(known)
             if sink is not None or not unchanged or _lacks_payloads(connection):

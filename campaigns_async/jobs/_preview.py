@@ -12,8 +12,8 @@ from attrs import define, field
 
 from campaigns_async.effects import State
 from campaigns_async.errors import InvalidArgumentError
+from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.plan_lines import Line, Plan, PlanRow
-from campaigns_async.jobs.sqlite import JournalFile
 from campaigns_async.segments import Encoding, Segments, segments
 
 _SHOWN: Final = 20

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 from uuid import UUID
 
 import attrs
@@ -21,11 +21,10 @@ import msgspec
 from cattrs import BaseValidationError, Converter, transform_error
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from campaigns_async.checks import is_int
+from campaigns_async._checks import is_int
+from campaigns_async._http.campaign_rules import check_start, find_faults, format_start
 from campaigns_async.errors import DecodeError, InvalidArgumentError
-from campaigns_async.models import Campaign, CampaignStatus, CampaignUpdate, Contact, NewCampaign, NewContact
-from campaigns_async.wire.campaign_rules import check_start, find_faults, format_start
-from campaigns_async.wire.naming import camel
+from campaigns_async.models import Campaign, CampaignStatus, CampaignUpdate, Contact, NewCampaign, NewContact, camel
 
 M = TypeVar("M")
 
@@ -321,3 +320,18 @@ def _write_uuid(value: object) -> str:
     if isinstance(value, UUID):
         return str(value)
     raise TypeError
+
+
+def is_object(value: object) -> TypeGuard[dict[str, object]]:
+    """Return whether a JSON value is an object."""
+    return isinstance(value, dict)
+
+
+def is_array(value: object) -> TypeGuard[list[object]]:
+    """Return whether a JSON value is an array."""
+    return isinstance(value, list)
+
+
+def single(value: object) -> object:
+    """Return the item of an array of one: the documentation shows the list's envelope within an array."""
+    return value[0] if is_array(value) and len(value) == 1 else value

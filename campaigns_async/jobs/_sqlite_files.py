@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from attrs import frozen
 
-from campaigns_async import locking
+from campaigns_async import _file_lock as locking
 from campaigns_async.jobs.job_errors import JournalError, JournalInUseError, JournalWriteError
 
 Connect = Callable[..., sqlite3.Connection]

@@ -8,15 +8,16 @@ from collections.abc import Callable, Collection, Hashable
 from typing import TYPE_CHECKING
 
 from campaigns_async._engine.caller import Caller
+from campaigns_async._http import requests, responses
+from campaigns_async._http.requests import Request
+from campaigns_async._http.responses import Response
 from campaigns_async._reconcile.ledger import Content, Ledger
-from campaigns_async.doubt import OutcomeUnknownError
-from campaigns_async.errors import CampaignsError, DecodeError, delivery_of, note_delivery
+from campaigns_async._reconcile.search_listings import SearchListings
+from campaigns_async.errors import CampaignsError, DecodeError, effect_of, note_effect
 from campaigns_async.models import Campaign, NewCampaign
-from campaigns_async.resources.search_listings import SearchListings
+from campaigns_async.outcome_unknown import OutcomeUnknownError
 from campaigns_async.settings import ReconcilePolicy
-from campaigns_async.values import Delivery
-from campaigns_async.wire import requests, responses
-from campaigns_async.wire.messages import Request, Response
+from campaigns_async.values import Effect
 
 if TYPE_CHECKING:
     from campaigns_async._reconcile.matching import SearchTarget, Verdict
@@ -51,7 +52,7 @@ class Creator:
             campaign_id = await self._caller.run(request, read, on_attempt=on_attempt)
             ledger.claim(campaign_id)
         except (CampaignsError, asyncio.CancelledError) as error:
-            if delivery_of(error) in (Delivery.UNKNOWN, Delivery.DONE):
+            if effect_of(error) in (Effect.UNKNOWN, Effect.APPLIED):
                 ledger.leave_unknown(new, owner)
             raise
         finally:
@@ -112,7 +113,7 @@ class Creator:
                 return verdict.campaign_id
             if not isinstance(verdict, Absent):
                 raise _with_candidates(error, verdict.candidates)
-            if error.delivery is Delivery.DONE:
+            if error.effect is Effect.APPLIED:
                 ledger.leave_unknown(new)
                 raise error
             if attempts >= self._caller.retry.attempts or not pool.quota.acquire():
@@ -127,7 +128,7 @@ class Creator:
         try:
             verdict = (await reconciler.run({_ONLY: target}))[_ONLY]
         except asyncio.CancelledError as stop:
-            note_delivery(stop, Delivery.UNKNOWN)  # of the create, not of the requests that read lists
+            note_effect(stop, Effect.UNKNOWN)  # of the create, not of the requests that read lists
             raise
         except Exception as error:  # whatever it is, it must not replace the OutcomeUnknownError
             _log.warning("the search for a create whose outcome is unknown broke off: %s", type(error).__name__)
@@ -155,5 +156,5 @@ def _with_candidates(error: OutcomeUnknownError | DecodeError, candidates: tuple
         path=error.path or "",
         attempts=error.attempts,
         elapsed=error.elapsed,
-        delivery=error.delivery,
+        effect=error.effect,
     )

@@ -18,13 +18,13 @@ class Backoff:
     """Grows with each failure to reach the server, and ends with the first response.
 
     Attributes:
-        patience: Seconds without a response after which a run gives up, above 0.
+        give_up_after: Seconds without a response after which a run gives up, above 0.
         clock: Monotonic seconds.
         error: The latest failure.
         waited: Seconds that the run was held back, in all.
     """
 
-    patience: float
+    give_up_after: float
     clock: Callable[[], float]
     error: BaseException | None = None
     waited: float = 0.0
@@ -71,8 +71,8 @@ class Backoff:
         if self._since is None or not self.is_holding():
             return None
         # No longer than the run waits at all, whatever the server asked for.
-        return max(0.0, min(self._until, self._since + self.patience) - self.clock())
+        return max(0.0, min(self._until, self._since + self.give_up_after) - self.clock())
 
     def is_over(self) -> bool:
         """Return True if the failures have lasted longer than the run waits."""
-        return self._since is not None and self.clock() - self._since >= self.patience
+        return self._since is not None and self.clock() - self._since >= self.give_up_after

@@ -13,13 +13,13 @@ from typing import Final
 
 from attrs import define, field
 
+from campaigns_async._threads import to_its_end
 from campaigns_async.effects import RowOutcome, RunAction, State, classify_error
-from campaigns_async.errors import delivery_of
-from campaigns_async.jobs.backpressure import Backoff
+from campaigns_async.errors import effect_of
+from campaigns_async.jobs._backpressure import Backoff
 from campaigns_async.jobs.job_errors import JournalError
 from campaigns_async.jobs.journal import ClaimedRow, Journal, Transition
-from campaigns_async.threads import to_its_end
-from campaigns_async.values import Delivery
+from campaigns_async.values import Effect
 
 _LINGER: Final = 0.01
 """Seconds that an outcome may wait for others before it is written."""
@@ -122,7 +122,7 @@ class Sender:
             try:
                 campaign_id = await self.create(row)
             except asyncio.CancelledError as stop:
-                if delivery_of(stop) in {Delivery.NOT_SENT, Delivery.REJECTED}:
+                if effect_of(stop) in {Effect.NOT_SENT, Effect.REJECTED}:
                     self._outcomes.append(Transition(row.row_id, State.PLANNED))
                 else:
                     self._sending -= 1  # the journal keeps it so
@@ -141,7 +141,7 @@ class Sender:
             case RunAction.STOP:
                 self.stopped_by = self.stopped_by or error
                 self.stop()
-            case RunAction.CONTINUE if outcome.state is State.UNKNOWN and not outcome.surely_done:
+            case RunAction.CONTINUE if outcome.state is State.UNKNOWN and not outcome.created_without_id:
                 self.backoff.unknown(error)
             case RunAction.CONTINUE:
                 self.backoff.succeeded()
@@ -152,7 +152,7 @@ class Sender:
                 row.row_id,
                 outcome.state,
                 reason=outcome.reason,
-                surely_done=outcome.surely_done,
+                created_without_id=outcome.created_without_id,
                 refused_contacts=outcome.refused_contacts,
             )
         )

@@ -10,11 +10,11 @@ from attrs import define, frozen
 
 from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Verdict
 from campaigns_async._reconcile.reconciler import Reconciler
+from campaigns_async._runtime import Runtime
 from campaigns_async.effects import State
-from campaigns_async.jobs.journal import Entry, Journal, Lead, Transition
+from campaigns_async.jobs.journal import Journal, JournalRow, PossibleMatch, Transition
 from campaigns_async.jobs.plan_lines import campaign_of
 from campaigns_async.models import Campaign
-from campaigns_async.runtime import Runtime
 from campaigns_async.settings import ReconcilePolicy
 
 _CANARIES = 3
@@ -62,7 +62,7 @@ class Recovery:
         runtime, now = self.runtime, self.runtime.clock.now()
         entries = {
             entry.row_id: entry
-            for entry in await self.journal.entries(State.SENDING, State.UNKNOWN, payload=True)
+            for entry in await self.journal.rows(State.SENDING, State.UNKNOWN, payload=True)
             if rows is None or entry.row_id in rows
         }
         targets: dict[int, SearchTarget] = {}
@@ -92,7 +92,9 @@ class Recovery:
             rate=runtime.rate_limit,
         )
         verdicts = await reconciler.run(targets)
-        owners = await self.journal.owners({lead.campaign_id for entry in entries.values() for lead in entry.leads})
+        owners = await self.journal.owners(
+            {candidate.campaign_id for entry in entries.values() for candidate in entry.candidates}
+        )
         transitions = [_transition(entries[row_id], verdict, owners) for row_id, verdict in verdicts.items()]
         await self.journal.commit(transitions, claim=0, now=runtime.clock.now().timestamp())
         for each in transitions:
@@ -101,7 +103,7 @@ class Recovery:
                 runtime.ledger.leave_unknown(target.new, target.owner)
         return RecoveryResult(tuple((each, entries[each.row_id].state) for each in transitions))
 
-    def _unknown_since(self, entry: Entry, sent_by: float | None) -> float:
+    def _unknown_since(self, entry: JournalRow, sent_by: float | None) -> float:
         """Return when the row's outcome became unknown, on the monotonic clock."""
         clock = self.runtime.clock
         ended = sent_by if entry.state is State.SENDING else entry.ended_at
@@ -113,22 +115,26 @@ class Recovery:
         return await self.journal.latest_campaigns(_CANARIES, except_for=except_for)
 
 
-def _transition(entry: Entry, verdict: Verdict, owners: Mapping[str, int]) -> Transition:
+def _transition(entry: JournalRow, verdict: Verdict, owners: Mapping[str, int]) -> Transition:
     """Decide what becomes of a row."""
     if isinstance(verdict, Found):
         return Transition(entry.row_id, State.CREATED, campaign_id=verdict.campaign_id, reason="found on the server")
     # If a possible match went to a row with other content, which matched it better, absence is not proven.
-    contested = any(owners.get(lead.campaign_id, entry.content) != entry.content for lead in entry.leads)
-    if isinstance(verdict, Absent) and not entry.surely_done and not contested:
+    contested = any(owners.get(candidate.campaign_id, entry.content) != entry.content for candidate in entry.candidates)
+    if isinstance(verdict, Absent) and not entry.created_without_id and not contested:
         return Transition(entry.row_id, State.PLANNED)
-    leads = entry.leads if isinstance(verdict, Absent) else tuple(map(_lead, verdict.candidates))
+    candidates = entry.candidates if isinstance(verdict, Absent) else tuple(map(_candidate, verdict.candidates))
     return Transition(
-        entry.row_id, State.UNKNOWN, reason=entry.reason or "cut off", leads=leads, surely_done=entry.surely_done
+        entry.row_id,
+        State.UNKNOWN,
+        reason=entry.reason or "cut off",
+        candidates=candidates,
+        created_without_id=entry.created_without_id,
     )
 
 
-def _lead(campaign: Campaign) -> Lead:
-    return Lead(
+def _candidate(campaign: Campaign) -> PossibleMatch:
+    return PossibleMatch(
         campaign.id,
         recipient_count=campaign.recipient_count,
         status=None if campaign.status is None else int(campaign.status),

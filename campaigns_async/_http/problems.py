@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from campaigns_async.checks import is_int
+from campaigns_async._checks import is_int
+from campaigns_async._http.codec import decode_json, is_array, is_object, single
+from campaigns_async._http.requests import Request
+from campaigns_async._http.responses import Response
 from campaigns_async.errors import (
     APIError,
     AuthenticationError,
@@ -22,14 +25,6 @@ from campaigns_async.errors import (
     ValidationFailedError,
 )
 from campaigns_async.values import Operation
-from campaigns_async.wire.codec import decode_json
-from campaigns_async.wire.messages import (
-    Request,
-    Response,
-    is_array,
-    is_object,
-    single,
-)
 
 _BY_STATUS: dict[int, tuple[type[APIError], str]] = {
     400: (ValidationFailedError, "the server refused what was sent"),

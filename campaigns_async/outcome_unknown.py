@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from campaigns_async.errors import CampaignsError
 from campaigns_async.models import Campaign
-from campaigns_async.values import Delivery
+from campaigns_async.values import Effect
 
 
 class OutcomeUnknownError(CampaignsError):
@@ -18,7 +18,7 @@ class OutcomeUnknownError(CampaignsError):
         candidates: After reconciling: campaigns on the server that may be this one, the likeliest first.
     """
 
-    delivery = Delivery.UNKNOWN
+    effect = Effect.UNKNOWN
     candidates: tuple[Campaign, ...] = ()
 
     def __init__(

@@ -16,9 +16,8 @@ from uuid import UUID
 
 import msgspec
 
-from campaigns_async.checks import ADD_ZONE, LONE_SURROGATE, NO_ZONE, OUT_OF_RANGE, find_date_fault, is_int, is_utf8
-from campaigns_async.models import CampaignUpdate, NewCampaign, NewContact
-from campaigns_async.wire.naming import snake
+from campaigns_async._checks import ADD_ZONE, LONE_SURROGATE, NO_ZONE, OUT_OF_RANGE, find_date_fault, is_int, is_utf8
+from campaigns_async.models import CampaignUpdate, NewCampaign, NewContact, snake
 
 MISSING: Final = "is missing"
 BLANK: Final = "must not be blank"

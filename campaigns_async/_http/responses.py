@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 import re
-from typing import TypeVar
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
-from campaigns_async.checks import is_int
+from attrs import define, field
+
+from campaigns_async._checks import is_int
+from campaigns_async._http import pages
+from campaigns_async._http.codec import decode_json, is_array, is_object, read_model, read_models, single
 from campaigns_async.errors import DecodeError
-from campaigns_async.models import Campaign, Contact
-from campaigns_async.values import Page
-from campaigns_async.wire import pages
-from campaigns_async.wire.codec import decode_json, read_model, read_models
-from campaigns_async.wire.messages import Response, is_array, is_object, single
+from campaigns_async.models import Campaign, Contact, Page
+
+
+@define
+class Response:
+    """A complete response."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    """Names are found in any case."""
+    body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
+
+    def json(self) -> Any:
+        """Return the body as JSON.
+
+        Raises:
+            DecodeError: If the body is not JSON.
+        """
+        try:
+            return decode_json(self.body)
+        except ValueError:
+            problem = "the body is empty" if not self.body.strip() else "the body is no JSON"
+        raise DecodeError(f"{problem} (status {self.status})", status=self.status)
+
 
 M = TypeVar("M")
 
