@@ -272,7 +272,7 @@ class TestSignals:
             if len(seen) == 1:
                 os.kill(os.getpid(), number)
 
-        monkeypatch.setattr("campaigns_async.jobs.preview.Preview.add", add)
+        monkeypatch.setattr("campaigns_async.jobs._preview.Preview.add", add)
         ended = command("send", folder / "plan.ndjson", "--journal", folder / "run.sqlite", "--dry-run")
         assert (ended.code, ended.out) == (code, "")
         assert ended.err == "interrupted; nothing was sent, and the journal is as it was\n"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from campaigns_async._engine import deadlines
+from campaigns_async._http import deadlines
 from campaigns_async._http.deadlines import Deadline, TimeoutQueue, TimeoutQueues
 
 

@@ -122,7 +122,7 @@ def test_what_was_done_never_goes_out_again(operation: Operation, status: int | 
 
 
 @pytest.mark.parametrize("rejected", REJECTED, ids=len)
-def test_the_delivery_of_a_status_is_the_same_for_every_operation(rejected: tuple[int, ...]) -> None:
+def test_the_effect_of_a_status_is_the_same_for_every_operation(rejected: tuple[int, ...]) -> None:
     for status in STATUSES:
         found = effects.effect_of_status(status, rejected)
         assert found is expected_of_create(status, rejected)[0]

@@ -146,7 +146,7 @@ def test_each_number_is_kept_once_and_every_other_is_dropped(
 def test_rows_are_the_same_wherever_the_reader_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = 'phoneNumber,name\r\n07700900001,"a\r\nb"\r\n\r\n07700900002,é\r\n07700900003,c'
     for chunk in range(1, 12):
-        monkeypatch.setattr("campaigns_async.jobs.plan_files._CHUNK", chunk)
+        monkeypatch.setattr("campaigns_async.jobs._plan_files._CHUNK", chunk)
         for block in (1, 2, 5):
             monkeypatch.setattr("campaigns_async.jobs.contacts_csv._BLOCK", block)
             [line] = lines_of(plan_of(tmp_path, content))

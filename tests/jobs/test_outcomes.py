@@ -21,7 +21,7 @@ STOPPING = ("(404)", "(307)", "(308)")
 
 
 @pytest.mark.parametrize("name", CASES)
-async def test_a_row_ends_as_its_delivery_says(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
+async def test_a_row_ends_as_its_effect_says(sandbox: Sandbox, tmp_path: Path, name: str) -> None:
     case: Case = CASES[name]
     sandbox.fault(operation="create", **case.fault)
     timeouts = Timeouts(read=0.1, deadline=20, grace=0.2)

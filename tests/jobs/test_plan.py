@@ -139,7 +139,7 @@ def test_lines_start_at_the_top_in_each_call(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 2, 7, 64, 1 << 18])
 def test_lines_are_whole_wherever_the_reader_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
-    monkeypatch.setattr("campaigns_async.jobs.plan_files._CHUNK", chunk)
+    monkeypatch.setattr("campaigns_async.jobs._plan_files._CHUNK", chunk)
     content = b"\xef\xbb\xbf" + b"\n".join([orjson.dumps(made(key=f"{n}", message="é" * n + "!")) for n in range(9)])
     lines = lines_of(plan_of(tmp_path, content))
     assert [(line.number, line.key, line.campaign.message) for line in lines] == [
@@ -151,7 +151,7 @@ def test_lines_are_whole_wherever_the_reader_cuts(tmp_path: Path, monkeypatch: p
 def test_a_line_that_is_too_long_is_told_and_the_next_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    monkeypatch.setattr("campaigns_async.jobs.plan_files._CHUNK", chunk)
+    monkeypatch.setattr("campaigns_async.jobs._plan_files._CHUNK", chunk)
     fits = orjson.dumps(made(key="a"))
     plan = plan_of(tmp_path, fits + b"\n", fits + b" \n", fits + b"\n", b"x" * 1000, max_line=len(fits))
     told = f"is longer than {len(fits):,} bytes: split the campaign into several"

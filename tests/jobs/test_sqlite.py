@@ -29,10 +29,10 @@ from campaigns_async.jobs import (
     PlanError,
     PossibleMatch,
     State,
+    _sqlite_files as sqlite_files,
     ndjson_plan,
     open_journal,
     rows_plan,
-    sqlite_files,
 )
 from campaigns_async.jobs._planning import StoppedError
 from campaigns_async.jobs._sqlite import JournalFile

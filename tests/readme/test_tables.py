@@ -116,7 +116,7 @@ def test_the_rows_below_a_base_are_its_own(base: str, said: str) -> None:
     assert [name for name in names if name != base and issubclass(getattr(campaigns_async, name), cls)] == below
 
 
-def test_every_delivery_has_its_row() -> None:
+def test_every_effect_has_its_row() -> None:
     shown = [code(cells[0])[0] for cells in table("`effect`")]
     assert sorted(shown) == sorted(f"Effect.{effect.name}" for effect in Effect)
 

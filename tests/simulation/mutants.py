@@ -85,7 +85,7 @@ MUTANTS = (
     ),
     Mutant(
         "the transport forgets to mark the first byte",
-        "transport",
+        "_http.aiohttp_transport",
         "        self._marker.mark()\n",
         "",
         test="client/test_creates.py client/test_repeats.py client/test_pool.py",
@@ -151,7 +151,7 @@ MUTANTS = (
     ),
     Mutant(
         "a deadline does not let what has come be read first",
-        "_engine.deadlines",
+        "_http.deadlines",
         "_ITERATIONS = 3",
         "_ITERATIONS = 0",
         test="client/test_uvloop.py",
@@ -165,7 +165,7 @@ MUTANTS = (
     ),
     Mutant(
         "the deadline comes late",
-        "_engine.deadlines",
+        "_http.deadlines",
         "deadline.task.cancel()",
         "loop.call_later(3.0, deadline.task.cancel)",
     ),
@@ -305,20 +305,20 @@ MUTANTS = (
     ),
     Mutant(
         "what was done is sent again",
-        "resources.creating",
+        "_reconcile.creates",
         "            if error.effect is Effect.APPLIED:",
         "            if False:",
         test=f"{_SCENES} -k again",
     ),
     Mutant(
         "what is unknown is sent again",
-        "resources.creating",
+        "_reconcile.creates",
         "            if not isinstance(verdict, Absent):\n",
         "            if False:\n",
     ),
     Mutant(
         "a create that is given up as absent is forgotten",
-        "resources.creating",
+        "_reconcile.creates",
         "ledger.leave_unknown(new)  # it may be",
         "pass  # it may be",
         test="client/test_reconcile.py -k given_up",
