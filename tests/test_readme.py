@@ -315,7 +315,7 @@ async def test_the_job_writes_down_what_became_of_each(tmp_path: Path) -> None:
         returned, printed, complaint = await program("fan_out", tmp_path, sandbox)
         created = {row["id"] for row in sandbox.created}
     assert (returned, complaint, in_doubt.fired) == (0, "", 1)
-    assert printed == "0 not_sent, 1 rejected, 0 unknown, 199 done\n"
+    assert printed == "0 not_sent, 1 rejected, 0 unknown, 199 applied\n"
     outcomes = written(tmp_path / "outcomes.ndjson")
     assert sorted(row["index"] for row in outcomes) == list(range(200))
     assert {row["id"] for row in outcomes if row["effect"] == "done"} == created
@@ -353,7 +353,7 @@ async def test_the_job_loses_no_outcome_when_it_is_interrupted(
     outcomes = written(tmp_path / "outcomes.ndjson")
     assert printed == "cut off with 32 in doubt\n"
     assert returned == code_given
-    assert sorted(row["effect"] for row in outcomes) == ["done"] * 40 + ["unknown"] * 32
+    assert sorted(row["effect"] for row in outcomes) == ["applied"] * 40 + ["unknown"] * 32
     assert created == len(outcomes) == len({row["index"] for row in outcomes})
 
 
