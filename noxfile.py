@@ -18,19 +18,25 @@ nox.options.sessions = ["tests", "lint", "types", "demo"]
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 NO_AIOHTTP = (
+    "_http",
+    "_reconcile",
     "benchmarks",
     "cli",
     "export",
-    "ground",
     "jobs",
     "query",
     "readme",
-    "reconcile",
     "sandbox",
     "simulation",
-    "wire",
+    "test_effects.py",
+    "test_errors.py",
+    "test_file_lock.py",
+    "test_models.py",
     "test_package.py",
     "test_readme.py",
+    "test_row_states.py",
+    "test_settings.py",
+    "test_threads.py",
 )
 """Tests that do not depend on aiohttp's version, or only where other tests do too."""
 OLDEST = "aiohttp>=3.13,<3.14"

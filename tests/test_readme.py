@@ -318,7 +318,7 @@ async def test_the_job_writes_down_what_became_of_each(tmp_path: Path) -> None:
     assert printed == "0 not_sent, 1 rejected, 0 unknown, 199 applied\n"
     outcomes = written(tmp_path / "outcomes.ndjson")
     assert sorted(row["index"] for row in outcomes) == list(range(200))
-    assert {row["id"] for row in outcomes if row["effect"] == "done"} == created
+    assert {row["id"] for row in outcomes if row["effect"] == "applied"} == created
     assert len(created) == 199
 
 

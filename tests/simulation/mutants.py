@@ -38,7 +38,7 @@ class Mutant:
 
 
 _CERTAIN = "effect is Effect.REJECTED or not is_non_idempotent(operation)"
-_SEARCH = "reconcile/test_reconciler.py"
+_SEARCH = "_reconcile/test_reconciler.py"
 _SCENES = "simulation/test_scenes.py"
 
 MUTANTS = (
@@ -301,7 +301,7 @@ MUTANTS = (
         "_reconcile.matching",
         "place in assigned and all(assigned.intersection(owners[each]) for each in possible[place])",
         "place in assigned",
-        test="reconcile",
+        test="_reconcile",
     ),
     Mutant(
         "what was done is sent again",
@@ -329,6 +329,6 @@ MUTANTS = (
         "_listing.window",
         "            self._start_resync(max(1, index - 1))  # and",
         "            self._total = page.total_records  # and",
-        test="paging/test_shifts.py",
+        test="_listing/test_shifts.py",
     ),
 )
