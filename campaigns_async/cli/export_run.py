@@ -249,9 +249,9 @@ class ExportRun:
         resumed = f", {summary.resumed:,} of them from before" if summary.resumed else ""
         of = "" if summary.campaigns is None else f" of {count_of(summary.campaigns, 'campaign')}"
         yield f"{count_of(summary.rows, 'row')}{of} {place}{resumed}, in {summary.elapsed:,.1f} s{speed}"
-        if summary.gone:
-            gone = count_of(summary.gone, "campaign was", "campaigns were")
-            yield f"{gone} deleted meanwhile: of their contacts, those that had come are there"
+        if summary.deleted_campaigns:
+            deleted = count_of(summary.deleted_campaigns, "campaign was", "campaigns were")
+            yield f"{deleted} deleted meanwhile: of their contacts, those that had come are there"
 
     def _failure_of(self, error: CampaignsError) -> click.ClickException:
         if isinstance(error, ExportWriteError) and error.errno == errno.EPIPE and self._path is None:

@@ -15,7 +15,7 @@ from campaigns_async.export.export_errors import ResumeError
 from campaigns_async.values import Checkpoint
 
 RESTART: Final = 'restart with unfinished="restart" (--restart)'
-_VERSION: Final = 2
+_VERSION: Final = 3
 _LONGEST_NAME: Final = 40
 
 
@@ -68,7 +68,7 @@ class State:
             with suppress(BaseValidationError):
                 state = _CONVERTER.structure(found, cls)
                 position = state.position
-                numbers = (state.offset, state.rows, position.done, position.gone)
+                numbers = (state.offset, state.rows, position.done, position.deleted_campaigns)
                 if min(numbers) >= 0 and _can_be(position.checkpoint) and _can_be(position.listing):
                     return state
         raise ResumeError(f"the state of the unfinished export is damaged: {RESTART}")

@@ -236,7 +236,7 @@ async def _run(
         rows=run.rows,
         resumed=run.resumed,
         campaigns=run.last.campaigns,
-        gone=run.last.position.gone,
+        deleted_campaigns=run.last.position.deleted_campaigns,
         bytes_written=run.bytes_written,
         restarted=isinstance(target, PartFile) and target.restarted,
         already_complete=target is None,

@@ -78,7 +78,7 @@ class ExportSummary:
     """Rows of the file that an earlier run had written."""
     campaigns: int | None
     """Contacts of several campaigns: their number."""
-    gone: int
+    deleted_campaigns: int
     """Contacts of several campaigns: campaigns that were deleted before all their contacts were read."""
     bytes_written: int
     """Bytes that this run wrote, before compression."""

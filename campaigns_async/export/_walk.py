@@ -40,7 +40,7 @@ class Position:
     """The place after `campaign` in the list of campaigns, if their contacts are exported."""
     done: int = 0
     """Campaigns that are complete, deleted ones included."""
-    gone: int = 0
+    deleted_campaigns: int = 0
     """Campaigns that were deleted before all their contacts were read."""
 
 
@@ -161,7 +161,7 @@ class ContactsWalk:
         if not self._is_place(self._start):
             raise ResumeError("the state of the unfinished export belongs to other campaigns: restart")
         self._done = self._start.done
-        self._gone = self._start.gone
+        self._deleted = self._start.deleted_campaigns
         self._listing = self._start.listing
         self._cursors: deque[_Cursor] = deque()
         """Campaigns that are read, in their order."""
@@ -296,15 +296,15 @@ class ContactsWalk:
             else:
                 self._cursors.popleft()
                 self._done += 1
-                self._gone += cursor.reader.error is not None
+                self._deleted += cursor.reader.error is not None
                 self._listing = cursor.listing
                 self._slots.release()
 
     def _step(self, batches: tuple[Batch, ...]) -> Step:
-        position = Position(listing=self._listing, done=self._done, gone=self._gone)
+        position = Position(listing=self._listing, done=self._done, deleted_campaigns=self._deleted)
         if self._cursors:
             cursor = self._cursors[0]
-            position = Position(cursor.campaign_id, cursor.checkpoint, cursor.listing, self._done, self._gone)
+            position = Position(cursor.campaign_id, cursor.checkpoint, cursor.listing, self._done, self._deleted)
         if self._ids is not None and len(self._ids) == 1:
             return Step(batches, position, total=self._total)
         return Step(batches, position, campaigns=self._done, campaigns_total=self._campaigns_total)

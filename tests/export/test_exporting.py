@@ -75,7 +75,12 @@ async def test_campaigns_stand_in_the_file(name: str, tmp_path: Path) -> None:
     ]  # fmt: skip
     assert read(tmp_path / name)[7]["startDateTime"] == "2031-05-01T09:30:00Z"
     assert (summary.path, summary.rows, summary.resumed) == (tmp_path / name, 95, 0)
-    assert (summary.campaigns, summary.gone, summary.restarted, summary.already_complete) == (None, 0, False, False)
+    assert (summary.campaigns, summary.deleted_campaigns, summary.restarted, summary.already_complete) == (
+        None,
+        0,
+        False,
+        False,
+    )
     assert names(tmp_path) == {name}
 
 
@@ -86,7 +91,7 @@ async def test_contacts_stand_in_the_file_with_their_campaign(tmp_path: Path, co
         summary = await export_contacts(client, out, all_campaigns=True, page_size=10)
         found = [(row["campaignId"], row["id"]) for row in read(out)]
         assert found == [(name, row["id"]) for name in given for row in given[name]]
-        assert (summary.rows, summary.campaigns, summary.gone) == (29, 4, 0)
+        assert (summary.rows, summary.campaigns, summary.deleted_campaigns) == (29, 4, 0)
         some = await export_contacts(client, str(tmp_path / "some.csv"), iter(["c003", "c000"]))
         assert [row["campaignId"] for row in read(tmp_path / "some.csv")] == ["c003", "c000", "c000", "c000"]
         assert (some.campaigns, some.rows, some.path) == (2, 4, tmp_path / "some.csv")

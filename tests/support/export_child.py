@@ -73,7 +73,7 @@ async def main(given: argparse.Namespace) -> int:
         except ExportWriteError as error:
             print("failed", error.errno, error, flush=True)
             return 1
-    print("complete", summary.rows, summary.resumed, summary.gone)
+    print("complete", summary.rows, summary.resumed, summary.deleted_campaigns)
     return 0
 
 
