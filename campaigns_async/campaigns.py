@@ -17,7 +17,8 @@ from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaig
 from campaigns_async.values import Checkpoint
 
 if TYPE_CHECKING:
-    from campaigns_async.paging import Filters, Paginator, PaginatorFactory, Sorts
+    from campaigns_async.paging import Paginator, PaginatorFactory
+    from campaigns_async.query._parse import Filters, Sorts
 
 
 class Campaigns:

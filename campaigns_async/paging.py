@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import islice
-from typing import Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from attrs import frozen
 
@@ -17,8 +17,7 @@ from campaigns_async._listing.prefetch import Pages, Source
 from campaigns_async._listing.window import Window
 from campaigns_async.errors import FilterIgnoredError, InvalidArgumentError, PagingError
 from campaigns_async.models import Campaign, Contact, Page
-from campaigns_async.query._conditions import Expression, Raw, Sort
-from campaigns_async.query._parse import compile_filter, compile_sorts
+from campaigns_async.query._parse import Filters, Sorts, compile_filter, compile_sorts
 from campaigns_async.values import Checkpoint, Effect
 
 T = TypeVar("T")
@@ -157,9 +156,6 @@ def validate_checkpoint(resume_from: object, listing: str, page_size: int | None
 
 
 M = TypeVar("M", Campaign, Contact)
-
-Filters: TypeAlias = Expression | Raw | str | None
-Sorts: TypeAlias = Sort | Raw | str | Iterable[Sort | str] | None
 
 
 class PageRequest(Protocol):

@@ -31,7 +31,8 @@ from campaigns_async.export._part_file import PartFile
 from campaigns_async.export._stream import StreamTarget
 from campaigns_async.export._walk import ContactsWalk, Position, Step, walk_campaigns
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging import Filters, Sorts, digest
+from campaigns_async.paging import digest
+from campaigns_async.query._parse import Filters, Sorts
 
 
 async def export_campaigns(

@@ -14,11 +14,12 @@ from typing import BinaryIO, Final, Literal, TypeAlias, TypeVar
 from attrs import frozen
 
 from campaigns_async._checks import check_choice, check_instance, check_int
-from campaigns_async.errors import InvalidArgumentError, QueryError
+from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging import Filters, Sorts, digest
-from campaigns_async.query._columns import Kind, columns_of
-from campaigns_async.query._parse import compile_filter, compile_sorts
+from campaigns_async.paging import digest
+from campaigns_async.query._columns import Kind
+from campaigns_async.query._fields import columns_of
+from campaigns_async.query._parse import Filters, Sorts, compile_filter, compile_sorts
 
 M = TypeVar("M", Campaign, Contact)
 
@@ -201,13 +202,9 @@ def identity_of_list(model: type[M], filters: Filters, sorts: Sorts, *, prefix: 
     Raises:
         QueryError: The filters or sorts are wrong; the message begins with the parameter's name.
     """
-    try:
-        where, order = compile_filter(filters, model).text, compile_sorts(sorts, model)
-    except QueryError as error:
-        message = f"{prefix}{error.message}"
-    else:
-        return {f"{prefix}filters": digest(where), f"{prefix}sorts": order or ""}
-    raise QueryError(message)
+    where = compile_filter(filters, model, f"{prefix}filters").text
+    order = compile_sorts(sorts, model, f"{prefix}sorts")
+    return {f"{prefix}filters": digest(where), f"{prefix}sorts": order or ""}
 
 
 def find_format(path: Path, given: Format | None) -> tuple[Format, bool]:

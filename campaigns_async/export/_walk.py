@@ -17,7 +17,8 @@ from campaigns_async.export._options import ExportOptions
 from campaigns_async.export._page_reader import PageReader, await_cancelled, error_of, prefetch_for
 from campaigns_async.export.export_errors import ResumeError
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging import Filters, Paginator, Sorts
+from campaigns_async.paging import Paginator
+from campaigns_async.query._parse import Filters, Sorts
 from campaigns_async.values import Checkpoint
 
 _STEP_ROWS: Final = 5000

@@ -1,4 +1,4 @@
-"""Filters and sorts, checked before they are sent (provider's documentation, Filtering and sorting).
+"""Filters and sorts for lists, checked before they are sent (provider's documentation, Filtering and sorting).
 
 ```python
 query.campaign.sender == "Golf"
@@ -26,9 +26,9 @@ from campaigns_async.query._fields import (
 )
 
 campaign: Final = CampaignFields()
-"""The fields of campaigns, by the names that `Campaign` has."""
+"""The fields of campaigns, named like the attributes of `Campaign`."""
 contact: Final = ContactFields()
-"""The fields of contacts, by the names that `Contact` has."""
+"""The fields of contacts, named like the attributes of `Contact`."""
 
 __all__ = [
     "CampaignFields",

@@ -1,4 +1,4 @@
-"""What can be filtered and sorted by: the server's properties, their types, and how values of each type are written and read."""
+"""The server's columns and their types, and how values of each type are written and read in a filter."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final
 
 from attrs import frozen
 
@@ -29,7 +29,7 @@ _WIDEST_OFFSET: Final = timedelta(hours=14)
 
 
 class Kind(Enum):
-    """The type that the server gives a property, which decides the operators it takes."""
+    """The type of a column on the server. It decides which operators the column takes."""
 
     TEXT = "text"
     INT = "a whole number"
@@ -38,72 +38,41 @@ class Kind(Enum):
     DATE = "a date"
 
     @property
-    def nullable(self) -> bool:
-        """True if the server knows rows without a value; for the other types `null` is an error there."""
+    def is_nullable(self) -> bool:
+        """True if a value may be null. For the other types the server fails on `null`."""
         return self in (Kind.TEXT, Kind.OPTIONAL_INT)
 
     @property
-    def ordered(self) -> bool:
+    def is_ordered(self) -> bool:
         """True if the server accepts `<` and `>`."""
         return self in (Kind.INT, Kind.OPTIONAL_INT, Kind.DATE)
 
 
 @frozen
 class Column:
-    """A property of a campaign or a contact."""
+    """A property of a campaign or a contact.
+
+    Attributes:
+        model: The class of the rows.
+        name: The model's name of the column: `start_date_time`.
+        wire: The server's name of the column: `startDateTime`.
+        kind: The type of its values.
+    """
 
     model: type[Campaign | Contact]
     name: str
-    """The model's name: `start_date_time`."""
     wire: str
-    """The server's name: `startDateTime`."""
     kind: Kind
 
 
-ColumnsByName: TypeAlias = Mapping[str, Column]
-"""Columns by the server's name in lower case, since the server finds names in any case."""
-
-
-def _columns(model: type[Campaign | Contact], *columns: tuple[str, str, Kind]) -> ColumnsByName:
-    return {wire.lower(): Column(model, name, wire, kind) for name, wire, kind in columns}
-
-
-_COLUMNS: Final[Mapping[type, ColumnsByName]] = {
-    Campaign: _columns(
-        Campaign,
-        ("id", "id", Kind.TEXT),
-        ("start_date_time", "startDateTime", Kind.DATE),
-        ("sender", "sender", Kind.TEXT),
-        ("recipient_count", "recipientCount", Kind.INT),
-        ("message", "message", Kind.TEXT),
-        ("status", "status", Kind.STATUS),
-        ("opt_out_link_id", "optOutLinkId", Kind.OPTIONAL_INT),
-        ("track_link_url", "trackLinkUrl", Kind.TEXT),
-    ),
-    Contact: _columns(
-        Contact,
-        ("id", "id", Kind.TEXT),
-        ("phone_number", "phoneNumber", Kind.TEXT),
-        ("name", "name", Kind.TEXT),
-        ("custom1", "custom1", Kind.TEXT),
-        ("custom2", "custom2", Kind.TEXT),
-    ),
-}
-
-
-def columns_of(model: type[Campaign | Contact]) -> ColumnsByName:
-    """Return the properties that the server lists of a model."""
-    return _COLUMNS[model]
-
-
-# Values as they are written
+# Writing values
 
 
 def format_value(kind: Kind, value: object) -> str:
-    """Return a value as a filter has it, without escapes.
+    """Return the text of a value in a filter, before special characters are escaped.
 
     Raises:
-        QueryError: If the server's type does not take the value. Quotes no value.
+        QueryError: If a column of this kind does not take the value. The message does not quote the value.
     """
     if kind is Kind.TEXT:
         return _format_text(value)
@@ -115,7 +84,7 @@ def format_value(kind: Kind, value: object) -> str:
 def _format_text(value: object) -> str:
     if not isinstance(value, str):
         raise QueryError(f"must be text (str), not {type(value).__name__}")
-    text = str.__str__(value)  # of a StrEnum too
+    text = str.__str__(value)  # a StrEnum may override __str__
     if not is_utf8(text):
         raise QueryError(LONE_SURROGATE)
     return text
@@ -129,14 +98,14 @@ def _format_int(value: object, *, is_status: bool) -> str:
             "a CampaignStatus, such as CampaignStatus.PENDING, or its number" if is_status else "a whole number (int)"
         )
         raise QueryError(f"must be {wanted}, not {type(value).__name__}")
-    number = int(value)  # a range would count its way to an int of a subclass
+    number = int(value)  # `in range` is slow for a subclass of int
     if number not in _INT32:
-        raise QueryError("does not fit in 32 bits, and the server would drop all filters")
+        raise QueryError("does not fit in 32 bits, and the server would ignore all filters")
     return str(number)
 
 
 def _format_date(value: object) -> str:
-    """Return a moment in UTC as exact as it is, without a `Z`, which the server would turn into its own local time."""
+    """Return the time in UTC with all its digits, without a `Z`: the server would convert that to its local time."""
     if (fault := find_date_fault(value)) is not None:
         raise QueryError(f"{fault}: {ADD_ZONE}" if fault == NO_ZONE else fault)
     assert isinstance(value, datetime)
@@ -145,16 +114,16 @@ def _format_date(value: object) -> str:
     return f"{seconds}.{moment.microsecond:06}".rstrip("0") if moment.microsecond else seconds
 
 
-# Values as the server reads them
+# Reading values as the server does
 
 
 def read_value(kind: Kind, text: str) -> int | datetime | None:
-    """Return the value that the server reads in a text, or None if it reads none."""
+    """Return the value that the server reads from a text, or None if the text is no value of this kind."""
     return _READERS[kind](text)
 
 
 def _read_int(text: str) -> int | None:
-    """Return an int that is written with a sign, or hexadecimal with `0x`, `#` or `&h`."""
+    """Parse a decimal number with an optional sign, or a hexadecimal number with `0x`, `#` or `&h`."""
     text = text.strip(BLANKS)
     if (digits := _HEX.fullmatch(text)) is not None:
         value = int(digits[1], 16)
@@ -164,7 +133,7 @@ def _read_int(text: str) -> int | None:
 
 
 def _read_status(text: str) -> int | None:
-    """Return a status that is written as a name in any case, a number, or several of them with commas."""
+    """Parse a status: a name in any case, a number, or several of them separated by commas."""
     value = 0
     for part in text.split(","):
         word = part.strip(BLANKS)
@@ -179,9 +148,9 @@ def _read_status(text: str) -> int | None:
 
 
 def _read_date(text: str) -> datetime | None:
-    """Return a date with the year first: other orders depend on the server's culture.
+    """Parse a date with the year first. Other orders depend on the server's culture.
 
-    What lies below a microsecond is cut, and a date without a time zone counts as UTC.
+    Digits after the microseconds are cut. A date without a time zone is in UTC.
     """
     found = _DATE.fullmatch(text.strip(BLANKS))
     if found is None:

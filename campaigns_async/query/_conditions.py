@@ -1,4 +1,4 @@
-"""What the fields make: conditions, expressions of them, sorts, and text that is sent as it is."""
+"""Conditions, expressions that combine them, sorts, and raw text that is sent unchanged."""
 
 from __future__ import annotations
 
@@ -21,28 +21,33 @@ NEGATED: Final = frozenset(operator for operator in OPPOSITES if operator.starts
 
 @frozen
 class Condition:
-    """A condition: it holds where any of the columns stands in the relation to any of the values."""
+    """A comparison of columns with values.
+
+    Attributes:
+        columns: The columns. The condition holds for a row if the comparison holds for any of them.
+        operator: The operator in the server's language.
+        values: The values, of which any must satisfy the comparison. None is null.
+    """
 
     columns: tuple[Column, ...]
     operator: str
     values: tuple[str | None, ...] = field(repr=False)
-    """None: no value."""
 
     @property
     def label(self) -> str:
-        """The names and the operator, for messages: values may be numbers or names of people."""
+        """Columns and operator, for error messages. Values can be phone numbers or names, so they are left out."""
         return f"{'|'.join(column.wire for column in self.columns)} {self.operator}"
 
 
 def to_text(conditions: Sequence[Condition]) -> str:
-    """Return the text to send for conditions that must all hold.
+    """Return the filter text for conditions that must all hold.
 
     Raises:
-        QueryError: If the server would read something else than is meant.
+        QueryError: If the server would read the text as other conditions.
     """
     text = ",".join(map(_condition_to_text, conditions))
     if _syntax.parse(text) != tuple(map(_as_parsed, conditions)):
-        raise QueryError("the server's language cannot say these conditions together: query one by one")
+        raise QueryError("the server's filter language cannot express these conditions together: query one by one")
     return text
 
 
@@ -50,8 +55,8 @@ def _condition_to_text(condition: Condition) -> str:
     names = (column.wire for column in condition.columns)
     text = _syntax.format_term(names, condition.operator, condition.values)
     if _syntax.parse(text) != (_as_parsed(condition),):
-        reason = _explain_unsayable(condition)
-        raise QueryError(f"{condition.label}: the server's language cannot say this value: {reason}")
+        reason = _explain_inexpressible(condition)
+        raise QueryError(f"{condition.label}: the server's filter language cannot express this value: {reason}")
     return text
 
 
@@ -60,21 +65,21 @@ def _as_parsed(condition: Condition) -> _syntax.ParsedTerm:
     return _syntax.ParsedTerm(names, condition.operator, condition.values)
 
 
-def _explain_unsayable(condition: Condition) -> str:
+def _explain_inexpressible(condition: Condition) -> str:
     texts = [value for value in condition.values if value is not None]
     if any(value[:1] == "\\" and _syntax.is_null(value[1:]) for value in texts):
-        return "a backslash and then null is always read as the text null"
+        return "a backslash followed by null is always read as the text null"
     ends = [value for value in (condition.values[0], condition.values[-1]) if value is not None]
     if any(value != value.strip(_syntax.BLANKS) for value in ends):
-        return "the blanks at its beginning or end are cut off there"
-    return "a backslash before an operator is lost there, where that operator occurs several times"
+        return "the server strips the blanks at its beginning or end"
+    return "the server drops a backslash before an operator that occurs several times"
 
 
 def negate(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    """Return the conditions that hold where those given do not. Rows without a value are in neither.
+    """Return the conditions that hold where the given ones do not. Rows without a value satisfy neither.
 
     Raises:
-        QueryError: If it would take an OR between conditions, which the server does not have.
+        QueryError: If the negation needs an OR between conditions, which the server does not have.
     """
     if len(conditions) == 1:
         (condition,) = conditions
@@ -82,7 +87,7 @@ def negate(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
         return tuple(
             Condition((column,), opposite, (value,)) for column in condition.columns for value in condition.values
         )
-    # The reverse of the line above, so that a double negation comes back to where it began.
+    # The reverse of the expression above, so that a double negation returns the original.
     operators = {condition.operator for condition in conditions}
     alternatives = {
         (column, value) for condition in conditions for column in condition.columns for value in condition.values
@@ -93,17 +98,17 @@ def negate(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
     if single and len(operators) == 1 and len(alternatives) == len(columns) * len(values):
         return (Condition(columns, OPPOSITES[operators.pop()], values),)
     raise QueryError(
-        "~ of several conditions would need an OR between them, which the server does not have: "
+        "~ of several conditions needs an OR between them, which the server does not have: "
         "negate them one by one, or query one by one"
     )
 
 
 @frozen(repr=False)
 class Expression:
-    """A filter: conditions that must all hold. `str` gives the text that is sent.
+    """A filter: conditions that must all hold. `str` returns the text that is sent.
 
-    Combine with `&`, negate with `~`. There is no `|`, since the server has none between conditions: see
-    `in_` and `query.any_of` for what it has.
+    Combine expressions with `&` and negate them with `~`. There is no `|`, because the server has no OR between
+    conditions. Use `in_` for several values of a field, and `query.any_of` for several fields.
     """
 
     conditions: tuple[Condition, ...]
@@ -112,11 +117,11 @@ class Expression:
         if not self.conditions:
             raise QueryError("a filter needs a condition")
         for condition in self.conditions:
-            _condition_to_text(condition)  # what cannot be said is refused where it is made
+            _condition_to_text(condition)  # raise here, where the caller wrote the condition
 
     @property
     def model(self) -> type[Campaign | Contact]:
-        """The class whose rows it filters."""
+        """The class of the rows that the filter selects."""
         return self.conditions[0].columns[0].model
 
     def __and__(self, other: Expression) -> Expression:
@@ -125,7 +130,7 @@ class Expression:
         if other.model is not self.model:
             raise QueryError(
                 f"& between a condition on {self.model.__name__} and one on {other.model.__name__}: "
-                "a list is of one of them"
+                "a list has rows of one class"
             )
         return Expression(self.conditions + other.conditions)
 
@@ -134,8 +139,8 @@ class Expression:
 
     def __or__(self, other: object) -> NoReturn:
         raise QueryError(
-            "there is no | between conditions, since the server has none: use field.in_(a, b) for several values of a "
-            "field, query.any_of(field, field) for several fields of a value, else query one by one"
+            "there is no | between conditions, because the server has no OR: use field.in_(a, b) for several values of "
+            "a field, query.any_of(field, field) for several fields, or query one by one"
         )
 
     __ror__ = __or__
@@ -145,8 +150,8 @@ class Expression:
 
     def __bool__(self) -> NoReturn:
         raise QueryError(
-            "a condition is neither true nor false before the server sees it: write & rather than `and`, ~ rather than "
-            "`not`, (a < field) & (field < b) rather than a chained comparison, and no `if` or `in`"
+            "a condition has no truth value in Python: write & rather than `and`, ~ rather than `not`, "
+            "(a < field) & (field < b) rather than a chained comparison, and no `if` or `in`"
         )
 
     def __str__(self) -> str:
@@ -164,7 +169,7 @@ def _refuse_to_combine(other: object) -> NoReturn:
 
 @frozen
 class Sort:
-    """An order by one field. `str` gives the text that is sent."""
+    """A sort order by one field. `str` returns the text that is sent."""
 
     column: Column = field(repr=lambda column: column.wire)
     descending: bool = False
@@ -175,7 +180,7 @@ class Sort:
 
 @frozen
 class Raw:
-    """Text in the server's language that is sent as it is. `repr` hides it."""
+    """Text in the server's language that is sent unchanged. `repr` hides it."""
 
     text: str = field(repr=False)
 
@@ -184,12 +189,12 @@ class Raw:
 
 
 def raw(text: str) -> Raw:
-    """Return a filter or sort that is sent unchecked, and that rows are not checked against.
+    """Return a filter or sort that is sent unchecked. Rows are not checked against it either.
 
-    The server drops all filters when it does not understand one, and then answers with all that there is.
+    Caution: if the server does not understand one condition, it ignores all of them and returns every row.
 
     Args:
-        text: In the server's language: `sender==Golf,recipientCount>=100`.
+        text: Text in the server's language: `sender==Golf,recipientCount>=100`.
 
     Raises:
         QueryError: If `text` is not a str.

@@ -1,8 +1,8 @@
-"""Find rows that contradict a filter: the sign that a server dropped the filter without saying so.
+"""Find rows that contradict a filter: a server that returns one has silently ignored the filter.
 
-A row contradicts a filter only where that is certain, whatever the server's database makes of case, blanks,
-punctuation, time zones and missing values. So only ids, numbers, dates and ASCII text are compared: which other
-letters are equal depends on the database's collation.
+A row contradicts a filter only if it does so under every treatment of case, blanks, punctuation, time zones and null
+that a server's database may have. So only ids, numbers, dates and ASCII text are compared: whether other letters are
+equal depends on the database's collation.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from campaigns_async.query._conditions import NEGATED, OPPOSITES, Condition
 from campaigns_async.query._syntax import is_null
 
 ZONES: Final = timedelta(hours=15)
-"""How far off a server may be that takes times for its local time, and either for summer time."""
+"""The largest error of a server that reads times as its local time, with or without summer time."""
 
 Predicate: TypeAlias = Callable[[object], bool]
 """True if a field's value, which is never None, certainly does not satisfy a condition."""
@@ -31,7 +31,7 @@ _DIGRAPHS: Final = (
     "aa ae cc ch cs dd dh dj dz ff gg gj gy ie ij lj ll ly ng nj nn ny oe ph rh rr rz sh ss sz th tt ty uo xh zh zs zz"
 )
 _ONE_LETTER: Final = frozenset(_DIGRAPHS.split())
-"""Pairs that are one letter in some language, so that half of one is not found in a text."""
+"""Pairs that count as one letter in some language: a search for half of a pair does not find it."""
 _COMPARISONS: Final[dict[str, Callable[[int, int], bool]]] = {
     "==": op.eq,
     "!=": op.ne,
@@ -49,17 +49,17 @@ _RELATIONS: Final[dict[str, Callable[[str, str], bool]]] = {
 
 
 def contradiction(conditions: Sequence[Condition]) -> Callable[[Campaign | Contact], bool]:
-    """Return a test for rows that a server which understood the filter certainly did not answer with."""
+    """Return a predicate for rows that no server returns that applied the filter."""
     tests = [
         [(column.name, _predicate(column, each.operator, value)) for column in each.columns for value in each.values]
         for each in conditions
     ]
 
     def contradicts(row: Campaign | Contact) -> bool:
-        for alternatives in tests:  # loops, not any() and all(): a generator a row costs more than most tests
+        for alternatives in tests:  # not any() and all(): a generator for each row costs more than most tests
             for name, test in alternatives:
                 have: object = getattr(row, name)
-                if have is None or not test(have):  # what a server leaves out may be there
+                if have is None or not test(have):  # a server may leave a field out of its response
                     break
             else:
                 return True
@@ -84,7 +84,7 @@ def _never(_: object) -> bool:
 
 
 def _is_certainly_a_value(have: object) -> bool:
-    # Some databases keep an empty text as no value, and older servers take `null` for the text.
+    # Some databases store an empty text as null, and older servers read `null` as a text.
     return not (isinstance(have, str) and (not have or is_null(have)))
 
 
@@ -107,12 +107,12 @@ def _text_predicate(operator: str, value: str) -> Predicate:
 
 
 def _simplify(text: str) -> str:
-    """Return what of an ASCII text counts in every collation."""
+    """Return the characters of an ASCII text that are significant in every collation."""
     return _IGNORABLE.sub("", text.lower()).translate(_EQUAL_LETTERS)
 
 
 def _certainly_holds(relation: str, have: str, value: str) -> bool:
-    """Return whether a text stands in the relation in every collation, some of which make one letter of two."""
+    """Return True if the relation holds in every collation, including those in which two letters count as one."""
     if relation == "==" or not value:
         return bool(value) and have == value
     if relation == "_=":

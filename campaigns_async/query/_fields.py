@@ -1,18 +1,19 @@
-"""The typed fields: each has the operators that the server's type takes, and no others.
+"""The fields of campaigns and contacts. Each has the operators that its type takes on the server.
 
-A field is no value: comparing it makes an `Expression`, in the manner of SQLAlchemy's columns.
+Comparing a field builds an `Expression`, as with SQLAlchemy's columns.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Final, Generic, NoReturn, Self, TypeAlias, TypeVar
 
 from attrs import frozen
 
 from campaigns_async.errors import QueryError
-from campaigns_async.models import Campaign, CampaignStatus, Contact
-from campaigns_async.query._columns import Column, columns_of, format_value
+from campaigns_async.models import Campaign, CampaignStatus, Contact, camel
+from campaigns_async.query._columns import Column, Kind, format_value
 from campaigns_async.query._conditions import Condition, Expression, Sort
 
 V = TypeVar("V")
@@ -22,35 +23,33 @@ _METHODS: Final = frozenset({"equals", "contains", "startswith", "endswith", "is
 
 
 class _NoSuchOperatorError(QueryError, AttributeError):
-    """A QueryError that `hasattr` takes for the absence of the method."""
+    """A QueryError for which `hasattr` returns False."""
 
 
 @frozen(eq=False, repr=False)
 class Comparable(Generic[V]):
-    """A field, or any of several, that can be compared.
+    """One field, or any of several fields, that can be compared.
 
-    Every method raises a `QueryError` for a value that the server's type does not take, or that its language
-    cannot say.
+    Every method raises a `QueryError` for a value that the field's type does not take, or that the server's filter
+    language cannot express.
     """
 
     columns: tuple[Column, ...]
 
-    def __eq__(self, other: V) -> Expression:  # type: ignore[override]  # makes a filter, not a bool
+    def __eq__(self, other: V) -> Expression:  # type: ignore[override]  # returns a filter, not a bool
         return self._condition("==", other)
 
     def __ne__(self, other: V) -> Expression:  # type: ignore[override]  # likewise
-        """Differ; rows without a value are left out."""
+        """Return a filter for rows whose value differs. Rows without a value are left out."""
         return self._condition("!=", other)
 
     def __hash__(self) -> int:
         return hash(self.columns)
 
     def in_(self, *values: V) -> Expression:
-        """Equal any of the values."""
+        """Return a filter for rows whose value equals any of these values."""
         if not values:
-            raise QueryError(
-                f"{self._label} in_: needs a value: no filter finds nothing, and an empty one would find all"
-            )
+            raise QueryError(f"{self._label} in_: pass at least one value: an empty filter would match every row")
         return self._condition("==", *values)
 
     def _refuse_to_combine(self) -> NoReturn:
@@ -84,53 +83,59 @@ class Comparable(Generic[V]):
     def _format(self, operator: str, value: object) -> str | None:
         kind = self.columns[0].kind
         if value is None and operator in ("==", "!="):
-            if kind.nullable:
+            if kind.is_nullable:
                 return None
             raise QueryError(
-                f"{self._label} {operator}: there is always a value, and the server drops all filters at null"
+                f"{self._label} {operator}: this field is never null, and the server ignores all filters at null"
             )
         if isinstance(value, Comparable):
-            raise QueryError(f"{self._label} {operator}: compares with a value; the server cannot compare two fields")
+            raise QueryError(f"{self._label} {operator}: pass a value: the server cannot compare two fields")
         try:
             return format_value(kind, value)
         except QueryError as error:
             reason = error.message
         raise QueryError(f"{self._label} {operator}: the value {reason}")
 
-    if not TYPE_CHECKING:  # type checkers are to see that there is no such method
+    if not TYPE_CHECKING:  # type checkers must report a method that the type does not have
 
         def __getattr__(self, name: str) -> NoReturn:
             if name in _METHODS:
                 raise _NoSuchOperatorError(
-                    f"{self._label} has no {name}: the server drops all filters at an operator that does not fit "
-                    f"the field's type, {self.columns[0].kind.value}"
+                    f"{self._label} has no {name}: the field is {self.columns[0].kind.value}, and the server ignores "
+                    "all filters at an operator that does not fit the type"
                 )
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 class Sortable(Comparable[V]):
-    """A single field, which lists can be sorted by."""
+    """A single field, by which lists can be sorted."""
 
     __slots__ = ()
+    _kind: ClassVar[Kind]
+
+    @classmethod
+    def of(cls, model: type[Campaign | Contact], name: str) -> Self:
+        """Return the field of a model's attribute."""
+        return cls((Column(model, name, camel(name), cls._kind),))
 
     def asc(self) -> Sort:
-        """Sort the least first. Rows without a value come first on most servers."""
+        """Sort in ascending order. Most servers put rows without a value first."""
         return Sort(self.columns[0])
 
     def desc(self) -> Sort:
-        """Sort the greatest first."""
+        """Sort in descending order."""
         return Sort(self.columns[0], descending=True)
 
 
 class Unordered(Comparable[V]):
-    """A field without `<` and `>` on the server."""
+    """A field to which the server does not apply `<` and `>`."""
 
     __slots__ = ()
 
     def _refuse_to_order(self) -> NoReturn:
         raise QueryError(
-            f"{self._label}: {self.columns[0].kind.value} has no < and >: the server drops all filters at them. "
-            "== and in_ are there"
+            f"{self._label}: {self.columns[0].kind.value} has no < and >, and the server ignores all filters at them: "
+            "use == or in_"
         )
 
     def __lt__(self, other: object) -> NoReturn:
@@ -147,7 +152,7 @@ class Unordered(Comparable[V]):
 
 
 class Ordered(Comparable[V], Generic[V, W]):
-    """A field with `<` and `>` on the server. Rows without a value are left out."""
+    """A field to which the server applies `<` and `>`. Rows without a value are left out."""
 
     __slots__ = ()
 
@@ -165,35 +170,40 @@ class Ordered(Comparable[V], Generic[V, W]):
 
 
 class TextConditions(Unordered[str | None]):
-    """One text field, or any of several. Whether case counts without `ignore_case` is up to the server's database."""
+    """One text field, or any of several text fields.
+
+    Without `ignore_case` the server's database decides if case counts.
+    """
 
     __slots__ = ()
 
     def equals(self, text: str, *, ignore_case: bool = False) -> Expression:
-        """Equal the text; as `==`, but for `ignore_case`."""
+        """Return a filter for rows whose text equals `text`: `==` with the option `ignore_case`."""
         return self._text("==", text, ignore_case)
 
     def contains(self, text: str, *, ignore_case: bool = False) -> Expression:
-        """Contain the text."""
+        """Return a filter for rows whose text contains `text`."""
         return self._text("@=", text, ignore_case)
 
     def startswith(self, text: str, *, ignore_case: bool = False) -> Expression:
-        """Begin with the text."""
+        """Return a filter for rows whose text starts with `text`."""
         return self._text("_=", text, ignore_case)
 
     def endswith(self, text: str, *, ignore_case: bool = False) -> Expression:
-        """End with the text."""
+        """Return a filter for rows whose text ends with `text`."""
         return self._text("_-=", text, ignore_case)
 
     def is_null(self) -> Expression:
-        """Have no value, which is not the same as an empty text. `~` asks for rows that have one."""
+        """Return a filter for rows without a value. An empty text is a value. `~` selects the rows with a value."""
         return self._condition("==", None)
 
     def _text(self, operator: str, text: object, ignore_case: object) -> Expression:
         if not isinstance(ignore_case, bool):
             raise QueryError(f"{self._label} {operator}: ignore_case must be a bool, not {type(ignore_case).__name__}")
         if text is None:
-            raise QueryError(f"{self._label} {operator}: the value must be text (str); is_null() asks for no value")
+            raise QueryError(
+                f"{self._label} {operator}: the value must be text (str); use is_null() for rows without a value"
+            )
         return self._condition(f"{operator}*" if ignore_case else operator, text)
 
 
@@ -201,21 +211,24 @@ class TextField(TextConditions, Sortable[str | None]):
     """A field that holds text."""
 
     __slots__ = ()
+    _kind = Kind.TEXT
 
 
 class IntField(Ordered[int, int], Sortable[int]):
-    """A field that holds a 32-bit whole number, always."""
+    """A field that holds a 32-bit integer and is never null."""
 
     __slots__ = ()
+    _kind = Kind.INT
 
 
 class OptionalIntField(Ordered[int | None, int], Sortable[int | None]):
-    """A field that holds a 32-bit whole number, or nothing."""
+    """A field that holds a 32-bit integer or null."""
 
     __slots__ = ()
+    _kind = Kind.OPTIONAL_INT
 
     def is_null(self) -> Expression:
-        """Have no value, which is not the same as 0. `~` asks for rows that have one."""
+        """Return a filter for rows without a value. 0 is a value. `~` selects the rows with a value."""
         return self._condition("==", None)
 
 
@@ -223,21 +236,25 @@ class StatusField(Unordered[CampaignStatus | int], Sortable[CampaignStatus | int
     """A field that holds a status."""
 
     __slots__ = ()
+    _kind = Kind.STATUS
 
 
 class DateField(Ordered[datetime, datetime], Sortable[datetime]):
-    """A field that holds a moment. Values must know their time zone; they are sent as UTC.
+    """A field that holds a time. Values need a time zone; they are sent in UTC.
 
-    A server may take them for its local time, and keeps more digits than a `datetime`: prefer `<` and `>` to `==`.
+    Prefer `<` and `>` to `==`: a server may read values as its local time, and stores more digits than a `datetime` has.
     """
 
     __slots__ = ()
+    _kind = Kind.DATE
 
 
 def any_of(*fields: TextField) -> TextConditions:
-    """Return the fields as one, whose conditions hold where they hold for any of them: `any_of(contact.name, contact.custom1) == "Ann"`.
+    """Combine text fields, so that a condition holds where any of them satisfies it.
 
-    `any_of(…) != x` is "one of them differs"; "none of them is x" is `~(any_of(…) == x)`.
+    `any_of(contact.name, contact.custom1) == "Ann"` selects the rows in which either field is Ann.
+    `any_of(…) != x` selects rows in which one of the fields differs from x. For rows in which none of the fields is x,
+    use `~(any_of(…) == x)`.
 
     Raises:
         QueryError: If there are no fields, or fields of both models.
@@ -250,23 +267,19 @@ def any_of(*fields: TextField) -> TextConditions:
     return TextConditions(columns)
 
 
-_CAMPAIGN: Final = {column.name: column for column in columns_of(Campaign).values()}
-_CONTACT: Final = {column.name: column for column in columns_of(Contact).values()}
-
-
 class CampaignFields:
     """The fields of campaigns."""
 
     __slots__ = ()
 
-    id: Final = TextField((_CAMPAIGN["id"],))
-    start_date_time: Final = DateField((_CAMPAIGN["start_date_time"],))
-    sender: Final = TextField((_CAMPAIGN["sender"],))
-    recipient_count: Final = IntField((_CAMPAIGN["recipient_count"],))
-    message: Final = TextField((_CAMPAIGN["message"],))
-    status: Final = StatusField((_CAMPAIGN["status"],))
-    opt_out_link_id: Final = OptionalIntField((_CAMPAIGN["opt_out_link_id"],))
-    track_link_url: Final = TextField((_CAMPAIGN["track_link_url"],))
+    id: Final = TextField.of(Campaign, "id")
+    start_date_time: Final = DateField.of(Campaign, "start_date_time")
+    sender: Final = TextField.of(Campaign, "sender")
+    recipient_count: Final = IntField.of(Campaign, "recipient_count")
+    message: Final = TextField.of(Campaign, "message")
+    status: Final = StatusField.of(Campaign, "status")
+    opt_out_link_id: Final = OptionalIntField.of(Campaign, "opt_out_link_id")
+    track_link_url: Final = TextField.of(Campaign, "track_link_url")
 
 
 class ContactFields:
@@ -274,8 +287,25 @@ class ContactFields:
 
     __slots__ = ()
 
-    id: Final = TextField((_CONTACT["id"],))
-    phone_number: Final = TextField((_CONTACT["phone_number"],))
-    name: Final = TextField((_CONTACT["name"],))
-    custom1: Final = TextField((_CONTACT["custom1"],))
-    custom2: Final = TextField((_CONTACT["custom2"],))
+    id: Final = TextField.of(Contact, "id")
+    phone_number: Final = TextField.of(Contact, "phone_number")
+    name: Final = TextField.of(Contact, "name")
+    custom1: Final = TextField.of(Contact, "custom1")
+    custom2: Final = TextField.of(Contact, "custom2")
+
+
+ColumnsByName: TypeAlias = Mapping[str, Column]
+"""Columns by the server's name in lower case: the server ignores the case of names."""
+
+
+def _columns(fields: type[CampaignFields | ContactFields]) -> ColumnsByName:
+    columns = [field.columns[0] for field in vars(fields).values() if isinstance(field, Comparable)]
+    return {column.wire.lower(): column for column in columns}
+
+
+_COLUMNS: Final[Mapping[type, ColumnsByName]] = {Campaign: _columns(CampaignFields), Contact: _columns(ContactFields)}
+
+
+def columns_of(model: type[Campaign | Contact]) -> ColumnsByName:
+    """Return the columns of a model by name."""
+    return _COLUMNS[model]

@@ -1,14 +1,17 @@
-"""Filters and sorts, compiled: the text to send, checked as the server would read it, and a test for rows.
+"""Compile filters and sorts into the text to send, and a predicate for rows that contradict the filter.
 
-The server drops all filters when it does not understand one, and then answers with everything: what it would not
-understand, or would certainly understand otherwise than it looks, is refused here. No message quotes the text, where a
-name may be part of a value that was cut off.
+The server ignores all filters if it does not understand one, and returns every row. So a text that the server would
+not understand, or would certainly read otherwise than it looks, is refused here. An error quotes field names and
+operators. It never quotes values: what looks like a term may be the rest of a value with a comma in it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, Generic, TypeVar
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
@@ -16,112 +19,118 @@ from campaigns_async._checks import LONE_SURROGATE, is_utf8
 from campaigns_async.errors import QueryError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.query import _syntax
-from campaigns_async.query._columns import Column, ColumnsByName, Kind, columns_of, read_value
+from campaigns_async.query._columns import Column, Kind, read_value
 from campaigns_async.query._conditions import NEGATED, Condition, Expression, Raw, Sort
 from campaigns_async.query._contradiction import contradiction
-from campaigns_async.query._fields import Comparable
+from campaigns_async.query._fields import ColumnsByName, Comparable, columns_of
 
 M = TypeVar("M", Campaign, Contact)
+
+Filters: TypeAlias = Expression | Raw | str | None
+Sorts: TypeAlias = Sort | Raw | str | Iterable[Sort | str] | None
 
 _ORDERING: Final = frozenset({"<", "<=", ">", ">="})
 _NEEDED: Final = {
     Kind.INT: "a whole number of 32 bits",
-    Kind.OPTIONAL_INT: "a whole number of 32 bits, or null behind == and !=",
+    Kind.OPTIONAL_INT: "a whole number of 32 bits, or null after == and !=",
     Kind.STATUS: "a status: its number, or a name such as Completed",
     Kind.DATE: "a date with the year first, such as 2024-01-31 or 2024-01-31T09:00:00",
 }
+_WORD: Final = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
+_WRONG_OPERATOR: Final = re.compile(r"\(?[A-Za-z_][\w|]*\)?\s*([=<>!@~:]+)", re.ASCII)
+_MEANT: Final = {"=": "==", ":": "==", "=>": ">=", "=<": "<=", "=!": "!=", "~": "@=", "~=": "@=", "=~": "@="}
+"""Operators of other languages, and the server's operators that mean the same."""
+_OPERATORS: Final = "== != > < >= <= @= _= _-="
+_SIMILAR: Final = 0.7
+"""The least ratio of difflib for a suggestion."""
 
 
 @frozen
 class CompiledFilter(Generic[M]):
-    """A filter that is ready to be sent."""
+    """A filter that is ready to be sent.
+
+    Attributes:
+        text: The text to send, None for no filter.
+        contradicts: Returns True if a row certainly contradicts the filter. None if the filter's meaning is unknown.
+    """
 
     text: str | None = field(repr=False)
-    """None: no filter is sent."""
     contradicts: Callable[[M], bool] | None = field(repr=False)
-    """Tests whether a row certainly contradicts the filter; None where nothing is known of what the filter means."""
 
 
-def compile_filter(filters: Expression | Raw | str | None, model: type[M]) -> CompiledFilter[M]:
-    """Return a filter for lists of a model, checked.
+def compile_filter(filters: Filters, model: type[M], parameter: str = "filters") -> CompiledFilter[M]:
+    """Compile a filter for lists of a model.
 
     Args:
         filters: An expression on the model's fields, text in the server's language, or `query.raw(…)`.
         model: `Campaign` or `Contact`.
+        parameter: The name of the caller's argument, for errors.
 
     Raises:
-        QueryError: If the server would not understand it, or it is a filter on the other model.
+        QueryError: If the server would not understand the filter, or if the filter is on the other model.
     """
-    try:
-        return _compile_filter(filters, model)
-    except QueryError as error:
-        error.parameter = "filters"
-        raise
+    with _blame(parameter):
+        if filters is None:
+            return CompiledFilter(None, None)
+        if isinstance(filters, Raw):
+            return CompiledFilter(_or_none(filters.text), None)
+        if isinstance(filters, Expression):
+            if filters.model is not model:
+                raise QueryError(f"a filter on {filters.model.__name__} for a list of {model.__name__}")
+            return CompiledFilter(str(filters), contradiction(filters.conditions))
+        if isinstance(filters, str):
+            text = str.__str__(filters)
+            conditions = parse_filters(text, model)
+            return CompiledFilter(text, contradiction(conditions)) if conditions else CompiledFilter(None, None)
+        raise QueryError(_explain_misuse(filters))
 
 
-def _compile_filter(filters: Expression | Raw | str | None, model: type[M]) -> CompiledFilter[M]:
-    if filters is None:
-        return CompiledFilter(None, None)
-    if isinstance(filters, Raw):
-        return CompiledFilter(_or_none(filters.text), None)
-    if isinstance(filters, Expression):
-        if filters.model is not model:
-            raise QueryError(f"filters: a filter on {filters.model.__name__} for a list of {model.__name__}")
-        return _compile(str(filters), filters.conditions)
-    if isinstance(filters, str):
-        text = str.__str__(filters)
-        return _compile(text, parse_filters(text, model))
-    raise QueryError(f"filters: {_explain_misuse(filters)}")
-
-
-def compile_sorts(sorts: Sort | Raw | str | Iterable[Sort | str] | None, model: type[M]) -> str | None:
-    """Return the text to send for an order of lists of a model, checked; None for none.
+def compile_sorts(sorts: Sorts, model: type[M], parameter: str = "sorts") -> str | None:
+    """Compile a sort order for lists of a model.
 
     Args:
         sorts: A field's `asc()` or `desc()`, the server's name of a field with a `-` before it for descending,
             several of either, or `query.raw(…)`.
         model: `Campaign` or `Contact`.
+        parameter: The name of the caller's argument, for errors.
+
+    Returns:
+        The text to send, or None for no order.
 
     Raises:
-        QueryError: If the server would not understand it, or it sorts by a field of the other model.
+        QueryError: If the server would not understand the order, or if it names a field of the other model.
     """
+    with _blame(parameter):
+        if sorts is None:
+            return None
+        if isinstance(sorts, Raw):
+            return _or_none(sorts.text)
+        if isinstance(sorts, (Sort, str)):
+            sorts = (sorts,)
+        elif isinstance(sorts, (Comparable, Expression)) or not isinstance(sorts, Iterable):
+            raise QueryError(f"must be a field's asc() or desc(), text, or a list of them, not {type(sorts).__name__}")
+        text = ",".join(_sort_to_text(number, sort, model) for number, sort in enumerate(sorts, 1))
+        check_sorts(text, model)
+        return _or_none(text)
+
+
+@contextmanager
+def _blame(parameter: str) -> Iterator[None]:
+    """Name the caller's argument in an error."""
     try:
-        return _compile_sorts(sorts, model)
+        yield
     except QueryError as error:
-        error.parameter = "sorts"
-        raise
-
-
-def _compile_sorts(sorts: Sort | Raw | str | Iterable[Sort | str] | None, model: type[M]) -> str | None:
-    if sorts is None:
-        return None
-    if isinstance(sorts, Raw):
-        return _or_none(sorts.text)
-    if isinstance(sorts, (Sort, str)):
-        sorts = (sorts,)
-    elif isinstance(sorts, (Comparable, Expression)) or not isinstance(sorts, Iterable):
-        raise QueryError(
-            f"sorts: must be a field's asc() or desc(), text, or a list of them, not {type(sorts).__name__}"
-        )
-    text = ",".join(_sort_to_text(number, sort, model) for number, sort in enumerate(sorts, 1))
-    check_sorts(text, model)
-    return _or_none(text)
+        raise QueryError(f"{parameter}: {error.message}", parameter=parameter) from None
 
 
 def _sort_to_text(number: int, sort: object, model: type[M]) -> str:
     if isinstance(sort, str):
         return str.__str__(sort)
     if not isinstance(sort, Sort):
-        raise QueryError(f"sorts: item {number} must be a field's asc() or desc(), or text, not {type(sort).__name__}")
+        raise QueryError(f"item {number} must be a field's asc() or desc(), or text, not {type(sort).__name__}")
     if sort.column.model is not model:
-        raise QueryError(
-            f"sorts: item {number} is a field of {sort.column.model.__name__} for a list of {model.__name__}"
-        )
+        raise QueryError(f"item {number} is a field of {sort.column.model.__name__} for a list of {model.__name__}")
     return str(sort)
-
-
-def _compile(text: str, conditions: tuple[Condition, ...]) -> CompiledFilter[M]:
-    return CompiledFilter(_or_none(text), contradiction(conditions)) if conditions else CompiledFilter(None, None)
 
 
 def _or_none(text: str) -> str | None:
@@ -130,60 +139,72 @@ def _or_none(text: str) -> str | None:
 
 def _explain_misuse(filters: object) -> str:
     if isinstance(filters, bool):
-        return "a comparison gave a bool: compare fields of query.campaign or query.contact"
+        return "a comparison returned a bool: compare fields of query.campaign or query.contact"
     if isinstance(filters, Comparable):
         return "a field alone is no filter: compare it, as in query.campaign.sender == 'Golf'"
     if isinstance(filters, Sort):
-        return "an order goes to sorts="
+        return "a sort order belongs in sorts="
     if isinstance(filters, (list, tuple, set, frozenset)):
         return "several conditions are combined with &"
     return f"must be an expression on fields, text (str) or query.raw(…), not {type(filters).__name__}"
 
 
 def parse_filters(text: str, model: type[Campaign | Contact]) -> tuple[Condition, ...]:
-    """Return the conditions that the server would read in a text.
+    """Return the conditions that the server reads in a text.
 
     Raises:
-        QueryError: If it would not understand one. Says which, counted from 1, and what would be right.
+        QueryError: If the server would not understand a term. The message names the term's number, from 1.
     """
-    _check_utf8("filters", text)
-    names = columns_of(model)
-    return tuple(_check_term(number, term, names) for number, term in enumerate(_syntax.parse(text), start=1))
+    _check_utf8(text)
+    columns = columns_of(model)
+    return tuple(_check_term(number, term, columns) for number, term in enumerate(_syntax.parse(text), start=1))
 
 
 def check_sorts(text: str, model: type[Campaign | Contact]) -> None:
-    """Refuse an order that the server would not understand: `-startDateTime,id`, names in any case.
+    """Refuse a sort order that the server would not understand. `-startDateTime,id` is right, in any case.
 
     Raises:
-        QueryError: If it would not. Says at which name, counted from 1, and what would be right.
+        QueryError: If the server would not understand a name. The message names its number, from 1.
     """
-    _check_utf8("sorts", text)
-    names = columns_of(model)
+    _check_utf8(text)
+    columns = columns_of(model)
     for number, piece in enumerate(_syntax.split_terms(text), start=1):
-        if _find_column(piece.removeprefix("-"), names) is None:
-            blank = _find_column(piece.strip(_syntax.BLANKS + "-"), names) is not None
-            hint = "a blank before its - or behind it" if blank else "write a name alone, or a - and a name"
-            meant = _find_column(piece.strip(_syntax.BLANKS + "-()").replace("_", ""), names) is not None
-            raise _unknown_name(f"sorts: name {number}", piece, names, hint if blank or not meant else None)
+        if _find_column(piece.removeprefix("-"), columns) is None:
+            raise QueryError(f"name {number}: {_explain_sort(piece, columns)}")
 
 
-def _check_utf8(which: str, text: str) -> None:
+def _explain_sort(piece: str, known: ColumnsByName) -> str:
+    word = _WORD.search(piece)
+    column = None if word is None else _find_column(word[0], known)
+    if column is not None:
+        return f"write {column.wire} or -{column.wire}, without blanks or anything else"
+    return _describe_unknown_field(piece.strip(_syntax.BLANKS).removeprefix("-"), known, "this")
+
+
+def _check_utf8(text: str) -> None:
     if not is_utf8(text):
-        raise QueryError(f"{which}: {LONE_SURROGATE}")
+        raise QueryError(LONE_SURROGATE)
 
 
-def _check_term(number: int, term: _syntax.ParsedTerm, names: ColumnsByName) -> Condition:
-    where = f"filters: term {number}"
+def _check_term(number: int, term: _syntax.ParsedTerm, known: ColumnsByName) -> Condition:
+    where = f"term {number}"
     if term.trouble is not None:
         raise QueryError(f"{where} {term.trouble}")
-    columns = tuple(_find_columns(where, term.names, names))
+    # A value with a comma that is not escaped looks like two terms.
+    advice = "" if number == 1 else ". If it belongs to the value before, put a backslash before the comma"
     operator = term.operator
+    if (wrong := _WRONG_OPERATOR.match("|".join(term.names))) is not None:
+        is_whole = wrong.end() == len(wrong.string)
+        name = wrong[1] + (operator or "") if is_whole else wrong[1]
+        remedy = f"did you mean '{_MEANT[name]}'?" if name in _MEANT else f"write one of {_OPERATORS}"
+        raise QueryError(f"{where}: unknown operator '{name}'; {remedy}{advice}")
     if operator is None:
-        raise QueryError(f"{where} has no operator: the server would take all of it for a name, and set no condition")
+        raise QueryError(f"{where} has no operator: write a condition such as sender==Golf{advice}")
+    columns = tuple(_find_columns(where, term, known, advice))
     if operator in NEGATED and len(term.values) > 1:
         raise QueryError(
-            f"{where} has several values behind {operator}, and so holds for any row that differs from one of them: "
-            "repeat the term for each value to have none of them"
+            f"{where} has several values after {operator}, and so matches every row that differs from one of them: "
+            "repeat the term for each value to match none of them"
         )
     for column in columns:
         _check_operator(where, column, operator)
@@ -192,40 +213,37 @@ def _check_term(number: int, term: _syntax.ParsedTerm, names: ColumnsByName) -> 
     return Condition(columns, operator, term.values)
 
 
-def _find_columns(where: str, given: tuple[str, ...], names: ColumnsByName) -> Iterator[Column]:
-    for name in given:
-        column = _find_column(name, names)
+def _find_columns(where: str, term: _syntax.ParsedTerm, known: ColumnsByName, advice: str) -> Iterator[Column]:
+    for name in term.names:
+        column = _find_column(name, known)
         if column is None:
-            raise _unknown_name(where, name, names)
+            reason = _describe_unknown_field(name, known, f"the text before {term.operator}")
+            raise QueryError(f"{where}: {reason}{advice}")
         yield column
 
 
-def _find_column(name: str, names: ColumnsByName) -> Column | None:
-    return names.get(name.lower()) if name.isascii() else None
+def _find_column(name: str, known: ColumnsByName) -> Column | None:
+    return known.get(name.lower()) if name.isascii() else None
 
 
-def _unknown_name(where: str, name: str, names: ColumnsByName, hint: str | None = None) -> QueryError:
-    meant = _find_column(name.strip(_syntax.BLANKS + "-()").replace("_", ""), names)
-    if hint is not None:
-        reason = hint
-    elif meant is not None:
-        reason = f"the server spells it {meant.wire}"
-    elif any(sign in name for sign in "=<>!@~"):
-        reason = "there is no such operator: write == != > < >= <= @= _= _-= or another of the server's"
-    else:
-        reason = "a comma within a value needs a backslash before it"
-    known = ", ".join(column.wire for column in names.values())
-    return QueryError(f"{where} names no field of the server's ({reason}). It has {known}")
+def _describe_unknown_field(name: str, known: ColumnsByName, description: str) -> str:
+    """Describe a name that is no field. The name is quoted only if it cannot be part of a value."""
+    bare = name.strip(_syntax.BLANKS + "-()").replace("_", "").lower()
+    similar = get_close_matches(bare, known, n=1, cutoff=_SIMILAR)
+    what = f"unknown field '{name}'" if _WORD.fullmatch(name) else f"{description} is no field"
+    if similar:
+        return f"{what}; did you mean '{known[similar[0]].wire}'?"
+    return f"{what}; the fields are {', '.join(column.wire for column in known.values())}"
 
 
 def _check_operator(where: str, column: Column, operator: str) -> None:
     if column.kind is Kind.TEXT:
         fits = operator not in _ORDERING
     else:
-        fits = operator in ("==", "!=") or (column.kind.ordered and operator in _ORDERING)
+        fits = operator in ("==", "!=") or (column.kind.is_ordered and operator in _ORDERING)
     if not fits:
-        allowed = "==, !=, @=, _= and _-=, their contraries, and each with *" if column.kind is Kind.TEXT else "==, !="
-        if column.kind.ordered:
+        allowed = "==, !=, @=, _= and _-=, their negations, and each with *" if column.kind is Kind.TEXT else "==, !="
+        if column.kind.is_ordered:
             allowed += ", <, <=, > and >="
         raise QueryError(
             f"{where}: {column.wire} does not take {operator}; it is {column.kind.value} and takes {allowed}"
@@ -236,7 +254,7 @@ def _check_value(where: str, column: Column, operator: str, value: str | None) -
     if column.kind is Kind.TEXT:
         return
     if value is None:
-        if not column.kind.nullable:
-            raise QueryError(f"{where}: {column.wire} always has a value, and the server drops all filters at null")
+        if not column.kind.is_nullable:
+            raise QueryError(f"{where}: {column.wire} is never null, and the server ignores all filters at null")
     elif read_value(column.kind, value) is None:
         raise QueryError(f"{where}: {column.wire} {operator} needs {_NEEDED[column.kind]}")

@@ -1,7 +1,7 @@
-"""The server's filter language: how a text is read, and how a value is written so that it is read back.
+"""The server's filter language: parse a text as the server does, and escape values so that they survive parsing.
 
-The server reads filters with the .NET library Sieve. It never says that it did not understand, so the
-order of reading is kept here step by step, and what is written is read back before it is sent.
+The server parses filters with the .NET library Sieve, which does not report syntax errors. The parser here follows
+Sieve step by step. Every text that is written is parsed again before it is sent.
 """
 
 from __future__ import annotations
@@ -16,21 +16,19 @@ OPERATORS: Final = (
     *("!@=*", "!_=*", "!_-=*", "!=*", "!@=", "!_=", "!_-="),
     *("==*", "@=*", "_=*", "_-=*", "==", "!=", ">=", "<=", ">", "<", "@=", "_=", "_-="),
 )
-"""In the order in which the server tries them at one place."""
+"""Operators, in the order in which the server tries them at one position."""
 
 BLANKS: Final = "".join(map(chr, (*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B)))) + (
     "\u2028\u2029\u202f\u205f\u3000"
 )
-"""What .NET trims. Python's own `strip` also takes U+001C to U+001F."""
+"""The characters that .NET trims. Python's own `strip` also removes U+001C to U+001F."""
 
-SECOND_OPERATOR: Final = (
-    "holds a second operator, and the server cuts the value there: put a backslash before it, "
-    "and before a negated one behind its !"
-)
 BRACKETS_IN_GROUP: Final = (
-    "is a group in brackets with brackets in its value, which the server removes there too: write A|B without brackets"
+    "has brackets in its value after a group in brackets, and the server removes both: write the names without brackets"
 )
-BRACKET_AT_THE_END: Final = "begins with a bracket and ends with one: in a value write it behind A|B without brackets"
+BRACKET_AT_THE_END: Final = (
+    "begins and ends with a bracket, and the server reads all of it as names: write the names without brackets"
+)
 
 _OPERATOR: Final = f"({'|'.join(map(re.escape, OPERATORS))})"
 _ANY: Final = re.compile(_OPERATOR)
@@ -42,30 +40,34 @@ _LONGEST: Final = max(map(len, OPERATORS))
 
 @frozen
 class ParsedTerm:
-    """One term as the server reads it."""
+    """One term of a filter, as the server parses it.
+
+    Attributes:
+        names: The names of the columns.
+        operator: The operator. None if the server takes the whole term for a name, and so ignores it.
+        values: The values. None is null, which only `==` and `!=` compare with.
+        trouble: The reason why the term certainly means something else than it seems to, or None.
+    """
 
     names: tuple[str, ...] = field(repr=False)
     operator: str | None
-    """None: the server takes all of the term for a name, and sets no condition."""
     values: tuple[str | None, ...] = field(repr=False)
-    """None: no value, which only `==` and `!=` ask for."""
     trouble: str | None = None
-    """Why it surely means something else than it seems to."""
 
 
 def split_terms(text: str) -> list[str]:
-    """The terms of a filter or of a sort, empty ones left out. Blanks behind a comma are eaten, others stay."""
+    """Split a filter or a sort into its terms, without empty ones. Blanks after a comma are dropped, others stay."""
     first, *others = _split(text, ",")
     return [piece for piece in (first, *(other.lstrip(BLANKS) for other in others)) if piece.strip(BLANKS)]
 
 
 def parse(text: str) -> tuple[ParsedTerm, ...]:
-    """All terms of a filter, in the server's order of reading."""
+    """Parse all terms of a filter."""
     return tuple(map(_parse_term, split_terms(text)))
 
 
 def is_equality(operator: str) -> bool:
-    """Whether the operator asks for a whole value, and so knows `null`."""
+    """Return True if the operator compares whole values, and so accepts `null`."""
     return operator.rstrip("*") in ("==", "!=")
 
 
@@ -73,27 +75,30 @@ def _parse_term(piece: str) -> ParsedTerm:
     text = piece.replace("\\,", ",")
     trouble = None
     if piece.startswith("("):
-        behind = text[text.rfind(")") + 1 :]
-        if not behind:
+        rest = text[text.rfind(")") + 1 :]
+        if not rest:
             return ParsedTerm((), None, (), BRACKET_AT_THE_END)
-        group = text[: len(text) - len(behind)]
+        group = text[: len(text) - len(rest)]
         if _LIVE.search(group):
             trouble = BRACKETS_IN_GROUP
-        # As the server does it: what stands behind the group vanishes in it too, should it occur there.
-        text = text.replace(behind, "").translate({ord("("): None, ord(")"): None}) + behind
+        # As in Sieve: the text after the group is also removed from within the group.
+        text = text.replace(rest, "").translate({ord("("): None, ord(")"): None}) + rest
     parts = [part.strip(BLANKS) for part in _LIVE.split(text)]
     names = tuple(name.strip(BLANKS) for name in _split(parts[0], "|"))
     if len(parts) == 1:
         return ParsedTerm(names, None, (), trouble)
     if len(parts) > 3:
-        trouble = trouble or SECOND_OPERATOR
+        trouble = trouble or (
+            f"has a second operator, {parts[3]}, at which the server cuts the value off: "
+            "if it belongs to the value, put a backslash before it (in a negated operator, after the !)"
+        )
     operator = parts[1]
     values = (_parse_value(value, operator) for value in _split(_unescape_operators(parts[2]), "|"))
     return ParsedTerm(names, operator, tuple(values), trouble)
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Split where an even number of backslashes stands in front of the separator."""
+    """Split at each separator after an even number of backslashes."""
     found: list[str] = []
     start = 0
     for run in _SEPARATORS[separator].finditer(text):
@@ -104,7 +109,7 @@ def _split(text: str, separator: str) -> list[str]:
 
 
 def _unescape_operators(values: str) -> str:
-    """Take the backslashes before operators away: one pass over all for each that is found."""
+    """Remove the backslashes before operators, as Sieve does: one pass over the whole text for each one found."""
     for operator in _ESCAPED.findall(values):
         values = values.replace("\\" + operator, operator)
     return values
@@ -118,15 +123,15 @@ def _parse_value(value: str, operator: str) -> str | None:
 
 
 def is_null(value: str) -> bool:
-    """Whether the server may take it for no value."""
+    """Return True if the server may read the text as null."""
     return value.lower() == "null"
 
 
 def format_term(names: Iterable[str], operator: str, values: Sequence[str | None]) -> str:
-    """One term. Names stand without brackets, which would take brackets out of the values."""
-    said = "|".join(_escape(value, operator) for value in values)
-    # A blank keeps a leading star from making the operator one that ignores case.
-    return f"{'|'.join(names)}{operator}{' ' if said.startswith('*') else ''}{said}"
+    """Format one term. Names have no brackets around them: the server would remove brackets from the values too."""
+    escaped = "|".join(_escape(value, operator) for value in values)
+    # Without the blank, a star at the beginning of the value would become part of the operator.
+    return f"{'|'.join(names)}{operator}{' ' if escaped.startswith('*') else ''}{escaped}"
 
 
 def _escape(value: str | None, operator: str) -> str:
@@ -134,11 +139,11 @@ def _escape(value: str | None, operator: str) -> str:
         return "null"
     if is_null(value) and is_equality(operator):
         return "\\" + value
-    said: list[str] = []
-    behind = ""
-    # From the end, since a backslash before one operator may break another that begins further left.
+    escaped: list[str] = []
+    following = ""
+    # From the end, because a backslash before one operator may break up another that begins further left.
     for character in reversed(value):
-        special = character in "\\,|" or _ANY.match(character + behind)
-        said.append(f"\\{character}" if special else character)
-        behind = (said[-1] + behind)[:_LONGEST]
-    return "".join(reversed(said))
+        special = character in "\\,|" or _ANY.match(character + following)
+        escaped.append(f"\\{character}" if special else character)
+        following = (escaped[-1] + following)[:_LONGEST]
+    return "".join(reversed(escaped))

@@ -165,12 +165,12 @@ class TestList:
     @pytest.mark.parametrize(
         ("arguments", "told"),
         [
-            (["--filter", "Sender=Golf"], "--filter: term 1 "),
-            (["--filter", "start_date_time>2031"], "--filter: term 1 names no field"),
+            (["--filter", "Sender=Golf"], "--filter: term 1: unknown operator "),
+            (["--filter", "start_date_time>2031"], "--filter: term 1: unknown field"),
             (["--filter", ""], "--filter sets no condition"),
             (["--filter", " , "], "--filter"),
             (["--filter", "status>1"], "--filter: term 1: status does not take >"),
-            (["--sort", "phoneNumber"], "--sort: name 1 names no field"),
+            (["--sort", "phoneNumber"], "--sort: name 1: unknown field"),
             (["--sort", ""], "--sort"),
             (["--fields", "start_date_time"], "--fields: name 1 is no column: startDateTime"),
             (["--fields", "id,id"], "--fields: name 2 is id again"),

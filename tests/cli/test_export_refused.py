@@ -52,17 +52,17 @@ WRONG = {
     "NDJSON for Excel": ([*CAMPAIGNS, "--out", "x.ndjson", "--excel"], "--excel is for csv, and this is ndjson"),
     "an unknown field": ([*CAMPAIGNS, "--out", "x.csv", "--fields", "phoneNumber"], "--fields: name 1 is no column"),
     "a field twice": ([*CONTACTS, "c1", "--out", "x.csv", "--fields", "id,name,id"], "--fields: name 3 is id again"),
-    "a filter": ([*CAMPAIGNS, "--out", "x.csv", "--filter", "name==x"], "--filter: term 1 names no field"),
+    "a filter": ([*CAMPAIGNS, "--out", "x.csv", "--filter", "name==x"], "--filter: term 1: unknown field"),
     "an empty filter": ([*CAMPAIGNS, "--out", "x.csv", "--filter", ""], "--filter sets no condition"),
-    "a sort": ([*CAMPAIGNS, "--out", "x.csv", "--sort", "name"], "--sort: name 1 names no field"),
-    "a filter of contacts": ([*CONTACTS, "c1", "--out", "x.csv", "--filter", "sender==x"], "--filter: term 1 names no"),
+    "a sort": ([*CAMPAIGNS, "--out", "x.csv", "--sort", "name"], "--sort: name 1: unknown field"),
+    "a filter of contacts": ([*CONTACTS, "c1", "--out", "x.csv", "--filter", "sender==x"], "--filter: term 1: unknown field"),
     "a filter of campaigns": (
         [*CONTACTS, "--all-campaigns", "--out", "x.csv", "--campaign-filter", "name==x"],
-        "--campaign-filter: term 1 names no field",
+        "--campaign-filter: term 1: unknown field",
     ),
     "a sort of campaigns": (
         [*CONTACTS, "--all-campaigns", "--out", "x.csv", "--campaign-sort", "name"],
-        "--campaign-sort: name 1 names no field",
+        "--campaign-sort: name 1: unknown field",
     ),
     "a filter of campaigns that are named": (
         [*CONTACTS, "c1", "--out", "x.csv", "--campaign-filter", "id==x"],

@@ -52,10 +52,10 @@ class TestFilters:
         ("filters", "reason"),
         [
             (K.name == SECRET, "a filter on Contact for a list of Campaign"),
-            ("name==x", "names no field"),
-            (True, "a comparison gave a bool"),
+            ("name==x", "unknown field 'name'; the fields are id,"),
+            (True, "a comparison returned a bool"),
             (C.sender, "a field alone is no filter"),
-            (C.sender.asc(), "goes to sorts="),
+            (C.sender.asc(), "belongs in sorts="),
             ([C.sender == SECRET], "combined with &"),
             (b"sender==x", "not bytes"),
         ],
@@ -93,8 +93,8 @@ class TestSorts:
     @pytest.mark.parametrize(
         ("sorts", "reason"),
         [
-            ("bogus", "name 1 names no field"),
-            (["id", "start_date_time"], "name 2 .*the server spells it startDateTime"),
+            ("bogus", "^sorts: name 1: unknown field 'bogus'; the fields are"),
+            (["id", "start_date_time"], "name 2: unknown field 'start_date_time'; did you mean 'startDateTime'"),
             ([C.id.asc(), K.name.asc()], "item 2 is a field of Contact for a list of Campaign"),
             ([C.id.asc(), C.sender], "item 2 must be a field's asc"),
             ([query.raw("id")], "item 1 must be"),
@@ -110,3 +110,14 @@ class TestSorts:
 
         assert raised.value.parameter == "sorts"
         assert SECRET not in str(raised.value)
+
+
+def test_an_error_names_the_caller_s_own_argument() -> None:
+    with pytest.raises(QueryError, match=r"^campaign_filters: term 1: unknown field 'foo'") as raised:
+        compile_filter("foo==1", Campaign, "campaign_filters")
+
+    assert raised.value.parameter == "campaign_filters"
+    with pytest.raises(QueryError, match=r"^campaign_sorts: name 1: unknown field 'foo'") as raised:
+        compile_sorts("foo", Campaign, "campaign_sorts")
+
+    assert raised.value.parameter == "campaign_sorts"

@@ -18,9 +18,9 @@ from campaigns_async import query
 from campaigns_async._http.codec import read_model
 from campaigns_async.errors import QueryError
 from campaigns_async.models import Campaign, CampaignStatus, Contact
-from campaigns_async.query._columns import columns_of
 from campaigns_async.query._conditions import Condition
 from campaigns_async.query._contradiction import contradiction
+from campaigns_async.query._fields import columns_of
 from campaigns_async.query._parse import parse_filters
 from campaigns_async.sandbox import _sieve as server
 from campaigns_async.sandbox._sieve import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Row
