@@ -1,1 +1,1 @@
-"""Read a paged listing in order, lazily, with a few pages ahead at most."""
+"""Reading a paged listing lazily and in order, with a bounded number of prefetched pages."""

@@ -1,4 +1,4 @@
-"""Read pages in order, and fetch some of them before their turn."""
+"""Read pages in order, and prefetch the next ones concurrently."""
 
 from __future__ import annotations
 
@@ -23,18 +23,30 @@ T = TypeVar("T")
 
 @frozen
 class Source(Generic[T]):
-    """A listing that can be fetched by the page."""
+    """A listing whose pages can be fetched.
+
+    Attributes:
+        fetch: Fetches a page, by its number from 1 and the page size.
+        ids: Returns the ids of all rows of a page. One call for a page costs less than one for each row.
+        path: The path of the request, for errors.
+    """
 
     fetch: Callable[[int, int], Coroutine[None, None, Page[T]]]
-    """Page number from 1, and page size."""
     ids: Callable[[Sequence[T]], list[str]]
-    """Returns the ids of rows: of a whole page at once, which costs less."""
     path: str = ""
-    """The path that errors name."""
 
 
 class Pages(Generic[T]):
-    """An iterator over pages, which closes itself when it is dropped."""
+    """An iterator over pages that cancels its prefetched pages when it is garbage-collected.
+
+    Args:
+        source: The listing.
+        window: The state of the iteration.
+        prefetch: Pages in flight at most, beside the one that the reader waits for.
+        limit: Rows that the reader takes at most, so that no further pages are prefetched; None for all.
+        keep_full: Request the next page when one arrives, instead of when one is handed out. Then `prefetch` pages are
+            in flight all the time. Up to `2 * prefetch - 1` pages are in flight or held.
+    """
 
     def __init__(
         self,
@@ -48,60 +60,56 @@ class Pages(Generic[T]):
         self._source = source
         self._window = window
         self._prefetch = prefetch
-        self._reach = max(prefetch, 2 * prefetch - 1) if keep_full else prefetch
-        """The number of pages that may be in flight or held."""
+        self._max_held = max(prefetch, 2 * prefetch - 1) if keep_full else prefetch  # pages in flight or held
         self._limit = limit
         self._ahead: dict[int, _Fetch[T]] = {}
         self._generation = window.generation
         self._clock = count(1)
-        self._busy = False
-        self._was_direct = True
-        """True if the page read last was not prefetched."""
-        self._reading: int | None = None
-        """The page that the reader waits for."""
-        self._read_ahead: _Fetch[T] | None = None
-        """The fetch of that page, where it was prefetched."""
+        self._is_advancing = False
+        self._was_prefetched = False  # the page read last
+        self._reading: int | None = None  # the page that the reader waits for
+        self._reading_fetch: _Fetch[T] | None = None  # its fetch, if it was prefetched
         self._closed = False
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Page[T]:
-        found = await self.advance()
-        if found is None:
+        step = await self.advance()
+        if step is None:
             raise StopAsyncIteration
-        rows, page = found
+        rows, page = step
         items = tuple(rows)
-        # Where the place was looked for, they are not those of the page read last, though there may be as many.
+        # After a resync the rows are those of several pages, or not all of the last one.
         return page if items == page.items else Page(page.index, page.total_pages, page.total_records, items)
 
     async def advance(self) -> tuple[Iterator[T], Page[T]] | None:
-        """Return the next rows that are new, and the page that was read last; None at the end.
+        """Return the next new rows and the page that was read last, or None at the end.
 
-        Rows count as handed out when they are taken from the iterator.
+        A row counts as handed out when it is taken from the returned iterator.
         """
-        if self._busy:
-            raise RuntimeError("this iterator is being advanced already: one task at a time, please")
-        self._busy = True
+        if self._is_advancing:
+            raise RuntimeError("another task is advancing this iterator: use it from one task at a time")
+        self._is_advancing = True
         try:
             return await self._advance()
         finally:
-            self._busy = False
+            self._is_advancing = False
 
     async def _advance(self) -> tuple[Iterator[T], Page[T]] | None:
         while (request := self._window.next_request()) is not None:
             page = await self._read(*request)
             if page is None:
-                continue  # rows have moved meanwhile
+                continue  # a page that was in flight at the same time has shown a shift
             try:
-                rows = self._window.accept(page, fresh=not self._ahead and self._was_direct)
+                rows = self._window.accept(page, fresh=not (self._ahead or self._was_prefetched))
             except PagingError as error:
                 raise error.attach(
                     method="GET", path=self._source.path, attempts=1, elapsed=0.0, effect=Effect.APPLIED
                 ) from None
-            if found := length_hint(rows):
+            if new := length_hint(rows):
                 if self._limit is not None:
-                    self._limit -= found
+                    self._limit -= new
                 self._fetch_ahead()
                 return rows, page
         return None
@@ -118,17 +126,20 @@ class Pages(Generic[T]):
             await asyncio.wait(tasks)
 
     async def _read(self, index: int, size: int) -> Page[T] | None:
-        """Return a page once all pages that were in flight at the same time have come too.
+        """Read a page, and wait for all pages that were in flight at the same time.
 
-        Only then is it known that nothing moved between them: one that was asked for later may have been
-        answered before.
+        The server may have answered a later request earlier. So only all of them together show if rows have shifted
+        between them.
+
+        Returns:
+            The page, or None if rows have shifted.
         """
         if self._generation != self._window.generation:
             await self._cancel()
             self._generation = self._window.generation
         fetch = self._ahead.pop(index, None)
-        self._was_direct = fetch is None
-        self._reading, self._read_ahead = index, fetch
+        self._was_prefetched = fetch is not None
+        self._reading, self._reading_fetch = index, fetch
         try:
             if fetch is None:
                 page = await self._source.fetch(index, size)
@@ -138,28 +149,28 @@ class Pages(Generic[T]):
                 ended = fetch.ended
             await self._await_concurrent(ended)
         finally:
-            self._reading = self._read_ahead = None
+            self._reading = self._reading_fetch = None
         return page if self._generation == self._window.generation else None
 
     async def _await_concurrent(self, ended: int) -> None:
-        """Wait for the pages that were in flight when a page came, and compare their totals."""
-        if meanwhile := [
+        """Wait for the pages that were in flight when a page arrived, and compare their totals."""
+        if concurrent := [
             other.task for other in self._ahead.values() if other.started < ended and not other.task.done()
         ]:
-            await asyncio.wait(meanwhile)
+            await asyncio.wait(concurrent)
         for other in self._ahead.values():
             if other.task.done() and not other.task.cancelled() and other.task.exception() is None:
                 self._window.observe(other.task.result())
 
     def _fetch_ahead(self) -> None:
-        """Request pages up to the limit while fewer than `prefetch` are in flight."""
+        """Request the next pages while fewer than `prefetch` are in flight and fewer than the maximum are held."""
         if self._generation != self._window.generation or self._closed:
             return
-        pages = self._reach + (self._reading is not None)
+        pages = self._max_held + (self._reading is not None)
         if self._limit is not None:
             pages = min(pages, -(-self._limit // self._window.page_size))
         room = self._prefetch - sum(not fetch.task.done() for fetch in self._ahead.values())
-        room -= self._read_ahead is not None and not self._read_ahead.task.done()
+        room -= self._reading_fetch is not None and not self._reading_fetch.task.done()
         for index in self._window.prefetchable(pages):
             if room <= 0:
                 break
@@ -167,33 +178,40 @@ class Pages(Generic[T]):
                 fetch = _Fetch(partial(self._source.fetch, index, self._window.page_size), self._clock)
                 self._ahead[index] = fetch
                 room -= 1
-                if self._reach > self._prefetch:
-                    # Weak: an iterator that is dropped must be found so, whatever is still on its way.
+                if self._max_held > self._prefetch:
+                    # A weak reference, so that a page in flight does not keep an unused iterator alive.
                     fetch.task.add_done_callback(partial(_fetch_more, weakref.ref(self), fetch))
 
     def on_fetched(self, fetch: _Fetch[T]) -> None:
-        """Fetch more after a prefetched page has come. Where one failed, the pages after it can wait."""
-        known = fetch is self._read_ahead or fetch in self._ahead.values()
-        if not known or fetch.task.cancelled() or fetch.task.exception() is not None:
+        """Request more pages after a prefetched page has arrived; not after a failed one."""
+        is_current = fetch is self._reading_fetch or fetch in self._ahead.values()
+        if not is_current or fetch.task.cancelled() or fetch.task.exception() is not None:
             return
         request = self._window.next_request()
+        # If the next page is neither awaited nor prefetched, it failed or the reader was cancelled: wait for the reader.
         if request is not None and (request[0] == self._reading or request[0] in self._ahead):
-            self._fetch_ahead()  # otherwise that one failed, or its reader was cancelled: it is for the reader to go on
+            self._fetch_ahead()
 
     def _drop(self) -> None:
         while self._ahead:
             _, fetch = self._ahead.popitem()
-            with suppress(RuntimeError):  # the loop is closed, and the task with it
+            with suppress(RuntimeError):  # the loop is closed, so the task has ended
                 fetch.task.get_loop().call_soon_threadsafe(fetch.task.cancel)
 
     def __del__(self) -> None:
-        # `break` leaves the iterator to the garbage collector, which may run in any thread.
+        # After `break` the garbage collector ends the iterator, in any thread.
         if self._ahead:
             self._drop()
 
 
 class _Fetch(Generic[T]):
-    """A page in flight, and when it was requested and came, by a count of such moments."""
+    """A task that fetches a page.
+
+    Attributes:
+        started: The time of the request, in ticks of the iterator's clock.
+        ended: The time of the response, in ticks of the iterator's clock.
+        task: The task.
+    """
 
     def __init__(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], clock: Iterator[int]) -> None:
         self.started: int = next(clock)
@@ -205,16 +223,16 @@ class _Fetch(Generic[T]):
         try:
             return await fetch()
         finally:
-            # Here, not in a callback: what is asked for because this has come must count as asked for later.
+            # Not in a done callback: requests that this response triggers must count as later.
             self.ended = next(clock)
 
 
 def _fetch_more(pages: weakref.ref[Pages[T]], fetch: _Fetch[T], _task: asyncio.Task[Page[T]]) -> None:
-    if (still := pages()) is not None:
-        still.on_fetched(fetch)
+    if (iterator := pages()) is not None:
+        iterator.on_fetched(fetch)
 
 
 def _retrieve_exception(task: asyncio.Task[Page[T]]) -> None:
-    """Retrieve the exception, which is raised where the page is read: if nobody reads it, asyncio must not complain."""
+    """Mark the exception as retrieved. It is raised when the page is read; if it is never read, asyncio would log it."""
     if not task.cancelled():
         task.exception()

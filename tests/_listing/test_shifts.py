@@ -308,7 +308,7 @@ async def test_memory_stays_flat() -> None:
     window: Window[str] = Window(Checkpoint("test", 100), list)
     for index in range(1, 3000):
         list(window.accept(Page(index, 3000, 300_000, tuple(f"{index}.{n}" for n in range(100)))))
-    assert window._recent._held <= 512 + 100
+    assert window._recent._count <= 512 + 100
     assert len(window._seen) <= 1024
     assert len(pickle.dumps(window.checkpoint)) < 2000
 

@@ -197,7 +197,7 @@ def page(index: int | None, names: list[str], **totals: int) -> bytes:
 
 async def test_a_server_that_repeats_a_page_raises(sandbox: Sandbox, client: CampaignsClient) -> None:
     sandbox.fault(operation="list", status=200, body=page(None, ["a", "b"]), content_type="application/json")
-    with pytest.raises(PagingError, match="page 2 holds the same rows as page 1"):
+    with pytest.raises(PagingError, match="page 2 has the same rows as page 1"):
         await client.campaigns.list(page_size=2).collect()
 
 
@@ -207,13 +207,13 @@ async def test_a_server_that_goes_round_in_circles_raises(sandbox: Sandbox, clie
         sandbox.fault(
             when=lambda request, n=number: int(request.query["page"]) % 3 == n, status=200, body=page(None, names)
         )
-    with pytest.raises(PagingError, match="page 4 holds the same rows as page 1"):
+    with pytest.raises(PagingError, match="page 4 has the same rows as page 1"):
         await client.campaigns.list(page_size=2).collect()
 
 
 async def test_a_server_that_answers_another_page_raises(sandbox: Sandbox, client: CampaignsClient) -> None:
     sandbox.fault(operation="list", status=200, body=page(7, ["a"], totalPages=9))
-    with pytest.raises(PagingError, match="asked for page 1, the server answered page 7"):
+    with pytest.raises(PagingError, match="requested page 1, the server returned page 7"):
         await client.campaigns.list().collect()
 
 

@@ -327,8 +327,8 @@ MUTANTS = (
     Mutant(
         "paging does not go back",
         "_listing.window",
-        "            self._start_resync(max(1, index - 1))  # and",
-        "            self._total = page.total_records  # and",
+        "            self._start_resync(max(1, index - 1))  # this page",
+        "            self._total = page.total_records  # this page",
         test="_listing/test_shifts.py",
     ),
 )
