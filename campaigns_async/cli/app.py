@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Container, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Container, Sequence
+from contextlib import suppress
 from importlib import import_module
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import click
 
-from campaigns_async._version import __version__
 from campaigns_async.cli.console import (
     PROGRAM,
     UNEXPECTED,
+    Invocation,
     OutputClosed,
     RunFailed,
+    output_error,
     print_line,
     printable,
     unexpected_message,
 )
-from campaigns_async.cli.options import Group, Invocation
+from campaigns_async.cli.options import Group
 
 
 class Entry(NamedTuple):
@@ -33,6 +34,7 @@ class Entry(NamedTuple):
 
 COMMANDS: Final = {
     "campaigns": Entry("campaigns_command", "List campaigns, or look at some."),
+    "completion": Entry("completion", "Print the script that completes commands in your shell."),
     "demo": Entry("demo", "Create 500 campaigns on a sandbox that fails; check the count."),
     "export": Entry("export_command", "Write campaigns or contacts to CSV, NDJSON or Parquet."),
     "journal": Entry("journal_command", "Look into a send's journal, and settle its rows by hand."),
@@ -63,30 +65,8 @@ class Root(Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name].help) for name in self.list_commands(ctx)])
 
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """Make the context of a call, which prints the root's help if the call asks for it."""
-        with _raising_output_closed():
-            return super().make_context(info_name, args, parent, **extra)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Call the command."""
-        with _raising_output_closed():
-            return super().invoke(ctx)
-
-
-@contextmanager
-def _raising_output_closed() -> Generator[None]:
-    # click itself would end the process here, with 1 and without a word.
-    try:
-        yield
-    except BrokenPipeError as error:
-        raise OutputClosed from error
-
 
 @click.group(PROGRAM, cls=Root)
-@click.version_option(__version__, prog_name=PROGRAM)
 def root() -> None:
     """Send SMS campaigns in high volume, and know what became of each."""
 
@@ -122,16 +102,14 @@ def _flush() -> None:
     try:
         if sys.stdout is not None:  # None if it was closed before the program began
             sys.stdout.flush()
-    except BrokenPipeError as error:
-        raise OutputClosed from error
     except OSError as error:
-        raise click.ClickException(f"standard output cannot be written: {error.strerror}") from error
+        raise output_error(error) from error
 
 
 def _report(error: Exception, *, debug: bool) -> int:
     """Print the line for an error, and return the exit code."""
-    if isinstance(error, BrokenPipeError):
-        error = OutputClosed()
+    if isinstance(error, OutputClosed):
+        return error.exit_code
     if not isinstance(error, click.ClickException):
         error = click.ClickException(unexpected_message(error))
     line = printable(" ".join(error.format_message().split()))

@@ -9,11 +9,12 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NoReturn
 
-import click
 from attrs import define, field, frozen
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
+
+from campaigns_async.cli.console import current_invocation, print_line
 
 _LINE_INTERVAL: Final = 5.0
 _TICK: Final = 0.25
@@ -201,9 +202,10 @@ async def show_progress(figures: Callable[[], Figures | None], *, bar: bool = Tr
         figures: Returns the figures as they are now, None if there are none yet.
         bar: Show a bar on a terminal; False for lines there too.
     """
-    console = _Console(stderr=True)
-    display = Bar(console) if bar and console.is_interactive else Lines(lambda line: click.echo(line, err=True))
-    view = ProgressView(display, figures)
+    invocation = current_invocation()
+    console = _Console(stderr=True, color_system=None if invocation.no_color else "auto")
+    display = Bar(console) if bar and console.is_interactive else Lines(print_line)
+    view = ProgressView(display, (lambda: None) if invocation.quiet else figures)
     showing = asyncio.ensure_future(view.run())
     try:
         yield view

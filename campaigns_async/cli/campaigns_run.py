@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -15,10 +15,11 @@ from campaigns_async.cli.console import (
     binary_output,
     count_of,
     is_terminal,
-    output_closed_message,
     print_line,
+    print_note,
     print_rich,
     printable,
+    rich_console,
 )
 from campaigns_async.cli.options import ConnectionOptions
 
@@ -34,10 +35,10 @@ _PAGE: Final = 1000
 _WRITTEN: Final = 100
 """Rows that are written at a time."""
 _GAP: Final = 2
-_FIRST: Final = ("id", "startDateTime", "status", "sender", "recipientCount", "message")
-"""The columns that are shown before the rest, as far as there is room."""
-_TEXTS: Final = {"message": 16, "trackLinkUrl": 16}
-"""The columns that are cut first, and the width that is enough to show them."""
+_FIRST: Final = ("id", "message", "startDateTime", "sender", "status", "recipientCount")
+"""The columns that are shown before the rest, as far as there is room; the most important first."""
+_TEXTS: Final = {"message": 20, "trackLinkUrl": 16}
+"""The columns that come last and are cut first, and the width at which they can still be read."""
 _NUMBERS: Final = frozenset({"recipientCount", "optOutLinkId"})
 
 
@@ -85,9 +86,9 @@ def show_list(
                 total = counted
         print_list(rows, columns, choose=fields is None)
         if total is None or total <= len(rows):
-            print_line(count_of(len(rows), "campaign"))
+            print_note(count_of(len(rows), "campaign"))
         else:
-            print_line(f"the first {len(rows):,} of {total:,} campaigns: --limit N shows more, --json all as JSON")
+            print_note(f"the first {len(rows):,} of {total:,} campaigns: --limit N shows more, --json all as JSON")
 
     run_with_client(connection, work)
 
@@ -161,18 +162,15 @@ async def _print_json(pages: Rows, columns: Sequence[Column]) -> None:
 
     target = StreamTarget(binary_output())
     encoder = NdjsonEncoder(columns)
-    written = 0
     try:
         async with aclosing(pages):
             async for rows, _ in pages:
                 for start in range(0, len(rows), _WRITTEN):
-                    piece = rows[start : start + _WRITTEN]
-                    await target.write(encoder.encode(Batch(piece)))
-                    written += len(piece)
+                    await target.write(encoder.encode(Batch(rows[start : start + _WRITTEN])))
         await target.finish()
     except ExportWriteError as error:
         if error.errno == errno.EPIPE:
-            raise OutputClosed(output_closed_message(written, "campaign")) from error
+            raise OutputClosed from error
         raise click.ClickException(f"standard output: {error.message}") from error
     finally:
         await target.aclose()
@@ -194,8 +192,10 @@ def print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: b
     from rich.text import Text
 
     cells = {column.name: [_cell(column, row) for row in rows] for column in columns}
+    if choose:
+        cells = {name: values for name, values in cells.items() if any(values)}
     widths = {name: max(map(cell_len, [name, *values])) for name, values in cells.items()}
-    names = _that_fit(widths) if choose else list(cells)
+    names = _columns_that_fit(widths) if choose else list(cells)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), highlight=False)
     for name in names:
         # Rich narrows what may wrap first. An id must stand in one piece, to be copied.
@@ -210,7 +210,7 @@ def print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: b
         table.add_row(*(Text(cells[name][index], no_wrap=True, overflow="ellipsis") for name in names))
     print_rich(table)
     if left_out := [name for name in cells if name not in names]:
-        print_line(f"no room for {', '.join(left_out)} (see --fields)")
+        print_note(f"no room for {', '.join(left_out)} (see --fields)")
 
 
 def print_campaign(campaign: Campaign, columns: Sequence[Column]) -> None:
@@ -227,19 +227,16 @@ def print_campaign(campaign: Campaign, columns: Sequence[Column]) -> None:
     print_rich("")
 
 
-def _that_fit(widths: dict[str, int]) -> list[str]:
-    """Return the columns that a terminal has room for, the most important first."""
-    from rich.cells import cell_len
-    from rich.console import Console
-
-    left = Console().width + _GAP
-    chosen: list[str] = []
+def _columns_that_fit(widths: Mapping[str, int]) -> list[str]:
+    """Return the columns that a terminal has room for, in the order of a table."""
+    left = rich_console().width + _GAP
+    chosen: set[str] = set()
     for name in sorted(widths, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST)):
-        needed = max(cell_len(name), min(widths[name], _TEXTS.get(name, widths[name]))) + _GAP
+        needed = min(widths[name], _TEXTS.get(name, widths[name])) + _GAP
         if needed <= left or not chosen:
             left -= needed
-            chosen.append(name)
-    return chosen
+            chosen.add(name)
+    return [name for name in widths if name in chosen]
 
 
 def _cell(column: Column, campaign: Campaign, *, full: bool = False) -> str:

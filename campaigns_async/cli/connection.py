@@ -20,8 +20,8 @@ from campaigns_async import (
     QueryError,
 )
 from campaigns_async._checks import check_api_key, check_base_url, check_seconds
-from campaigns_async.cli.console import UsageFailure, print_line, printable
-from campaigns_async.cli.options import KEY_VARIABLE, URL_VARIABLE, ConnectionOptions, keep_secret
+from campaigns_async.cli.console import UsageFailure, current_invocation, print_line, printable
+from campaigns_async.cli.options import KEY_VARIABLE, URL_VARIABLE, ConnectionOptions
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.settings import Auth
 
@@ -92,7 +92,7 @@ def read_key(path: Path | None) -> str:
         # The path is not quoted either: someone may have pasted the key itself.
         name, key = "the key in --api-key-file", read_text("--api-key-file", path).strip()
     key = check_setting(lambda: check_api_key(name, key))
-    keep_secret(key)
+    current_invocation().secrets.add(key)
     return key
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -11,10 +12,35 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 import click
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
 PROGRAM: Final = "campaigns-async"
 UNEXPECTED: Final = "unexpected error"
+_SIMILAR: Final = 0.7
+"""The ratio of `difflib` from which a name is suggested for another."""
+
+
+class Invocation:
+    """The state of one call of the program.
+
+    Attributes:
+        debug: True if errors are shown with a traceback.
+        quiet: True if standard error is for errors alone.
+        no_color: True if nothing is printed in color.
+        secrets: Texts that are never shown, tracebacks included.
+    """
+
+    def __init__(self) -> None:
+        self.debug = False
+        self.quiet = False
+        self.no_color = bool(os.environ.get("NO_COLOR"))
+        self.secrets: set[str] = set()
+
+
+def current_invocation() -> Invocation:
+    """Return the state of this call of the program."""
+    context = click.get_current_context(silent=True)
+    return (context and context.find_object(Invocation)) or Invocation()
 
 
 class UsageFailure(click.ClickException):
@@ -24,12 +50,12 @@ class UsageFailure(click.ClickException):
 
 
 class OutputClosed(click.ClickException):
-    """Nobody reads the output any more; the exit code is that of a program that SIGPIPE ended."""
+    """Standard output is a pipe that was closed; nothing is printed, and the exit code is that of SIGPIPE."""
 
     exit_code = 141
 
-    def __init__(self, message: str = "nobody reads the output any more") -> None:
-        super().__init__(message)
+    def __init__(self) -> None:
+        super().__init__("")
 
 
 class RunFailed(click.ClickException):
@@ -48,7 +74,7 @@ class RunFailed(click.ClickException):
 
 
 def printable(text: str) -> str:
-    """Return the text without characters that steer a terminal or reverse its letters."""
+    """Replace the characters that control a terminal or change the direction of text."""
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
@@ -57,10 +83,18 @@ def count_of(count: int, one: str, many: str | None = None) -> str:
     return f"1 {one}" if count == 1 else f"{count:,} {many or f'{one}s'}"
 
 
-def output_closed_message(count: int, one: str) -> str:
-    """Return the line for output that nobody reads any more, with how much was written."""
-    so_far = f": {count_of(count, one)} or a few more went out" if count else ""
-    return f"nobody reads the output any more{so_far}"
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Return `; did you mean 'NAME'?` for the most similar of `names`, or nothing if none is similar."""
+    from difflib import SequenceMatcher
+
+    def similarity(other: str) -> float:
+        short, long = name.strip("-").lower(), other.strip("-").lower()
+        if len(short) > 1 and long.startswith(short):
+            return 1.0
+        return SequenceMatcher(None, short, long).ratio()
+
+    best = max(names, key=similarity, default="")
+    return f"; did you mean {best!r}?" if best and similarity(best) >= _SIMILAR else ""
 
 
 def unexpected_message(error: BaseException) -> str:
@@ -80,50 +114,91 @@ def print_line(text: str) -> None:
         click.echo(text, err=True)
 
 
+def print_note(text: str) -> None:
+    """Print a line to standard error, unless it is closed or `--quiet` was given."""
+    if not current_invocation().quiet:
+        print_line(text)
+
+
+def print_output(text: str | bytes, *, newline: bool = True) -> None:
+    """Print to standard output.
+
+    Raises:
+        OutputClosed: If standard output is a closed pipe.
+        click.ClickException: If it cannot be written, for example because the disk is full.
+    """
+    try:
+        click.echo(text, nl=newline)
+    except OSError as error:
+        raise output_error(error) from error
+
+
+def output_error(error: OSError) -> click.ClickException:
+    """Return the error for a failure to write standard output."""
+    if isinstance(error, BrokenPipeError):
+        return OutputClosed()
+    return click.ClickException(f"standard output cannot be written: {error.strerror or type(error).__name__}")
+
+
 def is_terminal() -> bool:
     """Return True if standard output is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def binary_output() -> BinaryIO:
-    """Return standard output for bytes; a terminal gets JSON with its control characters escaped.
+    """Return standard output for bytes; on a terminal, control characters in JSON are escaped.
 
     Raises:
         click.ClickException: If standard output was closed before the program began.
     """
     if sys.stdout is None:
-        raise click.ClickException("standard output is closed: pipe it on, or name a file")
+        raise click.ClickException("standard output is closed: use a pipe, or name a file")
     return cast("BinaryIO", TerminalJson(sys.stdout.buffer)) if is_terminal() else sys.stdout.buffer
+
+
+def rich_console() -> Console:
+    """Return a console for standard output, without colors if they are not wanted."""
+    from rich.console import Console
+
+    return Console(color_system=None if current_invocation().no_color else "auto")
 
 
 def print_rich(what: RenderableType) -> None:
     """Print a table as wide as the terminal."""
-    from rich.console import Console
-
-    # Captured: a rich console ends the process without a word once nobody reads it.
-    console = Console()
+    # Captured: a rich console ends the process without a word if the pipe is closed.
+    console = rich_console()
     with console.capture() as captured:
         console.print(what)
     text = captured.get()
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    click.echo(text.encode(encoding, "replace").decode(encoding), nl=False)
+    print_output(text.encode(encoding, "replace").decode(encoding), newline=False)
 
 
 def print_table(rows: Iterable[Sequence[str]], *headers: str) -> None:
-    """Print a table; a header that begins with `>` aligns its column to the right."""
+    """Print a table on a terminal, and elsewhere lines of tab-separated cells, the headers first.
+
+    Args:
+        rows: The cells of each row.
+        headers: The names of the columns. A name after `>` aligns its column to the right.
+    """
+    names = [header.removeprefix(">") for header in headers]
+    if not is_terminal():
+        for cells in (names, *rows):
+            print_output("\t".join(cell.strip() for cell in cells))
+        return
     from rich import box
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, highlight=False)
-    for header in headers:
-        table.add_column(header.removeprefix(">"), justify="right" if header.startswith(">") else "left")
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), highlight=False)
+    for name, header in zip(names, headers, strict=True):
+        table.add_column(name, justify="right" if header.startswith(">") else "left")
     for row in rows:
         table.add_row(*row)
     print_rich(table)
 
 
 class TerminalJson(io.BufferedIOBase):
-    """A stream that escapes what would steer a terminal, as JSON escapes it. Takes whole lines.
+    """A stream that escapes a terminal's control characters as JSON does. Each write is a whole line or several.
 
     Args:
         stream: The terminal's stream, which is not closed.
@@ -137,7 +212,7 @@ class TerminalJson(io.BufferedIOBase):
         return True
 
     def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override]  # RawIOBase takes any buffer
-        """Write all of it, and return its length."""
+        """Write all of `data`, and return its length."""
         text = bytes(data).decode()
         safe = "".join(each if each.isprintable() or each == "\n" else _escape(each) for each in text)
         self._stream.write(safe.encode())

@@ -41,7 +41,7 @@ from campaigns_async import (
 from campaigns_async._checks import check_base_url
 from campaigns_async.cli.bars import Figures, ProgressView, show_progress
 from campaigns_async.cli.connection import check_setting, read_key
-from campaigns_async.cli.console import print_line, print_table
+from campaigns_async.cli.console import print_line, print_output, print_table
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.sandbox import Fault, Sandbox
 
@@ -340,7 +340,7 @@ def run_demo(*, base_url: str | None, api_key_file: Path | None, concurrency: in
     if off:
         print_line(f"figures are off: run it again with --seed {seed}, and report the lines above")
         return 1
-    click.echo("Every figure agrees.")
+    print_output("Every figure agrees.")
     return 0
 
 

@@ -22,8 +22,8 @@ from campaigns_async.cli.console import (
     binary_output,
     count_of,
     is_terminal,
-    output_closed_message,
     print_line,
+    print_note,
     printable,
     same_command,
     unexpected_message,
@@ -234,7 +234,7 @@ class ExportRun:
             print_line(json.dumps({"ok": True, **asdict(summary), "path": path}))
             return
         for line in self._describe(summary):
-            print_line(line)
+            print_note(line)
 
     def _describe(self, summary: ExportSummary) -> Iterator[str]:
         if summary.already_complete:
@@ -255,7 +255,7 @@ class ExportRun:
 
     def _failure_of(self, error: CampaignsError) -> click.ClickException:
         if isinstance(error, ExportWriteError) and error.errno == errno.EPIPE and self._path is None:
-            return OutputClosed(output_closed_message(self._rows, "row"))
+            return OutputClosed()
         if not isinstance(error, ExportError):
             shown = to_click_error(error)
             if isinstance(error, (NotFoundError, FilterIgnoredError)):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, Final
@@ -18,7 +18,16 @@ import click
 from attrs import asdict
 
 from campaigns_async.cli.connection import to_click_error
-from campaigns_async.cli.console import PROGRAM, UsageFailure, count_of, is_terminal, print_line, print_table, printable
+from campaigns_async.cli.console import (
+    PROGRAM,
+    UsageFailure,
+    count_of,
+    is_terminal,
+    print_note,
+    print_output,
+    print_table,
+    printable,
+)
 from campaigns_async.effects import State
 from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.job_errors import JobError
@@ -75,18 +84,18 @@ def show_rows(file: Path, states: set[State], *, as_json: bool, limit: int | Non
     with _as_click_errors(), open_journal(file) as journal:
         counts = journal.counts()
         if not as_table:
-            print_line(", ".join(f"{counts[state]:,} {state.name.lower()}" for state in _ORDER))
+            print_note(", ".join(f"{counts[state]:,} {state.name.lower()}" for state in _ORDER))
             for entry in islice(journal.rows(*states), limit):
-                click.echo(json.dumps(row_to_dict(entry), ensure_ascii=False).encode())
+                print_output(json.dumps(row_to_dict(entry), ensure_ascii=False).encode())
             return
         rows = [(state.name.lower(), f"{counts[state]:,}", MEANING[state]) for state in _ORDER]
         print_table(rows, "state", ">rows", "")
         by_state = chain.from_iterable(journal.rows(state) for state in _ORDER if state in states)
         for entry in islice(by_state, limit):
-            click.echo(_row_line(entry))  # no table: an id must stand in one piece, to be copied
+            print_output(_row_line(entry))  # no table: an id must stand in one piece, to be copied
         more = sum(counts[state] for state in states) - (limit or 0)
         if more > 0:
-            print_line(f"and {more:,} more: see them with --limit N, or --json")
+            print_note(f"and {more:,} more: see them with --limit N, or --json")
 
 
 def _row_line(entry: JournalRow) -> str:
@@ -119,7 +128,7 @@ def resolve_row(file: Path, key: str, state: State, campaign_id: str | None) -> 
         settled = Transition(entry.row_id, state, campaign_id, reason=f"settled by hand: {_WORDS[state]}")
         journal.commit([settled], now=time.time())
     before, now = entry.state.name.lower(), state.name.lower()
-    click.echo(f"{printable(key)}: was {before}, is now {now}; {_THEN[state]}")
+    print_output(f"{printable(key)}: was {before}, is now {now}; {_THEN[state]}")
 
 
 def _check_move(entry: JournalRow, state: State) -> None:
@@ -161,16 +170,16 @@ def export_failed(file: Path, out: Path) -> None:
     """
     with _as_click_errors(), open_journal(file) as journal:
         if str(out) == "-":
-            written, without = _write_failed(journal, sys.stdout.buffer.write)
+            written, without = _write_failed(journal, partial(print_output, newline=False))
         else:
             with _new_file(out) as target:
                 written, without = _write_failed(journal, target.write)
-    print_line(f"{count_of(written, 'row')} written; to be sent with another journal")
+    print_note(f"{count_of(written, 'row')} written; to be sent with another journal")
     if without:
-        print_line(f"{count_of(without, 'row')} left out: the journal does not hold what would be sent")
+        print_note(f"{count_of(without, 'row')} left out: the journal does not hold what would be sent")
     if written:
         settle = journal_command("resolve", file, "--created", "CAMPAIGN-ID", key="KEY")
-        print_line(
+        print_note(
             "whoever sends these from another journal must not use --retry-failed with this one: they would be sent "
             f"twice; to settle them here, once they are created:\n  {settle}"
         )

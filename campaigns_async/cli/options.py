@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import click
 
+from campaigns_async._version import __version__
+from campaigns_async.cli.console import PROGRAM, Invocation, print_output, suggest
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -28,63 +31,73 @@ SANDBOX_QUIRKS: Final = (
 )  # fmt: skip
 
 
-class Invocation:
-    """The state of one call of the program.
-
-    Attributes:
-        debug: True if errors are shown with a traceback.
-        secrets: Texts that are never shown, tracebacks included.
-    """
-
-    def __init__(self) -> None:
-        self.debug = False
-        self.secrets: set[str] = set()
+def _set_flag(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and parameter.name is not None:
+        setattr(context.find_object(Invocation), parameter.name, True)
 
 
-def keep_secret(text: str) -> None:
-    """Keep a text out of everything that is shown, tracebacks included."""
-    context = click.get_current_context(silent=True)
-    invocation = None if context is None else context.find_object(Invocation)
-    if invocation is not None:
-        invocation.secrets.add(text)
+def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        print_output(f"{PROGRAM}, version {__version__}")
+        context.exit()
 
 
-def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
-    invocation = context.find_object(Invocation)
-    if value and invocation is not None:
-        invocation.debug = True
+def _print_help(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        print_output(context.get_help())
+        context.exit()
 
 
-DEBUG: Final = click.Option(
-    ["--debug"],
-    is_flag=True,
-    is_eager=True,
-    expose_value=False,
-    callback=_set_debug,
-    help="Show where an error comes from (a traceback).",
+def _flag(*names: str, callback: Callable[[click.Context, click.Parameter, bool], None], help: str) -> click.Option:
+    return click.Option(names, is_flag=True, is_eager=True, expose_value=False, callback=callback, help=help)
+
+
+SHARED_OPTIONS: Final = (
+    _flag("-q", "--quiet", callback=_set_flag, help="Print errors only on standard error: no progress, no notes."),
+    _flag("--no-color", callback=_set_flag, help="Print without colors, as with NO_COLOR in the environment."),
+    _flag("--debug", callback=_set_flag, help="Show where an error comes from (a traceback)."),
+    _flag("-V", "--version", callback=_print_version, help="Show the version and exit."),
+    _flag("-h", "--help", callback=_print_help, help="Show this message and exit."),
 )
+_SWITCHES: Final = frozenset({"-q", "--quiet", "--no-color", "--debug"})
 
 
-class _BaseCommand(click.Command):
-    def get_help_option_names(self, ctx: click.Context) -> list[str]:
-        """Return the names of the help option."""
-        return ["-h", "--help"]
+class Command(click.Command):
+    """A command with the options that every command has. Without any argument, one that needs some prints its help."""
+
+    @property
+    def needs_arguments(self) -> bool:
+        """True if the command can do nothing without arguments."""
+        return any(parameter.required for parameter in self.params)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the command's own parameters, then `--debug` and `--help`."""
-        *own, last = super().get_params(ctx)
-        return [*own, DEBUG, last]
+        """Return the command's own parameters, then those that every command has."""
+        return [*self.params, *SHARED_OPTIONS]
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments, or print the help if there are none.
+
+        Raises:
+            click.UsageError: If an option is unknown; it suggests a similar one.
+        """
+        if self.needs_arguments and not ctx.resilient_parsing and _SWITCHES.issuperset(args):
+            args = [*args, "--help"]
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            names = [name for parameter in self.get_params(ctx) for name in parameter.opts if name.startswith("--")]
+            advice = suggest(error.option_name, names)
+            if not advice and isinstance(self, Group):
+                advice = "; a command's own options go after its name"
+            raise click.UsageError(f"unknown option {error.option_name!r}{advice}", ctx) from error
 
 
-class Command(_BaseCommand, click.Command):
-    """A command with `--debug` and `-h`."""
-
-
-class Group(_BaseCommand, click.Group):
-    """A group of commands, each with `--debug` and `-h`."""
+class Group(Command, click.Group):
+    """A group of commands. Without a command, it prints its help."""
 
     command_class: type[click.Command] | None = Command
     group_class: type[click.Group | type] | None = type
+    needs_arguments = True
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{"no_args_is_help": False, **options})
@@ -92,14 +105,17 @@ class Group(_BaseCommand, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the named command, or raise a UsageError that lists the commands."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.NoSuchOption:
-            raise
-        except click.UsageError as error:
-            names = ", ".join(self.list_commands(ctx))
-            raise click.UsageError(f"No such command {args[0]!r}: there are {names}", ctx) from error
+        """Return the command that the first argument names.
+
+        Raises:
+            click.UsageError: If there is no such command; it suggests a similar one, or lists the commands.
+        """
+        command = self.get_command(ctx, args[0])
+        if command is None and not ctx.resilient_parsing:
+            names = self.list_commands(ctx)
+            advice = suggest(args[0], names) or f"; the commands are {', '.join(names)}"
+            raise click.UsageError(f"unknown command {args[0]!r}{advice}", ctx)
+        return args[0], command, args[1:]
 
 
 class FilePath(click.Path):

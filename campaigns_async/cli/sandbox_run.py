@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from campaigns_async.cli.connection import read_bytes, read_key
+from campaigns_async.cli.console import print_note, print_output
 from campaigns_async.cli.options import SANDBOX_QUIRKS
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 
@@ -103,18 +104,17 @@ def _print_places(sandbox: Sandbox, host: str, *, as_json: bool) -> None:
     from campaigns_async.sandbox._control import is_loopback
 
     if not is_loopback(host):
-        click.echo(
+        print_note(
             f"warning: {host} can be reached from other machines, without encryption; "
-            "whoever has the key can steer the sandbox",
-            err=True,
+            "whoever has the key can steer the sandbox"
         )
     control = f"{sandbox.url}/_sandbox"
     places = {"url": sandbox.url, "api_key": sandbox.api_key, "control": control, "openapi": f"{control}/openapi.json"}
     if as_json:
-        click.echo(json.dumps(places))
+        print_output(json.dumps(places))
         return
     for name, place in places.items():
-        click.echo(f"{name}: {place}")
+        print_output(f"{name}: {place}")
 
 
 def _describe(error: OSError | UnicodeError, host: str, port: int) -> str:

@@ -8,10 +8,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import click
 from attrs import asdict, evolve
 
-from campaigns_async.cli.console import count_of, print_line, print_table, printable, same_command
+from campaigns_async.cli.console import count_of, print_line, print_output, print_table, printable, same_command
 from campaigns_async.cli.journal_run import MEANING, details_of, first_of, journal_command, row_to_dict
 from campaigns_async.effects import State
 from campaigns_async.jobs._preview import LENGTHENED, Noted, Preview
@@ -121,7 +120,7 @@ def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bo
         lost = dict.fromkeys(_LOST) if is_cut else {}
         rows = {name: [row_to_dict(entry) for entry in getattr(summary, name)] for name in ("failures", "unknown_rows")}
         ending = {"ok": summary.ok, **asdict(summary, recurse=False), **lost, **rows}
-        click.echo(json.dumps({**ending, "next": [step._asdict() for step in steps]}))
+        print_output(json.dumps({**ending, "next": [step._asdict() for step in steps]}))
     else:
         print_table(_rows(summary, is_cut=is_cut), "", ">rows", "")
         _print_some("failed", _describe(summary.failures), summary.failed)
@@ -150,9 +149,9 @@ def _describe(entries: Sequence[JournalRow]) -> list[str]:
 def _print_some(what: str, lines: Sequence[str], count: int) -> None:
     """Print the first lines of `count` in all."""
     for line in lines:
-        click.echo(f"{what}: {line}")
+        print_output(f"{what}: {line}")
     if count > len(lines):
-        click.echo(f"{what}: and {count - len(lines):,} more")
+        print_output(f"{what}: and {count - len(lines):,} more")
 
 
 def print_preview(counts: Mapping[State, int], preview: Preview, *, as_json: bool) -> None:
@@ -164,14 +163,14 @@ def print_preview(counts: Mapping[State, int], preview: Preview, *, as_json: boo
         as_json: Print one JSON object.
     """
     if as_json:
-        click.echo(json.dumps({state.name.lower(): counts[state] for state in State} | preview.as_dict()))
+        print_output(json.dumps({state.name.lower(): counts[state] for state in State} | preview.as_dict()))
         return
     rows = [(name, f"{count:,}") for name, count in _preview_rows(counts, preview)]
     print_table(rows, "a dry run: nothing was sent", ">")
     for what, noted in _noted(preview):
         _print_some(what, noted.places, noted.count)
     if preview.lengthened:
-        click.echo(f"note: {LENGTHENED} ({count_of(preview.lengthened, 'campaign')})")
+        print_output(f"note: {LENGTHENED} ({count_of(preview.lengthened, 'campaign')})")
 
 
 def _preview_rows(counts: Mapping[State, int], preview: Preview) -> Iterator[tuple[str, int]]:
