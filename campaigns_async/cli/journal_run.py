@@ -89,7 +89,7 @@ def show_rows(file: Path, states: set[State], *, as_json: bool, limit: int | Non
                 print_output(json.dumps(row_to_dict(entry), ensure_ascii=False).encode())
             return
         rows = [(state.name.lower(), f"{counts[state]:,}", MEANING[state]) for state in _ORDER]
-        print_table(rows, "state", ">rows", "")
+        print_table(rows, "state", ">rows", "meaning")
         by_state = chain.from_iterable(journal.rows(state) for state in _ORDER if state in states)
         for entry in islice(by_state, limit):
             print_output(_row_line(entry))  # no table: an id must stand in one piece, to be copied

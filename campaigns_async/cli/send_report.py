@@ -122,7 +122,7 @@ def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bo
         ending = {"ok": summary.ok, **asdict(summary, recurse=False), **lost, **rows}
         print_output(json.dumps({**ending, "next": [step._asdict() for step in steps]}))
     else:
-        print_table(_rows(summary, is_cut=is_cut), "", ">rows", "")
+        print_table(_rows(summary, is_cut=is_cut), "state", ">rows", "meaning")
         _print_some("failed", _describe(summary.failures), summary.failed)
         _print_some("unknown", _describe(summary.unknown_rows), summary.sending + summary.unknown)
     if summary.stopped is not None:
@@ -165,8 +165,9 @@ def print_preview(counts: Mapping[State, int], preview: Preview, *, as_json: boo
     if as_json:
         print_output(json.dumps({state.name.lower(): counts[state] for state in State} | preview.as_dict()))
         return
-    rows = [(name, f"{count:,}") for name, count in _preview_rows(counts, preview)]
-    print_table(rows, "a dry run: nothing was sent", ">")
+    first, *others = _preview_rows(counts, preview)
+    rows = [(name, f"{count:,}") for name, count in (first, *(row for row in others if row[1]))]
+    print_table(rows, "dry run: nothing was sent", ">count")
     for what, noted in _noted(preview):
         _print_some(what, noted.places, noted.count)
     if preview.lengthened:

@@ -1,23 +1,16 @@
-"""The command line as a function, a small plan, and a sandbox beside it."""
+"""The command line as a function, and a small plan."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from attrs import frozen
 
 from campaigns_async.cli import main
-from campaigns_async.sandbox import Sandbox
-
-T = TypeVar("T")
-_PATIENCE = 60.0
-"""Seconds; what takes so long has gone wrong."""
 
 
 @frozen
@@ -77,49 +70,3 @@ def line(number: int, **fields: Any) -> dict[str, Any]:
 def ndjson(*lines: dict[str, Any]) -> bytes:
     """A plan file's content."""
     return b"".join(json.dumps(one, ensure_ascii=False).encode() + b"\n" for one in lines)
-
-
-class Beside:
-    """A sandbox in a thread and an event loop of its own, as another process would have it."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self.sandbox = Sandbox(api_key="the-key-of-the-sandbox")
-
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Have something done there; fails, rather than hangs, if it never comes about."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout=_PATIENCE)
-
-    def event(self) -> asyncio.Event:
-        """An event of that loop."""
-
-        async def make() -> asyncio.Event:
-            return asyncio.Event()
-
-        return self.wait(make())
-
-    def let_go(self, event: asyncio.Event) -> None:
-        """Set it."""
-        self._loop.call_soon_threadsafe(event.set)
-
-    def start(self) -> None:
-        """Begin to listen."""
-        self._thread.start()
-        self.wait(self.sandbox.start())
-
-    def stop(self) -> None:
-        """End it all."""
-        self.wait(self.sandbox.stop())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-
-@pytest.fixture
-def beside() -> Iterator[Beside]:
-    """A running one."""
-    made = Beside()
-    made.start()
-    yield made
-    made.stop()

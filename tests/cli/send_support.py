@@ -121,8 +121,8 @@ def write_many(path: Path, count: int) -> None:
 
 
 def squeezed(text: str) -> str:
-    """A table with one blank between its cells."""
-    return re.sub(" +", " ", text)
+    """Return a table with one space between its cells."""
+    return re.sub("[ \t]+", " ", text)
 
 
 def commands(err: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Commands on a terminal of 80 columns."""
+"""Commands on a terminal."""
 
 from __future__ import annotations
 
@@ -43,6 +43,7 @@ def on_terminal(
     environment: Mapping[str, str],
     *,
     out: bool = True,
+    columns: int = 80,
     meanwhile: Callable[[subprocess.Popen[bytes]], object] | None = None,
 ) -> Shown:
     """Run `campaigns-async` on a terminal of its own.
@@ -51,12 +52,13 @@ def on_terminal(
         arguments: Of `campaigns-async`.
         folder: Where it works.
         environment: What it finds.
-        out: Whether standard output is the terminal too, or else a pipe.
+        out: True if standard output is the terminal too; otherwise it is a pipe.
+        columns: The width of the terminal.
         meanwhile: Is called once it has written something to the terminal.
     """
     master, slave = pty.openpty()
     tty.setraw(slave)  # as it was written: no \n that becomes \r\n
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     given = {name: value for name, value in environment.items() if name not in {"COLUMNS", "NO_COLOR", "CI"}}
     process = subprocess.Popen(
         [sys.executable, "-m", "campaigns_async", *arguments],

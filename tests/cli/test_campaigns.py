@@ -91,12 +91,34 @@ class TestList:
         shown = on_terminal(["campaigns", "list"], tmp_path, environment(shared))
         assert shown.code == 0
         lines = [line.rstrip() for line in shown.text.split("\n")]
-        assert lines[0].split() == ["id", "startDateTime", "status", "sender"]
+        assert lines[0].split() == ["id", "startDateTime", "message"]
         assert max(map(len, lines[:102])) <= 80
-        assert lines[2].split() == ["00000249-0000-4000-8000-000000000000", "2031-05-25T09:09Z", "paused", "Golf"]
+        assert lines[3].split() == ["00000248-0000-4000-8000-000000000000", "2031-05-25T09:08Z", "Tee", "time", "248"]
         assert len([line for line in lines if "-4000-" in line]) == 100
-        assert lines[102] == "no room for recipientCount, message, optOutLinkId, trackLinkUrl (see --fields)"
+        assert lines[102] == "no room for sender, recipientCount, status, trackLinkUrl (see --fields)"
         assert lines[103] == "the first 100 of 250 campaigns: --limit N shows more, --json all as JSON"
+
+    @pytest.mark.parametrize(
+        ("columns", "names"),
+        [
+            (60, ["id", "message"]),
+            (80, ["id", "startDateTime", "message"]),
+            (120, ["id", "startDateTime", "sender", "recipientCount", "message", "status"]),
+        ],
+    )
+    def test_empty_columns_go_first_and_a_message_can_be_read(
+        self, columns: int, names: list[str], shared: ThreadedSandbox, tmp_path: Path
+    ) -> None:
+        message = "Doors open at seven tonight. Show code TIDE017 at the desk."
+        with ThreadedSandbox([{**rows(1)[0], "message": message, "trackLinkUrl": None}], api_key=KEY) as sandbox:
+            shown = on_terminal(["campaigns", "list"], tmp_path, environment(sandbox), columns=columns)
+        head, _, first, *notes = [line.rstrip() for line in shown.text.split("\n")]
+        assert head.split() == names
+        assert len(first) <= columns
+        assert message[:20] in first
+        assert "optOutLinkId" not in shown.text
+        assert "trackLinkUrl" not in shown.text
+        assert notes[-2:] == ["1 campaign", ""]
 
     def test_nothing_in_a_message_reaches_a_terminal_raw(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
         for arguments in (["--fields", "message"], ["--json"]):
@@ -144,7 +166,7 @@ class TestList:
                 [sys.executable, "-m", "campaigns_async", "campaigns", "list"],
                 env=environment(shared), stdout=nobody, stderr=subprocess.PIPE, check=False, timeout=PATIENCE,
             )  # fmt: skip
-        assert (done.returncode, done.stderr) == (141, b"campaigns-async: nobody reads the output any more\n")
+        assert (done.returncode, done.stderr) == (141, b"")
 
     def test_no_room(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
         done = in_shell(f"{sys.executable} -m campaigns_async campaigns list > /dev/full", tmp_path, shared)

@@ -8,8 +8,9 @@ import sys
 import click
 import pytest
 
+from campaigns_async import __version__
 from campaigns_async.cli import options, send_command
-from campaigns_async.cli.options import DEBUG, Command, Group
+from campaigns_async.cli.options import SHARED_OPTIONS, Command, Group
 from campaigns_async.effects import State
 from campaigns_async.export import Format
 from campaigns_async.settings import Auth
@@ -43,6 +44,27 @@ def test_h_is_short_for_help_everywhere(command: Call) -> None:
         assert command(*words, "-h").out.startswith("Usage: ")
 
 
+def needs_arguments(words: Words) -> bool:
+    return words not in LEAVES or any(parameter.required for parameter in LEAVES[words].params)
+
+
+@pytest.mark.parametrize("words", [words for words in ALL if needs_arguments(words)], ids=name_of)
+@pytest.mark.parametrize("switches", [[], ["-q"], ["--no-color", "--debug"]], ids=" ".join)
+def test_without_any_argument_a_command_that_needs_some_prints_its_help(
+    words: Words, switches: list[str], command: Call
+) -> None:
+    ended = command(*words, *switches)
+    assert ended == command(*words, "--help")
+    assert (ended.code, ended.err) == (0, "")
+
+
+@pytest.mark.parametrize("words", ALL, ids=name_of)
+def test_the_version_can_be_asked_for_anywhere(words: Words, command: Call) -> None:
+    expected = command("--version")
+    assert expected.out == f"campaigns-async, version {__version__}\n"
+    assert command(*words, "-V") == command(*words, "--version") == command("-V", *words) == expected
+
+
 @pytest.mark.parametrize("words", ALL, ids=name_of)
 def test_it_imports_click_alone(words: Words) -> None:
     code = (
@@ -60,7 +82,7 @@ def test_each_says_what_it_does_and_what_its_options_are_for(words: Words) -> No
     assert isinstance(found, (Command, Group))
     assert (found.help or "").split("\n")[0].endswith(".")
     params = found.get_params(click.Context(found))
-    assert DEBUG in params
+    assert params[-len(SHARED_OPTIONS) :] == [*SHARED_OPTIONS]
     for option in params:
         assert not isinstance(option, click.Option) or option.help
 

@@ -287,7 +287,7 @@ def test_what_is_no_journal_is_refused_and_left_as_it_is(
     assert kind == "newer" or not path.with_name("run.sqlite.lock").exists()
 
 
-@pytest.mark.parametrize("arguments", [[], ["shwo"], ["show"], ["resolve", "x"], ["show", "x", "--state", "lost"]])
+@pytest.mark.parametrize("arguments", [["shwo"], ["resolve", "x"], ["show", "x", "--state", "lost"]])
 def test_wrong_use_is_one_line(arguments: list[str], command: Command) -> None:
     ended = command("journal", *arguments)
     assert (ended.code, ended.out) == (2, "")

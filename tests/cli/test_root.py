@@ -100,20 +100,18 @@ def test_the_help_lists_the_commands(command: Command) -> None:
 
 
 WRONG = {
-    "no command": ([], "Missing command"),
-    "an unknown command": (["dmeo"], "dmeo"),
+    "an unknown command": (["dmeo"], "unknown command 'dmeo'; did you mean 'demo'?"),
     "an unknown option": (["demo", "--bogus"], "--bogus"),
     "a key as an argument": (["demo", "--api-key", "s3cret"], "--api-key"),
     "one argument too many": (["demo", "extra"], "extra"),
     "a concurrency of 0": (["demo", "--concurrency", "0"], "--concurrency"),
     "a concurrency in words": (["demo", "--concurrency", "many"], "--concurrency"),
     "a seed in words": (["demo", "--seed", "x"], "--seed"),
-    "a URL without a key": (["demo", "--base-url", "http://127.0.0.1:9"], "set CAMPAIGNS_API_KEY"),
-    "a key without a URL": (["demo", "--api-key-file", "x"], "goes with --base-url"),
-    "no URL at all": (["demo", "--base-url", "nowhere", "--api-key-file", "x"], "--base-url must begin with"),
-    "a URL with a password": (["demo", "--base-url", "http://a:b@c", "--api-key-file", "x"], "user name or password"),
+    "a URL without a key": (["campaigns", "list", "--base-url", "http://127.0.0.1:9"], "set CAMPAIGNS_API_KEY"),
+    "no URL at all": (["campaigns", "list", "--base-url", "nowhere"], "--base-url must begin with"),
+    "a URL with a password": (["campaigns", "list", "--base-url", "http://a:b@c"], "user name or password"),
     "no such key file": (
-        ["demo", "--base-url", "http://127.0.0.1:9", "--api-key-file", "s3cret"],
+        ["campaigns", "list", "--base-url", "http://127.0.0.1:9", "--api-key-file", "s3cret"],
         "--api-key-file cannot be read",
     ),
 }
@@ -143,7 +141,7 @@ KEY_FILES = {
 def test_a_key_file_that_holds_no_key_is_refused(content: bytes, told: str, tmp_path: Path, command: Command) -> None:
     path = tmp_path / "key"
     path.write_bytes(content)
-    ended = command("demo", "--base-url", "http://127.0.0.1:9", "--api-key-file", path)
+    ended = command("campaigns", "list", "--base-url", "http://127.0.0.1:9", "--api-key-file", path)
     assert ended.code == 2
     assert told in ended.err
     assert ended.err.count("\n") == 1
@@ -151,7 +149,7 @@ def test_a_key_file_that_holds_no_key_is_refused(content: bytes, told: str, tmp_
 
 def test_a_key_in_the_environment_that_is_none_is_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMPAIGNS_API_KEY", "s3cret key")
-    ended = command("demo", "--base-url", "http://127.0.0.1:9")
+    ended = command("campaigns", "list", "--base-url", "http://127.0.0.1:9")
     assert ended.code == 2
     assert "CAMPAIGNS_API_KEY holds a blank" in ended.err
     assert "s3cret" not in ended.err

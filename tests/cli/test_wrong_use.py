@@ -18,7 +18,7 @@ def needed(words: Words) -> list[str]:
         if parameter.required and isinstance(parameter, click.Option):
             given += [parameter.opts[0], "x.csv"]
         elif parameter.required:
-            given.append("x")
+            given.append(parameter.type.choices[0] if isinstance(parameter.type, click.Choice) else "x")
     return given
 
 
@@ -51,15 +51,51 @@ def test_what_would_steer_a_terminal_is_not_repeated(words: Words, command: Comm
 
 
 @pytest.mark.parametrize("words", [words for words in ALL if words not in LEAVES], ids=name_of)
-def test_no_command_and_an_unknown_one(words: Words, command: Command) -> None:
-    assert_one_line(command(*words), words, "Missing command")
+def test_an_unknown_command(words: Words, command: Command) -> None:
     names = ", ".join(each[-1] for each in ALL if each[:-1] == words and each)
-    assert_one_line(command(*words, "no-such-command"), words, f"No such command 'no-such-command': there are {names}")
+    expected = f"unknown command 'no-such-command'; the commands are {names}"
+    assert_one_line(command(*words, "no-such-command"), words, expected)
+    similar = names.split(", ")[0]
+    expected = f"unknown command '{similar}x'; did you mean '{similar}'?"
+    assert_one_line(command(*words, f"{similar}x"), words, expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "suggested"),
+    [
+        (("send",), "--jurnal", "--journal"),
+        (("send",), "--dry", "--dry-run"),
+        (("campaigns", "list"), "--filters", "--filter"),
+        (("campaigns", "list"), "--api-key", "--api-key-file"),
+        (("campaigns", "list"), "--colour", "--no-color"),
+        (("campaigns", "list"), "--no-such-option", None),
+        (("campaigns", "list"), "--recipient", None),
+    ],
+)
+def test_only_a_similar_option_is_suggested(words: Words, option: str, suggested: str | None, command: Command) -> None:
+    ended = command(*words, *needed(words), option)
+    assert_one_line(ended, words, f"unknown option '{option}'")
+    assert ("did you mean" in ended.err) == (suggested is not None)
+    if suggested is not None:
+        assert f"; did you mean '{suggested}'? (see" in ended.err
+
+
+def test_an_option_before_the_command_that_belongs_after_it_is_explained(command: Command) -> None:
+    assert_one_line(command("--base-url", "x", "send"), (), "a command's own options go after its name")
 
 
 @pytest.mark.parametrize("words", [words for words in LEAVES if needed(words)], ids=name_of)
-def test_what_it_cannot_do_without(words: Words, command: Command) -> None:
-    assert_one_line(command(*words), words, "Missing ")
+def test_a_missing_argument(words: Words, command: Command) -> None:
+    optional = next(
+        (
+            each
+            for each in LEAVES[words].params
+            if isinstance(each, click.Option) and each.is_flag and not each.required
+        ),
+        None,
+    )
+    if optional is not None:
+        assert_one_line(command(*words, optional.opts[0]), words, "Missing ")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +124,7 @@ CHOICES = [
     (words, option.opts[0])
     for words, found in LEAVES.items()
     for option in found.params
-    if isinstance(option.type, click.Choice)
+    if isinstance(option.type, click.Choice) and isinstance(option, click.Option)
 ]
 
 
