@@ -9,7 +9,7 @@ from campaigns_async._version import __version__ as __version__
 if TYPE_CHECKING:
     from campaigns_async import query as query
     from campaigns_async._engine.instrumentation import Stats as Stats
-    from campaigns_async._http.responses import Response as Response
+    from campaigns_async._http.response import Response as Response
     from campaigns_async.client import CampaignsClient as CampaignsClient
     from campaigns_async.errors import (
         APIError as APIError,
@@ -87,7 +87,7 @@ _MODULES = {
     "paging": "Paginator",
     "settings": "Auth ReconcilePolicy RetryPolicy Timeouts",
     "values": "Action Checkpoint Effect Operation",
-    "_http.responses": "Response",
+    "_http.response": "Response",
 }
 """The public names, by the module that has them. Type checkers read the imports above; a test holds both together."""
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}

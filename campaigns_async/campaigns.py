@@ -6,8 +6,18 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Literal
 
 from campaigns_async._engine.caller import Caller
-from campaigns_async._http import problems, requests, responses
-from campaigns_async._http.responses import Response
+from campaigns_async._http.problems import read_request_id
+from campaigns_async._http.request import (
+    CAMPAIGNS_PATH,
+    build_contacts,
+    build_create,
+    build_delete,
+    build_get,
+    build_list,
+    build_update,
+    contacts_path,
+)
+from campaigns_async._http.response import Response, read_campaign, read_contacts, read_created_id, read_nothing
 from campaigns_async._reconcile.creates import Creator
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.search_listings import SearchListings
@@ -70,7 +80,7 @@ class Campaigns:
             OutcomeUnknownError: If the campaign may or may not have been created: look before you send it again.
             DecodeError: If the campaign was created, but its id cannot be read.
         """
-        request = requests.create(new, ignore_invalid_phone_numbers)
+        request = build_create(new, ignore_invalid_phone_numbers)
         if on_unknown != "raise" and _reconciled(on_unknown):
             return await self._creator.create_reconciled(new, ignore_invalid_phone_numbers, request)
         return await self._creator.create(new, request)
@@ -81,7 +91,7 @@ class Campaigns:
         Raises:
             NotFoundError: If there is no campaign with this id.
         """
-        campaign = await self._caller.run(requests.get(campaign_id), responses.campaign)
+        campaign = await self._caller.run(build_get(campaign_id), read_campaign)
         self._ledger.seen.add(campaign.id)
         return campaign
 
@@ -92,7 +102,7 @@ class Campaigns:
             NotFoundError: If there is no campaign with this id.
             ConflictError: If the campaign has begun.
         """
-        await self._caller.run(requests.update(campaign_id, changed, self._update_method), responses.nothing)
+        await self._caller.run(build_update(campaign_id, changed, self._update_method), read_nothing)
 
     async def delete(self, campaign_id: str) -> None:
         """Delete a campaign (DELETE, or POST by `delete_method`).
@@ -102,7 +112,7 @@ class Campaigns:
                 deleted it.
             ConflictError: If the campaign has begun.
         """
-        await self._caller.run(requests.delete(campaign_id, self._delete_method), responses.nothing)
+        await self._caller.run(build_delete(campaign_id, self._delete_method), read_nothing)
 
     def list(
         self,
@@ -131,9 +141,9 @@ class Campaigns:
         """
         return self._paginators.paginator(
             "campaigns",
-            requests.LIST_PATH,
+            CAMPAIGNS_PATH,
             Campaign,
-            requests.list_page,
+            build_list,
             self._listings.read_campaigns,
             filters,
             sorts,
@@ -157,10 +167,10 @@ class Campaigns:
         """List a campaign's contacts (GET Campaign Contacts). Arguments as for `list`."""
         return self._paginators.paginator(
             f"contacts {campaign_id}",
-            requests.contacts_path(campaign_id),
+            contacts_path(campaign_id),
             Contact,
-            partial(requests.contacts_page, campaign_id),
-            responses.contacts,
+            partial(build_contacts, campaign_id),
+            read_contacts,
             filters,
             sorts,
             page_size,
@@ -193,10 +203,10 @@ class Campaigns:
 
         def read(response: Response) -> str:
             nonlocal request_id
-            request_id = problems.request_id(response, None)
-            return responses.created_id(response)
+            request_id = read_request_id(response, None)
+            return read_created_id(response)
 
-        request = requests.create(new, ignore_invalid)
+        request = build_create(new, ignore_invalid)
         if reconcile:
             campaign_id = await self._creator.create_reconciled(new, ignore_invalid, request, read)
         else:

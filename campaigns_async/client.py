@@ -24,9 +24,9 @@ from campaigns_async._engine.interfaces import LoopClock
 from campaigns_async._engine.limiter import CapacityLimiter, RateLimiter
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import RetryQuota
-from campaigns_async._http import requests, responses
 from campaigns_async._http.aiohttp_transport import AiohttpTransport
-from campaigns_async._http.responses import Response
+from campaigns_async._http.request import build_raw
+from campaigns_async._http.response import Response, read_raw
 from campaigns_async._reconcile.creates import Creator
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.search_listings import SearchListings
@@ -261,7 +261,7 @@ class CampaignsClient:
             InvalidArgumentError: If the request cannot be sent as it is. Nothing was sent.
             CampaignsError: As for the other operations.
         """
-        return await self._caller.run(requests.raw(method, path, params=params, json=json), responses.raw)
+        return await self._caller.run(build_raw(method, path, params=params, json=json), read_raw)
 
     def stats(self) -> Stats:
         """Return a snapshot of what the client is doing."""

@@ -11,8 +11,8 @@ from attrs import frozen
 
 from campaigns_async._checks import check_int
 from campaigns_async._engine.caller import Caller
-from campaigns_async._http.requests import Request
-from campaigns_async._http.responses import Response
+from campaigns_async._http.request import Request
+from campaigns_async._http.response import Response
 from campaigns_async._listing.prefetch import Pages, Source
 from campaigns_async._listing.window import Window
 from campaigns_async.errors import FilterIgnoredError, InvalidArgumentError, PagingError

@@ -13,10 +13,10 @@ from attrs import define, field
 from campaigns_async._engine.interfaces import Call
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import BudgetSpent, RetryAfterOrBackoff, if_retryable
-from campaigns_async._http import problems
 from campaigns_async._http.deadlines import TimeoutQueue
-from campaigns_async._http.requests import Request
-from campaigns_async._http.responses import Response
+from campaigns_async._http.problems import build_error, read_request_id, read_retry_after
+from campaigns_async._http.request import Request
+from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure, FailureKind
 from campaigns_async.effects import AttemptOutcome, classify_attempt, combine, is_non_idempotent, is_throttled
 from campaigns_async.errors import (
@@ -148,7 +148,7 @@ class Caller:
         if isinstance(result, Response):
             status, failure, sent = result.status, None, True
             if status >= 300:
-                call.retry_after = problems.retry_after(result, now=pool.clock.now())
+                call.retry_after = read_retry_after(result, now=pool.clock.now())
                 if is_throttled(status, call.retry_after):
                     pool.throttled += 1
                     if call.retry_after and call.retry_after <= self.retry.max_retry_after:
@@ -162,7 +162,7 @@ class Caller:
         effect = outcome.effect
         call.effect = effect if call.attempts == 1 else combine(operation, call.effect, effect, status)
         if pool.instrumentation is not None:
-            call.request_id = problems.request_id(result, None) if isinstance(result, Response) else None
+            call.request_id = read_request_id(result, None) if isinstance(result, Response) else None
             pool.instrumentation.attempt_finished(call, status, failure, effect)
         return outcome
 
@@ -252,9 +252,7 @@ def exception_for(
         out_of_time: True if another attempt was due, but only after the deadline.
         now: The time, for a Retry-After that is a date.
     """
-    found = (
-        problems.error(request, result, now=now) if isinstance(result, Response) else _error_without_response(result)
-    )
+    found = build_error(request, result, now=now) if isinstance(result, Response) else _error_without_response(result)
     if effect is Effect.UNKNOWN and is_non_idempotent(request.operation):
         return _outcome_unknown(found)
     if out_of_time:

@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from campaigns_async._checks import check_api_key
-from campaigns_async._http.requests import authorized
-from campaigns_async._http.transport import Credentials
+from campaigns_async._http.request import Credentials, build_credentials
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Auth
 
@@ -96,5 +95,4 @@ class CredentialStore:
             task.exception()  # retrieved, even if all that waited have gone
 
     def _build(self, key: object) -> Credentials:
-        headers, query = authorized(self._auth, check_api_key("api_key", key))
-        return Credentials(headers, query)
+        return build_credentials(self._auth, check_api_key("api_key", key))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
-from campaigns_async._http.requests import Request
+from campaigns_async._http.request import Request
 from campaigns_async._http.transport import SendMarker
 from campaigns_async.effects import AttemptOutcome
 from campaigns_async.values import Effect

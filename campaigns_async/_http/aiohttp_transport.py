@@ -17,9 +17,9 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from campaigns_async._http.deadlines import Deadline, TimeoutQueue, TimeoutQueues
-from campaigns_async._http.requests import Request
-from campaigns_async._http.responses import Response
-from campaigns_async._http.transport import Credentials, Failure, FailureKind, SendMarker
+from campaigns_async._http.request import Credentials, Request
+from campaigns_async._http.response import Response
+from campaigns_async._http.transport import Failure, FailureKind, SendMarker
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
 

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 
 from campaigns_async._checks import is_int
 from campaigns_async._http.codec import decode_json, is_array, is_object, single
-from campaigns_async._http.requests import Request
-from campaigns_async._http.responses import Response
+from campaigns_async._http.request import Request
+from campaigns_async._http.response import Response
 from campaigns_async.errors import (
     APIError,
     AuthenticationError,
@@ -56,7 +56,7 @@ _LONGEST = 1e9
 """Seconds; a Retry-After beyond is as good as never."""
 
 
-def error(request: Request, response: Response, *, now: datetime) -> APIError:
+def build_error(request: Request, response: Response, *, now: datetime) -> APIError:
     """The error that a response which is no success stands for.
 
     Args:
@@ -66,7 +66,7 @@ def error(request: Request, response: Response, *, now: datetime) -> APIError:
     """
     status = response.status
     problem = read_problem(response.body)
-    wait = retry_after(response, now=now)
+    wait = read_retry_after(response, now=now)
     cls, said = _class_of(status, wait)
     if 300 <= status < 400:
         said = "the server redirects, which is never followed: check base_url"
@@ -80,7 +80,7 @@ def error(request: Request, response: Response, *, now: datetime) -> APIError:
         f"{status}: {said}",
         status=status,
         problem=problem,
-        request_id=request_id(response, problem),
+        request_id=read_request_id(response, problem),
         retry_after=wait,
     )
     if isinstance(found, ValidationFailedError) and problem is not None:
@@ -89,7 +89,7 @@ def error(request: Request, response: Response, *, now: datetime) -> APIError:
     return found
 
 
-def retry_after(response: Response, *, now: datetime) -> float | None:
+def read_retry_after(response: Response, *, now: datetime) -> float | None:
     """Seconds to wait by the Retry-After header (RFC 9110, 10.2.3), from 0; None where it says nothing of use."""
     text = response.headers.get("Retry-After", "").strip()
     if not text:
@@ -107,7 +107,7 @@ def retry_after(response: Response, *, now: datetime) -> float | None:
     return min(max(0.0, (moment - now).total_seconds()), _LONGEST)
 
 
-def request_id(response: Response, problem: Problem | None) -> str | None:
+def read_request_id(response: Response, problem: Problem | None) -> str | None:
     """What the provider's support would ask for."""
     for name in ("x-request-id", "request-id", "x-correlation-id"):
         value = response.headers.get(name)

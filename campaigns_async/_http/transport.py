@@ -8,8 +8,8 @@ from typing import Protocol
 
 from attrs import frozen
 
-from campaigns_async._http.requests import Request
-from campaigns_async._http.responses import Response
+from campaigns_async._http.request import Credentials, Request
+from campaigns_async._http.response import Response
 from campaigns_async.settings import Timeouts
 
 
@@ -36,17 +36,6 @@ class Failure:
     kind: FailureKind
     sent: bool
     detail: str = ""
-
-
-@frozen
-class Credentials:
-    """The headers and the piece of query that carry the key."""
-
-    headers: Mapping[str, str]
-    query: str = ""
-
-    def __repr__(self) -> str:
-        return "Credentials(<hidden>)"
 
 
 class SendMarker(Protocol):

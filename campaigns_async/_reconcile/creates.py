@@ -8,9 +8,8 @@ from collections.abc import Callable, Collection, Hashable
 from typing import TYPE_CHECKING
 
 from campaigns_async._engine.caller import Caller
-from campaigns_async._http import requests, responses
-from campaigns_async._http.requests import Request
-from campaigns_async._http.responses import Response
+from campaigns_async._http.request import Request, build_encoded_create
+from campaigns_async._http.response import Response, read_created_id
 from campaigns_async._reconcile.ledger import Content, Ledger
 from campaigns_async._reconcile.search_listings import SearchListings
 from campaigns_async.errors import CampaignsError, DecodeError, effect_of, note_effect
@@ -41,7 +40,7 @@ class Creator:
         self,
         new: Content,
         request: Request,
-        read: Callable[[Response], str] = responses.created_id,
+        read: Callable[[Response], str] = read_created_id,
         on_attempt: Callable[[], None] | None = None,
         owner: Hashable = None,
     ) -> str:
@@ -67,7 +66,7 @@ class Creator:
         owner: Hashable = None,
     ) -> str:
         """Send a create whose body is encoded already; `Runtime.create_encoded` says what the arguments are."""
-        request = requests.create_encoded(body, ignore_invalid_phone_numbers)
+        request = build_encoded_create(body, ignore_invalid_phone_numbers)
         return await self.create(content, request, owner=owner)
 
     async def create_reconciled(
@@ -75,7 +74,7 @@ class Creator:
         new: NewCampaign,
         ignore_invalid: bool | None,
         request: Request,
-        read: Callable[[Response], str] = responses.created_id,
+        read: Callable[[Response], str] = read_created_id,
     ) -> str:
         """Send a create. While its outcome is unknown, look for it, and send it again only if it is absent."""
         # All that a search needs is imported before the create is sent: an ImportError in the middle of the search

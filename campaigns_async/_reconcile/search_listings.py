@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from campaigns_async._engine.caller import Caller
-from campaigns_async._http import requests, responses
-from campaigns_async._http.responses import Response
+from campaigns_async._http.request import CAMPAIGNS_PATH, build_contacts, build_list, contacts_path
+from campaigns_async._http.response import Response, read_campaigns, read_contacts
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async.models import Campaign, Contact, Page
 
@@ -36,19 +36,19 @@ class SearchListings:
     def campaigns(self, filters: Expression) -> Paginator[Campaign]:
         """List the campaigns that match; the ledger remembers their ids."""
         return self._paginators.paginator(
-            "campaigns", requests.LIST_PATH, Campaign, requests.list_page, self.read_campaigns, filters
+            "campaigns", CAMPAIGNS_PATH, Campaign, build_list, self.read_campaigns, filters
         )
 
     def contacts(self, campaign_id: str) -> Paginator[Contact]:
         """List the contacts of a campaign."""
-        request = partial(requests.contacts_page, campaign_id)
+        request = partial(build_contacts, campaign_id)
         return self._paginators.paginator(
-            f"contacts {campaign_id}", requests.contacts_path(campaign_id), Contact, request, responses.contacts
+            f"contacts {campaign_id}", contacts_path(campaign_id), Contact, request, read_contacts
         )
 
     def read_campaigns(self, response: Response) -> Page[Campaign]:
         """Read a page of campaigns; the ledger remembers their ids."""
-        page = responses.campaigns(response)
+        page = read_campaigns(response)
         self._ledger.seen.update([row.id for row in page.items])
         return page
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from campaigns_async._http import requests
+from campaigns_async._http.request import check_campaign_id
 from campaigns_async.cli.connection import check_setting
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.query._parse import compile_filter, compile_sorts
@@ -46,4 +46,4 @@ def columns_of(text: str | None, columns: Sequence[Column]) -> tuple[Column, ...
 def check_ids(campaign_ids: Sequence[str], what: str) -> None:
     """Raise a UsageError if one cannot be an id; it names the id by its number, and calls it `what`."""
     for number, campaign_id in enumerate(campaign_ids, 1):
-        check_setting(partial(requests.get, campaign_id), f"{what} {number}", "campaign_id")
+        check_setting(partial(check_campaign_id, campaign_id), f"{what} {number}", "campaign_id")

@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import define, evolve, field
 
 from campaigns_async._checks import check_int
-from campaigns_async._http import requests
+from campaigns_async._http.request import check_campaign_id
 from campaigns_async.client import CampaignsClient
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.export._encoders import Encoder, make_encoder
@@ -194,7 +194,7 @@ def _check_ids(campaign_ids: Iterable[str]) -> tuple[str, ...]:
     first: dict[str, int] = {}
     for number, campaign_id in enumerate(campaign_ids, 1):
         try:
-            requests.check_campaign_id(campaign_id)
+            check_campaign_id(campaign_id)
         except InvalidArgumentError as error:
             wrong = error.message
         else:

@@ -8,7 +8,7 @@ import pytest
 
 from campaigns_async import Effect, Operation, OutcomeUnknownError, Response, errors as e
 from campaigns_async._engine.caller import exception_for
-from campaigns_async._http.requests import Request
+from campaigns_async._http.request import Request
 from campaigns_async._http.transport import Failure, FailureKind
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from campaigns_async import Operation, RetryPolicy
 from campaigns_async._engine import retry
 from campaigns_async._engine.interfaces import Call
-from campaigns_async._http.requests import Request
+from campaigns_async._http.request import Request
 
 
 class Fixed:

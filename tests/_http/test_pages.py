@@ -14,8 +14,9 @@ from hypothesis import example, given, strategies as st
 from support.wire_rows import BAD_DATES, FULL, ODD, PERSON, UTC_DATES, odd_rows, outcome
 
 from campaigns_async import Campaign, CampaignStatus, Contact, DecodeError, Page, Response
-from campaigns_async._http import codec, pages, responses
+from campaigns_async._http import codec, pages, response
 from campaigns_async._http.problems import read_problem
+from campaigns_async._http.response import read_campaigns, read_contacts
 
 ENVELOPE = {"pageIndex": 1, "totalPages": 1, "totalRecords": 1}
 WIRE: dict[type, dict[str, Any]] = {Campaign: FULL, Contact: PERSON}
@@ -29,7 +30,7 @@ def body(*rows: object, **envelope: object) -> bytes:
 
 def other_way(raw: bytes, cls: type) -> Page[Any]:
     """Without msgspec."""
-    return responses._read_page(responses.single(Response(200, {}, raw).json()), cls)
+    return response._read_page(response.single(Response(200, {}, raw).json()), cls)
 
 
 def agree(raw: bytes, cls: type) -> bool:
@@ -132,7 +133,7 @@ def test_the_depth_of_a_page_is_bounded_whatever_the_interpreters_limit() -> Non
             for raw in (deep, b'{"items":[{"id":"a","%s":' % name + b'{"a":' * 900_000):
                 assert pages.read_page(raw, Contact) is None
                 with pytest.raises(DecodeError):
-                    responses.contacts(Response(200, {}, raw))
+                    read_contacts(Response(200, {}, raw))
                 assert read_problem(raw) is None
         shallow = (
             b'{"items":[{"id":"[[\\"[["}],"x":' + b"[" * 900 + b"]" * 900 + b',"y":' + b"[" * 900 + b"]" * 900 + b"}"
@@ -200,20 +201,20 @@ good_rows = st.fixed_dictionaries(
 @given(st.lists(good_rows))
 def test_good_pages_never_take_the_slow_way(rows: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(responses, "_read_page", None)
-        found = responses.campaigns(Response(200, {}, body(*rows)))
+        patch.setattr(response, "_read_page", None)
+        found = read_campaigns(Response(200, {}, body(*rows)))
     assert [row.id for row in found.items] == [row["id"] for row in rows]
 
 
 def test_a_page_that_needs_a_closer_look_alone_takes_the_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
     slow: list[object] = []
-    read = responses._read_page
+    read = response._read_page
 
     def counted(envelope: object, cls: type) -> Page[Any]:
         slow.append(envelope)
         return read(envelope, cls)
 
-    monkeypatch.setattr(responses, "_read_page", counted)
+    monkeypatch.setattr(response, "_read_page", counted)
     for rows in ([PERSON], [PERSON, {"id": 5}], [PERSON]):
-        assert len(responses.contacts(Response(200, {}, body(*rows))).items) == len(rows)
+        assert len(read_contacts(Response(200, {}, body(*rows))).items) == len(rows)
     assert len(slow) == 1

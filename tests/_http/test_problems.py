@@ -21,8 +21,8 @@ from campaigns_async import (
     ValidationFailedError,
     errors as e,
 )
-from campaigns_async._http import problems
-from campaigns_async._http.requests import Request
+from campaigns_async._http.problems import build_error, read_retry_after
+from campaigns_async._http.request import Request
 
 NOW = datetime(1994, 11, 6, 8, 49, 7, tzinfo=UTC)
 LONGEST = 1e9
@@ -37,7 +37,7 @@ def answer(status: int, body: bytes | str = b"", **headers: str) -> Response:
 
 def error_of(status: int, body: bytes | str = b"", request: Request = GET, **headers: str) -> e.APIError:
     """The error of this failure."""
-    return problems.error(request, answer(status, body, **headers), now=NOW)
+    return build_error(request, answer(status, body, **headers), now=NOW)
 
 
 CLASSES = {
@@ -312,20 +312,20 @@ WAITS: dict[str, float | None] = {
 
 @pytest.mark.parametrize(("text", "expected"), WAITS.items(), ids=lambda value: ascii(value)[:40])
 def test_retry_after_is_seconds_or_a_date_or_nothing(text: str, expected: float | None) -> None:
-    found = problems.retry_after(answer(503, Retry_After=text), now=NOW)
+    found = read_retry_after(answer(503, Retry_After=text), now=NOW)
     assert found == expected
     assert type(error_of(503, Retry_After=text)) is (e.ServerError if expected is None else ThrottledError)
 
 
 def test_retry_after_is_found_whatever_its_spelling_and_may_be_absent() -> None:
-    assert problems.retry_after(answer(429, RETRY_AFTER="7"), now=NOW) == 7
-    assert problems.retry_after(answer(429), now=NOW) is None
+    assert read_retry_after(answer(429, RETRY_AFTER="7"), now=NOW) == 7
+    assert read_retry_after(answer(429), now=NOW) is None
 
 
 @given(st.text() | st.text(st.sampled_from("0123456789SunNov, :-+.GMT")))
 @more_examples(5)
 def test_any_retry_after_is_seconds_from_zero_or_nothing(text: str) -> None:
-    found = problems.retry_after(answer(503, Retry_After=text), now=NOW)
+    found = read_retry_after(answer(503, Retry_After=text), now=NOW)
     assert found is None or found >= 0
 
 
@@ -333,7 +333,7 @@ def test_any_retry_after_is_seconds_from_zero_or_nothing(text: str) -> None:
 def test_any_date_is_the_seconds_to_it_and_never_less_than_none(moment: datetime, seconds: int) -> None:
     now = moment.replace(microsecond=0, tzinfo=UTC)
     then = format_datetime(now + timedelta(seconds=seconds), usegmt=True)
-    assert problems.retry_after(answer(503, Retry_After=then), now=now) == max(0, seconds)
+    assert read_retry_after(answer(503, Retry_After=then), now=now) == max(0, seconds)
 
 
 def test_a_throttled_error_tells_how_long() -> None:

@@ -13,9 +13,9 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from campaigns_async._http.requests import Request
-from campaigns_async._http.responses import Response
-from campaigns_async._http.transport import Credentials, Failure
+from campaigns_async._http.request import Credentials, Request
+from campaigns_async._http.response import Response
+from campaigns_async._http.transport import Failure
 from campaigns_async.sandbox._provider import Answer
 from campaigns_async.sandbox._routing import read_call
 from campaigns_async.sandbox._sieve import Row

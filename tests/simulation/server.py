@@ -16,9 +16,9 @@ from attrs import define, field
 from multidict import CIMultiDict
 
 from campaigns_async._engine.interfaces import LoopClock
-from campaigns_async._http.requests import Request
-from campaigns_async._http.responses import Response
-from campaigns_async._http.transport import Credentials, Failure, FailureKind, SendMarker
+from campaigns_async._http.request import Credentials, Request
+from campaigns_async._http.response import Response
+from campaigns_async._http.transport import Failure, FailureKind, SendMarker
 from campaigns_async.sandbox import Quirks
 from campaigns_async.sandbox._provider import Answer, Provider
 from campaigns_async.sandbox._routing import Verbs, read_call

@@ -49,16 +49,16 @@ _NOT_IN_ID = frozenset("\"'<>{}\ufffd")
 """What shows that a text is a message, a document, or JSON within JSON."""
 
 
-def raw(response: Response) -> Response:
+def read_raw(response: Response) -> Response:
     """Return the response itself."""
     return response
 
 
-def nothing(response: Response) -> None:
+def read_nothing(response: Response) -> None:
     """Return nothing: the success says it all."""
 
 
-def created_id(response: Response) -> str:
+def read_created_id(response: Response) -> str:
     """Return the id of a new campaign: a JSON string, or bare text whatever the content type says.
 
     Raises:
@@ -94,7 +94,7 @@ def _is_bare_id(text: str) -> bool:
     return bool(_BARE_ID.match(text)) and not _NEGATIVE.match(text) and text.lower() not in _NO_ID
 
 
-def campaign(response: Response) -> Campaign:
+def read_campaign(response: Response) -> Campaign:
     """Return a campaign.
 
     Raises:
@@ -108,7 +108,7 @@ def campaign(response: Response) -> Campaign:
         raise
 
 
-def campaigns(response: Response) -> Page[Campaign]:
+def read_campaigns(response: Response) -> Page[Campaign]:
     """Return a page of campaigns.
 
     Raises:
@@ -117,7 +117,7 @@ def campaigns(response: Response) -> Page[Campaign]:
     return _page(response, Campaign)
 
 
-def contacts(response: Response) -> Page[Contact]:
+def read_contacts(response: Response) -> Page[Contact]:
     """Return a page of contacts.
 
     Raises:

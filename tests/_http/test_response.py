@@ -17,7 +17,14 @@ from campaigns_async import (
     Effect,
     Response,
 )
-from campaigns_async._http import responses
+from campaigns_async._http.response import (
+    read_campaign,
+    read_campaigns,
+    read_contacts,
+    read_created_id,
+    read_nothing,
+    read_raw,
+)
 
 BOM = b"\xef\xbb\xbf"
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -114,13 +121,13 @@ BAD_IDS: list[bytes] = [
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
 def test_an_id_is_read_as_a_json_string_or_as_bare_text_whatever_the_content_type(content_type: str | None) -> None:
     for body, expected in GOOD_IDS.items():
-        assert responses.created_id(answer(body, 201, content_type)) == expected
+        assert read_created_id(answer(body, 201, content_type)) == expected
 
 
 @pytest.mark.parametrize("body", BAD_IDS, ids=lambda value: ascii(value)[:40])
 def test_what_is_no_id_is_a_decode_error_that_says_the_campaign_is_there(body: bytes) -> None:
     with pytest.raises(DecodeError, match=r"created \(status 201\).*do not send it again") as caught:
-        responses.created_id(answer(body, 201))
+        read_created_id(answer(body, 201))
     assert (caught.value.where, caught.value.status, caught.value.effect) == ("$", 201, Effect.APPLIED)
     assert ("is an empty body" in str(caught.value)) is (not body.strip())
     assert caught.value.__context__ is None
@@ -129,7 +136,7 @@ def test_what_is_no_id_is_a_decode_error_that_says_the_campaign_is_there(body: b
 @given(st.text(min_size=1).filter(lambda text: text.strip() == text))
 def test_any_text_in_a_json_string_is_the_id_itself_or_refused(text: str) -> None:
     try:
-        found = responses.created_id(answer(json.dumps(text), 201))
+        found = read_created_id(answer(json.dumps(text), 201))
     except DecodeError:
         assert not text.isprintable() or len(text) > 200 or set("\"'<>{}\ufffd") & set(text)
     else:
@@ -139,7 +146,7 @@ def test_any_text_in_a_json_string_is_the_id_itself_or_refused(text: str) -> Non
 @given(st.binary())
 def test_any_bytes_are_an_id_or_a_decode_error(body: bytes) -> None:
     try:
-        found = responses.created_id(answer(body, 201))
+        found = read_created_id(answer(body, 201))
     except DecodeError:
         return
     assert found
@@ -150,8 +157,8 @@ ROW = {"id": "a", "status": 1}
 PERSON = {"id": "p", "phoneNumber": "1"}
 COUNTS = {"pageIndex": 2, "totalPages": 3, "totalRecords": 25}
 READERS: list[tuple[Callable[[Response], Any], dict[str, Any], Any]] = [
-    (responses.campaigns, ROW, Campaign("a", status=CampaignStatus.SENDING)),
-    (responses.contacts, PERSON, Contact("p", "1")),
+    (read_campaigns, ROW, Campaign("a", status=CampaignStatus.SENDING)),
+    (read_contacts, PERSON, Contact("p", "1")),
 ]
 
 
@@ -172,7 +179,7 @@ def test_a_count_that_is_null_or_missing_is_none(name: str, missing: bool) -> No
     envelope: dict[str, Any] = {**COUNTS, "items": [], name: None}
     if missing:
         del envelope[name]
-    page = responses.campaigns(answer(json.dumps(envelope)))
+    page = read_campaigns(answer(json.dumps(envelope)))
     counts = {"pageIndex": page.index, "totalPages": page.total_pages, "totalRecords": page.total_records}
     assert counts == {**COUNTS, name: None}
 
@@ -180,7 +187,7 @@ def test_a_count_that_is_null_or_missing_is_none(name: str, missing: bool) -> No
 @pytest.mark.parametrize("name", COUNTS)
 @pytest.mark.parametrize("value", ["-1", "true", '"5"', "1.5", "[]", "{}", "1" * 30])
 def test_a_count_that_is_no_count_is_named(name: str, value: str) -> None:
-    error = unread(responses.campaigns, f'{{"items": [], "{name}": {value}}}')
+    error = unread(read_campaigns, f'{{"items": [], "{name}": {value}}}')
     assert str(error) == f"$.{name}: expected a whole number from 0"
     assert error.where == f"$.{name}"
 
@@ -233,7 +240,7 @@ BROKEN: list[tuple[bytes | str, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize("read", [responses.campaigns, responses.contacts])
+@pytest.mark.parametrize("read", [read_campaigns, read_contacts])
 @pytest.mark.parametrize(("body", "where", "said"), BROKEN, ids=lambda value: ascii(value)[:40])
 def test_a_broken_page_is_a_decode_error_that_says_where(read: Any, body: Any, where: str, said: str) -> None:
     error = unread(read, body)
@@ -242,17 +249,17 @@ def test_a_broken_page_is_a_decode_error_that_says_where(read: Any, body: Any, w
 
 def test_a_campaigns_status_is_named_with_its_row_in_the_wires_spelling() -> None:
     rows = ", ".join(['{"id": "a"}'] * 3 + ['{"id": "a", "status": "?"}'])
-    assert unread(responses.campaigns, f'{{"items": [{rows}]}}').where == "$.items[3].status"
+    assert unread(read_campaigns, f'{{"items": [{rows}]}}').where == "$.items[3].status"
 
 
 def test_a_deeply_nested_field_is_a_fault_and_no_recursion_error() -> None:
     body = '{"items": [{"id": "a", "sender": ' + "[" * 900 + "]" * 900 + "}]}"
-    assert unread(responses.campaigns, body).where == "$.items[0].sender"
+    assert unread(read_campaigns, body).where == "$.items[0].sender"
 
 
 @pytest.mark.parametrize("body", [b'{"id": "a"}', b'[{"id": "a"}]', BOM + b'{"id": "a"}'])
 def test_a_campaign_is_an_object_or_an_array_that_holds_only_it(body: bytes) -> None:
-    assert responses.campaign(answer(body)) == Campaign("a")
+    assert read_campaign(answer(body)) == Campaign("a")
 
 
 @pytest.mark.parametrize(
@@ -267,12 +274,12 @@ def test_a_campaign_is_an_object_or_an_array_that_holds_only_it(body: bytes) -> 
     ],
 )
 def test_a_broken_campaign_is_a_decode_error_that_says_where(body: str, where: str) -> None:
-    assert unread(responses.campaign, body).where == where
+    assert unread(read_campaign, body).where == where
 
 
 @given(st.binary())
 def test_any_bytes_are_a_page_or_a_decode_error(body: bytes) -> None:
-    for read in (responses.campaigns, responses.contacts, responses.campaign):
+    for read in (read_campaigns, read_contacts, read_campaign):
         try:
             read(answer(body))
         except DecodeError as error:
@@ -281,9 +288,9 @@ def test_any_bytes_are_a_page_or_a_decode_error(body: bytes) -> None:
 
 def test_a_raw_response_is_handed_on_and_reads_its_json_when_asked() -> None:
     response = answer(b'\xef\xbb\xbf{"a": [1, null]}')
-    assert responses.raw(response) is response
+    assert read_raw(response) is response
     assert response.json() == {"a": [1, None]}
-    assert responses.nothing(answer("anything")) is None
+    assert read_nothing(answer("anything")) is None
 
 
 def test_a_raw_response_without_json_says_so() -> None:

@@ -13,7 +13,7 @@ from json import dumps
 from typing import cast
 from urllib.parse import quote
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from campaigns_async._checks import LONE_SURROGATE, check_instance, is_path, is_utf8
 from campaigns_async._http.codec import encode_model
@@ -26,21 +26,38 @@ from campaigns_async.values import Operation
 
 @define
 class Request:
-    """A request without the host and the key."""
+    """A request without the host and the API key.
+
+    Attributes:
+        operation: The request's operation.
+        method: The HTTP method.
+        path: The percent-encoded path, from the root: `/api/Campaigns/abc`.
+        query: The percent-encoded query, without the question mark.
+        body: The body; None for a request without one.
+    """
 
     operation: Operation
     method: str
     path: str
-    """Percent-encoded, from the root: `/api/Campaigns/abc`."""
     query: str = field(default="", repr=False)
-    """Percent-encoded, without the question mark."""
     body: bytes | None = field(default=None, repr=False)
 
 
-LIST_PATH = "/api/Campaigns"
+@frozen
+class Credentials:
+    """The headers and the part of the query that carry the API key."""
+
+    headers: Mapping[str, str]
+    query: str = ""
+
+    def __repr__(self) -> str:
+        return "Credentials(<hidden>)"
+
+
+CAMPAIGNS_PATH = "/api/Campaigns"
 _LONGEST_ID = 500
 _CREATE = Operation.CREATE  # Python 3.11 looks a member up slowly
-_CREATE_PATHS = {None: LIST_PATH, True: "/api/campaigns/true", False: "/api/campaigns/false"}
+_CREATE_PATHS = {None: CAMPAIGNS_PATH, True: "/api/campaigns/true", False: "/api/campaigns/false"}
 _RAW_OPERATIONS = {
     "GET": Operation.RAW_READ,
     "HEAD": Operation.RAW_READ,
@@ -53,24 +70,24 @@ _RAW_OPERATIONS = {
 _FORBIDDEN_IN_ID = re.compile(r"[/\\?#%; ]")  # other blanks and controls are not printable
 
 
-def list_page(*, page: int, page_size: int, filters: str | None = None, sorts: str | None = None) -> Request:
+def build_list(*, page: int, page_size: int, filters: str | None = None, sorts: str | None = None) -> Request:
     """Return `GET /api/Campaigns`."""
-    return Request(Operation.LIST, "GET", LIST_PATH, _paging(page, page_size, filters, sorts))
+    return Request(Operation.LIST, "GET", CAMPAIGNS_PATH, _paging(page, page_size, filters, sorts))
 
 
-def get(campaign_id: str) -> Request:
+def build_get(campaign_id: str) -> Request:
     """Return `GET /api/Campaigns/:Id`."""
     return Request(Operation.GET, "GET", campaign_path(campaign_id))
 
 
-def contacts_page(
+def build_contacts(
     campaign_id: str, *, page: int, page_size: int, filters: str | None = None, sorts: str | None = None
 ) -> Request:
     """Return `GET /api/Campaigns/:Id/Contacts`."""
     return Request(Operation.CONTACTS, "GET", contacts_path(campaign_id), _paging(page, page_size, filters, sorts))
 
 
-def create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -> Request:
+def build_create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -> Request:
     """Return `POST /api/Campaigns`, or `/true` or `/false` below it."""
     check_instance("new", new, NewCampaign, error=InvalidArgumentError)
     if ignore_invalid_phone_numbers is not None:
@@ -78,23 +95,23 @@ def create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -
     return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encode_model(new))
 
 
-def create_encoded(body: bytes, ignore_invalid_phone_numbers: bool | None = None) -> Request:
+def build_encoded_create(body: bytes, ignore_invalid_phone_numbers: bool | None = None) -> Request:
     """Return the request of a create whose body is encoded already."""
     return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", body)
 
 
-def update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
+def build_update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
     """Return `PUT /api/Campaigns/:id`, or POST where the server accepts that."""
     check_instance("changed", changed, CampaignUpdate, error=InvalidArgumentError)
     return Request(Operation.UPDATE, method, campaign_path(campaign_id, method), "", encode_model(changed))
 
 
-def delete(campaign_id: str, method: str = "DELETE") -> Request:
+def build_delete(campaign_id: str, method: str = "DELETE") -> Request:
     """Return `DELETE /api/Campaigns/:Id`, or POST where the server accepts that."""
     return Request(Operation.DELETE, method, campaign_path(campaign_id, method), "", b"")
 
 
-def raw(
+def build_raw(
     method: str,
     path: str,
     *,
@@ -121,14 +138,14 @@ def raw(
     return Request(_RAW_OPERATIONS[verb], verb, path, query, None if json is None else _encode_json(json))
 
 
-def authorized(auth: Auth, key: str) -> tuple[dict[str, str], str]:
-    """Return the headers of every request, and the part of the query that carries the key."""
+def build_credentials(auth: Auth, key: str) -> Credentials:
+    """Return the headers and the query of every request that is sent with this key."""
     headers = {"Accept": "application/json", "User-Agent": f"campaigns-async/{__version__}"}
     if auth is Auth.BEARER:
-        return {**headers, "Authorization": f"Bearer {key}"}, ""
+        return Credentials({**headers, "Authorization": f"Bearer {key}"})
     if auth is Auth.HEADER:
-        return {**headers, "api-key": key}, ""
-    return headers, f"api-key={quote(key, safe='')}"
+        return Credentials({**headers, "api-key": key})
+    return Credentials(headers, f"api-key={quote(key, safe='')}")
 
 
 def _paging(page: int, page_size: int, filters: str | None, sorts: str | None) -> str:
@@ -171,7 +188,7 @@ def check_campaign_id(campaign_id: str, method: str = "GET") -> None:
 def campaign_path(campaign_id: str, method: str = "GET") -> str:
     """Return the path of a campaign, percent-encoded."""
     check_campaign_id(campaign_id, method)
-    return f"{LIST_PATH}/{quote(campaign_id, safe='')}"
+    return f"{CAMPAIGNS_PATH}/{quote(campaign_id, safe='')}"
 
 
 def contacts_path(campaign_id: str) -> str:

@@ -22,9 +22,17 @@ from campaigns_async import (
     NewContact,
     Operation,
 )
-from campaigns_async._http import requests
-from campaigns_async._http.requests import Request
-from campaigns_async._http.transport import Credentials
+from campaigns_async._http.request import (
+    Request,
+    build_contacts,
+    build_create,
+    build_credentials,
+    build_delete,
+    build_get,
+    build_list,
+    build_raw,
+    build_update,
+)
 
 NEW = NewCampaign(datetime(2024, 1, 1, tzinfo=UTC), "Golf", "Hi", [NewContact("1")])
 UPDATE = CampaignUpdate(datetime(2024, 1, 1, tzinfo=UTC), "Golf", "Hi")
@@ -38,35 +46,35 @@ def outline(request: Request) -> tuple[Operation, str, str, str]:
 
 def test_the_six_operations_are_the_documented_requests() -> None:
     paging = "page=2&pageSize=50"
-    listed = requests.list_page(page=2, page_size=50)
-    people = requests.contacts_page("abc", page=2, page_size=50)
+    listed = build_list(page=2, page_size=50)
+    people = build_contacts("abc", page=2, page_size=50)
     assert outline(listed) == (Operation.LIST, "GET", ROOT, paging)
     assert outline(people) == (Operation.CONTACTS, "GET", f"{ROOT}/abc/Contacts", paging)
-    assert outline(requests.get("abc")) == (Operation.GET, "GET", f"{ROOT}/abc", "")
-    assert outline(requests.create(NEW)) == (Operation.CREATE, "POST", ROOT, "")
-    assert outline(requests.update("abc", UPDATE)) == (Operation.UPDATE, "PUT", f"{ROOT}/abc", "")
-    assert outline(requests.delete("abc")) == (Operation.DELETE, "DELETE", f"{ROOT}/abc", "")
-    assert listed.body is people.body is requests.get("abc").body is None
-    assert orjson.loads(requests.create(NEW).body or b"")["contacts"] == [{"phoneNumber": "1"}]
-    assert orjson.loads(requests.update("abc", UPDATE).body or b"")["sender"] == "Golf"
-    assert requests.delete("abc").body == b"", "without one, nothing would tell when it goes out"
+    assert outline(build_get("abc")) == (Operation.GET, "GET", f"{ROOT}/abc", "")
+    assert outline(build_create(NEW)) == (Operation.CREATE, "POST", ROOT, "")
+    assert outline(build_update("abc", UPDATE)) == (Operation.UPDATE, "PUT", f"{ROOT}/abc", "")
+    assert outline(build_delete("abc")) == (Operation.DELETE, "DELETE", f"{ROOT}/abc", "")
+    assert listed.body is people.body is build_get("abc").body is None
+    assert orjson.loads(build_create(NEW).body or b"")["contacts"] == [{"phoneNumber": "1"}]
+    assert orjson.loads(build_update("abc", UPDATE).body or b"")["sender"] == "Golf"
+    assert build_delete("abc").body == b"", "without one, nothing would tell when it goes out"
 
 
 def test_what_to_do_about_bad_numbers_is_a_path_of_its_own() -> None:
-    assert requests.create(NEW, True).path == "/api/campaigns/true"
-    assert requests.create(NEW, False).path == "/api/campaigns/false"
-    assert requests.create(NEW, None).path == ROOT
+    assert build_create(NEW, True).path == "/api/campaigns/true"
+    assert build_create(NEW, False).path == "/api/campaigns/false"
+    assert build_create(NEW, None).path == ROOT
 
 
 def test_update_and_delete_go_by_post_where_the_server_takes_that() -> None:
-    assert outline(requests.update("abc", UPDATE, "POST")) == (Operation.UPDATE, "POST", f"{ROOT}/abc", "")
-    assert outline(requests.delete("abc", "POST")) == (Operation.DELETE, "POST", f"{ROOT}/abc", "")
+    assert outline(build_update("abc", UPDATE, "POST")) == (Operation.UPDATE, "POST", f"{ROOT}/abc", "")
+    assert outline(build_delete("abc", "POST")) == (Operation.DELETE, "POST", f"{ROOT}/abc", "")
 
 
 @pytest.mark.parametrize("value", [UPDATE, {"sender": "SECRET"}, None, "SECRET"])
 def test_nothing_but_a_new_campaign_is_created(value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=rf"\Anew must be a NewCampaign, not {type(value).__name__}\Z"):
-        requests.create(value)
+        build_create(value)
 
 
 @pytest.mark.parametrize("value", [NEW, {"sender": "SECRET"}, None, "SECRET"])
@@ -74,13 +82,13 @@ def test_nothing_but_an_update_is_put(value: Any) -> None:
     with pytest.raises(
         InvalidArgumentError, match=rf"\Achanged must be a CampaignUpdate, not {type(value).__name__}\Z"
     ):
-        requests.update("abc", value)
+        build_update("abc", value)
 
 
 @pytest.mark.parametrize("value", [0, 1, "true", "false", "", object()])
 def test_whether_to_ignore_bad_numbers_is_true_or_false_and_nothing_like_it(value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Aignore_invalid_phone_numbers must be a bool, not "):
-        requests.create(NEW, value)
+        build_create(NEW, value)
 
 
 BAD_IDS = [
@@ -118,12 +126,12 @@ INVISIBLE = [
     "\ud800",
 ]
 ADDRESSING: list[Any] = [
-    requests.get,
-    requests.delete,
-    lambda campaign_id: requests.delete(campaign_id, "POST"),
-    lambda campaign_id: requests.update(campaign_id, UPDATE),
-    lambda campaign_id: requests.update(campaign_id, UPDATE, "POST"),
-    lambda campaign_id: requests.contacts_page(campaign_id, page=1, page_size=1),
+    build_get,
+    build_delete,
+    lambda campaign_id: build_delete(campaign_id, "POST"),
+    lambda campaign_id: build_update(campaign_id, UPDATE),
+    lambda campaign_id: build_update(campaign_id, UPDATE, "POST"),
+    lambda campaign_id: build_contacts(campaign_id, page=1, page_size=1),
 ]
 NAMES = ["get", "delete", "delete by POST", "update", "update by POST", "contacts"]
 
@@ -161,9 +169,9 @@ def test_true_and_false_are_no_ids_where_the_method_is_post_and_would_create(cam
     for address in (ADDRESSING[2], ADDRESSING[4]):
         with pytest.raises(InvalidArgumentError, match="must not be true or false where the method is POST"):
             address(campaign_id)
-    assert requests.get(campaign_id).path == f"{ROOT}/{campaign_id}"
-    assert requests.update(campaign_id, UPDATE).path == f"{ROOT}/{campaign_id}"
-    assert requests.delete(campaign_id).path == f"{ROOT}/{campaign_id}"
+    assert build_get(campaign_id).path == f"{ROOT}/{campaign_id}"
+    assert build_update(campaign_id, UPDATE).path == f"{ROOT}/{campaign_id}"
+    assert build_delete(campaign_id).path == f"{ROOT}/{campaign_id}"
 
 
 @pytest.mark.parametrize(
@@ -224,7 +232,7 @@ def test_any_text_is_refused_or_stays_one_segment_below_campaigns(campaign_id: s
 @given(st.text(), st.text())
 def test_any_filter_and_sort_arrives_as_it_was_written_or_is_refused(filters: str, sorts: str) -> None:
     try:
-        query = requests.list_page(page=1, page_size=2, filters=filters, sorts=sorts).query
+        query = build_list(page=1, page_size=2, filters=filters, sorts=sorts).query
     except InvalidArgumentError as error:
         assert error.__context__ is None
         return
@@ -238,14 +246,14 @@ def test_any_filter_and_sort_arrives_as_it_was_written_or_is_refused(filters: st
 @pytest.mark.parametrize("name", ["filters", "sorts"])
 def test_a_filter_or_sort_that_utf8_cannot_carry_is_refused_by_name(name: str) -> None:
     options: Any = {name: "phoneNumber==SECRET\ud800"}
-    for call in (requests.list_page, lambda **more: requests.contacts_page("abc", **more)):
+    for call in (build_list, lambda **more: build_contacts("abc", **more)):
         with pytest.raises(InvalidArgumentError, match=rf"\A{name} contains a lone surrogate") as caught:
             call(page=1, page_size=1, **options)
         assert caught.value.__context__ is None, "a UnicodeEncodeError holds the text"
 
 
 def test_a_plus_travels_escaped_since_a_raw_one_would_arrive_as_a_blank() -> None:
-    assert requests.list_page(page=1, page_size=1, filters="a==+44 7").query.endswith("&filters=a%3D%3D%2B44%207")
+    assert build_list(page=1, page_size=1, filters="a==+44 7").query.endswith("&filters=a%3D%3D%2B44%207")
 
 
 @pytest.mark.parametrize(
@@ -257,11 +265,12 @@ def test_a_plus_travels_escaped_since_a_raw_one_would_arrive_as_a_blank() -> Non
     ],
 )
 def test_the_key_travels_in_one_place_only(auth: Auth, header: tuple[str, str] | None, query: str) -> None:
-    headers, found = requests.authorized(auth, "k/+=")
+    credentials = build_credentials(auth, "k/+=")
+    headers = dict(credentials.headers)
     assert headers.pop("Accept") == "application/json"
     assert headers.pop("User-Agent").startswith("campaigns-async/")
     assert headers == (dict([header]) if header else {})
-    assert found == query
+    assert credentials.query == query
 
 
 # The raw way in
@@ -280,23 +289,23 @@ VERBS = {
 @pytest.mark.parametrize(("verb", "operation"), VERBS.items())
 def test_a_raw_request_is_repeated_as_its_verb_allows(verb: str, operation: Operation) -> None:
     for spelling in (verb, verb.lower(), verb.title()):
-        assert outline(requests.raw(spelling, "/api/x")) == (operation, verb, "/api/x", "")
+        assert outline(build_raw(spelling, "/api/x")) == (operation, verb, "/api/x", "")
 
 
 @pytest.mark.parametrize("verb", ["", " GET", "GET ", "GET\r\n", "TRACE", "CONNECT", "FETCH", "PO\u017fT"])
 def test_an_unknown_verb_is_refused(verb: str) -> None:
     if verb == "PO\u017fT":
         assert verb.upper() == "POST", "long s: upper case makes a POST of it, and so it is treated"
-        assert requests.raw(verb, "/").operation is Operation.RAW_SEND
+        assert build_raw(verb, "/").operation is Operation.RAW_SEND
         return
     with pytest.raises(InvalidArgumentError, match=r"\Amethod must be one of GET, "):
-        requests.raw(verb, "/api/x")
+        build_raw(verb, "/api/x")
 
 
 @pytest.mark.parametrize("verb", [None, 5, b"GET"])
 def test_a_verb_that_is_no_text_is_refused(verb: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Amethod must be a str, not "):
-        requests.raw(verb, "/api/x")
+        build_raw(verb, "/api/x")
 
 
 GOOD_PATHS = [
@@ -337,28 +346,28 @@ BAD_PATHS = [
 
 @pytest.mark.parametrize("path", GOOD_PATHS)
 def test_a_raw_path_is_sent_as_it_is(path: str) -> None:
-    assert requests.raw("GET", path).path == path
+    assert build_raw("GET", path).path == path
     assert URL(f"https://host{path}", encoded=True).raw_path == path
 
 
 @pytest.mark.parametrize("path", BAD_PATHS, ids=ascii)
 def test_a_raw_path_that_leads_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Apath must begin with one slash, be percent-encoded") as caught:
-        requests.raw("GET", path)
+        build_raw("GET", path)
     assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("path", [None, 5, b"/api", ["/"]])
 def test_a_raw_path_that_is_no_text_is_refused(path: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Apath must be a str, not "):
-        requests.raw("GET", path)
+        build_raw("GET", path)
 
 
 @given(st.text(st.sampled_from("/.%2eEfF5cC;a?#\\ ")).map("/".__add__) | st.text())
 @more_examples(5)
 def test_any_raw_path_is_refused_or_stays_on_the_host_and_below_the_prefix(path: str) -> None:
     try:
-        sent = requests.raw("GET", path).path
+        sent = build_raw("GET", path).path
     except InvalidArgumentError:
         return
     whole = f"https://host/prefix{sent}"
@@ -372,15 +381,15 @@ def test_any_raw_path_is_refused_or_stays_on_the_host_and_below_the_prefix(path:
 @given(st.lists(st.tuples(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8")))))
 def test_any_params_arrive_as_they_were_passed(pairs: list[tuple[str, str]]) -> None:
     for params in (pairs, tuple(pairs), iter(pairs)):
-        query = requests.raw("GET", "/api/x", params=params).query
+        query = build_raw("GET", "/api/x", params=params).query
         assert parse_qsl(query, keep_blank_values=True) == pairs
         assert "+" not in query
-    assert requests.raw("GET", "/api/x", params=dict(pairs)).query.count("=") == len(dict(pairs))
+    assert build_raw("GET", "/api/x", params=dict(pairs)).query.count("=") == len(dict(pairs))
 
 
 def test_params_are_escaped_whole() -> None:
     params = {"filters": "a==+44,b", "a&b=c": "d?e#f/g"}
-    assert requests.raw("GET", "/", params=params).query == "filters=a%3D%3D%2B44%2Cb&a%26b%3Dc=d%3Fe%23f%2Fg"
+    assert build_raw("GET", "/", params=params).query == "filters=a%3D%3D%2B44%2Cb&a%26b%3Dc=d%3Fe%23f%2Fg"
 
 
 BAD_PARAMS: list[tuple[Any, str]] = [
@@ -402,7 +411,7 @@ BAD_PARAMS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize(("params", "said"), BAD_PARAMS, ids=lambda value: ascii(value)[:40])
 def test_params_that_are_no_pairs_of_text_are_refused_and_not_quoted(params: Any, said: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        requests.raw("GET", "/api/x", params=params)
+        build_raw("GET", "/api/x", params=params)
     assert str(caught.value) == said
     assert caught.value.__context__ is None
 
@@ -439,20 +448,20 @@ def endless() -> list[Any]:
 )
 def test_a_body_that_json_cannot_hold_is_refused_and_not_quoted(json: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Ajson must be what JSON can hold") as caught:
-        requests.raw("POST", "/api/x", json=json)
+        build_raw("POST", "/api/x", json=json)
     assert "SECRET" not in str(caught.value)
     assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("json", [{}, [], "", 0, False, {"a": [1, None, "é"]}])
 def test_a_body_is_sent_as_json_even_where_it_is_empty(json: Any) -> None:
-    body = requests.raw("POST", "/api/x", json=json).body
+    body = build_raw("POST", "/api/x", json=json).body
     assert body is not None
     assert orjson.loads(body) == json
 
 
 def test_without_a_body_none_is_sent() -> None:
-    assert requests.raw("POST", "/api/x").body is None
+    assert build_raw("POST", "/api/x").body is None
 
 
 MARK = "sEcReT447700900987"
@@ -461,10 +470,10 @@ MARK = "sEcReT447700900987"
 @pytest.mark.parametrize(
     "value",
     [
-        requests.list_page(page=1, page_size=1, filters=MARK, sorts=MARK),
-        requests.contacts_page("c1", page=1, page_size=1, filters=MARK),
-        requests.raw("POST", "/api/x", params={MARK: MARK}, json={MARK: MARK}),
-        *(Credentials(*requests.authorized(auth, MARK)) for auth in Auth),
+        build_list(page=1, page_size=1, filters=MARK, sorts=MARK),
+        build_contacts("c1", page=1, page_size=1, filters=MARK),
+        build_raw("POST", "/api/x", params={MARK: MARK}, json={MARK: MARK}),
+        *(build_credentials(auth, MARK) for auth in Auth),
     ],
 )
 def test_no_request_shows_its_query_its_body_or_its_key(value: object) -> None:
