@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from campaigns_async._engine.instrumentation import Stats as Stats
     from campaigns_async._http.response import Response as Response
     from campaigns_async.client import CampaignsClient as CampaignsClient
+    from campaigns_async.effects import Effect as Effect, effect_of as effect_of
     from campaigns_async.errors import (
         APIError as APIError,
         AuthenticationError as AuthenticationError,
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
         ThrottledError as ThrottledError,
         TransportError as TransportError,
         ValidationFailedError as ValidationFailedError,
-        effect_of as effect_of,
     )
     from campaigns_async.events import (
         AttemptFinished as AttemptFinished,
@@ -72,7 +72,6 @@ if TYPE_CHECKING:
     from campaigns_async.values import (
         Action as Action,
         Checkpoint as Checkpoint,
-        Effect as Effect,
         Operation as Operation,
     )
 
@@ -80,13 +79,14 @@ _MODULES = {
     "_engine.instrumentation": "Stats",
     "client": "CampaignsClient",
     "outcome_unknown": "OutcomeUnknownError",
-    "errors": "APIError AuthenticationError CampaignsError ClientClosedError ConfigurationError ConflictError ConnectionFailedError ConnectTimeoutError DeadlineExceededError DecodeError FilterIgnoredError InvalidArgumentError MethodNotAllowedError NotFoundError PageShiftedError PagingError PayloadTooLargeError PermissionDeniedError PoolSaturatedError Problem QueryError ReadTimeoutError ServerError ThrottledError TransportError ValidationFailedError effect_of",
+    "effects": "Effect effect_of",
+    "errors": "APIError AuthenticationError CampaignsError ClientClosedError ConfigurationError ConflictError ConnectionFailedError ConnectTimeoutError DeadlineExceededError DecodeError FilterIgnoredError InvalidArgumentError MethodNotAllowedError NotFoundError PageShiftedError PagingError PayloadTooLargeError PermissionDeniedError PoolSaturatedError Problem QueryError ReadTimeoutError ServerError ThrottledError TransportError ValidationFailedError",
     "events": "AttemptFinished AttemptStarted CallFinished CallStarted Event HeaderObserver Observer Reconciled Waiting",
     "fanout": "FanOut Outcome",
     "models": "Campaign CampaignStatus CampaignUpdate Contact NewCampaign NewContact Page",
     "paging": "Paginator",
     "settings": "Auth ReconcilePolicy RetryPolicy Timeouts",
-    "values": "Action Checkpoint Effect Operation",
+    "values": "Action Checkpoint Operation",
     "_http.response": "Response",
 }
 """The public names, by the module that has them. Type checkers read the imports above; a test holds both together."""

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def to_its_end(work: Awaitable[T]) -> T:
+async def wait_to_end(work: Awaitable[T]) -> T:
     """Wait for work to end, however often the wait is cancelled; only then raise the cancellation.
 
     Raises:

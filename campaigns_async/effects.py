@@ -1,51 +1,106 @@
-"""What is believed of responses: two tables and the states of a journal's rows. No I/O, no state.
+"""Every belief about responses, in two tables, and the states of a journal's rows. No I/O, no state.
 
-1. An attempt's status or failure -> what the request did on the server, and if it may be sent again.
-2. The error of a create -> the state of its row, and what the run does next.
+1. What an attempt met (a status, or no response) -> its effect on the server, and if the request may be sent again.
+2. What a create ended with (its effect and its error) -> the state of its row, and what the run does next.
 
-The worst mistake of this package would be a line in this file: a create that may have been carried out must never
-count as one that was not.
+The worst bug of this package would be a line in this file: a create that may have been carried out must never count
+as one that was not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Final
 
 from attrs import frozen
 
-from campaigns_async.errors import (
-    APIError,
-    AuthenticationError,
-    ClientClosedError,
-    ConfigurationError,
-    InvalidArgumentError,
-    MethodNotAllowedError,
-    NotFoundError,
-    ThrottledError,
-    ValidationFailedError,
-    effect_of,
-)
-from campaigns_async.values import Action, Effect, Operation
+from campaigns_async.values import Action, Operation
 
-_NON_IDEMPOTENT = frozenset({Action.CREATE, Action.SEND})
-_REPEAT_ELSEWHERE = (307, 308)
-_RANK = {Effect.NOT_SENT: 0, Effect.REJECTED: 1, Effect.UNKNOWN: 2, Effect.APPLIED: 3}
+
+class Effect(Enum):
+    """The effect of a request on the server, as far as it is known.
+
+    Attributes:
+        NOT_SENT: No byte of the request can have reached the server.
+        REJECTED: The server did nothing, and said so.
+        UNKNOWN: The request may have been carried out.
+        APPLIED: The request was carried out.
+    """
+
+    NOT_SENT = "not_sent"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+    APPLIED = "applied"
+
+
+_RISING = (Effect.NOT_SENT, Effect.REJECTED, Effect.UNKNOWN, Effect.APPLIED)
+_NOTHING_DONE = (Effect.NOT_SENT, Effect.REJECTED)
+_NON_IDEMPOTENT = (Action.CREATE, Action.SEND)
+
+
+def effect_of(error: BaseException) -> Effect:
+    """Return the effect of the request that ended with this error; UNKNOWN if the error does not say.
+
+    Works for a `CancelledError` too, if it went through a call of this package.
+    """
+    effect = getattr(error, "effect", None)
+    return effect if isinstance(effect, Effect) else Effect.UNKNOWN
+
+
+def note_effect(cancelled: BaseException, effect: Effect) -> None:
+    """Attach to a `CancelledError` the effect that `effect_of` returns for it."""
+    setattr(cancelled, "effect", effect)  # noqa: B010  # the class does not declare it
+
+
+def is_non_idempotent(operation: Operation) -> bool:
+    """Return True if carrying the operation out twice does harm."""
+    return operation.action in _NON_IDEMPOTENT
 
 
 # Table 1: an attempt
 
 
 @frozen
-class AttemptOutcome:
-    """What one attempt has shown.
+class _Belief:
+    """A line of table 1.
 
     Attributes:
-        effect: What is known of the request's effect.
-        retryable: True if the request may be sent again as it is.
-        renew_key: True if the request may be sent again with another key.
+        met: Statuses of complete responses.
+        effect: The effect of the request.
+        transient: True if the same request may succeed later.
+    """
+
+    met: Container[int]
+    effect: Effect
+    transient: bool
+
+
+_SUCCESSES: Final = range(200, 300)
+_ATTEMPTS: Final = (  # the first line with the status counts
+    _Belief((307, 308), Effect.REJECTED, transient=False),  # "repeat it elsewhere"
+    _Belief(range(300, 400), Effect.UNKNOWN, transient=False),  # 301 to 303 may also follow a POST that was carried out
+    _Belief((408,), Effect.UNKNOWN, transient=True),
+    _Belief((429,), Effect.REJECTED, transient=True),
+    _Belief(range(400, 500), Effect.REJECTED, transient=False),
+    # A proxy may answer 5xx after it has forwarded the request: Varnish answers a slow server's 503, with Retry-After.
+    _Belief(range(500, 1000), Effect.UNKNOWN, transient=True),
+)
+_NO_STATUS: Final = _Belief((), Effect.UNKNOWN, transient=False)
+_REJECTED_BY_SETTING: Final = _Belief((), Effect.REJECTED, transient=True)
+_NO_CONNECTION: Final = _Belief((), Effect.NOT_SENT, transient=True)
+_NO_RESPONSE: Final = _Belief((), Effect.UNKNOWN, transient=True)
+
+
+@frozen
+class AttemptOutcome:
+    """The conclusion from one attempt.
+
+    Attributes:
+        effect: The effect of the request.
+        retryable: True if the same request may be sent again.
+        renew_key: True if the request may be sent again with another API key.
     """
 
     effect: Effect
@@ -63,86 +118,146 @@ def classify_attempt(
     sent: bool = True,
     rejected_statuses: tuple[int, ...] = (),
 ) -> AttemptOutcome:
-    """Return what one attempt has shown.
+    """Return the conclusion from one attempt.
 
     Args:
         operation: The request's operation.
-        status: The status of a complete response; None where none came.
-        sent: True if any byte of the request may have gone out; it has where a response came.
-        rejected_statuses: Statuses by which this server is known to say that it did nothing.
+        status: The status of a complete response; None without one.
+        sent: True if any byte of the request may have gone out. Ignored if there is a status.
+        rejected_statuses: Statuses that this server answers only if it did nothing.
     """
     if status is None:
-        effect = Effect.UNKNOWN if sent else Effect.NOT_SENT
-        return AttemptOutcome(effect, retryable=not sent or not is_non_idempotent(operation))
-    if 200 <= status < 300:
+        belief = _NO_RESPONSE if sent else _NO_CONNECTION
+    elif status in _SUCCESSES:
         return _APPLIED
-    effect = effect_of_status(status, rejected_statuses)
+    elif status in rejected_statuses:
+        belief = _REJECTED_BY_SETTING
+    else:
+        belief = next((belief for belief in _ATTEMPTS if status in belief.met), _NO_STATUS)
     return AttemptOutcome(
-        effect,
-        retryable=_is_transient(status, rejected_statuses)
-        and (effect is Effect.REJECTED or not is_non_idempotent(operation)),
+        belief.effect,
+        retryable=belief.transient and (belief.effect in _NOTHING_DONE or not is_non_idempotent(operation)),
         renew_key=status == 401,
     )
 
 
-def effect_of_status(status: int, rejected_statuses: tuple[int, ...] = ()) -> Effect:
-    """Return what a complete response with this status says of the request's effect."""
-    if 200 <= status < 300:
-        return Effect.APPLIED
-    if status in rejected_statuses:
-        return Effect.REJECTED
-    if status in _REPEAT_ELSEWHERE or (400 <= status < 500 and status != 408):
-        return Effect.REJECTED
-    # A proxy may answer 5xx after it passed the request on: Varnish answers 503 with Retry-After if the server is
-    # slow. 301, 302 and 303 are also what a server answers after it has carried out a POST.
-    return Effect.UNKNOWN
+def is_throttled(status: int, retry_after: float | None) -> bool:
+    """Return True if a response asks the whole client to slow down. The effect of its own request is another matter."""
+    return status == 429 or (status == 503 and retry_after is not None)
 
 
 def combine(operation: Operation, earlier: Effect, latest: Effect, status: int | None) -> Effect:
-    """Return the effect of a call, from that of its earlier attempts and that of the latest one.
+    """Return the effect of a call.
 
     Args:
         operation: The call's operation.
         earlier: The effect of all attempts before the latest.
         latest: The effect of the latest attempt.
-        status: The status of the latest attempt's response; None where none came.
+        status: The status of the latest attempt's response; None without one.
     """
     if status == 404 and operation.action is Action.DELETE and earlier is Effect.UNKNOWN:
-        return Effect.APPLIED  # the attempt of unknown outcome has deleted it
-    return earlier if _RANK[earlier] >= _RANK[latest] else latest
+        return Effect.APPLIED  # the attempt whose outcome was unknown has deleted it
+    return max(earlier, latest, key=_RISING.index)
 
 
-def is_non_idempotent(operation: Operation) -> bool:
-    """Return True if carrying the operation out twice does harm."""
-    return operation.action in _NON_IDEMPOTENT
-
-
-def is_throttled(status: int, retry_after: float | None) -> bool:
-    """Return True if a response asks the whole client to slow down, whatever it says of its own request."""
-    return status == 429 or (status == 503 and retry_after is not None)
-
-
-def _is_transient(status: int, rejected_statuses: tuple[int, ...]) -> bool:
-    """Return True if the same request may succeed later."""
-    return status in (408, 429) or status >= 500 or status in rejected_statuses
-
-
-# Table 2: a row
+# Table 2: a row of a journal
 
 
 class State(IntEnum):
-    """What is known of a row. The numbers are what a journal holds: they never change their meaning."""
+    """The state of a row. Journals hold the numbers: their meaning never changes.
+
+    Attributes:
+        PLANNED: Not sent: no request for the row is in flight.
+        SENDING: A request may have left. After a crash: possibly sent.
+        CREATED: The campaign is on the server. Final.
+        FAILED: The server refused the campaign: it is not on the server.
+        UNKNOWN: Possibly sent, and no request for the row is in flight any more.
+    """
 
     PLANNED = 0
-    """Not sent: no request of it can be on its way."""
     SENDING = 1
-    """A request may have left. After a crash: possibly sent."""
     CREATED = 2
-    """A campaign of it stands on the server. Final."""
     FAILED = 3
-    """Refused: no campaign of it stands on the server."""
     UNKNOWN = 4
-    """Possibly sent, and nobody is waiting for the answer any more."""
+
+
+class RunAction(Enum):
+    """The next step of a run after a row's error.
+
+    Attributes:
+        CONTINUE: Send the next row.
+        BACK_OFF: Pause: the server cannot be reached, throttles or is down.
+        STOP: End the run: every further row would meet the same error.
+    """
+
+    CONTINUE = "continue"
+    BACK_OFF = "back off"
+    STOP = "stop"
+
+
+class Cause(Enum):
+    """The cause of an error other than a response.
+
+    Attributes:
+        NO_RESPONSE: There was no complete response.
+        ARGUMENT: The row's campaign cannot be sent.
+        CLIENT: The client is closed, or has a wrong setting: a key callable that raises is one.
+    """
+
+    NO_RESPONSE = "no response"
+    ARGUMENT = "argument"
+    CLIENT = "client"
+
+
+@frozen
+class _RowBelief:
+    """A line of table 2.
+
+    Attributes:
+        effect: The effect of the create.
+        met: Statuses, or causes of errors without a response; None for any.
+        state: The row's new state.
+        action: The run's next step.
+    """
+
+    effect: Effect
+    met: Container[int | Cause] | None
+    state: State
+    action: RunAction
+
+
+_ROWS: Final = (  # the first line that fits counts
+    _RowBelief(Effect.NOT_SENT, (Cause.CLIENT,), State.PLANNED, RunAction.STOP),
+    _RowBelief(Effect.NOT_SENT, (Cause.ARGUMENT,), State.FAILED, RunAction.CONTINUE),
+    _RowBelief(Effect.NOT_SENT, None, State.PLANNED, RunAction.BACK_OFF),
+    _RowBelief(
+        Effect.REJECTED, (Cause.CLIENT,), State.PLANNED, RunAction.STOP
+    ),  # the key was refused, and then renewed
+    _RowBelief(Effect.REJECTED, (Cause.NO_RESPONSE,), State.PLANNED, RunAction.BACK_OFF),  # of a later attempt
+    _RowBelief(Effect.REJECTED, range(300, 400), State.PLANNED, RunAction.STOP),
+    _RowBelief(Effect.REJECTED, (401, 404, 405), State.PLANNED, RunAction.STOP),
+    _RowBelief(Effect.REJECTED, (429,), State.PLANNED, RunAction.BACK_OFF),
+    _RowBelief(Effect.REJECTED, range(500, 600), State.PLANNED, RunAction.BACK_OFF),  # by `rejected_statuses`
+    _RowBelief(Effect.REJECTED, None, State.FAILED, RunAction.CONTINUE),
+    _RowBelief(Effect.UNKNOWN, range(300, 400), State.UNKNOWN, RunAction.STOP),  # a wrong base_url
+    _RowBelief(Effect.UNKNOWN, (503,), State.UNKNOWN, RunAction.BACK_OFF),
+    _RowBelief(Effect.UNKNOWN, None, State.UNKNOWN, RunAction.CONTINUE),
+    _RowBelief(Effect.APPLIED, None, State.UNKNOWN, RunAction.CONTINUE),  # created, but its id is not known
+)
+
+
+def classify_row(effect: Effect, met: int | Cause) -> tuple[State, RunAction]:
+    """Return the state of a row whose create raised an error, and the run's next step.
+
+    Args:
+        effect: The effect of the create.
+        met: The status of the response, or the cause of an error without a response.
+    """
+    return next(
+        (belief.state, belief.action)
+        for belief in _ROWS
+        if belief.effect is effect and (belief.met is None or met in belief.met)
+    )
 
 
 MOVES: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
@@ -154,7 +269,7 @@ MOVES: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
         State.UNKNOWN: frozenset({State.CREATED, State.PLANNED, State.UNKNOWN, State.FAILED}),
     }
 )
-"""Where a row may go from each state. SENDING and UNKNOWN go back to PLANNED only with a proof, or a person's word."""
+"""The moves from each state. SENDING and UNKNOWN return to PLANNED only with a proof, or on a person's word."""
 
 EXCEPTIONAL_MOVES: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
     {
@@ -166,94 +281,19 @@ EXCEPTIONAL_MOVES: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
     }
 )
 """Moves that no run makes by itself: PLANNED to CREATED for a campaign that is adopted, PLANNED to UNKNOWN in a journal
-that was restored, CREATED to UNKNOWN for an id that was given twice, CREATED to PLANNED by a person's word."""
+that was restored, CREATED to UNKNOWN for an id that was given twice, CREATED to PLANNED on a person's word."""
 
 
 def check_move(old: State, new: State, *, exceptional: bool = False) -> None:
-    """Refuse a move that a row cannot make.
+    """Raise an error for a move that a row cannot make.
 
     Raises:
-        ValueError: If a row does not go from `old` to `new`.
+        ValueError: If a row cannot move from `old` to `new`.
     """
     if new not in MOVES[old] and not (exceptional and new in EXCEPTIONAL_MOVES[old]):
         raise ValueError(f"a row that is {old.name} cannot become {new.name}")
 
 
 def origins(new: State) -> frozenset[State]:
-    """Return the states from which a row may go to `new`."""
-    return frozenset(old for old, ways in MOVES.items() if new in ways)
-
-
-class RunAction(Enum):
-    """What a run does after a row's error."""
-
-    CONTINUE = "continue"
-    BACK_OFF = "back off"
-    """The server cannot be reached, throttles or is down: rows go out later."""
-    STOP = "stop"
-    """Every row would meet the same."""
-
-
-@frozen
-class RowOutcome:
-    """What becomes of a row whose create raised an error.
-
-    Attributes:
-        state: The row's new state.
-        action: What the run does next.
-        reason: The error in a few words that a journal may keep: no text, no number, no name.
-        created_without_id: True if the campaign was created and only its id is not known.
-        refused_contacts: The contacts that the server refused, from 0.
-    """
-
-    state: State
-    action: RunAction
-    reason: str
-    created_without_id: bool = False
-    refused_contacts: tuple[int, ...] = ()
-
-
-def classify_error(error: BaseException) -> RowOutcome:
-    """Return what becomes of the row whose create raised this error."""
-    effect, reason = effect_of(error), _reason(error)
-    if effect is Effect.APPLIED:
-        return RowOutcome(State.UNKNOWN, RunAction.CONTINUE, reason, created_without_id=True)
-    if effect is not Effect.UNKNOWN and isinstance(error, (ClientClosedError, ConfigurationError)):
-        # Also after a refusal: the key callable raised when it was asked for another key.
-        return RowOutcome(State.PLANNED, RunAction.STOP, reason)
-    if effect is Effect.NOT_SENT:
-        if isinstance(error, InvalidArgumentError):
-            return RowOutcome(State.FAILED, RunAction.CONTINUE, reason)
-        return RowOutcome(State.PLANNED, RunAction.BACK_OFF, reason)
-    if effect is Effect.REJECTED:
-        state, action = _classify_refusal(error)
-        contacts = sorted(error.contact_errors) if isinstance(error, ValidationFailedError) else ()
-        return RowOutcome(state, action, reason, refused_contacts=tuple(contacts))
-    return RowOutcome(State.UNKNOWN, _action_if_unknown(getattr(error, "status", None) or 0), reason)
-
-
-def _classify_refusal(error: BaseException) -> tuple[State, RunAction]:
-    if isinstance(error, ThrottledError):
-        return State.PLANNED, RunAction.BACK_OFF
-    if not isinstance(error, APIError):  # refused for now, and then the server could not be reached
-        return State.PLANNED, RunAction.BACK_OFF
-    if isinstance(error, (AuthenticationError, NotFoundError, MethodNotAllowedError)) or 300 <= error.status < 400:
-        return State.PLANNED, RunAction.STOP
-    if error.status >= 500:  # one of the statuses that this server is known to answer having done nothing
-        return State.PLANNED, RunAction.BACK_OFF
-    return State.FAILED, RunAction.CONTINUE
-
-
-def _action_if_unknown(status: int) -> RunAction:
-    if 300 <= status < 400:  # a wrong base_url: each further row would be unknown too
-        return RunAction.STOP
-    return RunAction.BACK_OFF if status == 503 else RunAction.CONTINUE
-
-
-def _reason(error: BaseException) -> str:
-    status = getattr(error, "status", None)
-    cause = getattr(error, "cause_type", None)
-    what = str(status) if status is not None else cause.__name__ if cause is not None else type(error).__name__
-    if isinstance(error, InvalidArgumentError):
-        return f"{what}: {error.message}"
-    return what
+    """Return the states from which a row may move to `new`."""
+    return frozenset(old for old, targets in MOVES.items() if new in targets)

@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
-from campaigns_async.values import Checkpoint, Effect
+from campaigns_async.effects import Effect
+from campaigns_async.values import Checkpoint
 
 NO_ERRORS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 NO_CONTACT_ERRORS: Mapping[int, tuple[str, ...]] = MappingProxyType({})
@@ -84,23 +85,6 @@ def _restore(
     if cause is not None:
         error.__cause__ = cause
     return error
-
-
-_NOTE = "campaigns_effect"
-
-
-def effect_of(error: BaseException) -> Effect:
-    """Return what is known of the request that an exception ended: UNKNOWN where the exception does not say.
-
-    Works for a `CancelledError` too, if it went through a call of this package.
-    """
-    known = error.effect if isinstance(error, CampaignsError) else getattr(error, _NOTE, None)
-    return known if isinstance(known, Effect) else Effect.UNKNOWN
-
-
-def note_effect(cancelled: BaseException, effect: Effect) -> None:
-    """Attach to a `CancelledError` what `effect_of` returns for it."""
-    setattr(cancelled, _NOTE, effect)
 
 
 class ConfigurationError(CampaignsError, ValueError):

@@ -12,7 +12,8 @@ from typing import Protocol, TypeAlias
 
 from attrs import frozen
 
-from campaigns_async.values import Effect, Operation
+from campaigns_async.effects import Effect
+from campaigns_async.values import Operation
 
 
 @frozen

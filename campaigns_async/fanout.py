@@ -11,14 +11,9 @@ from typing import Any, Generic, Self, TypeAlias, TypeGuard, TypeVar, cast
 
 from attrs import define, field, frozen
 
-from campaigns_async.errors import (
-    CampaignsError,
-    ClientClosedError,
-    InvalidArgumentError,
-    effect_of,
-)
+from campaigns_async.effects import Effect, effect_of
+from campaigns_async.errors import CampaignsError, ClientClosedError, InvalidArgumentError
 from campaigns_async.outcome_unknown import OutcomeUnknownError
-from campaigns_async.values import Effect
 
 T = TypeVar("T")
 R = TypeVar("R")

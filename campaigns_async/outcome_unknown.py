@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from campaigns_async.effects import Effect
 from campaigns_async.errors import CampaignsError
 from campaigns_async.models import Campaign
-from campaigns_async.values import Effect
 
 
 class OutcomeUnknownError(CampaignsError):

@@ -15,10 +15,11 @@ from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
 from campaigns_async._listing.prefetch import Pages, Source
 from campaigns_async._listing.window import Window
+from campaigns_async.effects import Effect
 from campaigns_async.errors import FilterIgnoredError, InvalidArgumentError, PagingError
 from campaigns_async.models import Campaign, Contact, Page
 from campaigns_async.query._parse import Filters, Sorts, compile_filter, compile_sorts
-from campaigns_async.values import Checkpoint, Effect
+from campaigns_async.values import Checkpoint
 
 T = TypeVar("T")
 

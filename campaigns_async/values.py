@@ -8,19 +8,6 @@ from enum import Enum, StrEnum
 from attrs import field, frozen
 
 
-class Effect(Enum):
-    """What is known of a request's effect on the server."""
-
-    NOT_SENT = "not_sent"
-    """Nothing of the request can have reached the server."""
-    REJECTED = "rejected"
-    """The server said that it did nothing."""
-    UNKNOWN = "unknown"
-    """The request may have been carried out."""
-    APPLIED = "applied"
-    """The request was carried out."""
-
-
 class Action(StrEnum):
     """What a request does to its resource; decides if it may be repeated."""
 

@@ -121,13 +121,6 @@ def test_what_was_done_never_goes_out_again(operation: Operation, status: int | 
         assert status in range(200, 300)
 
 
-@pytest.mark.parametrize("rejected", REJECTED, ids=len)
-def test_the_effect_of_a_status_is_the_same_for_every_operation(rejected: tuple[int, ...]) -> None:
-    for status in STATUSES:
-        found = effects.effect_of_status(status, rejected)
-        assert found is expected_of_create(status, rejected)[0]
-
-
 def test_of_two_attempts_the_one_that_may_have_done_more_stands_for_both() -> None:
     rising = [NOT_SENT, REFUSED, UNKNOWN, DONE]
     for (low, one), (high, other) in itertools.product(enumerate(rising), repeat=2):

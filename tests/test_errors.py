@@ -10,8 +10,8 @@ import pytest
 
 import campaigns_async
 from campaigns_async import Checkpoint, errors
+from campaigns_async.effects import Effect
 from campaigns_async.errors import CampaignsError, Problem
-from campaigns_async.values import Effect
 
 PARENTS: dict[str, tuple[str, ...]] = {
     "CampaignsError": ("Exception",),

@@ -14,8 +14,8 @@ ROOT = Path(campaigns_async.__file__).parent
 LAYERS = [
     {"_version"},
     {"values"},
-    {"errors"},
     {"effects"},
+    {"errors"},
     {"_checks", "_file_lock", "_threads", "models", "segments"},
     {"settings", "events", "outcome_unknown"},
     {"_http", "query"},

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from campaigns_async._threads import to_its_end
+from campaigns_async._threads import wait_to_end
 
 
 async def test_it_is_seen_to_its_end_however_often_it_is_cancelled() -> None:
@@ -17,7 +17,7 @@ async def test_it_is_seen_to_its_end_however_often_it_is_cancelled() -> None:
         done.append("done")
         return "result"
 
-    task = asyncio.create_task(to_its_end(work()))
+    task = asyncio.create_task(wait_to_end(work()))
     for _ in range(3):
         await asyncio.sleep(0)
         task.cancel()
@@ -27,7 +27,7 @@ async def test_it_is_seen_to_its_end_however_often_it_is_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert done == ["done"]
-    assert await to_its_end(work()) == "result"
+    assert await wait_to_end(work()) == "result"
 
 
 async def test_what_it_raises_comes_out_unless_the_wait_was_cancelled() -> None:
@@ -37,7 +37,7 @@ async def test_what_it_raises_comes_out_unless_the_wait_was_cancelled() -> None:
         await let.wait()
         raise KeyError("mine")
 
-    task = asyncio.create_task(to_its_end(work()))
+    task = asyncio.create_task(wait_to_end(work()))
     await asyncio.sleep(0)
     task.cancel()
     await asyncio.sleep(0)
@@ -45,4 +45,4 @@ async def test_what_it_raises_comes_out_unless_the_wait_was_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     with pytest.raises(KeyError, match="mine"):
-        await to_its_end(work())
+        await wait_to_end(work())

@@ -18,7 +18,15 @@ from campaigns_async._http.problems import build_error, read_request_id, read_re
 from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure, FailureKind
-from campaigns_async.effects import AttemptOutcome, classify_attempt, combine, is_non_idempotent, is_throttled
+from campaigns_async.effects import (
+    AttemptOutcome,
+    Effect,
+    classify_attempt,
+    combine,
+    is_non_idempotent,
+    is_throttled,
+    note_effect,
+)
 from campaigns_async.errors import (
     APIError,
     CampaignsError,
@@ -26,11 +34,9 @@ from campaigns_async.errors import (
     ConnectTimeoutError,
     DeadlineExceededError,
     ReadTimeoutError,
-    note_effect,
 )
 from campaigns_async.outcome_unknown import OutcomeUnknownError
 from campaigns_async.settings import RetryPolicy, Timeouts
-from campaigns_async.values import Effect
 
 T = TypeVar("T")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from attrs import frozen
 
 from campaigns_async._engine.interfaces import Call, Clock
+from campaigns_async.effects import Effect
 from campaigns_async.events import (
     AttemptFinished,
     AttemptStarted,
@@ -20,7 +21,6 @@ from campaigns_async.events import (
     Reconciled,
     Waiting,
 )
-from campaigns_async.values import Effect
 
 _log = logging.getLogger("campaigns_async")
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")

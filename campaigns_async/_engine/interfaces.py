@@ -10,8 +10,7 @@ from typing import Protocol
 
 from campaigns_async._http.request import Request
 from campaigns_async._http.transport import SendMarker
-from campaigns_async.effects import AttemptOutcome
-from campaigns_async.values import Effect
+from campaigns_async.effects import AttemptOutcome, Effect
 
 _NOT_SENT, _UNKNOWN = Effect.NOT_SENT, Effect.UNKNOWN  # Python 3.11 looks a member up slowly
 

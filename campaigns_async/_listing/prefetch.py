@@ -14,9 +14,9 @@ from typing import Generic, Self, TypeVar
 from attrs import frozen
 
 from campaigns_async._listing.window import Window
+from campaigns_async.effects import Effect
 from campaigns_async.errors import PagingError
 from campaigns_async.models import Page
-from campaigns_async.values import Effect
 
 T = TypeVar("T")
 

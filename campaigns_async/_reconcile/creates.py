@@ -12,11 +12,11 @@ from campaigns_async._http.request import Request, build_encoded_create
 from campaigns_async._http.response import Response, read_created_id
 from campaigns_async._reconcile.ledger import Content, Ledger
 from campaigns_async._reconcile.search_listings import SearchListings
-from campaigns_async.errors import CampaignsError, DecodeError, effect_of, note_effect
+from campaigns_async.effects import Effect, effect_of, note_effect
+from campaigns_async.errors import CampaignsError, DecodeError
 from campaigns_async.models import Campaign, NewCampaign
 from campaigns_async.outcome_unknown import OutcomeUnknownError
 from campaigns_async.settings import ReconcilePolicy
-from campaigns_async.values import Effect
 
 if TYPE_CHECKING:
     from campaigns_async._reconcile.matching import SearchTarget, Verdict

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 from attrs import frozen
 
-from campaigns_async._threads import to_its_end
+from campaigns_async._threads import wait_to_end
 from campaigns_async.models import Page
 from campaigns_async.paging import Paginator, read_at_full_speed
 from campaigns_async.values import Checkpoint
@@ -113,7 +113,7 @@ async def await_cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Wait for the end of cancelled tasks, however often this is cancelled meanwhile."""
     waited = set(tasks)
     if waited:
-        await to_its_end(asyncio.wait(waited))
+        await wait_to_end(asyncio.wait(waited))
 
 
 def _seems_last(page: Page[T]) -> bool:

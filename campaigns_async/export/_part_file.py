@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from campaigns_async import _file_lock as locking
-from campaigns_async._threads import to_its_end
+from campaigns_async._threads import wait_to_end
 from campaigns_async.export._export_state import RESTART, State, check_identity
 from campaigns_async.export._options import Unfinished
 from campaigns_async.export._place import OPEN_FLAGS, Place, is_named, write_all
@@ -135,7 +135,7 @@ class PartFile:
 
         opening: asyncio.Future[PartFile | None] = asyncio.ensure_future(asyncio.to_thread(work))
         try:
-            return await to_its_end(opening)
+            return await wait_to_end(opening)
         except asyncio.CancelledError:
             if not opening.cancelled() and opening.exception() is None and (part := opening.result()) is not None:
                 await part.aclose()
@@ -154,7 +154,7 @@ class PartFile:
         Raises:
             ExportWriteError: The rows cannot be written; what was written before is kept.
         """
-        await to_its_end(asyncio.to_thread(self._write, data, rows, position))
+        await wait_to_end(asyncio.to_thread(self._write, data, rows, position))
 
     async def finish(self) -> None:
         """Make all durable, and let the file appear under its name. If this is cancelled, it appears all the same.
@@ -162,11 +162,11 @@ class PartFile:
         Raises:
             ExportWriteError: The file cannot be made durable, or renamed.
         """
-        await to_its_end(asyncio.to_thread(self._finish))
+        await wait_to_end(asyncio.to_thread(self._finish))
 
     async def aclose(self) -> None:
         """Let go of the file. An unfinished one is kept if it can be resumed. May be called again."""
-        await to_its_end(asyncio.to_thread(self._close))
+        await wait_to_end(asyncio.to_thread(self._close))
 
     # In a thread, one at a time
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, BinaryIO, Final, cast
 
-from campaigns_async._threads import to_its_end
+from campaigns_async._threads import wait_to_end
 from campaigns_async.export._walk import Position
 from campaigns_async.export.export_errors import ExportWriteError, explain_os_error
 
@@ -75,7 +75,7 @@ class StreamTarget:
         except asyncio.CancelledError:
             self._cancelled.set()
             with suppress(Exception):  # kept for the next write; the cancellation continues
-                await to_its_end(running)
+                await wait_to_end(running)
             raise
         running.result()
 

@@ -13,13 +13,12 @@ from typing import Final
 
 from attrs import define, field
 
-from campaigns_async._threads import to_its_end
-from campaigns_async.effects import RowOutcome, RunAction, State, classify_error
-from campaigns_async.errors import effect_of
+from campaigns_async._threads import wait_to_end
+from campaigns_async.effects import Effect, RunAction, State, effect_of
 from campaigns_async.jobs._backpressure import Backoff
+from campaigns_async.jobs._outcomes import RowOutcome, classify_error
 from campaigns_async.jobs.job_errors import JournalError
 from campaigns_async.jobs.journal import ClaimedRow, Journal, Transition
-from campaigns_async.values import Effect
 
 _LINGER: Final = 0.01
 """Seconds that an outcome may wait for others before it is written."""
@@ -71,15 +70,15 @@ class Sender:
         try:
             await asyncio.shield(committing)
         except asyncio.CancelledError:
-            await to_its_end(self._cut_off(workers, committing))
+            await wait_to_end(self._cut_off(workers, committing))
             raise
         except BaseException:  # whatever it was, what is in flight is awaited
             self.stop()
-            await to_its_end(self._end(workers))
-            await to_its_end(self._try_once_more())
+            await wait_to_end(self._end(workers))
+            await wait_to_end(self._try_once_more())
             raise
         finally:
-            await to_its_end(self._end(workers))
+            await wait_to_end(self._end(workers))
 
     def stop(self) -> None:
         """Claim nothing more; what is in flight finishes and is recorded."""

@@ -21,7 +21,7 @@ from typing import Any, Final, NoReturn, Self, TypeVar
 import msgspec
 
 from campaigns_async._file_lock import FileLock
-from campaigns_async._threads import to_its_end
+from campaigns_async._threads import wait_to_end
 from campaigns_async.effects import EXCEPTIONAL_MOVES, MOVES, State, check_move, origins
 from campaigns_async.jobs import _sqlite_files as sqlite_files
 from campaigns_async.jobs._planning import RowSink, StoppedError, add_plan
@@ -338,7 +338,7 @@ class SqliteJournal:
         except asyncio.CancelledError:
             given_up.set()  # the thread sees it at the next line
             with suppress(JobError, StoppedError):
-                await to_its_end(adding)
+                await wait_to_end(adding)
             raise
 
     async def commit(self, transitions: Sequence[Transition], *, claim: int, now: float) -> list[ClaimedRow]:
@@ -383,7 +383,7 @@ class SqliteJournal:
 
 
 async def _run(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
-    return await to_its_end(asyncio.get_running_loop().run_in_executor(thread, work))
+    return await wait_to_end(asyncio.get_running_loop().run_in_executor(thread, work))
 
 
 def _make_tables(connection: sqlite3.Connection) -> None:

@@ -10,8 +10,9 @@ from support.failures import CASES, Case
 from support.made import client_of, new_campaign
 
 from campaigns_async import CampaignsClient, Effect, NewCampaign, NewContact, RetryPolicy, Timeouts
-from campaigns_async.effects import RunAction, classify_error
+from campaigns_async.effects import RunAction
 from campaigns_async.jobs import State, open_journal, send
+from campaigns_async.jobs._outcomes import classify_error
 from campaigns_async.sandbox import Sandbox
 
 NEW = NewCampaign(datetime(2031, 6, 27, 9, 30, tzinfo=UTC), "Golf", "See you.", [NewContact("07700900123")])

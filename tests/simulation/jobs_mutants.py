@@ -91,28 +91,28 @@ JOB_MUTANTS = (
     ),
     # What an error means
     Mutant(
-        "what is in doubt is planned again",
+        "an unknown row is planned again",
         "effects",
-        "    return RowOutcome(State.UNKNOWN, _action_if_unknown(",
-        "    return RowOutcome(State.PLANNED, _action_if_unknown(",
+        "(Effect.UNKNOWN, None, State.UNKNOWN,",
+        "(Effect.UNKNOWN, None, State.PLANNED,",
     ),
     Mutant(
-        "what is in doubt counts as failed",
+        "an unknown row counts as failed",
         "effects",
-        "    return RowOutcome(State.UNKNOWN, _action_if_unknown(",
-        "    return RowOutcome(State.FAILED, _action_if_unknown(",
+        "(Effect.UNKNOWN, None, State.UNKNOWN,",
+        "(Effect.UNKNOWN, None, State.FAILED,",
     ),
     Mutant(
         "an unreadable id counts as failed",
         "effects",
-        "return RowOutcome(State.UNKNOWN, RunAction.CONTINUE, reason, created_without_id=True)",
-        "return RowOutcome(State.FAILED, RunAction.CONTINUE, reason)",
+        "(Effect.APPLIED, None, State.UNKNOWN,",
+        "(Effect.APPLIED, None, State.FAILED,",
     ),
     Mutant(
         "a throttled row counts as failed",
         "effects",
-        "    if isinstance(error, ThrottledError):\n        return State.PLANNED, RunAction.BACK_OFF",
-        "    if isinstance(error, ThrottledError):\n        return State.FAILED, RunAction.CONTINUE",
+        "(429,), State.PLANNED, RunAction.BACK_OFF",
+        "(429,), State.FAILED, RunAction.CONTINUE",
     ),
     # What a rerun does
     Mutant(

@@ -37,22 +37,22 @@ class Mutant:
         return text.replace(self.old, self.new)
 
 
-_CERTAIN = "effect is Effect.REJECTED or not is_non_idempotent(operation)"
+_SAFE = "belief.effect in _NOTHING_DONE or not is_non_idempotent(operation)"
 _SEARCH = "_reconcile/test_reconciler.py"
 _SCENES = "simulation/test_scenes.py"
 
 MUTANTS = (
     # What is sent again
-    Mutant("a create is sent again after a 500", "effects", _CERTAIN, "True"),
-    Mutant("a create is sent again after a drop", "effects", "not sent or not is_non_idempotent(operation)", "True"),
+    Mutant("a create of unknown outcome is sent again", "effects", _SAFE, "True"),
+    Mutant("a drop counts as not sent", "effects", "_NO_RESPONSE if sent else _NO_CONNECTION", "_NO_CONNECTION"),
     Mutant(
         "a 5xx counts as rejected",
         "effects",
-        "    return Effect.UNKNOWN\n",
-        "    return Effect.REJECTED\n",
+        "(range(500, 1000), Effect.UNKNOWN",
+        "(range(500, 1000), Effect.REJECTED",
     ),
-    Mutant("a 503 counts as rejected", "effects", "status in _REPEAT_", "status == 503 or status in _REPEAT_"),
-    Mutant("a 303 counts as rejected", "effects", "_ELSEWHERE = (307,", "_ELSEWHERE = (301, 302, 303, 307,"),
+    Mutant("a 503 counts as rejected", "effects", "((307, 308)", "((307, 308, 503)"),
+    Mutant("a 303 counts as rejected", "effects", "((307, 308)", "((301, 302, 303, 307, 308)"),
     Mutant(
         "a 201 without a body is sent again",
         "_engine.caller",
@@ -64,15 +64,15 @@ MUTANTS = (
     Mutant(
         "a run goes on though creates meet 503",
         "effects",
-        "return RunAction.BACK_OFF if status == 503 else RunAction.CONTINUE",
-        "return RunAction.CONTINUE",
+        "(503,), State.UNKNOWN, RunAction.BACK_OFF",
+        "(503,), State.UNKNOWN, RunAction.CONTINUE",
         test="jobs/test_outcomes.py",
     ),
     Mutant(
         "a run goes on though creates are redirected",
         "effects",
-        "    if 300 <= status < 400:  # a wrong",
-        "    if False:  # a wrong",
+        "range(300, 400), State.UNKNOWN, RunAction.STOP",
+        "range(300, 400), State.UNKNOWN, RunAction.CONTINUE",
         test="jobs/test_outcomes.py",
     ),
     Mutant("one key after the other is tried", "_engine.caller", " or call.key_renewed", ""),

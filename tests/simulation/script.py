@@ -10,8 +10,8 @@ from support.made import START
 
 from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
 from campaigns_async._http import codec
+from campaigns_async.effects import Effect
 from campaigns_async.sandbox import Quirks
-from campaigns_async.values import Effect
 from simulation import faults
 from simulation.server import source
 

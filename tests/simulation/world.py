@@ -14,9 +14,8 @@ from typing import Any
 from attrs import define, field
 
 from campaigns_async import CampaignsClient, CampaignsError, CampaignUpdate, Event, NewCampaign, Outcome
-from campaigns_async.errors import effect_of
+from campaigns_async.effects import Effect, effect_of
 from campaigns_async.fanout import FanOut as Outcomes
-from campaigns_async.values import Effect
 from simulation import invariants
 from simulation.loop import VirtualLoop
 from simulation.script import Create, FanOut, Script, drawn
