@@ -6,11 +6,12 @@ Internal: users have `CampaignsClient`. `campaigns_async.client.runtime_of` retu
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
+from random import Random
 from typing import TYPE_CHECKING, Protocol
 
 from attrs import frozen
 
-from campaigns_async._engine.interfaces import Clock, Random
+from campaigns_async._engine.call import Clock
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async.models import Campaign, NewCampaign
 from campaigns_async.settings import ReconcilePolicy

@@ -17,10 +17,10 @@ from campaigns_async._checks import (
     check_int,
     check_seconds,
 )
+from campaigns_async._engine.call import Clock
 from campaigns_async._engine.caller import Caller
 from campaigns_async._engine.credentials import CredentialStore, KeySource
 from campaigns_async._engine.instrumentation import Stats
-from campaigns_async._engine.interfaces import LoopClock
 from campaigns_async._engine.limiter import CapacityLimiter, RateLimiter
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import RetryQuota
@@ -114,7 +114,7 @@ class CampaignsClient:
         self._base_url = url
         check_instance("retry", retry, RetryPolicy)
         slots = check_int("max_concurrency", max_concurrency, ge=1)
-        clock, source = LoopClock(), random.Random()
+        clock, source = Clock(), random.Random()
         self._pool = Pool(
             transport=AiohttpTransport(
                 url,
@@ -274,7 +274,7 @@ class CampaignsClient:
         state = f"{limiter.in_flight}/{limiter.limit} in flight, {limiter.waiting} waiting"
         if limiter.rate is not None:
             state += f", at most {limiter.rate.rate:g} a second"
-        if held := limiter.paused_for():
+        if held := limiter.paused_for:
             state += f", held for {held:.3g} s"
         return f"<CampaignsClient {state}, {pool.attempts} attempts, {pool.retries} retries>"
 

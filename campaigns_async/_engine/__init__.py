@@ -1,1 +1,1 @@
-"""Bounds, times and repeats requests. Knows no HTTP library: a transport is passed in."""
+"""The engine: it limits, times and retries requests. It knows no HTTP library: a transport is passed in."""

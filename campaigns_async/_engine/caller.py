@@ -1,16 +1,15 @@
-"""One call: its attempts, its waits and its deadline, and the error it raises in the end."""
+"""One call: its attempts, its pauses and its deadline, and the error that it raises in the end."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
 from attrs import define, field
 
-from campaigns_async._engine.interfaces import Call
+from campaigns_async._engine.call import Call
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import BudgetSpent, RetryAfterOrBackoff, if_retryable
 from campaigns_async._http.deadlines import TimeoutQueue
@@ -40,7 +39,7 @@ from campaigns_async.settings import RetryPolicy, Timeouts
 
 T = TypeVar("T")
 
-_APPLIED = Effect.APPLIED  # Python 3.11 looks a member up slowly
+_APPLIED = Effect.APPLIED  # Python 3.11 looks up a member slowly
 _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
     FailureKind.CONNECT: (ConnectionFailedError, "no connection: check base_url, and the network"),
     FailureKind.CONNECT_TIMEOUT: (ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
@@ -52,12 +51,12 @@ _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
 
 @define(eq=False, repr=False)
 class Caller:
-    """Runs calls with one set of options on a shared pool.
+    """A maker of calls with one set of options, on the pool that all calls of a client share.
 
     Attributes:
-        pool: What all calls of the client share.
-        timeouts: Bound each call and its attempts.
-        retry: When and how often a request is sent again.
+        pool: The shared state.
+        timeouts: The bounds of each call and of its attempts.
+        retry: The rules for further attempts.
         exempt_from_max_waiting: Set for follow-up requests of a call that has already started.
     """
 
@@ -74,15 +73,15 @@ class Caller:
     async def run(
         self, request: Request, read: Callable[[Response], T], *, on_attempt: Callable[[], None] | None = None
     ) -> T:
-        """Send a request, again where that is safe and of use, and read the response.
+        """Send a request, retry it where that is safe and useful, and read the response.
 
         Args:
-            request: What to send.
-            read: Returns the value of a success.
+            request: The request.
+            read: Returns the value of a successful response.
             on_attempt: Called before each attempt.
 
         Raises:
-            CampaignsError: Of the class that says what happened; its `effect` says what is known.
+            CampaignsError: If the call failed. `effect` says what the request did on the server.
         """
         pool = self.pool
         pool.enter()
@@ -93,7 +92,7 @@ class Caller:
         result: Response | Failure
         try:
             if pool.instrumentation is not None:
-                pool.instrumentation.call_started(call)
+                pool.instrumentation.start_call(call)
             result = await self._attempt(call)
             if call.outcome is not None and call.outcome.retryable:
                 result = await self._retry(call, result)
@@ -106,7 +105,7 @@ class Caller:
             result = Failure(FailureKind.DEADLINE, sent=effect is Effect.UNKNOWN)
             self._report_abort(call, result.kind)
             call.effect = effect
-        except BaseException as error:  # from the key, the limiter or the transport
+        except BaseException as error:  # from the key callable, the limiter or the transport
             name = type(error).__name__
             if isinstance(error, CampaignsError):
                 call.effect = call.effect_if_aborted()
@@ -119,7 +118,7 @@ class Caller:
         return self._finish(call, result, read)
 
     async def _attempt(self, call: Call) -> Response | Failure:
-        """Send the request once; once more if the key was refused and another one could be fetched."""
+        """Send the request once; once more if the API key was refused and another one could be fetched."""
         pool, request, headers = self.pool, call.request, None
         while True:
             credentials = pool.credentials.current or await pool.credentials.load()
@@ -128,7 +127,7 @@ class Caller:
             if slot is None:
                 exempt = self.exempt_from_max_waiting or call.attempts > 0
                 slot = await limiter.acquire(exempt_from_max_waiting=exempt)
-                credentials = pool.credentials.current or credentials  # it may have been renewed meanwhile
+                credentials = pool.credentials.current or credentials  # the key may have been renewed meanwhile
             try:
                 pool.attempts += 1
                 if call.attempts:
@@ -138,16 +137,16 @@ class Caller:
                 if call.on_attempt is not None:
                     call.on_attempt()
                 if pool.instrumentation is not None:
-                    headers = pool.instrumentation.attempt_started(call)
+                    headers = pool.instrumentation.start_attempt(call)
                 result = await pool.transport.send(request, credentials, self.timeouts, slot, headers)
                 outcome = self._record_result(call, result)  # before the slot is released: it may pause the limiter
             finally:
                 limiter.release(slot)
-            if not outcome.renew_key or call.key_renewed or not pool.credentials.renewable:
+            if not outcome.renew_key or call.key_renewed or not pool.credentials.can_renew:
                 return result
             call.key_renewed = True
             if await pool.credentials.renew(credentials) == credentials:
-                return result  # the same key again would be refused again
+                return result  # the same key would be refused again
 
     def _record_result(self, call: Call, result: Response | Failure) -> AttemptOutcome:
         pool, call.marker, call.retry_after = self.pool, None, None
@@ -169,11 +168,11 @@ class Caller:
         call.effect = effect if call.attempts == 1 else combine(operation, call.effect, effect, status)
         if pool.instrumentation is not None:
             call.request_id = read_request_id(result, None) if isinstance(result, Response) else None
-            pool.instrumentation.attempt_finished(call, status, failure, effect)
+            pool.instrumentation.finish_attempt(call, status, failure, effect)
         return outcome
 
     async def _retry(self, call: Call, first: Response | Failure) -> Response | Failure:
-        """Make the attempts from the second on; a call that needs no second one does not import tenacity."""
+        """Make the attempts from the second on. A call that needs only one attempt does not import tenacity."""
         try:
             from tenacity import AsyncRetrying  # noqa: PLC0415  # few calls need a second attempt
         except (ImportError, OSError):  # e.g. EMFILE: report the first attempt's result, not the ImportError
@@ -196,11 +195,11 @@ class Caller:
 
     async def _sleep_before_retry(self, call: Call, seconds: float) -> None:
         if self.pool.instrumentation is not None:
-            self.pool.instrumentation.waiting(call, seconds)
+            self.pool.instrumentation.start_wait(call, seconds)
         await self.pool.sleep(seconds)
 
     def _finish(self, call: Call, result: Response | Failure, read: Callable[[Response], T]) -> T:
-        """Return the value of a success, or raise the call's error."""
+        """Return the value of a successful response, or raise the call's error."""
         if call.effect is _APPLIED and isinstance(result, Response):
             try:
                 value = read(result)
@@ -213,7 +212,7 @@ class Caller:
             self.pool.quota.release(retried=call.retry_paid)
             return value
         failure = exception_for(
-            call.request, result, call.effect, out_of_time=call.out_of_time, now=self.pool.clock.now()
+            call.request, result, call.effect, retry_after=call.retry_after, out_of_time=call.out_of_time
         )
         self._annotate(failure, call)
         self._report_finish(call, call.effect, type(failure).__name__)
@@ -231,56 +230,60 @@ class Caller:
     def _report_abort(
         self, call: Call, failure: str, effect: Effect | None = None, error_type: str | None = None
     ) -> None:
-        """Report the end of an attempt that was cut off, and of its call if `effect` is given."""
+        """Report the end of an attempt that was aborted, and the end of its call if `effect` is given."""
         if self.pool.instrumentation is None:
             return
         if call.marker is not None:
             call.request_id = None
             cut_off = Effect.UNKNOWN if call.marker.sent else Effect.NOT_SENT
-            self.pool.instrumentation.attempt_finished(call, None, failure, cut_off)
+            self.pool.instrumentation.finish_attempt(call, None, failure, cut_off)
         if effect is not None:
             self._report_finish(call, effect, error_type)
 
     def _report_finish(self, call: Call, effect: Effect, error_type: str | None) -> None:
         if self.pool.instrumentation is not None:
-            self.pool.instrumentation.call_finished(call, effect, error_type)
+            self.pool.instrumentation.finish_call(call, effect, error_type)
 
 
 def exception_for(
-    request: Request, result: Response | Failure, effect: Effect, *, out_of_time: bool = False, now: datetime
+    request: Request,
+    result: Response | Failure,
+    effect: Effect,
+    *,
+    retry_after: float | None = None,
+    out_of_time: bool = False,
 ) -> CampaignsError:
-    """Return the error for a call that ends with this result.
+    """Return the error of a call that ends with this result.
 
     Args:
-        request: What was sent.
+        request: The request.
         result: The result of the last attempt.
-        effect: What is known after all attempts.
+        effect: The effect of all attempts.
+        retry_after: Seconds to wait by the last response; None if it did not say.
         out_of_time: True if another attempt was due, but only after the deadline.
-        now: The time, for a Retry-After that is a date.
     """
-    found = build_error(request, result, now=now) if isinstance(result, Response) else _error_without_response(result)
+    if isinstance(result, Response):
+        error: CampaignsError = build_error(request, result, retry_after=retry_after)
+    else:
+        cls, message = _BY_KIND[result.kind]
+        error = cls(f"{message} ({result.detail})" if result.detail else message)
     if effect is Effect.UNKNOWN and is_non_idempotent(request.operation):
-        return _outcome_unknown(found)
+        return _outcome_unknown(error)
     if out_of_time:
-        late = DeadlineExceededError(f"no time for another attempt (Timeouts.deadline) after: {found.message}")
-        late.__cause__ = found
+        late = DeadlineExceededError(f"no time for another attempt (Timeouts.deadline) after: {error.message}")
+        late.__cause__ = error
         return late
-    return found
+    return error
 
 
-def _outcome_unknown(found: CampaignsError) -> OutcomeUnknownError:
-    response = found if isinstance(found, APIError) else None
-    unknown = OutcomeUnknownError(
-        f"{found.message}: it may have been carried out. Look for it on the server before you send it again",
-        cause_type=type(found),
+def _outcome_unknown(cause: CampaignsError) -> OutcomeUnknownError:
+    response = cause if isinstance(cause, APIError) else None
+    error = OutcomeUnknownError(
+        f"{cause.message}: it may have been carried out. Look for it on the server before you send it again",
+        cause_type=type(cause),
         status=None if response is None else response.status,
         request_id=None if response is None else response.request_id,
         retry_after=None if response is None else response.retry_after,
     )
-    unknown.__cause__ = found
-    return unknown
-
-
-def _error_without_response(failure: Failure) -> CampaignsError:
-    cls, message = _BY_KIND[failure.kind]
-    return cls(f"{message} ({failure.detail})" if failure.detail else message)
+    error.__cause__ = cause
+    return error

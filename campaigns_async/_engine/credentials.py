@@ -15,12 +15,15 @@ KeySource: TypeAlias = Callable[[], Awaitable[str]]
 
 
 class CredentialStore:
-    """Holds the current key, and fetches a new one where there is a callable.
+    """A store of the current API key. With a callable, it fetches the key on first use and after a 401.
 
     Args:
-        auth: Where the key travels.
+        auth: The place of the key in a request.
         key: Text, or a callable that returns it.
-        timeout: Seconds that the callable may take; None for any time.
+        timeout: Seconds that the callable may take; None for no limit.
+
+    Attributes:
+        current: The current key; None before the first fetch.
     """
 
     def __init__(self, auth: Auth, key: str | KeySource, *, timeout: float | None = None) -> None:
@@ -32,30 +35,30 @@ class CredentialStore:
         self.current: Credentials | None = self._build(key) if isinstance(key, str) else None
 
     @property
-    def renewable(self) -> bool:
+    def can_renew(self) -> bool:
         """True if a refused key can be replaced."""
         return self._source is not None
 
     async def load(self) -> Credentials:
-        """Return the current key, fetched on first use.
+        """Return the current key, and fetch it on first use.
 
         Raises:
-            ConfigurationError: If the callable raised (chained), or returned what is no key.
+            ConfigurationError: If the callable raised an error (chained), or did not return a key.
         """
         return self.current or await self._fetch_once()
 
     async def renew(self, refused: Credentials) -> Credentials:
-        """Return a key other than a refused one, if there is one by now.
+        """Return another key than the refused one, if there is another.
 
         Raises:
             ConfigurationError: As `load`.
         """
         if self.current is not refused and self.current is not None:
-            return self.current  # another call met the same 401, and has fetched a new key already
+            return self.current  # another call got the same 401, and has already fetched a new key
         return await self._fetch_once()
 
     async def close(self) -> None:
-        """Stop fetching; calls that wait for the key raise `ClientClosedError`."""
+        """Stop fetching. Calls that wait for the key raise `ClientClosedError`."""
         self._closed = True
         if self._fetching is not None:
             self._fetching.cancel()
@@ -66,17 +69,17 @@ class CredentialStore:
             self._fetching = asyncio.create_task(self._fetch())
             self._fetching.add_done_callback(self._on_fetched)
         try:
-            # Shielded: a call that gives up waiting must not take the key from the others.
+            # Shielded: a call that stops waiting must not cancel the fetch for all others.
             return await asyncio.shield(self._fetching)
-        except ConfigurationError as error:  # one for each call, as each writes on its own
+        except ConfigurationError as error:  # a copy for each call, since each call sets attributes on its own
             raise ConfigurationError(error.message) from error.__cause__
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
-        # Not the waiting call was cancelled, but the fetch.
+        # The fetch was cancelled, not this call.
         if self._closed:
-            raise ClientClosedError("the client was closed while the api_key callable was asked")
+            raise ClientClosedError("the client was closed before the api_key callable returned")
         raise ConfigurationError("the api_key callable was cancelled, or cancelled itself")
 
     async def _fetch(self) -> Credentials:
@@ -92,7 +95,7 @@ class CredentialStore:
     def _on_fetched(self, task: asyncio.Task[Credentials]) -> None:
         self._fetching = None
         if not task.cancelled():
-            task.exception()  # retrieved, even if all that waited have gone
+            task.exception()  # retrieved: asyncio logs an exception that nobody has retrieved
 
     def _build(self, key: object) -> Credentials:
         return build_credentials(self._auth, check_api_key("api_key", key))

@@ -1,26 +1,27 @@
-"""Slots, the rate and the server's pauses decide when a request may be sent, first come, first served."""
+"""The limits on sending: slots, the rate, and the pauses that the server asks for. First come, first served."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from random import Random
 
-from campaigns_async._engine.interfaces import Clock, Random
+from campaigns_async._engine.call import Clock
+from campaigns_async._http.transport import SendMarker
 from campaigns_async.errors import ClientClosedError, PoolSaturatedError
 
 _MARGIN = 0.01
-"""Seconds by which the window is longer than it must be: clocks and networks are not exact."""
+"""Seconds by which the window is longer than necessary: clocks and networks are not exact."""
 _CATCH_UP = 0.01
-"""Seconds of lateness that are made up for: timers fire late, by a millisecond or so."""
+"""Seconds of delay that the rate limiter makes up for: timers fire late, by a millisecond or so."""
 
 
 class RateLimiter:
-    """Requests per second: never more than `rate` in any window, evenly spaced from the first on.
+    """A limit of requests per second: at most `rate` in any window of one second, evenly spaced from the first on.
 
-    No I/O: the time is passed in. Requests are spaced by what was really sent, not by slots booked ahead: after the
-    loop was blocked, booked slots would all be due at once. A reserved request that was not sent yet counts as if it
-    were sent at any moment. So at most `rate` lie within any second: those counted when the last of them was reserved,
-    and that one.
+    No I/O: the time is an argument. The limiter counts requests when they are sent, not when they are reserved: after
+    the loop was blocked, all reserved requests leave at once. A request that is reserved but not yet sent counts in
+    every window, since it may be sent at any moment.
     """
 
     def __init__(self, rate: float) -> None:
@@ -33,7 +34,7 @@ class RateLimiter:
         self._reserved = 0
 
     def delay(self, now: float) -> float | None:
-        """Return seconds until the next request may be reserved; None if not before a reserved one was sent."""
+        """Return seconds until the next request may be reserved; None until a reserved request is sent or cancelled."""
         while self._sent and self._sent[0] <= now - self._window:
             self._sent.popleft()
         wait = 0.0 if self._due is None else max(0.0, self._due - now)
@@ -42,57 +43,41 @@ class RateLimiter:
         return max(wait, self._sent[0] + self._window - now) if self._sent else None
 
     def reserve(self, now: float) -> None:
-        """Reserve a place for a request."""
+        """Reserve a slot in the rate for a request."""
         late = self._due is None or now - self._due > _CATCH_UP
         self._due = (now if late or self._due is None else self._due) + self._gap
         self._reserved += 1
 
     def confirm(self, now: float) -> None:
-        """Record that a reserved request was sent."""
+        """Mark a reserved request as sent."""
         self._reserved -= 1
         self._sent.append(now)
 
     def cancel(self) -> None:
-        """Release the place of a reserved request that was not sent."""
+        """Release the slot of a reserved request that was not sent."""
         self._reserved -= 1
 
     def count_last_second(self, now: float) -> int:
-        """Return how many requests were sent within the last second."""
+        """Return the number of requests sent within the last second."""
         return sum(moment > now - 1.0 for moment in self._sent)
 
 
-class Slot:
-    """The right to send one request, and the mark of whether it was sent."""
-
-    sent: bool = False  # on the class: a slot that is given back unsent never sets it
-
-    def __init__(self, limiter: CapacityLimiter | None) -> None:
-        self._limiter = limiter
-
-    def mark(self) -> None:
-        """Record that the first byte is about to leave."""
-        if not self.sent:
-            self.sent = True
-            if self._limiter is not None:
-                self._limiter.confirm_sent()
-
-
 class CapacityLimiter:
-    """A fair queue before a number of slots.
+    """A number of slots and a fair queue for them. A slot is handed out as the `SendMarker` of the request it is for.
 
-    A slot that is released goes to the first in the queue at once, so that no later call can overtake.
-    The queue stands still while the server has asked for a pause, and moves no faster than the rate.
+    A slot that is released goes to the first call in the queue, so that no later call overtakes it. The queue stops
+    during a pause that the server has asked for, and moves no faster than the rate.
 
     Args:
         limit: Slots, from 1.
-        clock: Tells the time.
-        random: For the jitter after a pause.
-        rate: Requests per second; None for no limit.
-        stagger: Seconds over which the queue starts again after a pause, so that it does not stampede.
-        max_waiting: Calls that may wait; None for any number.
+        clock: The clock.
+        random: The source of the jitter after a pause.
+        rate: The limit of requests per second; None for no limit.
+        stagger: Seconds over which the queue starts again after a pause, to avoid a stampede.
+        max_waiting: Calls that may wait; None for no limit.
 
     Attributes:
-        in_flight: Slots taken.
+        in_flight: Slots in use.
         waiting: Calls in the queue.
     """
 
@@ -114,46 +99,44 @@ class CapacityLimiter:
         self._random = random
         self._stagger = stagger
         self._max_waiting = max_waiting
-        self._queue: deque[asyncio.Future[Slot]] = deque()
-        self._not_before: float | None = None
-        """When the next slot may be granted, during and after a pause; None otherwise."""
+        self._queue: deque[asyncio.Future[SendMarker]] = deque()
+        self._not_before: float | None = None  # of the next slot, during and after a pause
         self._paused_until = 0.0
-        self._staggered = 0
-        """Slots still to be granted one by one, after a pause."""
+        self._staggered = 0  # slots still to be granted one by one, after a pause
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_due = 0.0
-        """When the timer fires, by the loop's time. uvloop's handles do not always know it."""
+        self._timer_due = 0.0  # in the loop's time; uvloop's handles do not always know it
         self._idle: asyncio.Future[None] | None = None
         self._closed = False
 
-    def try_acquire(self) -> Slot | None:
-        """Take a slot if one is free at once and nobody waits for it."""
+    def try_acquire(self) -> SendMarker | None:
+        """Take a slot if one is free now and no call is waiting for it."""
         if self.in_flight >= self.limit or self.waiting or self._closed:
             return None
         if self.rate is None and self._not_before is None:
             self.in_flight += 1
-            return Slot(None)
+            return SendMarker()
         return self._grant() if self._seconds_until_next() == 0.0 else None
 
-    async def acquire(self, *, exempt_from_max_waiting: bool = False) -> Slot:
-        """Take a slot, waiting for one.
+    async def acquire(self, *, exempt_from_max_waiting: bool = False) -> SendMarker:
+        """Wait for a slot and take it.
 
         Args:
-            exempt_from_max_waiting: Wait however many calls wait already: for a call that has begun.
+            exempt_from_max_waiting: If True, wait even if `max_waiting` calls are waiting. For a call that has already
+                started.
 
         Raises:
-            PoolSaturatedError: If `max_waiting` calls wait already.
-            ClientClosedError: If the limiter is closed, or was closed meanwhile.
+            PoolSaturatedError: If `max_waiting` calls are waiting.
+            ClientClosedError: If the limiter is closed, or is closed while the call waits.
         """
         if (slot := self.try_acquire()) is not None:
             return slot
         if self._closed:
-            raise _closed_error()
+            raise _build_closed_error()
         if self._max_waiting is not None and not exempt_from_max_waiting and self.waiting >= self._max_waiting:
             raise PoolSaturatedError(
                 f"{self.waiting} calls are waiting already (max_waiting): answer your own caller with 429 or 503"
             )
-        future: asyncio.Future[Slot] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[SendMarker] = asyncio.get_running_loop().create_future()
         self._queue.append(future)
         self.waiting += 1
         self._wake_waiters()
@@ -166,8 +149,8 @@ class CapacityLimiter:
                 self.release(future.result())  # granted in the same iteration of the loop as the cancellation
             raise
 
-    def release(self, slot: Slot) -> None:
-        """Give a slot back."""
+    def release(self, slot: SendMarker) -> None:
+        """Release a slot."""
         if self.rate is not None and not slot.sent:
             self.rate.cancel()
         self.in_flight -= 1
@@ -176,15 +159,8 @@ class CapacityLimiter:
         if not self.in_flight and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
-    def confirm_sent(self) -> None:
-        """Record that a request has begun to leave: the rate counts from this moment."""
-        if self.rate is not None:
-            self.rate.confirm(self._clock.monotonic())
-            if self._queue:
-                self._wake_waiters()
-
     def pause_for(self, seconds: float) -> None:
-        """Grant no slot for `seconds`, and then one by one: the server has asked for it."""
+        """Grant no slot for `seconds`, and then one slot after the other."""
         now = self._clock.monotonic()
         until = now + seconds
         self._paused_until = max(self._paused_until, until)
@@ -192,12 +168,13 @@ class CapacityLimiter:
         self._not_before = max(self._not_before or now, until + self._random.uniform(0.0, self._stagger))
         self._staggered = self.limit
 
+    @property
     def paused_for(self) -> float:
-        """Return seconds until the pause ends that the server asked for; 0 without one."""
+        """Seconds until the pause ends that the server asked for; 0 without a pause."""
         return max(0.0, self._paused_until - self._clock.monotonic()) if self._paused_until else 0.0
 
     def close(self) -> None:
-        """Grant no slot any more; calls that wait raise `ClientClosedError`."""
+        """Grant no slot any more. Waiting calls raise `ClientClosedError`."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -205,16 +182,16 @@ class CapacityLimiter:
             future = self._queue.popleft()
             if not future.done():
                 self.waiting -= 1
-                future.set_exception(_closed_error())
+                future.set_exception(_build_closed_error())
 
     async def wait_until_idle(self) -> None:
-        """Wait until nothing is in flight."""
+        """Wait until no slot is in use."""
         while self.in_flight:
             self._idle = asyncio.get_running_loop().create_future()
             await self._idle
 
     def _wake_waiters(self) -> None:
-        """Grant as many slots as may be granted now, and set the timer for the next one."""
+        """Grant all slots that may be granted now, and set the timer for the next one."""
         while self._queue:
             if self._queue[0].done():  # cancelled while it waited
                 self._queue.popleft()
@@ -231,7 +208,7 @@ class CapacityLimiter:
             self._queue.popleft().set_result(self._grant())
 
     def _seconds_until_next(self) -> float | None:
-        """Return seconds until a slot may be granted, if one is free; None: when a reserved request was sent."""
+        """Return seconds until a free slot may be granted; None until a reserved request is sent or cancelled."""
         if self.rate is None and self._not_before is None:
             return 0.0
         now = self._clock.monotonic()
@@ -241,7 +218,7 @@ class CapacityLimiter:
         delay = self.rate.delay(now)
         return None if delay is None else max(paused, delay)
 
-    def _grant(self) -> Slot:
+    def _grant(self) -> SendMarker:
         self.in_flight += 1
         if self.rate is not None or self._not_before is not None:
             now = self._clock.monotonic()
@@ -252,7 +229,13 @@ class CapacityLimiter:
                 self._not_before = now + self._random.uniform(0.0, 2.0 * self._stagger / self.limit)
             else:
                 self._not_before = None
-        return Slot(None if self.rate is None else self)
+        return SendMarker() if self.rate is None else SendMarker(self._confirm_sent)
+
+    def _confirm_sent(self) -> None:
+        if self.rate is not None:
+            self.rate.confirm(self._clock.monotonic())
+            if self._queue:
+                self._wake_waiters()
 
     def _wake_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
@@ -269,5 +252,5 @@ class CapacityLimiter:
         self._wake_waiters()
 
 
-def _closed_error() -> ClientClosedError:
+def _build_closed_error() -> ClientClosedError:
     return ClientClosedError("the client was closed before the request could go out")

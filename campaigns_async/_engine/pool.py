@@ -1,12 +1,13 @@
-"""The state that all calls of a client share: slots, key, transport, clock. Lives in one event loop."""
+"""The state that all calls of a client share: slots, API key, transport, clock. It belongs to one event loop."""
 
 from __future__ import annotations
 
 import asyncio
+from random import Random
 
+from campaigns_async._engine.call import Clock
 from campaigns_async._engine.credentials import CredentialStore
 from campaigns_async._engine.instrumentation import Instrumentation, Stats
-from campaigns_async._engine.interfaces import Clock, Random
 from campaigns_async._engine.limiter import CapacityLimiter
 from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._http.deadlines import TimeoutQueues
@@ -16,16 +17,16 @@ from campaigns_async.events import Observer
 
 
 class Pool:
-    """The state that all calls of a client share; `Caller` makes the calls.
+    """The state that all calls of a client share. `Caller` makes the calls.
 
     Attributes:
-        calls: Calls that began.
+        calls: Calls started.
         attempts: Requests sent.
-        retries: Those of them that were not a call's first.
-        throttled: Responses that asked to slow down.
-        instrumentation: Sends events to the observer; None without one.
-        closed: True if no call may begin any more.
-        deadlines: Of the calls.
+        retries: Requests sent that were not the first of their call.
+        throttled: Responses that asked the client to slow down.
+        instrumentation: The source of events for the observer; None without an observer.
+        closed: True if no call may start any more.
+        deadlines: The deadlines of the calls.
     """
 
     def __init__(
@@ -49,54 +50,53 @@ class Pool:
         self.instrumentation: Instrumentation | None = None if observer is None else Instrumentation(observer, clock)
         self.closed: bool = False
         self.deadlines: TimeoutQueues = TimeoutQueues()
-        self._closed_now = asyncio.Event()
-        self._hurry = asyncio.Event()
-        """Set when whoever closes the pool waits no longer."""
+        self._closed_event = asyncio.Event()
+        self._skip_grace = asyncio.Event()  # set when the task that closes the pool is cancelled
         self._closing: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def enter(self) -> None:
-        """Check that a call may begin here and now.
+        """Check that a call may start.
 
         Raises:
             ClientClosedError: If the pool is closed.
-            ConfigurationError: If the running event loop is not that of the first call.
+            ConfigurationError: If the running event loop is not the loop of the first call.
         """
         if self.closed:
-            raise ClientClosedError("the client is closed: make a new one")
+            raise ClientClosedError("the client is closed: create a new one")
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             if self._loop is not None:
                 raise ConfigurationError(
                     "this client belongs to another event loop, the one it was first used in: "
-                    "make one client per loop, inside the coroutine that asyncio.run() runs"
+                    "create one client per loop, inside the coroutine that asyncio.run() runs"
                 )
             self._loop = loop
 
     async def sleep(self, seconds: float) -> None:
-        """Wait for `seconds`.
+        """Sleep for `seconds`.
 
         Raises:
-            ClientClosedError: If the pool is closed, or was closed meanwhile.
+            ClientClosedError: If the pool is closed, or is closed during the sleep.
         """
         sleeping = asyncio.ensure_future(self.clock.sleep(seconds))
-        closed = asyncio.ensure_future(self._closed_now.wait())
+        closed = asyncio.ensure_future(self._closed_event.wait())
         try:
             await asyncio.wait((sleeping, closed), return_when=asyncio.FIRST_COMPLETED)
         finally:
             sleeping.cancel()
             closed.cancel()
         if self.closed:
-            raise ClientClosedError("the client was closed before the request could go out again")
+            raise ClientClosedError("the client was closed before the retry")
 
     def stats(self) -> Stats:
-        """Return a snapshot of the state."""
+        """Return a snapshot of the client's state."""
         limiter, rate = self.limiter, self.limiter.rate
         return Stats(
             max_concurrency=limiter.limit,
             in_flight=limiter.in_flight,
             waiting=limiter.waiting,
-            held_for=limiter.paused_for(),
+            held_for=limiter.paused_for,
             rate_limit=rate.rate if rate else None,
             sent_last_second=rate.count_last_second(self.clock.monotonic()) if rate else None,
             calls=self.calls,
@@ -107,33 +107,33 @@ class Pool:
         )
 
     async def close(self, grace: float) -> None:
-        """Refuse new calls, give requests in flight `grace` seconds to finish, and close the transport.
+        """Refuse new calls, wait up to `grace` seconds for requests in flight, and close the transport.
 
-        Safe to call twice.
+        May be called again. If it is cancelled, it closes the transport at once.
         """
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
             if not self._loop.is_closed():
                 raise ConfigurationError("this client belongs to another event loop: close it there")
-            self.closed = True  # its loop is closed: nothing can be closed in it any more
+            self.closed = True  # its loop is closed, and so are its connections
             return
         if self._closing is None:
             self.closed = True
-            self._closed_now.set()
+            self._closed_event.set()
             self.limiter.close()
             self._closing = loop.create_task(self._close(grace))
         try:
-            await asyncio.shield(self._closing)  # a second close waits for the same end
+            await asyncio.shield(self._closing)  # a second call of `close` waits for the same task
         except asyncio.CancelledError:
-            self._hurry.set()
+            self._skip_grace.set()
             await asyncio.wait((self._closing,))
             raise
 
     async def _close(self, grace: float) -> None:
         idle = asyncio.ensure_future(self.limiter.wait_until_idle())
-        hurried = asyncio.ensure_future(self._hurry.wait())
-        await asyncio.wait((idle, hurried), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        skip = asyncio.ensure_future(self._skip_grace.wait())
+        await asyncio.wait((idle, skip), timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         idle.cancel()
-        hurried.cancel()
+        skip.cancel()
         await self.credentials.close()
         await self.transport.close()

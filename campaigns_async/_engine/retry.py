@@ -1,27 +1,28 @@
-"""Backoff, the retry quota, and tenacity's strategies made of them: if and when a request is sent again.
+"""The retry decision: backoff, the retry quota, and the strategies for tenacity that are made of them.
 
-The quota follows botocore's standard mode: each retry costs, each success pays back. While a server is down nothing
-is paid back; once the quota is spent, every call sends one request.
+The quota follows botocore's standard mode: a retry costs tokens, a success returns some. While a server is down, no
+tokens return. After the quota is spent, every call sends only one request.
 """
 
 from __future__ import annotations
 
+from random import Random
 from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from campaigns_async._engine.interfaces import Call, Clock, Random
+from campaigns_async._engine.call import Call, Clock
 from campaigns_async.settings import RetryPolicy
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
 
 RETRY_COST = 5
-SUCCESS_PAYS = 1
+SUCCESS_RETURNS = 1
 
 
 class RetryQuota:
-    """Tokens for the retries of all calls of a client, full at first.
+    """The tokens for retries that all calls of a client share; full at first.
 
     Attributes:
         left: Tokens left.
@@ -32,36 +33,35 @@ class RetryQuota:
         self.left: int = capacity
 
     def acquire(self) -> bool:
-        """Pay for a retry, if there is enough."""
+        """Take the tokens for a retry. Return False if there are too few."""
         if self.left < RETRY_COST:
             return False
         self.left -= RETRY_COST
         return True
 
     def release(self, *, retried: bool) -> None:
-        """Pay back for a success: the price of the call's last retry, or a little if it had none."""
+        """Return tokens for a success: those of the call's last retry, or one token if there was no retry."""
         if self.left < self.capacity:
-            self.left = min(self.capacity, self.left + (RETRY_COST if retried else SUCCESS_PAYS))
+            self.left = min(self.capacity, self.left + (RETRY_COST if retried else SUCCESS_RETURNS))
 
 
 def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:
-    """Return seconds drawn evenly from 0 to min(cap, base * 2 ** (attempt - 1)): full jitter.
+    """Return a random number of seconds from 0 to min(cap, base * 2 ** (attempt - 1)): full jitter.
 
     Args:
-        policy: The bounds.
+        policy: The base and the cap.
         attempt: The number of the attempt that failed, from 1.
-        random: The source.
+        random: The source of randomness.
     """
-    # The exponent is bounded before it is used: 2.0 ** 1024 would raise.
+    # The exponent is bounded: 2.0 ** 1024 raises OverflowError.
     return random.uniform(0.0, min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 60)))
 
 
 @frozen
 class RetryAfterOrBackoff:
-    """Tenacity's `wait`: the time that the server named, or backoff.
+    """A `wait` strategy for tenacity: the server's Retry-After plus a jitter, or the backoff.
 
-    The jitter comes on top of the server's time, never off it: all clients to which it named the same second
-    would come back in it.
+    The jitter spreads the clients to which the server named the same second.
     """
 
     call: Call
@@ -77,7 +77,10 @@ class RetryAfterOrBackoff:
 
 @frozen
 class BudgetSpent:
-    """Tenacity's `stop`: attempts, deadline, longest Retry-After or quota are spent. Takes from the quota if not."""
+    """A `stop` strategy for tenacity: no attempts, no time or no quota is left, or Retry-After is too long.
+
+    If there is a further attempt, the strategy takes its tokens from the quota.
+    """
 
     call: Call
     policy: RetryPolicy
@@ -89,23 +92,24 @@ class BudgetSpent:
         return self.is_spent(state.upcoming_sleep)
 
     def is_spent(self, pause: float) -> bool:
-        """Return True if there is no further attempt after a pause of so many seconds."""
+        """Return True if there is no further attempt after a pause of `pause` seconds."""
         call, policy = self.call, self.policy
         if call.attempts >= policy.attempts:
             return True
         if call.retry_after is not None and call.retry_after > policy.max_retry_after:
             return True
         if call.give_up is not None and self.clock.monotonic() + pause >= call.give_up:
-            call.out_of_time = call.retry_after is None  # ThrottledError says more where the server named a time
+            call.out_of_time = call.retry_after is None  # else ThrottledError says more
             return True
         call.retry_paid = self.quota.acquire()
         return not call.retry_paid
 
 
 def if_retryable(state: RetryCallState) -> bool:
-    """Tenacity's `retry`: return True if the latest attempt of the call, the first argument, may be repeated.
+    """Return True if the latest attempt may be retried: a `retry` strategy for tenacity.
 
-    By the outcome, never by an exception: a cancellation is no reason to try again.
+    It looks at the outcome of the call, the first argument of the attempt. An exception, such as a cancellation, is
+    never retried.
     """
     call: Call = state.args[0]
     ended = state.outcome is not None and not state.outcome.failed

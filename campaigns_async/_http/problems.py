@@ -56,32 +56,31 @@ _LONGEST = 1e9
 """Seconds; a Retry-After beyond is as good as never."""
 
 
-def build_error(request: Request, response: Response, *, now: datetime) -> APIError:
+def build_error(request: Request, response: Response, *, retry_after: float | None) -> APIError:
     """The error that a response which is no success stands for.
 
     Args:
         request: What was asked.
         response: What was answered.
-        now: The time, for a Retry-After that is a date.
+        retry_after: Seconds to wait by the Retry-After header; None without one.
     """
     status = response.status
     problem = read_problem(response.body)
-    wait = read_retry_after(response, now=now)
-    cls, said = _class_of(status, wait)
+    cls, said = _class_of(status, retry_after)
     if 300 <= status < 400:
         said = "the server redirects, which is never followed: check base_url"
     if cls is ValidationFailedError and problem is not None and problem.errors:
         said += f": {_places(problem)}"
     if cls is MethodNotAllowedError:
         said += _setting_to_try(request, response)
-    if cls is ThrottledError and wait is not None:
-        said += f", for {wait:g} s"
+    if cls is ThrottledError and retry_after is not None:
+        said += f", for {retry_after:g} s"
     found = cls(
         f"{status}: {said}",
         status=status,
         problem=problem,
         request_id=read_request_id(response, problem),
-        retry_after=wait,
+        retry_after=retry_after,
     )
     if isinstance(found, ValidationFailedError) and problem is not None:
         found.errors = problem.errors

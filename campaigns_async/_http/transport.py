@@ -1,8 +1,8 @@
-"""The interface of a transport: what it is given, and what it returns or why it could not."""
+"""The interface of a transport: it sends one request and returns a response, or the reason why there is none."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from campaigns_async.settings import Timeouts
 
 
 class FailureKind(StrEnum):
-    """Why there is no complete response."""
+    """The reason why there is no complete response."""
 
     CONNECT = "connect"
     CONNECT_TIMEOUT = "connect_timeout"
@@ -25,12 +25,12 @@ class FailureKind(StrEnum):
 
 @frozen
 class Failure:
-    """No complete response.
+    """The end of a request without a complete response.
 
     Attributes:
-        kind: Why there is none.
+        kind: The reason.
         sent: True if any byte of the request may have gone out.
-        detail: What the operating system or the HTTP library called it; never an address or a value.
+        detail: The reason in the words of the operating system or the HTTP library; never an address or a value.
     """
 
     kind: FailureKind
@@ -38,21 +38,33 @@ class Failure:
     detail: str = ""
 
 
-class SendMarker(Protocol):
-    """How far one attempt has come: the transport marks it, the engine reads it if the attempt is cut off."""
+class SendMarker:
+    """A record of whether a request has begun to leave.
 
-    @property
-    def sent(self) -> bool:
-        """True if any byte of the request may have gone out."""
-        ...
+    The transport marks it. The caller reads it if the attempt is aborted.
+
+    Args:
+        on_sent: Called once, just before the first byte leaves.
+
+    Attributes:
+        sent: True if any byte of the request may have gone out.
+    """
+
+    sent: bool = False  # on the class: a request that is not sent never sets it
+
+    def __init__(self, on_sent: Callable[[], None] | None = None) -> None:
+        self._on_sent = on_sent
 
     def mark(self) -> None:
         """Record that the first byte is about to leave."""
-        ...
+        if not self.sent:
+            self.sent = True
+            if self._on_sent is not None:
+                self._on_sent()
 
 
 class Transport(Protocol):
-    """Sends one request once. Never repeats, never follows a redirect."""
+    """A sender of single requests. It never retries and never follows a redirect."""
 
     async def send(
         self,
@@ -66,13 +78,13 @@ class Transport(Protocol):
 
         Args:
             request: The request.
-            credentials: Carry the key.
-            timeouts: Bound the connection and the response.
-            marker: Is marked before the first byte may leave.
-            headers: Further headers, checked already.
+            credentials: The API key.
+            timeouts: The bounds of connecting and reading.
+            marker: Marked before the first byte may leave.
+            headers: Further headers, already validated.
         """
         ...
 
     async def close(self) -> None:
-        """Release connections."""
+        """Close all connections."""
         ...

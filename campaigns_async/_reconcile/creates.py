@@ -133,7 +133,7 @@ class Creator:
             _log.warning("the search for a create whose outcome is unknown broke off: %s", type(error).__name__)
             verdict = reconciler.confirmed()[_ONLY]
         if pool.instrumentation is not None:
-            pool.instrumentation.reconciled(
+            pool.instrumentation.report_reconciliation(
                 verdict.word, reconciler.looks, pool.clock.monotonic() - target.unknown_since
             )
         return verdict

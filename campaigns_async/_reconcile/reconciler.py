@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias
 
 from attrs import define, field
 
-from campaigns_async._engine.interfaces import Clock
+from campaigns_async._engine.call import Clock
 from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, Matcher, SearchTarget, Unknown, Verdict

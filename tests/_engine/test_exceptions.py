@@ -8,6 +8,7 @@ import pytest
 
 from campaigns_async import Effect, Operation, OutcomeUnknownError, Response, errors as e
 from campaigns_async._engine.caller import exception_for
+from campaigns_async._http.problems import read_retry_after
 from campaigns_async._http.request import Request
 from campaigns_async._http.transport import Failure, FailureKind
 
@@ -32,7 +33,8 @@ def made(
     result: Response | Failure, effect: Effect, operation: Operation = Operation.CREATE, *, late: bool = False
 ) -> e.CampaignsError:
     """The error of a call that ended so."""
-    return exception_for(request(operation), result, effect, out_of_time=late, now=NOW)
+    wait = read_retry_after(result, now=NOW) if isinstance(result, Response) else None
+    return exception_for(request(operation), result, effect, retry_after=wait, out_of_time=late)
 
 
 @pytest.mark.parametrize("operation", Operation)

@@ -10,11 +10,11 @@ from hypothesis import given, strategies as st
 
 from campaigns_async import Operation, RetryPolicy
 from campaigns_async._engine import retry
-from campaigns_async._engine.interfaces import Call
+from campaigns_async._engine.call import Call
 from campaigns_async._http.request import Request
 
 
-class Fixed:
+class Fixed(Random):
     """Draws the same place of every range, and remembers the ranges."""
 
     def __init__(self, place: float) -> None:

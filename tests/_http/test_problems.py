@@ -37,7 +37,8 @@ def answer(status: int, body: bytes | str = b"", **headers: str) -> Response:
 
 def error_of(status: int, body: bytes | str = b"", request: Request = GET, **headers: str) -> e.APIError:
     """The error of this failure."""
-    return build_error(request, answer(status, body, **headers), now=NOW)
+    response = answer(status, body, **headers)
+    return build_error(request, response, retry_after=read_retry_after(response, now=NOW))
 
 
 CLASSES = {

@@ -23,7 +23,7 @@ from campaigns_async import (
     ThrottledError,
     Timeouts,
 )
-from campaigns_async._engine.interfaces import LoopClock
+from campaigns_async._engine.call import Clock
 from campaigns_async._engine.limiter import CapacityLimiter, RateLimiter
 from campaigns_async._engine.retry import RetryQuota
 from campaigns_async.sandbox import Sandbox
@@ -198,7 +198,7 @@ async def test_an_overloaded_pool_raises_rather_than_queues(sandbox: Sandbox) ->
 
 
 async def test_a_call_that_has_begun_is_never_turned_away() -> None:
-    limiter = CapacityLimiter(1, clock=LoopClock(), random=random.Random(1), max_waiting=0)
+    limiter = CapacityLimiter(1, clock=Clock(), random=random.Random(1), max_waiting=0)
     slot = await limiter.acquire()
     again = asyncio.create_task(limiter.acquire(exempt_from_max_waiting=True))
     await asyncio.sleep(0)
@@ -248,10 +248,10 @@ async def test_a_limiter_tells_how_long_it_is_paused() -> None:
     clock = HandClock()
     limiter = CapacityLimiter(2, clock=clock, random=random.Random(1), stagger=0.25)
     limiter.pause_for(3.0)
-    assert limiter.paused_for() == 3.0
+    assert limiter.paused_for == 3.0
     assert not limiter.try_acquire()
     clock.now_at += 3.0
-    assert limiter.paused_for() == 0.0
+    assert limiter.paused_for == 0.0
     clock.now_at += 0.25
     assert limiter.try_acquire()
     assert not limiter.try_acquire(), "those who were held are let go one by one"
@@ -259,7 +259,7 @@ async def test_a_limiter_tells_how_long_it_is_paused() -> None:
     assert limiter.try_acquire()
 
 
-class HandClock(LoopClock):
+class HandClock(Clock):
     """Stands still until the test moves it."""
 
     def __init__(self) -> None:

@@ -25,7 +25,7 @@ from campaigns_async import (
     Timeouts,
     effect_of,
 )
-from campaigns_async._engine.interfaces import LoopClock
+from campaigns_async._engine.call import Clock
 from campaigns_async._engine.limiter import CapacityLimiter
 from campaigns_async.sandbox import Sandbox
 
@@ -164,7 +164,7 @@ async def test_a_storm_of_cancellations_loses_no_slot(sandbox: Sandbox) -> None:
 
 
 async def test_a_slot_handed_to_one_who_is_cancelled_in_the_same_turn_is_passed_on() -> None:
-    limiter = CapacityLimiter(1, clock=LoopClock(), random=random.Random(1))
+    limiter = CapacityLimiter(1, clock=Clock(), random=random.Random(1))
     slot = await limiter.acquire()
     first, second = asyncio.create_task(limiter.acquire()), asyncio.create_task(limiter.acquire())
     await asyncio.sleep(0)
@@ -178,7 +178,7 @@ async def test_a_slot_handed_to_one_who_is_cancelled_in_the_same_turn_is_passed_
 
 
 async def test_nobody_overtakes_one_who_waits() -> None:
-    limiter = CapacityLimiter(1, clock=LoopClock(), random=random.Random(1))
+    limiter = CapacityLimiter(1, clock=Clock(), random=random.Random(1))
     slot = await limiter.acquire()
     waiting = asyncio.create_task(limiter.acquire())
     await asyncio.sleep(0)

@@ -20,7 +20,7 @@ from campaigns_async import (
     Reconciled,
     Waiting,
 )
-from campaigns_async._engine.retry import RETRY_COST, SUCCESS_PAYS
+from campaigns_async._engine.retry import RETRY_COST, SUCCESS_RETURNS
 from simulation.script import Create
 from simulation.server import Sent
 
@@ -135,7 +135,7 @@ def _runs_told_truly(world: World) -> Iterator[str]:
         end, numbers = run.end, [event.attempt for event in run.attempts]
         count.update(calls=1, attempts=end.attempts, retries=max(0, end.attempts - 1))
         if end.error_type is None:
-            count["earned"] += RETRY_COST if end.attempts > 1 else SUCCESS_PAYS
+            count["earned"] += RETRY_COST if end.attempts > 1 else SUCCESS_RETURNS
         if len(run.sent) != end.attempts or numbers != list(range(1, end.attempts + 1)):
             yield f"{end}: {len(run.sent)} requests were sent, attempts {numbers}"
         if end.attempts > most:

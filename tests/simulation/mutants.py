@@ -79,7 +79,7 @@ MUTANTS = (
     # What is told
     Mutant(
         "a cancelled call is told as not sent",
-        "_engine.interfaces",
+        "_engine.call",
         "_UNKNOWN if self.marker is not None and self.marker.sent else self.effect",
         "self.effect",
     ),
@@ -112,7 +112,7 @@ MUTANTS = (
     Mutant(
         "an attempt that is cut off is told without its end",
         "_engine.caller",
-        "            self.pool.instrumentation.attempt_finished(call, None, failure, cut_off)",
+        "            self.pool.instrumentation.finish_attempt(call, None, failure, cut_off)",
         "            pass",
     ),
     Mutant(
@@ -142,7 +142,7 @@ MUTANTS = (
         "            if self.in_flight >= self.limit:",
         "            if self.in_flight > self.limit:",
     ),
-    Mutant("closing leaves those who wait", "_engine.limiter", "future.set_exception(_closed_error())", "pass"),
+    Mutant("closing leaves those who wait", "_engine.limiter", "future.set_exception(_build_closed_error())", "pass"),
     Mutant(
         "a slot given up goes to nobody",
         "_engine.limiter",
@@ -214,8 +214,8 @@ MUTANTS = (
     Mutant(
         "the pace is not told what left",
         "_engine.limiter",
-        "return Slot(None if self.rate is None else self)",
-        "return Slot(None)",
+        "return SendMarker() if self.rate is None else SendMarker(self._confirm_sent)",
+        "return SendMarker()",
     ),
     Mutant(
         "the pace waits for what never left", "_engine.limiter", "            self.rate.cancel()", "            pass"

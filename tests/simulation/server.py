@@ -15,7 +15,7 @@ from email.utils import format_datetime
 from attrs import define, field
 from multidict import CIMultiDict
 
-from campaigns_async._engine.interfaces import LoopClock
+from campaigns_async._engine.call import Clock
 from campaigns_async._http.request import Credentials, Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure, FailureKind, SendMarker
@@ -32,7 +32,7 @@ _VERBS = Verbs("PUT", "DELETE", "")
 _EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-class MadeUpClock(LoopClock):
+class MadeUpClock(Clock):
     """The time of day belongs to the loop, too."""
 
     def now(self) -> datetime:
