@@ -1,13 +1,13 @@
-r"""Encoders of rows: CSV, NDJSON and Parquet.
+r"""Encoders of rows: CSV and its quoting, NDJSON, and Parquet.
 
-All write dates in UTC, and a status as its number.
+All of them write dates in UTC, and a status as its number.
 
-- CSV (RFC 4180): text is quoted, numbers, dates and absent values are not. A program that splits at another separator, as
-  Excel does in much of Europe when a file is double-clicked, needs to be given the comma.
-- NDJSON: each line has all columns, `null` for an absent value, and ends in `\n` alone. A reader that takes U+2028 or
-  U+0085 for the end of a line, as Python's `str.splitlines` does, cuts texts in two.
-- Parquet (pyarrow): `timestamp[us, UTC]`, `int64` and `string`, compressed with zstd. Row groups are written as their
-  rows come, so that memory holds one of them.
+- CSV (RFC 4180): text is quoted; numbers, dates and nulls are not. A program that splits at another separator, as Excel
+  does in much of Europe when a file is double-clicked, must be set to split at commas.
+- NDJSON: each line has all columns, with `null` for null, and ends with `\n`. A reader that also splits at U+2028 or
+  U+0085, as Python's `str.splitlines` does, cuts texts in two.
+- Parquet (pyarrow): `timestamp[us, UTC]`, `int64` and `string`, compressed with zstd. A row group is written once it is
+  full, so that memory holds one row group.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import codecs
 import csv
 import io
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from importlib import import_module
 from itertools import starmap
 from operator import attrgetter
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 import msgspec
 from attrs import field, frozen
@@ -34,7 +35,7 @@ from campaigns_async.query._columns import Kind
 
 _FORMULA: Final = re.compile(
     r"[\t\r\n]"
-    r"|[\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff]*"  # some programs drop what is invisible
+    r"|[\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff]*"  # some programs drop invisible characters
     r"(?:[=@\uff1d\uff0b\uff0d\uff20]|[+-](?![0-9 ]*\Z))"  # full-width = + - @; a phone number is no formula
 )
 _ONLY_COLUMN: Final = (
@@ -43,50 +44,61 @@ _ONLY_COLUMN: Final = (
 )
 _TOO_LARGE: Final = "is an integer of more than 64 bits, which {}: write csv"
 GROUP_ROWS: Final = 20_000
-"""Least number of rows in a Parquet row group, and half of the most; the last may have less."""
+"""The fewest rows of a Parquet row group, and half of the most. The last row group may have fewer."""
 GROUP_BYTES: Final = 32 * 1024 * 1024
-"""Bytes that are kept for a Parquet row group at most, where texts are long."""
+"""The most bytes that are kept for a Parquet row group, where texts are long."""
 
 
 @frozen
 class Batch:
-    """Rows of one model, to be written together."""
+    """Rows of one model, which are encoded together.
+
+    Attributes:
+        rows: The rows.
+        campaign_id: The campaign of these contacts; None for campaigns.
+    """
 
     rows: Sequence[Campaign] | Sequence[Contact] = field(repr=lambda rows: f"<{len(rows)}>")
     campaign_id: str | None = None
-    """The campaign of these contacts; None for campaigns."""
 
 
-class Encoder(Protocol):
-    """Turns batches into the bytes of a format. Text formats make whole lines."""
+class Encoder(ABC):
+    """An encoder of rows to the bytes of a format. Text formats make complete lines.
+
+    Args:
+        columns: The columns of each row, in order.
+    """
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = tuple(columns)
 
     def begin(self) -> bytes:
-        """Return what precedes the first row."""
-        ...
+        """Return the bytes before the first row."""
+        return b""
 
+    @abstractmethod
     def encode(self, batch: Batch) -> bytes:
-        """Return the rows as bytes; a format that groups rows may return them later.
+        """Return rows as bytes. A format with row groups may return them later.
 
         Raises:
-            UnwritableValueError: The format cannot hold a value.
+            UnwritableValueError: If the format cannot hold a value.
         """
-        ...
 
     def end(self) -> bytes:
-        """Return what follows the last row."""
-        ...
+        """Return the bytes after the last row."""
+        return b""
 
 
 def make_encoder(format: Format, columns: Sequence[Column], *, excel: bool = False) -> Encoder:
-    """Return an encoder.
+    """Return the encoder of a format.
 
     Args:
         format: The format.
-        columns: The columns of each row, in this order.
-        excel: CSV only: begin with a byte order mark, and put an apostrophe before formulas.
+        columns: The columns of each row, in order.
+        excel: True for CSV that begins with a byte order mark, and has an apostrophe before formulas.
 
     Raises:
-        ModuleNotFoundError: Parquet needs pyarrow, which is not installed; says how to install it.
+        ModuleNotFoundError: If pyarrow is not installed, which Parquet needs. The message says how to install it.
     """
     if format is Format.CSV:
         return CsvEncoder(columns, excel=excel)
@@ -94,7 +106,7 @@ def make_encoder(format: Format, columns: Sequence[Column], *, excel: bool = Fal
 
 
 class _Absent(str):
-    """An empty text that the csv module does not quote: it takes whatever has `__float__` for a number."""
+    """An empty text that the csv module does not quote, because it takes a value with `__float__` for a number."""
 
     __slots__ = ()
 
@@ -105,17 +117,17 @@ class _Absent(str):
 _ABSENT: Final = _Absent()
 
 
-class CsvEncoder:
-    """Encodes CSV.
+class CsvEncoder(Encoder):
+    """The encoder of CSV, by Python's csv module, which quotes all text.
 
     Args:
-        columns: The columns of each row, in this order.
-        excel: Begin with a byte order mark, by which Excel detects UTF-8, and put an apostrophe before text that a
-            spreadsheet would run as a formula.
+        columns: The columns of each row, in order.
+        excel: True to begin with a byte order mark, by which Excel detects UTF-8, and to put an apostrophe before text
+            that a spreadsheet would run as a formula.
     """
 
     def __init__(self, columns: Sequence[Column], *, excel: bool) -> None:
-        self._columns = tuple(columns)
+        super().__init__(columns)
         self._excel = excel
 
     def begin(self) -> bytes:
@@ -127,21 +139,17 @@ class CsvEncoder:
         """Return a line a row.
 
         Raises:
-            UnwritableValueError: A text has a lone surrogate, or a line would be empty.
+            UnwritableValueError: If a text has a lone surrogate, or if a line would be empty.
         """
         lines = _csv_lines(zip(*[self._cells(column, batch) for column in self._columns], strict=True))
         with suppress(UnicodeEncodeError):
             return lines.encode()
-        raise _surrogate_error(self._columns, batch)  # outside of the block: its error would hold the rows
-
-    def end(self) -> bytes:
-        """Return nothing."""
-        return b""
+        raise _surrogate_error(self._columns, batch)  # outside of the block: the suppressed error refers to the rows
 
     def _cells(self, column: Column, batch: Batch) -> list[Any]:
         cells = _values(column, batch)
         if column.kind is Kind.DATE:
-            cells = msgspec.json.decode(msgspec.json.encode(cells))  # to text, as in NDJSON
+            cells = msgspec.json.decode(msgspec.json.encode(cells))  # the same text as in NDJSON
         elif column.kind is Kind.TEXT and self._excel:
             is_formula = _FORMULA.match
             cells = [f"'{text}" if text is not None and is_formula(text) else text for text in cells]
@@ -158,35 +166,27 @@ def _csv_lines(rows: Iterable[Iterable[object]]) -> str:
     return lines.getvalue()
 
 
-class NdjsonEncoder:
-    """Encodes NDJSON."""
+class NdjsonEncoder(Encoder):
+    """The encoder of NDJSON."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        self._columns = tuple(columns)
+        super().__init__(columns)
         # A struct is encoded in half the time of a dict.
         self._line: Any = msgspec.defstruct("Line", [column.name for column in columns], gc=False)
         self._encode = msgspec.json.Encoder().encode_lines
-
-    def begin(self) -> bytes:
-        """Return nothing."""
-        return b""
 
     def encode(self, batch: Batch) -> bytes:
         """Return a line a row.
 
         Raises:
-            UnwritableValueError: A text has a lone surrogate, or a number does not fit in 64 bits.
+            UnwritableValueError: If a text has a lone surrogate, or if a number does not fit in 64 bits.
         """
         with suppress(UnicodeEncodeError):
             return self._encode(self._lines(batch))
-        raise _surrogate_error(self._columns, batch)  # outside of the block: its error would hold the rows
-
-    def end(self) -> bytes:
-        """Return nothing."""
-        return b""
+        raise _surrogate_error(self._columns, batch)  # outside of the block: the suppressed error refers to the rows
 
     def _lines(self, batch: Batch) -> list[Any]:
-        if self._columns == CONTACT_COLUMNS:  # what most exports write, in half of the time
+        if self._columns == CONTACT_COLUMNS:  # the default columns, in half of the time
             line, campaign_id, rows = self._line, batch.campaign_id, cast("Sequence[Contact]", batch.rows)
             return [line(campaign_id, r.id, r.phone_number, r.name, r.custom1, r.custom2) for r in rows]
         cells = [_values(column, batch) for column in self._columns]
@@ -195,18 +195,18 @@ class NdjsonEncoder:
         return list(starmap(self._line, zip(*cells, strict=True)))
 
 
-class ParquetEncoder:
-    """Encodes Parquet, in row groups.
+class ParquetEncoder(Encoder):
+    """The encoder of Parquet, which has row groups.
 
     Raises:
-        ModuleNotFoundError: pyarrow is not installed; says how to install it.
+        ModuleNotFoundError: If pyarrow is not installed. The message says how to install it.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:
-        # Imported by name: pyarrow has no types, and nothing of it leaves this class.
+        super().__init__(columns)
+        # Imported by name: pyarrow has no types, and its objects do not leave this class.
         self._arrow: Any = _import("pyarrow")
         parquet: Any = _import("pyarrow.parquet")
-        self._columns = tuple(columns)
         types = {Kind.TEXT: self._arrow.string(), Kind.DATE: self._arrow.timestamp("us", tz="UTC")}
         self._schema = self._arrow.schema(
             [(column.name, types.get(column.kind, self._arrow.int64())) for column in self._columns]
@@ -216,17 +216,17 @@ class ParquetEncoder:
         self._waiting: list[Any] = []
         self._rows = 0
         self._bytes = 0
-        self._written = False
+        self._has_groups = False
 
     def begin(self) -> bytes:
         """Return the magic number."""
         return self._sink.drain()
 
     def encode(self, batch: Batch) -> bytes:
-        """Return row groups, once there are enough rows for one.
+        """Return row groups; nothing until there are enough rows for one.
 
         Raises:
-            UnwritableValueError: A text has a lone surrogate, or a number does not fit in 64 bits.
+            UnwritableValueError: If a text has a lone surrogate, or if a number does not fit in 64 bits.
         """
         table = self._table(batch)
         self._waiting.append(table)
@@ -238,7 +238,7 @@ class ParquetEncoder:
 
     def end(self) -> bytes:
         """Return the last row group and the footer."""
-        if self._rows or not self._written:  # some readers, pyarrow 18 among them, refuse a file without any group
+        if self._rows or not self._has_groups:  # some readers, such as pyarrow 18, refuse a file without row groups
             self._write()
         self._writer.close()
         return self._sink.drain()
@@ -250,18 +250,18 @@ class ParquetEncoder:
         with suppress(ValueError):  # UnicodeEncodeError, and pyarrow's ArrowInvalid
             arrays = [self._arrow.array(*pair) for pair in zip(cells, self._schema.types, strict=True)]
             return self._arrow.record_batch(arrays, schema=self._schema)
-        raise _surrogate_error(self._columns, batch)  # outside of the block: its error would hold the rows
+        raise _surrogate_error(self._columns, batch)  # outside of the block: the suppressed error refers to the rows
 
     def _write(self) -> None:
         table = self._arrow.Table.from_batches(self._waiting, schema=self._schema)
         groups = max(1, self._rows // GROUP_ROWS, self._bytes // GROUP_BYTES)
         size = max(1, -(-self._rows // groups))
-        self._waiting, self._rows, self._bytes, self._written = [], 0, 0, True
+        self._waiting, self._rows, self._bytes, self._has_groups = [], 0, 0, True
         self._writer.write_table(table, row_group_size=size)
 
 
 class _Sink(io.RawIOBase):
-    """A file in memory, to be drained."""
+    """A file in memory that the Parquet writer writes to, and `drain` empties."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -275,13 +275,13 @@ class _Sink(io.RawIOBase):
         return self._at
 
     def write(self, piece: Any, /) -> int:
-        kept = bytes(piece)
-        self._pieces.append(kept)
-        self._at += len(kept)
-        return len(kept)
+        copied = bytes(piece)
+        self._pieces.append(copied)
+        self._at += len(copied)
+        return len(copied)
 
     def drain(self) -> bytes:
-        """Return all that was written since the last time."""
+        """Return the bytes that were written since the last call."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 
@@ -296,31 +296,30 @@ def _import(name: str) -> Any:
 
 
 def _values(column: Column, batch: Batch) -> list[Any]:
-    """Return the cells of a column."""
     if column.attribute is None:
         return [batch.campaign_id] * len(batch.rows)
     return list(map(attrgetter(column.attribute), batch.rows))
 
 
-def _check_size(column: Column, values: list[Any], batch: Batch, end: int, form: str) -> None:
-    """Raise an error for a number outside of 64 bits."""
+def _check_size(column: Column, values: list[Any], batch: Batch, end: int, reason: str) -> None:
+    """Raise an error for a number from `end` on, or below the smallest of 64 bits."""
     if column.kind in (Kind.TEXT, Kind.DATE):
         return
     for index, value in enumerate(values):
         if value is not None and not -(2**63) <= value < end:
-            raise _unwritable(batch.rows[index], column, _TOO_LARGE.format(form))
+            raise _unwritable(batch.rows[index], column, _TOO_LARGE.format(reason))
 
 
 def _surrogate_error(columns: Sequence[Column], batch: Batch) -> UnwritableValueError:
-    """Return the error for rows of which one cannot be encoded in UTF-8."""
+    """Return the error for rows that UTF-8 cannot encode. It names the first such cell."""
     for column in columns:
         for index, value in enumerate(_values(column, batch)):
             if not is_utf8(str(value)):
                 return _unwritable(batch.rows[index], column, f"{LONE_SURROGATE}: leave the column out (fields)")
-    return UnwritableValueError("a row cannot be written")  # each of its texts can be encoded
+    return UnwritableValueError("a row cannot be written")  # UTF-8 can encode each of its texts
 
 
 def _unwritable(row: Campaign | Contact, column: Column, reason: str) -> UnwritableValueError:
-    """Return the error for a cell; it names the place, not the value."""
+    """Return the error for a cell. It names the row and the column, not the value."""
     kind = "contact" if isinstance(row, Contact) else "campaign"
     return UnwritableValueError(f"{kind} {row.id!r}: {column.name} {reason}")

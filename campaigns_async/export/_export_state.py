@@ -1,14 +1,16 @@
-"""The state of an unfinished export, as it stands beside its rows."""
+"""The state file of an unfinished export, `NAME.part.progress`: its content, and its replacement that survives a power cut."""
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final, cast
+from pathlib import Path
+from typing import Annotated, Final
 
 import msgspec
-from attrs import field, frozen
-from cattrs import BaseValidationError, Converter
+from attrs import frozen
 
 from campaigns_async.export._walk import Position
 from campaigns_async.export.export_errors import ResumeError
@@ -19,81 +21,139 @@ _VERSION: Final = 3
 _LONGEST_NAME: Final = 40
 
 
-def _exactly(value: object, kind: type) -> Any:
-    if type(value) is not kind:
-        raise TypeError
-    return value
+class _Versioned(msgspec.Struct):
+    version: int
 
 
-_CONVERTER: Final = Converter(forbid_extra_keys=True)
-_CONVERTER.register_structure_hook(int, _exactly)
-_CONVERTER.register_structure_hook(str, _exactly)
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of the state file.
 
+    Attributes:
+        identity: The options that identify the export, by their names.
+        inode: The inode number of the part file.
+        offset: Bytes of the part file that are durable.
+        tail: CRC-32 of the last of these bytes, which detects another file.
+        rows: Rows in these bytes.
+        position: The place after these rows.
+        version: The version of this format.
+    """
 
-@frozen
-class State:
-    """The content of `NAME.part.progress`."""
-
-    identity: Mapping[str, str] = field(repr=False)
-    """What the export is of, by the names of its options."""
+    identity: dict[str, str]
     inode: int
-    """The number of the part file."""
-    offset: int
-    """Bytes of the part file that are durable."""
+    offset: Annotated[int, msgspec.Meta(ge=0)]
     tail: int
-    """CRC-32 of the last of these bytes, by which another file is detected."""
-    rows: int
-    position: Position = field(repr=False)
-    """From where the export continues."""
+    rows: Annotated[int, msgspec.Meta(ge=0)]
+    position: Position
     version: int = _VERSION
-
-    def encode(self) -> bytes:
-        """Return the state as JSON."""
-        return msgspec.json.encode(_CONVERTER.unstructure(self))
 
     @classmethod
     def decode(cls, data: bytes) -> State:
-        """Read a state.
+        """Return the state that JSON holds.
 
         Raises:
-            ResumeError: It is damaged, or of another version.
+            ResumeError: If the JSON is damaged, or of another version.
         """
-        found: Any = None
         with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            found = msgspec.json.decode(data)
-        version: object = cast("dict[str, object]", found).get("version") if isinstance(found, dict) else None
-        if isinstance(version, int) and version != _VERSION:
-            raise ResumeError(f"the unfinished export was made by another version of this package: {RESTART}")
-        if version is not None:
-            with suppress(BaseValidationError):
-                state = _CONVERTER.structure(found, cls)
-                position = state.position
-                numbers = (state.offset, state.rows, position.done, position.deleted_campaigns)
-                if min(numbers) >= 0 and _can_be(position.checkpoint) and _can_be(position.listing):
-                    return state
+            if msgspec.json.decode(data, type=_Versioned).version != _VERSION:
+                raise ResumeError(f"the unfinished export was made by another version of this package: {RESTART}")
+            state = msgspec.json.decode(data, type=cls)
+            position = state.position
+            counts = (position.done, position.deleted_campaigns)
+            if min(counts) >= 0 and all(map(_is_possible, (position.checkpoint, position.listing))):
+                return state
         raise ResumeError(f"the state of the unfinished export is damaged: {RESTART}")
 
+    def check_identity(self, identity: Mapping[str, str]) -> None:
+        """Compare the unfinished export with the one that is to resume it.
 
-def _can_be(checkpoint: Checkpoint | None) -> bool:
+        Raises:
+            ResumeError: If they differ. The message names the options, not their values.
+        """
+        names = sorted(
+            name if name.isidentifier() and len(name) <= _LONGEST_NAME else "others"
+            for name in {*self.identity, *identity}
+            if self.identity.get(name) != identity.get(name)
+        )
+        if names:
+            raise ResumeError(
+                f"the unfinished export is another one ({', '.join(dict.fromkeys(names))} "
+                f"{'differs' if len(names) == 1 else 'differ'}): resume it with the options that it began with, or {RESTART}"
+            )
+
+
+def _is_possible(checkpoint: Checkpoint | None) -> bool:
     if checkpoint is None:
         return True
-    numbers = (checkpoint.offset, checkpoint.rows, checkpoint.total or 0)
-    return min(checkpoint.page_size, checkpoint.page) >= 1 and min(numbers) >= 0
+    counts = (checkpoint.offset, checkpoint.rows, checkpoint.total or 0)
+    return min(checkpoint.page_size, checkpoint.page) >= 1 and min(counts) >= 0
 
 
-def check_identity(found: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    """Compare what an unfinished export is of with what is wanted.
+@frozen
+class StateFile:
+    """The state file on the disk.
 
-    Raises:
-        ResumeError: They differ; the message names the options, not their values.
+    Attributes:
+        path: The path of the state file.
+        mode: The file mode to create it with.
     """
-    names = sorted(
-        name if name.isidentifier() and len(name) <= _LONGEST_NAME else "others"
-        for name in {*found, *wanted}
-        if found.get(name) != wanted.get(name)
-    )
-    if names:
-        raise ResumeError(
-            f"the unfinished export is another one ({', '.join(dict.fromkeys(names))} "
-            f"{'differs' if len(names) == 1 else 'differ'}): resume it with the options that it began with, or {RESTART}"
-        )
+
+    path: Path
+    mode: int
+
+    def read(self) -> bytes | None:
+        """Return the content; None if there is no state file."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        with os.fdopen(descriptor, "rb") as file:
+            return file.read()
+
+    def replace(self, data: bytes) -> None:
+        """Replace the content completely or not at all. `sync_folder` makes the new content durable."""
+        self.remove_new()
+        descriptor = os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, self.mode)
+        try:
+            try:
+                write_all(descriptor, data)
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            self._new.replace(self.path)
+        except BaseException:  # any: no temporary file remains
+            with suppress(OSError):
+                self._new.unlink()
+            raise
+
+    def remove(self) -> None:
+        """Remove the state file durably, because it does not describe the rows that are written from here on."""
+        with suppress(FileNotFoundError):
+            self.path.unlink()
+            self.sync_folder()
+
+    def remove_new(self) -> None:
+        """Remove the temporary file of a run that was killed while it replaced the state file."""
+        self._new.unlink(missing_ok=True)
+
+    def sync_folder(self) -> None:
+        """Make the names in the folder durable, where the file system can."""
+        descriptor = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in {errno.EINVAL, errno.ENOTSUP}:  # file systems that cannot
+                raise
+        finally:
+            os.close(descriptor)
+
+    @property
+    def _new(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.new")
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write data to a file. One `os.write` may write only a part."""
+    with memoryview(data) as view:
+        written = 0
+        while written < len(view):
+            written += os.write(descriptor, view[written:])

@@ -1,13 +1,12 @@
-"""Exports campaigns and contacts to files and streams."""
+"""Export campaigns and contacts to files and streams."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
-from pathlib import Path
 
-from attrs import define, evolve, field
+from attrs import evolve
 
 from campaigns_async._checks import check_int
 from campaigns_async._http.request import check_campaign_id
@@ -17,15 +16,15 @@ from campaigns_async.export._encoders import Encoder, make_encoder
 from campaigns_async.export._options import (
     CAMPAIGN_COLUMNS,
     CONTACT_COLUMNS,
-    ExportOptions,
     ExportProgress,
     ExportSummary,
     Format,
+    ListOptions,
     OnProgress,
     Out,
+    Output,
     Unfinished,
-    identity_of_list,
-    rereadable,
+    check_output,
 )
 from campaigns_async.export._part_file import PartFile
 from campaigns_async.export._stream import StreamTarget
@@ -49,46 +48,37 @@ async def export_campaigns(
     excel: bool = False,
     on_progress: OnProgress | None = None,
 ) -> ExportSummary:
-    """Write the account's campaigns, a row each.
+    """Write the account's campaigns, one row each.
 
     Args:
         client: A client of the account.
-        out: A file, which appears under its name once it is complete; or a binary stream, which is left open.
-        format: None for the format of the name's suffix, `.csv`, `.ndjson`, `.jsonl` or `.parquet`; `.gz` may follow
-            for the text formats. A stream needs a format.
-        fields: The columns, by the API's names, in this order; None for all.
+        out: A path, where the file appears once it is complete; or a binary stream, which is left open.
+        format: The file format; None for the format of the path's suffix: `.csv`, `.ndjson`, `.jsonl` or `.parquet`.
+            `.gz` may follow for the text formats. A stream needs a format.
+        fields: The columns in order, by the API's names; None for all.
         filters: As for `campaigns.list`.
-        sorts: As for `campaigns.list`. Without an order, a list that changes leaves no place to resume from.
-        page_size: Rows a page, from 1 to 1,000,000. An export that is resumed keeps the page size that it has.
-        prefetch: Pages requested at the same time as the next one, from 0 to 1,000.
+        sorts: As for `campaigns.list`. Keep an order: without one, a list that changes cannot be resumed.
+        page_size: Rows a page, from 1 to 1,000,000. A resumed export keeps the page size that it began with.
+        prefetch: Pages to request together with the next one, from 0 to 1,000.
         unfinished: What to do about an unfinished export of the same file: "refuse", "resume" or "restart".
-        excel: CSV for spreadsheets: a byte order mark first, and an apostrophe before text that would run as a formula.
-        on_progress: Called after each write with an `ExportProgress`; an exception that it raises ends the export.
+        excel: True for CSV that spreadsheets open safely: it begins with a byte order mark, and text that a
+            spreadsheet would run as a formula begins with an apostrophe.
+        on_progress: A function to call with an `ExportProgress` after each write. An exception that it raises ends the
+            export.
 
     Returns:
-        How the export ended. An export that is not complete raises.
+        The result of the complete export.
 
     Raises:
-        InvalidArgumentError: An argument is wrong. No request was sent, and no file was created.
-        QueryError: The filters or sorts are wrong. Likewise.
-        ExportError: The file cannot be written, or the unfinished export cannot be resumed.
-        CampaignsError: A page could not be read. What was written can be resumed.
+        InvalidArgumentError: If an argument is wrong. No request was sent, and no file was created.
+        QueryError: If the filters or sorts are wrong. No request was sent, and no file was created.
+        ExportError: If the file cannot be written, or the unfinished export cannot be resumed.
+        CampaignsError: If a page cannot be read. The rows that were written can be resumed.
     """
-    options = ExportOptions.of(
-        CAMPAIGN_COLUMNS,
-        out=out,
-        format=format,
-        fields=fields,
-        excel=excel,
-        filters=filters,
-        sorts=sorts,
-        page_size=page_size,
-        prefetch=prefetch,
-        unfinished=unfinished,
-        on_progress=on_progress,
-    )
-    identity = options.identity(Campaign, client.base_url)
-    return await _run(options, identity, lambda position: walk_campaigns(client, options, position))
+    output = check_output(CAMPAIGN_COLUMNS, out, format, fields, unfinished, excel=excel)
+    campaigns = ListOptions(filters, sorts, page_size, prefetch)
+    identity = {"kind": "campaigns", "server": client.base_url, **output.identity(), **campaigns.identity(Campaign)}
+    return await _run(output, identity, on_progress, lambda position: walk_campaigns(client, campaigns, position))
 
 
 async def export_contacts(
@@ -110,35 +100,36 @@ async def export_contacts(
     excel: bool = False,
     on_progress: OnProgress | None = None,
 ) -> ExportSummary:
-    """Write the contacts of campaigns, a row each, with the id of its campaign, campaign by campaign.
+    """Write the contacts of campaigns, one row each, campaign by campaign. Each row has the id of its campaign.
 
     Args:
         client: A client of the account.
         out: As for `export_campaigns`.
-        campaign_ids: The campaigns, in this order; one that does not exist ends the export.
-        all_campaigns: True for all campaigns of the account. One that is deleted meanwhile is counted as gone.
-        campaign_filters: Which campaigns, with `all_campaigns`; as for `campaigns.list`.
-        campaign_sorts: Their order, with `all_campaigns`.
-        parallel: Campaigns read at once, from 1 to 1,000. Each holds `2 * prefetch + 2` pages at most.
+        campaign_ids: The campaigns, in this order. One that does not exist ends the export.
+        all_campaigns: True for all campaigns of the account. A campaign that is deleted during the export is counted in
+            `deleted_campaigns`.
+        campaign_filters: A filter on the campaigns, with `all_campaigns`; as for `campaigns.list`.
+        campaign_sorts: The order of the campaigns, with `all_campaigns`.
+        parallel: Campaigns to read at the same time, from 1 to 1,000. Each holds at most `2 * prefetch + 2` pages.
         format: As for `export_campaigns`.
         fields: As for `export_campaigns`.
-        filters: Which contacts; as for `campaigns.contacts`.
-        sorts: Their order within a campaign.
+        filters: A filter on the contacts; as for `campaigns.contacts`.
+        sorts: The order of the contacts within a campaign.
         page_size: As for `export_campaigns`.
-        prefetch: For each campaign; as for `export_campaigns`.
+        prefetch: As for `export_campaigns`, for each campaign.
         unfinished: As for `export_campaigns`.
         excel: As for `export_campaigns`.
         on_progress: As for `export_campaigns`.
 
     Returns:
-        How the export ended. An export that is not complete raises.
+        The result of the complete export.
 
     Raises:
-        InvalidArgumentError: An argument is wrong. No request was sent, and no file was created.
-        QueryError: The filters or sorts are wrong. Likewise.
-        NotFoundError: A campaign of `campaign_ids` does not exist.
-        ExportError: The file cannot be written, or the unfinished export cannot be resumed.
-        CampaignsError: A page could not be read. What was written can be resumed.
+        InvalidArgumentError: If an argument is wrong. No request was sent, and no file was created.
+        QueryError: If the filters or sorts are wrong. No request was sent, and no file was created.
+        NotFoundError: If a campaign of `campaign_ids` does not exist.
+        ExportError: If the file cannot be written, or the unfinished export cannot be resumed.
+        CampaignsError: If a page cannot be read. The rows that were written can be resumed.
     """
     if bool(all_campaigns) == (campaign_ids is not None):
         raise InvalidArgumentError("pass either campaign_ids or all_campaigns=True")
@@ -147,47 +138,33 @@ async def export_contacts(
     if campaign_ids is not None and not (campaign_sorts is None or campaign_sorts == "id"):
         raise InvalidArgumentError("campaign_sorts has no meaning without all_campaigns=True")
     ids = None if campaign_ids is None else _check_ids(campaign_ids)
-    campaign_sorts = rereadable(campaign_sorts)
-    campaigns_at_once = check_int("parallel", parallel, ge=1, le=1000, error=InvalidArgumentError)
-    options = ExportOptions.of(
-        CONTACT_COLUMNS,
-        out=out,
-        format=format,
-        fields=fields,
-        excel=excel,
-        filters=filters,
-        sorts=sorts,
-        page_size=page_size,
-        prefetch=prefetch,
-        unfinished=unfinished,
-        on_progress=on_progress,
-    )
+    check_int("parallel", parallel, ge=1, le=1000, error=InvalidArgumentError)
+    output = check_output(CONTACT_COLUMNS, out, format, fields, unfinished, excel=excel)
+    contacts = ListOptions(filters, sorts, page_size, prefetch)
+    campaigns = ListOptions(
+        campaign_filters, campaign_sorts, min(page_size, 1000), prefetch=0
+    )  # only their ids are needed
     identity = {
-        **options.identity(Contact, client.base_url),
-        **identity_of_list(Campaign, campaign_filters, campaign_sorts, prefix="campaign_"),
+        "kind": "contacts",
+        "server": client.base_url,
+        **output.identity(),
+        **contacts.identity(Contact),
+        **campaigns.identity(Campaign, prefix="campaign_"),
         "campaign_ids": "" if ids is None else f"{len(ids)} {digest(*ids)}",
         "all_campaigns": str(ids is None),
     }
 
     def walk(position: Position | None) -> AsyncGenerator[Step, None]:
-        return ContactsWalk(
-            client,
-            options,
-            ids,
-            campaign_filters=campaign_filters,
-            campaign_sorts=campaign_sorts,
-            parallel=campaigns_at_once,
-            position=position,
-        ).steps()
+        return ContactsWalk(client, contacts, campaigns if ids is None else ids, parallel, position).steps()
 
-    return await _run(options, identity, walk)
+    return await _run(output, identity, on_progress, walk)
 
 
 def _check_ids(campaign_ids: Iterable[str]) -> tuple[str, ...]:
     """Return the ids.
 
     Raises:
-        InvalidArgumentError: There is none, or one is wrong or given twice; the message has its number.
+        InvalidArgumentError: If there are no ids, or one is wrong or given twice. The message has its number.
     """
     if isinstance(campaign_ids, (str, bytes)) or not isinstance(campaign_ids, Iterable):
         raise InvalidArgumentError(f"campaign_ids must be an iterable of ids, not {type(campaign_ids).__name__}")
@@ -208,92 +185,70 @@ def _check_ids(campaign_ids: Iterable[str]) -> tuple[str, ...]:
 
 
 async def _run(
-    options: ExportOptions,
+    output: Output,
     identity: dict[str, str],
+    on_progress: OnProgress | None,
     walk: Callable[[Position | None], AsyncGenerator[Step, None]],
 ) -> ExportSummary:
-    """Write all that a walk yields, from where the unfinished export ended."""
+    """Write all rows of a walk, which begins at the position where the unfinished export ended."""
+    if on_progress is not None and not callable(on_progress):
+        raise InvalidArgumentError(f"on_progress must be callable, not {type(on_progress).__name__}")
     began = time.monotonic()
-    encoder = make_encoder(options.format, options.columns, excel=options.excel)
-    target: PartFile | StreamTarget | None
-    if isinstance(options.out, Path):
-        target = await PartFile.open(
-            options.out,
-            identity=identity,
-            resumable=options.is_resumable,
-            unfinished=options.unfinished,
-            gzip=options.gzip,
-        )
-    else:
-        target = StreamTarget(options.out)
-    run = _Run(target, encoder, options.on_progress)
-    if target is not None:
-        try:
-            await run.write_all(walk(run.start))
-        finally:
-            await target.aclose()
+    encoder = make_encoder(output.format, output.columns, excel=output.excel)
+    target = PartFile(output, identity) if output.stream is None else StreamTarget(output.stream)
+    progress, position = ExportProgress(0, 0, None, None, None, 0), Position()
+    try:
+        is_open = await target.open()
+        if is_open:
+            start = None
+            if target.resumed is not None:
+                start, resumed = target.resumed.position, target.resumed.rows
+                progress = evolve(progress, rows=resumed, resumed=resumed)
+            progress, position = await _write_all(target, encoder, walk(start), progress, on_progress)
+    finally:
+        await target.aclose()
     return ExportSummary(
-        path=options.out if isinstance(options.out, Path) else None,
-        rows=run.rows,
-        resumed=run.resumed,
-        campaigns=run.last.campaigns,
-        deleted_campaigns=run.last.position.deleted_campaigns,
-        bytes_written=run.bytes_written,
-        restarted=isinstance(target, PartFile) and target.restarted,
-        already_complete=target is None,
+        path=output.path,
+        rows=progress.rows,
+        resumed=progress.resumed,
+        campaigns=progress.campaigns,
+        deleted_campaigns=position.deleted_campaigns,
+        bytes_written=progress.bytes_written,
+        restarted=target.restarted,
+        already_complete=not is_open,
         elapsed=time.monotonic() - began,
     )
 
 
-@define
-class _Run:
-    """One run of an export: its figures, and where it writes to."""
-
-    target: PartFile | StreamTarget | None
-    """None if there is nothing to do."""
-    encoder: Encoder
-    on_progress: OnProgress | None
-    start: Position | None = field(init=False, default=None)
-    """None for the first row."""
-    resumed: int = field(init=False, default=0)
-    rows: int = field(init=False, default=0)
-    bytes_written: int = field(init=False, default=0)
-    last: Step = field(init=False, factory=lambda: Step((), Position()))
-    """The step that was written last, without its rows."""
-
-    def __attrs_post_init__(self) -> None:
-        if isinstance(self.target, PartFile) and self.target.resumed is not None:
-            self.start = self.target.resumed.position
-            self.rows = self.resumed = self.target.resumed.rows
-
-    async def write_all(self, walked: AsyncGenerator[Step, None]) -> None:
-        """Write all steps, and let the file appear."""
-        assert self.target is not None
-        async with aclosing(walked) as steps:
-            async for step in steps:
-                await self._write(self.target, step)
-                del step  # frees its rows before those of the next step come
-        end = (b"" if self.rows else self.encoder.begin()) + self.encoder.end()
-        if end:
-            await self.target.write(end)
-            self.bytes_written += len(end)
-        await self.target.finish()
-
-    async def _write(self, target: PartFile | StreamTarget, step: Step) -> None:
-        rows = self.rows + sum(len(batch.rows) for batch in step.batches)
-        # The header comes with the first rows: a run that resumes some rows knows then that the header is there.
-        begin = self.encoder.begin() if rows and not self.rows else b""
-        data = b"".join([begin, *map(self.encoder.encode, step.batches)])
-        await target.write(data, rows, step.position)
-        self.rows, self.bytes_written, self.last = rows, self.bytes_written + len(data), evolve(step, batches=())
-        if self.on_progress is not None:
-            self.on_progress(
-                ExportProgress(
-                    rows=rows,
-                    resumed=self.resumed,
-                    total=step.total,
-                    campaigns=step.campaigns,
-                    campaigns_total=step.campaigns_total,
-                    bytes_written=self.bytes_written,
-                )
+async def _write_all(
+    target: PartFile | StreamTarget,
+    encoder: Encoder,
+    walk: AsyncGenerator[Step, None],
+    progress: ExportProgress,
+    on_progress: OnProgress | None,
+) -> tuple[ExportProgress, Position]:
+    """Write all steps of a walk and complete the output. Return the figures and the position at the end."""
+    position = Position()
+    async with aclosing(walk) as steps:
+        async for step in steps:
+            rows = progress.rows + sum(len(batch.rows) for batch in step.batches)
+            # The header comes with the first rows, so that a run that resumes some rows knows that the header is there.
+            begin = encoder.begin() if rows and not progress.rows else b""
+            data = b"".join([begin, *map(encoder.encode, step.batches)])
+            position = step.position
+            await target.write(data, rows, position)
+            progress = ExportProgress(
+                rows=rows,
+                resumed=progress.resumed,
+                total=step.total,
+                campaigns=step.campaigns,
+                campaigns_total=step.campaigns_total,
+                bytes_written=progress.bytes_written + len(data),
             )
+            del step, data  # frees their memory before the next step is read
+            if on_progress is not None:
+                on_progress(progress)
+    end = (b"" if progress.rows else encoder.begin()) + encoder.end()
+    await target.write(end)
+    await target.finish()
+    return evolve(progress, bytes_written=progress.bytes_written + len(end)), position

@@ -1,8 +1,8 @@
-"""Writes an export to a file, which appears under its name only once it is complete.
+"""A file that is written, and appears under its name only once it is complete.
 
-Until then the rows are in `NAME.part`, and the state of the export is in `NAME.part.progress`: a JSON object that says
-how many bytes of the part file are durable, and from where to continue. It is replaced atomically at each sync, after the rows
-that it speaks of are durable. A process that is killed, or loses power, repeats what it wrote since the last sync.
+Until then the rows are in `NAME.part`. The state file `NAME.part.progress` is a JSON object that says how many bytes of
+the part file are durable, and from where to continue. It is replaced atomically at each sync, after the rows that it
+describes are durable. A process that is killed or loses power repeats the rows that it wrote after the last sync.
 """
 
 from __future__ import annotations
@@ -13,16 +13,18 @@ import os
 import stat
 import time
 import zlib
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import msgspec
+from attrs import define, field
+
 from campaigns_async import _file_lock as locking
 from campaigns_async._threads import wait_to_end
-from campaigns_async.export._export_state import RESTART, State, check_identity
-from campaigns_async.export._options import Unfinished
-from campaigns_async.export._place import OPEN_FLAGS, Place, is_named, write_all
+from campaigns_async.export._export_state import RESTART, State, StateFile, write_all
+from campaigns_async.export._options import Output
 from campaigns_async.export._walk import Position
 from campaigns_async.export.export_errors import (
     ExportError,
@@ -33,177 +35,188 @@ from campaigns_async.export.export_errors import (
     explain_os_error,
 )
 
+_NEW_MODE: Final = 0o666
+"""The mode of a new file, before the umask."""
 _TAIL: Final = 64 * 1024
-"""Bytes before the end of the durable part, of which the state has a checksum."""
-_TRIES: Final = 100
-"""How often other runs may rename the file while it is opened."""
+"""Bytes at the end of the durable rows that the state file has a checksum of."""
+_OPEN_ATTEMPTS: Final = 100
+"""Attempts to open the part file while other runs rename it."""
 _GZIP_LEVEL: Final = 6
 _GZIP_FORMAT: Final = 31
-"""zlib's number for gzip; its header has no time."""
-_IN_USE: Final = "another run writes this file: wait for it to end, or name another file"
+"""zlib's number for gzip, whose header has no time."""
 
 
+@define(eq=False)
 class PartFile:
-    """A file that is being written, and locked. Get one by `open`.
+    """The part file of an export, which this process has locked.
+
+    Each write to a compressed file is a gzip member of its own, so that a file can be cut off between two writes.
+
+    Args:
+        output: The file, its format, and what to do about an unfinished export. A symbolic link is followed and kept.
+        identity: The options that identify the export; a run that resumes it must have the same.
+        sync_every: Seconds between two syncs. A kill or a power cut loses no row that was written before the last sync.
+        clock: A function that returns monotonic seconds.
 
     Attributes:
         resumed: The state that this run continues from; None if it begins at the first row.
-        restarted: True if an unfinished export was to be resumed but could not be.
+        restarted: True if an unfinished export could not be resumed.
     """
 
-    def __init__(
-        self,
-        place: Place,
-        lock: locking.FileLock,
-        identity: Mapping[str, str],
-        *,
-        resumable: bool,
-        gzip: bool,
-        sync_every: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self.resumed: State | None = None
-        self.restarted = False
-        self._place = place
-        self._lock = lock
-        self._identity = identity
-        self._resumable = resumable
-        self._gzip = gzip
-        self._sync_every = sync_every
-        self._clock = clock
-        self._offset = 0
-        self._unsaved: tuple[int, int, Position] | None = None
-        """Offset, rows and position after the latest write, unless the state on the disk says so."""
-        self._saved: bytes | None = None
-        """The state on the disk."""
-        self._synced_at = float("-inf")
-        self._sync_failed = False
-        self._failed: ExportWriteError | None = None
+    _options: Output
+    _identity: dict[str, str]
+    _sync_every: float = field(default=5.0, kw_only=True)
+    _clock: Callable[[], float] = field(default=time.monotonic, kw_only=True)
+    resumed: State | None = field(init=False, default=None)
+    restarted: bool = field(init=False, default=False)
+    _is_open: bool = field(init=False, default=False)
+    _path: Path = field(init=False)
+    _old_mode: int | None = field(init=False)  # of the file that is replaced; None if there is no such file
+    _part: Path = field(init=False)
+    _state: StateFile = field(init=False)
+    _lock: locking.FileLock = field(init=False)
+    _offset: int = field(init=False, default=0)
+    _unsaved: tuple[int, int, Position] | None = field(init=False, default=None)  # offset, rows and position
+    _saved: bytes | None = field(init=False, default=None)  # the content of the state file
+    _synced_at: float = field(init=False, default=float("-inf"))
+    _has_sync_failed: bool = field(init=False, default=False)
+    _failure: ExportWriteError | None = field(init=False, default=None)
 
-    @classmethod
-    async def open(
-        cls,
-        path: Path,
-        *,
-        identity: Mapping[str, str],
-        resumable: bool,
-        unfinished: Unfinished,
-        gzip: bool,
-        sync_every: float = 5.0,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> PartFile | None:
-        """Open and lock the part file of an export. Returns None if the export was to be resumed but is complete.
-
-        Args:
-            path: Of the complete file; a link is followed, and kept.
-            identity: What the export is of, by the names of its options; a resumed export must have the same.
-            resumable: Whether the format can be resumed.
-            unfinished: What to do about an unfinished export.
-            gzip: Whether to compress; each write becomes a member of its own.
-            sync_every: Seconds between two moments after which neither a kill nor a power cut takes any row.
-            clock: Monotonic seconds.
+    async def open(self) -> bool:
+        """Open and lock the part file. Returns False if the export was to be resumed but is complete.
 
         Raises:
-            UnfinishedExportError: An unfinished export is there, and `unfinished` is "refuse".
-            ResumeError: It is another one, or damaged. Nothing was changed.
-            ExportInUseError: Another run writes the file.
-            ExportWriteError: The file cannot be written: its folder does not exist, no permission, a full disk.
-            ExportError: The file cannot be locked, or something is in the way.
+            UnfinishedExportError: If there is an unfinished export that was not to be resumed or restarted.
+            ResumeError: If the unfinished export is another one, or damaged. Nothing was changed.
+            ExportInUseError: If another run writes the file.
+            ExportWriteError: If the file cannot be written: its folder does not exist, no permission, a full disk.
+            ExportError: If the file cannot be locked, or its name is taken.
         """
-
-        def work() -> PartFile | None:
-            place = Place.of(path)
-            found = _lock(place.part)
-            if found is None:
-                # Look at the complete file after the part file: a run that ends meanwhile renames the one to the other.
-                if unfinished == "resume" and place.real.exists():
-                    return None
-                found = _lock(place.part, make=place.new_mode)
-                assert found is not None
-            lock, is_new = found
-            part = cls(place, lock, identity, resumable=resumable, gzip=gzip, sync_every=sync_every, clock=clock)
-            try:
-                part._set_mode(None if place.mode is None else place.new_mode)
-                part._begin(unfinished, is_new=is_new)
-            except BaseException:  # an interrupt as well: the lock must not outlive this
-                if is_new:
-                    with suppress(OSError):
-                        place.part.unlink()
-                lock.release()
-                raise
-            return part
-
-        opening: asyncio.Future[PartFile | None] = asyncio.ensure_future(asyncio.to_thread(work))
         try:
-            return await wait_to_end(opening)
-        except asyncio.CancelledError:
-            if not opening.cancelled() and opening.exception() is None and (part := opening.result()) is not None:
-                await part.aclose()
-            raise
+            return await wait_to_end(asyncio.to_thread(self._open))
         except OSError as error:
             raise explain_os_error(error, "try again") from None
 
     async def write(self, data: bytes, rows: int = 0, position: Position | None = None) -> None:
-        """Write rows. If this is cancelled, they are written all the same.
+        """Write rows. A cancelled call raises once they are written.
 
         Args:
-            data: Whole rows; may be empty.
-            rows: Rows in the file after this.
-            position: The place after these rows; None if nothing can be resumed from here.
+            data: Complete rows; may be empty.
+            rows: Rows in the file after this write.
+            position: The place after these rows; None if the export cannot be resumed from there.
 
         Raises:
-            ExportWriteError: The rows cannot be written; what was written before is kept.
+            ExportWriteError: If the rows cannot be written. The rows that were written before are kept.
         """
         await wait_to_end(asyncio.to_thread(self._write, data, rows, position))
 
     async def finish(self) -> None:
-        """Make all durable, and let the file appear under its name. If this is cancelled, it appears all the same.
+        """Make all rows durable, and rename the part file to its name. A cancelled call raises once that is done.
 
         Raises:
-            ExportWriteError: The file cannot be made durable, or renamed.
+            ExportWriteError: If the file cannot be made durable, or renamed.
         """
         await wait_to_end(asyncio.to_thread(self._finish))
 
     async def aclose(self) -> None:
-        """Let go of the file. An unfinished one is kept if it can be resumed. May be called again."""
+        """Close the file. An unfinished export is kept if it can be resumed. May be called again."""
         await wait_to_end(asyncio.to_thread(self._close))
 
-    # In a thread, one at a time
+    # What follows runs in a thread, one call at a time.
 
-    def _begin(self, unfinished: Unfinished, *, is_new: bool) -> None:
-        """Decide from where to continue, and cut off what follows."""
+    def _open(self) -> bool:
+        assert self._options.path is not None
+        self._path, self._old_mode = _resolve(self._options.path)
+        # As private as the file that is replaced, and writable by the owner.
+        mode = _NEW_MODE if self._old_mode is None else self._old_mode | 0o600
+        self._part = self._path.with_name(f"{self._path.name}.part")
+        self._state = StateFile(self._part.with_name(f"{self._part.name}.progress"), mode)
+        found = self._lock_part(mode)
+        if found is None:
+            return False
+        self._lock, is_new = found
+        try:
+            if self._old_mode is not None:
+                self._set_mode(mode)
+            self._begin(is_new=is_new)
+        except BaseException:  # any: the lock must be released on an interrupt as well
+            if is_new:
+                with suppress(OSError):
+                    self._part.unlink()
+            self._lock.release()
+            raise
+        self._is_open = True
+        return True
+
+    def _lock_part(self, mode: int) -> tuple[locking.FileLock, bool] | None:
+        """Return the lock, and True if the part file is new; None if the export was to be resumed but is complete."""
+        in_use = ExportInUseError("another run writes this file: wait for it to end, or name another file")
+        for _ in range(_OPEN_ATTEMPTS):
+            flags, is_new = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW, False
+            try:
+                descriptor = os.open(self._part, flags)
+            except FileNotFoundError:
+                # Looked for after the part file: a run that ends at this moment renames the part file to it.
+                if self._options.unfinished == "resume" and self._path.exists():
+                    return None
+                try:
+                    descriptor, is_new = os.open(self._part, flags | os.O_CREAT | os.O_EXCL, mode), True
+                except FileExistsError:
+                    continue
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise ExportError("the name of the .part file is taken by something that is no file: remove it")
+            try:
+                lock = locking.take(descriptor, str(self._part))
+            except BlockingIOError:
+                raise in_use from None
+            except OSError as error:
+                raise ExportError(
+                    f"no file can be locked on this file system ({error.strerror}): write to another, and copy it"
+                ) from None
+            with ExitStack() as stack:
+                stack.enter_context(lock)
+                if _is_named(self._part, lock.descriptor):
+                    stack.pop_all()
+                    return lock, is_new
+            # The run that held the lock has just renamed the part file to the complete file.
+        raise in_use
+
+    def _begin(self, *, is_new: bool) -> None:
+        """Choose the place to continue from, and cut off the rows after it."""
         size = os.fstat(self._lock.descriptor).st_size
         found = None
-        if not is_new and unfinished != "restart":
-            found = self._find_state(size, unfinished)
-        self._place.new_state.unlink(missing_ok=True)  # of a run that died
-        if found is None or not self._resumable:
-            self.restarted = unfinished == "resume" and size > 0
-            self._place.remove_state()
+        if not is_new and self._options.unfinished != "restart":
+            found = self._find_state(size)
+        self._state.remove_new()
+        if found is None or not self._options.is_resumable:
+            self.restarted = self._options.unfinished == "resume" and size > 0
+            self._state.remove()
         else:
             self._saved, self.resumed = found
             self._offset = self.resumed.offset
-            self._place.sync_folder()  # the run that saved the state may have died before it did so
+            self._state.sync_folder()  # the run that saved the state may have been killed before it did so
             self._synced_at = self._clock()
         self._cut_back()
 
-    def _find_state(self, size: int, unfinished: Unfinished) -> tuple[bytes, State] | None:
-        data = self._place.read_state()
+    def _find_state(self, size: int) -> tuple[bytes, State] | None:
+        data = self._state.read()
         if data is None:
-            if size and unfinished == "refuse":
+            if size and self._options.unfinished == "refuse":
                 raise UnfinishedExportError(
-                    "a .part of this name is there, and nothing says how far it came or whose it is: "
+                    "there is a .part file of this name without a state, so that its export is unknown: "
                     f"move it away, or {RESTART}"
                 )
             return None
         if not size and not self._is_own(data):
-            return None  # a new run died before it could remove the state of an earlier one
-        if unfinished == "refuse":
+            return None  # a new run was killed before it could remove the state of an earlier one
+        if self._options.unfinished == "refuse":
             raise UnfinishedExportError(
-                f'an unfinished export of this file is there: resume it with unfinished="resume" (--resume), or {RESTART}'
+                "there is an unfinished export of this file: "
+                f'resume it with unfinished="resume" (--resume), or {RESTART}'
             )
         state = State.decode(data)
-        check_identity(state.identity, self._identity)
+        state.check_identity(self._identity)
         if self._checksum(state.offset) != state.tail:
             raise ResumeError(
                 f"the .part file was changed, or is another one than its state describes: move it away, or {RESTART}"
@@ -216,34 +229,36 @@ class PartFile:
         return False
 
     def _write(self, data: bytes, rows: int, position: Position | None) -> None:
-        with self._failing():
+        with self._stop_on_failure():
             if data:
-                self._append(self._pack(data))
-            if position is not None and self._resumable:
+                self._append(data)
+            if position is not None and self._options.is_resumable:
                 self._unsaved = (self._offset, rows, position)
                 if self._clock() - self._synced_at >= self._sync_every:
                     self._save()
 
     def _append(self, data: bytes) -> None:
+        if self._options.gzip:
+            data = zlib.compress(data, _GZIP_LEVEL, wbits=_GZIP_FORMAT)
         try:
             write_all(self._lock.descriptor, data)
-        except BaseException:  # of any kind: leave no half row, and make room again on a full disk
+        except BaseException:  # any: remove the incomplete row, which makes room on a full disk
             with suppress(OSError):
                 self._cut_back()
             raise
         self._offset += len(data)
 
     def _save(self) -> None:
-        """Make the rows durable, then the state that speaks of them."""
-        if self._unsaved is None or self._sync_failed or self._is_closed:
+        """Make the rows durable, then the state that describes them."""
+        if self._unsaved is None or self._has_sync_failed or not self._is_open:
             return
         offset, rows, position = self._unsaved
         self._sync()
         inode = os.fstat(self._lock.descriptor).st_ino
-        data = State(self._identity, inode, offset, self._checksum(offset), rows, position).encode()
-        self._place.replace_state(data)
+        data = msgspec.json.encode(State(self._identity, inode, offset, self._checksum(offset), rows, position))
+        self._state.replace(data)
         self._saved = data
-        self._place.sync_folder()
+        self._state.sync_folder()
         self._unsaved = None
         self._synced_at = self._clock()
 
@@ -251,136 +266,111 @@ class PartFile:
         try:
             os.fsync(self._lock.descriptor)
         except BaseException:
-            # The kernel may have dropped what it could not write, and call the next fsync a success:
-            # from here on nothing that was written counts as durable.
-            self._sync_failed = True
+            # Linux may drop the pages that it could not write, and report success for the next fsync:
+            # from here on no row counts as durable.
+            self._has_sync_failed = True
             raise
 
     def _finish(self) -> None:
-        with self._failing():
-            if self._gzip and not self._offset:
-                self._append(self._pack(b""))  # gzip of nothing is not empty
-            self._set_mode(self._place.mode)
+        with self._stop_on_failure():
+            if self._options.gzip and not self._offset:
+                self._append(b"")  # an empty file is no gzip file
+            if self._old_mode is not None:
+                self._set_mode(self._old_mode)
             self._sync()
-            if not self._is_at(self._place.part):
-                raise ExportWriteError(
-                    "what was written was removed or replaced meanwhile: export again", errno=errno.ENOENT
-                )
-            if os.name == "nt":  # cannot rename an open file
-                self._lock.release()
-            self._place.part.replace(self._place.real)
-            # Not before: a run that locked it then would resume a file that is about to be the complete one.
+            if not _is_named(self._part, self._lock.descriptor):
+                raise ExportWriteError("the .part file was removed or replaced: export again", errno=errno.ENOENT)
+            self._part.replace(self._path)
+            # Released after the rename: a run that locked the part file before it would resume a complete file.
+            self._is_open = False
             self._lock.release()
-            self._place.sync_folder()
-        with suppress(OSError):  # a state that is left over does no harm
-            # Another run may have begun by now, whose state this would be. Both speak of other part files.
-            if self._saved is not None and self._place.read_state() == self._saved:
-                self._place.state.unlink()
+            self._state.sync_folder()
+        with suppress(OSError):  # a state file that remains does no harm
+            # Another run may have begun by now and written its own state.
+            if self._saved is not None and self._state.read() == self._saved:
+                self._state.path.unlink()
 
     def _close(self) -> None:
-        if self._is_closed:
+        if not self._is_open:
             return
         with suppress(OSError):  # the state that was saved before is still there
             self._save()
         if self._saved is None:
-            self._remove()
+            with suppress(OSError):
+                self._discard()
+        self._is_open = False
         self._lock.release()
-        self._failed = self._failed or ExportWriteError("the output is closed", errno=errno.EBADF)
+        self._failure = self._failure or ExportWriteError("the output is closed", errno=errno.EBADF)
 
-    def _remove(self) -> None:
-        """Leave nothing; beside a file that was to be replaced, an empty part file."""
-        with suppress(OSError):
-            if self._place.mode is not None:
-                # Without it, a run that is to resume this export would take the old file for the complete one.
-                self._offset = 0
-                self._cut_back()
-            elif self._is_at(self._place.part):
-                self._place.part.unlink()
+    def _discard(self) -> None:
+        """Remove the part file, or empty it if there is an old file to replace."""
+        if self._old_mode is not None:
+            # Without a part file, a run that is to resume this export would take the old file for the complete one.
+            self._offset = 0
+            self._cut_back()
+        elif _is_named(self._part, self._lock.descriptor):
+            self._part.unlink()
 
     @contextmanager
-    def _failing(self) -> Generator[None]:
-        """After any failure nothing more is written, and nothing appears under the output's name."""
-        if self._failed is not None:
-            raise ExportWriteError(self._failed.message, errno=self._failed.errno)
+    def _stop_on_failure(self) -> Generator[None]:
+        """Refuse all writes after a failure, so that no incomplete file appears under the name."""
+        if self._failure is not None:
+            raise ExportWriteError(self._failure.message, errno=self._failure.errno)
         try:
             yield
         except OSError as error:
             with suppress(OSError):
-                self._save()  # there may be room again, now that the failed rows are cut off
+                self._save()  # there may be room again, since the incomplete rows are cut off
             is_kept = self._saved is not None
-            self._failed = explain_os_error(error, "resume: what was written is kept" if is_kept else "export again")
+            self._failure = explain_os_error(error, "resume: what was written is kept" if is_kept else "export again")
         except ExportWriteError as error:
-            self._failed = error
-        except BaseException:  # interrupted: how much was written is not known
-            self._failed = ExportWriteError("an earlier write failed: export again, or resume")
+            self._failure = error
+        except BaseException:  # an interrupt: how much was written is unknown
+            self._failure = ExportWriteError("an earlier write failed: export again, or resume")
             raise
         else:
             return
-        raise self._failed
+        raise self._failure
 
     def _cut_back(self) -> None:
         os.ftruncate(self._lock.descriptor, self._offset)
-        os.lseek(self._lock.descriptor, self._offset, os.SEEK_SET)
 
     def _checksum(self, offset: int) -> int:
-        descriptor = self._lock.descriptor
         start = max(0, offset - _TAIL)
-        os.lseek(descriptor, start, os.SEEK_SET)
-        tail = os.read(descriptor, offset - start)
-        os.lseek(descriptor, self._offset, os.SEEK_SET)
-        return zlib.crc32(tail)
+        return zlib.crc32(os.pread(self._lock.descriptor, offset - start, start))
 
-    def _set_mode(self, mode: int | None) -> None:
-        if mode is not None and os.name != "nt":
-            with suppress(OSError):  # another user's file
-                os.fchmod(self._lock.descriptor, mode)
-
-    @property
-    def _is_closed(self) -> bool:
-        return self._lock.descriptor < 0
-
-    def _is_at(self, path: Path) -> bool:
-        return is_named(path, self._lock.descriptor)
-
-    def _pack(self, data: bytes) -> bytes:
-        return zlib.compress(data, _GZIP_LEVEL, wbits=_GZIP_FORMAT) if self._gzip else data
+    def _set_mode(self, mode: int) -> None:
+        with suppress(OSError):  # the part file belongs to another user
+            os.fchmod(self._lock.descriptor, mode)
 
 
-def _lock(path: Path, make: int | None = None) -> tuple[locking.FileLock, bool] | None:
-    """Open and lock a part file; returns whether it is new as well, and None if it is not there.
+def _resolve(path: Path) -> tuple[Path, int | None]:
+    """Return the file that a path leads to, and the mode of the file that is there, None if there is no file."""
+    try:
+        real = Path(os.path.realpath(path))
+    except ValueError:  # its message quotes the name
+        raise ExportWriteError("the output's name holds a NUL: name another", errno=errno.EINVAL) from None
+    try:
+        mode = real.stat().st_mode
+    except FileNotFoundError:
+        if not stat.S_ISDIR(real.parent.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
+        return real, None
+    if stat.S_ISDIR(mode):
+        raise ExportWriteError("the output is a folder: name a file in it", errno=errno.EISDIR)
+    if not stat.S_ISREG(mode):
+        raise ExportWriteError(
+            "the output is a pipe or a device, which no complete file can replace: write to a stream",
+            errno=errno.EINVAL,
+        )
+    if not os.access(real, os.W_OK):  # a rename does not need this permission
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    return real, stat.S_IMODE(mode) & 0o777
 
-    Args:
-        path: Of the file.
-        make: The mode to create it with if it is not there.
-    """
-    for _ in range(_TRIES):
-        try:
-            descriptor, is_new = os.open(path, os.O_RDWR | OPEN_FLAGS), False
-        except FileNotFoundError:
-            if make is None:
-                return None
-            try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, make)
-            except FileExistsError:
-                continue
-            is_new = True
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise ExportError("the name of the .part file is taken by something that is no file: remove it")
-        try:
-            lock = locking.take(descriptor, str(path))
-        except BlockingIOError:
-            raise ExportInUseError(_IN_USE) from None
-        except OSError as error:
-            raise ExportError(
-                f"no file can be locked on this file system ({error.strerror}): write to another, and copy it"
-            ) from None
-        is_there = False
-        try:
-            is_there = is_named(path, lock.descriptor)
-        finally:
-            if not is_there:  # the run that held the lock has just renamed it to the complete file
-                lock.release()
-        if is_there:
-            return lock, is_new
-    raise ExportInUseError(_IN_USE)
+
+def _is_named(path: Path, descriptor: int) -> bool:
+    """Return True if the path names the open file."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False

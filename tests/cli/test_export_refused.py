@@ -41,9 +41,9 @@ def here(shared: ThreadedSandbox, command: Command, tmp_path: Path, monkeypatch:
 
 
 WRONG = {
-    "no suffix": ([*CAMPAIGNS, "--out", "data"], "--out: the name of the file does not tell its format"),
+    "no suffix": ([*CAMPAIGNS, "--out", "data"], "--out: the file's suffix names no format"),
     "an unknown suffix": ([*CAMPAIGNS, "--out", "data.xlsx"], "--format"),
-    "packed Parquet": ([*CAMPAIGNS, "--out", "x.parquet.gz"], "leave .gz out of the name"),
+    "packed Parquet": ([*CAMPAIGNS, "--out", "x.parquet.gz"], "remove .gz from the name"),
     "no name": ([*CAMPAIGNS, "--out", ""], "--out is empty"),
     "a pipe without a format": ([*CAMPAIGNS, "--out", "-"], "--out - needs a --format"),
     "a pipe to go on with": ([*CAMPAIGNS, "--out", "-", "--format", "csv", "--resume"], "--resume needs a file"),

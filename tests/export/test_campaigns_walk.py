@@ -19,7 +19,7 @@ from campaigns_async import (
     PermissionDeniedError,
     QueryError,
 )
-from campaigns_async.export._options import CAMPAIGN_COLUMNS, ExportOptions
+from campaigns_async.export._options import ListOptions
 from campaigns_async.export._walk import Position, Step, walk_campaigns
 from campaigns_async.sandbox import Sandbox
 
@@ -27,11 +27,8 @@ ALL = [f"c{number:03}" for number in range(95)]
 
 
 def walk(client: CampaignsClient, position: Position | None = None, **more: Any) -> AsyncGenerator[Step, None]:
-    given: dict[str, Any] = {
-        "out": "out.csv", "format": None, "fields": None, "excel": False, "filters": None, "sorts": "id", "page_size": 10,
-        "prefetch": 2, "unfinished": "refuse", "on_progress": None, **more,
-    }  # fmt: skip
-    return walk_campaigns(client, ExportOptions.of(CAMPAIGN_COLUMNS, **given), position)
+    given: dict[str, Any] = {"filters": None, "sorts": "id", "page_size": 10, "prefetch": 2, **more}
+    return walk_campaigns(client, ListOptions(**given), position)
 
 
 def ids(steps: list[Step]) -> list[str]:

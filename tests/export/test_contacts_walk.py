@@ -14,7 +14,7 @@ from support.made import client_of
 
 from campaigns_async import CampaignsClient, NotFoundError, PermissionDeniedError
 from campaigns_async.export import ResumeError
-from campaigns_async.export._options import CONTACT_COLUMNS, ExportOptions
+from campaigns_async.export._options import ListOptions
 from campaigns_async.export._walk import ContactsWalk, Position, Step
 from campaigns_async.sandbox import Sandbox
 from campaigns_async.sandbox._sieve import Row
@@ -47,14 +47,9 @@ def walk(
     position: Position | None = None,
     **more: Any,
 ) -> AsyncGenerator[Step, None]:
-    given: dict[str, Any] = {
-        "out": "out.csv", "format": None, "fields": None, "excel": False, "filters": None, "sorts": "id", "page_size": 10,
-        "prefetch": 1, "unfinished": "refuse", "on_progress": None, **more,
-    }  # fmt: skip
-    options = ExportOptions.of(CONTACT_COLUMNS, **given)
-    return ContactsWalk(
-        client, options, None if ids is None else tuple(ids), parallel=parallel, position=position
-    ).steps()
+    given: dict[str, Any] = {"filters": None, "sorts": "id", "page_size": 10, "prefetch": 1, **more}
+    campaigns = ListOptions(None, "id", min(given["page_size"], 1000), 0) if ids is None else tuple(ids)
+    return ContactsWalk(client, ListOptions(**given), campaigns, parallel, position).steps()
 
 
 def taken(steps: list[Step]) -> Rows:

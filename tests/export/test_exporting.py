@@ -265,7 +265,7 @@ async def test_contacts_of_what_cannot_be_are_refused(
         (io.BytesIO(), {"format": Format.CSV, "unfinished": "resume"}, "needs a file"),
         (io.StringIO(), {"format": Format.CSV}, "binary stream, not StringIO"),
         (5, {}, "a path or a binary stream, not int"),
-        ("out.txt", {}, "does not tell its format"),
+        ("out.txt", {}, "suffix names no format"),
         ("out.parquet.gz", {}, "gz"),
     ],
 )

@@ -415,7 +415,7 @@ async def test_what_was_put_in_its_place_is_not_taken_for_it(
             if instead is not None:
                 part_of(path).write_bytes(instead)
 
-    with pytest.raises(ExportWriteError, match="removed or replaced meanwhile"):
+    with pytest.raises(ExportWriteError, match="removed or replaced"):
         await export(client, path, on_progress=take_away)
     assert not path.exists()
     assert instead is None or part_of(path).read_bytes() == instead
