@@ -119,7 +119,7 @@ def resolve_row(file: Path, key: str, state: State, campaign_id: str | None) -> 
     with _as_click_errors():
         open_journal(file).close()  # opened to write, a journal would be made where none is
     with _as_click_errors(), JournalFile.open(file) as journal:
-        entry = journal.entry(key) if _is_utf_8(key) else None
+        entry = journal.row(key) if _is_utf_8(key) else None
         if entry is None:
             raise UsageFailure("the journal has no row with that key: `journal show` lists them")
         _check_move(entry, state)
@@ -188,7 +188,7 @@ def export_failed(file: Path, out: Path) -> None:
 def _write_failed(journal: JournalReader, write: Callable[[bytes], object]) -> tuple[int, int]:
     written = without = 0
     for entry in journal.rows(State.FAILED, payload=True):
-        line = entry.plan_line()
+        line = entry.to_plan_line()
         if line is None:
             without += 1
             continue

@@ -13,11 +13,11 @@ from attrs import asdict, evolve
 from campaigns_async.cli.console import count_of, print_line, print_output, print_table, printable, same_command
 from campaigns_async.cli.journal_run import MEANING, details_of, first_of, journal_command, row_to_dict
 from campaigns_async.effects import State
-from campaigns_async.jobs._preview import LENGTHENED, Noted, Preview
+from campaigns_async.jobs._preview import LENGTHENED, Finding, Preview
 from campaigns_async.jobs.contacts_csv import ContactsPlan
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JobError
 from campaigns_async.jobs.journal import JournalRow
-from campaigns_async.jobs.plan_lines import Plan, digest
+from campaigns_async.jobs.plans import Plan, digest
 from campaigns_async.jobs.progress import Progress, Summary
 from campaigns_async.jobs.sqlite_reader import open_journal
 
@@ -69,7 +69,7 @@ def name_csv_lines(summary: Summary, plan: Plan) -> Summary:
         for place, line in enumerate(plan.lines(), 1):
             entry = refused.get(str(place))
             if entry is not None and not isinstance(line, BadLine) and digest(line.read().body) == entry.content:
-                lines = [line.place(contact)[0] for contact in entry.refused_contacts]
+                lines = [line.locate(contact)[0] for contact in entry.refused_contacts]
                 what = (
                     f"line {lines[0]} of the CSV was" if len(lines) == 1 else f"lines {first_of(lines)} of the CSV were"
                 )
@@ -188,7 +188,7 @@ def _preview_rows(counts: Mapping[State, int], preview: Preview) -> Iterator[tup
         yield what, noted.count
 
 
-def _noted(preview: Preview) -> Iterator[tuple[str, Noted]]:
+def _noted(preview: Preview) -> Iterator[tuple[str, Finding]]:
     yield "no mobile number", preview.invalid_numbers
     yield "sender of more than 11 characters", preview.long_senders
     yield "start time that has passed", preview.passed_starts

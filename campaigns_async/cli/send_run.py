@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from campaigns_async.effects import State
     from campaigns_async.jobs._preview import Preview
     from campaigns_async.jobs.job import Job
-    from campaigns_async.jobs.plan_lines import Plan
+    from campaigns_async.jobs.plans import Plan
     from campaigns_async.jobs.progress import Progress, Summary
 
 
@@ -90,7 +90,8 @@ class PlanOptions:
             PlanError: If the file cannot be read, or is plainly no plan.
         """
         from campaigns_async._http.campaign_rules import Fault, parse_start
-        from campaigns_async.jobs.plans import contacts_plan, ndjson_plan
+        from campaigns_async.jobs.contacts_csv import contacts_plan
+        from campaigns_async.jobs.plans import ndjson_plan
 
         if self.contacts is None:
             return ndjson_plan(self.plan or "", duplicates=self.duplicates, allow_braces=self.allow_braces)
@@ -171,7 +172,7 @@ def _run_dry(plan: PlanOptions, options: SendOptions) -> int:
     stopped_by: list[int] = []
 
     async def work() -> tuple[Mapping[State, int], Preview] | None:
-        from campaigns_async.jobs._planning import StoppedError
+        from campaigns_async.jobs._plan_loader import StoppedError
         from campaigns_async.jobs._preview import Preview, preview_plan
 
         preview = Preview(datetime.now(UTC))

@@ -1,12 +1,14 @@
-"""Durable sends: a plan, a journal, and nothing lost or sent twice, whatever dies.
+"""Durable sends: a plan and a journal, so that after a crash no campaign is lost or sent twice.
 
     summary = await send(client, "plan.ndjson", journal="run.sqlite")
 
-Each row of the plan is in the journal as *sending* before its request can leave, and its outcome after. Run again, it
-goes on where it stopped; what may have been sent is looked for on the server, and sent again only if it is not there.
+The journal records each row of the plan as *sending* before its request is sent, and its outcome afterwards. The next run
+continues where this one stopped. It searches the server for rows whose outcome is unknown, and sends a row again only if
+it is not there.
 """
 
 from campaigns_async.effects import State
+from campaigns_async.jobs.contacts_csv import contacts_plan
 from campaigns_async.jobs.job import Job, send
 from campaigns_async.jobs.job_errors import (
     BadLine,
@@ -19,8 +21,7 @@ from campaigns_async.jobs.job_errors import (
     PlanError,
 )
 from campaigns_async.jobs.journal import JournalRow, PossibleMatch
-from campaigns_async.jobs.plan_lines import Line, Plan
-from campaigns_async.jobs.plans import AnyPlan, contacts_plan, ndjson_plan, rows_plan
+from campaigns_async.jobs.plans import AnyPlan, Line, Plan, ndjson_plan, rows_plan
 from campaigns_async.jobs.progress import Phase, Progress, Summary
 from campaigns_async.jobs.sqlite_reader import JournalReader, open_journal
 

@@ -1,4 +1,4 @@
-"""When a server that cannot be reached, or throttles, is tried again, and when a run gives up. No I/O."""
+"""The pauses of a run whose server cannot be reached or throttles, and its decision to give up. No I/O."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from attrs import define, field
 _FIRST: Final = 0.5
 _LONGEST: Final = 30.0
 _OUTAGE: Final = 500
-"""Creates in a row whose outcome is unknown that count as an outage."""
+"""The number of consecutive unknown creates that counts as an outage."""
 
 
 @define(eq=False)
 class Backoff:
-    """Grows with each failure to reach the server, and ends with the first response.
+    """An exponential backoff over all creates of a run. The first response resets it.
 
     Attributes:
-        give_up_after: Seconds without a response after which a run gives up, above 0.
-        clock: Monotonic seconds.
+        give_up_after: The seconds without a response after which the run gives up, above 0.
+        clock: Returns monotonic seconds.
         error: The latest failure.
-        waited: Seconds that the run was held back, in all.
+        waited: The total of all pauses, in seconds.
     """
 
     give_up_after: float
@@ -38,41 +38,44 @@ class Backoff:
         """True if the latest outcome was a failure."""
         return self._since is not None
 
-    def failed(self, error: BaseException) -> None:
-        """Record that the server cannot be reached, or throttles."""
+    def record_failure(self, error: BaseException) -> None:
+        """Record that the server could not be reached, or throttled."""
         now = self.clock()
         self.error = error
         if self._since is None:
             self._since = now
         if now < self._until:
-            return  # one of many that were in flight together
-        asked = getattr(error, "retry_after", None)
-        pause = max(self._step, asked if isinstance(asked, (int, float)) else 0.0)
+            return  # one of several that were in flight together
+        retry_after = getattr(error, "retry_after", None)
+        pause = max(self._step, retry_after if isinstance(retry_after, (int, float)) else 0.0)
         self._until = now + pause
         self.waited += pause
         self._step = min(2 * self._step, _LONGEST)
 
-    def succeeded(self) -> None:
+    def record_response(self) -> None:
         """Record a response."""
         self._since, self._until, self._step, self._unknown = None, 0.0, _FIRST, 0
 
-    def unknown(self, error: BaseException) -> None:
-        """Record a create whose outcome is unknown. Many in a row are an outage: each further one would be unknown too."""
+    def record_unknown(self, error: BaseException) -> None:
+        """Record an unknown create. After 500 in a row, back off: each further create would be unknown too."""
         self._unknown += 1
         if self._unknown >= _OUTAGE:
-            self.failed(error)
+            self.record_failure(error)
 
-    def is_holding(self) -> bool:
-        """Return True if nothing may be sent for now."""
+    @property
+    def is_pausing(self) -> bool:
+        """True during a pause."""
         return self._since is not None and self.clock() < self._until
 
-    def pause(self) -> float | None:
-        """Return the seconds until something may be sent again; None if nothing holds it back."""
-        if self._since is None or not self.is_holding():
+    @property
+    def remaining_pause(self) -> float | None:
+        """Seconds until the end of the pause; None outside a pause."""
+        if self._since is None or not self.is_pausing:
             return None
-        # No longer than the run waits at all, whatever the server asked for.
+        # Never past the moment at which the run gives up, even if the server asked for a longer pause.
         return max(0.0, min(self._until, self._since + self.give_up_after) - self.clock())
 
-    def is_over(self) -> bool:
-        """Return True if the failures have lasted longer than the run waits."""
+    @property
+    def has_expired(self) -> bool:
+        """True if the run must give up."""
         return self._since is not None and self.clock() - self._since >= self.give_up_after

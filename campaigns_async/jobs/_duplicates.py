@@ -1,4 +1,4 @@
-"""Phone numbers that stand twice, in a campaign or in a whole file."""
+"""Find duplicate phone numbers, in a campaign or in a whole file."""
 
 from __future__ import annotations
 
@@ -11,70 +11,70 @@ from typing import Final
 from campaigns_async._reconcile.phone_numbers import to_international
 
 _BRITISH_MOBILES: Final = re.compile("(?:447[0-9]{9}\n)+|(?:07[0-9]{9}\n)+|(?:[+]447[0-9]{9}\n)+")
-_MOST_DIGITS: Final = 15
-_CUT: Final = {"4": ("", 0), "0": ("44", 1), "+": ("", 1)}
-"""What goes in front of a British mobile number, and how much of it is cut, by its first character."""
+_MAX_DIGITS: Final = 15
+# By a British mobile number's first character: the prefix to add, and the number of characters to remove.
+_TO_INTERNATIONAL: Final = {"4": ("", 0), "0": ("44", 1), "+": ("", 1)}
 
 
 def canonical_numbers(numbers: Sequence[str]) -> Sequence[str]:
-    """Return the numbers in one notation: their international digits if they can be read, else their text."""
-    # Nearly always all are British mobiles in one notation: one pass of a regular expression shows it.
+    """Return each number's international digits, or its text if it cannot be parsed."""
+    # Nearly all lists are British mobiles in one notation, which a single regular expression recognises.
     if _BRITISH_MOBILES.fullmatch("\n".join([*numbers, ""])):
-        prefix, cut = _CUT[numbers[0][0]]
-        return [prefix + number[cut:] for number in numbers] if cut else numbers
+        prefix, removed = _TO_INTERNATIONAL[numbers[0][0]]
+        return [prefix + number[removed:] for number in numbers] if removed else numbers
     return [to_international(number) or number.strip() for number in numbers]
 
 
 def find_duplicates(numbers: Sequence[str]) -> dict[int, int]:
-    """Map the index of each number that stands before it too to the first index of that number."""
+    """Map the index of each duplicate to the index at which its number occurs first."""
     canonical = canonical_numbers(numbers)
     if len(set(canonical)) == len(canonical):
         return {}
     first: dict[str, int] = {}
-    later: dict[int, int] = {}
+    duplicates: dict[int, int] = {}
     for index, number in enumerate(canonical):
         earlier = first.setdefault(number, index)
         if earlier != index:
-            later[index] = earlier
-    return later
+            duplicates[index] = earlier
+    return duplicates
 
 
-def describe_duplicate(where: str) -> str:
-    """Return what is wrong with a number that stands at `where` too."""
+def describe_duplicate(first: str) -> str:
+    """Return the fault of a duplicate number that occurs first at the place `first`."""
     return (
-        f"is the number of {where} too, who would be texted twice: take one out, "
-        'or have the later ones dropped (duplicates="drop") or kept (duplicates="keep")'
+        f"is also the number of {first}, which would be texted twice: remove one, "
+        'or drop (duplicates="drop") or keep (duplicates="keep") the later ones'
     )
 
 
 class NumberCollector:
-    """Collects the numbers of a whole file, in eight bytes each, to tell which of them stand there twice."""
+    """A collection of the canonical numbers of a whole file, at 8 bytes each, that finds the duplicates."""
 
     def __init__(self) -> None:
         self._digits = array("Q")
         self._texts: set[str] = set()
-        self._repeated: set[str] = set()
+        self._duplicate_texts: set[str] = set()
 
     def add(self, numbers: Sequence[str]) -> None:
-        """Take numbers in the one notation."""
-        if _are_digits(numbers):
+        """Add canonical numbers."""
+        if _fit_uint64(numbers):
             self._digits.extend(map(int, numbers))
             return
         for number in numbers:
-            if _are_digits((number,)):
+            if _fit_uint64((number,)):
                 self._digits.append(int(number))
             elif number in self._texts:
-                self._repeated.add(number)
-            elif number:  # a missing number is another fault
+                self._duplicate_texts.add(number)
+            elif number:  # an empty number is reported as another fault
                 self._texts.add(number)
 
-    def repeated(self) -> Collection[str]:
-        """Return the numbers that were added twice or more."""
+    def duplicates(self) -> Collection[str]:
+        """Return the numbers that were added more than once."""
         digits = sorted(self._digits)
-        return self._repeated | {str(each) for each, following in pairwise(digits) if each == following}
+        return self._duplicate_texts | {str(each) for each, following in pairwise(digits) if each == following}
 
 
-def _are_digits(numbers: Sequence[str]) -> bool:
-    """Return True if all are at most 15 digits and none begins with 0, so that they fit an int and come back."""
+def _fit_uint64(numbers: Sequence[str]) -> bool:
+    """Return True if all numbers are at most 15 digits without a leading zero, which `int` and `str` round-trip."""
     text = "".join(numbers)
-    return text.isascii() and text.isdecimal() and min(numbers) >= "1" and max(map(len, numbers)) <= _MOST_DIGITS
+    return text.isascii() and text.isdecimal() and min(numbers) >= "1" and max(map(len, numbers)) <= _MAX_DIGITS

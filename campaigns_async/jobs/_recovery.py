@@ -1,4 +1,4 @@
-"""Take unknown rows from the journal, look for them on the server, and record what was found."""
+"""Search the server for the unknown rows of a journal, and record the verdicts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from campaigns_async._reconcile.reconciler import Reconciler
 from campaigns_async._runtime import Runtime
 from campaigns_async.effects import State
 from campaigns_async.jobs.journal import Journal, JournalRow, PossibleMatch, Transition
-from campaigns_async.jobs.plan_lines import campaign_of
+from campaigns_async.jobs.plans import decode_campaign
 from campaigns_async.models import Campaign
 from campaigns_async.settings import ReconcilePolicy
 
@@ -22,23 +22,31 @@ _CANARIES = 3
 
 @frozen
 class RecoveryResult:
-    """What became of unknown rows.
+    """The transitions of unknown rows.
 
     Attributes:
-        transitions: Each with the state before it.
+        transitions: The transitions, each with the row's previous state.
     """
 
     transitions: tuple[tuple[Transition, State], ...]
 
     @property
     def any_absent(self) -> bool:
-        """True if rows are planned again."""
+        """True if some rows are absent on the server, and so planned again."""
         return any(each.state is State.PLANNED for each, _ in self.transitions)
 
 
 @define(eq=False)
 class Recovery:
-    """Settles unknown rows: the journal holds what was found when `run` returns."""
+    """A search for unknown rows.
+
+    Attributes:
+        journal: The journal.
+        path: The path of the journal, which identifies its rows in the ledger.
+        runtime: The client's clock, ledger and listings.
+        policy: The settling time, the timeout and so on.
+        ignore_invalid: The run's `ignore_invalid_phone_numbers`.
+    """
 
     journal: Journal
     path: Path
@@ -47,44 +55,40 @@ class Recovery:
     ignore_invalid: bool | None
 
     async def run(self, rows: Collection[int] | None, *, sent_by: float | None, known_before: int) -> RecoveryResult:
-        """Look for rows.
+        """Search for rows, and record the verdicts.
 
         Args:
-            rows: The ids of the rows; None for all of the journal whose outcome is unknown.
-            sent_by: For rows that are *sending*: when their requests can have left at the latest, in seconds since
-                1970. The recorded attempt is no such time: a request may have waited for its turn, or been sent
-                again after a refusal.
+            rows: The ids of the rows; None for all rows that are *sending* or unknown.
+            sent_by: The latest time at which the request of a *sending* row can have been sent, in seconds since 1970.
+                `attempted_at` is earlier: the request may have waited for its turn, or been retried after a refusal.
             known_before: The ledger's snapshot before this run sent the rows; 0 if an earlier run sent them.
 
         Raises:
-            JournalWriteError: If what was found cannot be written; the rows stay unknown.
+            JournalWriteError: If the verdicts cannot be written. The rows stay unknown.
         """
         runtime, now = self.runtime, self.runtime.clock.now()
-        entries = {
-            entry.row_id: entry
-            for entry in await self.journal.rows(State.SENDING, State.UNKNOWN, payload=True)
-            if rows is None or entry.row_id in rows
-        }
+        found = await self.journal.rows(State.SENDING, State.UNKNOWN, payload=True)
+        unknown = {row.row_id: row for row in found if rows is None or row.row_id in rows}
         targets: dict[int, SearchTarget] = {}
-        for entry in entries.values():
-            if entry.payload is None:  # nothing to compare with: the row stays as it is
+        for row in unknown.values():
+            if row.payload is None:  # there is nothing to compare with, so the row stays unknown
                 continue
-            await asyncio.sleep(0)  # thousands of bodies take a while to decode
-            targets[entry.row_id] = SearchTarget(
-                campaign_of(entry.payload),
+            await asyncio.sleep(0)  # decoding thousands of bodies must not block the event loop
+            targets[row.row_id] = SearchTarget(
+                decode_campaign(row.payload),
                 self.ignore_invalid,
                 self.policy.margin,
                 now,
-                self._unknown_since(entry, sent_by),
-                known_before if entry.attempts == 1 else 0,
-                (self.path, entry.row_id),
+                self._unknown_since(row, sent_by),
+                known_before if row.attempts == 1 else 0,
+                (self.path, row.row_id),
             )
         reconciler = Reconciler(
             runtime.listings,
             runtime.ledger,
             self.policy,
             runtime.clock,
-            # Not those that creates of this client were given: such an id may be the row's own, if the disk was full.
+            # Only ids in the journal. An id that this client was given may be the row's own: a full disk lost the outcome.
             self.journal.owners,
             self._latest_campaigns,
             runtime.get,
@@ -92,48 +96,45 @@ class Recovery:
             rate=runtime.rate_limit,
         )
         verdicts = await reconciler.run(targets)
-        owners = await self.journal.owners(
-            {candidate.campaign_id for entry in entries.values() for candidate in entry.candidates}
-        )
-        transitions = [_transition(entries[row_id], verdict, owners) for row_id, verdict in verdicts.items()]
+        owners = await self.journal.owners({each.campaign_id for row in unknown.values() for each in row.candidates})
+        transitions = [_decide(unknown[row_id], verdict, owners) for row_id, verdict in verdicts.items()]
         await self.journal.commit(transitions, claim=0, now=runtime.clock.now().timestamp())
         for each in transitions:
             if each.state is State.UNKNOWN and isinstance(verdicts[each.row_id], Absent):
                 target = targets[each.row_id]
                 runtime.ledger.leave_unknown(target.new, target.owner)
-        return RecoveryResult(tuple((each, entries[each.row_id].state) for each in transitions))
+        return RecoveryResult(tuple((each, unknown[each.row_id].state) for each in transitions))
 
-    def _unknown_since(self, entry: JournalRow, sent_by: float | None) -> float:
-        """Return when the row's outcome became unknown, on the monotonic clock."""
+    def _unknown_since(self, row: JournalRow, sent_by: float | None) -> float:
+        """Return the monotonic time at which the row became unknown."""
         clock = self.runtime.clock
-        ended = sent_by if entry.state is State.SENDING else entry.ended_at
-        # If the clock was set back since, the row counts as just ended: it would seem to end in the future.
+        ended = sent_by if row.state is State.SENDING else row.ended_at
+        # If the clock was set back, `ended` is in the future. Then count from now.
         age = 0.0 if ended is None else max(0.0, clock.now().timestamp() - ended)
         return clock.monotonic() - age
 
-    async def _latest_campaigns(self, except_for: Collection[str]) -> Collection[str]:
-        return await self.journal.latest_campaigns(_CANARIES, except_for=except_for)
+    async def _latest_campaigns(self, exclude: Collection[str]) -> Collection[str]:
+        return await self.journal.latest_campaigns(_CANARIES, exclude=exclude)
 
 
-def _transition(entry: JournalRow, verdict: Verdict, owners: Mapping[str, int]) -> Transition:
-    """Decide what becomes of a row."""
+def _decide(row: JournalRow, verdict: Verdict, owners: Mapping[str, int]) -> Transition:
     if isinstance(verdict, Found):
-        return Transition(entry.row_id, State.CREATED, campaign_id=verdict.campaign_id, reason="found on the server")
+        return Transition(row.row_id, State.CREATED, campaign_id=verdict.campaign_id, reason="found on the server")
     # If a possible match went to a row with other content, which matched it better, absence is not proven.
-    contested = any(owners.get(candidate.campaign_id, entry.content) != entry.content for candidate in entry.candidates)
-    if isinstance(verdict, Absent) and not entry.created_without_id and not contested:
-        return Transition(entry.row_id, State.PLANNED)
-    candidates = entry.candidates if isinstance(verdict, Absent) else tuple(map(_candidate, verdict.candidates))
+    contested = any(owners.get(each.campaign_id, row.content) != row.content for each in row.candidates)
+    if isinstance(verdict, Absent) and not row.created_without_id and not contested:
+        return Transition(row.row_id, State.PLANNED)
+    candidates = row.candidates if isinstance(verdict, Absent) else tuple(map(_to_possible_match, verdict.candidates))
     return Transition(
-        entry.row_id,
+        row.row_id,
         State.UNKNOWN,
-        reason=entry.reason or "cut off",
+        reason=row.reason or "cut off",
         candidates=candidates,
-        created_without_id=entry.created_without_id,
+        created_without_id=row.created_without_id,
     )
 
 
-def _candidate(campaign: Campaign) -> PossibleMatch:
+def _to_possible_match(campaign: Campaign) -> PossibleMatch:
     return PossibleMatch(
         campaign.id,
         recipient_count=campaign.recipient_count,

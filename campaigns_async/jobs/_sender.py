@@ -1,7 +1,7 @@
-"""Sends the planned rows of a journal: each is in the journal as *sending* before its request can leave.
+"""Send the planned rows of a journal. Each row is recorded as *sending* before its request is sent.
 
-Workers send, one loop commits. A commit carries all outcomes since the one before, and claims as many planned rows as
-there is room for, so that durability costs one write to the disk for a group of rows.
+Workers send, and one task commits. A commit records all outcomes since the previous commit and claims as many planned
+rows as there is room for, so that a group of rows costs one write to the disk.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from campaigns_async.jobs.job_errors import JournalError
 from campaigns_async.jobs.journal import ClaimedRow, Journal, Transition
 
 _LINGER: Final = 0.01
-"""Seconds that an outcome may wait for others before it is written."""
+"""Seconds that an outcome waits for others to be written with."""
 
 
 @define(eq=False)
@@ -29,14 +29,14 @@ class Sender:
     """One pass over the planned rows.
 
     Attributes:
-        journal: Hands out planned rows, and takes outcomes.
+        journal: The journal.
         create: Sends a row and returns the campaign's id.
-        now: The time, in seconds since 1970.
-        on_commit: Called after each commit, with how many rows it claimed and the transitions it recorded.
-        concurrency: Creates in flight at most, from 1.
-        group: Rows that a commit claims at most, from 1: so many may be *sending* besides those in flight.
-        backoff: Decides when to wait, and when to give up.
-        stopped_by: The error that every row would have met.
+        now: Returns the time, in seconds since 1970.
+        on_commit: Called after each commit, with the number of claimed rows and the recorded transitions.
+        concurrency: The limit of creates in flight, from 1.
+        group: The limit of rows that a commit claims, from 1. As many rows may be *sending* but not yet in flight.
+        backoff: The pauses of the run.
+        stopped_by: The error that stopped the run, which every further row would meet; None unless one did.
     """
 
     journal: Journal
@@ -50,43 +50,43 @@ class Sender:
     _ready: asyncio.Queue[ClaimedRow | None] = field(init=False, factory=asyncio.Queue["ClaimedRow | None"])
     _outcomes: list[Transition] = field(init=False, factory=list[Transition])
     _wake: asyncio.Event = field(init=False, factory=asyncio.Event)
-    _sending: int = field(init=False, default=0)
-    """Rows that the journal holds as *sending*, and whose outcome this run will record."""
+    _sending: int = field(init=False, default=0)  # rows that are *sending* and whose outcome this run will record
     _exhausted: bool = field(init=False, default=False)
     _stopping: bool = field(init=False, default=False)
-    _lingers: asyncio.TimerHandle | None = field(init=False, default=None)
+    _linger_timer: asyncio.TimerHandle | None = field(init=False, default=None)
 
     async def run(self) -> None:
-        """Send all planned rows, or until stopped.
+        """Send the planned rows until none is left or `stop` is called.
 
-        What was sent and answered is in the journal at the end, whatever ends it.
+        All outcomes are recorded before this returns or raises.
 
         Raises:
-            JournalWriteError: If the journal could not be written; nothing more was sent.
-            CancelledError: What was in flight was cut off, and stays *sending* where it may have been carried out.
+            JournalWriteError: If the journal could not be written. Nothing more was sent.
+            CancelledError: If the task was cancelled. Requests in flight were cancelled too; their rows stay *sending*
+                unless it is certain that the server did nothing.
         """
         committing = asyncio.ensure_future(self._commit_all())
         workers = [asyncio.create_task(self._work()) for _ in range(self.concurrency)]
         try:
             await asyncio.shield(committing)
         except asyncio.CancelledError:
-            await wait_to_end(self._cut_off(workers, committing))
+            await wait_to_end(self._cancel(workers, committing))
             raise
-        except BaseException:  # whatever it was, what is in flight is awaited
+        except BaseException:  # on any error: wait for the requests in flight
             self.stop()
-            await wait_to_end(self._end(workers))
-            await wait_to_end(self._try_once_more())
+            await wait_to_end(self._finish(workers))
+            await wait_to_end(self._retry_commit())
             raise
         finally:
-            await wait_to_end(self._end(workers))
+            await wait_to_end(self._finish(workers))
 
     def stop(self) -> None:
-        """Claim nothing more; what is in flight finishes and is recorded."""
+        """Claim no more rows. Requests in flight finish and are recorded."""
         self._stopping = True
-        self._put_back_unsent()
+        self._requeue_unsent()
         self._wake.set()
 
-    async def _cut_off(self, workers: Collection[asyncio.Task[None]], committing: asyncio.Future[None]) -> None:
+    async def _cancel(self, workers: Collection[asyncio.Task[None]], committing: asyncio.Future[None]) -> None:
         self.stop()
         for worker in workers:
             worker.cancel()
@@ -95,22 +95,22 @@ class Sender:
         try:
             await committing
         except JournalError:
-            await self._try_once_more()
+            await self._retry_commit()
 
-    async def _try_once_more(self) -> None:
-        """Record what is known: the disk may have room for that, or have room again."""
+    async def _retry_commit(self) -> None:
+        """Record the outcomes after a failed commit: the smaller write may fit, or the disk may have space again."""
         with suppress(JournalError):
             await self.journal.commit(self._outcomes, claim=0, now=self.now())
 
-    async def _end(self, workers: Collection[asyncio.Task[None]]) -> None:
+    async def _finish(self, workers: Collection[asyncio.Task[None]]) -> None:
         for _ in workers:
             self._ready.put_nowait(None)
         await asyncio.wait(workers)
-        if self._lingers is not None:
-            self._lingers.cancel()
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
 
-    def _put_back_unsent(self) -> None:
-        """Plan the claimed rows again that no worker has: nothing of them was sent."""
+    def _requeue_unsent(self) -> None:
+        """Plan again the claimed rows that no worker has taken. Nothing of them was sent."""
         while not self._ready.empty():
             row = self._ready.get_nowait()
             if row is not None:
@@ -120,32 +120,32 @@ class Sender:
         while (row := await self._ready.get()) is not None:
             try:
                 campaign_id = await self.create(row)
-            except asyncio.CancelledError as stop:
-                if effect_of(stop) in {Effect.NOT_SENT, Effect.REJECTED}:
+            except asyncio.CancelledError as cancelled:
+                if effect_of(cancelled) in {Effect.NOT_SENT, Effect.REJECTED}:
                     self._outcomes.append(Transition(row.row_id, State.PLANNED))
                 else:
-                    self._sending -= 1  # the journal keeps it so
+                    self._sending -= 1  # it stays *sending* in the journal
                 raise
             except Exception as error:
-                self._take_error(row, classify_error(error), error)
+                self._record_error(row, classify_error(error), error)
             else:
-                self.backoff.succeeded()
+                self.backoff.record_response()
                 self._outcomes.append(Transition(row.row_id, State.CREATED, campaign_id=campaign_id))
-            self._note()
+            self._request_commit()
 
-    def _take_error(self, row: ClaimedRow, outcome: RowOutcome, error: Exception) -> None:
+    def _record_error(self, row: ClaimedRow, outcome: RowOutcome, error: Exception) -> None:
         match outcome.action:
             case RunAction.BACK_OFF:
-                self.backoff.failed(error)
+                self.backoff.record_failure(error)
             case RunAction.STOP:
                 self.stopped_by = self.stopped_by or error
                 self.stop()
             case RunAction.CONTINUE if outcome.state is State.UNKNOWN and not outcome.created_without_id:
-                self.backoff.unknown(error)
+                self.backoff.record_unknown(error)
             case RunAction.CONTINUE:
-                self.backoff.succeeded()
+                self.backoff.record_response()
         if self.backoff.is_active:
-            self._put_back_unsent()
+            self._requeue_unsent()
         self._outcomes.append(
             Transition(
                 row.row_id,
@@ -156,12 +156,12 @@ class Sender:
             )
         )
 
-    def _note(self) -> None:
-        """Have the outcome recorded: at once when there is a group to claim or to write, else soon."""
+    def _request_commit(self) -> None:
+        """Wake the committing task: now if a group of rows can be claimed or written, else soon."""
         if self._ready.qsize() <= self.group // 2 or len(self._outcomes) >= self.group:
             self._wake.set()
-        elif self._lingers is None:
-            self._lingers = asyncio.get_running_loop().call_later(_LINGER, self._wake.set)
+        elif self._linger_timer is None:
+            self._linger_timer = asyncio.get_running_loop().call_later(_LINGER, self._wake.set)
 
     async def _commit_all(self) -> None:
         while True:
@@ -170,13 +170,13 @@ class Sender:
             outcomes = self._outcomes[:]
             if outcomes or room:
                 claimed = await self.journal.commit(outcomes, claim=room, now=self.now())
-                self._outcomes = self._outcomes[len(outcomes) :]  # others may have come meanwhile
+                self._outcomes = self._outcomes[len(outcomes) :]  # workers may have added others during the commit
                 self._sending += len(claimed) - len(outcomes)
                 if any(each.state is State.PLANNED for each in outcomes):
                     self._exhausted = False
                 elif room:
                     self._exhausted = len(claimed) < room
-                if self._stopping:  # since the rows were claimed
+                if self._stopping:  # `stop` was called during the commit
                     self._outcomes.extend(Transition(row.row_id, State.PLANNED) for row in claimed)
                 else:
                     for row in claimed:
@@ -189,25 +189,25 @@ class Sender:
             await self._wait()
 
     def _room(self) -> int:
-        """Return how many rows may be claimed now."""
-        if self._stopping or self._exhausted or self.backoff.is_holding():
+        """Return the number of rows that may be claimed now."""
+        if self._stopping or self._exhausted or self.backoff.is_pausing:
             return 0
-        sending = self._sending - len(self._outcomes)  # once this group is written
+        sending = self._sending - len(self._outcomes)  # after the next commit
         room = min(self.group, self.concurrency + self.group - sending)
         if self.backoff.is_active:
-            room = min(room, 1 - sending)  # one row shows whether the server is well again
+            room = min(room, 1 - sending)  # one row shows if the server has recovered
         return max(room, 0)
 
     async def _wait(self) -> None:
-        """Wait until there is something to write or to claim."""
-        if self._lingers is not None:  # what it was set for is written
-            self._lingers.cancel()
-            self._lingers = None
-        pause = self.backoff.pause() if not self._stopping else None
+        """Wait until outcomes can be written or rows claimed."""
+        if self._linger_timer is not None:  # its outcomes are written
+            self._linger_timer.cancel()
+            self._linger_timer = None
+        pause = self.backoff.remaining_pause if not self._stopping else None
         try:
             async with asyncio.timeout(pause):
                 await self._wake.wait()
         except TimeoutError:
-            if self.backoff.is_over():
+            if self.backoff.has_expired:
                 self.stopped_by = self.stopped_by or self.backoff.error
                 self.stop()

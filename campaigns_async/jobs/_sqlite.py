@@ -1,7 +1,7 @@
-"""A journal in a file of SQLite: nothing that was acknowledged is lost, whatever dies.
+"""The journal in SQLite: its tables, the commits of a run, and its asynchronous form.
 
-`JournalFile` is the file, for one thread at a time. `SqliteJournal` is the asynchronous `Journal`: it has a thread of
-its own, so that the event loop never waits for the disk.
+`JournalFile` is the file, for one thread at a time. `SqliteJournal` is the asynchronous `Journal`: it runs the file's
+methods in its own thread, so that the event loop never waits for the disk.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import asyncio
 import os
 import sqlite3
 import tempfile
-from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from threading import Event
 from typing import Any, Final, NoReturn, Self, TypeVar
@@ -24,18 +24,18 @@ from campaigns_async._file_lock import FileLock
 from campaigns_async._threads import wait_to_end
 from campaigns_async.effects import EXCEPTIONAL_MOVES, MOVES, State, check_move, origins
 from campaigns_async.jobs import _sqlite_files as sqlite_files
-from campaigns_async.jobs._planning import RowSink, StoppedError, add_plan
+from campaigns_async.jobs._plan_loader import RowSink, StoppedError, add_plan
 from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, FileIdentity, reading, writing
 from campaigns_async.jobs.job_errors import JobError, JournalWriteError
 from campaigns_async.jobs.journal import ClaimedRow, JournalRow, Transition
-from campaigns_async.jobs.plan_lines import Plan
+from campaigns_async.jobs.plans import Plan
 from campaigns_async.jobs.sqlite_reader import UNSETTLED_WHERE, JournalReader
 
 T = TypeVar("T")
 _DROPPED_AT_ONCE: Final = 10_000
 
 _TABLES: Final = (
-    # What changes with each attempt stands here, and what is large in `contents`: SQLite rewrites a row as a whole.
+    # The columns that change with each attempt. Large values are in `contents`, since SQLite rewrites a whole row.
     """
     CREATE TABLE rows (
         id INTEGER PRIMARY KEY,
@@ -48,23 +48,23 @@ _TABLES: Final = (
         created_without_id INTEGER NOT NULL DEFAULT 0,
         reason TEXT,
         candidates TEXT,
-        refused TEXT,                    -- contacts that the server refused, from 0
+        refused TEXT,                    -- the indexes of the contacts that the server refused, as JSON
         content INTEGER NOT NULL,        -- digest of the request body
-        line INTEGER,                    -- digest of the plan's line, by which an unchanged line is not parsed again
+        line INTEGER,                    -- digest of the plan's line: an unchanged line is not parsed again
         text INTEGER NOT NULL,           -- keyed digest of the message
         sender INTEGER NOT NULL,         -- keyed digest of the sender
         starts_at INTEGER NOT NULL,      -- milliseconds since 1970
         planned_count INTEGER NOT NULL,  -- recipients sent
         accepted_count INTEGER,          -- unused: recipients that the server accepted
         kind INTEGER NOT NULL DEFAULT 0, -- unused: 0 a campaign; 1 a message
-        mark INTEGER NOT NULL DEFAULT 0, -- unused: adopted, held, skipped or withdrawn, beside the state
+        mark INTEGER NOT NULL DEFAULT 0, -- unused: adopted, held, skipped or withdrawn, in addition to the state
         undo INTEGER,                    -- unused: the state of an undo
         server_reason TEXT,              -- unused: the server's own words, masked
         token BLOB,                      -- unused: the attempt's token, which a former owner no longer has
         owner INTEGER                    -- unused: the lease under which the row is sent
     ) STRICT
     """,
-    # A handful of rows, however large the plan: planned and created rows need no index.
+    # Few rows of even a large plan. Planned and created rows need no index.
     f"CREATE INDEX unsettled_rows ON rows (state) WHERE {UNSETTLED_WHERE}",
     """
     CREATE TABLE contents (
@@ -78,26 +78,26 @@ _TABLES: Final = (
     """
     CREATE TABLE journal (
         digest_key BLOB NOT NULL,        -- the key of the digests
-        generation INTEGER NOT NULL,     -- unused: raised with each commit, to tell an old copy from the journal
+        generation INTEGER NOT NULL,     -- unused: incremented by each commit, to recognise an old copy
         api_key_salt BLOB,               -- unused
         api_key_fingerprint BLOB         -- unused: salted digest of the API key
     ) STRICT
     """,
-    # Unused: digests of the campaign ids that were seen on the server, in the order in which they became known.
+    # Unused: digests of the campaign ids that were seen on the server, in that order.
     "CREATE TABLE seen_ids (position INTEGER PRIMARY KEY, digest INTEGER NOT NULL) STRICT",
-    # Unused: what a budget allows, and what rows have reserved of it.
+    # Unused: the limit of each budget, and how much of it rows have reserved.
     "CREATE TABLE budgets (name TEXT PRIMARY KEY, most INTEGER NOT NULL, reserved INTEGER NOT NULL) STRICT",
-    # Unused: who sends which rows, and how long.
+    # Unused: the workers that send rows, and the ends of their leases.
     "CREATE TABLE leases (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, token BLOB NOT NULL, until REAL NOT NULL) STRICT",
 )
 _LEGAL: Final = ", ".join(str(old * 10 + new) for old in State for new in sorted(MOVES[old]))
 _EXCEPTIONAL: Final = ", ".join(str(old * 10 + new) for old in State for new in sorted(EXCEPTIONAL_MOVES[old]))
 _TO_CREATED: Final = ", ".join(str(int(old)) for old in sorted(origins(State.CREATED)))
 
-# A group is inserted into a view, and its trigger does the rest: one statement, so one transaction that gives the GIL
-# away once. Given away for each row or statement, each time back would have to wait for a busy event loop.
-# `+rows.state` keeps the planner from walking the index on states instead of looking up ids.
-_GROUP: Final = (
+# A commit is one INSERT into a view, whose trigger does the rest: one statement, which is a transaction and releases the
+# GIL once. With a statement for each row, a busy event loop would delay each of them.
+# `+rows.state` keeps the query planner from scanning the index on states instead of looking up ids.
+_TRIGGER: Final = (
     """
     CREATE TEMP VIEW groups AS SELECT NULL AS now, NULL AS n_begins, NULL AS begins, NULL AS n_created, NULL AS created,
         NULL AS n_moves, NULL AS moves
@@ -130,11 +130,11 @@ _GROUP: Final = (
         );
         SELECT RAISE(ABORT, 'moves') WHERE changes() <> NEW.n_moves;
     END
-    """,  # noqa: S608 - numbers of states are all that is put in
+    """,  # noqa: S608 - only numbers of states are interpolated
 )
 _RECORD: Final = "INSERT INTO temp.groups VALUES (?, ?, ?, ?, ?, ?, ?)"
-# One row, for the same reason.
-_PLANNED: Final = """
+# One row of JSON, since sqlite3 releases the GIL for each row.
+_FIND_PLANNED: Final = """
     SELECT json_group_array(json_array(id, hex(payload)))
     FROM (SELECT id, payload FROM rows JOIN contents ON row_id = id
         WHERE id > ? AND +state = 0 AND payload IS NOT NULL ORDER BY id LIMIT ?)
@@ -142,56 +142,59 @@ _PLANNED: Final = """
 
 
 class JournalFile(JournalReader):
-    """A journal in a file, for one thread at a time. Get one by `open` or `scratch_copy`; close it, or use `with`."""
+    """The file of a journal, for one thread at a time.
+
+    Returned by `open` and `scratch_copy`; use it in a `with` block, or close it.
+    """
 
     def __init__(
         self,
         connection: sqlite3.Connection,
         *,
-        held_lock: FileLock | None = None,
+        file_lock: FileLock | None = None,
         identity: FileIdentity | None = None,
         scratch: tempfile.TemporaryDirectory[str] | None = None,
     ) -> None:
         super().__init__(connection)
-        self._lock = held_lock
+        self._lock = file_lock
         self._identity = identity
         self._scratch = scratch
-        self._claimed = 0
-        """The id up to which planned rows were claimed."""
+        self._claimed_up_to = 0  # an id: no planned row up to it is left unclaimed
 
     @classmethod
     def open(cls, path: str | Path, *, connect: Connect = sqlite3.connect) -> Self:
-        """Open a journal, or begin a new one.
+        """Open a journal for writing, or create it.
 
         Args:
-            path: Of the file. Beside it stand `-wal` and `-shm` while it is open, and `.lock` for good.
-            connect: `sqlite3.connect`, or a stand-in for it.
+            path: The path of the file. While the journal is open there are `-wal` and `-shm` files beside it; a `.lock`
+                file remains.
+            connect: `sqlite3.connect`, or a function that replaces it.
 
         Raises:
-            JournalInUseError: If another run writes to it.
-            JournalWriteError: If a new one cannot be written.
-            JournalError: If the file is not a journal, is one of another version, or is damaged; it was left unchanged.
+            JournalInUseError: If another run writes to the journal, or another SQLite program has locked it.
+            JournalWriteError: If a new journal cannot be written.
+            JournalError: If the file is not a journal, is of another version, or is damaged. It was left unchanged.
         """
         sqlite_files.check_sqlite()
         path = Path(path)
-        held_lock = sqlite_files.lock(path)
+        file_lock = sqlite_files.lock(path)
         try:
             connection = sqlite_files.open_to_write(path, connect, _make_tables)
             try:
-                _prepare(connection)
-                return cls(connection, held_lock=held_lock, identity=FileIdentity.of(path))
-            except BaseException:  # on an interrupt too, as below
+                _create_trigger(connection)
+                return cls(connection, file_lock=file_lock, identity=FileIdentity.of(path))
+            except BaseException:  # on an interrupt too: leave no connection open
                 sqlite_files.close(connection)
                 raise
-        except BaseException:  # on an interrupt too the lock must not outlive this
-            held_lock.release()
+        except BaseException:  # on an interrupt too: leave no lock
+            file_lock.release()
             raise
 
     @classmethod
     def scratch_copy(cls, path: str | Path) -> Self:
-        """Copy a journal as it stands, or begin a new one, in a file that is deleted when it is closed.
+        """Copy a journal, or create a new one, in a temporary file that `close` deletes.
 
-        The original is neither locked nor changed, and another run may be writing to it.
+        The original is neither locked nor changed. Another run may be writing to it.
 
         Raises:
             JournalError: As `open`.
@@ -204,15 +207,15 @@ class JournalFile(JournalReader):
             if path.exists() and path.stat().st_size:
                 sqlite_files.copy(path, file)
             connection = sqlite_files.open_to_write(file, sqlite3.connect, _make_tables)
-            _prepare(connection)
-            connection.execute("PRAGMA synchronous = OFF")  # it is deleted anyway
-        except BaseException:  # on an interrupt too the copy must not outlive this
+            _create_trigger(connection)
+            connection.execute("PRAGMA synchronous = OFF")  # a crash loses nothing: the file is temporary
+        except BaseException:  # on an interrupt too: leave no copy
             scratch.cleanup()
             raise
         return cls(connection, scratch=scratch)
 
     def close(self) -> None:
-        """Close the journal and release its lock. May be called again."""
+        """Close the journal and release its lock. Further calls do nothing."""
         super().close()
         if self._lock is not None:
             self._lock.release()
@@ -228,40 +231,40 @@ class JournalFile(JournalReader):
         stopping: Callable[[], bool] = lambda: False,
         sink: RowSink | None = None,
     ) -> None:
-        """Compare a plan with the journal and add its new rows, or leave the journal unchanged; see `Journal.add_plan`.
+        """Compare a plan with the journal and add the new rows; see `Journal.add_plan`.
 
         Args:
-            plan: Read once, as a stream.
-            settings: What must be equal in every run, besides the plan's own options.
+            plan: The plan. It is read once.
+            settings: Options that must be equal in every run, besides the plan's own.
             retry_failed: Plan failed rows again.
-            stopping: Asked at every line whether to give up.
-            sink: Is given each row that would be sent; then the journal is a scratch copy that keeps no payloads.
+            stopping: Called for each line; return True to give up.
+            sink: Receives each row that would be sent. Only for a scratch copy, which then stores no payloads.
         """
         add_plan(self._connection, plan, settings, retry_failed=retry_failed, stopping=stopping, sink=sink)
-        self._claimed = 0
-        with suppress(sqlite3.Error):  # the rows are written; a later checkpoint does as well
+        self._claimed_up_to = 0
+        with suppress(sqlite3.Error):  # the rows are committed; a later checkpoint will do
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def commit(self, transitions: Sequence[Transition], *, claim: int = 0, now: float) -> list[ClaimedRow]:
         """Record a group and claim planned rows; see `Journal.commit`."""
         named = {each.row_id for each in transitions}
-        claimed = [row for row in self._planned_rows(claim) if row.row_id not in named] if claim > 0 else []
+        claimed = [row for row in self.find_planned(claim) if row.row_id not in named] if claim > 0 else []
         if not claimed and not transitions:
             return []
         if self._identity is not None:
             self._identity.check()
         try:
-            self._connection.execute(_RECORD, _group(claimed, transitions, now))
+            self._connection.execute(_RECORD, _encode_group(claimed, transitions, now))
         except sqlite3.IntegrityError:
-            self._refuse(claimed, transitions)
+            self._raise_refusal(claimed, transitions)
         except sqlite3.Error as error:
             with writing():
                 raise error from None
         if claimed:
-            self._claimed = claimed[-1].row_id
+            self._claimed_up_to = claimed[-1].row_id
         put_back = [each.row_id for each in transitions if each.state is State.PLANNED]
         if put_back:
-            self._claimed = min(self._claimed, min(put_back) - 1)
+            self._claimed_up_to = min(self._claimed_up_to, min(put_back) - 1)
         return claimed
 
     def drop_payloads(self) -> None:
@@ -275,13 +278,13 @@ class JournalFile(JournalReader):
                     (first, first + _DROPPED_AT_ONCE - 1),
                 )
 
-    def _planned_rows(self, limit: int) -> list[ClaimedRow]:
+    def find_planned(self, limit: int) -> list[ClaimedRow]:
+        """Return the next planned rows that have a payload, without claiming them."""
         with reading():
-            ((found,),) = self._connection.execute(_PLANNED, (self._claimed, limit)).fetchall()
+            ((found,),) = self._connection.execute(_FIND_PLANNED, (self._claimed_up_to, limit)).fetchall()
         return [ClaimedRow(row_id, bytes.fromhex(payload)) for row_id, payload in msgspec.json.decode(found)]
 
-    def _refuse(self, claimed: Sequence[ClaimedRow], transitions: Sequence[Transition]) -> NoReturn:
-        """Say why a group was refused."""
+    def _raise_refusal(self, claimed: Sequence[ClaimedRow], transitions: Sequence[Transition]) -> NoReturn:
         ids = [each.row_id for each in transitions]
         known: dict[int, State] = {}
         with reading():
@@ -298,10 +301,9 @@ class JournalFile(JournalReader):
 
 
 class SqliteJournal:
-    """A `JournalFile` as the asynchronous `Journal`. Get one by `open`.
+    """A `JournalFile` as the asynchronous `Journal`, which documents the methods. Returned by `open`.
 
-    Each call is documented there. A cancelled call has its effect all the same: it is awaited to its end before the
-    cancellation goes on.
+    A call that is cancelled still takes effect: `CancelledError` is raised after the call has finished.
     """
 
     def __init__(self, file: JournalFile, thread: ThreadPoolExecutor) -> None:
@@ -310,7 +312,7 @@ class SqliteJournal:
 
     @classmethod
     async def open(cls, path: str | Path) -> Self:
-        """Open a journal, or begin a new one; see `JournalFile.open`."""
+        """Open a journal for writing, or create it; see `JournalFile.open`."""
         thread = ThreadPoolExecutor(1, thread_name_prefix="campaigns-journal")
         opened: list[JournalFile] = []
         try:
@@ -325,18 +327,18 @@ class SqliteJournal:
     async def add_plan(
         self, plan: Plan, settings: Mapping[str, str], *, retry_failed: bool, stopping: Callable[[], bool]
     ) -> None:
-        given_up = Event()
+        cancelled = Event()
 
         def add() -> None:
             self._file.add_plan(
-                plan, settings, retry_failed=retry_failed, stopping=lambda: given_up.is_set() or stopping()
+                plan, settings, retry_failed=retry_failed, stopping=lambda: cancelled.is_set() or stopping()
             )
 
         adding = asyncio.ensure_future(_run(self._thread, add))
         try:
             await asyncio.shield(adding)
         except asyncio.CancelledError:
-            given_up.set()  # the thread sees it at the next line
+            cancelled.set()  # the thread stops at the next line
             with suppress(JobError, StoppedError):
                 await wait_to_end(adding)
             raise
@@ -348,26 +350,13 @@ class SqliteJournal:
         return await self._call(self._file.counts)
 
     async def rows(self, *states: State, limit: int | None = None, payload: bool = False) -> list[JournalRow]:
-        def read() -> list[JournalRow]:
-            found: list[JournalRow] = []
-            for entry in self._file.rows(*states, payload=payload):
-                if len(found) == limit:
-                    break
-                found.append(entry)
-            return found
+        return await self._call(lambda: list(islice(self._file.rows(*states, payload=payload), limit)))
 
-        return await self._call(read)
+    async def latest_campaigns(self, limit: int, *, exclude: Collection[str]) -> list[str]:
+        return await self._call(lambda: self._file.latest_campaigns(limit, exclude=exclude))
 
-    async def latest_campaigns(self, limit: int, *, except_for: Collection[str]) -> list[str]:
-        def read() -> list[str]:
-            return list(deque((each for each, _ in self._file.campaigns() if each not in except_for), maxlen=limit))
-
-        return await self._call(read)
-
-    async def owners(self, campaigns: Collection[str]) -> Mapping[str, int]:
-        if not campaigns:
-            return {}
-        return await self._call(lambda: {each: row for each, row in self._file.campaigns() if each in campaigns})
+    async def owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
+        return await self._call(lambda: self._file.owners(campaign_ids))
 
     async def drop_payloads(self) -> None:
         await self._call(self._file.drop_payloads)
@@ -392,14 +381,14 @@ def _make_tables(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO journal (digest_key, generation) VALUES (?, 0)", (os.urandom(16),))
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _create_trigger(connection: sqlite3.Connection) -> None:
     with writing():
-        for statement in _GROUP:
+        for statement in _TRIGGER:
             connection.execute(statement)
 
 
-def _group(claimed: Sequence[ClaimedRow], transitions: Sequence[Transition], now: float) -> tuple[Any, ...]:
-    """Return what `_RECORD` takes. Most transitions are plain creates: those have a quicker way."""
+def _encode_group(claimed: Sequence[ClaimedRow], transitions: Sequence[Transition], now: float) -> tuple[Any, ...]:
+    """Return the parameters of `_RECORD`. Most transitions are plain creates, which have a faster path."""
     created: dict[str, str | None] = {}
     n_created = 0
     others: list[tuple[Any, ...]] = []
@@ -420,7 +409,7 @@ def _group(claimed: Sequence[ClaimedRow], transitions: Sequence[Transition], now
                 int(each.state),
                 each.campaign_id,
                 int(each.created_without_id),
-                _text(each.reason),
+                _clean(each.reason),
                 msgspec.json.encode(candidates).decode() if candidates else None,
                 int(each.exceptional),
                 msgspec.json.encode(each.refused_contacts).decode() if each.refused_contacts else None,
@@ -437,6 +426,6 @@ def _group(claimed: Sequence[ClaimedRow], transitions: Sequence[Transition], now
     )
 
 
-def _text(reason: str | None) -> str | None:
-    """Return a reason as JSON and SQLite take it: what cannot be written must not keep a group from being recorded."""
+def _clean(reason: str | None) -> str | None:
+    # A lone surrogate or a NUL must not make a whole group impossible to write.
     return None if reason is None else reason.encode(errors="replace").decode().replace("\0", "\ufffd")

@@ -1,4 +1,4 @@
-"""A CSV of contacts as a plan: split into campaigns with the same text."""
+"""Plans from a CSV of contacts: one text, split into campaigns of a given size."""
 
 from __future__ import annotations
 
@@ -21,31 +21,37 @@ from campaigns_async._http.campaign_rules import CONTACT_NAMES, CampaignBody, Co
 from campaigns_async._http.codec import write_date
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.jobs._duplicates import NumberCollector, canonical_numbers, describe_duplicate
-from campaigns_async.jobs._plan_files import BadTextError, describe, open_plan, read_head, text_lines
+from campaigns_async.jobs._plan_files import BadTextError, describe, open_plan, read_head, read_text_lines
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, PlanError
-from campaigns_async.jobs.plan_lines import Duplicates, PlanRow, PlanRules
+from campaigns_async.jobs.plans import Duplicates, PlanRow, PlanRules, has_link
 
-_NO_CSV: Final = "is no CSV from here on: is a quote never closed, or does one stand in a cell without being doubled?"
-_WRONG_LENGTH: Final = "has {} cells, and the header {}: does a cell hold a comma, and no quotes around it?"
+_NOT_CSV: Final = "is not CSV from here on: is a quote never closed, or a quote inside a cell not doubled?"
+_WRONG_LENGTH: Final = "has {} cells, but the header has {}: does a cell contain a comma without quotes around it?"
 _BLOCK: Final = 5_000
-_NO_CELLS: Final[list[str]] = []
 
 
 @frozen
 class ContactsPlan:
-    """Contacts out of a CSV, split into campaigns; keys are places, from 1."""
+    """Contacts from a CSV, split into campaigns. The keys are positions, from 1.
+
+    Attributes:
+        path: The path of the file.
+        shared: The fields that all campaigns share, by the API's names.
+        start: The start time.
+        split: The number of contacts in a campaign.
+        rules: The treatment of duplicates and braces.
+    """
 
     path: Path
     shared: Mapping[str, Any] = field(repr=False)
-    """What each campaign has besides contacts, by the wire's names."""
     start: datetime
     split: int
     rules: PlanRules
-    positional: bool = True
-    identified: bool = True
+    is_positional: bool = True
+    has_content_digest: bool = True
 
     def options(self) -> Mapping[str, str]:
-        """Return the file's SHA-256 and all that a campaign has besides contacts, texts as digests."""
+        """Return the file's SHA-256 and the shared fields, texts as digests."""
         texts = {name: str(value) for name, value in self.shared.items() if name != "startDateTime"}
         with open_plan(self.path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -60,55 +66,53 @@ class ContactsPlan:
         }
 
     def lines(self) -> Iterator[ContactsLine | BadLine]:
-        """Yield the campaigns; then, as faults, the numbers that stand twice in the file."""
+        """Yield the campaigns, then a fault for each duplicate number if duplicates are refused."""
         with open_plan(self.path) as file:
             numbers = NumberCollector()
             if self.rules.duplicates == "drop":
-                for block in _blocks(file, self.path):
+                for block in _read_blocks(file, self.path):
                     if not isinstance(block, BadLine):
                         numbers.add(block.numbers())
-            splitter = _Splitter(self, numbers.repeated())
+            splitter = _Splitter(self, numbers.duplicates())
             empty = True
-            for block in _blocks(file, self.path):
+            for block in _read_blocks(file, self.path):
                 empty = False
                 if isinstance(block, BadLine):
                     yield block
                     continue
                 if self.rules.duplicates == "refuse":
                     numbers.add(block.numbers())
-                yield from splitter.take(block)
-            yield from splitter.end()
+                yield from splitter.add(block)
+            yield from splitter.finish()
             if empty:
                 raise PlanError(f"{describe(self.path)} holds no contacts, only a header")
-            if self.rules.duplicates == "refuse" and (repeated := numbers.repeated()):
-                yield from self._duplicates(file, repeated)
+            if self.rules.duplicates == "refuse" and (duplicates := numbers.duplicates()):
+                yield from self._find_duplicates(file, duplicates)
 
-    def _duplicates(self, file: BufferedReader, repeated: Collection[str]) -> Iterator[BadLine]:
+    def _find_duplicates(self, file: BufferedReader, duplicates: Collection[str]) -> Iterator[BadLine]:
         first: dict[str, int] = {}
-        for block in _blocks(file, self.path):
+        for block in _read_blocks(file, self.path):
             if isinstance(block, BadLine):
                 continue
             for number, line in zip(block.numbers(), block.lines, strict=True):
-                if number in repeated and (earlier := first.setdefault(number, line)) != line:
+                if number in duplicates and (earlier := first.setdefault(number, line)) != line:
                     yield BadLine(line, "phoneNumber", describe_duplicate(f"line {earlier}"))
 
     def check_head(self) -> None:
-        """Look at the file's header.
+        """Check the file's header.
 
         Raises:
-            PlanError: If the file cannot be read, or is no CSV of contacts; says what it looks like.
+            PlanError: If the file cannot be read, or is not a CSV of contacts.
         """
         if read_head(self.path).startswith((b"{", b"[")):
-            raise PlanError(
-                f"{describe(self.path)} is JSON, and no CSV: give it as a plan, with a message in each line"
-            )
-        # What csv cannot read is reported by its line, when the lines are read.
+            raise PlanError(f"{describe(self.path)} is JSON, not CSV: give it as a plan, with a message in each line")
+        # A fault of the file's text is reported with its line number by `lines`.
         with open_plan(self.path) as file, suppress(csv.Error, BadTextError):
-            _read_header(csv.reader(chain.from_iterable(text_lines(file)), strict=True), self.path)
+            _read_header(csv.reader(chain.from_iterable(read_text_lines(file)), strict=True), self.path)
 
 
 class ContactsLine:
-    """A campaign of a split."""
+    """One campaign of the split."""
 
     __slots__ = ("_dropped", "_index", "_lines", "_names", "_plan", "_rows")
 
@@ -133,30 +137,34 @@ class ContactsLine:
 
     @property
     def digest(self) -> None:
-        """None: to read the file is the cost, and that was done."""
+        """None, since reading the file is the cost, and the line was read."""
 
     @property
     def number(self) -> int:
-        """The line of the first contact."""
+        """The line of the first contact, from 1."""
         return self._lines[0]
 
     @property
     def size(self) -> int:
-        """The bytes that it holds in memory, roughly."""
+        """The approximate size in memory, in bytes."""
         return 500 * len(self._rows)
 
-    def place(self, contact: int) -> tuple[int, str]:
-        """Return the line of a contact (from 0); its fields have no prefix."""
+    def locate(self, contact: int) -> tuple[int, str]:
+        """Return the line of a contact (from 0). Its fields have no prefix."""
         return self._lines[contact], ""
 
     def read(self) -> PlanRow:
-        """Return the campaign; see `Line.read`."""
+        """Return the campaign.
+
+        Raises:
+            BadLineError: If a contact cannot be sent. Holds all faults.
+        """
         plan, names = self._plan, self._names
-        place = names.index("phoneNumber")
-        numbers = [row[place] for row in self._rows]
+        column = names.index("phoneNumber")
+        numbers = [row[column] for row in self._rows]
         has_groups = "contactGroupId" in names
         if has_groups or not all(map(str.strip, numbers)):
-            self._check()
+            self._check_contacts()
         rows: Iterable[Sequence[str | None]] = self._rows
         if "" in chain.from_iterable(self._rows):
             rows = [[cell or None for cell in row] for row in self._rows]
@@ -176,18 +184,14 @@ class ContactsLine:
             shared.get("optOutLinkId"),
             shared.get("trackLinkUrl"),
         )
-        has_link = body.opt_out_link_id is not None or body.track_link_url is not None
         key = str(self._index)
-        return PlanRow(key, body.encode(), plan.start, body.sender, body.message, numbers, self._dropped, has_link)
+        return PlanRow(
+            key, body.encode(), plan.start, body.sender, body.message, numbers, self._dropped, has_link(body)
+        )
 
-    def _check(self) -> None:
-        """Raise unless every contact can be sent.
-
-        Raises:
-            BadLineError: If one cannot.
-        """
+    def _check_contacts(self) -> None:
         contacts = [{name: cell for name, cell in zip(self._names, row, strict=True) if cell} for row in self._rows]
-        # The message was judged when the plan was made.
+        # The message was checked when the plan was made.
         faults = rules.find_faults_in_json({**self._plan.shared, "contacts": contacts}, allow_braces=True)
         if faults:
             raise BadLineError(
@@ -202,17 +206,17 @@ def _read_header(reader: Iterator[list[str]], path: Path) -> list[str]:
     """Return the names of the columns.
 
     Raises:
-        PlanError: If they are not those of contacts.
+        PlanError: If the columns are not those of contacts.
     """
-    cells: list[str] = next((cells for cells in reader if cells), _NO_CELLS)
+    cells = next(filter(None, reader), list[str]())
     names = [name.strip() for name in cells]
     name = describe(path)
     if "phoneNumber" not in names:
         if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
-            raise PlanError(f"the header of {name} has no commas: separate its cells by commas")
+            raise PlanError(f"the header of {name} has no commas: separate its cells with commas")
         raise PlanError(
-            f"{name} must begin with a header that names the column phoneNumber, and may name "
-            f"{', '.join(CONTACT_NAMES[1:])}, each written exactly so"
+            f"{name} must begin with a header that names the column phoneNumber, and may also name "
+            f"{', '.join(CONTACT_NAMES[1:])}, each spelled exactly like this"
         )
     if not set(names) <= set(CONTACT_NAMES):
         raise PlanError(f"the header of {name} {rules.describe_unknown(dict.fromkeys(names), CONTACT_NAMES)}")
@@ -223,27 +227,32 @@ def _read_header(reader: Iterator[list[str]], path: Path) -> list[str]:
 
 @define
 class _Block:
-    """Rows of the file, each with as many cells as the header."""
+    """Rows of the file, each with as many cells as the header.
+
+    Attributes:
+        names: The header's names.
+        rows: The cells of each row.
+        lines: The line number at which each row begins, from 1.
+    """
 
     names: Sequence[str]
     rows: list[list[str]]
     lines: Sequence[int]
-    """The lines in which the rows begin, from 1."""
 
     def numbers(self) -> Sequence[str]:
-        """Return the phone numbers in one notation."""
+        """Return the canonical phone numbers."""
         column = self.names.index("phoneNumber")
         return canonical_numbers([row[column] for row in self.rows])
 
 
-def _blocks(file: BufferedReader, path: Path) -> Iterator[_Block | BadLine]:
-    """Yield the rows of a file, and what is no row; nothing after a place that csv cannot read.
+def _read_blocks(file: BufferedReader, path: Path) -> Iterator[_Block | BadLine]:
+    """Yield the rows of a file and its faults. Stops at the first place that is not CSV.
 
     Raises:
-        PlanError: If the header is not that of contacts.
+        PlanError: If the columns are not those of contacts.
     """
     file.seek(0)
-    reader = csv.reader(chain.from_iterable(text_lines(file)), strict=True)
+    reader = csv.reader(chain.from_iterable(read_text_lines(file)), strict=True)
     names: list[str] = []
     at = 1
     fault: BadLine | None = None
@@ -252,20 +261,20 @@ def _blocks(file: BufferedReader, path: Path) -> Iterator[_Block | BadLine]:
         try:
             names = names or _read_header(reader, path)
             at = at if reader.line_num < at else reader.line_num + 1
-            rows.extend(islice(reader, _BLOCK))  # keeps what came before an error
+            rows.extend(islice(reader, _BLOCK))  # keeps the rows before an error
         except csv.Error:
-            fault = BadLine(at, "", _NO_CSV)
+            fault = BadLine(at, "", _NOT_CSV)
         except BadTextError as bad:
             fault = BadLine(bad.number, "", bad.reason)
         if not rows:
             break
         lines: Sequence[int] = range(at, at + len(rows))
         after = at + len(rows)
-        if fault is not None or reader.line_num + 1 != after:  # a cell with a line break
+        if fault is not None or reader.line_num + 1 != after:  # a cell contains a line break
             *lines, after = accumulate((1 + sum(cell.count("\n") for cell in row) for row in rows), initial=at)
         at = after
-        if fault is not None and fault.reason is _NO_CSV:
-            fault = BadLine(at, "", _NO_CSV)
+        if fault is not None and fault.reason is _NOT_CSV:
+            fault = BadLine(at, "", _NOT_CSV)
         if set(map(len, rows)) != {len(names)}:
             yield from (
                 BadLine(line, "", _WRONG_LENGTH.format(len(row), len(names)))
@@ -282,35 +291,33 @@ def _blocks(file: BufferedReader, path: Path) -> Iterator[_Block | BadLine]:
 
 @define
 class _Splitter:
-    """Splits rows into campaigns."""
-
+    # `_repeated` are the numbers of which all but the first contact are dropped. `_dropped` maps the index of the
+    # campaign (from 1) that was being filled to the numbers dropped meanwhile.
     _plan: ContactsPlan
     _repeated: Collection[str]
-    """Numbers of which all but the first are dropped."""
     _met: set[str] = field(init=False, factory=set[str])
     _kept: int = field(init=False, default=0)
     _index: int = field(init=False, default=0)
     _rows: list[list[str]] = field(init=False, factory=list[list[str]])
     _lines: list[int] = field(init=False, factory=list[int])
     _dropped: dict[int, list[str]] = field(init=False, factory=dict[int, list[str]])
-    """By the place of the campaign that was being filled, from 1."""
     _names: Sequence[str] = field(init=False, default=())
 
-    def take(self, block: _Block) -> Iterator[ContactsLine]:
-        """Take rows; yield the campaigns that are full. The last one waits: more numbers may be dropped beside it."""
+    def add(self, block: _Block) -> Iterator[ContactsLine]:
+        """Add rows, and yield the campaigns that are complete. The last one is not: more duplicates may follow it."""
         self._names = block.names
         if self._repeated:
-            self._take_new(block)
+            self._add_unless_duplicate(block)
         else:
             self._rows += block.rows
             self._lines += block.lines
-        return self._campaigns(max(len(self._rows) - 1, 0) // self._plan.split)
+        return self._cut(max(len(self._rows) - 1, 0) // self._plan.split)
 
-    def end(self) -> Iterator[ContactsLine]:
+    def finish(self) -> Iterator[ContactsLine]:
         """Yield the last campaign, if there is one."""
-        return self._campaigns(1 if self._rows else 0)
+        return self._cut(1 if self._rows else 0)
 
-    def _campaigns(self, count: int) -> Iterator[ContactsLine]:
+    def _cut(self, count: int) -> Iterator[ContactsLine]:
         size = self._plan.split
         for at in range(0, count * size, size):
             self._index += 1
@@ -319,7 +326,7 @@ class _Splitter:
             yield ContactsLine(self._plan, self._index, self._names, rows, lines, dropped)
         del self._rows[: count * size], self._lines[: count * size]
 
-    def _take_new(self, block: _Block) -> None:
+    def _add_unless_duplicate(self, block: _Block) -> None:
         for number, row, line in zip(block.numbers(), block.rows, block.lines, strict=True):
             if number in self._met:
                 self._dropped.setdefault(max(self._kept - 1, 0) // self._plan.split + 1, []).append(number)
@@ -343,26 +350,27 @@ def contacts_plan(
     duplicates: Duplicates = "refuse",
     allow_braces: bool = False,
 ) -> ContactsPlan:
-    """Make a plan out of a CSV of contacts, who all get the same text, `split` to a campaign.
+    """Make a plan from a CSV of contacts, who all get the same text.
 
-    The file is in UTF-8, with a header that names `phoneNumber` and, if there, `name`, `custom1`, `custom2`,
-    `contactGroupId`; cells as in RFC 4180. An empty cell is left out, any other is sent as it stands.
+    The file is UTF-8, with cells as in RFC 4180 and a header that names `phoneNumber` and, if present, `name`,
+    `custom1`, `custom2`, `contactGroupId`. An empty cell is omitted, any other is sent unchanged. Only the header is
+    read here.
 
     Args:
-        path: Of the file.
-        message: Sent word for word.
-        sender: The sender's name or number.
-        start: With a time zone.
-        split: Contacts of a campaign, from 1; the last may have fewer.
-        opt_out_link_id: As of a campaign.
-        track_link_url: As of a campaign.
-        duplicates: Whether a number that stands twice in the whole file is refused or kept, or all but the first are
-            dropped (before it is split).
-        allow_braces: Accept a message with { and }, which are sent as they stand.
+        path: The path of the file.
+        message: The text, sent unchanged.
+        sender: The sender ID: a name or a number.
+        start: The start time, with a time zone.
+        split: Contacts in a campaign, from 1. The last campaign may have fewer.
+        opt_out_link_id: As in `NewCampaign`.
+        track_link_url: As in `NewCampaign`.
+        duplicates: "refuse" a number that occurs twice in the file, "keep" all contacts, or before the split "drop"
+            all but the first contact of each number.
+        allow_braces: Accept a message that contains { or }. It is sent unchanged.
 
     Raises:
-        PlanError: If the file cannot be read, or has another header.
-        InvalidArgumentError: If what a campaign has besides contacts cannot be sent; names the `parameter`.
+        PlanError: If the file cannot be read, or its header is not that of contacts.
+        InvalidArgumentError: If a field of the campaigns cannot be sent. Has the field's name as `parameter`.
         ConfigurationError: If an option is out of range.
     """
     check_int("split", split, ge=1)
@@ -378,14 +386,14 @@ def contacts_plan(
     for name, reason in reasons.items():
         if reason is not None:
             raise InvalidArgumentError(f"{name} {reason}", parameter=name)
-    given = {
+    fields = {
         "startDateTime": write_date(start),
         "sender": sender,
         "message": message,
         "optOutLinkId": opt_out_link_id,
         "trackLinkUrl": track_link_url,
     }
-    shared = {name: value for name, value in given.items() if value is not None}
+    shared = {name: value for name, value in fields.items() if value is not None}
     plan = ContactsPlan(Path(path), shared, start, split, plan_rules)
     plan.check_head()
     return plan

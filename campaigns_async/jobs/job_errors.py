@@ -1,4 +1,4 @@
-"""The errors of plans and journals. No message quotes a number, a name or a text; keys are named."""
+"""Errors of plans and journals. Messages may quote keys, but no phone numbers, names or texts."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from campaigns_async.errors import CampaignsError
 
 @frozen
 class BadLine:
-    """A fault of a line of a plan. Quotes nothing of the line.
+    """A fault of a line of a plan. It quotes nothing of the line.
 
     Attributes:
-        number: The line, from 1.
-        field: The place in the line, such as `contacts[3].phoneNumber`; empty for the line as a whole.
+        number: The line number, from 1.
+        field: The field in the line, such as `contacts[3].phoneNumber`; empty if the fault is the line's.
         reason: Why the line cannot be sent.
     """
 
@@ -26,7 +26,11 @@ class BadLine:
 
 
 class BadLineError(Exception):
-    """A line that cannot be sent. Its `bad` holds all faults of the line."""
+    """A line that cannot be sent.
+
+    Attributes:
+        bad: All faults of the line.
+    """
 
     def __init__(self, *bad: BadLine) -> None:
         super().__init__(*bad)
@@ -34,11 +38,11 @@ class BadLineError(Exception):
 
 
 class JobError(CampaignsError):
-    """The base of the errors of durable sends."""
+    """Base class of the errors of durable sends."""
 
 
 class PlanError(JobError):
-    """A plan that cannot be used. Nothing was sent.
+    """A plan that cannot be sent. Nothing was sent.
 
     Attributes:
         lines: The first 20 faults.
@@ -52,11 +56,11 @@ class PlanError(JobError):
 
 
 class PlanChangedError(JobError):
-    """A plan whose rows differ from those that the journal knows.
+    """A plan that lacks or changes rows of the journal. Nothing was sent.
 
     Attributes:
-        keys: The keys of the first 20 rows that changed or are missing.
-        count: The number of all of them.
+        keys: The keys of the first 20 rows that are changed or missing.
+        count: The number of all such rows.
     """
 
     def __init__(self, message: str, keys: tuple[str, ...] = (), count: int | None = None) -> None:
@@ -66,12 +70,12 @@ class PlanChangedError(JobError):
 
 
 class JournalError(JobError):
-    """A journal that cannot be used: the file is not a journal, or it is of another version, damaged, or of another job."""
+    """A journal that cannot be used: not a journal, of another version, damaged, or of another job."""
 
 
 class JournalInUseError(JournalError):
-    """A journal that another process, or another job of this one, writes to."""
+    """A journal that another run or another SQLite program has locked."""
 
 
 class JournalWriteError(JournalError):
-    """A journal that could not be written: the disk is full, or failed. What was acknowledged is safe."""
+    """A journal that cannot be written, such as on a full disk. What was recorded before is safe."""

@@ -1,7 +1,6 @@
-"""The journal of a job: the values it holds, and the calls that the sender and the recovery make.
+"""The journal of a job: its rows, and the protocol that the sender and the recovery use.
 
-`Journal` is private and asynchronous, so that a database behind a network can stand in for the file of
-`campaigns_async.jobs.sqlite`. Each call that writes is durable when it returns.
+`Journal` is private. It is asynchronous so that a database server can replace the SQLite file.
 """
 
 from __future__ import annotations
@@ -14,21 +13,27 @@ import msgspec
 from attrs import field, frozen
 
 from campaigns_async.effects import State
-from campaigns_async.jobs.plan_lines import Plan
+from campaigns_async.jobs.plans import Plan
 
 _COMPRESSED_FROM: Final = 256
-"""Bytes of a body from which compressing saves more than it costs."""
+"""The size of a body, in bytes, from which compression is worth its time."""
 
 
 @frozen
 class PossibleMatch:
-    """A campaign on the server that may be a row's. Holds no texts and no numbers."""
+    """A campaign on the server that may be a row's. Contains no texts and no phone numbers.
+
+    Attributes:
+        campaign_id: The campaign's id.
+        recipient_count: The number of recipients, if the server gave it.
+        status: The number of the campaign's status.
+        start: The start time in ISO 8601.
+    """
 
     campaign_id: str
     recipient_count: int | None = None
     status: int | None = None
     start: str | None = None
-    """As the server wrote it."""
 
 
 @frozen
@@ -36,17 +41,19 @@ class JournalRow:
     """A row of a journal.
 
     Attributes:
+        row_id: The row's id, from 1, in the order of the plan.
         key: The row's key in the plan.
         content: A digest of the request body. Rows with equal bodies have equal digests.
-        attempts: How many times a create of the row began.
-        attempted_at: When the latest create began, in seconds since 1970.
-        ended_at: When the row's state was last settled, in seconds since 1970.
-        campaign_id: The campaign on the server, of a row that is created.
+        state: The row's state.
+        attempts: The number of creates that were started.
+        attempted_at: The start of the latest create, in seconds since 1970.
+        ended_at: The time of the row's latest outcome, in seconds since 1970.
+        campaign_id: The campaign's id, if the row is created.
         reason: Why the row failed or is unknown.
-        candidates: The campaigns on the server that may be this row's, of a row that is unknown.
-        created_without_id: True if the server created the campaign but its id is not known.
-        refused_contacts: The contacts that the server refused, from 0, of a row that failed.
-        payload: The request body; None unless it was asked for, or once it was dropped.
+        candidates: The campaigns that may be the row's, if the row is unknown.
+        created_without_id: True if the server created the campaign, but its id is not known.
+        refused_contacts: The indexes of the contacts that the server refused, from 0, if the row failed.
+        payload: The request body. None if it was not read, or was dropped.
     """
 
     row_id: int
@@ -63,8 +70,8 @@ class JournalRow:
     refused_contacts: tuple[int, ...] = ()
     payload: bytes | None = field(default=None, repr=False)
 
-    def plan_line(self) -> bytes | None:
-        """Return the row as a line of an NDJSON plan; None without a payload."""
+    def to_plan_line(self) -> bytes | None:
+        """Return the row as a line of an NDJSON plan; None if the row has no payload."""
         if self.payload is None:
             return None
         return msgspec.json.encode({"key": self.key, **msgspec.json.decode(self.payload)}) + b"\n"
@@ -72,7 +79,7 @@ class JournalRow:
 
 @frozen
 class ClaimedRow:
-    """A row whose create may leave now: the journal holds it as *sending*."""
+    """A row that may be sent now: its state in the journal is *sending*."""
 
     row_id: int
     payload: bytes = field(repr=False)
@@ -84,13 +91,18 @@ class ClaimedRow:
 
 @frozen
 class Transition:
-    """A row's next state. It replaces what the row held of the earlier one.
+    """A row's next state, with the columns that belong to it. The columns of the previous state are cleared.
 
     Attributes:
-        created_without_id: True if the server created the campaign but its id is not known. Stays true while the row
-            is unknown.
-        exceptional: True for a move that no run makes by itself: a campaign that is adopted, a journal that was
-            restored, an id that was given twice, a person's word on a created row.
+        row_id: The row's id.
+        state: The next state.
+        campaign_id: As in `JournalRow`.
+        reason: As in `JournalRow`.
+        candidates: As in `JournalRow`.
+        created_without_id: As in `JournalRow`. Once True, it stays so while the row is unknown.
+        exceptional: True to allow a move that no run makes by itself: to adopt a campaign, to restore a journal, to
+            revoke an id that two rows were given, or a user's decision on a created row.
+        refused_contacts: As in `JournalRow`.
     """
 
     row_id: int
@@ -104,61 +116,64 @@ class Transition:
 
 
 class Journal(Protocol):
-    """The calls that a run makes. One run at a time writes to a journal."""
+    """The journal of one run. A method that writes returns once the data is durable."""
 
     async def add_plan(
         self, plan: Plan, settings: Mapping[str, str], *, retry_failed: bool, stopping: Callable[[], bool]
     ) -> None:
-        """Compare a plan with the journal and add its new rows, or leave the journal unchanged.
+        """Compare a plan with the journal and add the new rows. After an error the journal is unchanged.
 
         Args:
-            plan: Read once, as a stream.
-            settings: What must be equal in every run, besides the plan's own options.
+            plan: The plan. It is read once.
+            settings: Options that must be equal in every run, besides the plan's own.
             retry_failed: Plan failed rows again.
-            stopping: Asked at every line whether to give up.
+            stopping: Called for each line; return True to give up.
 
         Raises:
-            StoppedError: If `stopping` returned true.
-            PlanError: If lines are wrong, or there are none.
-            PlanChangedError: If rows that the journal knows have changed, or are missing.
-            JournalError: If the journal was begun with another plan, or other options.
+            StoppedError: If `stopping` returned True.
+            PlanError: If lines are wrong, or the plan is empty.
+            PlanChangedError: If rows of the journal differ from the plan's, or are missing from it.
+            JournalError: If the journal belongs to another plan, or was started with other options.
         """
         ...
 
     async def commit(self, transitions: Sequence[Transition], *, claim: int, now: float) -> list[ClaimedRow]:
-        """Record a group as a whole, or nothing of it, and move up to `claim` planned rows to *sending*.
+        """Record transitions and move planned rows to *sending*, all in one transaction.
 
-        A row without payload is not claimed: it stays planned until a plan brings the payload.
+        A row without a payload is not claimed. It stays planned until a plan provides the payload.
 
         Args:
-            transitions: Each row at most once.
-            claim: Rows are claimed in the order of the plan; those put back come first.
-            now: Seconds since 1970.
+            transitions: The transitions of different rows.
+            claim: The largest number of rows to claim, in the order of the plan.
+            now: The time, in seconds since 1970.
+
+        Returns:
+            The claimed rows.
 
         Raises:
-            ValueError: If a row is unknown or twice in the group, or cannot go to the state. Nothing was written.
-            JournalWriteError: If the group cannot be written. A later commit may succeed.
+            ValueError: If a row does not exist, has two transitions, or cannot make the move. Nothing was written.
+            JournalWriteError: If the journal cannot be written. A later commit may succeed.
         """
         ...
 
     async def counts(self) -> Mapping[State, int]:
-        """Count the rows in each state; every state is named."""
+        """Count the rows in each state. The mapping has every state."""
         ...
 
     async def rows(self, *states: State, limit: int | None = None, payload: bool = False) -> list[JournalRow]:
-        """Return the rows in these states, in the order of the plan."""
+        """Return up to `limit` rows in these states, in the order of the plan."""
         ...
 
-    async def latest_campaigns(self, limit: int, *, except_for: Collection[str]) -> list[str]:
-        """Return the campaigns that the latest created rows have, except for those named."""
+    async def latest_campaigns(self, limit: int, *, exclude: Collection[str]) -> list[str]:
+        """Return the ids of the campaigns that were created last, but for those in `exclude`."""
         ...
 
-    async def owners(self, campaigns: Collection[str]) -> Mapping[str, int]:
-        """Map each campaign that a created row has to that row's content."""
+    async def owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
+        """Map each of the campaigns that is a created row's to that row's content digest."""
         ...
 
     async def drop_payloads(self) -> None:
-        """Drop the payloads of created rows."""
+        """Delete the payloads of created rows."""
         ...
 
     async def close(self) -> None:
@@ -167,10 +182,10 @@ class Journal(Protocol):
 
 
 def compress(body: bytes) -> bytes:
-    """Return a request body as a journal keeps it."""
+    """Return a request body as it is stored."""
     return zlib.compress(body, 1) if len(body) >= _COMPRESSED_FROM else body
 
 
 def decompress(payload: bytes) -> bytes:
-    """Return the request body of a payload. JSON begins with a brace, which zlib never does."""
+    """Return the request body of a stored payload. JSON starts with a brace, zlib data never does."""
     return payload if payload.startswith(b"{") else zlib.decompress(payload)

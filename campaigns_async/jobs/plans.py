@@ -1,16 +1,21 @@
-"""Plans: campaigns with keys, out of a file of NDJSON, a CSV of contacts, or memory."""
+"""Plans: the campaigns of a job, each with a key, from an NDJSON file or from memory.
+
+`campaigns_async.jobs.contacts_csv` has the third kind of plan.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from uuid import UUID
 
 import msgspec
 from attrs import field, frozen
 
-from campaigns_async._checks import check_int
+from campaigns_async._checks import check_choice, check_instance, check_int
 from campaigns_async._http.campaign_rules import (
     CampaignBody,
     PlanCampaign,
@@ -22,23 +27,156 @@ from campaigns_async._http.campaign_rules import (
 from campaigns_async._http.codec import encode_model
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.jobs._duplicates import describe_duplicate, find_duplicates
-from campaigns_async.jobs._plan_files import LONGEST_LINE, describe, open_plan, raw_lines, read_head
-from campaigns_async.jobs.contacts_csv import contacts_plan
+from campaigns_async.jobs._plan_files import LONGEST_LINE, describe, open_plan, read_head, read_lines
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, PlanError
-from campaigns_async.jobs.plan_lines import Duplicates, Line, Plan, PlanRow, PlanRules, digest
-from campaigns_async.models import NewCampaign
+from campaigns_async.models import NewCampaign, NewContact
 
-__all__ = ["AnyPlan", "as_plan", "contacts_plan", "ndjson_plan", "rows_plan"]
+Duplicates: TypeAlias = Literal["refuse", "keep", "drop"]
+_decode: Final = msgspec.json.Decoder(CampaignBody).decode
+
+
+@frozen
+class PlanRules:
+    """The options that decide how a line becomes a request body."""
+
+    duplicates: Duplicates = "refuse"
+    allow_braces: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        check_choice("duplicates", self.duplicates, ("refuse", "keep", "drop"))
+        check_instance("allow_braces", self.allow_braces, bool)
+
+    @property
+    def digest_person(self) -> bytes:
+        """BLAKE2's `person`, at most 16 bytes: equal lines under other rules get other digests."""
+        return f"{self.duplicates} {self.allow_braces}".encode()
+
+
+@frozen
+class PlanRow:
+    """A campaign of a plan, validated and encoded.
+
+    Attributes:
+        key: The user's key; in a positional plan the campaign's position, from 1.
+        body: The request body, sent byte for byte.
+        start: The start time.
+        sender: The sender ID.
+        message: The text.
+        numbers: The phone numbers in the body.
+        dropped: The phone numbers that were left out as duplicates.
+        has_link: True if the server puts a link into the text.
+    """
+
+    key: str = field(repr=False)
+    body: bytes = field(repr=False)
+    start: datetime
+    sender: str = field(repr=False)
+    message: str = field(repr=False)
+    numbers: Sequence[str] = field(repr=False)
+    dropped: Sequence[str] = field(repr=False)
+    has_link: bool
+
+
+class Line(Protocol):
+    """A line of a plan. It is cheap to make; `read` parses and validates it."""
+
+    @property
+    def number(self) -> int:
+        """The line number in the file, from 1; in a CSV the line of the campaign's first contact."""
+        ...
+
+    @property
+    def digest(self) -> int | None:
+        """A digest of the line and the plan's rules, or None if it costs as much as `read`.
+
+        Lines with equal digests have equal request bodies.
+        """
+        ...
+
+    @property
+    def size(self) -> int:
+        """The approximate size of the line in memory, in bytes."""
+        ...
+
+    def read(self) -> PlanRow:
+        """Return the campaign.
+
+        Raises:
+            BadLineError: If the line cannot be sent. Holds all faults of the line.
+        """
+        ...
+
+    def locate(self, contact: int, /) -> tuple[int, str]:
+        """Return the line of a contact of the body (from 0), and the prefix of its fields, such as `contacts[3].`."""
+        ...
+
+
+@runtime_checkable
+class Plan(Protocol):
+    """Campaigns to send, in a fixed order."""
+
+    @property
+    def is_positional(self) -> bool:
+        """True if the keys are positions, so that other options make another plan."""
+        ...
+
+    @property
+    def has_content_digest(self) -> bool:
+        """True if `options()` include a digest of the content, so that equal options mean equal lines."""
+        ...
+
+    def options(self) -> Mapping[str, str]:
+        """Return the options that must be equal in every run of a journal. Texts are given as digests.
+
+        Raises:
+            PlanError: If the file cannot be read.
+        """
+        ...
+
+    def lines(self) -> Iterator[Line | BadLine]:
+        """Yield the lines one by one. Each call starts at the first line.
+
+        Raises:
+            PlanError: If the file cannot be read, or holds no campaign.
+        """
+        ...
+
 
 AnyPlan: TypeAlias = (
     str | Path | Plan | Sequence[tuple[str, NewCampaign]] | Sequence[NewCampaign] | Mapping[str, NewCampaign]
 )
-"""The plans that `as_plan` takes."""
-_decode: Final = msgspec.json.Decoder(CampaignBody).decode
+"""The plans that `send` takes."""
+
+
+def digest(content: bytes, *, person: bytes = b"") -> int:
+    """Return a signed 64-bit digest."""
+    return int.from_bytes(blake2b(content, digest_size=8, person=person).digest(), "big", signed=True)
+
+
+def decode_campaign(body: bytes) -> NewCampaign:
+    """Return the campaign in the request body of a plan's row."""
+    decoded = _decode(body)
+    return NewCampaign(
+        datetime.fromisoformat(decoded.start_date_time),
+        decoded.sender,
+        decoded.message,
+        [
+            NewContact(
+                contact.phone_number,
+                contact.name,
+                contact.custom1,
+                contact.custom2,
+                None if contact.contact_group_id is None else UUID(contact.contact_group_id),
+            )
+            for contact in decoded.contacts
+        ],
+        decoded.opt_out_link_id,
+        decoded.track_link_url,
+    )
 
 
 class _Line:
-    """A line of a plan with a campaign of its own."""
+    """The part that lines of one campaign each have in common."""
 
     __slots__ = ("_kept", "_rules", "digest", "number", "size")
 
@@ -52,12 +190,11 @@ class _Line:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.number}>"
 
-    def place(self, contact: int) -> tuple[int, str]:
-        """Return the line, and the prefix of a contact's fields."""
+    def locate(self, contact: int) -> tuple[int, str]:
         return self.number, f"contacts[{contact if self._kept is None else self._kept[contact]}]."
 
-    def _row(self, key: str, body: CampaignBody) -> PlanRow:
-        """Return the row of a campaign that was checked but for numbers that stand twice."""
+    def _to_row(self, key: str, body: CampaignBody) -> PlanRow:
+        """Return the row of a validated campaign, after its duplicate numbers are refused or dropped."""
         numbers = [contact.phone_number for contact in body.contacts]
         dropped: Sequence[str] = ()
         if self._rules.duplicates != "keep" and (later := find_duplicates(numbers)):
@@ -74,8 +211,12 @@ class _Line:
             body.contacts = [body.contacts[index] for index in kept]
         start = parse_start(body.start_date_time)
         assert isinstance(start, datetime)
-        has_link = body.opt_out_link_id is not None or body.track_link_url is not None
-        return PlanRow(key, body.encode(), start, body.sender, body.message, numbers, dropped, has_link)
+        return PlanRow(key, body.encode(), start, body.sender, body.message, numbers, dropped, has_link(body))
+
+
+def has_link(body: CampaignBody) -> bool:
+    """Return True if the server puts a link into the text."""
+    return body.opt_out_link_id is not None or body.track_link_url is not None
 
 
 class _NdjsonLine(_Line):
@@ -86,11 +227,10 @@ class _NdjsonLine(_Line):
         self._raw = raw
 
     def read(self) -> PlanRow:
-        """Return the campaign; see `Line.read`."""
         outcome = parse_campaign(self._raw, allow_braces=self._rules.allow_braces)
         if not isinstance(outcome, PlanCampaign):
             raise BadLineError(*(BadLine(self.number, fault.path, fault.text) for fault in outcome))
-        return self._row(outcome.key, outcome.body)
+        return self._to_row(outcome.key, outcome.body)
 
 
 @frozen
@@ -98,8 +238,8 @@ class _NdjsonPlan:
     path: Path
     rules: PlanRules
     longest: int
-    positional: bool = False
-    identified: bool = False
+    is_positional: bool = False
+    has_content_digest: bool = False
 
     def __attrs_post_init__(self) -> None:
         check_int("max_line", self.longest, ge=1)
@@ -123,7 +263,7 @@ class _NdjsonPlan:
         self._check_head()
         empty, person = True, self.rules.digest_person
         with open_plan(self.path) as file:
-            for number, raw in raw_lines(file, self.longest):
+            for number, raw in read_lines(file, self.longest):
                 if raw is None:
                     empty = False
                     yield BadLine(number, "", f"is longer than {self.longest:,} bytes: split the campaign into several")
@@ -131,28 +271,31 @@ class _NdjsonPlan:
                     empty = False
                     yield _NdjsonLine(number, raw, self.rules, person)
         if empty:
-            raise PlanError(f"{describe(self.path)} holds no campaign: it takes one JSON object a line")
+            raise PlanError(f"{describe(self.path)} holds no campaign: write one JSON object a line")
 
 
 def ndjson_plan(
     path: str | Path, *, duplicates: Duplicates = "refuse", allow_braces: bool = False, max_line: int = LONGEST_LINE
 ) -> Plan:
-    """Make a plan of a file of NDJSON: one campaign a line, with the wire's names and a `key` of the user's.
+    """Make a plan from an NDJSON file: one campaign a line, with the API's field names and a `key` of your own.
+
+    Only the head of the file is read here.
 
     Args:
-        path: Of a file in UTF-8. Blank lines are skipped.
-        duplicates: Whether a campaign with a number twice is refused or kept, or all but the first are dropped.
-        allow_braces: Accept messages with { and }, which are sent as they stand.
-        max_line: The longest line, in bytes.
+        path: The path of a file in UTF-8. Blank lines are skipped.
+        duplicates: "refuse" a campaign that has a number twice, "keep" all its contacts, or "drop" all but the first
+            contact of each number.
+        allow_braces: Accept messages that contain { or }. They are sent unchanged.
+        max_line: The longest line, in bytes, from 1.
 
     Raises:
-        PlanError: If the file cannot be read, or is plainly not NDJSON.
+        PlanError: If the file cannot be read, or its head is not NDJSON.
         ConfigurationError: If an option is out of range.
     """
     return _NdjsonPlan(Path(path), PlanRules(duplicates, allow_braces), max_line)
 
 
-class _ListedLine(_Line):
+class _MemoryLine(_Line):
     __slots__ = ("_campaign", "_key")
 
     def __init__(self, number: int, key: str, campaign: NewCampaign, rules: PlanRules) -> None:
@@ -161,32 +304,32 @@ class _ListedLine(_Line):
         self._campaign = campaign
 
     def read(self) -> PlanRow:
-        """Return the campaign; see `Line.read`."""
         faults = find_faults(self._campaign, complete=True, allow_braces=self._rules.allow_braces)
         if faults:
             raise BadLineError(*(BadLine(self.number, fault.path, fault.text) for fault in faults))
         try:
             body = encode_model(self._campaign)
-        except InvalidArgumentError as error:  # of a subclass that is not what it was a moment ago
+        except InvalidArgumentError as error:  # a subclass whose attributes change
             raise BadLineError(BadLine(self.number, "", error.message)) from None
-        return self._row(self._key, _decode(body))  # decoded, so that equal campaigns of a file have equal bodies
+        # Decoded, so that an equal campaign in a file has an equal body.
+        return self._to_row(self._key, _decode(body))
 
 
 @frozen
-class _ListedPlan:
+class _MemoryPlan:
     rows: tuple[tuple[object, NewCampaign], ...] = field(repr=lambda rows: f"<{len(rows)}>")
     rules: PlanRules
-    positional: bool
-    identified: bool = False
+    is_positional: bool
+    has_content_digest: bool = False
 
     def options(self) -> Mapping[str, str]:
-        return {"plan": "positions" if self.positional else "keys"}
+        return {"plan": "positions" if self.is_positional else "keys"}
 
     def lines(self) -> Iterator[Line | BadLine]:
         for number, (key, campaign) in enumerate(self.rows, 1):
             reason = check_key(key)
             if reason is None and isinstance(key, str):
-                yield _ListedLine(number, key, campaign, self.rules)
+                yield _MemoryLine(number, key, campaign, self.rules)
             else:
                 yield BadLine(number, "key", reason or "")
 
@@ -197,47 +340,44 @@ def rows_plan(
     duplicates: Duplicates = "refuse",
     allow_braces: bool = False,
 ) -> Plan:
-    """Make a plan of campaigns in memory; `line 3` of its messages is the third row.
+    """Make a plan from campaigns in memory. In its errors, `line 3` is the third campaign.
 
     Args:
-        rows: Keys with campaigns; or campaigns alone, whose keys are then their places, from 1.
-        duplicates: As for `ndjson_plan`.
-        allow_braces: As for `ndjson_plan`.
+        rows: Pairs of keys and campaigns, or a mapping; or campaigns alone, whose keys are their positions, from 1.
+        duplicates: As in `ndjson_plan`.
+        allow_braces: As in `ndjson_plan`.
 
     Raises:
-        InvalidArgumentError: If it holds something else, or can be read only once.
-        PlanError: If it holds no campaign.
+        InvalidArgumentError: If `rows` holds anything else, or can be iterated only once.
+        PlanError: If `rows` is empty.
         ConfigurationError: If an option is out of range.
     """
     rules = PlanRules(duplicates, allow_braces)
     if isinstance(rows, Mapping):
-        given: list[Any] = list(cast("Mapping[Any, Any]", rows).items())
+        items: list[Any] = list(cast("Mapping[Any, Any]", rows).items())
     elif isinstance(rows, Sequence) and not isinstance(rows, (str, bytes, bytearray)):
-        given = list(cast("Sequence[Any]", rows))
+        items = list(cast("Sequence[Any]", rows))
     else:
-        raise InvalidArgumentError(_describe_no_plan(rows))
-    if not given:
+        raise InvalidArgumentError(_describe_wrong_type(rows))
+    if not items:
         raise PlanError("the plan holds no campaign")
-    positional = all(isinstance(row, NewCampaign) for row in given)
-    if positional:
-        given = [(str(place), row) for place, row in enumerate(given, 1)]
-    for number, row in enumerate(given, 1):
+    is_positional = all(isinstance(item, NewCampaign) for item in items)
+    if is_positional:
+        items = [(str(position), item) for position, item in enumerate(items, 1)]
+    for number, item in enumerate(items, 1):
         if not (
-            isinstance(row, (tuple, list)) and len(cast("list[Any]", row)) == 2 and isinstance(row[1], NewCampaign)
+            isinstance(item, (tuple, list)) and len(cast("list[Any]", item)) == 2 and isinstance(item[1], NewCampaign)
         ):
             raise InvalidArgumentError(f"row {number} of the plan must be a pair of a key and a NewCampaign")
-    return _ListedPlan(tuple((row[0], row[1]) for row in given), rules, positional)
+    return _MemoryPlan(tuple((item[0], item[1]) for item in items), rules, is_positional)
 
 
 def as_plan(plan: AnyPlan) -> Plan:
-    """Return the plan that is meant.
-
-    Args:
-        plan: A plan; the path of an NDJSON file; or campaigns in memory, as `rows_plan` takes them.
+    """Return the plan itself, `ndjson_plan` of a path, or `rows_plan` of campaigns.
 
     Raises:
-        InvalidArgumentError: If it is something else, or can be read only once.
-        PlanError: If it cannot be read, or holds no campaign.
+        InvalidArgumentError: If `plan` is anything else, or can be iterated only once.
+        PlanError: If the plan cannot be read, or holds no campaign.
     """
     if isinstance(plan, (str, Path)):
         return ndjson_plan(plan)
@@ -246,12 +386,12 @@ def as_plan(plan: AnyPlan) -> Plan:
     return rows_plan(cast("Any", plan))
 
 
-def _describe_no_plan(given: object) -> str:
-    if isinstance(given, Iterator):
+def _describe_wrong_type(value: object) -> str:
+    if isinstance(value, Iterator):
         return "a plan must be a list, since the next run reads it again: pass a list, or save it to a file"
-    if isinstance(given, NewCampaign):
+    if isinstance(value, NewCampaign):
         return "a plan is a list: pass [campaign], or pairs of keys and campaigns"
     return (
         "a plan must be a path, a list of (key, NewCampaign), a mapping of keys to NewCampaign, "
-        f"or what ndjson_plan, contacts_plan and rows_plan return, not {type(given).__name__}"
+        f"or what ndjson_plan, contacts_plan and rows_plan return, not {type(value).__name__}"
     )

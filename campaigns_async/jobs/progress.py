@@ -1,4 +1,4 @@
-"""The figures of a run: while it goes on, and at its end."""
+"""The counts of a run, during the run and at its end."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _SHOWN: Final = 20
 
 
 class Phase(StrEnum):
-    """The part of a run that goes on."""
+    """The current part of a run."""
 
     CHECKING = "checking"
     RECONCILING = "reconciling"
@@ -28,11 +28,17 @@ class Phase(StrEnum):
 
 @frozen
 class Progress:
-    """Where a run stands: the rows of the journal, by their state.
+    """A snapshot of a run.
 
     Attributes:
-        created_now: Rows created by this run.
-        held_back: Seconds that the run waited for a server that could not be reached, or throttled.
+        phase: The current part of the run.
+        planned: Rows that are not sent yet.
+        sending: Rows that are being sent.
+        created: Rows that are on the server.
+        failed: Rows that the server refused.
+        unknown: Rows that may have been sent.
+        created_now: Rows that this run created.
+        held_back: Seconds that the run paused because the server could not be reached or throttled.
     """
 
     phase: Phase
@@ -46,29 +52,29 @@ class Progress:
 
     @property
     def total(self) -> int:
-        """All rows."""
+        """The number of all rows."""
         return self.planned + self.sending + self.created + self.failed + self.unknown
 
 
 @frozen
 class Summary:
-    """How a run ended: the rows of the journal, by their state.
+    """The result of a run, with the number of the journal's rows in each state.
 
     Attributes:
-        planned: Not sent: left over when the run was stopped.
-        sending: Possibly sent: cut off, and not looked for.
-        created: On the server.
-        failed: Refused by the server; `retry_failed` sends them again.
-        unknown: Possibly sent, and still unknown after they were looked for.
-        created_now: Created by this run.
-        found: Of the unknown rows: found on the server by this run.
-        absent: Of the unknown rows: not on the server, and so planned again by this run.
-        elapsed: Seconds.
-        held_back: Seconds that the run waited for a server that could not be reached, or throttled.
-        stopped: Why rows may be left that were not sent: "interrupted", or what every row would have met. None if
-            none are left.
-        failures: The first 20 of the rows that failed.
-        unknown_rows: The first 20 of the rows that are possibly sent, with what they may be on the server.
+        planned: Rows that are not sent: the run was stopped before.
+        sending: Rows that may have been sent: their requests were cancelled, and not searched for.
+        created: Rows that are on the server.
+        failed: Rows that the server refused. `retry_failed` sends them again.
+        unknown: Rows that may have been sent, and are still unknown after a search.
+        created_now: Rows that this run created.
+        found: Unknown rows that this run found on the server.
+        absent: Unknown rows that this run did not find on the server, and so planned again.
+        elapsed: The duration of the run, in seconds.
+        held_back: Seconds that the run paused because the server could not be reached or throttled.
+        stopped: Why the run stopped before its end: "interrupted", or the error that every further row would meet.
+            None if it did not.
+        failures: The first 20 rows that failed.
+        unknown_rows: The first 20 rows that may have been sent, with the campaigns that may be theirs.
     """
 
     planned: int
@@ -87,18 +93,21 @@ class Summary:
 
     @property
     def ok(self) -> bool:
-        """True if the whole plan was checked, and every row of it is on the server."""
+        """True if the whole plan was checked and every row is on the server."""
         return self.stopped is None and not (self.planned or self.sending or self.failed or self.unknown)
 
 
 @define(eq=False)
 class ProgressTracker:
-    """Counts what a run does, and reports it.
+    """The counts of a run in progress.
 
     Attributes:
-        backoff: Knows how long the run was held back.
-        on_progress: Called with each report.
-        counts: Rows of the journal by their state.
+        backoff: The pauses of the run.
+        on_progress: Called with each report; None to report nothing.
+        counts: The number of rows in each state.
+        created_now: As in `Summary`.
+        found: As in `Summary`.
+        absent: As in `Summary`.
     """
 
     backoff: Backoff
@@ -108,15 +117,15 @@ class ProgressTracker:
     found: int = 0
     absent: int = 0
 
-    def committed(self, claimed: int, transitions: Iterable[Transition]) -> None:
-        """Count a group that was written."""
+    def count_commit(self, claimed: int, transitions: Iterable[Transition]) -> None:
+        """Count the rows of a commit."""
         self._move(State.PLANNED, State.SENDING, claimed)
         for each in transitions:
             self._move(State.SENDING, each.state)
             self.created_now += each.state is State.CREATED
 
-    def recovered(self, transitions: Sequence[tuple[Transition, State]]) -> None:
-        """Count rows that were looked for, each with its state before."""
+    def count_recovery(self, transitions: Sequence[tuple[Transition, State]]) -> None:
+        """Count the rows of a search, each with its previous state."""
         for each, before in transitions:
             self._move(before, each.state)
             self.found += each.state is State.CREATED
@@ -127,10 +136,12 @@ class ProgressTracker:
         self.counts[after] += count
 
     def report(self, phase: Phase) -> None:
-        """Report where the run stands. What the callback raises must harm no send."""
+        """Call `on_progress`. Its exceptions are logged: they must not stop a send."""
         if self.on_progress is None:
             return
-        progress = Progress(phase, **by_name(self.counts), created_now=self.created_now, held_back=self.backoff.waited)
+        progress = Progress(
+            phase, **counts_by_field(self.counts), created_now=self.created_now, held_back=self.backoff.waited
+        )
         try:
             self.on_progress(progress)
         except Exception as error:
@@ -139,9 +150,9 @@ class ProgressTracker:
     async def summary(
         self, journal: Journal, counts: Mapping[State, int], *, elapsed: float, stopped: str | None
     ) -> Summary:
-        """Return how the run ended."""
+        """Return the result of the run."""
         return Summary(
-            **by_name(counts),
+            **counts_by_field(counts),
             created_now=self.created_now,
             found=self.found,
             absent=self.absent,
@@ -153,6 +164,6 @@ class ProgressTracker:
         )
 
 
-def by_name(counts: Mapping[State, int]) -> dict[str, int]:
-    """Return counts by the names that Progress and Summary have for the states."""
+def counts_by_field(counts: Mapping[State, int]) -> dict[str, int]:
+    """Return the counts as the fields of `Progress` and `Summary`."""
     return {state.name.lower(): counts[state] for state in State}

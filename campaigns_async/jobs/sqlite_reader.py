@@ -1,9 +1,9 @@
-"""Reads a journal in a file of SQLite."""
+"""Read the SQLite file of a journal, also while a run writes to it."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -17,28 +17,29 @@ from campaigns_async.jobs.journal import JournalRow, PossibleMatch, decompress
 
 UNSETTLED: Final = frozenset({State.SENDING, State.FAILED, State.UNKNOWN})
 UNSETTLED_WHERE: Final = "state IN (1, 3, 4)"
-"""The condition of the index, word for word: SQLite uses the index for a query that repeats it."""
+"""The condition of the partial index. SQLite uses that index only for a query that repeats the condition."""
 _PAGE: Final = 500
-"""Rows read at once; between two pages no cursor is open, so that commits may come between."""
+"""Rows read by one query. No cursor is open between two queries, so that the writer can commit in between."""
 _COLUMNS: Final = "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, candidates, created_without_id, refused"
-_STATES: Final[dict[int, State]] = {int(state): state for state in State}  # faster than State(number)
+_STATES: Final[dict[int, State]] = {int(state): state for state in State}  # a quarter of the time of State(number)
 
 
 def open_journal(path: str | Path) -> JournalReader:
-    """Open a journal to read it, whether a run is writing to it or not.
+    """Open a journal for reading. A run may be writing to it.
 
         with open_journal("run.sqlite") as journal:
             print(journal.counts())
 
     Raises:
-        JournalError: If the file is not a journal, is one of another version, or is damaged; it was left unchanged.
+        JournalError: If the file does not exist, is not a journal, is of another version, or is damaged. It was left
+            unchanged.
     """
     sqlite_files.check_sqlite()
     return JournalReader(sqlite_files.open_to_read(Path(path), sqlite3.connect))
 
 
 class JournalReader:
-    """An open journal, for one thread at a time. Get one by `open_journal`; close it, or use `with`."""
+    """An open journal, for one thread at a time. Returned by `open_journal`; use it in a `with` block, or close it."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -52,16 +53,16 @@ class JournalReader:
         self.close()
 
     def close(self) -> None:
-        """Close the journal. May be called again."""
+        """Close the journal. Further calls do nothing."""
         sqlite_files.close(self._connection)
 
     def options(self) -> Mapping[str, str]:
-        """Return what every run of this journal must be started with; empty in a new one."""
+        """Return the options that every run of this journal must be given. A new journal has none."""
         with reading():
             return dict(self._connection.execute("SELECT name, value FROM options ORDER BY name").fetchall())
 
     def counts(self) -> Mapping[State, int]:
-        """Count the rows in each state; every state is named."""
+        """Count the rows in each state. The mapping has every state."""
         with reading():
             found = dict(self._connection.execute("SELECT state, count(*) FROM rows GROUP BY +state").fetchall())
         return {state: found.get(int(state), 0) for state in State}
@@ -69,33 +70,49 @@ class JournalReader:
     def rows(self, *states: State, payload: bool = False) -> Iterator[JournalRow]:
         """Yield rows in the order of the plan.
 
-        Commits may be made meanwhile: each row is as it stood when it was reached.
+        A run may commit in the meantime, so that rows are not of one moment.
 
         Args:
-            states: Only rows in these; none for all rows.
-            payload: Read payloads too.
+            states: The states of the rows; by default all states.
+            payload: Read the request bodies too.
         """
         source = f"{_COLUMNS}, payload FROM rows JOIN contents ON row_id = id" if payload else f"{_COLUMNS} FROM rows"
         among = ", ".join(str(int(state)) for state in states)
         which = f"AND state IN ({among})" if states else ""
         if states and UNSETTLED.issuperset(states):
             which += f" AND {UNSETTLED_WHERE}"
-        return (_entry(*row) for row in self._pages(f"SELECT {source} WHERE id > ? {which} ORDER BY id"))
+        return (_to_row(*row) for row in self._read_pages(f"SELECT {source} WHERE id > ? {which} ORDER BY id"))
 
-    def entry(self, key: str) -> JournalRow | None:
-        """Return the row with that key, without its payload."""
+    def row(self, key: str) -> JournalRow | None:
+        """Return the row with a key, without its request body; None if there is no such row."""
         query = f"SELECT {_COLUMNS} FROM rows WHERE key = ?"  # noqa: S608 - a constant
         with reading():
             for row in self._connection.execute(query, (key,)).fetchall():
-                return _entry(*row)
+                return _to_row(*row)
         return None
 
-    def campaigns(self) -> Iterator[tuple[str, int]]:
-        """Yield the campaign ids of created rows, each with the row's content."""
-        query = "SELECT id, campaign_id, content FROM rows WHERE id > ? AND campaign_id IS NOT NULL ORDER BY id"
-        return ((campaign_id, content) for _, campaign_id, content in self._pages(query))
+    def owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
+        """Map each of the campaigns that is a created row's to that row's content digest."""
+        if not campaign_ids:
+            return {}
+        query = """
+            SELECT campaign_id, content FROM rows
+            WHERE campaign_id IN (SELECT value FROM json_each(?)) ORDER BY id
+        """
+        with reading():
+            return dict(self._connection.execute(query, (_to_json(campaign_ids),)).fetchall())
 
-    def _pages(self, query: str) -> Iterator[Any]:
+    def latest_campaigns(self, limit: int, *, exclude: Collection[str]) -> list[str]:
+        """Return the ids of the campaigns that were created last, but for those in `exclude`."""
+        query = """
+            SELECT campaign_id FROM rows WHERE campaign_id IS NOT NULL
+            AND campaign_id NOT IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?
+        """
+        with reading():
+            found = self._connection.execute(query, (_to_json(exclude), limit)).fetchall()
+        return [campaign_id for (campaign_id,) in found]
+
+    def _read_pages(self, query: str) -> Iterator[Any]:
         last = 0
         while True:
             with reading():
@@ -106,7 +123,11 @@ class JournalReader:
             last = rows[-1][0]
 
 
-def _entry(
+def _to_json(texts: Collection[str]) -> str:
+    return msgspec.json.encode(list(texts)).decode()
+
+
+def _to_row(
     row_id: int,
     key: str,
     content: int,

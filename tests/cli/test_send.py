@@ -22,7 +22,7 @@ from campaigns_async.cli.send_run import Run
 from campaigns_async.effects import State
 from campaigns_async.jobs import BadLine, JournalRow, Summary, contacts_plan, ndjson_plan
 from campaigns_async.jobs._sqlite import JournalFile
-from campaigns_async.jobs.plan_lines import digest
+from campaigns_async.jobs.plans import digest
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 from .conftest import Command, line, ndjson

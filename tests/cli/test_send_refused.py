@@ -75,7 +75,7 @@ PLANS: dict[str, tuple[bytes, str]] = {
     "a blank key": (one(key=" "), "line 1: key: must not be blank"),
     "a key too long": (one(key="k" * 201), "at most 200 characters"),
     "a key with a line break": (one(key="a\nb"), "control characters"),
-    "a key twice": (one() + one(message="Other"), "line 2: key: stands in an earlier line too"),
+    "a key twice": (one() + one(message="Other"), "line 2: key: is also the key of an earlier line"),
     "no sender": (without("sender"), "line 1: sender: is missing"),
     "a blank message": (one(message=" "), "line 1: message: must not be blank"),
     "braces": (one(message="Dear {name}"), "line 1: message: holds { or }"),
@@ -94,7 +94,7 @@ PLANS: dict[str, tuple[bytes, str]] = {
     "a group that is no UUID": (person(contactGroupId="7"), "contacts[0].contactGroupId: must be a UUID"),
     "a number twice": (
         one(contacts=[{"phoneNumber": SECRET}, {"phoneNumber": f"+44{SECRET[1:]}"}]),
-        "too, who would be texted twice: take one out, or have the later ones dropped",
+        ", which would be texted twice: remove one, or drop",
     ),
 }  # fmt: skip
 
@@ -125,14 +125,14 @@ def test_a_dry_run_says_of_a_bad_plan_what_the_run_says(here: Path, command: Com
 
 CSVS = {
     "no header": (b"07700900101\n", "must begin with a header"),
-    "semicolons": (b"phoneNumber;name\n07700900101;x\n", "separate its cells by commas"),
+    "semicolons": (b"phoneNumber;name\n07700900101;x\n", "separate its cells with commas"),
     "an unknown column": (b"phoneNumber,nickname\n07700900101,x\n", "a name that is none of"),
     "only a header": (b"phoneNumber\n", "holds no contacts"),
     "a cell too many": (b"phoneNumber,name\n07700900101,x,y\n07700900102,x\n", "line 2: has 3 cells"),
-    "an open quote": (b'phoneNumber,name\n07700900101,"x\n', "line 2: is no CSV"),
-    "a number twice": (b"phoneNumber\n07700900777\n07700 900777\n", "line 3: phoneNumber: is the number of line 2 too"),
+    "an open quote": (b'phoneNumber,name\n07700900101,"x\n', "line 2: is not CSV"),
+    "a number twice": (b"phoneNumber\n07700900777\n07700 900777\n", "line 3: phoneNumber: is also the number of line 2"),
     "a blank number": (b"phoneNumber,name\n,x\n", "line 2: phoneNumber: is missing"),
-    "JSON": (one(), "is JSON, and no CSV"),
+    "JSON": (one(), "is JSON, not CSV"),
 }  # fmt: skip
 CONTACTS = ["send", "--journal", "run.sqlite", "--contacts", "people.csv"]
 FULL = [*CONTACTS, "--message", "Fore!", "--sender", "Golf", "--start", "2031-06-27T09:30Z"]

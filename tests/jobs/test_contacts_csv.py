@@ -26,8 +26,8 @@ from campaigns_async.jobs.contacts_csv import ContactsPlan
 START = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
 GROUP = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 TWICE = (
-    "is the number of line {} too, who would be texted twice: take one out, "
-    'or have the later ones dropped (duplicates="drop") or kept (duplicates="keep")'
+    "is also the number of line {}, which would be texted twice: remove one, "
+    'or drop (duplicates="drop") or keep (duplicates="keep") the later ones'
 )
 
 
@@ -88,7 +88,7 @@ def test_a_spreadsheets_csv_is_read(tmp_path: Path) -> None:
     first, second = line.campaign.contacts
     assert (first.phone_number, first.name, first.custom1) == ("077", 'A "B", C', "two\r\nlines")
     assert (second.phone_number, second.name, second.custom1) == ("078", " D ", "é")
-    assert [line.place(0), line.place(1)] == [(2, ""), (5, "")]
+    assert [line.locate(0), line.locate(1)] == [(2, ""), (5, "")]
 
 
 CELL = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), max_size=6) | st.sampled_from(
@@ -129,7 +129,7 @@ def test_the_later_of_a_number_twice_are_dropped_before_the_split(tmp_path: Path
     plan = plan_of(tmp_path, people("1", "2", "1", "2", "3", "1", "4", "4", "4"), split=2, duplicates="drop")
     lines = lines_of(plan)
     assert [(line.number, numbers_of(line), line.dropped) for line in lines] == [(2, ["1", "2"], 2), (6, ["3", "4"], 3)]
-    assert lines[1].place(1) == (8, "")
+    assert lines[1].locate(1) == (8, "")
 
 
 @given(numbers=st.lists(st.integers(0, 12), min_size=1, max_size=30), split=st.integers(1, 5))
@@ -151,7 +151,7 @@ def test_rows_are_the_same_wherever_the_reader_cuts(tmp_path: Path, monkeypatch:
             monkeypatch.setattr("campaigns_async.jobs.contacts_csv._BLOCK", block)
             [line] = lines_of(plan_of(tmp_path, content))
             assert [person.name for person in line.campaign.contacts] == ["a\r\nb", "é", "c"]
-            assert [line.place(contact)[0] for contact in range(3)] == [2, 5, 6]
+            assert [line.locate(contact)[0] for contact in range(3)] == [2, 5, 6]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -196,7 +196,7 @@ def test_wire_lines_are_a_plan_of_their_own(tmp_path: Path) -> None:
 def test_options_are_of_the_file_and_of_all_that_is_sent_but_hold_no_texts(tmp_path: Path) -> None:
     options: dict[str, Any] = {"opt_out_link_id": 7, "track_link_url": "https://golf.example", "split": 10}
     plan = plan_of(tmp_path, people("077"), **options)
-    assert plan.positional
+    assert plan.is_positional
     before = plan.options()
     assert plan.options() == before
     assert not any(text in str(before) for text in ("Hello", "Golf", "golf", "077"))
@@ -231,14 +231,14 @@ HEADERS: dict[str, tuple[str | bytes, str]] = {
         "\n\n",
         (
             "the plan 'people.csv' must begin with a header that names the column phoneNumber, "
-            "and may name name, custom1, custom2, contactGroupId, each written exactly so"
+            "and may also name name, custom1, custom2, contactGroupId, each spelled exactly like this"
         ),
     ),
     "no header": (
         "07700900001,hush\n",
         (
             "the plan 'people.csv' must begin with a header that names the column phoneNumber, "
-            "and may name name, custom1, custom2, contactGroupId, each written exactly so"
+            "and may also name name, custom1, custom2, contactGroupId, each spelled exactly like this"
         ),
     ),
     "an unknown column": (
@@ -258,19 +258,19 @@ HEADERS: dict[str, tuple[str | bytes, str]] = {
     "a column twice": ("phoneNumber,name,name\n", "the header of the plan 'people.csv' has a name twice: keep one"),
     "semicolons": (
         "phoneNumber;name\n077;hush\n",
-        "the header of the plan 'people.csv' has no commas: separate its cells by commas",
+        "the header of the plan 'people.csv' has no commas: separate its cells with commas",
     ),
     "tabs": (
         "phoneNumber\tname\n077\thush\n",
-        "the header of the plan 'people.csv' has no commas: separate its cells by commas",
+        "the header of the plan 'people.csv' has no commas: separate its cells with commas",
     ),
     "JSON": (
         '{"key": "hush"}',
-        "the plan 'people.csv' is JSON, and no CSV: give it as a plan, with a message in each line",
+        "the plan 'people.csv' is JSON, not CSV: give it as a plan, with a message in each line",
     ),
     "UTF-16": (
         people("077").encode("utf-16"),
-        "the plan 'people.csv' is no text in UTF-8, but in UTF-16 or none at all: save it as UTF-8",
+        "the plan 'people.csv' is not UTF-8 text, but UTF-16 or binary: save it as UTF-8",
     ),
     "a header alone": ("phoneNumber\n\n", "the plan 'people.csv' holds no contacts, only a header"),
 }
@@ -283,7 +283,7 @@ def test_a_file_that_is_no_list_of_contacts_is_told(tmp_path: Path, content: str
     assert str(caught.value) == told
 
 
-NO_CSV = "is no CSV from here on: is a quote never closed, or does one stand in a cell without being doubled?"
+NO_CSV = "is not CSV from here on: is a quote never closed, or a quote inside a cell not doubled?"
 ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "no number": ("phoneNumber,name\n,hush\n", ["line 2: phoneNumber: is missing"]),
     "a blank number": (people("077", " "), ["line 3: phoneNumber: must not be blank"]),
@@ -294,8 +294,8 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "a cell too many": (
         "phoneNumber,name\n077,hush,hush\n078,A\n079\n",
         [
-            "line 2: has 3 cells, and the header 2: does a cell hold a comma, and no quotes around it?",
-            "line 4: has 1 cells, and the header 2: does a cell hold a comma, and no quotes around it?",
+            "line 2: has 3 cells, but the header has 2: does a cell contain a comma without quotes around it?",
+            "line 4: has 1 cells, but the header has 2: does a cell contain a comma without quotes around it?",
         ],
     ),
     "a quote that is not closed": ('phoneNumber,name\n077,A\n078,"hush\n079,A\n', [f"line 3: {NO_CSV}"]),
@@ -303,7 +303,7 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "a header with an open quote": ('"phoneNumber', [f"line 1: {NO_CSV}"]),
     "Latin-1": (
         b"phoneNumber,name\n077,Zo" + b"\xeb\n",
-        ["line 2: is not in UTF-8 from its byte 7 on: save the file as UTF-8"],
+        ["line 2: is not UTF-8 from byte 7 on: save the file as UTF-8"],
     ),
     "a quote that swallows the file": ('phoneNumber,name\n077,"' + "hush\n" * 40_000, [f"line 2: {NO_CSV}"]),
     "an endless line": (
@@ -312,11 +312,11 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     ),
     "a NUL far into the file": (
         people(*range(2000)) + "07\x00\n",
-        ["line 2002: holds a NUL, which no text does: was the file damaged?"],
+        ["line 2002: contains a NUL byte: is the file damaged?"],
     ),
     "lines of an old Mac": (
         "phoneNumber\r077\r078\r",
-        ["line 1: holds a carriage return that ends no line: save the file with newlines (LF or CRLF)"],
+        ["line 1: contains a carriage return: save the file with LF or CRLF line endings"],
     ),
 }
 
@@ -414,5 +414,5 @@ def test_numbers_are_found_twice_by_list_and_by_file_alike(numbers: list[str]) -
         for at, number in enumerate(numbers)
         if (earlier := first.setdefault(to_international(number) or number.strip(), at)) != at
     }
-    assert set(collector.repeated()) == {canonical_numbers(numbers)[at] for at in plainly}
+    assert set(collector.duplicates()) == {canonical_numbers(numbers)[at] for at in plainly}
     assert find_duplicates(numbers) == plainly

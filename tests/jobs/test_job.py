@@ -172,7 +172,7 @@ class TestRefusals:
             assert (summary.created, summary.failed) == (3, 1)
             assert (summary.failures[0].reason, summary.failures[0].refused_contacts) == ("400", (1,))
             failed = journal_rows(journal, State.FAILED)[0]
-            assert json.loads(failed.plan_line() or b"")["key"] == "bad"
+            assert json.loads(failed.to_plan_line() or b"")["key"] == "bad"
 
             assert (await send(client, plan, journal)).failed == 1
             assert len(sandbox.requests) == 4
@@ -492,7 +492,7 @@ class TestStopping:
         self, client: CampaignsClient, journal: Path
     ) -> None:
         class Endless:
-            positional = identified = False
+            is_positional = has_content_digest = False
 
             def options(self) -> dict[str, str]:
                 return {"plan": "keys"}

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from support.journal_model import plan
 
 from campaigns_async.jobs import JournalError, JournalInUseError, open_journal
 from campaigns_async.jobs._sqlite import JournalFile
@@ -137,9 +139,34 @@ def test_the_lock_is_beside_the_journal_and_for_its_owner(tmp_path: Path) -> Non
 
 
 def test_where_no_lock_can_be_made_it_says_so(tmp_path: Path) -> None:
-    with pytest.raises(JournalError, match="no lock file can be made beside the journal: No such file") as caught:
+    with pytest.raises(JournalError, match="the journal's lock file cannot be created: No such file") as caught:
         lock(tmp_path / "none" / "run")
     assert str(tmp_path) not in str(caught.value)
     (tmp_path / "run.lock").mkdir()
-    with pytest.raises(JournalError, match="no lock file can be made"):
+    with pytest.raises(JournalError, match="lock file cannot be created"):
         lock(tmp_path / "run")
+
+
+def test_another_file_gets_no_lock_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "plan.ndjson").write_text('{"key": "1"}\n')
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("plan.ndjson", "pipe"):
+        with pytest.raises(JournalError, match="not a journal"):
+            JournalFile.open(tmp_path / name)
+    assert not list(tmp_path.glob("*.lock"))
+
+
+@pytest.mark.parametrize("statements", [["BEGIN IMMEDIATE"], ["PRAGMA locking_mode = EXCLUSIVE", "BEGIN EXCLUSIVE"]])
+def test_a_journal_that_another_program_has_locked_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statements: list[str]
+) -> None:
+    monkeypatch.setattr("campaigns_async.jobs._sqlite_files._BUSY_TIMEOUT", 0.05)
+    path = tmp_path / "run"
+    JournalFile.open(path).close()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        for statement in statements:
+            other.execute(statement).fetchall()
+        with pytest.raises(JournalInUseError, match="another SQLite program"), JournalFile.open(path) as journal:
+            plan(journal, 3)
+    with JournalFile.open(path) as journal:
+        plan(journal, 3)

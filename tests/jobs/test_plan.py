@@ -332,7 +332,7 @@ def test_the_later_of_a_number_twice_are_dropped_where_that_is_allowed(tmp_path:
         (" x ", None),
     ]
     assert line.dropped == 2
-    assert [line.place(index) for index in range(3)] == [(1, "contacts[0]."), (1, "contacts[1]."), (1, "contacts[3].")]
+    assert [line.locate(index) for index in range(3)] == [(1, "contacts[0]."), (1, "contacts[1]."), (1, "contacts[3].")]
     left = [TWICE[0], TWICE[1], TWICE[3]]
     assert line.content == line_of(tmp_path, made(contacts=left)).content
     assert orjson.loads(line.wire)["contacts"] == left
@@ -359,8 +359,8 @@ def test_options_tell_a_list_with_keys_from_one_of_places(tmp_path: Path) -> Non
     line = line_of(tmp_path, made())
     campaign = line.campaign
     keyed, places = rows_plan({"k": campaign}), rows_plan([campaign, attrs.evolve(campaign, message="B")])
-    assert (keyed.options(), keyed.positional) == (plan_of(tmp_path, made()).options(), False)
-    assert places.positional
+    assert (keyed.options(), keyed.is_positional) == (plan_of(tmp_path, made()).options(), False)
+    assert places.is_positional
     assert [line.key for line in lines_of(places)] == ["1", "2"]
     assert places.options() != keyed.options()
 
@@ -467,5 +467,5 @@ def test_a_plan_of_nothing_is_told(rows: Any) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pipes in its files")
 def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(PlanError, match="is no regular file: save it to a file first"):
+    with pytest.raises(PlanError, match="is not a regular file: save it to a file first"):
         ndjson_plan(tmp_path / "pipe")

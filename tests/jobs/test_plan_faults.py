@@ -36,8 +36,8 @@ BRACES = (
 
 def twice(first: int) -> str:
     return (
-        f"is the number of contacts[{first}] too, who would be texted twice: take one out, "
-        'or have the later ones dropped (duplicates="drop") or kept (duplicates="keep")'
+        f"is also the number of contacts[{first}], which would be texted twice: remove one, "
+        'or drop (duplicates="drop") or keep (duplicates="keep") the later ones'
     )
 
 
@@ -225,7 +225,7 @@ def _database(path: Path) -> None:
 
 FILES: dict[str, tuple[Any, str]] = {
     "nothing": (b"", "is empty"),
-    "blank lines": (b"\n \n\t\r\n", "holds no campaign: it takes one JSON object a line"),
+    "blank lines": (b"\n \n\t\r\n", "holds no campaign: write one JSON object a line"),
     "an array": (b"[\n" + GOOD + b"\n]", "is a JSON array: write one object a line, as jq -c '.[]' does"),
     "an object over lines": (
         orjson.dumps(made(), option=orjson.OPT_INDENT_2),
@@ -237,11 +237,11 @@ FILES: dict[str, tuple[Any, str]] = {
     ),
     "UTF-16": (
         GOOD.decode().encode("utf-16"),
-        "is no text in UTF-8, but in UTF-16 or none at all: save it as UTF-8",
+        "is not UTF-8 text, but UTF-16 or binary: save it as UTF-8",
     ),
     "UTF-16 without a mark": (
         GOOD.decode().encode("utf-16-le"),
-        "is no text in UTF-8, but in UTF-16 or none at all: save it as UTF-8",
+        "is not UTF-8 text, but UTF-16 or binary: save it as UTF-8",
     ),
     "gzip": (gzip.compress(GOOD), "is compressed, or a spreadsheet: unpack it, or export it as text, first"),
     "bzip2": (bz2.compress(GOOD), "is compressed, or a spreadsheet: unpack it, or export it as text, first"),
@@ -251,8 +251,8 @@ FILES: dict[str, tuple[Any, str]] = {
         "is compressed, or a spreadsheet: unpack it, or export it as text, first",
     ),
     "a journal": (_database, "is an SQLite database, such as a journal: name the plan instead"),
-    "a directory": (Path.mkdir, "is a directory: name the file in it"),
-    "no file": (lambda path: None, "is not there: check its path"),
+    "a directory": (Path.mkdir, "is a directory: name a file in it"),
+    "no file": (lambda path: None, "does not exist: check its path"),
 }
 
 
@@ -274,7 +274,7 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     path = tmp_path / "my.plan"
     path.write_bytes(GOOD)
     path.chmod(0)
-    with pytest.raises(PlanError, match="may not be read by this user: check its permissions"):
+    with pytest.raises(PlanError, match="cannot be read by this user: check its permissions"):
         ndjson_plan(path)
 
 
@@ -283,7 +283,7 @@ def test_a_file_that_goes_away_is_told_by_the_next_reading(tmp_path: Path) -> No
     path.write_bytes(GOOD)
     plan = ndjson_plan(path)
     path.unlink()
-    with pytest.raises(PlanError, match="is not there: check its path"):
+    with pytest.raises(PlanError, match="does not exist: check its path"):
         next(plan.lines())
 
 

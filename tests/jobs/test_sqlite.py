@@ -34,7 +34,7 @@ from campaigns_async.jobs import (
     open_journal,
     rows_plan,
 )
-from campaigns_async.jobs._planning import StoppedError
+from campaigns_async.jobs._plan_loader import StoppedError
 from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.journal import Transition
 
@@ -56,7 +56,7 @@ def begin(journal: JournalFile, count: int, now: float = 1.0) -> list[int]:
     return [row.row_id for row in journal.commit([], claim=count, now=now)]
 
 
-def entry(number: int, state: State = State.PLANNED, **fields: Any) -> JournalRow:
+def journal_row(number: int, state: State = State.PLANNED, **fields: Any) -> JournalRow:
     return JournalRow(number, f"{KEY} {number}", row_of(number).content, state, **fields)
 
 
@@ -76,18 +76,23 @@ def test_a_new_journal_is_empty(path: Path) -> None:
     with JournalFile.open(path) as journal:
         assert journal.options() == {}
         assert journal.counts() == dict.fromkeys(State, 0)
-        assert list(journal.rows()) == list(journal.campaigns()) == journal.commit([], claim=9, now=1.0) == []
-        assert journal.entry(KEY) is None
+        assert (
+            list(journal.rows())
+            == journal.latest_campaigns(9, exclude=())
+            == journal.commit([], claim=9, now=1.0)
+            == []
+        )
+        assert journal.row(KEY) is None
 
 
 def test_a_row_goes_from_planned_to_created(journal: JournalFile) -> None:
     [row] = journal.commit([], claim=1, now=5.5)
     assert (row.row_id, row.body()) == (1, row_of(1).row.body)
-    assert journal.entry(f"{KEY} 1") == entry(1, State.SENDING, attempts=1, attempted_at=5.5)
+    assert journal.row(f"{KEY} 1") == journal_row(1, State.SENDING, attempts=1, attempted_at=5.5)
     journal.commit([Transition(1, State.CREATED, "c-1")], now=6.5)
-    created = entry(1, State.CREATED, attempts=1, attempted_at=5.5, ended_at=6.5, campaign_id="c-1")
-    assert journal.entry(f"{KEY} 1") == created
-    assert list(journal.campaigns()) == [("c-1", row_of(1).content)]
+    created = journal_row(1, State.CREATED, attempts=1, attempted_at=5.5, ended_at=6.5, campaign_id="c-1")
+    assert journal.row(f"{KEY} 1") == created
+    assert journal.owners({"c-1", "c-2"}) == {"c-1": row_of(1).content}
     assert (journal.counts()[State.CREATED], journal.counts()[State.PLANNED]) == (1, 4)
 
 
@@ -112,7 +117,7 @@ def test_what_was_refused_is_forgotten_once_the_row_is_sent_again(journal: Journ
     journal.commit([Transition(1, State.FAILED, reason="400", refused_contacts=(0, 7))], now=1.0)
     journal.commit([Transition(1, State.PLANNED)], now=2.0)
     assert begin(journal, 1) == [1]
-    assert journal.entry(f"{KEY} 1") == entry(1, State.SENDING, attempts=2, attempted_at=1.0, ended_at=2.0)
+    assert journal.row(f"{KEY} 1") == journal_row(1, State.SENDING, attempts=2, attempted_at=1.0, ended_at=2.0)
 
 
 def test_bodies_are_handed_out_byte_for_byte(path: Path) -> None:
@@ -314,7 +319,7 @@ class TestPlanning:
         plan(journal, 5)
         assert begin(journal, 9) == [3, 4, 5]
         plan(journal, 5, retry_failed=True)
-        assert journal.entry(f"{KEY} 2") == entry(2, attempts=1, attempted_at=1.0, ended_at=1.0)
+        assert journal.row(f"{KEY} 2") == journal_row(2, attempts=1, attempted_at=1.0, ended_at=1.0)
         assert begin(journal, 9) == [2]
 
     def test_digests_stay_and_texts_and_numbers_go(self, journal: JournalFile, path: Path) -> None:
@@ -382,9 +387,14 @@ def newer(path: Path) -> None:
     raw(path, f"PRAGMA user_version = {sqlite_files.VERSION + 1}")
 
 
-def older(path: Path) -> None:
+def first_version(path: Path) -> None:
     JournalFile.open(path).close()
     raw(path, "PRAGMA user_version = 1")
+
+
+def second_version(path: Path) -> None:
+    JournalFile.open(path).close()
+    raw(path, "ALTER TABLE rows RENAME COLUMN created_without_id TO surely_done", "PRAGMA user_version = 2")
 
 
 def half(path: Path) -> None:
@@ -421,7 +431,8 @@ OTHERS: dict[str, tuple[Any, str]] = {
     "a folder": (lambda path: path.mkdir(), "not a journal"),
     "a pipe": (lambda path: os.mkfifo(path), "not a journal"),
     "of a newer version": (newer, "newer version"),
-    "of the first version": (older, "older version"),
+    "of the first version": (first_version, "older version"),
+    "of the second version": (second_version, "older version"),
     "without a table": (half, "damaged"),
     "without a version": (version_nought, "damaged"),
     "cut off": (cut_off, "damaged"),
@@ -484,7 +495,7 @@ def test_a_damaged_row_is_told(path: Path) -> None:
 def test_where_no_journal_can_be_made_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="No such file"):
         JournalFile.open(tmp_path / "none" / "run")
-    with pytest.raises(JournalError, match="no journal yet"):
+    with pytest.raises(JournalError, match="does not exist yet"):
         open_journal(tmp_path / "run")
     assert list(tmp_path.iterdir()) == []
 
@@ -614,8 +625,11 @@ class Twins(RuleBasedStateMachine):
             snapshot = self.model.snapshot()
             assert tuple(self.journal.rows(payload=True)) == snapshot
             assert self.journal.counts() == self.model.counts()
-            created = [(row.campaign_id, row.content) for row in snapshot if row.campaign_id is not None]
-            assert list(self.journal.campaigns()) == created
+            owners = {row.campaign_id: row.content for row in snapshot if row.campaign_id is not None}
+            assert self.journal.owners({*owners, "another"}) == owners
+            *others, last = [None, *(row.campaign_id for row in snapshot if row.campaign_id is not None)]
+            latest = self.journal.latest_campaigns(3, exclude=[last or "none"])
+            assert latest == [each for each in reversed(others) if each not in {None, last}][:3]
             unsettled = [evolve(row, payload=None) for row in snapshot if row.state in {State.FAILED, State.UNKNOWN}]
             assert list(self.journal.rows(State.FAILED, State.UNKNOWN)) == unsettled
 

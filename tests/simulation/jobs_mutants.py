@@ -12,7 +12,7 @@ JOB_MUTANTS = (
         "a row is sent before it is in the journal",
         "jobs._sqlite",
         "        return await self._call(lambda: self._file.commit(transitions, claim=claim, now=now))\n",
-        "        claimed = self._file._planned_rows(claim) if claim else []\n"
+        "        claimed = self._file.find_planned(claim) if claim else []\n"
         "        asyncio.ensure_future(self._call(lambda: self._file.commit(transitions, claim=claim, now=now)))\n"
         "        return claimed\n",
     ),
@@ -43,32 +43,32 @@ JOB_MUTANTS = (
     Mutant(
         "what was claimed during a stop is sent",
         "jobs._sender",
-        "                if self._stopping:  # since the rows were claimed\n",
+        "                if self._stopping:  # `stop` was called during the commit\n",
         "                if False:\n",
         test="jobs/test_sender.py",
     ),
     Mutant(
         "a stop claims more",
         "jobs._sender",
-        "        if self._stopping or self._exhausted or self.backoff.is_holding():",
-        "        if self._exhausted or self.backoff.is_holding():",
+        "        if self._stopping or self._exhausted or self.backoff.is_pausing:",
+        "        if self._exhausted or self.backoff.is_pausing:",
     ),
     Mutant(
         "a cut that was never sent is left as sending",
         "jobs._sender",
-        "if effect_of(stop) in {Effect.NOT_SENT, Effect.REJECTED}:",
+        "if effect_of(cancelled) in {Effect.NOT_SENT, Effect.REJECTED}:",
         "if False:",
     ),
     Mutant(
         "a cut is planned again",
         "jobs._sender",
-        "if effect_of(stop) in {Effect.NOT_SENT, Effect.REJECTED}:",
+        "if effect_of(cancelled) in {Effect.NOT_SENT, Effect.REJECTED}:",
         "if True:",
     ),
     Mutant(
         "what was put back is forgotten by the run",
         "jobs._sqlite",
-        "            self._claimed = min(self._claimed, min(put_back) - 1)",
+        "            self._claimed_up_to = min(self._claimed_up_to, min(put_back) - 1)",
         "            pass",
     ),
     Mutant(
@@ -117,10 +117,9 @@ JOB_MUTANTS = (
     # What a rerun does
     Mutant(
         "what was sending is planned again on a rerun",
-        "jobs._planning",
-        '        connection.execute("BEGIN IMMEDIATE")\n        try:\n',
-        '        connection.execute("BEGIN IMMEDIATE")\n        try:\n'
-        '            connection.execute("UPDATE rows SET state = 0 WHERE state = 1")\n',
+        "jobs._plan_loader",
+        "            if retry_failed:\n",
+        '            connection.execute("UPDATE rows SET state = 0 WHERE state = 1")\n            if retry_failed:\n',
     ),
     Mutant(
         "a rerun forgets what was sending",
@@ -151,14 +150,14 @@ JOB_MUTANTS = (
     Mutant(
         "the settling time counts from the recorded attempt",
         "jobs._recovery",
-        "sent_by if entry.state is State.SENDING else entry.ended_at",
-        "entry.attempted_at",
+        "sent_by if row.state is State.SENDING else row.ended_at",
+        "row.attempted_at",
     ),
     Mutant(
         "the settling time of what was cut off counts from its last outcome",
         "jobs._recovery",
-        "sent_by if entry.state is State.SENDING else entry.ended_at",
-        "entry.ended_at or entry.attempted_at",
+        "sent_by if row.state is State.SENDING else row.ended_at",
+        "row.ended_at or row.attempted_at",
     ),
     Mutant(
         "a clock that was set back makes the wait short",
@@ -170,7 +169,7 @@ JOB_MUTANTS = (
     Mutant(
         "an unreadable id is sent again when absent",
         "jobs._recovery",
-        "isinstance(verdict, Absent) and not entry.created_without_id and not contested",
+        "isinstance(verdict, Absent) and not row.created_without_id and not contested",
         "isinstance(verdict, Absent) and not contested",
         test=f"{_OWN}::test_a_row_whose_id_was_unreadable_is_not_sent_again_though_it_is_gone",
     ),
@@ -190,7 +189,7 @@ JOB_MUTANTS = (
     Mutant(
         "what is unknown after a look is planned again",
         "jobs._recovery",
-        "isinstance(verdict, Absent) and not entry.created_without_id and not contested",
+        "isinstance(verdict, Absent) and not row.created_without_id and not contested",
         "not isinstance(verdict, Found)",
     ),
     Mutant(
@@ -202,7 +201,7 @@ JOB_MUTANTS = (
     Mutant(
         "a campaign known before the run began is taken for older, though the row is",
         "jobs._recovery",
-        "known_before if entry.attempts == 1 else 0",
+        "known_before if row.attempts == 1 else 0",
         "self.runtime.ledger.seen.snapshot()",
     ),
     # Who gets which

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from campaigns_async import NewCampaign
 from campaigns_async.jobs import BadLine, Line, Plan
-from campaigns_async.jobs.plan_lines import PlanRow, campaign_of, digest
+from campaigns_async.jobs.plans import PlanRow, decode_campaign, digest
 
 
 @frozen
@@ -37,15 +37,15 @@ class Read:
 
     @property
     def campaign(self) -> NewCampaign:
-        return campaign_of(self.row.body)
+        return decode_campaign(self.row.body)
 
     @property
     def wire(self) -> bytes:
         """The campaign and its key as a line of NDJSON."""
         return msgspec.json.encode({"key": self.key, **msgspec.json.decode(self.row.body)}) + b"\n"
 
-    def place(self, contact: int) -> tuple[int, str]:
-        return self.line.place(contact)
+    def locate(self, contact: int) -> tuple[int, str]:
+        return self.line.locate(contact)
 
 
 def read(lines: Iterable[Line | BadLine]) -> list[Read]:

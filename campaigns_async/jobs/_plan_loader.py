@@ -1,0 +1,356 @@
+"""Load a plan into a journal: compare them, and add the new rows, in one pass and one transaction.
+
+A line that the journal knows is recognised by its digest and is not parsed. The digests of the journal's lines are loaded
+into a temporary table once, so that lines are looked up in batches, in any order. Apart from a batch, memory grows by
+one byte for each row of the journal.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2s
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+from attrs import define, field
+
+from campaigns_async.effects import State
+from campaigns_async.jobs._duplicates import canonical_numbers
+from campaigns_async.jobs._sqlite_files import reading, writing
+from campaigns_async.jobs.job_errors import BadLine, BadLineError, JournalError, PlanChangedError, PlanError
+from campaigns_async.jobs.journal import compress
+from campaigns_async.jobs.plans import Line, Plan, PlanRow, digest
+
+SERVER: Final = "server"
+"""The option that holds the server's address. A dry run has none."""
+_BATCH: Final = 500
+_BATCH_BYTES: Final = 8 * 1024 * 1024
+_SHOWN: Final = 20
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_KINDS: Final = {
+    "keys": "a plan whose rows have keys",
+    "contacts": "a CSV of contacts",
+    "positions": "a list of campaigns without keys",
+}
+# A planned row without payload is left out: its line is read again, for the payload.
+_LOAD_LINES: Final = """
+    INSERT OR REPLACE INTO temp.known SELECT line, id FROM rows JOIN contents ON row_id = id
+    WHERE line IS NOT NULL AND (state <> 0 OR {planned})
+"""
+_FIND_LINES: Final = "SELECT known.line, known.id FROM json_each(?) AS j JOIN temp.known ON known.line = j.value"
+_ADD_ROW: Final = """
+    INSERT INTO rows (key, content, line, text, sender, starts_at, planned_count) VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (key) DO NOTHING
+"""
+_ADD_CONTENTS: Final = "INSERT INTO contents (row_id, recipients, dropped, payload) VALUES (?, ?, ?, ?)"
+_FIND_KEY: Final = """
+    SELECT id, content, state, payload IS NULL FROM rows LEFT JOIN contents ON row_id = id WHERE key = ?
+"""
+_SET_PAYLOAD: Final = "UPDATE contents SET payload = ? WHERE row_id = ?"
+# The second condition on the state is the index's, word for word.
+_PLAN_FAILED: Final = """
+    UPDATE rows SET state = 0, reason = NULL, candidates = NULL, refused = NULL WHERE state = 3 AND state IN (1, 3, 4)
+"""
+
+
+class StoppedError(Exception):
+    """A plan that was not loaded because `stopping` returned True. The journal is unchanged."""
+
+
+class RowSink(Protocol):
+    """A receiver of the rows that would be sent."""
+
+    def add(self, line: Line, row: PlanRow) -> object:
+        """Add a row."""
+        ...
+
+
+def add_plan(
+    connection: sqlite3.Connection,
+    plan: Plan,
+    settings: Mapping[str, str],
+    *,
+    retry_failed: bool,
+    stopping: Callable[[], bool],
+    sink: RowSink | None,
+) -> None:
+    """Add a plan to a journal; see `JournalFile.add_plan`."""
+    plan_options = plan.options()
+    options = {**plan_options, **settings}
+    with reading():
+        recorded = dict(connection.execute("SELECT name, value FROM options").fetchall())
+    _check_options(recorded, options, is_positional=plan.is_positional)
+    with writing(in_use_if_busy=True):
+        connection.execute("BEGIN IMMEDIATE")
+    with writing():
+        try:
+            if recorded != options:
+                connection.execute("DELETE FROM options")
+                connection.executemany("INSERT INTO options (name, value) VALUES (?, ?)", list(options.items()))
+            if retry_failed:
+                connection.execute(_PLAN_FAILED)
+            is_unchanged = plan.has_content_digest and bool(recorded)
+            if sink is not None or not is_unchanged or _lacks_payloads(connection):
+                _Loader(connection, stopping, sink).run(plan)
+                _check_unchanged(plan, plan_options)
+            connection.execute("COMMIT")
+        except BaseException:  # on an interrupt too: all or nothing
+            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                connection.execute("ROLLBACK")
+            raise
+
+
+def _check_unchanged(plan: Plan, options: Mapping[str, str]) -> None:
+    if plan.has_content_digest and plan.options() != options:
+        raise PlanError("the plan was changed while it was read: start again; nothing was sent")
+
+
+def _lacks_payloads(connection: sqlite3.Connection) -> bool:
+    query = "SELECT 1 FROM rows JOIN contents ON row_id = id WHERE state = 0 AND payload IS NULL LIMIT 1"
+    return bool(connection.execute(query).fetchall())
+
+
+@define
+class _Digests:
+    """Keyed digests of 8 bytes each."""
+
+    _key: bytes
+    _by_text: dict[str, int] = field(init=False, factory=dict[str, int])
+
+    def of_text(self, text: str) -> int:
+        """Return the digest of a message or a sender ID. Most rows share them."""
+        if (found := self._by_text.get(text)) is None:
+            if len(self._by_text) >= _BATCH:
+                self._by_text.clear()
+            content = blake2s(text.encode(), digest_size=8, key=self._key).digest()
+            found = self._by_text[text] = int.from_bytes(content, "big", signed=True)
+        return found
+
+    def of_numbers(self, numbers: Sequence[str]) -> bytes:
+        """Return the digests of canonical phone numbers, joined."""
+        copy = blake2s(digest_size=8, key=self._key).copy
+        digests: list[bytes] = []
+        for number in canonical_numbers(numbers):
+            hasher = copy()
+            hasher.update(number.encode())
+            digests.append(hasher.digest())
+        return b"".join(digests)
+
+
+@define
+class _Faults:
+    """The faults of a plan: all are counted, the first 20 are kept."""
+
+    _lines: list[BadLine] = field(factory=list[BadLine])
+    _line_count: int = 0
+    _changed_keys: list[str] = field(factory=list[str])
+    _changed_count: int = 0
+
+    def add(self, *lines: BadLine) -> None:
+        """Add faults of lines, in any order."""
+        self._line_count += len(lines)
+        self._lines += lines
+        if len(self._lines) > 2 * _SHOWN:
+            self._keep_first()
+
+    def add_changed(self, key: str) -> None:
+        """Add a row that has changed."""
+        self._changed_count += 1
+        if len(self._changed_keys) < _SHOWN:
+            self._changed_keys.append(key)
+
+    def check(self) -> None:
+        """Raise if the plan has faults.
+
+        Raises:
+            PlanError: If lines are wrong.
+            PlanChangedError: If rows have changed.
+        """
+        if self._line_count:
+            self._keep_first()
+            what = "1 fault" if self._line_count == 1 else f"{self._line_count} faults"
+            raise PlanError(f"the plan has {what}; nothing was sent", tuple(self._lines), self._line_count)
+        if self._changed_count:
+            raise _to_error("changed since the journal was started", self._changed_keys, self._changed_count)
+
+    def _keep_first(self) -> None:
+        self._lines = sorted(self._lines, key=lambda line: line.number)[:_SHOWN]
+
+
+class _PendingRow(NamedTuple):
+    line: Line
+    row: PlanRow
+
+
+@define
+class _Loader:
+    """One pass over a plan, within a transaction."""
+
+    # `_known` is the highest id before this pass, since ids count up from 1; `_last` is the highest id now. `_seen` has
+    # a byte for each known row: 1 if the plan has it. `_lines` wait to be looked up by digest, `_rows` to be added.
+    _connection: sqlite3.Connection
+    _stopping: Callable[[], bool]
+    _sink: RowSink | None
+    _faults: _Faults = field(init=False, factory=_Faults)
+    _digests: _Digests = field(init=False)
+    _known: int = field(init=False)
+    _last: int = field(init=False)
+    _seen: bytearray = field(init=False)
+    _lines: list[Line] = field(init=False, factory=list[Line])
+    _rows: list[_PendingRow] = field(init=False, factory=list[_PendingRow])
+    _pending_bytes: int = field(init=False, default=0)
+
+    def run(self, plan: Plan) -> None:
+        """Read the plan, and add the new rows.
+
+        Raises:
+            StoppedError, PlanError, PlanChangedError: As `Journal.add_plan`.
+        """
+        execute = self._connection.execute
+        ((self._known,),) = execute("SELECT coalesce(max(id), 0) FROM rows").fetchall()
+        ((key,),) = execute("SELECT digest_key FROM journal").fetchall()
+        self._last, self._seen, self._digests = self._known, bytearray(self._known + 1), _Digests(key)
+        execute("CREATE TEMP TABLE IF NOT EXISTS known (line INTEGER PRIMARY KEY, id INTEGER NOT NULL)")
+        execute("DELETE FROM temp.known")
+        if self._known:  # a sink is given the planned rows too, so their lines are read
+            execute(_LOAD_LINES.format(planned="payload IS NOT NULL" if self._sink is None else "FALSE"))
+        empty = True
+        for line in plan.lines():
+            empty = False
+            if self._stopping():
+                raise StoppedError
+            if isinstance(line, BadLine):
+                self._faults.add(line)
+            elif self._known and line.digest is not None:
+                self._lines.append(line)
+                self._pending_bytes += line.size
+            else:
+                self._read(line)
+            if len(self._lines) >= _BATCH or len(self._rows) >= _BATCH or self._pending_bytes >= _BATCH_BYTES:
+                self._flush()
+        self._flush()
+        if empty:
+            self._faults.add(BadLine(1, "", "the plan is empty: write one campaign a line"))
+        self._faults.check()
+        self._check_missing()
+        execute("DELETE FROM temp.known")
+
+    def _flush(self) -> None:
+        if self._lines:
+            lines, self._lines = self._lines, []
+            digests = msgspec.json.encode([line.digest for line in lines]).decode()
+            known = dict(self._connection.execute(_FIND_LINES, (digests,)).fetchall())
+            for line in lines:
+                row_id = known.get(line.digest)
+                if row_id is None:
+                    self._read(line)
+                else:
+                    self._mark_seen(row_id, line)
+        if self._rows:
+            rows, self._rows = self._rows, []
+            self._add(rows)
+        self._pending_bytes = 0
+
+    def _mark_seen(self, row_id: int, line: Line) -> bool:
+        """Mark a known row as part of the plan; return False if its key is a duplicate."""
+        if row_id > self._known or self._seen[row_id]:
+            self._faults.add(BadLine(line.number, "key", "is also the key of an earlier line: each line needs its own"))
+            return False
+        self._seen[row_id] = 1
+        return True
+
+    def _read(self, line: Line) -> None:
+        try:
+            row = line.read()
+        except BadLineError as error:
+            self._faults.add(*error.bad)
+            return
+        self._rows.append(_PendingRow(line, row))
+        self._pending_bytes += len(row.body)
+
+    def _to_columns(self, each: _PendingRow) -> tuple[Any, ...]:
+        row, digests = each.row, self._digests
+        if self._sink is not None:  # a scratch copy, of which only keys and states are read
+            return row.key, 0, None, 0, 0, 0, 0
+        start = (row.start - _EPOCH) // timedelta(milliseconds=1)
+        text, sender = digests.of_text(row.message), digests.of_text(row.sender)
+        return row.key, digest(row.body), each.line.digest, text, sender, start, len(row.numbers)
+
+    def _to_contents(self, row: PlanRow) -> tuple[bytes, bytes | None, bytes | None]:
+        digests = self._digests
+        dropped = digests.of_numbers(row.dropped) if row.dropped else None
+        return digests.of_numbers(row.numbers), dropped, compress(row.body)
+
+    def _add(self, rows: list[_PendingRow]) -> None:
+        first = self._last + 1
+        added = self._connection.executemany(_ADD_ROW, map(self._to_columns, rows)).rowcount
+        self._last += added
+        new = list(enumerate(rows, first) if added == len(rows) else self._find_new(rows, first))
+        if self._sink is None:
+            contents = ((row_id, *self._to_contents(each.row)) for row_id, each in new)
+            self._connection.executemany(_ADD_CONTENTS, contents)
+        for _, each in new:
+            self._pass_on(each)
+
+    def _find_new(self, rows: list[_PendingRow], first: int) -> Iterator[tuple[int, _PendingRow]]:
+        """Yield the added rows with their ids. Compare the others with the rows that have their keys."""
+        yielded: set[int] = set()
+        for each in rows:
+            ((row_id, content, state, lacks_payload),) = self._connection.execute(_FIND_KEY, (each.row.key,)).fetchall()
+            if row_id >= first and row_id not in yielded:
+                yielded.add(row_id)
+                yield row_id, each
+            elif self._mark_seen(row_id, each.line):
+                if content != digest(each.row.body):
+                    self._faults.add_changed(each.row.key)
+                elif state == State.PLANNED:
+                    if lacks_payload:
+                        self._connection.execute(_SET_PAYLOAD, (compress(each.row.body), row_id))
+                    self._pass_on(each)
+
+    def _pass_on(self, each: _PendingRow) -> None:
+        if self._sink is not None:
+            self._sink.add(each.line, each.row)
+
+    def _check_missing(self) -> None:
+        count = self._seen.count(0, 1)
+        if not count:
+            return
+        keys: list[str] = []
+        row_id = 0
+        while len(keys) < min(count, _SHOWN):
+            row_id = self._seen.index(0, row_id + 1)
+            ((key,),) = self._connection.execute("SELECT key FROM rows WHERE id = ?", (row_id,)).fetchall()
+            keys.append(key)
+        raise _to_error("in the journal, but missing from the plan", keys, count)
+
+
+def _to_error(what: str, keys: list[str], count: int) -> PlanChangedError:
+    rows = "1 row is" if count == 1 else f"{count} rows are"
+    shown = ", ".join(keys) + (", ..." if count > len(keys) else "")
+    return PlanChangedError(
+        f"{rows} {what} (keys: {shown}): restore the plan, and give new rows new keys; nothing was sent",
+        tuple(keys),
+        count,
+    )
+
+
+def _check_options(recorded: Mapping[str, str], options: Mapping[str, str], *, is_positional: bool) -> None:
+    if SERVER not in options or SERVER not in recorded:
+        recorded, options = ({k: v for k, v in each.items() if k != SERVER} for each in (recorded, options))
+    if not recorded or recorded == options:
+        return
+    if recorded.get("plan") != options.get("plan"):
+        kinds = [_KINDS.get(each.get("plan", ""), "a plan of another kind") for each in (recorded, options)]
+        raise JournalError(
+            f"the journal belongs to {kinds[0]}, and this is {kinds[1]}: use another journal; nothing was sent"
+        )
+    names = sorted(name for name in recorded.keys() | options.keys() if recorded.get(name) != options.get(name))
+    hint = " (its rows are identified by their positions in the file)" if is_positional else ""
+    raise JournalError(
+        f"the journal was started with another {', '.join(names)}{hint}: "
+        "use the same, or another journal for another job; nothing was sent"
+    )
