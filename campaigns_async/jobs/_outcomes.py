@@ -1,4 +1,4 @@
-"""The outcome of a row whose create raised an error. The decision stands in `effects`; this module names its inputs."""
+"""The outcome of a row whose create raised an error. `effects` decides; this module names its inputs."""
 
 from __future__ import annotations
 
