@@ -142,7 +142,7 @@ class Reconciled:
 
     Attributes:
         id: The event's number, from 1.
-        verdict: found, absent or in_doubt.
+        verdict: found, absent or unknown.
         looks: How often the server was searched.
         elapsed: Seconds.
     """

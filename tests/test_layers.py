@@ -16,7 +16,7 @@ LAYERS = [
     {"values"},
     {"effects"},
     {"errors"},
-    {"_checks", "_file_lock", "_threads", "models", "segments"},
+    {"_checks", "_file_lock", "_phone_numbers", "_threads", "models", "segments"},
     {"settings", "events", "outcome_unknown"},
     {"_http", "query"},
     {"_engine"},

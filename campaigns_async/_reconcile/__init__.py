@@ -1,1 +1,1 @@
-"""Reconciling a create whose outcome is unknown: found on the server, absent, or still unknown."""
+"""Reconciliation of creates with unknown outcome: each is found on the server, is absent, or stays unknown."""

@@ -131,7 +131,7 @@ class Creator:
             raise
         except Exception as error:  # whatever it is, it must not replace the OutcomeUnknownError
             _log.warning("the search for a create whose outcome is unknown broke off: %s", type(error).__name__)
-            verdict = reconciler.confirmed()[_ONLY]
+            verdict = reconciler.confirmed_verdicts[_ONLY]
         if pool.instrumentation is not None:
             pool.instrumentation.report_reconciliation(
                 verdict.word, reconciler.looks, pool.clock.monotonic() - target.unknown_since

@@ -1,6 +1,6 @@
-"""Remember the campaign ids that a client has read or was given, and its creates that are in flight or unknown.
+"""The campaign ids that a client has read or received, and its creates that are in flight or unknown.
 
-Ids are kept as 64-bit digests in arrays: eight bytes each, so that a job of millions stays small.
+Ids are stored as 64-bit digests in arrays: eight bytes each, so that a job with millions of rows stays small.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import TypeAlias
 from campaigns_async.models import NewCampaign
 
 Content: TypeAlias = NewCampaign | Callable[[], NewCampaign]
-"""A campaign, or a function that returns it: called only if the campaign is compared with another one."""
+"""A campaign, or a function that returns it, which is called only if the campaign is compared with another one."""
 Text: TypeAlias = tuple[datetime, str, str]
 
 
 class Ids:
-    """Campaign ids in the order in which they became known: the newest `limit` of them, at least.
+    """Campaign ids in the order in which they became known. At least the newest `limit` ids are kept.
 
-    The index is built at the first lookup: a client that never searches pays eight bytes an id.
+    The index is built at the first lookup, so a client that never searches needs only eight bytes for each id.
     """
 
     def __init__(self, limit: int) -> None:
@@ -44,11 +44,11 @@ class Ids:
             self._forget()
 
     def snapshot(self) -> int:
-        """Return the present moment, for `contains`."""
+        """Return the current position in the order of ids, for `contains`."""
         return self._forgotten + len(self._digests)
 
     def contains(self, campaign_id: str, before: int | None = None) -> bool:
-        """Return True if an id is known; with `before`, if it was known at that snapshot."""
+        """Return True if an id is known, or with `before`, if it was known at that snapshot."""
         for place in range(self._indexed, len(self._digests)):
             self._first.setdefault(self._digests[place], self._forgotten + place)
         self._indexed = len(self._digests)
@@ -64,19 +64,21 @@ class Ids:
 
 
 class Ledger:
-    """The campaigns and creates that all calls of a client know of."""
+    """The campaigns and creates of a client, shared by all of its calls.
+
+    Attributes:
+        seen: Ids that were read from the server, in any call.
+    """
 
     def __init__(self, remember: int) -> None:
         self.seen: Ids = Ids(remember)
-        """Ids that were read from the server, for whatever reason."""
         self._claimed = Ids(remember)
-        self._unknown: dict[int, set[Hashable]] = {}
-        """The owners of creates that were left unknown, by the digest of the content."""
-        self._begun = 0
+        self._unknown: dict[int, set[Hashable]] = {}  # owners of creates that were left unknown, by digest of content
+        self._last_number = 0
         self._in_flight: dict[int, Content] = {}
 
     def claim(self, campaign_id: str) -> None:
-        """Record that a create was given this id, or was found to have made it: no other create made this campaign."""
+        """Record that a create of this client made this campaign, so that no other create is matched with it."""
         self._claimed.add(campaign_id)
 
     def is_claimed(self, campaign_id: str) -> bool:
@@ -84,8 +86,8 @@ class Ledger:
         return self._claimed.contains(campaign_id)
 
     def begin(self, new: Content) -> int:
-        """Record that a create is in flight; return its number, for `end`."""
-        self._begun = number = self._begun + 1
+        """Record that a create is in flight, and return its number for `end`."""
+        self._last_number = number = self._last_number + 1
         self._in_flight[number] = new
         return number
 
@@ -94,39 +96,39 @@ class Ledger:
         del self._in_flight[number]
 
     def leave_unknown(self, new: Content, owner: Hashable = None) -> None:
-        """Record that a create of this content ended, and that it may have made a campaign whose id is not known.
+        """Record that a create ended, and may have made a campaign whose id is unknown.
 
         Args:
-            new: The content.
-            owner: What the create is sent for, by which `resume_unknown` knows it; None if it is not looked for.
+            new: The campaign.
+            owner: The owner that `resume_unknown` will name; None if no search for the create follows.
         """
         self._unknown.setdefault(_digest(new), set()).add(object() if owner is None else owner)
 
     def resume_unknown(self, new: NewCampaign, owner: Hashable) -> None:
-        """Record that a create that was left unknown is looked for again, so that it is no duplicate of itself."""
+        """Record that a search for an unknown create has started, so that it does not count as its own duplicate."""
         digest = _digest(new)
         if owners := self._unknown.get(digest):
-            owners.discard(owner)  # not there if an earlier process left it unknown
+            owners.discard(owner)  # missing if an earlier process left the create unknown
             if not owners:
                 del self._unknown[digest]
 
     def has_duplicate_unknown(self, new: NewCampaign) -> bool:
-        """Return True if another create of the same content was left unknown: a campaign that is found may be its."""
+        """Return True if another create of the same content is unknown, which may have made the campaign instead."""
         return bool(self._unknown) and _digest(new) in self._unknown
 
     def has_duplicate_in_flight(self, new: NewCampaign) -> bool:
-        """Return True if a create of the same text is in flight: its id is not known yet."""
+        """Return True if another create of the same text is in flight, so its id is not known yet."""
         text = _text_of(new)
         return any(_text_of(other) == text for other in self._in_flight.values())
 
 
 def _digest(content: Content) -> int:
-    """Return a digest of text, start and recipients, so that neither texts nor numbers are kept."""
+    """Return a digest of text, start and recipients, so that no texts and numbers are stored."""
     new = content if isinstance(content, NewCampaign) else content()
     return hash((_text_of(new), frozenset(contact.phone_number for contact in new.contacts)))
 
 
 def _text_of(content: Content) -> Text:
     new = content if isinstance(content, NewCampaign) else content()
-    start = new.start_date_time  # cut to milliseconds, as it is sent and as a journal holds it
+    start = new.start_date_time  # cut to milliseconds, as in a request and in a journal
     return start.replace(microsecond=start.microsecond // 1000 * 1000), new.sender, new.message

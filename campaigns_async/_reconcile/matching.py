@@ -1,24 +1,23 @@
-"""Decide which campaigns on the server are those that were sent. No I/O.
+"""Rules that decide if a campaign on the server is the one that was sent. No I/O.
 
-There are two ways to be wrong. If a stranger's campaign is taken for ours, nobody is texted. If ours is overlooked,
-everyone is texted twice, which is worse. So a campaign is ours only if nothing contradicts it, and ours is absent
-only if each campaign differs in a way that no server can have caused. Everything between stays unknown.
+A wrong decision has one of two costs. If someone else's campaign is taken for ours, nobody receives ours. If ours is
+overlooked, everybody is texted twice, which is worse. So a campaign is ours only if nothing contradicts it, and ours
+is absent only if every campaign differs in a way that no server can have caused. Otherwise the create stays unknown.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable
 from datetime import MINYEAR, UTC, datetime
 from functools import cached_property
 from typing import ClassVar, TypeAlias
 
-from attrs import astuple, field, frozen
+from attrs import field, frozen
 
+from campaigns_async._phone_numbers import to_international
 from campaigns_async._reconcile import recipients
-from campaigns_async._reconcile.phone_numbers import to_international
-from campaigns_async._reconcile.recipients import Match, RecipientIndex, compare_recipients, complete_numbers
+from campaigns_async._reconcile.recipients import Match, RecipientIndex, compare_recipients, index_recipients
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign
 
 _SAME_TIME = 1.0  # seconds: a server may cut or round milliseconds
@@ -28,17 +27,17 @@ _SHINGLE = 3
 
 @frozen
 class SearchTarget:
-    """A create that may have been carried out, and how far the server's copy of its campaign may differ.
+    """A create with unknown outcome, and how far the server's copy of its campaign may differ.
 
     Attributes:
         new: The campaign.
-        ignore_invalid_phone_numbers: What the server was asked to do about invalid numbers.
+        ignore_invalid_phone_numbers: As sent with the create.
         margin: Seconds before and after the start time within which a server may have moved it.
-        now: The time of the search, with a time zone: a server may replace a start in the past by its own now.
-        unknown_since: Seconds on the monotonic clock: no request of the create can have left later.
-        known_before: The ledger's snapshot before the create was first sent: no campaign that was seen by then is
-            its own. 0 if an earlier process sent it.
-        owner: What the create is sent for: equal if the same create is looked for again.
+        now: The time of the search, with a time zone: a server may replace a start in the past by its current time.
+        unknown_since: Seconds on the monotonic clock. No request of the create left the client later.
+        known_before: The ledger's snapshot before the create was first sent: a campaign that was seen by then is not
+            the create's. 0 if an earlier process sent it.
+        owner: The task that the create belongs to: equal if the same create is looked for again.
     """
 
     new: NewCampaign
@@ -56,22 +55,22 @@ class SearchTarget:
 
     @cached_property
     def latest(self) -> datetime:
-        """The start time, or `now` if it has passed."""
+        """The start time, or `now` if the start time has passed."""
         return self.start if self.now is None else max(self.start, _to_utc(self.now))
 
     @cached_property
     def recipients(self) -> RecipientIndex:
         """The contacts, indexed for lookups."""
-        return RecipientIndex.of(self.new.contacts)
+        return index_recipients(self.new.contacts)
 
     @cached_property
     def shingles(self) -> frozenset[str]:
-        """The message in pieces, which tell an altered text from a different one."""
+        """The overlapping pieces of the message, by which an altered text differs from another one."""
         return _shingles(self.new.message)
 
     @property
-    def text(self) -> tuple[object, ...]:
-        """Every field but the contacts."""
+    def fields(self) -> tuple[object, ...]:
+        """The values of all fields but the contacts."""
         new = self.new
         return new.start_date_time, new.sender, new.message, new.opt_out_link_id, new.track_link_url
 
@@ -82,18 +81,22 @@ def _show_count(contacts: tuple[Contact, ...] | None) -> str:
 
 @frozen
 class Candidate:
-    """A campaign on the server that may be ours, with as many of its contacts as were read."""
+    """A campaign on the server that may be ours.
+
+    Attributes:
+        campaign: The campaign.
+        contacts: Its contacts, as far as they were read; None if they were not.
+        complete: True if `contacts` are all that the server lists.
+    """
 
     campaign: Campaign
     contacts: tuple[Contact, ...] | None = field(default=None, repr=_show_count)
-    """None if they were not read."""
     complete: bool = False
-    """True if `contacts` are all that the server lists."""
 
 
 @frozen
 class Found:
-    """The campaign is on the server."""
+    """The verdict on a create whose campaign is on the server."""
 
     word: ClassVar[str] = "found"
     campaign_id: str
@@ -101,16 +104,16 @@ class Found:
 
 @frozen
 class Absent:
-    """No campaign on the server can be it."""
+    """The verdict on a create that made no campaign on the server."""
 
     word: ClassVar[str] = "absent"
 
 
 @frozen
 class Unknown:
-    """One of these candidates, the likeliest first, may be the campaign; or none of them."""
+    """The verdict on a create that may have made one of these campaigns, the likeliest first, or none."""
 
-    word: ClassVar[str] = "in_doubt"
+    word: ClassVar[str] = "unknown"
     candidates: tuple[Campaign, ...] = ()
 
 
@@ -118,8 +121,13 @@ Verdict: TypeAlias = Found | Absent | Unknown
 
 
 def could_match(target: SearchTarget, campaign: Campaign) -> bool:
-    """Return True if a campaign may be the target, judged before its contacts are read."""
+    """Return True if a campaign may be the target's, before its contacts are read."""
     return _compare_fields(target, campaign) is not Match.NONE
+
+
+def is_excluded_by(target: SearchTarget, contacts: Iterable[Contact]) -> bool:
+    """Return True if some contacts of a campaign prove that it is not the target's."""
+    return recipients.is_excluded_by(target.recipients, contacts)
 
 
 def compare(target: SearchTarget, candidate: Candidate) -> Match:
@@ -139,162 +147,20 @@ def compare(target: SearchTarget, candidate: Candidate) -> Match:
     )
 
 
-@frozen
-class _Group:
-    """Creates with equal content: nothing on the server tells them apart but their number."""
-
-    keys: tuple[int, ...]
-    target: SearchTarget
-    known_before: int
-    """The earliest of all."""
-
-
-class Matcher:
-    """Assigns the campaigns of one look at the server to creates: each campaign to one create at most.
-
-    Takes the candidates one by one, in any order, and keeps nothing of their contacts.
-
-    Args:
-        targets: The creates, by keys of the caller.
-        was_known: Returns True if a campaign, by its id, was known at a snapshot of the ledger.
-    """
-
-    def __init__(
-        self,
-        targets: Mapping[int, SearchTarget],
-        was_known: Callable[[str, int], bool] = lambda _campaign_id, _snapshot: False,
-    ) -> None:
-        equal: dict[tuple[NewCampaign, bool | None], dict[int, SearchTarget]] = defaultdict(dict)
-        for key, target in targets.items():
-            equal[target.new, target.ignore_invalid_phone_numbers][key] = target
-        self._groups: Sequence[_Group] = [
-            _Group(tuple(each), next(iter(each.values())), min(target.known_before for target in each.values()))
-            for each in equal.values()
-        ]
-        self._known_before = min((group.known_before for group in self._groups), default=0)
-        self._was_known = was_known
-        self._matches: dict[str, dict[int, Match]] = {}
-        """By campaign id and place of a group; without those that do not match."""
-        self._campaigns: dict[str, Campaign] = {}
-        # Targets that differ in their contacts alone: their fields are compared once.
-        self._texts: Sequence[SearchTarget] = list({group.target.text: group.target for group in self._groups}.values())
-        self._by_suffix: dict[str, list[int]] = defaultdict(list)
-        self._always: set[int] = set()
-        for place, group in enumerate(self._groups):
-            index = group.target.recipients
-            if index.unparsed or index.names_groups or not index.suffixes:
-                self._always.add(place)  # no number proves that a campaign is not this group's
-            for suffix in index.suffixes:
-                self._by_suffix[suffix].append(place)
-        self._suffix_lengths = {len(suffix) for suffix in self._by_suffix}
-
-    def could_match(self, campaign: Campaign) -> bool:
-        """Return True if a campaign may be any create's, judged before its contacts are read."""
-        known = self._was_known(campaign.id, self._known_before)
-        return not known and any(could_match(target, campaign) for target in self._texts)
-
-    def is_excluded_by(self, contacts: Sequence[Contact]) -> bool:
-        """Return True if some of a campaign's contacts prove that it is no create's: the others need no reading."""
-        return all(
-            recipients.is_excluded_by(self._groups[place].target.recipients, contacts)
-            for place in self._places_for(contacts)
-        )
-
-    def add(self, candidate: Candidate) -> None:
-        """Compare a candidate with the creates."""
-        campaign = candidate.campaign
-        matches: dict[int, Match] = {}
-        for place in self._places_for(candidate.contacts or ()):
-            group = self._groups[place]
-            match = compare(group.target, candidate)
-            if match is not Match.NONE and not self._was_known(campaign.id, group.known_before):
-                matches[place] = match
-        before = self._matches.get(campaign.id)
-        if before is not None and before != matches:
-            # Two readings of one campaign that disagree: it is changing, and neither can be trusted.
-            differ = {place for place in before | matches if before.get(place) is not matches.get(place)}
-            matches = {place: Match.POSSIBLE if place in differ else before[place] for place in before | matches}
-        self._matches[campaign.id] = matches
-        self._campaigns[campaign.id] = max(campaign, self._campaigns.get(campaign.id, campaign), key=_sort_key)
-
-    def discard(self, campaign_ids: Iterable[str]) -> None:
-        """Drop candidates that turned out to be others'."""
-        for campaign_id in campaign_ids:
-            self._matches.pop(campaign_id, None)
-
-    @property
-    def candidate_ids(self) -> Collection[str]:
-        """The ids of the candidates that were added."""
-        return self._matches.keys()
-
-    def _places_for(self, contacts: Iterable[Contact]) -> Iterable[int]:
-        """Return the groups that a campaign to these contacts may belong to: it goes to no other group's recipients.
-
-        Comparing each group with each candidate would take hours for ten thousand creates.
-        """
-        numbers = complete_numbers(contacts)
-        if not numbers:
-            return range(len(self._groups))
-        places = set(self._always)
-        for number in numbers:
-            for length in self._suffix_lengths:
-                places.update(self._by_suffix.get(number[-length:], ()))
-        return sorted(places)
-
-    def verdicts(self) -> dict[int, Verdict]:
-        """Return the verdict on each create, by its key.
-
-        Found: as many campaigns certainly match as there are creates of that content, none of them certainly matches
-        another content, and every campaign that possibly matches is found for another. Absent: nothing matches; a
-        possible match that is found for another content is not absence. Unknown: everything else.
-        """
-        certain: list[set[str]] = [set() for _ in self._groups]
-        possible: list[set[str]] = [set() for _ in self._groups]
-        owners: dict[str, list[int]] = defaultdict(list)
-        for campaign_id, matches in self._matches.items():
-            for place, match in matches.items():
-                (certain if match is Match.CERTAIN else possible)[place].add(campaign_id)
-                if match is Match.CERTAIN:
-                    owners[campaign_id].append(place)
-        assigned = {
-            place
-            for place, group in enumerate(self._groups)
-            if len(certain[place]) == len(group.keys) and all(owners[each] == [place] for each in certain[place])
-        }
-        verdicts: dict[int, Verdict] = {}
-        for place, group in enumerate(self._groups):
-            # A certain match beside a possible one stays unknown. Ours may be the possible one and the certain one a
-            # copy that someone else made: an update or delete by the id that was found would hit a stranger's
-            # campaign. Or both are ours, if a proxy sent the request again: then someone has to stop one of them.
-            if place in assigned and all(assigned.intersection(owners[each]) for each in possible[place]):
-                verdicts.update(zip(group.keys, map(Found, sorted(certain[place])), strict=True))
-            elif certain[place] or possible[place]:
-                candidates = (*sorted(certain[place]), *sorted(possible[place]))
-                unknown = Unknown(tuple(self._campaigns[each] for each in candidates))
-                verdicts.update(dict.fromkeys(group.keys, unknown))
-            else:
-                verdicts.update(dict.fromkeys(group.keys, Absent()))
-        return verdicts
-
-
-def _sort_key(campaign: Campaign) -> str:
-    return repr(astuple(campaign))
-
-
 def _compare_fields(target: SearchTarget, campaign: Campaign) -> Match:
     start = _compare_start(target, campaign.start_date_time)
     if start is Match.NONE:
         return Match.NONE
-    moved = start is Match.POSSIBLE and _or_none(campaign.start_date_time) is not None
+    has_moved = start is Match.POSSIBLE and _or_none(campaign.start_date_time) is not None
     new = target.new
     return min(
         start,
         _compare_sender(new.sender, campaign.sender),
-        _compare_message(target, campaign.message, moved=moved),
-        # A server may have a default for what was not sent, drop what was, and shorten a link.
+        _compare_message(target, campaign.message, has_moved=has_moved),
+        # A server may set a default for a field that was not sent, drop one that was, and shorten a link.
         _compare_exactly(new.opt_out_link_id or 0, campaign.opt_out_link_id or 0),
         _compare_exactly(new.track_link_url or "", campaign.track_link_url or ""),
-        # Someone cancelled it: it may as well be an earlier campaign that ours is to replace.
+        # A cancelled campaign may be an earlier one, which ours replaces.
         Match.POSSIBLE if campaign.status == CampaignStatus.CANCELLED else Match.CERTAIN,
     )
 
@@ -304,10 +170,10 @@ def _compare_exactly(ours: object, theirs: object) -> Match:
 
 
 def _compare_start(target: SearchTarget, theirs: datetime | None) -> Match:
-    """Compare the start times: certain if equal, possible if moved.
+    """Compare the start times: certain if equal, possible within the margin.
 
-    A server may read `Z` as its local time. It may also round to minutes, replace a start that has passed by its own
-    now, or keep marketing out of the night. So no distance within the margin excludes a campaign.
+    A server may read `Z` as its local time, round to minutes, replace a start in the past by its current time, or move
+    marketing out of the night.
     """
     moment = _or_none(theirs)
     if moment is None:
@@ -342,25 +208,25 @@ def _compare_sender(ours: str, theirs: str | None) -> Match:
     return Match.POSSIBLE if similar else Match.NONE
 
 
-def _compare_message(target: SearchTarget, theirs: str | None, *, moved: bool) -> Match:
-    """Compare the messages: certain if equal; else possible, as a server may normalise, shorten links or add text.
+def _compare_message(target: SearchTarget, theirs: str | None, *, has_moved: bool) -> Match:
+    """Compare the messages: certain if equal, otherwise possible: a server may normalize, shorten links or add text.
 
-    A text that neither starts at our time nor resembles ours is another campaign's, or nobody could send two texts
-    on one day.
+    A campaign at another time whose message does not resemble ours is excluded. Otherwise two campaigns on one day
+    would always be possible matches.
     """
     if theirs is None:
         return Match.POSSIBLE
-    if _normalise(target.new.message) == _normalise(theirs):
+    if _normalize(target.new.message) == _normalize(theirs):
         return Match.CERTAIN
-    return Match.NONE if moved and not _resembles(target.shingles, _shingles(theirs)) else Match.POSSIBLE
+    return Match.NONE if has_moved and not _resembles(target.shingles, _shingles(theirs)) else Match.POSSIBLE
 
 
-def _normalise(text: str) -> str:
+def _normalize(text: str) -> str:
     return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _resembles(ours: frozenset[str], theirs: frozenset[str]) -> bool:
-    """Return True if half of the shorter text is in the longer one, or one of them has no letters."""
+    """Return True if half of the shorter text is in the longer one, or if one of them has no letters."""
     return 2 * len(ours & theirs) >= min(len(ours), len(theirs))
 
 
@@ -370,5 +236,5 @@ def _shingles(text: str) -> frozenset[str]:
 
 
 def _letters(text: str) -> str:
-    """Return letters and digits only, without case and accents."""
+    """Return the letters and digits, without case and accents."""
     return "".join(filter(str.isalnum, unicodedata.normalize("NFKD", text.casefold())))

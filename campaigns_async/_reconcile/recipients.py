@@ -1,6 +1,6 @@
 """Compare the recipients of a campaign on the server with those that were sent.
 
-Numbers are looked up in an index, never compared pair by pair: each step is linear in the number of contacts.
+Numbers are looked up in an index instead of being compared in pairs, so every step is linear in the number of contacts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from enum import IntEnum
 
 from attrs import field, frozen
 
-from campaigns_async._reconcile.phone_numbers import is_complete, may_be_mobile, suffix_of, to_international
+from campaigns_async._phone_numbers import is_complete, may_be_mobile, suffix_of, to_international
 from campaigns_async.models import Contact, NewContact
 
 _UNPARSED = "?"
@@ -21,15 +21,17 @@ _DIGITS_PER_NUMBER = 8
 class Match(IntEnum):
     """The degree to which a campaign on the server matches the one that was sent.
 
-    A whole matches only as well as the least of its parts, so `min` combines them.
+    A campaign matches only as well as the least of its parts, so `min` combines them.
+
+    Attributes:
+        NONE: It cannot be the campaign that was sent.
+        POSSIBLE: It may be the campaign that was sent, without proof.
+        CERTAIN: It is the campaign that was sent, as far as a client can see.
     """
 
     NONE = 0
-    """It cannot be what was sent."""
     POSSIBLE = 1
-    """It may be what was sent, without proof."""
     CERTAIN = 2
-    """It is what was sent, as far as a client can see."""
 
 
 def _show_count(items: frozenset[object]) -> str:
@@ -38,57 +40,71 @@ def _show_count(items: frozenset[object]) -> str:
 
 @frozen
 class RecipientIndex:
-    """The recipients of a campaign that was sent, indexed for lookups."""
+    """The recipients of a campaign that was sent, indexed for lookups.
 
-    rows: int
-    """The number of contacts, duplicates included."""
+    Attributes:
+        contact_count: The number of contacts, duplicates included.
+        numbers: International digits. A text that cannot be parsed is kept with a question mark in front.
+        details: Number, field and text of each name (0) and custom field (1, 2).
+        suffixes: The last digits of each number that can be parsed.
+        suffix_lengths: The lengths of the suffixes.
+        unparsed_count: The number of phone numbers that a server may find in texts that cannot be parsed here.
+        has_groups: True if any contact names a group.
+    """
+
+    contact_count: int
     numbers: frozenset[str] = field(repr=_show_count)
-    """International digits; a text that cannot be parsed stands after a question mark."""
     details: frozenset[tuple[str, int, str]] = field(repr=_show_count)
-    """Number, field and text of each name (0) and custom field (1, 2)."""
     suffixes: frozenset[str] = field(repr=_show_count)
     suffix_lengths: tuple[int, ...]
-    unparsed: int
-    """How many numbers a server could find in the texts that cannot be parsed here."""
-    names_groups: bool
-    """True if any contact names a group."""
+    unparsed_count: int
+    has_groups: bool
 
-    @classmethod
-    def of(cls, contacts: Iterable[NewContact]) -> RecipientIndex:
-        """Index the contacts that were sent."""
-        rows = tuple(contacts)
-        keyed = [(_number_key(contact.phone_number), contact) for contact in rows]
-        numbers = frozenset(key for key, _ in keyed)
-        suffixes = frozenset(suffix_of(number) for number in numbers if _is_parsed(number))
-        return cls(
-            rows=len(rows),
-            numbers=numbers,
-            details=frozenset((key, place, text) for key, contact in keyed for place, text in _details_of(contact)),
-            suffixes=suffixes,
-            suffix_lengths=tuple({len(suffix) for suffix in suffixes}),
-            unparsed=sum(_count_possible_numbers(number) for number in numbers if not _is_parsed(number)),
-            names_groups=any(contact.contact_group_id is not None for contact in rows),
-        )
+    @property
+    def can_exclude(self) -> bool:
+        """True if a stranger's number proves that a campaign is not this one."""
+        return bool(self.suffixes) and not (self.unparsed_count or self.has_groups)
 
-    def ends_like_one(self, number: str) -> bool:
-        """Return True if `number` has the last digits of one of these."""
+    def may_contain(self, number: str) -> bool:
+        """Return True if `number` ends like one of the recipients', and so may be the same in another notation."""
         return any(number[-length:] in self.suffixes for length in self.suffix_lengths)
+
+
+def index_recipients(contacts: Iterable[NewContact]) -> RecipientIndex:
+    """Index the contacts of a campaign."""
+    rows = tuple(contacts)
+    keyed = [(_number_key(contact.phone_number), contact) for contact in rows]
+    numbers = frozenset(key for key, _ in keyed)
+    suffixes = frozenset(suffix_of(number) for number in numbers if _is_parsed(number))
+    return RecipientIndex(
+        contact_count=len(rows),
+        numbers=numbers,
+        details=frozenset((key, place, text) for key, contact in keyed for place, text in _details_of(contact)),
+        suffixes=suffixes,
+        suffix_lengths=tuple({len(suffix) for suffix in suffixes}),
+        unparsed_count=sum(_count_possible_numbers(number) for number in numbers if not _is_parsed(number)),
+        has_groups=any(contact.contact_group_id is not None for contact in rows),
+    )
 
 
 @frozen
 class _Comparison:
-    """What a candidate's contacts say of the numbers that were sent."""
+    """The result of looking up a candidate's contacts in the index.
+
+    Attributes:
+        seen: The numbers of ours that are among the contacts.
+        strangers: The number of different phone numbers that resemble none of ours.
+        is_uncertain: True if any number is neither certainly ours nor a stranger's, or is ours with other details.
+    """
 
     seen: frozenset[str] = field(repr=_show_count)
     strangers: int
-    """The number of different numbers that resemble none of ours."""
-    uncertain: bool
-    """True if any number is neither certainly ours nor a stranger's, or is ours with other details."""
+    is_uncertain: bool
 
 
 def is_excluded_by(index: RecipientIndex, contacts: Iterable[Contact]) -> bool:
-    """Return True if these of a candidate's contacts, however few, prove that it goes to other people."""
-    return not index.names_groups and _has_strangers(index, _compare_contacts(index, contacts))
+    """Return True if these contacts of a candidate, which need not be all, prove that it goes to other people."""
+    return not index.has_groups and _has_strangers(index, _compare_contacts(index, contacts))
 
 
 def compare_recipients(
@@ -105,61 +121,61 @@ def compare_recipients(
         index: The recipients that were sent.
         contacts: The candidate's contacts, as far as they were read.
         complete: True if those are all of them.
-        recipient_count: The server's own count. A hint: a list may lag behind it, so it may weaken a certain match.
-            It never excludes a candidate.
-        ignore_invalid: What the server was asked to do about invalid numbers.
+        recipient_count: The server's own count. It may lag, so it can weaken a certain match, but it never excludes a
+            candidate.
+        ignore_invalid: The create's `ignore_invalid_phone_numbers`.
     """
     compared = _compare_contacts(index, contacts)
     missing = index.numbers - compared.seen
     mobiles_missing = any(_is_parsed(number) and may_be_mobile(number) for number in missing)
     if _has_strangers(index, compared):
-        # No documentation says what a server does with a contact's group. If it sends to the whole group, our
-        # contacts are among the candidate's: where a group was named, more people than ours are possible.
-        may_be_group = index.names_groups and not (complete and mobiles_missing)
+        # It is not documented what a server does with a contact's group. If it sends to the whole group, the campaign
+        # has more recipients than were sent, but all of ours are among them.
+        may_be_group = index.has_groups and not (complete and mobiles_missing)
         return Match.POSSIBLE if may_be_group else Match.NONE
-    if not complete or compared.uncertain or compared.strangers:
+    if not complete or compared.is_uncertain or compared.strangers:
         return Match.POSSIBLE
-    if recipient_count is not None and recipient_count > index.rows:
-        return Match.POSSIBLE  # the rest of someone else's campaign may not be listed yet
-    # Missing contacts may have been invalid, or have opted out, or be listed later. Only the first is a proof, and
-    # a server that was asked to refuse invalid numbers leaves none out.
-    missing_explained = not missing or (ignore_invalid is not False and not mobiles_missing)
+    if recipient_count is not None and recipient_count > index.contact_count:
+        return Match.POSSIBLE  # other recipients may not be listed yet
     if not compared.seen and recipient_count != 0:
-        return Match.POSSIBLE  # the contacts may be listed later
+        return Match.POSSIBLE  # the contacts may not be listed yet
+    # Missing contacts may be invalid, may have opted out, or may not be listed yet. Only the first is a proof, and a
+    # server leaves invalid numbers out only if the create did not forbid it.
+    missing_explained = not missing or (ignore_invalid is not False and not mobiles_missing)
     return Match.CERTAIN if missing_explained else Match.POSSIBLE
 
 
-def complete_numbers(contacts: Iterable[Contact]) -> set[str]:
+def find_complete_numbers(contacts: Iterable[Contact]) -> set[str]:
     """Return the numbers that can be parsed and have no digits cut off, in international digits.
 
-    If such a number ends like none of ours, it is a stranger's. One stranger excludes a campaign, unless we sent a
-    number that cannot be parsed or named a group.
+    If such a number ends like none of ours, it is a stranger's. One stranger excludes a campaign, unless a number of
+    ours cannot be parsed or a contact names a group.
     """
     keys = {_number_key(contact.phone_number) for contact in contacts}
     return {key for key in keys if _is_parsed(key) and is_complete(key)}
 
 
 def _has_strangers(index: RecipientIndex, compared: _Comparison) -> bool:
-    # The server may have parsed what we sent and cannot parse ourselves: those may be some of the strangers.
-    return compared.strangers > index.unparsed
+    # The server may have parsed texts of ours that cannot be parsed here: those may be some of the strangers.
+    return compared.strangers > index.unparsed_count
 
 
 def _compare_contacts(index: RecipientIndex, contacts: Iterable[Contact]) -> _Comparison:
     seen: set[str] = set()
     strangers: set[str] = set()
-    uncertain = False
+    is_uncertain = False
     for contact in contacts:
         key = _number_key(contact.phone_number)
         if key in index.numbers:
             seen.add(key)
-            uncertain = uncertain or any(
+            is_uncertain = is_uncertain or any(
                 (key, place, text) not in index.details for place, text in _details_of(contact)
             )
-        elif not _is_parsed(key) or not is_complete(key) or index.ends_like_one(key):
-            uncertain = True
+        elif not _is_parsed(key) or not is_complete(key) or index.may_contain(key):
+            is_uncertain = True
         else:
             strangers.add(key)
-    return _Comparison(frozenset(seen), len(strangers), uncertain)
+    return _Comparison(frozenset(seen), len(strangers), is_uncertain)
 
 
 def _number_key(phone_number: str | None) -> str:
@@ -168,7 +184,7 @@ def _number_key(phone_number: str | None) -> str:
 
 
 def _count_possible_numbers(text: str) -> int:
-    """Return how many phone numbers a text may hold: two in `07700900123; 07700900124`."""
+    """Return how many phone numbers a text may contain: two in `07700900123; 07700900124`."""
     return max(1, sum(map(str.isdecimal, text)) // _DIGITS_PER_NUMBER)
 
 
@@ -177,7 +193,7 @@ def _is_parsed(key: str) -> bool:
 
 
 def _details_of(contact: Contact | NewContact) -> list[tuple[int, str]]:
-    """Return name and custom fields without blank ones: a server may drop a text, but does not invent one."""
+    """Return the name and custom fields that are not blank: a server may drop a text, but does not invent one."""
     texts = (contact.name, contact.custom1, contact.custom2)
     return [(place, folded) for place, text in enumerate(texts) if text and (folded := _fold(text))]
 

@@ -1,4 +1,4 @@
-"""The listings that a search for a campaign reads."""
+"""The lists that a search for a create reads."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 class SearchListings:
-    """Lists campaigns and contacts for a create that has begun: exempt from `max_waiting`.
+    """The lists of campaigns and contacts, exempt from `max_waiting` because they belong to a create that has started.
 
-    Rows that a filter should have left out are skipped by the search, so no `FilterIgnoredError` is raised for them.
+    `FilterIgnoredError` is not raised: the search itself skips rows that do not match.
     """
 
     def __init__(self, caller: Caller, ledger: Ledger, page_size: int) -> None:
@@ -30,7 +30,7 @@ class SearchListings:
         self._page_size = page_size
 
     def load(self) -> None:
-        """Import what listing needs, before a search depends on it."""
+        """Import the modules that listing needs, so that a search cannot fail on an import."""
         _ = self._paginators
 
     def campaigns(self, filters: Expression) -> Paginator[Campaign]:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Final
 
-from campaigns_async._reconcile.phone_numbers import to_international
+from campaigns_async._phone_numbers import to_international
 
 _BRITISH_MOBILES: Final = re.compile("(?:447[0-9]{9}\n)+|(?:07[0-9]{9}\n)+|(?:[+]447[0-9]{9}\n)+")
 _MAX_DIGITS: Final = 15

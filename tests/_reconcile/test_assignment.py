@@ -11,7 +11,8 @@ from hypothesis import given, strategies as st
 from support.made import START
 from support.properties import more_examples
 
-from campaigns_async._reconcile.matching import Absent, Candidate, Found, Matcher, SearchTarget, Unknown, Verdict
+from campaigns_async._reconcile.assignment import Assignment
+from campaigns_async._reconcile.matching import Absent, Candidate, Found, SearchTarget, Unknown, Verdict
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
 
 
@@ -34,11 +35,11 @@ def stored(campaign_id: str, sent: NewCampaign) -> Candidate:
 
 def matched(rows: list[NewCampaign], candidates: list[Candidate]) -> dict[int, Verdict]:
     """Return the verdicts by the rows' places in the list."""
-    matcher = Matcher({place: SearchTarget(each) for place, each in enumerate(rows)})
+    assignment = Assignment({place: SearchTarget(each) for place, each in enumerate(rows)})
     for candidate in candidates:
-        if matcher.could_match(candidate.campaign):
-            matcher.add(candidate)
-    return matcher.verdicts()
+        if assignment.could_match(candidate.campaign):
+            assignment.add(candidate)
+    return assignment.decide()
 
 
 def test_two_hundred_rows_with_one_text_each_find_their_own() -> None:
@@ -152,13 +153,13 @@ def test_the_order_of_candidates_does_not_matter(rows: list[NewCampaign], there:
 def test_passing_rows_over_by_their_people_changes_no_verdict(rows: list[NewCampaign], there: list[bool]) -> None:
     candidates = [stored(f"c{place}", each) for place, each in enumerate(rows) if there[place]]
 
-    class Thorough(Matcher):
+    class Thorough(Assignment):
         def _places_for(self, contacts: Iterable[Contact]) -> range:
             return range(len(self._groups))
 
     targets = {place: SearchTarget(each) for place, each in enumerate(rows)}
-    quick, thorough = Matcher(targets), Thorough(targets)
+    quick, thorough = Assignment(targets), Thorough(targets)
     for candidate in candidates:
         quick.add(candidate)
         thorough.add(candidate)
-    assert quick.verdicts() == thorough.verdicts()
+    assert quick.decide() == thorough.decide()

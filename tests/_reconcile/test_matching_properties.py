@@ -10,11 +10,11 @@ import attrs
 from hypothesis import given, settings, strategies as st
 
 from campaigns_async import Campaign, CampaignStatus, Contact, NewCampaign, NewContact
+from campaigns_async._reconcile.assignment import Assignment
 from campaigns_async._reconcile.matching import (
     Absent,
     Candidate,
     Found,
-    Matcher,
     SearchTarget,
     Unknown,
     Verdict,
@@ -37,15 +37,15 @@ fewer = settings(max_examples=40)  # for what draws many candidates
 
 def decide(of: SearchTarget, candidates: Iterable[Candidate]) -> Verdict:
     """Return the verdict on one create."""
-    matcher = Matcher({0: of})
+    assignment = Assignment({0: of})
     for each in candidates:
-        matcher.add(each)
-    return matcher.verdicts()[0]
+        assignment.add(each)
+    return assignment.decide()[0]
 
 
 def is_excluded_by(of: SearchTarget, contacts: Sequence[Contact]) -> bool:
     """Return True if some of a campaign's contacts exclude it."""
-    return Matcher({0: of}).is_excluded_by(contacts)
+    return Assignment({0: of}).is_excluded_by(contacts)
 
 
 def british(number: str) -> list[str]:

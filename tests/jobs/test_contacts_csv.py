@@ -406,7 +406,7 @@ def test_numbers_are_found_twice_by_list_and_by_file_alike(numbers: list[str]) -
     collector = NumberCollector()
     for cut in (slice(0, 3), slice(3, None)):
         collector.add(canonical_numbers(numbers[cut]))
-    from campaigns_async._reconcile.phone_numbers import to_international
+    from campaigns_async._phone_numbers import to_international
 
     first: dict[str, int] = {}
     plainly = {

@@ -207,13 +207,13 @@ JOB_MUTANTS = (
     # Who gets which
     Mutant(
         "twins are matched whatever their count",
-        "_reconcile.matching",
+        "_reconcile.assignment",
         "len(certain[place]) == len(group.keys)",
         "0 < len(certain[place]) <= len(group.keys)",
     ),
     Mutant(
         "of too few twins the rest is absent",
-        "_reconcile.matching",
+        "_reconcile.assignment",
         "            elif certain[place] or possible[place]:\n",
         "            elif 0 < len(certain[place]) < len(group.keys):\n"
         "                for key in group.keys:\n"
@@ -222,13 +222,13 @@ JOB_MUTANTS = (
     ),
     Mutant(
         "what may be ours is absent",
-        "_reconcile.matching",
+        "_reconcile.assignment",
         "            elif certain[place] or possible[place]:\n",
         "            elif certain[place]:\n",
     ),
     Mutant(
         "others' campaigns are nobody's",
-        "_reconcile.matching",
+        "_reconcile.assignment",
         "        if not numbers:\n            return range(len(self._groups))\n",
         "        if numbers:\n            return range(0)\n",
     ),

@@ -252,29 +252,29 @@ MUTANTS = (
     Mutant(
         "a list that ended early proves absence",
         "_reconcile.reconciler",
-        '            raise PagingError("the listing ended before all rows had come")',
+        '            raise PagingError("the list ended before all of its rows were read")',
         "            pass",
         test=_SEARCH,
     ),
     Mutant(
         "a canary that no list shows proves nothing",
         "_reconcile.reconciler",
-        '                        raise PagingError("the listing leaves out what is on the server")',
+        '                        raise PagingError("the list lacks a campaign that is on the server")',
         "                        pass",
         test=_SEARCH,
     ),
     Mutant(
         "what was seen in one of two looks is absent",
         "_reconcile.reconciler",
-        "            agreed[key] = Unknown() if isinstance(before[key], Found) else before[key]",
+        "            combined[key] = Unknown() if isinstance(before[key], Found) else before[key]",
         "            pass",
         test=_SEARCH,
     ),
     Mutant(
         "a campaign known before is taken",
         "_reconcile.reconciler",
-        "Matcher(targets, self.ledger.seen.contains)",
-        "Matcher(targets)",
+        "Assignment(targets, self.ledger.seen.contains)",
+        "Assignment(targets)",
     ),
     Mutant(
         "a duplicate in flight is ignored",
@@ -298,7 +298,7 @@ MUTANTS = (
     ),
     Mutant(
         "one of two is taken",
-        "_reconcile.matching",
+        "_reconcile.assignment",
         "place in assigned and all(assigned.intersection(owners[each]) for each in possible[place])",
         "place in assigned",
         test="_reconcile",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, strategies as st
 
-from campaigns_async._reconcile.phone_numbers import is_complete, may_be_mobile, suffix_of, to_international
+from campaigns_async._phone_numbers import is_complete, may_be_mobile, suffix_of, to_international
 
 SAME_NUMBER = [
     "447700900123",

@@ -1,7 +1,8 @@
-"""Bring phone numbers to one notation, the digits of E.164: `447700900123`.
+"""Convert phone numbers to one notation, the digits of E.164: `447700900123`.
 
-A number without a country code is read as British, as the provider reads it. Two notations of one person's number
-come out equal, or with the same last digits, or one of them cannot be parsed. Nothing more follows from inequality.
+A number without a country code is parsed as British, as the provider does. Two notations of one phone number yield the
+same digits, or digits with the same ending, or one of them cannot be parsed. So different digits alone do not prove
+that two numbers differ.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import unicodedata
 
 _BARE = re.compile(r"\+?[0-9]+", re.ASCII)
 _SHAPE = re.compile(r"\(?\+?[0-9()./-]*", re.ASCII)
-_MASKED = re.compile(r"[./-]{2}|\(\)")  # `07700---123`: not separators, but withheld digits
+_MASKED = re.compile(r"[./-]{2}|\(\)")  # `07700---123`: hidden digits, no separators
 _BETWEEN = re.compile(r"[()./-]")
 _BRACKETS = str.maketrans("[]{}", "()()")
 
@@ -24,10 +25,10 @@ _SUFFIX_LENGTH = 7
 
 
 def to_international(text: str) -> str | None:
-    """Return the digits of a phone number with its country code, or None if they cannot be parsed.
+    """Return the digits of a phone number with its country code, or None if it cannot be parsed.
 
-    Parses `+44 (0)7700 900123`, `0044…`, `44…`, `440…`, the British national `07…`, any separators, and digits of
-    any script. Does not parse letters, masks, `+0…`, or more than 15 digits.
+    Accepts `+44 (0)7700 900123`, `0044…`, `44…`, `440…`, the British national `07…`, any separators, and digits of
+    any script. Rejects letters, masks, `+0…`, and more than 15 digits.
     """
     bare = text if _BARE.fullmatch(text) else _strip_separators(text)
     if bare is None:
@@ -45,30 +46,30 @@ def to_international(text: str) -> str | None:
 
 
 def may_be_mobile(number: str) -> bool:
-    """Return True if a server may accept `number`, in international digits, as a mobile phone's."""
+    """Return True if a server may accept `number`, in international digits, as a mobile number."""
     if number.startswith(_BRITISH):
         return _BRITISH_MOBILE.fullmatch(number) is not None
     return len(number) >= _SHORTEST
 
 
 def is_complete(number: str) -> bool:
-    """Return True if `number`, in international digits, is long enough that no digits were cut off or withheld."""
+    """Return True if `number`, in international digits, is long enough to have no digits cut off or hidden."""
     if number.startswith(_BRITISH):
         return len(number) in _BRITISH_LENGTHS
     return len(number) >= _SHORTEST
 
 
 def suffix_of(number: str) -> str:
-    """Return the digits, seven at most, that every notation of `number`, in international digits, ends with.
+    """Return the digits, seven at most, with which every notation of `number`, in international digits, ends.
 
-    Another country's national number is read as a British one; its last digits are right all the same.
+    A national number of another country is parsed as British. Its last digits are right nevertheless.
     """
     national = number.removeprefix(_BRITISH) or number
     return national[-_SUFFIX_LENGTH:]
 
 
 def _strip_separators(text: str) -> str | None:
-    """Return the digits, after a plus sign if there is one; None if anything but separators stands between them."""
+    """Return the digits, with the plus sign if there is one, or None if the text has other characters than separators."""
     plain = text if text.isascii() else "".join(map(_to_ascii, text))
     plain = "".join(plain.split()).translate(_BRACKETS)
     if not _SHAPE.fullmatch(plain) or _MASKED.search(plain):
@@ -80,7 +81,7 @@ def _to_ascii(character: str) -> str:
     category = unicodedata.category(character)
     if category == "Nd":
         return str(unicodedata.decimal(character))
-    if category in ("Cc", "Cf") or character.isspace():  # e.g. direction marks of an address book
+    if category in ("Cc", "Cf") or character.isspace():  # e.g. direction marks from an address book
         return ""
     if category == "Pd" or character == "\N{MINUS SIGN}":
         return "-"
@@ -90,7 +91,7 @@ def _to_ascii(character: str) -> str:
 
 
 def _strip_trunk_zero(plain: str) -> str:
-    """Drop the zero of `+44(0)7700…`, which is dialled within the country only; keep that of `(0)7700…`."""
+    """Drop the zero of `+44(0)7700…`, which is only dialled within the country. Keep the zero of `(0)7700…`."""
     before, _, after = plain.partition("(0)")
     abroad = before.startswith(("+", "(+", "00")) or before.lstrip("(")[:1] not in ("", "0")
     return before + after if abroad else plain
