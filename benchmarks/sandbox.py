@@ -27,7 +27,8 @@ import msgspec
 from attrs import frozen
 
 from campaigns_async.sandbox import Sandbox
-from campaigns_async.sandbox._sieve import CAMPAIGN_COLUMNS, Row, find
+from campaigns_async.sandbox._rows import CAMPAIGN_COLUMNS, Row
+from campaigns_async.sandbox._sieve import find
 
 Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Measured: TypeAlias = tuple[str | int | float, ...]

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from campaigns_async.sandbox._openapi import document
+from campaigns_async.sandbox._openapi import build_document
 
 OPENAPI_GENERATOR = "rival_openapi_generator"
 OPENAPI_PYTHON_CLIENT = "rival_openapi_python_client"
@@ -27,7 +27,7 @@ def generated() -> Generator[None]:
     """
     with tempfile.TemporaryDirectory() as folder:
         api = Path(folder, "openapi.json")
-        described = document(url="http://127.0.0.1:8080", update_method="PUT", delete_method="DELETE", auth="any")
+        described = build_document(url="http://127.0.0.1:8080", update_method="PUT", delete_method="DELETE", auth="any")
         api.write_text(json.dumps(described), encoding="utf-8")
         _openapi_generator(api, Path(folder))
         _openapi_python_client(api, Path(folder))

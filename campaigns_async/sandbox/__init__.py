@@ -1,36 +1,41 @@
-"""A server that plays the provider's API, to try things out and to test against.
+"""A server that plays the provider's API, for tests and experiments.
 
     async with Sandbox(campaigns=[{"id": "c1", ...}]) as sandbox:
         sandbox.fault(operation="create", times=1, status=504, act=True)
         ...  # a client of sandbox.url, with sandbox.api_key
         assert len(sandbox.created) == 1
 
-It imports nothing of the client, so that a mistake cannot be on both sides. Its names are imported on first use,
-so that the pytest plugin, which is one of its modules, costs nothing where no test uses it.
+The sandbox imports nothing of the client, so that a mistake cannot be on both sides. Its names are imported on first
+use, so that the pytest plugin, which is one of its modules, costs nothing in test runs that do not use it.
 """
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from . import presets
+    from ._campaign_store import DoubleSend
     from ._clock import Clock, Lifecycle
+    from ._rate_limit import RateLimit
     from ._request_log import RecordedRequest
     from ._routing import Auth, Operation
-    from ._settings import Quirks, RateLimit
-    from ._store import DoubleSend
+    from ._settings import Quirks
     from .faults import Fault, Rule
     from .server import Sandbox
     from .threaded import ThreadedSandbox
 
 _MODULES = {
-    "_clock": ("Clock", "Lifecycle"),
-    "_request_log": ("RecordedRequest",),
-    "_routing": ("Auth", "Operation"),
-    "_settings": ("Quirks", "RateLimit"),
-    "_store": ("DoubleSend",),
-    "faults": ("Fault", "Rule"),
-    "server": ("Sandbox",),
-    "threaded": ("ThreadedSandbox",),
+    "Auth": "_routing",
+    "Clock": "_clock",
+    "DoubleSend": "_campaign_store",
+    "Fault": "faults",
+    "Lifecycle": "_clock",
+    "Operation": "_routing",
+    "Quirks": "_settings",
+    "RateLimit": "_rate_limit",
+    "RecordedRequest": "_request_log",
+    "Rule": "faults",
+    "Sandbox": "server",
+    "ThreadedSandbox": "threaded",
 }
 
 
@@ -40,12 +45,11 @@ def __getattr__(name: str) -> object:
 
     if name == "presets":
         return import_module(f"{__name__}.presets")
-    for module, names in _MODULES.items():
-        if name in names:
-            value: object = getattr(import_module(f"{__name__}.{module}"), name)
-            globals()[name] = value
-            return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

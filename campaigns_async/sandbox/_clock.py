@@ -1,4 +1,4 @@
-"""The sandbox's own time, and how campaigns begin and end by it."""
+"""The sandbox's time, and the statuses that campaigns reach over time."""
 
 from __future__ import annotations
 
@@ -13,26 +13,22 @@ from typing import Final
 
 from attrs import field, frozen
 
-from ._dotnet import TICKS_PER_SECOND, ticks_of
-from ._sieve import STATUSES, Row
+from ._dotnet import TICKS_PER_SECOND, to_ticks
+from ._rows import COMPLETED, PENDING, SENDING, SUBMITTED, Row
 from ._validators import seconds
 
 _START = datetime.min.replace(tzinfo=UTC)
 _END = datetime.max.replace(tzinfo=UTC)
 
-PENDING: Final = STATUSES["pending"]
-SENDING: Final = STATUSES["sending"]
-SUBMITTED: Final = STATUSES["submitted"]
-COMPLETED: Final = STATUSES["completed"]
-BEGUN: Final = frozenset({SENDING, SUBMITTED, COMPLETED})
+STARTED: Final = frozenset({SENDING, SUBMITTED, COMPLETED})
 """The statuses in which a campaign can no longer be changed or deleted."""
 
 
 class Clock:
-    """The time of the sandbox: it runs, or stands still where it was set. Any thread may use it.
+    """The time of the sandbox, running or stopped. Any thread may use it.
 
     Args:
-        now: The time at which it stands; None to run with the machine's time.
+        now: The time at which the clock is stopped; None to run with the machine's time.
         machine: Returns the machine's time, in seconds since 1970.
 
     Raises:
@@ -41,8 +37,8 @@ class Clock:
 
     def __init__(self, now: datetime | None = None, *, machine: Callable[[], float] = time.time) -> None:
         self._machine = machine
-        self._ahead = timedelta()
-        self._stands_at: datetime | None = None
+        self._offset = timedelta()
+        self._stopped_at: datetime | None = None
         self._lock = threading.RLock()
         if now is not None:
             self.set(now)
@@ -53,24 +49,24 @@ class Clock:
     @property
     def running(self) -> bool:
         """True if time passes."""
-        return self._stands_at is None
+        return self._stopped_at is None
 
     def now(self) -> datetime:
         """Return the time, in UTC."""
         with self._lock:
-            if self._stands_at is not None:
-                return self._stands_at
+            if self._stopped_at is not None:
+                return self._stopped_at
             try:
-                return datetime.fromtimestamp(self._machine(), UTC) + self._ahead
-            except OverflowError:
-                return _END if self._ahead > timedelta() else _START  # and there it stands
+                return datetime.fromtimestamp(self._machine(), UTC) + self._offset
+            except OverflowError:  # the clock was moved to the end of a datetime's range
+                return _END if self._offset > timedelta() else _START
 
     def ticks(self) -> int:
-        """Return the time in ticks of 100 ns since year 1, as start times are kept."""
-        return ticks_of(self.now())
+        """Return the time in ticks of 100 ns since year 1, the unit of start times."""
+        return to_ticks(self.now())
 
     def set(self, moment: datetime) -> None:
-        """Stand still at a time. Campaigns that have begun stay so, even if the clock is set back.
+        """Stop the clock at a time. Started campaigns stay started, even if the clock is set back.
 
         Raises:
             ValueError: If `moment` has no time zone, or is outside the years 1 to 9999 in UTC.
@@ -78,12 +74,12 @@ class Clock:
         if not isinstance(moment, datetime) or moment.tzinfo is None:
             raise ValueError("the clock needs a time with a zone, such as datetime(2031, 1, 1, tzinfo=UTC)")
         try:
-            self._stands_at = moment.astimezone(UTC)
+            self._stopped_at = moment.astimezone(UTC)
         except OverflowError:
             raise ValueError("the clock cannot be set outside the years 1 to 9999 in UTC") from None
 
     def move(self, by: timedelta | float) -> None:
-        """Move by a span or a number of seconds, forwards or backwards, standing or running.
+        """Move the clock, running or stopped, forwards or backwards by a span or a number of seconds.
 
         Raises:
             ValueError: If the seconds are not finite, or lead outside the years 1 to 9999.
@@ -96,62 +92,59 @@ class Clock:
                 moved = self.now() + span
             except OverflowError:
                 raise ValueError("the clock cannot be moved outside the years 1 to 9999") from None
-            if self._stands_at is None:
-                self._ahead += span
+            if self._stopped_at is None:
+                self._offset += span
             else:
-                self._stands_at = moved
+                self._stopped_at = moved
 
     def reset(self) -> None:
         """Run with the machine's time again."""
         with self._lock:
-            self._ahead, self._stands_at = timedelta(), None
+            self._offset, self._stopped_at = timedelta(), None
 
     def run(self) -> None:
-        """Run on from the time at which it stands."""
+        """Run from the time at which the clock is stopped."""
         with self._lock:
-            if self._stands_at is not None:
-                self._ahead = self._stands_at - datetime.fromtimestamp(self._machine(), UTC)
-                self._stands_at = None
+            if self._stopped_at is not None:
+                self._offset = self._stopped_at - datetime.fromtimestamp(self._machine(), UTC)
+                self._stopped_at = None
 
 
 @frozen
 class Lifecycle:
-    """The time that a created campaign stays in each state, once its start time has come.
+    """The time that a created campaign stays in each status after its start time.
 
     Attributes:
-        sending: Seconds from the start until it is Submitted.
-        submitted: Seconds from then on until it is Completed.
+        sending: Seconds from the start until the campaign is Submitted.
+        submitted: Seconds from then until the campaign is Completed.
     """
 
     sending: float = field(default=5.0, validator=seconds)
     submitted: float = field(default=30.0, validator=seconds)
 
-    def moves(self, start: int) -> tuple[tuple[int, int], ...]:
-        """Return, for a start in ticks, when each status is reached."""
-        submitted = start + round(self.sending * TICKS_PER_SECOND)
-        completed = submitted + round(self.submitted * TICKS_PER_SECOND)
-        return (start, SENDING), (submitted, SUBMITTED), (completed, COMPLETED)
-
 
 class Schedule:
-    """Moves campaigns on when they are due. A campaign that has begun never goes back.
+    """The next status of each campaign. A started campaign never goes back.
 
     Args:
-        lifecycle: The time that each state lasts.
+        lifecycle: The time that a campaign stays in each status.
     """
 
     def __init__(self, lifecycle: Lifecycle) -> None:
-        self._lifecycle = lifecycle
+        self._submitted_after = round(lifecycle.sending * TICKS_PER_SECOND)
+        self._completed_after = self._submitted_after + round(lifecycle.submitted * TICKS_PER_SECOND)
         self._due: list[tuple[int, int, Row, int]] = []
         self._order = itertools.count()
 
-    def put(self, row: Row) -> None:
-        """Let a campaign move from its start time on. Call it again when that was changed."""
+    def add(self, row: Row) -> None:
+        """Add the start of a campaign. Call it again after the start time was changed."""
         if row.ticks is not None:
-            at, status = self._lifecycle.moves(row.ticks)[0]
-            heapq.heappush(self._due, (at, next(self._order), row, status))
+            self._push(row.ticks, row, SENDING)
 
-    def run(self, now: int) -> None:
+    def _push(self, at: int, row: Row, status: int) -> None:
+        heapq.heappush(self._due, (at, next(self._order), row, status))
+
+    def advance(self, now: int) -> None:
         """Move on the campaigns that are due by now, in ticks."""
         due = self._due
         while due and due[0][0] <= now:
@@ -159,12 +152,13 @@ class Schedule:
             if not self._is_current(row, at, status):
                 continue
             row.replace({**row.wire, "status": status})
-            for later, following in self._lifecycle.moves(at)[1:] if status == SENDING else ():
-                heapq.heappush(due, (later, next(self._order), row, following))
+            if status == SENDING:
+                self._push(at + self._submitted_after, row, SUBMITTED)
+                self._push(at + self._completed_after, row, COMPLETED)
 
     @staticmethod
     def _is_current(row: Row, at: int, status: int) -> bool:
-        # A campaign whose start was changed has an outdated entry too; a deleted one has entries as well.
+        # Entries of deleted campaigns, and those of a previous start time, stay in the queue.
         if row.deleted:
             return False
         return status != SENDING or (row.wire["status"] == PENDING and row.ticks == at)

@@ -1,4 +1,4 @@
-"""The port and its connections, which are numbered and can be broken on purpose."""
+"""The port and its connections, which are numbered and can be reset on purpose."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any, Final
 
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
-from attrs import define
+from attrs import frozen
 
-# Linger on, for zero seconds: closing then resets the connection.
+# SO_LINGER on, with zero seconds: closing then resets the connection.
 _RESET: Final = struct.pack("ii", 1, 0)
-# Time for what is being written to get out, in seconds; nothing else is waited for.
+# Seconds for bytes in the write buffers to leave. A stop waits for nothing else.
 _SHUTDOWN: Final = 0.1
-# Iterations of the loop from a connection that is accepted to its connection_made(); asyncio takes three.
+# Iterations of the loop between accept() and connection_made(). asyncio needs three.
 _ITERATIONS_TO_CONNECT: Final = 5
 
 
-class Sent(web.StreamResponse):
-    """A response that says to aiohttp that the bytes are out already, and whether the connection stays open."""
+class SentResponse(web.StreamResponse):
+    """A response whose bytes were written already. aiohttp learns only if the connection stays open."""
 
     def __init__(self, *, keep_alive: bool) -> None:
         super().__init__()
@@ -40,36 +40,39 @@ class Sent(web.StreamResponse):
         """Send nothing."""
 
 
-KEEP_ALIVE: Final = Sent(keep_alive=True)
-CLOSE: Final = Sent(keep_alive=False)
+KEEP_ALIVE: Final = SentResponse(keep_alive=True)
+CLOSE: Final = SentResponse(keep_alive=False)
 
 
-@define(eq=False)
+@frozen(eq=False)
 class Connection:
-    """A client's connection. Requests over a stale one are not answered."""
+    """A client's connection, numbered from 1."""
 
     number: int
     transport: asyncio.Transport
-    stale: bool = False
 
     @property
     def is_open(self) -> bool:
-        """True if anything can be sent."""
+        """True if bytes can be sent."""
         return not self.transport.is_closing()
 
+    def write(self, data: bytes) -> None:
+        """Write bytes."""
+        self.transport.write(data)
+
     def close(self) -> None:
-        """Close it, once what was written is out."""
+        """Close the connection once the written bytes have left."""
         self.transport.close()
 
     def reset(self) -> None:
-        """Abort it, so that the client meets a reset."""
+        """Abort the connection with a TCP reset."""
         raw: socket.socket = self.transport.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
 
 class ConnectionServer(web.Server):
-    """aiohttp's server on a port, with a number for each connection and an end for all of them."""
+    """aiohttp's server on a port. It numbers the connections and can close all of them."""
 
     def __init__(self, handler: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], **options: Any) -> None:
         super().__init__(handler, **options)
@@ -81,32 +84,27 @@ class ConnectionServer(web.Server):
         self._all_closed.set()
 
     def connection_of(self, request: web.BaseRequest) -> Connection | None:
-        """Return the connection over which a request came; None when it is gone."""
+        """Return the connection over which a request came; None if the client has gone."""
         return self._open.get(request.protocol)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:
-        """Give a new connection its number."""
+        """Register a new connection under the next number."""
         super().connection_made(handler, transport)
         self._open[handler] = Connection(next(self._numbers), transport)
         self._all_closed.clear()
 
     def connection_lost(self, handler: web.RequestHandler, exc: BaseException | None = None) -> None:
-        """Forget a connection that was closed."""
+        """Forget a closed connection."""
         super().connection_lost(handler, exc)
         self._open.pop(handler, None)
         if not self._open:
             self._all_closed.set()
 
-    def refresh(self) -> None:
-        """Make no connection stale any more."""
-        for connection in self._open.values():
-            connection.stale = False
-
     async def start(self, host: str, port: int) -> int:
         """Listen, and return the port.
 
         Raises:
-            OSError: If the port is taken.
+            OSError: If the port is in use.
         """
         self.is_running = True
         try:
@@ -114,8 +112,8 @@ class ConnectionServer(web.Server):
         except BaseException:  # including a cancellation: it may be started again
             self.is_running = False
             raise
-        found: int = self._listening.sockets[0].getsockname()[1]
-        return found
+        bound: int = self._listening.sockets[0].getsockname()[1]
+        return bound
 
     async def stop(self) -> None:
         """Close the port and every connection, within a second."""
@@ -135,7 +133,7 @@ async def _close(listening: asyncio.Server) -> None:
     """Accept no more connections, and close the port once those being accepted are known.
 
     If the port is closed at once, asyncio up to Python 3.12 loses the connections between accept() and
-    connection_made(): open, and known to nobody (gh-109564).
+    connection_made(): they stay open without a protocol (gh-109564).
     """
     loop = asyncio.get_running_loop()
     for port in listening.sockets:

@@ -1,6 +1,6 @@
-"""The sandbox's own HTTP interface, under ``/_sandbox``: to see what arrived, and to change how it answers.
+"""The control: the sandbox's own HTTP interface, under ``/_sandbox``, to see what arrived and to change the answers.
 
-Programs in other languages, and people with curl, have no other. `_check_access` says who may use it.
+It serves programs in other languages, and people with curl. `_check_access` decides which requests it accepts.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 
 import attrs
 import msgspec
-from attrs import frozen
+from attrs import field, frozen
 
 from . import _openapi
+from ._answers import PROBLEM, Answer
 from ._dotnet import read_json
-from ._handler import CONTROL, ControlRequest, RequestHandler
 from ._payloads import (
     ClockChange,
     LogPage,
@@ -30,22 +30,56 @@ from ._payloads import (
     structure,
     write_fault,
 )
-from ._provider import JSON, PROBLEM, Answer
 from ._request_log import RecordedRequest
 from ._routing import carries_key
+from ._state import State
 from .faults import Rule
 
-_MOST_REQUESTS: Final = 1000
+CONTROL: Final = "/_sandbox"
+"""The path of the control, after the prefix."""
+
+_MAX_REQUESTS: Final = 1000
 # Never any CORS headers: no other origin may read an answer.
 _HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-# The types that a page of another site can send without asking first.
-_TYPES_OF_FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
+# The types that a page of another site can send without a preflight request.
+_FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 # A host with an address in brackets, or a name; then the port.
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::[0-9]{1,5})?")
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
 # A Referer can carry the key in its query.
 _HIDDEN_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "api-key", "cookie", "referer"})
 _HIDDEN: Final = "(key)"
+_SHOWN_FIELDS: Final = (
+    "number", "method", "operation", "status", "acted", "fault", "problem", "connection", "arrived",
+)  # fmt: skip
+
+
+@frozen
+class ControlRequest:
+    """A request to the control.
+
+    Attributes:
+        method: The HTTP method, in upper case.
+        path: The path after ``/_sandbox``, such as ``/journal``.
+        query: Parameters by name in lower case.
+        headers: The headers, found by names in any case.
+        body: The body; None if it was too large to read.
+    """
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON.
+
+        Raises:
+            ValueError: If it is not JSON.
+        """
+        return read_json(self.body or b"")
 
 
 class ControlError(Exception):
@@ -53,196 +87,189 @@ class ControlError(Exception):
 
     Args:
         status: The status, 400 to 499.
-        detail: What is wrong, and what to send instead.
+        detail: The reason, and what to send instead.
         **headers: Headers of the answer.
     """
 
     def __init__(self, status: int, detail: str, **headers: str) -> None:
         super().__init__(detail)
         body = {"title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-        self.answer: Final = Answer(status, msgspec.json.encode(body), PROBLEM, {**_HEADERS, **headers})
-
-
-def _json(value: Any, status: int = 200) -> Answer:
-    return Answer(status, msgspec.json.encode(value), JSON, _HEADERS)
-
-
-@frozen
-class _Route:
-    path: str
-    description: str
-    handlers: Mapping[str, Callable[[ControlRequest], Answer]]
-    hint: str = ""
-
-    @property
-    def allow(self) -> str:
-        """The verbs."""
-        return ", ".join(verb for name in self.handlers for verb in ((name, "HEAD") if name == "GET" else (name,)))
+        self.answer: Final = Answer.of_json(body, status, PROBLEM, headers={**_HEADERS, **headers})
 
 
 class Control:
-    """Answers requests under ``/_sandbox``, without I/O."""
+    """Answers to requests under ``/_sandbox``, without I/O."""
 
-    def __init__(self, handler: RequestHandler) -> None:
-        self._handler = handler
-        routes = (
-            _Route("", "the paths", {"GET": self._index}),
-            _Route(
-                "/journal",
-                "the requests and their outcomes (?after=NUMBER, ?limit=)",
-                {"GET": self._journal},
-                "send ?after=NUMBER, ?limit= or neither",
-            ),
-            _Route(
-                "/seed",
-                "adds campaigns, all or none",
-                {"POST": self._seed},
-                'send {"campaigns": [{"id": "c1"}], "contacts": {"c1": [{"id": "k1"}]}}',
-            ),
-            _Route("/reset", "goes back to the state in which the sandbox was started", {"POST": self._reset}),
-            _Route(
-                "/faults",
-                "the faults; adds one, or an array of them; stops all, and answers what hangs",
-                {"GET": self._faults, "POST": self._add_faults, "DELETE": self._stop_faults},
-                'send a fault, such as {"operation": "create", "status": 503}',
-            ),
-            _Route(
-                "/clock",
-                "the sandbox's time; sets, moves or runs it",
-                {"GET": self._time, "PUT": self._set_time},
-                'send {"now": "2031-06-27T09:30:00Z"}, {"move": 60} or {"running": true}',
-            ),
-            _Route(
-                "/rate-limit",
-                "the rate limit; sets it",
-                {"GET": self._limit, "PUT": self._set_limit},
-                'send null (no limit), a number, or {"requests_per_second": 10, "status": 503}',
-            ),
-            _Route("/openapi.json", "the API as an OpenAPI document", {"GET": self._openapi}),
-        )
-        self._routes: Final = {route.path: route for route in routes}
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     def answer(self, request: ControlRequest) -> Answer:
         """Answer a request, or refuse it."""
-        settings = self._handler.settings
         try:
-            _check_access(request, host=settings.host, api_key=settings.api_key)
+            _check_access(request, host=self._state.settings.host, api_key=self._state.api_key)
             return self._serve(request)
         except ControlError as error:
             return error.answer
 
     def _serve(self, request: ControlRequest) -> Answer:
-        route = self._routes.get(request.path.lower().rstrip("/"))
+        path = request.path.lower().rstrip("/")
+        route = _ROUTES.get(path)
         if route is None:
             raise ControlError(404, f"the control has no such path: GET {CONTROL} lists the paths")
-        handle = route.handlers.get("GET" if request.method == "HEAD" else request.method)
-        if handle is None:
-            raise ControlError(405, f"{CONTROL}{route.path} has the methods {route.allow}", Allow=route.allow)
+        respond = route.responders.get("GET" if request.method == "HEAD" else request.method)
+        if respond is None:
+            methods = ", ".join(route.responders).replace("GET", "GET, HEAD")
+            raise ControlError(405, f"{CONTROL}{path} has the methods {methods}", Allow=methods)
         _check_body(request)
         try:
-            return handle(request)
+            value = respond(self._state, request)
         except ValueError as error:
             raise ControlError(400, f"{error}: {route.hint}") from None
-
-    def _index(self, request: ControlRequest) -> Answer:
-        url = self._handler.settings.url
-        start = urlsplit(url).path + CONTROL
-        paths = [
-            {"path": start + route.path, "methods": list(route.handlers), "what": route.description}
-            for route in self._routes.values()
-        ]
-        return _json({"url": url, "paths": paths})
-
-    def _journal(self, request: ControlRequest) -> Answer:
-        given = {name: value for name, value in request.query.items() if name != "api-key"}
-        page = read_texts(given, LogPage)
-        requests = self._handler.log.requests
-        later = [each for each in requests if each.number > page.after]
-        shown = later[: min(page.limit, _MOST_REQUESTS)]
-        return _json(
-            {
-                "total": len(requests),
-                "next": shown[-1].number if len(later) > len(shown) else None,
-                "requests": [_entry(each, self._handler.settings.api_key) for each in shown],
-            }
-        )
-
-    def _seed(self, request: ControlRequest) -> Answer:
-        seeds = structure(request.json, Seeds)
-        store = self._handler.provider.store
-        for campaign in seeds.campaigns:
-            if store.get(campaign["id"]) is not None:
-                raise ControlError(409, f"there is a campaign {campaign['id']!r} already; none was added")
-        for campaign in seeds.campaigns:
-            store.seed(campaign, seeds.contacts.get(campaign["id"], ()), None)
-        return _json({"added": len(seeds.campaigns)}, 201)
-
-    def _reset(self, request: ControlRequest) -> Answer:
-        self._handler.reset()
-        return _json({"ok": True})
-
-    def _faults(self, request: ControlRequest) -> Answer:
-        return _json({"faults": [_rule(rule) for rule in self._handler.rules.all]})
-
-    def _add_faults(self, request: ControlRequest) -> Answer:
-        return _json({"faults": [_rule(self._handler.rules.add(fault)) for fault in read_faults(request.json)]}, 201)
-
-    def _stop_faults(self, request: ControlRequest) -> Answer:
-        for rule in self._handler.rules.all:
-            rule.stop()
-            rule.release()
-        return self._faults(request)
-
-    def _time(self, request: ControlRequest) -> Answer:
-        clock = self._handler.clock
-        now = clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
-        return _json({"now": now, "running": clock.running})
-
-    def _set_time(self, request: ControlRequest) -> Answer:
-        clock, change = self._handler.clock, structure(request.json, ClockChange)
-        if change.now is not None:
-            clock.set(change.now)
-        if change.move is not None:
-            clock.move(change.move)
-        if change.running:
-            clock.run()
-        elif change.running is False:
-            clock.set(clock.now())
-        return self._time(request)
-
-    def _limit(self, request: ControlRequest) -> Answer:
-        limit = self._handler.settings.rate_limit
-        return _json(None if limit is None else attrs.asdict(limit))
-
-    def _set_limit(self, request: ControlRequest) -> Answer:
-        self._handler.limit_rate(read_rate_limit(request.json))
-        return self._limit(request)
-
-    def _openapi(self, request: ControlRequest) -> Answer:
-        settings = self._handler.settings
-        return _json(
-            _openapi.document(
-                url=settings.url,
-                update_method=settings.update_method,
-                delete_method=settings.delete_method,
-                auth=settings.auth,
-            )
-        )
+        created = route.creates and request.method == "POST"
+        return Answer.of_json(value, 201 if created else 200, headers=_HEADERS)
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _list_paths(state: State, _: ControlRequest) -> Any:
+    start = urlsplit(state.url).path + CONTROL
+    paths = [
+        {"path": start + path, "methods": list(route.responders), "what": route.description}
+        for path, route in _ROUTES.items()
+    ]
+    return {"url": state.url, "paths": paths}
+
+
+def _list_requests(state: State, request: ControlRequest) -> Any:
+    page = read_texts({name: text for name, text in request.query.items() if name != "api-key"}, LogPage)
+    requests = state.log.requests
+    later = [each for each in requests if each.number > page.after]
+    shown = later[: min(page.limit, _MAX_REQUESTS)]
     return {
-        "number": rule.number,
-        "seen": rule.seen,
-        "fired": rule.fired,
-        "stopped": rule.stopped,
-        "fault": write_fault(rule.fault),
-        "not_shown": fields_left_out(rule.fault),
+        "total": len(requests),
+        "next": shown[-1].number if len(later) > len(shown) else None,
+        "requests": [_write_request(each, state.api_key) for each in shown],
     }
 
 
+def _add_campaigns(state: State, request: ControlRequest) -> Any:
+    seeds = structure(request.json, Seeds)
+    for campaign in seeds.campaigns:
+        if state.store.get(campaign["id"]) is not None:
+            raise ControlError(409, f"there is a campaign {campaign['id']!r} already; none was added")
+    for campaign in seeds.campaigns:
+        state.store.seed(campaign, seeds.contacts.get(campaign["id"], ()), None)
+    return {"added": len(seeds.campaigns)}
+
+
+def _reset(state: State, _: ControlRequest) -> Any:
+    state.reset()
+    return {"ok": True}
+
+
+def _list_faults(state: State, _: ControlRequest) -> Any:
+    return {"faults": [_write_rule(rule) for rule in state.rules.all]}
+
+
+def _add_faults(state: State, request: ControlRequest) -> Any:
+    return {"faults": [_write_rule(state.rules.add(fault)) for fault in read_faults(request.json)]}
+
+
+def _stop_faults(state: State, request: ControlRequest) -> Any:
+    for rule in state.rules.all:
+        rule.stop()
+        rule.release()
+    return _list_faults(state, request)
+
+
+def _get_time(state: State, _: ControlRequest) -> Any:
+    now = state.clock.now().isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return {"now": now, "running": state.clock.running}
+
+
+def _set_time(state: State, request: ControlRequest) -> Any:
+    clock, change = state.clock, structure(request.json, ClockChange)
+    if change.now is not None:
+        clock.set(change.now)
+    if change.move is not None:
+        clock.move(change.move)
+    if change.running:
+        clock.run()
+    elif change.running is False:
+        clock.set(clock.now())
+    return _get_time(state, request)
+
+
+def _get_limit(state: State, _: ControlRequest) -> Any:
+    return None if state.rate_limit is None else attrs.asdict(state.rate_limit)
+
+
+def _set_limit(state: State, request: ControlRequest) -> Any:
+    state.limit_rate(read_rate_limit(request.json))
+    return _get_limit(state, request)
+
+
+def _get_openapi(state: State, _: ControlRequest) -> Any:
+    settings = state.settings
+    return _openapi.build_document(
+        url=state.url,
+        update_method=settings.update_method,
+        delete_method=settings.delete_method,
+        auth=settings.auth,
+    )
+
+
+@frozen
+class _Route:
+    """A path of the control.
+
+    Attributes:
+        description: The description in the list of paths.
+        responders: By HTTP method, the function that returns the JSON value of the answer.
+        hint: The end of the error about a request that cannot be read: what to send instead.
+        creates: True if a POST is answered with 201.
+    """
+
+    description: str
+    responders: Mapping[str, Callable[[State, ControlRequest], Any]]
+    hint: str = ""
+    creates: bool = False
+
+
+_ROUTES: Final[Mapping[str, _Route]] = {
+    "": _Route("the paths", {"GET": _list_paths}),
+    "/journal": _Route(
+        "the requests and their outcomes (?after=NUMBER, ?limit=)",
+        {"GET": _list_requests},
+        "send ?after=NUMBER, ?limit= or neither",
+    ),
+    "/seed": _Route(
+        "adds campaigns, all or none",
+        {"POST": _add_campaigns},
+        'send {"campaigns": [{"id": "c1"}], "contacts": {"c1": [{"id": "k1"}]}}',
+        creates=True,
+    ),
+    "/reset": _Route("restores the state in which the sandbox was started", {"POST": _reset}),
+    "/faults": _Route(
+        "the faults; adds one, or an array of them; stops all, and answers what hangs",
+        {"GET": _list_faults, "POST": _add_faults, "DELETE": _stop_faults},
+        'send a fault, such as {"operation": "create", "status": 503}',
+        creates=True,
+    ),
+    "/clock": _Route(
+        "the sandbox's time; sets, moves or runs it",
+        {"GET": _get_time, "PUT": _set_time},
+        'send {"now": "2031-06-27T09:30:00Z"}, {"move": 60} or {"running": true}',
+    ),
+    "/rate-limit": _Route(
+        "the rate limit; sets it",
+        {"GET": _get_limit, "PUT": _set_limit},
+        'send null (no limit), a number, or {"requests_per_second": 10, "status": 503}',
+    ),
+    "/openapi.json": _Route("the API as an OpenAPI document", {"GET": _get_openapi}),
+}
+
+
 def is_loopback(host: str) -> bool:
-    """Return whether a host, without a port or brackets, is this machine and no other."""
+    """Return True if a host, without a port or brackets, is this machine and no other."""
     if host.lower() == "localhost":
         return True
     try:
@@ -257,21 +284,21 @@ def _check_access(request: ControlRequest, *, host: str, api_key: str) -> None:
     Args:
         request: The request.
         host: The address that the sandbox listens on.
-        api_key: The key, which is needed only when other machines can reach that address.
+        api_key: The key, which is required only if other machines can reach that address.
 
     Raises:
-        ControlError: 403 where a browser sends the request for another site; 401 without the key.
+        ControlError: 403 if a browser sends the request for another site; 401 without the key.
     """
     headers = request.headers
     origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
     if origin is not None and origin.lower() != f"http://{headers.get('Host') or ''}".lower():
-        raise ControlError(403, "header Origin: the control takes nothing from pages of other sites")
+        raise ControlError(403, "header Origin: the control accepts nothing from pages of other sites")
     if site is not None and site.lower() not in _OWN_SITES:
-        raise ControlError(403, "header Sec-Fetch-Site: the control takes nothing from pages of other sites")
+        raise ControlError(403, "header Sec-Fetch-Site: the control accepts nothing from pages of other sites")
     if is_loopback(host):
         # With a foreign name that leads here (DNS rebinding), a foreign page has the same origin.
-        found = _HOST.fullmatch(headers.get("Host") or "")
-        if found is None or not is_loopback(found[1] or found[2]):
+        match = _HOST.fullmatch(headers.get("Host") or "")
+        if match is None or not is_loopback(match[1] or match[2]):
             raise ControlError(403, "header Host: the control answers to localhost, 127.0.0.1 and [::1] only")
     elif not carries_key(api_key, headers, request.query):
         raise ControlError(
@@ -283,46 +310,50 @@ def _check_access(request: ControlRequest, *, host: str, api_key: str) -> None:
 
 
 def _check_body(request: ControlRequest) -> None:
-    """Take no body but JSON: a form on a page of another site can send anything else.
+    """Accept no body but JSON: a form on a page of another site can send anything else.
 
     Raises:
-        ControlError: 413 where the body is too large, 415 where it is not JSON by its type.
+        ControlError: 413 if the body is too large, 415 if its type is not JSON.
     """
     if request.body is None:
         raise ControlError(413, "the body is too large: send less at a time")
     kind = (request.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
     # Some clients name a type even without a body.
-    if kind in _TYPES_OF_FORMS or (request.body and kind != "application/json"):
-        raise ControlError(415, "header Content-Type: the control takes application/json only")
+    if kind in _FORM_TYPES or (request.body and kind != "application/json"):
+        raise ControlError(415, "header Content-Type: the control accepts application/json only")
 
 
-def _entry(request: RecordedRequest, key: str) -> dict[str, Any]:
+def _write_rule(rule: Rule) -> dict[str, Any]:
+    counts = {name: getattr(rule, name) for name in ("number", "seen", "fired", "stopped")}
+    return {**counts, "fault": write_fault(rule.fault), "not_shown": fields_left_out(rule.fault)}
+
+
+def _write_request(request: RecordedRequest, key: str) -> dict[str, Any]:
     """Return a request as JSON, with the key hidden wherever it was sent."""
 
     def clean(text: str) -> str:
-        # Surrogates stand for bytes that are not UTF-8, which JSON cannot hold.
+        # Bytes that are not UTF-8 come as surrogates, which JSON cannot hold.
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace(key, _HIDDEN)
 
     headers: dict[str, str] = {}
-    names: dict[str, str] = {}
+    spellings: dict[str, str] = {}
     for name, value in request.headers.items():
         if (lower := name.lower()) in _HIDDEN_HEADERS:
             continue
         # The values of a header that was sent several times are joined.
-        shown = names.setdefault(lower, clean(name))
-        headers[shown] = f"{headers[shown]}, {clean(value)}" if shown in headers else clean(value)
-    plain = ("number", "method", "operation", "status", "acted", "fault", "problem", "connection", "arrived")
+        spelling = spellings.setdefault(lower, clean(name))
+        headers[spelling] = f"{headers[spelling]}, {clean(value)}" if spelling in headers else clean(value)
     return {
-        **{name: getattr(request, name) for name in plain},
+        **{name: getattr(request, name) for name in _SHOWN_FIELDS},
         "path": clean(request.path),
         "query": {clean(name): clean(value) for name, value in request.query.items() if name != "api-key"},
         "headers": headers,
-        "body": _shown_body(request.content.replace(key.encode(), _HIDDEN.encode())),
+        "body": _write_body(request.content.replace(key.encode(), _HIDDEN.encode())),
     }
 
 
-def _shown_body(content: bytes) -> Any:
-    """Return JSON as it was sent, else text; None where there is no body."""
+def _write_body(content: bytes) -> Any:
+    """Return JSON as it was sent, otherwise text; None without a body."""
     if not content:
         return None
     try:

@@ -1,11 +1,11 @@
-"""Text to values and back, by the rules of .NET's own converters."""
+""".NET's conversions: integers, enums and dates of text, JSON, and upper case."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
 from datetime import MAXYEAR, UTC, datetime, timedelta, tzinfo
-from typing import Any, Final, Literal, assert_never
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -20,7 +20,7 @@ BLANKS: Final = (
 )
 
 _DECIMAL = re.compile(r"[+-]?[0-9]+")
-_HEX = re.compile(r"(?:0[xX])?[0-9a-fA-F]+")
+_HEX = re.compile(r"(?:#|0[xX]|&[hH])(?:0[xX])?([0-9a-fA-F]+)")
 _YEAR_FIRST = r"(?P<year>[0-9]{4})(?P<sep>[-/])(?P<month>[0-9]{1,2})(?:(?P=sep)(?P<day>[0-9]{1,2}))?"
 _MONTH_FIRST = r"(?P<month2>[0-9]{1,2})/(?P<day2>[0-9]{1,2})/(?P<year2>[0-9]{4})"
 _TIME = (
@@ -54,39 +54,32 @@ def read_json(content: bytes) -> Any:
         raise ValueError("not JSON: it is nested too deeply") from None
 
 
-def to_int32(text: str) -> int:
-    """Read a 32-bit integer, with blanks around it, a sign, or in the hex forms ``0x10`` and ``#10``."""
+def parse_int32(text: str) -> int:
+    """Parse a 32-bit integer, with blanks around it, a sign, or in the hex notations ``0x10``, ``#10`` and ``&h10``."""
     text = text.strip(BLANKS)
-    for prefix in ("#", "0x", "0X", "&h", "&H"):
-        if text.startswith(prefix):
-            return _from_hex(text[len(prefix) :])
+    if match := _HEX.fullmatch(text):
+        value = int(match[1], 16)
+        if value >= 2**32:
+            raise ValueError("more than 32 bits")
+        return value - 2**32 if value > INT32_MAX else value
     if not _DECIMAL.fullmatch(text):
         raise ValueError("not a whole number")
-    return _in_int32(int(text))
+    return _check_int32(int(text))
 
 
-def _from_hex(digits: str) -> int:
-    if not _HEX.fullmatch(digits):
-        raise ValueError("not a hexadecimal number")
-    value = int(digits, 16)
-    if value >= 2**32:
-        raise ValueError("more than 32 bits")
-    return value - 2**32 if value > INT32_MAX else value
-
-
-def _in_int32(value: int) -> int:
+def _check_int32(value: int) -> int:
     if not -(2**31) <= value <= INT32_MAX:
         raise ValueError("more than 32 bits")
     return value
 
 
-def to_enum(text: str, names: Mapping[str, int]) -> int:
-    """Read an enum: a name in any case, any number, or several of them with commas."""
+def parse_enum(text: str, names: Mapping[str, int]) -> int:
+    """Parse an enum: a name in any case, any number, or several of them with commas."""
     value = 0
     for part in text.split(","):
         word = part.strip(BLANKS)
         if _DECIMAL.fullmatch(word):
-            value |= _in_int32(int(word))
+            value |= _check_int32(int(word))
         elif word.lower() in names:
             value |= names[word.lower()]
         else:
@@ -94,45 +87,45 @@ def to_enum(text: str, names: Mapping[str, int]) -> int:
     return value
 
 
-def to_ticks(text: str, zone: tzinfo) -> int:
-    """Read a date of a filter, as ticks of 100 ns since year 1.
+def parse_ticks(text: str, zone: tzinfo) -> int:
+    """Parse a date of a filter into ticks of 100 ns since year 1.
 
-    A date with ``Z`` or an offset is converted to `zone`, the server's own; one without is
-    left as it is. Empty text is the first tick.
+    A date with ``Z`` or an offset is converted to `zone`, the server's time zone. A date without either is not
+    converted. Empty text is the first tick.
     """
     text = text.strip(BLANKS)
     if not text:
         return 0
-    found = _DATE.fullmatch(text)
-    if found is None:
+    match = _DATE.fullmatch(text)
+    if match is None:
         raise ValueError("not a date")
-    ticks = _ticks_of(found)
-    offset = _offset_of(found)
+    ticks = _parse_local(match)
+    offset = _parse_offset(match)
     if offset is None:
         return ticks
-    ticks -= _ticks(offset)
+    ticks -= _span_ticks(offset)
     local = (_YEAR_ONE + timedelta(microseconds=ticks // 10)).astimezone(zone)
     shift = local.utcoffset()
-    return ticks if shift is None else ticks + _ticks(shift)
+    return ticks if shift is None else ticks + _span_ticks(shift)
 
 
-def iso_ticks(text: str) -> int | None:
-    """Return a date of a JSON body as ticks of 100 ns since year 1 in UTC; None if it is not a date."""
+def parse_iso_ticks(text: str) -> int | None:
+    """Parse a date of a JSON body into ticks of 100 ns since year 1 in UTC. Return None if it is not a date."""
     try:
         if _PLAIN.fullmatch(text):
             # The usual form, many times faster than the general one.
-            return ticks_of(datetime.fromisoformat(text))
-        found = _DATE.fullmatch(text) if _ISO.fullmatch(text) else None
-        if found is None:
+            return to_ticks(datetime.fromisoformat(text))
+        match = _DATE.fullmatch(text) if _ISO.fullmatch(text) else None
+        if match is None:
             return None
-        ticks = _ticks_of(found) - _ticks(_offset_of(found) or timedelta())
+        ticks = _parse_local(match) - _span_ticks(_parse_offset(match) or timedelta())
         return ticks if 0 <= ticks < _END_OF_TIME else None
     except ValueError:
         return None
 
 
-def _ticks_of(found: re.Match[str]) -> int:
-    part = found.groupdict()
+def _parse_local(match: re.Match[str]) -> int:
+    part = match.groupdict()
     moment = datetime(
         int(part["year"] or part["year2"]),
         int(part["month"] or part["month2"]),
@@ -142,58 +135,53 @@ def _ticks_of(found: re.Match[str]) -> int:
         int(part["second"] or 0),
         tzinfo=UTC,
     )
-    ticks = ticks_of(moment)
+    ticks = to_ticks(moment)
     if fraction := part["fraction"]:
         ticks += round(int(fraction) * TICKS_PER_SECOND / 10 ** len(fraction))
     return ticks
 
 
-def _offset_of(found: re.Match[str]) -> timedelta | None:
-    zone = found["zone"]
+def _parse_offset(match: re.Match[str]) -> timedelta | None:
+    zone = match["zone"]
     if zone is None:
         return None
     if zone in {"z", "Z"}:
         return timedelta()
-    offset = timedelta(hours=int(found["zone_hours"]), minutes=int(found["zone_minutes"] or 0))
+    offset = timedelta(hours=int(match["zone_hours"]), minutes=int(match["zone_minutes"] or 0))
     if offset > timedelta(hours=14):
         raise ValueError("an offset beyond 14 hours")
     return -offset if zone[0] == "-" else offset
 
 
-def ticks_of(moment: datetime) -> int:
+def to_ticks(moment: datetime) -> int:
     """Return a time with a zone as ticks of 100 ns since year 1 in UTC."""
-    return _ticks(moment - _YEAR_ONE)
+    return _span_ticks(moment - _YEAR_ONE)
 
 
-def _ticks(span: timedelta) -> int:
+def _span_ticks(span: timedelta) -> int:
     return (span.days * 86_400 + span.seconds) * TICKS_PER_SECOND + span.microseconds * 10
 
 
 def write_ticks(ticks: int, style: DateStyle) -> str:
-    """Write a UTC time in the given style."""
+    """Write a UTC time in a style."""
     seconds, fraction = divmod(ticks, TICKS_PER_SECOND)
     moment = _YEAR_ONE + timedelta(seconds=seconds)
     hours = 1 if style == "offset" and moment.year < MAXYEAR else 0  # no year follows
     day = (moment + timedelta(hours=hours)).replace(tzinfo=None).isoformat(timespec="seconds")
-    if style == "offset":
-        return f"{day}.{fraction // 10_000:03}+{hours:02}:00"
-    if style == "milliseconds":
-        return f"{day}.{fraction // 10_000:03}Z"
-    if style == "bare":
-        return f"{day}.{fraction // 10_000:03}"
     if style == "seven_digits":
         return f"{day}.{fraction:07}Z"
-    assert_never(style)
+    zone = {"milliseconds": "Z", "bare": "", "offset": f"+{hours:02}:00"}[style]
+    return f"{day}.{fraction // 10_000:03}{zone}"
 
 
-def simple_upper(text: str) -> str:
+def to_upper(text: str) -> str:
     """Return text in upper case as .NET's invariant culture does, one character for one: ß stays ß."""
     if text.isascii():
         return text.upper()
-    return "".join(map(_simple_upper_character, text))
+    return "".join(map(_to_upper_one, text))
 
 
-def _simple_upper_character(character: str) -> str:
+def _to_upper_one(character: str) -> str:
     # .NET leaves these two alone, though Unicode maps them to I and S.
     if character in {"\u0131", "\u017f"}:
         return character

@@ -1,4 +1,4 @@
-"""Values as JSON, for the control and for files: faults, campaigns, the clock and the rate limit."""
+"""JSON values of the control and of files: faults, campaigns, the clock and the rate limit."""
 
 from __future__ import annotations
 
@@ -14,40 +14,37 @@ from attrs import field, frozen
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError, transform_error
 from cattrs.gen import make_dict_structure_fn, override
 
-from ._settings import RateLimit
-from ._sieve import Wire
+from ._rate_limit import RateLimit
+from ._rows import Wire
 from .faults import Fault
 
 T = TypeVar("T")
 
 # Fields that JSON cannot hold.
-_PYTHON_ONLY: Final = ("when", "hold", "message_text", "zone")
+_PYTHON_ONLY: Final = frozenset({"when", "hold", "message_text", "zone"})
+_SCALARS: Final[Mapping[type, str]] = {str: "text", bool: "true or false", int: "a whole number"}
 
 
-def _exact(wanted: str, *kinds: type) -> Callable[[Any, Any], Any]:
-    """Return a hook that takes values of a type. cattrs would convert others: the text "1" to a number."""
+def _require(kind: type, wanted: str) -> Callable[[Any, Any], Any]:
+    """Return a hook that accepts values of a type. cattrs would convert other types: the text "1" to a number."""
 
-    def hook(given: Any, _: Any) -> Any:
-        if not isinstance(given, kinds) or (isinstance(given, bool) and bool not in kinds):
+    def read(value: Any, _: Any) -> Any:
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ValueError(f"must be {wanted}")
-        return given
+        return value
 
-    return hook
+    return read
 
 
-def _read_number(given: Any, _: Any) -> float:
-    if isinstance(given, bool) or not isinstance(given, (int, float)) or not math.isfinite(given):
+def _read_number(value: Any, _: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise ValueError("must be a number")
-    return given
+    return value
 
 
-def _read_seconds(given: Any, _: Any) -> float | None:
-    return None if given is None else _read_number(given, float)
-
-
-def _read_moment(given: Any, _: Any) -> datetime:
+def _read_time(value: Any, _: Any) -> datetime:
     try:
-        moment = datetime.fromisoformat(given) if isinstance(given, str) else None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
         if moment is not None and moment.tzinfo is not None:
             return moment.astimezone(UTC)
     except (ValueError, OverflowError):  # such as a time in the year 0 in UTC
@@ -59,16 +56,16 @@ def _is_literal(type_: Any) -> bool:
     return get_origin(type_) is Literal
 
 
-def _read_choice(given: Any, type_: Any) -> Any:
-    if given not in get_args(type_) or isinstance(given, bool):
+def _read_choice(value: Any, type_: Any) -> Any:
+    if value not in get_args(type_) or isinstance(value, bool):
         raise ValueError(f"must be one of {', '.join(map(str, get_args(type_)))}")
-    return given
+    return value
 
 
-def _read_body(given: Any, _: Any) -> bytes:
-    match given:
+def _read_body(value: Any, _: Any) -> bytes:
+    match value:
         case str():
-            return given.encode()
+            return value.encode()
         case {"base64": str() as encoded, **others} if not others:
             return base64.b64decode(encoded, validate=True)
         case _:
@@ -82,25 +79,25 @@ def _write_body(body: bytes) -> str | dict[str, str]:
         return {"base64": base64.b64encode(body).decode()}
 
 
-def _object_hook(cls: type[Any], converter: Converter) -> Callable[[Any, Any], Any]:
-    overrides: dict[str, Any] = {name: override(omit=True) for name in _PYTHON_ONLY if name in attrs.fields_dict(cls)}
-    check = _exact("an object", dict)
-    structure = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **overrides)
-
-    return lambda given, type_: structure(check(given, type_), type_)
+def _make_object_hook(cls: type[Any], converter: Converter) -> Callable[[Any, Any], Any]:
+    overrides: dict[str, Any] = {name: override(omit=True) for name in _PYTHON_ONLY & attrs.fields_dict(cls).keys()}
+    read = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **overrides)
+    check = _require(dict, "an object")
+    return lambda value, type_: read(check(value, type_), type_)
 
 
 def _make_converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, omit_if_default=True)
-    converter.register_structure_hook(str, _exact("text", str))
-    converter.register_structure_hook(bool, _exact("true or false", bool))
-    converter.register_structure_hook(int, _exact("a whole number", int))
+    for scalar, wanted in _SCALARS.items():
+        converter.register_structure_hook(scalar, _require(scalar, wanted))
     converter.register_structure_hook(float, _read_number)
-    converter.register_structure_hook(float | asyncio.Event | None, _read_seconds)
+    converter.register_structure_hook(
+        float | asyncio.Event | None, lambda value, _: None if value is None else _read_number(value, float)
+    )
     converter.register_structure_hook(bytes, _read_body)
-    converter.register_structure_hook(datetime, _read_moment)
+    converter.register_structure_hook(datetime, _read_time)
     converter.register_structure_hook_func(_is_literal, _read_choice)
-    converter.register_structure_hook_factory(attrs.has, _object_hook)
+    converter.register_structure_hook_factory(attrs.has, _make_object_hook)
     converter.register_unstructure_hook(bytes, _write_body)
     return converter
 
@@ -109,10 +106,10 @@ _CONVERTER: Final = _make_converter()
 
 
 def structure(value: Any, cls: type[T]) -> T:
-    """Read a value of JSON.
+    """Build an object from a JSON value.
 
     Raises:
-        ValueError: If it cannot be read, with the path of each wrong value and what is allowed there.
+        ValueError: If the value does not fit, with the path of each wrong value and what is allowed there.
     """
     try:
         return _CONVERTER.structure(value, cls)
@@ -121,22 +118,25 @@ def structure(value: Any, cls: type[T]) -> T:
 
 
 def _describe(error: BaseException, _: type | None) -> str:
-    if isinstance(error, ForbiddenExtraKeysError):
-        known = [name for name in attrs.fields_dict(error.cl) if name not in _PYTHON_ONLY]
-        return f"unknown name {', '.join(map(repr, sorted(error.extra_fields)))}; known are {', '.join(known)}"
-    if isinstance(error, KeyError):
-        return "missing"
-    # What a list, and a mapping, are read from has other methods.
-    if isinstance(error, (TypeError, AttributeError)):
-        return "must be an array" if isinstance(error, TypeError) else "must be an object"
-    return str(error)
+    match error:
+        case ForbiddenExtraKeysError():
+            known = [name for name in attrs.fields_dict(error.cl) if name not in _PYTHON_ONLY]
+            return f"unknown name {', '.join(map(repr, sorted(error.extra_fields)))}; known are {', '.join(known)}"
+        case KeyError():
+            return "missing"
+        case TypeError():  # iterating over a value that should be a list
+            return "must be an array"
+        case AttributeError():  # calling a mapping's method
+            return "must be an object"
+        case _:
+            return str(error)
 
 
 def read_faults(value: Any) -> list[Fault]:
     """Read a fault, which is an object, or an array of faults.
 
     The names are those of the fields of `Fault`, without `when` and `hold`. Seconds are numbers; `body` is text,
-    or ``{"base64": "..."}`` where it is not UTF-8.
+    or ``{"base64": "..."}`` for bytes that are not UTF-8.
 
     Raises:
         ValueError: As in `structure`.
@@ -161,7 +161,7 @@ class Seeds:
     """Campaigns in wire form, each with an id of its own, and the contacts of some of them.
 
     Raises:
-        ValueError: If an id is missing, occurs twice, or has contacts and no campaign.
+        ValueError: If an id is missing, occurs twice, or has contacts but no campaign.
     """
 
     campaigns: list[Wire] = field(factory=list[Wire], repr=False)
@@ -170,23 +170,28 @@ class Seeds:
     def __attrs_post_init__(self) -> None:
         ids: set[str] = set()
         for index, campaign in enumerate(self.campaigns):
-            key = campaign.get("id")
-            if not isinstance(key, str) or not key:
+            campaign_id = campaign.get("id")
+            if not isinstance(campaign_id, str) or not campaign_id:
                 raise ValueError(f"campaigns[{index}].id must be text, and not empty")
-            if key in ids:
-                raise ValueError(f"campaigns[{index}].id must be another than that of a campaign before it")
-            ids.add(key)
-        for key in self.contacts:
-            if key not in ids:
-                raise ValueError(f"contacts[{key!r}] must belong to one of the campaigns")
+            if campaign_id in ids:
+                raise ValueError(f"campaigns[{index}].id must differ from the ids before it")
+            ids.add(campaign_id)
+        for campaign_id in self.contacts:
+            if campaign_id not in ids:
+                raise ValueError(f"contacts[{campaign_id!r}] must belong to one of the campaigns")
 
 
 @frozen
 class ClockChange:
-    """A change of the clock, in the order of the fields; None for no change.
+    """A change of the clock, in the order of the fields.
+
+    Attributes:
+        now: The time at which the clock is stopped; None for no change.
+        move: Seconds by which the clock is moved; None for no change.
+        running: True to run the clock, False to stop it; None for no change.
 
     Raises:
-        ValueError: If nothing is to change, or both `now` and `move` are given.
+        ValueError: If there is no change, or both `now` and `move` are given.
     """
 
     now: datetime | None = None
@@ -202,14 +207,14 @@ class ClockChange:
 
 @frozen
 class LogPage:
-    """The part of the request log that is asked for: `limit` requests with numbers above `after`."""
+    """A page of the request log: at most `limit` requests with numbers above `after`."""
 
     after: int = 0
     limit: int = field(default=100, validator=attrs.validators.ge(1))
 
 
 def read_rate_limit(value: Any) -> RateLimit | None:
-    """Read null, for no limit; a number of requests a second; or an object of the fields of `RateLimit`.
+    """Read null, for no limit; a number of requests per second; or an object of the fields of `RateLimit`.
 
     Raises:
         ValueError: As in `structure`, or if the limit is out of range.
@@ -220,7 +225,7 @@ def read_rate_limit(value: Any) -> RateLimit | None:
 
 
 def read_texts(texts: Mapping[str, str], cls: type[T]) -> T:
-    """Read values that are text, as in a query and on a command line: true, false and numbers of up to 9 digits.
+    """Build an object from texts, as in a query and on a command line: true, false and numbers of up to 9 digits.
 
     Raises:
         ValueError: As in `structure`.

@@ -17,22 +17,22 @@ Event = Literal["received", "acted"]
 
 @define(eq=False, kw_only=True)
 class RecordedRequest:
-    """One request that was read completely. Its repr shows nothing of its content.
+    """A request that was read completely. Its repr shows nothing of its content.
 
     Attributes:
-        number: From 1, in order of arrival.
-        method: The verb.
+        number: The number of the request, from 1 in order of arrival.
+        method: The HTTP method.
         path: The path as it was sent, without the query.
-        query: Parameters by name in lower case, `api-key` among them if it was sent there.
-        headers: The headers; names are found in any case.
-        operation: The operation that was asked for; None where there is none for the verb and path.
-        content: The bytes of the body; empty when bodies are not kept.
-        connection: The number of the connection it came over, from 1.
+        query: Parameters by name in lower case, including `api-key` if it was sent there.
+        headers: The headers, found by names in any case.
+        operation: The operation that was asked for; None if no operation has this method and path.
+        content: The bytes of the body. Empty if bodies are not kept.
+        connection: The number of the request's connection, from 1.
         arrived: The time of arrival, in seconds of the event loop's clock.
-        status: The status of the answer; None until then, and where no status was sent at all.
+        status: The status of the answer. None before the answer, and if no status was sent at all.
         acted: True once the request was carried out.
-        fault: The number of the rule that met the request; None if none did.
-        problem: A problem of the sandbox itself, such as an exception in a fault's `when`; else empty.
+        fault: The number of the rule whose fault the request met; None without a fault.
+        problem: A problem of the sandbox itself, such as an exception in a fault's `when`; otherwise empty.
     """
 
     number: int
@@ -51,7 +51,7 @@ class RecordedRequest:
 
     @property
     def body(self) -> Any:
-        """The body as JSON; None when there is none, or when it is not JSON."""
+        """The body as JSON; None without a body, or if it is not JSON."""
         try:
             return read_json(self.content) if self.content else None
         except ValueError:
@@ -60,7 +60,7 @@ class RecordedRequest:
 
 @define(eq=False)
 class RequestLog:
-    """Keeps the requests and lets tests wait for them.
+    """The requests, for tests to read and to wait for.
 
     Attributes:
         in_flight: Number of requests that are being read or answered now.
@@ -84,18 +84,18 @@ class RequestLog:
         return len(self._requests)
 
     def clear(self) -> None:
-        """Forget all requests; those in flight still count as such."""
+        """Remove all requests. Those in flight still count as such."""
         self._requests.clear()
         self._counts.clear()
         self.max_in_flight = self.in_flight
 
     def begin(self) -> None:
-        """Count a request whose head has arrived as in flight."""
+        """Count a request as in flight once its head has arrived."""
         self.in_flight += 1
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
 
     def end(self) -> None:
-        """Count a request as answered, or given up."""
+        """Count a request as no longer in flight."""
         self.in_flight -= 1
 
     def add(self, request: RecordedRequest) -> None:
@@ -104,7 +104,7 @@ class RequestLog:
         self._count("received", request)
 
     def mark_acted(self, request: RecordedRequest) -> None:
-        """Note that a request was carried out."""
+        """Mark a request as carried out."""
         request.acted = True
         self._count("acted", request)
 

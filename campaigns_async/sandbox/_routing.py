@@ -1,4 +1,4 @@
-"""The operation that a request asks for, by its verb and path, and the key that it carries."""
+"""The operation that a request asks for, by its method and path, and the API key that it carries."""
 
 from __future__ import annotations
 
@@ -23,42 +23,80 @@ _FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 
 @frozen
-class Call:
+class RoutedRequest:
     """A request as the operations need it.
 
     Attributes:
-        method: The verb, in upper case.
-        operation: The operation that it asks for; None where no operation has this verb and path.
-        allow: The verbs of the path; None when there is no such path.
+        method: The HTTP method, in upper case.
+        operation: The operation that it asks for; None if no operation has this method and path.
+        allow: The methods of the path; None if there is no such path.
         query: Parameters by name in lower case, the first of each.
-        key: The campaign's id, where the path has one.
-        leave_out_invalid: True if a create is to drop contacts with invalid numbers.
+        campaign_id: The campaign's id, if the path has one.
+        ignore_invalid: True if a create leaves out contacts with invalid numbers.
     """
 
     method: str
     operation: Operation | None
     allow: tuple[str, ...] | None
     query: Mapping[str, str]
-    key: str = ""
-    leave_out_invalid: bool = False
+    campaign_id: str = ""
+    ignore_invalid: bool = False
 
 
-@frozen
-class Verbs:
-    """The verbs under which updates and deletes are served, and the prefix of each path."""
+class Router:
+    """The paths of the API, after a prefix, with the methods under which updates and deletes are served."""
 
-    update: UpdateMethod
-    delete: DeleteMethod
-    prefix: str
+    def __init__(self, update: UpdateMethod = "PUT", delete: DeleteMethod = "DELETE", prefix: str = "") -> None:
+        self._prefix = prefix.lower()
+        self._update = ("PUT", "POST") if update == "both" else (update,)
+        self._delete = ("DELETE", "POST") if delete == "both" else (delete,)
+        self._allow = tuple(dict.fromkeys(("GET", *self._update, *self._delete)))
 
-    @staticmethod
-    def all_of(verb: UpdateMethod | DeleteMethod, usual: str) -> tuple[str, ...]:
-        """Return the verbs that a setting stands for."""
-        return (usual, "POST") if verb == "both" else (verb,)
+    def path_after(self, base: str, path: str) -> str | None:
+        """Return the part of a path after the prefix and a base path; None if the path is not under them."""
+        start = self._prefix + base
+        below = path[len(start) :]
+        return below if path.lower().startswith(start) and below[:1] in {"", "/"} else None
+
+    def route(self, method: str, target: str, *, has_body: bool) -> RoutedRequest:
+        """Find the operation that a request asks for.
+
+        Args:
+            method: The HTTP method.
+            target: The path with the query.
+            has_body: True if the request has a body.
+        """
+        path, _, query_text = target.partition("?")
+        query = read_query(query_text)
+        match = None
+        if path[: len(self._prefix)].lower() == self._prefix:
+            match = _PATH.fullmatch(path, len(self._prefix))
+        if match is None:
+            return RoutedRequest(method, None, None, query)
+        if match[1] is None:
+            return RoutedRequest(method, _ON_ALL.get(method), ("GET", "POST"), query)
+        campaign_id = unquote(match[1])
+        if match[2] is not None:
+            return RoutedRequest(method, "contacts" if method == "GET" else None, ("GET",), query, campaign_id)
+        flag = _FLAGS.get(campaign_id.lower())
+        if method == "POST" and flag is not None:
+            return RoutedRequest(method, "create", ("POST",), query, ignore_invalid=flag)
+        allow = self._allow if flag is None or "POST" in self._allow else (*self._allow, "POST")
+        return RoutedRequest(method, self._operation_on_one(method, has_body=has_body), allow, query, campaign_id)
+
+    def _operation_on_one(self, method: str, *, has_body: bool) -> Operation | None:
+        if method == "GET":
+            return "get"
+        # If both are POST, only the body distinguishes them.
+        if method in self._update and (has_body or method not in self._delete):
+            return "update"
+        if method in self._delete and (not has_body or method == "DELETE"):
+            return "delete"
+        return None
 
 
 def read_query(text: str) -> dict[str, str]:
-    """Read a query as ASP.NET does: names in any case, and the first of a repeated parameter."""
+    """Read a query as ASP.NET does: names in any case, and the first value of a repeated parameter."""
     query: dict[str, str] = {}
     if text:
         for name, value in parse_qsl(text, keep_blank_values=True):
@@ -66,59 +104,22 @@ def read_query(text: str) -> dict[str, str]:
     return query
 
 
-def read_call(method: str, target: str, *, has_body: bool, verbs: Verbs) -> Call:
-    """Find out which operation a request asks for, by its verb and its path with the query."""
-    path, _, query_text = target.partition("?")
-    query = read_query(query_text)
-    found = None
-    if path[: len(verbs.prefix)].lower() == verbs.prefix.lower():
-        found = _PATH.fullmatch(path, len(verbs.prefix))
-    if found is None:
-        return Call(method, None, None, query)
-    key = found[1]
-    if key is None:
-        return Call(method, _ON_ALL.get(method), ("GET", "POST"), query)
-    key = unquote(key)
-    if found[2] is not None:
-        return Call(method, "contacts" if method == "GET" else None, ("GET",), query, key)
-    if method == "POST" and (flag := _FLAGS.get(key.lower())) is not None:
-        return Call(method, "create", ("POST",), query, leave_out_invalid=flag)
-    operation, allow = _operation_on_one(method, has_body=has_body, verbs=verbs)
-    if key.lower() in _FLAGS and "POST" not in allow:
-        allow = (*allow, "POST")
-    return Call(method, operation, allow, query, key)
-
-
-def _operation_on_one(method: str, *, has_body: bool, verbs: Verbs) -> tuple[Operation | None, tuple[str, ...]]:
-    update = verbs.all_of(verbs.update, "PUT")
-    delete = verbs.all_of(verbs.delete, "DELETE")
-    allow = tuple(dict.fromkeys(("GET", *update, *delete)))
-    if method == "GET":
-        return "get", allow
-    # Where both are POST, only the body distinguishes them.
-    if method in update and (has_body or method not in delete):
-        return "update", allow
-    if method in delete and (not has_body or method == "DELETE"):
-        return "delete", allow
-    return None, allow
-
-
 def carries_key(key: str, headers: Mapping[str, str], query: Mapping[str, str], auth: Auth = "any") -> bool:
-    """Return whether a request carries the key in a way that is taken.
+    """Return True if a request carries the API key in an accepted way.
 
     Args:
         key: The right key.
-        headers: Headers; names are found in any case.
+        headers: The headers, found by names in any case.
         query: Parameters by name in lower case.
-        auth: The one way that counts, or any.
+        auth: The accepted way, or any.
     """
     scheme, _, token = headers.get("Authorization", "").partition(" ")
-    found = {
+    texts = {
         "bearer": token.strip() if scheme.lower() == "bearer" else None,
         "header": headers.get("api-key"),
         "query": query.get("api-key"),
     }
-    offered = found.values() if auth == "any" else (found[auth],)
+    offered = texts.values() if auth == "any" else (texts[auth],)
     return any(text is not None and _is_same(text, key) for text in offered)
 
 

@@ -1,119 +1,17 @@
-"""Filters and sorts of rows as the .NET library Sieve 2.5.5 reads them, including what it silently ignores."""
+"""Filters and sorts of rows as the .NET library Sieve 2.5.5 applies them, including what it silently ignores."""
 
 from __future__ import annotations
 
-import enum
 import operator
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, tzinfo
 from typing import Any, Final, Literal
 
-from attrs import define, field, frozen
+from attrs import frozen
 
-from ._dotnet import BLANKS, iso_ticks, simple_upper, to_enum, to_int32, to_ticks
-
-Wire = dict[str, Any]
-
-STATUSES: Final[Mapping[str, int]] = {
-    "pending": 0,
-    "sending": 1,
-    "submitted": 2,
-    "paused": 3,
-    "cancelled": 4,
-    "completed": 5,
-}
-
-
-def _ticks_of_wire(wire: Wire) -> int | None:
-    text = wire.get("startDateTime")
-    return iso_ticks(text) if isinstance(text, str) else None
-
-
-@define(eq=False)
-class Row:
-    """A campaign or a contact in wire form.
-
-    Attributes:
-        wire: The fields.
-        ticks: The start time, read once.
-        hidden: Returns True while lists leave the row out.
-        deleted: True once the row was deleted.
-    """
-
-    wire: Wire = field(repr=False)
-    ticks: int | None = field(default=None, repr=False)
-    hidden: Callable[[], bool] | None = field(default=None, repr=False)
-    deleted: bool = False
-
-    @classmethod
-    def of_campaign(cls, wire: Wire) -> Row:
-        """Make a row of a campaign."""
-        return cls(wire, _ticks_of_wire(wire))
-
-    def replace(self, wire: Wire) -> None:
-        """Replace the fields; the previous dict is not changed."""
-        self.wire = wire
-        self.ticks = _ticks_of_wire(wire)
-
-
-class Kind(enum.Enum):
-    """The type of a column, which decides the operators it has."""
-
-    TEXT = enum.auto()
-    INT = enum.auto()
-    OPTIONAL_INT = enum.auto()
-    STATUS = enum.auto()
-    DATE = enum.auto()
-
-
-@frozen
-class Column:
-    """A property that can be filtered and sorted by."""
-
-    kind: Kind
-    get: Callable[[Row], Any]
-
-
-# Seeds are not validated: a value of another type counts as no value.
-
-
-def _text(name: str) -> Column:
-    def get(row: Row) -> str | None:
-        value = row.wire.get(name)
-        return value if isinstance(value, str) else None
-
-    return Column(Kind.TEXT, get)
-
-
-def _int(name: str, kind: Kind) -> Column:
-    def get(row: Row) -> int | None:
-        value = row.wire.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-    return Column(kind, get)
-
-
-Columns = Mapping[str, Column]
-
-# Names are found in any case, hence in lower case here.
-CAMPAIGN_COLUMNS: Final[Columns] = {
-    "id": _text("id"),
-    "startdatetime": Column(Kind.DATE, lambda row: row.ticks),
-    "sender": _text("sender"),
-    "recipientcount": _int("recipientCount", Kind.INT),
-    "message": _text("message"),
-    "status": _int("status", Kind.STATUS),
-    "optoutlinkid": _int("optOutLinkId", Kind.OPTIONAL_INT),
-    "tracklinkurl": _text("trackLinkUrl"),
-}
-CONTACT_COLUMNS: Final[Columns] = {
-    "id": _text("id"),
-    "phonenumber": _text("phoneNumber"),
-    "name": _text("name"),
-    "custom1": _text("custom1"),
-    "custom2": _text("custom2"),
-}
+from ._dotnet import BLANKS, parse_enum, parse_int32, parse_ticks, to_upper
+from ._rows import STATUSES, Column, Columns, Kind, Row
 
 Predicate = Callable[[Row], bool]
 
@@ -142,12 +40,12 @@ _TEXT_TESTS: Final[dict[str, Callable[[str, str], bool]]] = {
 
 
 class SieveError(ValueError):
-    """An error that makes Sieve skip the rest of its work."""
+    """An error after which Sieve skips the rest of its work."""
 
 
 @frozen
 class Term:
-    """A condition as it was read; `values` is None where there is no operator."""
+    """A parsed condition. `values` is None without an operator."""
 
     names: tuple[str, ...]
     operator: str
@@ -155,18 +53,18 @@ class Term:
 
 
 @frozen
-class Found:
+class FindResult:
     """The rows that match, in order.
 
     Attributes:
         rows: The rows.
-        failed: The parameter with the error that made Sieve skip the rest; empty if there was none.
-        why: The error.
+        failed: The parameter with the error after which Sieve skipped the rest; empty without an error.
+        reason: The text of the error.
     """
 
     rows: Sequence[Row]
-    failed: Literal["", "filters", "sorts"]
-    why: str = ""
+    failed: Literal["", "filters", "sorts"] = ""
+    reason: str = ""
 
 
 def find(
@@ -175,33 +73,31 @@ def find(
     sorts: str | None,
     columns: Columns,
     zone: tzinfo = UTC,
-) -> Found:
+) -> FindResult:
     """Apply filters, then sorts.
 
-    After an error in the filters all rows are returned; after one in the sorts, the
-    filtered rows. Either way the page is not cut out of them.
+    After an error in the filters all rows are returned; after an error in the sorts, the filtered rows. In both
+    cases the caller must return all of them, not a page.
     """
-    reading: Literal["filters", "sorts"] = "filters"
+    parameter: Literal["filters", "sorts"] = "filters"
     try:
-        if filters is not None:
-            tests = compile_filters(filters, columns, zone)
-            for test in tests:
-                rows = list(filter(test, rows))
-        reading = "sorts"
+        for test in () if filters is None else compile_filters(filters, columns, zone):
+            rows = list(filter(test, rows))
+        parameter = "sorts"
         if sorts is not None:
             rows = sort(rows, sorts, columns)
     except SieveError as error:
-        return Found(rows, reading, str(error))
-    return Found(rows, "")
+        return FindResult(rows, parameter, str(error))
+    return FindResult(rows)
 
 
 def parse_filters(filters: str) -> list[Term]:
-    """Read a filter into terms, without checking names and values."""
+    """Parse a filter into terms, without checking names and values."""
     return [parse_term(_without_brackets(term)) for term in _split_at_commas(filters) if term.strip(BLANKS)]
 
 
 def parse_term(text: str) -> Term:
-    """Read one term: ``{names}{operator}{values}``; a second operator cuts the values."""
+    """Parse one term, ``{names}{operator}{values}``. A second operator ends the values."""
     parts = [part.strip(BLANKS) for part in _LIVE_OPERATOR.split(text)]
     names = tuple(name.strip(BLANKS) for name in _split_unescaped(parts[0], "|"))
     if len(parts) == 1:
@@ -260,15 +156,15 @@ def compile_filters(filters: str, columns: Columns, zone: tzinfo = UTC) -> list[
     for term in parse_filters(filters):
         alternatives = [
             test
-            for name in _known(term.names, columns)
-            for test in _tests(columns[name.lower()], term.operator, term.values or (), zone)
+            for name in term.names
+            for test in _compile_values(_column(name, columns), term.operator, term.values or (), zone)
         ]
         if alternatives:
             tests.append(_any_of(alternatives))
     return tests
 
 
-def _tests(column: Column, operator_: str, values: Sequence[str], zone: tzinfo) -> Iterable[Predicate]:
+def _compile_values(column: Column, operator_: str, values: Sequence[str], zone: tzinfo) -> Iterable[Predicate]:
     if operator_ == "==" and column.kind is Kind.TEXT and len(values) > 2:
         plain = frozenset(value for value in values if value.lower() not in {"null", "\\null"})
         get = column.get
@@ -279,11 +175,11 @@ def _tests(column: Column, operator_: str, values: Sequence[str], zone: tzinfo) 
         yield _compile(column, operator_, value, zone)
 
 
-def _known(names: Iterable[str], columns: Columns) -> Iterable[str]:
-    for name in names:
-        if name.lower() not in columns:
-            raise SieveError("unknown name")
-        yield name
+def _column(name: str, columns: Columns) -> Column:
+    column = columns.get(name.lower())
+    if column is None:
+        raise SieveError("unknown name")
+    return column
 
 
 def _any_of(tests: list[Predicate]) -> Predicate:
@@ -332,8 +228,8 @@ def _compile_text(column: Column, operator_: str, value: str, *, any_case: bool)
     if test is None:
         raise SieveError("text has no order")
     if any_case:
-        wanted = simple_upper(value)
-        return lambda row: (have := get(row)) is not None and test(simple_upper(have), wanted) is not negated
+        wanted = to_upper(value)
+        return lambda row: (have := get(row)) is not None and test(to_upper(have), wanted) is not negated
     return lambda row: (have := get(row)) is not None and test(have, value) is not negated
 
 
@@ -350,19 +246,19 @@ def _compile_comparison(column: Column, operator_: str, wanted: int) -> Predicat
 def _convert(kind: Kind, value: str, zone: tzinfo) -> int:
     try:
         if kind is Kind.DATE:
-            return to_ticks(value, zone)
+            return parse_ticks(value, zone)
         if kind is Kind.STATUS:
-            return to_enum(value, STATUSES)
-        return to_int32(value)
+            return parse_enum(value, STATUSES)
+        return parse_int32(value)
     except (ValueError, OverflowError) as error:
         raise SieveError("a value that does not fit") from error
 
 
 def sort(rows: Sequence[Row], sorts: str, columns: Columns) -> Sequence[Row]:
-    """Sort stably by several properties; rows without a value come first, or last when descending.
+    """Sort stably by several properties. Rows without a value come first, or last in descending order.
 
     Raises:
-        SieveError: If a name is unknown, as it is with a blank before or after it.
+        SieveError: If a name is unknown. A name with a blank before or after it is unknown, too.
     """
     keys: dict[str, tuple[Column, bool]] = {}
     for term in _split_at_commas(sorts):
@@ -370,10 +266,7 @@ def sort(rows: Sequence[Row], sorts: str, columns: Columns) -> Sequence[Row]:
             continue
         descending = term.startswith("-")
         name = term[1:] if descending else term
-        column = columns.get(name.lower())
-        if column is None:
-            raise SieveError("unknown name")
-        keys.setdefault(name, (column, descending))
+        keys.setdefault(name, (_column(name, columns), descending))
     # From the last key to the first: each pass is stable, so later keys decide ties.
     for column, descending in reversed(keys.values()):
         rows = sorted(rows, key=_sort_key(column), reverse=descending)
@@ -384,5 +277,5 @@ def _sort_key(column: Column) -> Callable[[Row], tuple[Any, ...]]:
     get = column.get
     if column.kind is Kind.TEXT:
         # .NET's cultures ignore case first, then sort lower before upper.
-        return lambda row: (False,) if (have := get(row)) is None else (True, simple_upper(have), have.swapcase())
+        return lambda row: (False,) if (have := get(row)) is None else (True, to_upper(have), have.swapcase())
     return lambda row: (False,) if (have := get(row)) is None else (True, have)

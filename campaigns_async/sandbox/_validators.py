@@ -1,23 +1,35 @@
-"""Validators of arguments. Their errors name a value's type and not the value, which may be a key or a number."""
+"""Validators of the fields of faults, settings and their parts.
+
+Their errors show a value's type in place of the value, which may be a key or a phone number. A module of its own, as
+`faults` and `_settings` both need them and the settings hold faults.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from attrs import Attribute
 from attrs.validators import and_, ge, lt
 
+from ._mobile_numbers import parse_mobile
+
 Validator: TypeAlias = "Callable[[object, Attribute[Any], Any], None]"  # attrs has no such type at run time
 
+_PREFIX: Final = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
+_LINE: Final = re.compile(r"[\t\x20-\x7e\xa0-\xff]*")
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
-def wrong_type(name: str, wanted: str, given: object) -> ValueError:
+
+def wrong_type(name: str, wanted: str, value: object) -> ValueError:
     """Return the error about a value of another type."""
-    return ValueError(f"{name} must be {wanted}, not {'None' if given is None else type(given).__name__}")
+    return ValueError(f"{name} must be {wanted}, not {'None' if value is None else type(value).__name__}")
 
 
-def of_type(wanted: str, *kinds: type) -> Validator:
-    """Return a validator that takes instances of `kinds`, which `wanted` describes. True is no number."""
+def of_type(wanted: str, *kinds: Any) -> Validator:
+    """Return a validator that accepts instances of `kinds`, which `wanted` describes. A bool is not a number."""
 
     def validate(_: object, attribute: Attribute[Any], value: object) -> None:
         if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
@@ -27,7 +39,7 @@ def of_type(wanted: str, *kinds: type) -> Validator:
 
 
 def one_of(choices: Sequence[object]) -> Validator:
-    """Return a validator that takes one of these values. The error of attrs' own shows its internals."""
+    """Return a validator that accepts one of these values. The error of attrs' own `in_` shows its internals."""
 
     def validate(_: object, attribute: Attribute[Any], value: object) -> None:
         if value not in choices:
@@ -37,15 +49,55 @@ def one_of(choices: Sequence[object]) -> Validator:
     return validate
 
 
-def function(_: object, attribute: Attribute[Any], value: object) -> None:
-    """Take a function."""
-    if not callable(value):
-        raise wrong_type(attribute.name, "a function", value)
-
-
 text: Final = of_type("text", str)
 flag: Final = of_type("True or False", bool)
 whole: Final = of_type("a whole number", int)
 number: Final = of_type("a number", int, float)
+function: Final = of_type("a function", Callable)
 count: Final = and_(whole, ge(1))
 seconds: Final = and_(of_type("a number of seconds", int, float), ge(0), lt(float("inf")))
+
+
+def seconds_or_event(instance: object, attribute: Attribute[Any], value: object) -> None:
+    """Accept a number of seconds or an `asyncio.Event`."""
+    if not isinstance(value, asyncio.Event):
+        seconds(instance, attribute, value)
+
+
+def line(instance: object, attribute: Attribute[Any], value: object) -> None:
+    """Accept a line of Latin-1 text."""
+    text(instance, attribute, value)
+    if not _LINE.fullmatch(str(value)):
+        raise ValueError(f"{attribute.name} must be one line, in Latin-1")
+
+
+def headers(instance: object, attribute: Attribute[Any], value: Mapping[str, str]) -> None:
+    """Accept headers, except those that follow from a body."""
+    of_type("a mapping of names to texts", Mapping)(instance, attribute, value)
+    for name, each in value.items():
+        text(instance, attribute, name)
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError("headers must have names of letters, digits and dashes")
+        if name.lower() in {"content-type", "content-length"}:
+            raise ValueError("headers must not name Content-Type or Content-Length: use content_type and body")
+        line(instance, attribute, each)
+
+
+def mobile(instance: object, attribute: Attribute[Any], value: object) -> None:
+    """Accept a mobile number."""
+    text(instance, attribute, value)
+    if parse_mobile(value) is None:
+        raise ValueError(f"{attribute.name} must be a phone number, such as 07700 900123")
+
+
+def api_key(instance: object, attribute: Attribute[Any], value: str) -> None:
+    """Accept an API key. The error never shows the text."""
+    text(instance, attribute, value)
+    if not value or not value.isprintable() or value != value.strip():
+        raise ValueError(f"{attribute.name} must be printable text, not empty and without blanks around it")
+
+
+def url_path(_: object, attribute: Attribute[Any], value: object) -> None:
+    """Accept a path that begins with a slash, or no text."""
+    if not isinstance(value, str) or not _PREFIX.fullmatch(value):
+        raise ValueError(f"{attribute.name} must be a path that begins with a slash, such as /tenant, not {value!r}")

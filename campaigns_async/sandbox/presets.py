@@ -1,9 +1,9 @@
-"""Functions that return the faults that clients meet most.
+"""The faults that clients meet most, as functions that return a `Fault`.
 
     sandbox.add_fault(presets.lost_answer(operation="create", times=1))
 
-Each takes, besides its own arguments, the fields of `Fault` that say which requests it meets (`Where`). Its
-documentation says whether those requests are carried out.
+Besides its own arguments, each function takes the fields of `Fault` that select requests (`Where`). Its documentation
+says whether those requests are carried out.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def throttled(retry_after: int | datetime | None = 1, **where: Unpack[Where]) ->
     """Answer 429, too many requests. The request is not carried out.
 
     Args:
-        retry_after: The value of `Retry-After`: whole seconds from 0, or a moment in UTC. None for no such header.
-        **where: The requests that meet it.
+        retry_after: The value of `Retry-After`: whole seconds from 0, or a time in UTC; None for no such header.
+        **where: The fields of `Fault` that select requests.
 
     Raises:
-        ValueError: If `retry_after` is negative, a fraction, or a moment in another zone or in none.
+        ValueError: If `retry_after` is negative or a fraction, or a time that is not in UTC.
     """
     return Fault(status=429, headers=_retry_after(retry_after), **where)
 
@@ -57,7 +57,7 @@ def unavailable(retry_after: int | datetime | None = None, **where: Unpack[Where
 
     Args:
         retry_after: As in `throttled`.
-        **where: The requests that meet it.
+        **where: The fields of `Fault` that select requests.
 
     Raises:
         ValueError: As in `throttled`.
@@ -71,9 +71,9 @@ def server_error(*, acted: bool = False, **where: Unpack[Where]) -> Fault:
 
 
 def gateway_timeout(*, acted: bool = False, act_after: float | None = None, **where: Unpack[Where]) -> Fault:
-    """Answer 504 with an HTML page, as a gateway does that gave up waiting for the server.
+    """Answer 504 with an HTML page, as a gateway does after its timeout.
 
-    The request is carried out before the answer if `acted`, or `act_after` seconds later; else never.
+    The request is carried out before the answer if `acted`, or `act_after` seconds after it; otherwise never.
 
     Raises:
         ValueError: If both `acted` and `act_after` are given, or `act_after` is negative.
@@ -82,12 +82,12 @@ def gateway_timeout(*, acted: bool = False, act_after: float | None = None, **wh
 
 
 def lost_request(**where: Unpack[Where]) -> Fault:
-    """Reset the connection before the request is looked at. The request is not carried out."""
+    """Reset the connection before the request is processed. The request is not carried out."""
     return Fault(drop="reset", act=False, **where)
 
 
 def lost_answer(**where: Unpack[Where]) -> Fault:
-    """Reset the connection in place of the answer. The request is carried out, so a client that retries sends twice."""
+    """Reset the connection in place of the answer. The request is carried out, so a retry sends twice."""
     return Fault(drop="reset", act=True, **where)
 
 
@@ -102,7 +102,7 @@ def html_page(status: int = 502, *, acted: bool = False, **where: Unpack[Where])
     Args:
         status: The status of the page, 200 to 599.
         acted: True if the proxy passed the request on.
-        **where: The requests that meet it.
+        **where: The fields of `Fault` that select requests.
 
     Raises:
         ValueError: If `status` is out of range.
@@ -128,8 +128,8 @@ def slow_body(seconds: float, **where: Unpack[Where]) -> Fault:
 def hanging(*, acted: bool = True, **where: Unpack[Where]) -> Fault:
     """Send no answer until the rule is released, and then the proper one.
 
-    The request is carried out at once. If not `acted` it never is, and the connection is closed when the rule is
-    released.
+    The request is carried out at once. Without `acted` it is never carried out, and the connection is closed when the
+    rule is released.
     """
     return Fault(hang=True, **where) if acted else Fault(hang=True, drop="close", act=False, **where)
 
@@ -143,10 +143,10 @@ def stale_connection(**where: Unpack[Where]) -> Fault:
 
 
 def listed_late(seconds: float, **where: Unpack[Where]) -> Fault:
-    """Leave the created campaign out of lists for this many seconds. The request is carried out and answered.
+    """Hide the created campaign from lists for this many seconds. The request is carried out and answered.
 
     Raises:
-        ValueError: If `operation` is given and not "create".
+        ValueError: If `operation` is given and is not "create".
     """
     where.setdefault("operation", "create")
     return Fault(hidden_for=seconds, **where)

@@ -1,6 +1,6 @@
 """The pytest plugin: the fixture `campaigns_sandbox`.
 
-It works as soon as the package is installed, in tests of any kind. It imports nothing before a test uses it.
+It is active once the package is installed, in tests of any kind. It imports nothing before a test uses it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HELP: Final = (
     f"{_MARKER}(**arguments): the arguments of campaigns_async.sandbox.Sandbox for the fixture campaigns_sandbox, "
     "by name, such as rate_limit=5 or magic_recipients=True."
 )
-_JOURNAL: Final = pytest.StashKey[Callable[[], str]]()
+_REQUESTS: Final = pytest.StashKey[Callable[[], str]]()
 _SHOWN: Final = 50
 _NUMBER: Final = re.compile(r"(?<=/)(?:[+\d(). -]|%20|%2B|%28|%29){7,}(?=/|$)", re.IGNORECASE)
 
@@ -34,10 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def campaigns_sandbox(request: pytest.FixtureRequest) -> Iterator[ThreadedSandbox]:
-    """Start a server that plays the SMS Campaigns API, fresh for each test; see `campaigns_async.sandbox`.
+    """Start a server that plays the SMS Campaigns API, a new one for each test; see `campaigns_async.sandbox`.
 
     It runs in a thread of its own, so it serves tests of any kind. `@pytest.mark.campaigns_sandbox(rate_limit=5)`
-    passes arguments of `Sandbox`; those nearer to the test win.
+    passes arguments of `Sandbox`. The marker nearest to the test wins.
     """
     try:
         from .threaded import ThreadedSandbox  # noqa: PLC0415  # not at each start of pytest
@@ -49,16 +49,16 @@ def campaigns_sandbox(request: pytest.FixtureRequest) -> Iterator[ThreadedSandbo
         )
     sandbox, problem = None, ""
     try:
-        sandbox = ThreadedSandbox(**_arguments(request.node.iter_markers(_MARKER)))
+        sandbox = ThreadedSandbox(**_merge_arguments(request.node.iter_markers(_MARKER)))
         sandbox.start()
     except (TypeError, ValueError, OSError) as error:
         problem = str(error)
     if problem or sandbox is None:
-        # Outside of the handler, so that pytest shows no other error as its context.
+        # After the handler, so that pytest shows no other error as its context.
         pytest.fail(f"@pytest.mark.{_MARKER}: {problem}", pytrace=False)
     try:
-        # It can be read after it has stopped, when a fixture that is older than it fails.
-        request.node.stash[_JOURNAL] = lambda: _journal_of(sandbox)
+        # A stopped sandbox can be read too: fixtures set up before it are torn down after it, and may fail.
+        request.node.stash[_REQUESTS] = lambda: _list_requests(sandbox)
         yield sandbox
     finally:
         sandbox.stop()
@@ -70,12 +70,12 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pluggy.Resul
     """Add the requests of its sandbox to the report of a test that fails."""
     outcome = yield
     report = outcome.get_result()
-    journal = item.stash.get(_JOURNAL, None)
-    if report.failed and journal is not None:
-        report.sections.append(("campaigns sandbox", journal()))
+    list_requests = item.stash.get(_REQUESTS, None)
+    if report.failed and list_requests is not None:
+        report.sections.append(("campaigns sandbox", list_requests()))
 
 
-def _arguments(marks: Iterable[pytest.Mark]) -> dict[str, Any]:
+def _merge_arguments(marks: Iterable[pytest.Mark]) -> dict[str, Any]:
     """Merge the arguments of the marks; the first mark is the nearest and wins."""
     arguments: dict[str, Any] = {}
     for mark in marks:
@@ -85,10 +85,10 @@ def _arguments(marks: Iterable[pytest.Mark]) -> dict[str, Any]:
     return arguments
 
 
-def _journal_of(sandbox: ThreadedSandbox) -> str:
-    """Return a line per request, without bodies, queries, headers and phone numbers."""
+def _list_requests(sandbox: ThreadedSandbox) -> str:
+    """Return a line for each request, without bodies, queries, headers and phone numbers."""
     try:
-        lines = [_line(request) for request in sandbox.requests]
+        lines = [_describe_request(request) for request in sandbox.requests]
     except RuntimeError as error:  # its thread is stuck
         return str(error)
     if not lines:
@@ -97,7 +97,7 @@ def _journal_of(sandbox: ThreadedSandbox) -> str:
     return "\n".join([f"({left_out} more before)", *lines[left_out:]] if left_out > 0 else lines)
 
 
-def _line(request: RecordedRequest) -> str:
+def _describe_request(request: RecordedRequest) -> str:
     path = _NUMBER.sub("(number)", request.path)
     status = "no answer" if request.status is None else str(request.status)
     done = "carried out" if request.acted else "not carried out"

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import functools
-import secrets
+import inspect
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 
-from ._clock import Clock, Lifecycle
-from ._control import Control
-from ._handler import RequestHandler
+from ._campaign_store import A_DAY, DoubleSend
+from ._clock import Clock
+from ._rate_limit import RateLimit, as_rate_limit
+from ._request_handler import RequestHandler
 from ._request_log import RecordedRequest
-from ._routing import Auth, DeleteMethod, Operation, UpdateMethod
-from ._settings import Quirks, RateLimit, Settings, WireRow, as_rate_limit
-from ._sieve import Wire
-from ._store import A_DAY, DoubleSend
+from ._routing import Operation
+from ._rows import Wire
+from ._settings import Settings, WireRow
+from ._state import State
 from .faults import Fault, FaultFields, Rule
 
 P = ParamSpec("P")
 R = TypeVar("R")
 S = TypeVar("S", bound="SandboxBase")
+T = TypeVar("T")
+
+
+def with_parameters_of(
+    make: Callable[P, T],
+) -> Callable[[Callable[[S, T], None]], Callable[Concatenate[S, P], None]]:
+    """Replace an initializer's one parameter, an object, by the parameters that build the object."""
+    itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    signature = inspect.Signature([itself, *inspect.signature(make).parameters.values()])
+
+    def decorate(initialize: Callable[[S, T], None]) -> Callable[Concatenate[S, P], None]:
+        @functools.wraps(initialize)
+        def build_and_initialize(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
+            signature.bind(self, *args, **kwargs)  # its TypeError does not name `make`, which nobody called
+            initialize(self, make(*args, **kwargs))
+
+        build_and_initialize.__dict__["__signature__"] = signature
+        return build_and_initialize
+
+    return decorate
 
 
 def in_loop(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
@@ -36,62 +57,21 @@ def in_loop(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P
 
 
 class SandboxBase:
-    """The members that `Sandbox` and `ThreadedSandbox` share; `Sandbox` documents the arguments."""
+    """The members that `Sandbox` and `ThreadedSandbox` share. `Sandbox` documents the arguments."""
 
-    def __init__(
-        self,
-        campaigns: Iterable[WireRow] = (),
-        contacts: Mapping[str, Iterable[WireRow]] | None = None,
-        *,
-        api_key: str | None = None,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        prefix: str = "",
-        update_method: UpdateMethod = "PUT",
-        delete_method: DeleteMethod = "DELETE",
-        auth: Auth = "any",
-        rate_limit: RateLimit | float | None = None,
-        magic_recipients: bool = False,
-        lifecycle: Lifecycle | None = None,
-        now: datetime | None = None,
-        max_body: int = 30_000_000,
-        keep_bodies: bool = True,
-        seed: int | None = None,
-        quirks: Quirks | None = None,
-        faults: Iterable[Fault] = (),
-    ) -> None:
-        self._handler = RequestHandler(
-            Settings(
-                campaigns=campaigns,
-                contacts=contacts,
-                api_key=secrets.token_hex(16) if api_key is None else api_key,
-                host=host,
-                port=port,
-                prefix=prefix,
-                update_method=update_method,
-                delete_method=delete_method,
-                auth=auth,
-                rate_limit=rate_limit,
-                magic_recipients=magic_recipients,
-                lifecycle=Lifecycle() if lifecycle is None else lifecycle,
-                now=now,
-                max_body=max_body,
-                keep_bodies=keep_bodies,
-                seed=seed,
-                quirks=Quirks() if quirks is None else quirks,
-                faults=faults,
-            )
-        )
-        self._handler.control = Control(self._handler).answer
-        self._lock = threading.Lock()  # of the thread, where the sandbox has one
+    @with_parameters_of(Settings)
+    def __init__(self, settings: Settings) -> None:
+        self._state = State(settings)
+        self._handler = RequestHandler(self._state)
+        self._lock = threading.Lock()  # of the thread, if the sandbox has one
 
     def _run(self, work: Callable[[], R]) -> R:
         return work()
 
     @property
     def url(self) -> str:
-        """The URL where it listens, with the prefix and without a slash at the end."""
-        return self._handler.settings.url
+        """The URL of the sandbox, with the prefix and without a slash at the end."""
+        return self._state.url
 
     @property
     def api_key(self) -> str:
@@ -100,35 +80,35 @@ class SandboxBase:
         Raises:
             ValueError: If the new value cannot be a key.
         """
-        return self._handler.settings.api_key
+        return self._state.api_key
 
     @api_key.setter
     def api_key(self, key: str) -> None:
-        self._handler.settings.api_key = key
+        self._state.api_key = key
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables by which a client finds it: CAMPAIGNS_BASE_URL and CAMPAIGNS_API_KEY."""
+        """The environment variables from which a client reads its settings: CAMPAIGNS_BASE_URL, CAMPAIGNS_API_KEY."""
         return {"CAMPAIGNS_BASE_URL": self.url, "CAMPAIGNS_API_KEY": self.api_key}
 
     @property
     @in_loop
     def requests(self) -> Sequence[RecordedRequest]:
-        """The requests that arrived, in that order."""
-        return self._handler.log.requests
+        """The requests that arrived, in order of arrival."""
+        return self._state.log.requests
 
     @property
     @in_loop
     def created(self) -> list[Wire]:
         """The campaigns that were created over HTTP, in order, as they were then, with their `contacts`."""
-        return self._handler.provider.store.created
+        return self._state.store.created
 
     @property
     @in_loop
     def campaigns(self) -> list[Wire]:
         """The campaigns that exist now, including hidden ones, in their order."""
-        store = self._handler.provider.store
-        store.move_on()
+        store = self._state.store
+        store.advance()
         return [dict(row.wire) for row in store.all]
 
     @in_loop
@@ -138,7 +118,7 @@ class SandboxBase:
         Raises:
             KeyError: If there is no such campaign.
         """
-        rows = self._handler.provider.store.contacts(campaign_id)
+        rows = self._state.store.contacts(campaign_id)
         if rows is None:
             raise KeyError(campaign_id)
         return [dict(row.wire) for row in rows]
@@ -148,20 +128,25 @@ class SandboxBase:
     def messages(self) -> list[Wire]:
         """The message to each person of the created campaigns: `campaignId`, `phoneNumber` and `status`.
 
-        A message is Sent (0) once its campaign is Submitted, and has its last status once it is Completed.
+        A message is Sent (0) once its campaign is Submitted, and has its final status once the campaign is Completed.
         """
-        store = self._handler.provider.store
-        store.move_on()
+        store = self._state.store
+        store.advance()
         return list(store.messages())
 
     @in_loop
     def add(self, campaign: WireRow, contacts: Iterable[WireRow] = (), *, at: int | None = None) -> None:
-        """Add a campaign as it is given, unvalidated: at an index from 0, or at the end.
+        """Add a campaign as it is given, unvalidated.
+
+        Args:
+            campaign: The campaign, in wire form, with an `id`.
+            contacts: The contacts of the campaign, in wire form.
+            at: The index at which it is inserted, from 0; None for the end.
 
         Raises:
-            ValueError: If there is one with that id already.
+            ValueError: If there is a campaign with that id already.
         """
-        self._handler.provider.store.seed(campaign, contacts, at)
+        self._state.store.seed(campaign, contacts, at)
 
     @in_loop
     def remove(self, campaign_id: str) -> None:
@@ -170,38 +155,38 @@ class SandboxBase:
         Raises:
             KeyError: If there is no such campaign.
         """
-        if not self._handler.provider.store.delete(campaign_id):
+        if not self._state.store.delete(campaign_id):
             raise KeyError(campaign_id)
 
     @in_loop
     def double_sends(self, *, within: timedelta = A_DAY) -> list[DoubleSend]:
-        """Return the pairs of campaigns that bring the same text from the same sender to the same people.
+        """Return the pairs of campaigns that send the same text from the same sender to the same people.
 
-        Created campaigns count, as they are now; campaigns that were deleted in time do not.
+        Created campaigns count, as they are now. Campaigns that were deleted before their start do not.
 
         Args:
-            within: How far apart the start times of a pair are at most.
+            within: The longest span between the start times of a pair.
         """
-        return self._handler.provider.store.double_sends(within)
+        return self._state.store.double_sends(within)
 
     def assert_no_double_send(self, *, within: timedelta = A_DAY) -> None:
         """Fail if anyone would get the same text from the same sender twice.
 
         Args:
-            within: How far apart the start times are at most, to count as twice.
+            within: The longest span between the start times of a pair.
 
         Raises:
-            AssertionError: If anyone would, with the ids of the campaigns and the number of people; or if a request
-                is still to be carried out, by a fault's `act_after`.
+            AssertionError: If anyone would, with the ids of the campaigns and the number of people; or if an
+                answered request is not carried out yet, because of a fault's `act_after`.
         """
         __tracebackhide__ = True  # pytest then shows the line of the test
-        if due := self._run(lambda: self._handler.still_due):
-            raise AssertionError(f"{due} answered requests are still to be carried out: wait for them, with wait_acted")
-        if found := self.double_sends(within=within):
-            raise AssertionError("sent twice: " + "; ".join(map(str, found)))
+        if late := self._run(lambda: self._state.late_count):
+            raise AssertionError(f"{late} answered requests are not carried out yet: wait for them, with wait_acted")
+        if pairs := self.double_sends(within=within):
+            raise AssertionError("sent twice: " + "; ".join(map(str, pairs)))
 
     def fault(self, **fields: Unpack[FaultFields]) -> Rule:
-        """Add a fault, by the fields of `Fault`; the first rule that is due meets a request.
+        """Add a fault, by the fields of `Fault`. If several rules are due for a request, the first one applies.
 
         Returns:
             The rule: `fired` counts, `stop()` ends it, `release()` answers requests that hang.
@@ -213,57 +198,57 @@ class SandboxBase:
 
     @in_loop
     def add_fault(self, fault: Fault) -> Rule:
-        """Add a fault, such as those of `presets`; the first rule that is due meets a request.
+        """Add a fault, such as those of `presets`. If several rules are due for a request, the first one applies.
 
         Raises:
-            TypeError: If it is not a `Fault`.
+            TypeError: If `fault` is not a `Fault`.
         """
-        return self._handler.rules.add(fault)
+        return self._state.rules.add(fault)
 
     @property
     @in_loop
     def faults(self) -> tuple[Rule, ...]:
         """The rules that were added, in order."""
-        return self._handler.rules.all
+        return self._state.rules.all
 
     @property
     def clock(self) -> Clock:
-        """The sandbox's time, by which created campaigns begin and end."""
-        return self._handler.clock
+        """The sandbox's time, by which created campaigns start and complete."""
+        return self._state.clock
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The number of requests a second that are served. It can be set, which starts the count again.
+        """The limit on requests per second. It can be set, which starts the count again.
 
         Raises:
             ValueError: If the new value is out of range.
         """
-        return self._handler.settings.rate_limit
+        return self._state.rate_limit
 
     @rate_limit.setter
     def rate_limit(self, limit: RateLimit | float | None) -> None:
-        chosen = as_rate_limit(limit)
-        self._run(lambda: self._handler.limit_rate(chosen))
+        new = as_rate_limit(limit)
+        self._run(lambda: self._state.limit_rate(new))
 
     @property
     @in_loop
     def in_flight(self) -> int:
         """Number of requests that are being read or answered now."""
-        return self._handler.log.in_flight
+        return self._state.log.in_flight
 
     @property
     @in_loop
     def max_in_flight(self) -> int:
         """Highest number of requests that were in flight at once."""
-        return self._handler.log.max_in_flight
+        return self._state.log.max_in_flight
 
     @in_loop
     def reset(self) -> None:
-        """Go back to the state in which it was built: no requests; faults, campaigns, clock, key and limit as given.
+        """Restore the state in which it was built: no requests; faults, campaigns, clock, key and limit as given.
 
-        Requests that wait to be answered or carried out are given up.
+        Requests that wait to be answered or carried out are cancelled.
         """
-        self._handler.reset()
+        self._state.reset()
 
 
 class Sandbox(SandboxBase):
@@ -273,35 +258,34 @@ class Sandbox(SandboxBase):
     A request that was read completely is carried out, even if its client has gone away.
 
     Args:
-        campaigns: In wire form, kept as they are given and in that order; each needs an `id`.
-        contacts: For a campaign's id its contacts, in wire form, kept as they are given.
+        campaigns: Campaigns in wire form, each with an `id`. They are kept as given and in that order.
+        contacts: For a campaign's id its contacts, in wire form, kept as given.
         api_key: The key that requests must carry; None for a random one.
         host: The address to listen on.
-        port: The port to listen on; 0 for any that is free.
+        port: The port to listen on; 0 for any free port.
         prefix: A path in front of each path, such as ``/tenant``.
-        update_method: The verb of updates; "both" for PUT and POST.
-        delete_method: The verb of deletes; with POST, the body must be empty. "both" for DELETE and POST.
-        auth: The way in which the key is taken: "bearer", as the header api-key ("header"), as the parameter api-key
-            ("query"), or any of them.
-        rate_limit: How many requests a second are served, and how the others are answered; a number is a rate, with
-            429.
-        magic_recipients: True if the numbers 07700 9000NX decide what becomes of messages to them.
-        lifecycle: The time that a created campaign stays in each state, once its start time has come.
-        now: The time at which the sandbox's clock stands; None to run with the machine's time.
-        max_body: The largest body that is taken, in bytes.
+        update_method: The HTTP method of updates; "both" for PUT and POST.
+        delete_method: The HTTP method of deletes; with POST, the body must be empty. "both" for DELETE and POST.
+        auth: The way in which the key must be sent: "bearer", as the header api-key ("header"), as the parameter
+            api-key ("query"), or any of them.
+        rate_limit: The limit on requests per second, and the answer to the others. A number is a rate, with 429.
+        magic_recipients: True if the numbers 07700 9000NX determine the status of messages to them.
+        lifecycle: The time that a created campaign stays in each status after its start time.
+        now: The time at which the sandbox's clock is stopped; None to run with the machine's time.
+        max_body: The largest accepted body, in bytes.
         keep_bodies: False to drop the bodies of `requests`.
         seed: Seed of the generated ids; None for other ids each time.
-        quirks: How answers look where the documentation leaves it open.
+        quirks: The form of answers where the documentation leaves it open.
         faults: The faults from the start.
 
     Raises:
-        ValueError: If two campaigns have the same id, or contacts belong to none; or an argument is out of range or
-            of another type.
+        ValueError: If two campaigns have the same id, or contacts belong to no campaign; or an argument is out of
+            range or of another type.
     """
 
     def __repr__(self) -> str:
         where = self.url if self._handler.is_running else "stopped"
-        campaigns, requests = len(self._handler.provider.store.all), self._handler.log.count
+        campaigns, requests = len(self._state.store.all), self._state.log.count
         return f"<Sandbox {where}, {campaigns} campaigns, {requests} requests>"
 
     async def __aenter__(self) -> Self:
@@ -316,12 +300,12 @@ class Sandbox(SandboxBase):
 
         Raises:
             RuntimeError: If it listens already.
-            OSError: If the port is taken.
+            OSError: If the port is in use.
         """
         await self._handler.start()
 
     async def stop(self) -> None:
-        """Stop listening and close every connection, within a second; requests that wait are given up."""
+        """Stop listening and close every connection, within a second. Requests that wait are cancelled."""
         await self._handler.stop()
 
     async def wait_received(self, count: int, operation: Operation | None = None) -> None:
@@ -330,7 +314,7 @@ class Sandbox(SandboxBase):
         Raises:
             ValueError: If there is no such operation.
         """
-        await self._handler.log.wait("received", count, operation)
+        await self._state.log.wait("received", count, operation)
 
     async def wait_acted(self, count: int, operation: Operation | None = None) -> None:
         """Wait until `count` requests were carried out, of one operation or of any.
@@ -338,4 +322,4 @@ class Sandbox(SandboxBase):
         Raises:
             ValueError: If there is no such operation.
         """
-        await self._handler.log.wait("acted", count, operation)
+        await self._state.log.wait("acted", count, operation)

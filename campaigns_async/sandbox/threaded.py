@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from typing import Final, Self, TypeVar
 
 from ._request_log import Event, RecordedRequest
@@ -19,15 +20,15 @@ T = TypeVar("T")
 TIMEOUT = 10.0
 """Seconds after which the event loop counts as stuck."""
 
-_EVENTS: Final = ("hold", "act_after", "hidden_for")
+_EVENT_FIELDS: Final = ("hold", "act_after", "hidden_for")
 
 
 class ThreadedSandbox(SandboxBase):
     """A `Sandbox` in a thread and an event loop of its own, with the same arguments.
 
     Use it as ``with ThreadedSandbox(...) as sandbox``, in tests of any kind, and from any thread.
-    Its members run in its loop, in order with the requests that arrive there. All but its URL and the members that
-    wait can be used when it is stopped, too.
+    Its members run in its loop, in order with the requests that arrive there. They work on a stopped sandbox, too,
+    except for `url`, `environment`, `wait_received` and `wait_acted`.
 
     Raises:
         ValueError: As with `Sandbox`.
@@ -49,11 +50,11 @@ class ThreadedSandbox(SandboxBase):
         self.stop()
 
     def start(self) -> None:
-        """Listen, before this returns.
+        """Start the thread and listen. Requests are served once this returns.
 
         Raises:
             RuntimeError: If it listens already.
-            OSError: If the port is taken.
+            OSError: If the port is in use.
         """
         with self._lock:
             if self._loop is not None:
@@ -73,10 +74,10 @@ class ThreadedSandbox(SandboxBase):
             self._loop = loop
 
     def stop(self) -> None:
-        """Close the port, every connection, the loop and the thread, within a second; requests that wait are given up.
+        """Close the port, every connection, the loop and the thread, within a second. Requests that wait are cancelled.
 
         Raises:
-            RuntimeError: If a fault's `when` blocks the thread, after ten seconds; the thread ends once it can.
+            RuntimeError: After ten seconds, if a fault's `when` blocks the thread. The thread ends once it can.
         """
         with self._lock:
             loop, self._loop = self._loop, None
@@ -95,31 +96,31 @@ class ThreadedSandbox(SandboxBase):
         if self._thread is threading.current_thread():
             return work()  # called by a fault's `when`, for example
         with self._lock:
-            done = None if self._loop is None else asyncio.run_coroutine_threadsafe(run_work(), self._loop)
-        if done is not None:
-            return _result(done)
+            future = None if self._loop is None else asyncio.run_coroutine_threadsafe(run_work(), self._loop)
+        if future is not None:
+            return _result(future)
         if self._thread is not None:
             _join(self._thread)
         return work()
 
-    def _wait(self, event: Event, count: int, operation: Operation | None, seconds: float) -> None:
+    def _wait(self, event: Event, count: int, operation: Operation | None, timeout: float) -> None:
         __tracebackhide__ = True
 
         async def wait() -> None:
-            async with asyncio.timeout(seconds):
-                await self._handler.log.wait(event, count, operation)
+            async with asyncio.timeout(timeout):
+                await self._state.log.wait(event, count, operation)
 
         if self._thread is threading.current_thread():
-            raise RuntimeError("the sandbox's own thread cannot wait: nothing would arrive meanwhile")
+            raise RuntimeError("the sandbox's own thread cannot wait: no request arrives while it does")
         with self._lock:
             loop = self._running_loop()
-            done = asyncio.run_coroutine_threadsafe(wait(), loop)
+            future = asyncio.run_coroutine_threadsafe(wait(), loop)
         try:
-            _result(done, seconds)
+            _result(future, timeout)
         except CancelledError:
-            raise RuntimeError("the sandbox was stopped meanwhile") from None
+            raise RuntimeError("the sandbox was stopped during the wait") from None
         except TimeoutError:
-            raise TimeoutError(_describe(event, count, operation, seconds, self.requests)) from None
+            raise TimeoutError(_describe_timeout(event, count, operation, timeout, self.requests)) from None
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
@@ -128,7 +129,7 @@ class ThreadedSandbox(SandboxBase):
 
     @property
     def url(self) -> str:
-        """The URL where it listens, with the prefix and without a slash at the end.
+        """The URL of the sandbox, with the prefix and without a slash at the end.
 
         Raises:
             RuntimeError: If it is not running.
@@ -137,15 +138,15 @@ class ThreadedSandbox(SandboxBase):
         return super().url
 
     def add_fault(self, fault: Fault) -> Rule:
-        """Add a fault, such as those of `presets`; the first rule that is due meets a request.
+        """Add a fault, such as those of `presets`. If several rules are due for a request, the first one applies.
 
         Raises:
-            TypeError: If it is not a `Fault`, or a field of it is an event, which would belong to another loop.
+            TypeError: If `fault` is not a `Fault`, or a field of it is an event, which would belong to another loop.
         """
-        for name in _EVENTS:
+        for name in _EVENT_FIELDS:
             if isinstance(getattr(fault, name, None), asyncio.Event):
                 raise TypeError(
-                    f"{name} must be no event: it would belong to another loop than the sandbox's. "
+                    f"{name} must not be an event: it would belong to another loop than the sandbox's. "
                     "Use hang=True, and release() of the rule"
                 )
         return super().add_fault(fault)
@@ -155,8 +156,8 @@ class ThreadedSandbox(SandboxBase):
 
         Args:
             count: The number of requests, from 1.
-            operation: The operation; None for any.
-            timeout: Seconds to wait at most.
+            operation: The operation; None for any operation.
+            timeout: The longest time to wait, in seconds.
 
         Raises:
             TimeoutError: If fewer arrived in time.
@@ -170,8 +171,8 @@ class ThreadedSandbox(SandboxBase):
 
         Args:
             count: The number of requests, from 1.
-            operation: The operation; None for any.
-            timeout: Seconds to wait at most.
+            operation: The operation; None for any operation.
+            timeout: The longest time to wait, in seconds.
 
         Raises:
             TimeoutError: If fewer were carried out in time.
@@ -182,52 +183,45 @@ class ThreadedSandbox(SandboxBase):
 
 
 def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
-    # Its end cancels the tasks that are left, and closes the loop.
+    # The runner's end cancels the tasks that are left, and closes the loop.
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
         runner.get_loop().run_forever()
 
 
-def _result(done: Future[T], more: float = 0) -> T:
+def _result(future: Future[T], extra: float = 0) -> T:
     try:
-        return done.result(more + TIMEOUT)
+        return future.result(extra + TIMEOUT)
     except TimeoutError:
-        if done.done():
+        if future.done():
             raise
-        raise _stuck() from None
+        raise _stuck_error() from None
 
 
 def _join(thread: threading.Thread) -> None:
     if thread is not threading.current_thread():
         thread.join(TIMEOUT)
     if thread.is_alive():
-        raise _stuck()
+        raise _stuck_error()
 
 
-def _stuck() -> RuntimeError:
+def _stuck_error() -> RuntimeError:
     return RuntimeError(
         f"the sandbox's thread has been busy for {TIMEOUT:g} seconds: does a fault's `when` wait for something?"
     )
 
 
-def _describe(
+def _describe_timeout(
     event: Event, count: int, operation: Operation | None, timeout: float, requests: Sequence[RecordedRequest]
 ) -> str:
-    """Describe which requests there are where others were waited for."""
-    what = "arrived" if event == "received" else "were carried out"
+    """Describe which requests there are, for the error about those that were waited for."""
+    verb = "arrived" if event == "received" else "were carried out"
     counts = Counter(str(request.operation or "other") for request in requests if event == "received" or request.acted)
-    there = counts.total() if operation is None else counts[operation]
+    actual = counts.total() if operation is None else counts[operation]
     wanted = "requests" if operation is None else f"{operation} requests"
-    text = f"{there} of {count} {wanted} {what} within {timeout:g} seconds"
+    text = f"{actual} of {count} {wanted} {verb} within {timeout:g} seconds"
     if counts:
         text += "; in all: " + ", ".join(f"{number} {name}" for name, number in counts.most_common())
-    if _in_a_loop():
-        text += ". The event loop of this thread stood still meanwhile: wait with `await asyncio.to_thread(...)`"
-    return text
-
-
-def _in_a_loop() -> bool:
-    try:
+    with suppress(RuntimeError):
         asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
+        text += ". This call blocked the event loop of its thread: wait with `await asyncio.to_thread(...)`"
+    return text

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 from support.benchmarks import ROOT, load_benchmark, run_benchmark
 
-from campaigns_async.sandbox._bodies import phone_digits
+from campaigns_async.sandbox._mobile_numbers import parse_mobile
 
 bench = load_benchmark("sandbox")
 
@@ -41,10 +41,10 @@ def test_people_have_numbers_that_are_taken_and_differ_but_in_the_last_row() -> 
     *others, (_, repeated) = bench._numberings()
 
     for _, form in others:
-        digits = {phone_digits(form(person)) for person in range(1000)}
+        digits = {parse_mobile(form(person)) for person in range(1000)}
         assert len(digits) == 1000
         assert None not in digits
-    assert len({phone_digits(repeated(person)) for person in range(1000)}) == 10
+    assert len({parse_mobile(repeated(person)) for person in range(1000)}) == 10
 
 
 def test_the_process_tells_its_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:

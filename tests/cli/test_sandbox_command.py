@@ -21,7 +21,7 @@ from attrs import frozen
 from campaigns_async.cli import options, sandbox_run
 from campaigns_async.sandbox import Quirks
 from campaigns_async.sandbox._dotnet import DateStyle
-from campaigns_async.sandbox._settings import PhoneStyle
+from campaigns_async.sandbox._mobile_numbers import PhoneStyle
 
 from .conftest import Command
 

@@ -17,7 +17,7 @@ from campaigns_async.export import ResumeError
 from campaigns_async.export._options import ListOptions
 from campaigns_async.export._walk import ContactsWalk, Position, Step
 from campaigns_async.sandbox import Sandbox
-from campaigns_async.sandbox._sieve import Row
+from campaigns_async.sandbox._rows import Row
 
 SIZES = [0, 1, 25, 10, 0, 9, 100, 11, 3, 0]
 """Contacts of each campaign, for pages of ten."""
@@ -295,7 +295,7 @@ async def test_rows_that_come_and_go_between_runs_lose_none_that_stayed(seed: in
             over = found[-1].campaigns == 6 and not taken(found)
             position = found[-1].position
             for name in names(6):
-                people: Any = sandbox._handler.provider.store.contacts(name)
+                people: Any = sandbox._state.store.contacts(name)
                 for _ in range(dice.choice([0, 1, 2])):
                     gone = people.pop(dice.randrange(len(people)))
                     stayed.discard((name, gone.wire["id"]))

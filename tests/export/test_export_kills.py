@@ -24,7 +24,7 @@ from attrs import define, field
 from support import export_child
 
 from campaigns_async.sandbox import RecordedRequest, Sandbox
-from campaigns_async.sandbox._sieve import Row
+from campaigns_async.sandbox._rows import Row
 
 EXPORTS = int(os.environ.get("KILLS", "3"))
 IS_LONG = "KILLS" in os.environ
@@ -84,7 +84,7 @@ class Account:
         return False
 
     def move_contacts(self, name: str) -> None:
-        rows: Any = self.sandbox._handler.provider.store.contacts(name)
+        rows: Any = self.sandbox._state.store.contacts(name)
         if not rows:
             return
         more = self._more(name, len(rows))

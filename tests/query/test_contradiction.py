@@ -23,7 +23,7 @@ from campaigns_async.query._contradiction import contradiction
 from campaigns_async.query._fields import columns_of
 from campaigns_async.query._parse import parse_filters
 from campaigns_async.sandbox import _sieve as server
-from campaigns_async.sandbox._sieve import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Row
+from campaigns_async.sandbox._rows import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Row
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8"))
 MODELS: dict[str, Any] = {"campaigns": Campaign, "contacts": Contact}

@@ -16,7 +16,7 @@ from campaigns_async.query import _syntax
 from campaigns_async.query._parse import check_sorts, parse_filters
 from campaigns_async.sandbox import _sieve as server
 from campaigns_async.sandbox._dotnet import BLANKS
-from campaigns_async.sandbox._sieve import CONTACT_COLUMNS, Row
+from campaigns_async.sandbox._rows import CONTACT_COLUMNS, Row
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8"))
 MODELS: dict[str, Any] = {"campaigns": Campaign, "contacts": Contact}

@@ -11,7 +11,7 @@ from campaigns_async.query import _syntax
 from campaigns_async.query._fields import columns_of
 from campaigns_async.query._parse import check_sorts, parse_filters
 from campaigns_async.sandbox import _sieve as server
-from campaigns_async.sandbox._sieve import CAMPAIGN_COLUMNS, Row
+from campaigns_async.sandbox._rows import CAMPAIGN_COLUMNS, Row
 
 CAMPAIGNS = columns_of(Campaign)
 SECRET = "07700900123"

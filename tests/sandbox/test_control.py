@@ -16,9 +16,8 @@ import pytest
 from multidict import CIMultiDict
 
 from campaigns_async.sandbox import Fault, RateLimit, Sandbox, ThreadedSandbox
-from campaigns_async.sandbox._control import Control
-from campaigns_async.sandbox._handler import ControlRequest
-from campaigns_async.sandbox._provider import Answer
+from campaigns_async.sandbox._answers import Answer
+from campaigns_async.sandbox._control import Control, ControlRequest
 from campaigns_async.sandbox._routing import read_query
 
 Open = Callable[..., aiohttp.ClientSession]
@@ -67,9 +66,7 @@ def ask_directly(
 ) -> Answer:
     """Ask the control of a sandbox whose address this machine does not have."""
     given = CIMultiDict({"Host": "127.0.0.1:8080", **(headers or {})})
-    return Control(sandbox._handler).answer(
-        ControlRequest(method, path, read_query(urlencode(query or {})), given, b"")
-    )
+    return Control(sandbox._state).answer(ControlRequest(method, path, read_query(urlencode(query or {})), given, b""))
 
 
 def read(answer: Answer) -> Any:
@@ -315,7 +312,7 @@ class TestSeed:
             ({"campaigns": [{"id": ""}]}, "campaigns[0].id must be text"),
             (
                 {"campaigns": [{"id": "c0"}, {"id": "c0"}]},
-                "campaigns[1].id must be another than that of a campaign before it",
+                "campaigns[1].id must differ from the ids before it",
             ),
             (
                 {"campaigns": [{"id": "c0"}], "contacts": {"c1": []}},
@@ -608,7 +605,7 @@ class TestOtherSites:
         assert ask(ThreadedSandbox(host=bound), path="/journal", headers={"Host": host}).status == 200
 
     def test_a_request_without_a_host_is_refused(self) -> None:
-        answer = Control(Sandbox()._handler).answer(ControlRequest("GET", "/journal", {}, {}, b""))
+        answer = Control(Sandbox()._state).answer(ControlRequest("GET", "/journal", {}, {}, b""))
         assert "header Host" in refused(answer, 403)
 
     @pytest.mark.parametrize("path", ["", "/journal", "/nowhere", "/reset"])

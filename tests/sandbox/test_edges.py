@@ -55,7 +55,7 @@ async def test_no_double_send_is_ruled_out_while_something_is_still_to_be_carrie
         sandbox.add_fault(presets.gateway_timeout(act_after=0.05, times=1))
         for _ in range(2):
             await http.post("/api/campaigns", json=new)
-        with pytest.raises(AssertionError, match="1 answered requests are still to be carried out"):
+        with pytest.raises(AssertionError, match="1 answered requests are not carried out yet"):
             sandbox.assert_no_double_send()
         await sandbox.wait_acted(2)
         with pytest.raises(AssertionError, match="sent twice"):

@@ -455,7 +455,7 @@ class TestRefusedFaults:
             ({"headers": {"X": "€"}}, "headers must be one line, in Latin-1"),
             ({"headers": {"X Y": ""}}, "headers must have names of letters, digits and dashes"),
             ({"content_type": "a\nb"}, "content_type must be one line, in Latin-1"),
-            ({"headers": {"content-type": "text/html"}}, "headers must leave out"),
+            ({"headers": {"content-type": "text/html"}}, "headers must not name"),
         ],
     )
     def test_a_fault_that_cannot_be_says_why(self, fields: dict[str, Any], message: str) -> None:

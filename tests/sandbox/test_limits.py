@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from campaigns_async.sandbox import RateLimit, Sandbox
-from campaigns_async.sandbox._handler import Bucket
+from campaigns_async.sandbox._rate_limit import TokenBucket
 
 Open = Callable[..., aiohttp.ClientSession]
 SLOW = 0.001  # requests a second: nothing comes back while a test runs
@@ -74,13 +74,13 @@ class TestServed:
 
 class TestBucket:
     def test_a_seconds_worth_may_come_at_once(self) -> None:
-        bucket = Bucket(RateLimit(4))
+        bucket = TokenBucket(RateLimit(4))
         assert [bucket.take(0.0) == 0 for _ in range(5)] == [True] * 4 + [False]
         assert bucket.take(0.0) == pytest.approx(0.25)
         assert bucket.take(0.25) == 0
 
     def test_less_than_one_a_second_lets_one_through(self) -> None:
-        bucket = Bucket(RateLimit(0.5))
+        bucket = TokenBucket(RateLimit(0.5))
         assert bucket.take(0.0) == 0
         assert bucket.take(0.0) == pytest.approx(2.0)
         assert bucket.take(1.0) == pytest.approx(1.0)
@@ -92,7 +92,7 @@ class TestBucket:
         waits=st.lists(st.floats(0, 2), min_size=1, max_size=200),
     )
     def test_no_stretch_of_time_serves_more_than_its_share(self, rate: float, burst: int, waits: list[float]) -> None:
-        bucket, now, served = Bucket(RateLimit(rate, burst=burst)), 0.0, list[float]()
+        bucket, now, served = TokenBucket(RateLimit(rate, burst=burst)), 0.0, list[float]()
         for wait in waits:
             now += wait
             if bucket.take(now) == 0:
@@ -103,7 +103,7 @@ class TestBucket:
 
     @given(rate=st.floats(0.1, 200), start=st.floats(0, 1e6))
     def test_who_waits_as_told_is_served(self, rate: float, start: float) -> None:
-        bucket = Bucket(RateLimit(rate, burst=1))
+        bucket = TokenBucket(RateLimit(rate, burst=1))
         bucket.take(start)
         wait = bucket.take(start)
         assert bucket.take(start + wait + 1e-6) == 0

@@ -15,7 +15,7 @@ import attrs
 import pytest
 
 from campaigns_async.sandbox import Fault, Quirks, RateLimit, Sandbox
-from campaigns_async.sandbox._openapi import document
+from campaigns_async.sandbox._openapi import build_document
 
 pytestmark = pytest.mark.slow
 schemas = pytest.importorskip("openapi_schema_validator")
@@ -128,7 +128,7 @@ ASKS = {
 
 
 def described(update: str = "PUT", delete: str = "DELETE", auth: str = "any") -> Document:
-    return document(url="http://127.0.0.1:8080", update_method=update, delete_method=delete, auth=auth)
+    return build_document(url="http://127.0.0.1:8080", update_method=update, delete_method=delete, auth=auth)
 
 
 def operations(of: Document) -> Iterator[tuple[str, str, Any]]:
@@ -265,7 +265,9 @@ class TestDocument:
         assert not item["post"]["requestBody"]["required"]
 
     def test_it_names_the_server(self) -> None:
-        found: Document = document(url="http://x:1/tenant", update_method="PUT", delete_method="DELETE", auth="any")
+        found: Document = build_document(
+            url="http://x:1/tenant", update_method="PUT", delete_method="DELETE", auth="any"
+        )
 
         assert [server["url"] for server in found["servers"]] == ["http://x:1/tenant"]
 

@@ -160,7 +160,7 @@ TESTS = {
             assert marker.startswith("campaigns_sandbox(**arguments): ")
             assert "rate_limit=5" in marker
             (fixture,) = request.session._fixturemanager.getfixturedefs("campaigns_sandbox", request.node)
-            assert fixture.func.__doc__.splitlines()[0].startswith("Start a server that plays the SMS Campaigns API, fresh")
+            assert fixture.func.__doc__.splitlines()[0].startswith("Start a server that plays the SMS Campaigns API, a new one")
     """,
     "test_3_marks": """
         import pytest

@@ -14,7 +14,7 @@ from support.made import START
 from support.properties import more_examples
 
 from campaigns_async.sandbox import Sandbox
-from campaigns_async.sandbox._bodies import phone_digits
+from campaigns_async.sandbox._mobile_numbers import parse_mobile
 
 Open = Callable[..., aiohttp.ClientSession]
 
@@ -109,17 +109,17 @@ class TestNumbers:
         try:
             number = phonenumbers.parse(text, "GB")
         except phonenumbers.NumberParseException:
-            assert phone_digits(text) is None
+            assert parse_mobile(text) is None
             return
         possible = phonenumbers.is_possible_number_for_type(number, phonenumbers.PhoneNumberType.MOBILE)
-        assert (phone_digits(text) is not None) is possible
+        assert (parse_mobile(text) is not None) is possible
         if possible:
-            assert phone_digits(text) == f"{number.country_code}{phonenumbers.national_significant_number(number)}"
+            assert parse_mobile(text) == f"{number.country_code}{phonenumbers.national_significant_number(number)}"
 
     @given(st.integers(0, 999_999_999))
     def test_every_way_to_write_a_british_number_is_the_same_one(self, national: int) -> None:
         rest = f"7{national:09}"
-        forms = {phone_digits(prefix + rest) for prefix in ("0", "44", "+44", "0044", "+44 (0)", " 0")}
+        forms = {parse_mobile(prefix + rest) for prefix in ("0", "44", "+44", "0044", "+44 (0)", " 0")}
         assert forms == {"44" + rest}
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from campaigns_async.sandbox._sieve import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Row, SieveError, find, parse_term, sort
+from campaigns_async.sandbox._rows import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Row
+from campaigns_async.sandbox._sieve import SieveError, find, parse_term, sort
 
 DATA: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "sieve_cases.json").read_text("utf-8"))
 COLUMNS = {"campaigns": CAMPAIGN_COLUMNS, "contacts": CONTACT_COLUMNS}

@@ -293,7 +293,7 @@ class TestMembers:
     )
     def test_an_event_of_another_loop_is_refused(self, threaded: ThreadedSandbox, fields: Any) -> None:
         for add in (lambda: threaded.fault(**fields), lambda: threaded.add_fault(Fault(**fields))):
-            with pytest.raises(TypeError, match=r"must be no event.* hang=True, and release\(\)"):
+            with pytest.raises(TypeError, match=r"must not be an event.* hang=True, and release\(\)"):
                 add()
         assert threaded.faults == ()
 
@@ -384,7 +384,9 @@ class TestWaiting:
             threaded.wait_received(1, timeout=0)
 
     async def test_in_a_coroutine_it_says_what_stood_still_meanwhile(self, threaded: ThreadedSandbox) -> None:
-        with pytest.raises(TimeoutError, match=r"stood still meanwhile: wait with `await asyncio\.to_thread"):
+        with pytest.raises(
+            TimeoutError, match=r"blocked the event loop of its thread: wait with `await asyncio\.to_thread"
+        ):
             threaded.wait_received(1, timeout=0)
 
         async with aiohttp.ClientSession(threaded.url) as session:
@@ -412,7 +414,7 @@ class TestWaiting:
 
         sandbox.stop()
 
-        with pytest.raises(RuntimeError, match="was stopped meanwhile"):
+        with pytest.raises(RuntimeError, match="was stopped during the wait"):
             waiting.result(30)
 
 
@@ -447,7 +449,7 @@ class TestThreads:
         threaded.fault(when=wait, status=500)
 
         assert ask(threaded)[0] == 200
-        assert told == ["the sandbox's own thread cannot wait: nothing would arrive meanwhile"]
+        assert told == ["the sandbox's own thread cannot wait: no request arrives while it does"]
 
     def test_a_fault_that_keeps_the_thread_is_no_reason_to_hang(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(threaded_module, "TIMEOUT", 0.05)

@@ -16,11 +16,10 @@ from attrs import define, field, frozen
 from campaigns_async._http.request import Credentials, Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure
-from campaigns_async.sandbox._provider import Answer
-from campaigns_async.sandbox._routing import read_call
-from campaigns_async.sandbox._sieve import Row
+from campaigns_async.sandbox._answers import Answer
+from campaigns_async.sandbox._rows import Row
 from campaigns_async.values import Operation
-from simulation.server import _VERBS, MadeUpClock, ModelTransport, Sent, Server
+from simulation.server import _ROUTER, MadeUpClock, ModelTransport, Sent, Server
 
 
 @frozen
@@ -136,9 +135,9 @@ class JobServer(Server):
     def _arrive_late(self, coming: OnItsWay) -> None:
         self._coming.remove(coming)
         request = coming.request
-        call = read_call(request.method, f"{request.path}?{request.query}", has_body=True, verbs=_VERBS)
+        routed = _ROUTER.route(request.method, f"{request.path}?{request.query}", has_body=True)
         body = request.body or b""
-        answer: Answer = self._provider.answer(call, content_type="application/json", body=body)
+        answer: Answer = self._operations.execute(routed, content_type="application/json", body=body)
         if answer.acted:
             end = self.loop.time() + coming.hidden
             if coming.hidden:

@@ -20,15 +20,16 @@ from campaigns_async._http.request import Credentials, Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure, FailureKind, SendMarker
 from campaigns_async.sandbox import Quirks
-from campaigns_async.sandbox._provider import Answer, Provider
-from campaigns_async.sandbox._routing import Verbs, read_call
-from campaigns_async.sandbox._store import Store
+from campaigns_async.sandbox._answers import Answer
+from campaigns_async.sandbox._campaign_store import Store
+from campaigns_async.sandbox._operations import Operations
+from campaigns_async.sandbox._routing import Router
 from campaigns_async.settings import Timeouts
 from campaigns_async.values import Operation
 from simulation.faults import Plan, Weather
 from simulation.loop import VirtualLoop
 
-_VERBS = Verbs("PUT", "DELETE", "")
+_ROUTER = Router()
 _EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 
 
@@ -98,12 +99,12 @@ class Server:
     holds: list[Hold] = field(factory=list)
     trace: list[object] = field(factory=list)
     kinds: Counter[str] = field(factory=Counter)
-    _provider: Provider = field(init=False)
+    _operations: Operations = field(init=False)
     _arrived: deque[float] = field(factory=deque)
 
     def __attrs_post_init__(self) -> None:
         self.store = Store(seed=self.seed, quirks=self.quirks)
-        self._provider = Provider(self.store, self.quirks)
+        self._operations = Operations(self.store, self.quirks)
 
     def note(self, *what: object) -> None:
         """Something that must come the same again, whenever the seed does."""
@@ -112,10 +113,10 @@ class Server:
     def act(self, sent: Sent, credentials: Credentials) -> Answer:
         """Carry a request out."""
         request, plan = sent.request, sent.plan
-        call = read_call(request.method, f"{request.path}?{request.query}", has_body=bool(request.body), verbs=_VERBS)
+        routed = _ROUTER.route(request.method, f"{request.path}?{request.query}", has_body=bool(request.body))
         if credentials.headers.get("Authorization") != f"Bearer {self.key}":
             return Answer(401)
-        answer = self._provider.answer(call, content_type="application/json", body=request.body or b"")
+        answer = self._operations.execute(routed, content_type="application/json", body=request.body or b"")
         if answer.acted and request.operation is Operation.CREATE:
             made = self.store.all[-1]
             end = self.loop.time() + plan.hidden

@@ -1,0 +1,150 @@
+"""The six operations of the API: a routed request in, an answer out, without I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from attrs import frozen
+
+from ._answers import PROBLEM, TEXT, Answer
+from ._campaign_store import Store
+from ._dotnet import INT32_MAX, parse_int32, write_ticks
+from ._mobile_numbers import parse_mobile
+from ._request_bodies import InvalidRequestError, read_new, read_update
+from ._routing import RoutedRequest
+from ._rows import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Columns, Row, Wire
+from ._settings import Quirks
+from ._sieve import find
+
+_PROBLEMS: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("https://tools.ietf.org/html/rfc9110#section-15.5.1", "Bad Request"),
+    404: ("https://tools.ietf.org/html/rfc9110#section-15.5.5", "Not Found"),
+    409: ("https://tools.ietf.org/html/rfc9110#section-15.5.10", "Conflict"),
+    413: ("https://tools.ietf.org/html/rfc9110#section-15.5.14", "Content Too Large"),
+    415: ("https://tools.ietf.org/html/rfc9110#section-15.5.16", "Unsupported Media Type"),
+}
+_UNREADABLE: Final = (
+    "Not valid in the server's filter language: by default it would be ignored, and every row returned."
+)
+
+
+@frozen
+class Operations:
+    """The operations on a store.
+
+    Attributes:
+        store: The campaigns.
+        quirks: The form of the answers.
+        parse_number: Returns a number's international digits, or None if it is invalid.
+    """
+
+    store: Store
+    quirks: Quirks
+    parse_number: Callable[[object], str | None] = parse_mobile
+
+    def execute(self, request: RoutedRequest, *, content_type: str, body: bytes) -> Answer:
+        """Execute a request, if it is valid."""
+        self.store.advance()
+        if request.operation in {"create", "update"} and not _is_json(content_type) and body:
+            return self.problem(415)
+        try:
+            return self._execute(request, body)
+        except InvalidRequestError as error:
+            return self.problem(400, error.errors)
+
+    def problem(self, status: int, errors: Mapping[str, Sequence[str]] | None = None) -> Answer:
+        """Build an RFC 7807 answer as ASP.NET Core writes it, with details for validation errors only."""
+        kind, title = _PROBLEMS[status]
+        body: Wire = {"type": kind, "title": title, "status": status}
+        if errors is not None:
+            body |= {"title": "One or more validation errors occurred.", "errors": errors}
+        body["traceId"] = self.store.trace_id()
+        return Answer.of_json(body, status, PROBLEM)
+
+    def _execute(self, request: RoutedRequest, body: bytes) -> Answer:
+        campaign_id, store = request.campaign_id, self.store
+        match request.operation:
+            case "create":
+                return self._create(request, body)
+            case "update":
+                fields = read_update(body)
+                return self._change(campaign_id, lambda: store.update(campaign_id, fields))
+            case "delete":
+                return self._change(campaign_id, lambda: store.delete(campaign_id))
+            case "list":
+                page = self._page(request, store.visible(), CAMPAIGN_COLUMNS, self._campaign)
+                return _ok([page] if self.quirks.list_in_array else page)
+            case "contacts":
+                rows = store.contacts(campaign_id)
+                if rows is None:
+                    return self.problem(404)
+                return _ok(self._page(request, rows, CONTACT_COLUMNS, lambda row: row.wire))
+            case _:
+                row = store.get(campaign_id)
+                return self.problem(404) if row is None else _ok(self._campaign(row))
+
+    def _create(self, request: RoutedRequest, body: bytes) -> Answer:
+        new = read_new(body, ignore_invalid=request.ignore_invalid, parse_number=self.parse_number)
+        campaign_id: str = self.store.create(new).wire["id"]
+        if self.quirks.bare_id:
+            return Answer(201, campaign_id.encode(), TEXT, acted=True)
+        return Answer.of_json(campaign_id, 201, acted=True)
+
+    def _change(self, campaign_id: str, change: Callable[[], bool]) -> Answer:
+        if self.store.has_started(campaign_id):
+            return self.problem(409)
+        return Answer(204, acted=True) if change() else self.problem(404)
+
+    def _page(
+        self, request: RoutedRequest, rows: Sequence[Row], columns: Columns, write: Callable[[Row], Wire]
+    ) -> Wire:
+        query, quirks = request.query, self.quirks
+        errors: dict[str, list[str]] = {}
+        index = _read_positive(query, "Page", 1, errors)
+        size = _read_positive(query, "PageSize", quirks.default_page_size, errors)
+        if errors:
+            raise InvalidRequestError(errors)
+        result = find(rows, query.get("filters") or None, query.get("sorts") or None, columns, quirks.zone)
+        total = len(result.rows)
+        page = result.rows
+        if not result.failed:
+            start = (index - 1) * size
+            page = page[start : start + min(size, quirks.max_page_size or size)]
+        elif quirks.strict_filters:
+            raise InvalidRequestError({result.failed: [f"{_UNREADABLE} The reason: {result.reason}."]})
+        return {
+            "pageIndex": index,
+            "totalPages": -(-total // size),
+            "totalRecords": total,
+            "items": [write(row) for row in page],
+        }
+
+    def _campaign(self, row: Row) -> Wire:
+        style = self.quirks.dates
+        if style is None or row.ticks is None:
+            return row.wire
+        return {**row.wire, "startDateTime": write_ticks(row.ticks, style)}
+
+
+def _ok(value: Any) -> Answer:
+    return Answer.of_json(value, acted=True)
+
+
+def _is_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind in {"application/json", "text/json"} or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _read_positive(query: Mapping[str, str], name: str, default: int, errors: dict[str, list[str]]) -> int:
+    text = query.get(name.lower(), "")
+    if not text.strip():
+        return default
+    try:
+        value = parse_int32(text)
+    except ValueError:
+        errors[name] = [f"The value '{text}' is not valid for {name}."]
+        return default
+    if value < 1:
+        errors[name] = [f"The field {name} must be between 1 and {INT32_MAX}."]
+    return value

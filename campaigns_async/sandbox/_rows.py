@@ -1,0 +1,117 @@
+"""Campaigns and contacts in wire form, and the columns by which they are filtered and sorted."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from attrs import define, field, frozen
+
+from ._dotnet import parse_iso_ticks
+
+Wire = dict[str, Any]
+
+PENDING: Final = 0
+SENDING: Final = 1
+SUBMITTED: Final = 2
+COMPLETED: Final = 5
+STATUSES: Final[Mapping[str, int]] = {
+    "pending": PENDING,
+    "sending": SENDING,
+    "submitted": SUBMITTED,
+    "paused": 3,
+    "cancelled": 4,
+    "completed": COMPLETED,
+}
+
+
+@define(eq=False)
+class Row:
+    """A campaign or a contact in wire form.
+
+    Attributes:
+        wire: The fields.
+        ticks: The start time, parsed once.
+        hidden: Returns True while lists omit the row.
+        deleted: True once the row was deleted.
+    """
+
+    wire: Wire = field(repr=False)
+    ticks: int | None = field(default=None, repr=False)
+    hidden: Callable[[], bool] | None = field(default=None, repr=False)
+    deleted: bool = False
+
+    @classmethod
+    def of_campaign(cls, wire: Wire) -> Row:
+        """Make a row of a campaign."""
+        return cls(wire, _start_ticks(wire))
+
+    def replace(self, wire: Wire) -> None:
+        """Replace the fields. The previous dict is not changed."""
+        self.wire = wire
+        self.ticks = _start_ticks(wire)
+
+
+def _start_ticks(wire: Wire) -> int | None:
+    text = wire.get("startDateTime")
+    return parse_iso_ticks(text) if isinstance(text, str) else None
+
+
+class Kind(enum.Enum):
+    """The type of a column, which determines its operators."""
+
+    TEXT = enum.auto()
+    INT = enum.auto()
+    OPTIONAL_INT = enum.auto()
+    STATUS = enum.auto()
+    DATE = enum.auto()
+
+
+@frozen
+class Column:
+    """A property by which rows are filtered and sorted."""
+
+    kind: Kind
+    get: Callable[[Row], Any]
+
+
+# Seeds are not validated: a value of another type counts as null.
+
+
+def _text(name: str) -> Column:
+    def get(row: Row) -> str | None:
+        value = row.wire.get(name)
+        return value if isinstance(value, str) else None
+
+    return Column(Kind.TEXT, get)
+
+
+def _int(name: str, kind: Kind) -> Column:
+    def get(row: Row) -> int | None:
+        value = row.wire.get(name)
+        return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    return Column(kind, get)
+
+
+Columns = Mapping[str, Column]
+
+# Names are found in any case, hence in lower case here.
+CAMPAIGN_COLUMNS: Final[Columns] = {
+    "id": _text("id"),
+    "startdatetime": Column(Kind.DATE, lambda row: row.ticks),
+    "sender": _text("sender"),
+    "recipientcount": _int("recipientCount", Kind.INT),
+    "message": _text("message"),
+    "status": _int("status", Kind.STATUS),
+    "optoutlinkid": _int("optOutLinkId", Kind.OPTIONAL_INT),
+    "tracklinkurl": _text("trackLinkUrl"),
+}
+CONTACT_COLUMNS: Final[Columns] = {
+    "id": _text("id"),
+    "phonenumber": _text("phoneNumber"),
+    "name": _text("name"),
+    "custom1": _text("custom1"),
+    "custom2": _text("custom2"),
+}

@@ -1,0 +1,114 @@
+"""The state of a sandbox: what its requests, its control and its methods act on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from attrs import define, field
+
+from . import _validators as valid
+from ._campaign_store import Store
+from ._clock import Clock, Lifecycle
+from ._connections import Connection
+from ._mobile_numbers import parse_mobile, parse_mobile_with_magic
+from ._operations import Operations
+from ._rate_limit import RateLimit, TokenBucket
+from ._request_log import RequestLog
+from ._settings import Quirks, Settings
+from .faults import Rules
+
+
+@define(eq=False, repr=False)
+class State:
+    """The state of a sandbox, which `reset` restores to that of its settings.
+
+    Attributes:
+        settings: The arguments of the sandbox.
+        port: The port to listen on; once it listens, the port that it has.
+        api_key: The key that requests must carry.
+        clock: The sandbox's time.
+        log: The requests that arrived.
+        rules: The faults, with their counts.
+        store: The campaigns.
+        operations: The operations on the store.
+        limiter: The rate limiter; None for no limit.
+        held: The tasks of requests that wait for a fault's time to be answered.
+        late: The tasks of answered requests that a fault's `act_after` carries out later.
+        stale: The connections that are closed at their next request.
+    """
+
+    settings: Settings
+    port: int = field(init=False)
+    api_key: str = field(init=False, validator=valid.api_key)
+    clock: Clock = field(init=False, factory=Clock)
+    log: RequestLog = field(init=False, factory=RequestLog)
+    rules: Rules = field(init=False, factory=Rules)
+    store: Store = field(init=False)
+    operations: Operations = field(init=False)
+    limiter: TokenBucket | None = field(init=False)
+    held: set[asyncio.Task[Any]] = field(init=False, factory=set[asyncio.Task[Any]])
+    late: set[asyncio.Task[Any]] = field(init=False, factory=set[asyncio.Task[Any]])
+    stale: set[Connection] = field(init=False, factory=set[Connection])
+
+    def __attrs_post_init__(self) -> None:
+        self.port = self.settings.port
+        self._restore()
+
+    def _restore(self) -> None:
+        settings = self.settings
+        quirks = settings.quirks or Quirks()
+        self.api_key = settings.api_key
+        if settings.now is None:
+            self.clock.reset()
+        else:
+            self.clock.set(settings.now)
+        self.store = Store(
+            seed=settings.seed, quirks=quirks, clock=self.clock, lifecycle=settings.lifecycle or Lifecycle()
+        )
+        for wire in settings.campaigns:
+            self.store.seed(wire, settings.contacts.get(str(wire["id"]), ()), None)
+        for campaign_id in settings.contacts:
+            if self.store.get(campaign_id) is None:
+                raise ValueError(f"there are contacts for {campaign_id!r}, but no such campaign")
+        self.operations = Operations(
+            self.store, quirks, parse_mobile_with_magic if settings.magic_recipients else parse_mobile
+        )
+        for fault in settings.faults:
+            self.rules.add(fault)
+        self.limit_rate(settings.rate_limit)
+
+    def reset(self) -> None:
+        """Restore the state of the settings. Requests that wait are cancelled."""
+        self.cancel_waiting()
+        self.log.clear()
+        self.rules.clear()
+        self._restore()
+
+    def limit_rate(self, limit: RateLimit | None) -> None:
+        """Limit the requests per second from now on."""
+        self.limiter = None if limit is None else TokenBucket(limit)
+
+    @property
+    def late_count(self) -> int:
+        """Number of requests that were answered, and that a fault's `act_after` carries out later."""
+        return sum(not task.done() for task in self.late)
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The limit on requests per second."""
+        return None if self.limiter is None else self.limiter.limit
+
+    @property
+    def url(self) -> str:
+        """The URL of the sandbox, with the prefix and without a slash at the end."""
+        host = self.settings.host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}{self.settings.prefix}"
+
+    def cancel_waiting(self) -> list[asyncio.Task[Any]]:
+        """Cancel the requests that wait to be answered or carried out, and return their tasks."""
+        self.stale.clear()
+        tasks = [*self.held, *self.late]
+        for task in tasks:
+            task.cancel()
+        return tasks
