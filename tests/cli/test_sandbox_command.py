@@ -314,4 +314,4 @@ class TestRefused:
         path.write_text('{"campaigns": [{"id": "c1"}, {"id": "c1"}]}')
         ended = command("sandbox", "--port", "0", "--data", path)
         assert (ended.code, ended.out) == (2, "")
-        assert "--data: campaigns[1].id must be another than that of a campaign before it" in ended.err
+        assert "--data: campaigns[1].id must differ from the ids before it" in ended.err
