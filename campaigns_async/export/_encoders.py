@@ -205,8 +205,14 @@ class ParquetEncoder(Encoder):
     def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__(columns)
         # Imported by name: pyarrow has no types, and its objects do not leave this class.
-        self._arrow: Any = _import("pyarrow")
-        parquet: Any = _import("pyarrow.parquet")
+        try:
+            self._arrow: Any = import_module("pyarrow")
+            parquet: Any = import_module("pyarrow.parquet")
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                'writing Parquet needs pyarrow: install it with: pip install "campaigns-async[parquet]"',
+                name=error.name,
+            ) from None
         types = {Kind.TEXT: self._arrow.string(), Kind.DATE: self._arrow.timestamp("us", tz="UTC")}
         self._schema = self._arrow.schema(
             [(column.name, types.get(column.kind, self._arrow.int64())) for column in self._columns]
@@ -284,15 +290,6 @@ class _Sink(io.RawIOBase):
         """Return the bytes that were written since the last call."""
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
-
-
-def _import(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            'writing Parquet needs pyarrow: install it with: pip install "campaigns-async[parquet]"', name=error.name
-        ) from None
 
 
 def _values(column: Column, batch: Batch) -> list[Any]:

@@ -7,12 +7,12 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 from attrs import frozen
 
-from campaigns_async.export._walk import Position
+from campaigns_async.export._walk import Count, Position
 from campaigns_async.export.export_errors import ResumeError
 from campaigns_async.values import Checkpoint
 
@@ -40,9 +40,9 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     identity: dict[str, str]
     inode: int
-    offset: Annotated[int, msgspec.Meta(ge=0)]
+    offset: Count
     tail: int
-    rows: Annotated[int, msgspec.Meta(ge=0)]
+    rows: Count
     position: Position
     version: int = _VERSION
 
@@ -57,9 +57,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if msgspec.json.decode(data, type=_Versioned).version != _VERSION:
                 raise ResumeError(f"the unfinished export was made by another version of this package: {RESTART}")
             state = msgspec.json.decode(data, type=cls)
-            position = state.position
-            counts = (position.done, position.deleted_campaigns)
-            if min(counts) >= 0 and all(map(_is_possible, (position.checkpoint, position.listing))):
+            if _is_possible(state.position.checkpoint) and _is_possible(state.position.listing):
                 return state
         raise ResumeError(f"the state of the unfinished export is damaged: {RESTART}")
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from difflib import get_close_matches
 from enum import StrEnum
 from io import TextIOBase
 from pathlib import Path
@@ -19,7 +17,7 @@ from campaigns_async.models import Campaign, Contact
 from campaigns_async.paging import digest
 from campaigns_async.query._columns import Kind
 from campaigns_async.query._fields import columns_of
-from campaigns_async.query._parse import Filters, Sorts, compile_filter, compile_sorts
+from campaigns_async.query._parse import Filters, Sorts, compile_filter, compile_sorts, describe_unknown_field
 from campaigns_async.values import Checkpoint
 
 M = TypeVar("M", Campaign, Contact)
@@ -288,40 +286,26 @@ def choose_columns(fields: Iterable[str] | None, known: Sequence[Column]) -> tup
     """Return the columns that `fields` names, in its order; all columns if `fields` is None.
 
     Raises:
-        InvalidArgumentError: If a name is unknown or given twice, or if `fields` is empty. The message lists the names.
+        InvalidArgumentError: If a name is unknown or given twice, or if `fields` is empty.
     """
     if fields is None:
         return tuple(known)
-    names = f"There are {', '.join(column.name for column in known)}"
     if isinstance(fields, str) or not isinstance(fields, Iterable):
-        raise InvalidArgumentError(f"fields must be a list of names, not {type(fields).__name__}. {names}")
+        raise InvalidArgumentError(f"fields must be a list of names, not {type(fields).__name__}")
     by_name = {column.name: column for column in known}
     chosen: dict[str, int] = {}
     for number, name in enumerate(fields, start=1):
-        if not isinstance(name, str) or name not in by_name:
-            raise InvalidArgumentError(f"fields: name {number} {_describe_wrong_name(name, by_name)}. {names}")
+        if not isinstance(name, str):
+            raise InvalidArgumentError(f"fields: name {number} must be text, not {type(name).__name__}")
+        if name not in by_name:
+            raise InvalidArgumentError(f"fields: {describe_unknown_field(name, tuple(by_name), f'name {number}')}")
         if name in chosen:
             raise InvalidArgumentError(f"fields: name {number} is {name} again, which is name {chosen[name]} already")
         chosen[name] = number
     if not chosen:
-        raise InvalidArgumentError(f"fields names no column. {names}")
+        raise InvalidArgumentError(f"fields is empty: the fields are {', '.join(by_name)}")
     return tuple(by_name[name] for name in chosen)
 
 
 def _check_format(given: object) -> Format:
     return check_choice("format", given, tuple(Format), error=InvalidArgumentError)
-
-
-def _describe_wrong_name(name: object, known: Iterable[str]) -> str:
-    """Return why a name is wrong, without the name itself: a value given by mistake may be a phone number."""
-    if not isinstance(name, str):
-        return f"must be text, not {type(name).__name__}"
-    by_letters = {_letters_of(right): right for right in known}
-    close = get_close_matches(_letters_of(name), by_letters, n=1, cutoff=0.8)
-    if close:
-        return f"is no column: {by_letters[close[0]]} may be meant"
-    return "is no column" if name.strip() else "is empty"
-
-
-def _letters_of(name: str) -> str:
-    return re.sub(r"[\W_]", "", name).lower()

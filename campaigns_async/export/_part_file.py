@@ -316,6 +316,8 @@ class PartFile:
         """Refuse all writes after a failure, so that no incomplete file appears under the name."""
         if self._failure is not None:
             raise ExportWriteError(self._failure.message, errno=self._failure.errno)
+        # Kept if an interrupt ends the block: how much was written is unknown then.
+        self._failure = ExportWriteError("an earlier write failed: export again, or resume")
         try:
             yield
         except OSError as error:
@@ -325,10 +327,8 @@ class PartFile:
             self._failure = explain_os_error(error, "resume: what was written is kept" if is_kept else "export again")
         except ExportWriteError as error:
             self._failure = error
-        except BaseException:  # an interrupt: how much was written is unknown
-            self._failure = ExportWriteError("an earlier write failed: export again, or resume")
-            raise
         else:
+            self._failure = None
             return
         raise self._failure
 

@@ -85,19 +85,21 @@ class StreamTarget:
 
     def _stop_on_failure(self, work: Callable[[], object]) -> None:
         """Refuse all writes after a failure, so that no row follows an incomplete one."""
+        # Kept if another error ends the work: how much was written is unknown then.
+        self._failure = ExportWriteError("an earlier write failed: export again")
         try:
             work()
         except (OSError, ValueError) as error:
             if isinstance(error, ValueError):
-                self._failure = ExportWriteError("an earlier write failed: export again")
                 if not self._stream.closed:
                     raise
                 error = OSError(errno.EBADF, "it is closed")
             self._failure = explain_os_error(error, "export again")
             raise self._failure from None
-        except BaseException:  # an interrupt: how much was written is unknown
-            self._failure = ExportWriteError("an earlier write failed: export again")
+        except ExportWriteError as error:
+            self._failure = error
             raise
+        self._failure = None
 
     def _write(self, data: bytes) -> None:
         if not self._has_begun:
@@ -128,8 +130,7 @@ class StreamTarget:
         written = 0
         while written < len(data):
             if self._cancelled.is_set():
-                self._failure = ExportWriteError("an earlier write was cancelled: export again")
-                return
+                raise ExportWriteError("an earlier write was cancelled: export again")
             if room.poll(_POLL):
                 with suppress(BlockingIOError):
                     written += os.write(descriptor, data[written : written + select.PIPE_BUF])

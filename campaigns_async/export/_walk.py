@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from copy import copy
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
+import msgspec
 from attrs import define, evolve, field, frozen
 
 from campaigns_async.client import CampaignsClient
@@ -25,6 +26,7 @@ _STEP_ROWS: Final = 5000
 """Rows after which a step is full. A larger page is a step of its own."""
 _STEP_ROUNDS: Final = 8
 """The most rounds in which a step collects pages."""
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
 @frozen
@@ -42,8 +44,8 @@ class Position:
     campaign: str | None = None
     checkpoint: Checkpoint | None = field(default=None, repr=False)
     listing: Checkpoint | None = field(default=None, repr=False)
-    done: int = 0
-    deleted_campaigns: int = 0
+    done: Count = 0
+    deleted_campaigns: Count = 0
 
 
 @frozen

@@ -8,7 +8,7 @@ operators. It never quotes values: what looks like a term may be the rest of a v
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -178,7 +178,7 @@ def _explain_sort(piece: str, known: ColumnsByName) -> str:
     column = None if word is None else _find_column(word[0], known)
     if column is not None:
         return f"write {column.wire} or -{column.wire}, without blanks or anything else"
-    return _describe_unknown_field(piece.strip(_syntax.BLANKS).removeprefix("-"), known, "this")
+    return describe_unknown_field(piece.strip(_syntax.BLANKS).removeprefix("-"), _wire_names(known), "this")
 
 
 def _check_utf8(text: str) -> None:
@@ -217,7 +217,7 @@ def _find_columns(where: str, term: _syntax.ParsedTerm, known: ColumnsByName, ad
     for name in term.names:
         column = _find_column(name, known)
         if column is None:
-            reason = _describe_unknown_field(name, known, f"the text before {term.operator}")
+            reason = describe_unknown_field(name, _wire_names(known), f"the text before {term.operator}")
             raise QueryError(f"{where}: {reason}{advice}")
         yield column
 
@@ -226,14 +226,19 @@ def _find_column(name: str, known: ColumnsByName) -> Column | None:
     return known.get(name.lower()) if name.isascii() else None
 
 
-def _describe_unknown_field(name: str, known: ColumnsByName, description: str) -> str:
+def _wire_names(columns: ColumnsByName) -> list[str]:
+    return [column.wire for column in columns.values()]
+
+
+def describe_unknown_field(name: str, fields: Sequence[str], description: str) -> str:
     """Describe a name that is no field. The name is quoted only if it cannot be part of a value."""
     bare = name.strip(_syntax.BLANKS + "-()").replace("_", "").lower()
-    similar = get_close_matches(bare, known, n=1, cutoff=_SIMILAR)
+    by_lower = {field.lower(): field for field in fields}
+    similar = get_close_matches(bare, by_lower, n=1, cutoff=_SIMILAR)
     what = f"unknown field '{name}'" if _WORD.fullmatch(name) else f"{description} is no field"
     if similar:
-        return f"{what}; did you mean '{known[similar[0]].wire}'?"
-    return f"{what}; the fields are {', '.join(column.wire for column in known.values())}"
+        return f"{what}; did you mean '{by_lower[similar[0]]}'?"
+    return f"{what}; the fields are {', '.join(fields)}"
 
 
 def _check_operator(where: str, column: Column, operator: str) -> None:

@@ -194,9 +194,12 @@ class TestList:
             (["--filter", "status>1"], "--filter: term 1: status does not take >"),
             (["--sort", "phoneNumber"], "--sort: name 1: unknown field"),
             (["--sort", ""], "--sort"),
-            (["--fields", "start_date_time"], "--fields: name 1 is no column: startDateTime"),
+            (
+                ["--fields", "start_date_time"],
+                "--fields: unknown field 'start_date_time'; did you mean 'startDateTime'?",
+            ),
             (["--fields", "id,id"], "--fields: name 2 is id again"),
-            (["--fields", ""], "--fields: name 1 is empty"),
+            (["--fields", ""], "--fields: name 1 is no field"),
             (["--limit", "0"], "--limit"),
             (["--page-size", "0"], "--page-size"),
             (["--rate", "0"], "--rate must be at least 0.001"),
@@ -271,7 +274,7 @@ class TestGet:
         [
             (["a", ""], "ID 2 is empty"),
             (["a/b"], "ID 1 holds a slash"),
-            (["a", "--fields", "x"], "--fields: name 1 is no column"),
+            (["a", "--fields", "x"], "--fields: unknown field 'x'; the fields are id,"),
         ],
     )
     def test_what_cannot_be_is_one_line_and_nothing_is_asked(

@@ -50,7 +50,7 @@ WRONG = {
     "a pipe to begin anew": ([*CAMPAIGNS, "--out", "-", "--format", "csv", "--restart"], "--restart needs a file"),
     "both": ([*CAMPAIGNS, "--out", "x.csv", "--resume", "--restart"], "say --resume or --restart, not both"),
     "NDJSON for Excel": ([*CAMPAIGNS, "--out", "x.ndjson", "--excel"], "--excel is for csv, and this is ndjson"),
-    "an unknown field": ([*CAMPAIGNS, "--out", "x.csv", "--fields", "phoneNumber"], "--fields: name 1 is no column"),
+    "an unknown field": ([*CAMPAIGNS, "--out", "x.csv", "--fields", "phoneNumber"], "--fields: unknown field 'phoneNumber'; the fields are id,"),
     "a field twice": ([*CONTACTS, "c1", "--out", "x.csv", "--fields", "id,name,id"], "--fields: name 3 is id again"),
     "a filter": ([*CAMPAIGNS, "--out", "x.csv", "--filter", "name==x"], "--filter: term 1: unknown field"),
     "an empty filter": ([*CAMPAIGNS, "--out", "x.csv", "--filter", ""], "--filter sets no condition"),
