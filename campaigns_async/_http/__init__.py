@@ -1,1 +1,1 @@
-"""What goes over the wire: requests out of arguments, values out of responses. No I/O."""
+"""The wire: requests from arguments, values from responses, and the transport. Nothing else knows HTTP."""

@@ -1,8 +1,8 @@
 """The transport: the only module of the client that imports aiohttp.
 
-Each request is sent once. What aiohttp does by itself and would hide how often the server saw a request is switched
-off: its silent resend over a dropped connection, its redirects (it posts again on 307 and 308, and carries keys to
-other hosts), its total timeout that counts the wait for a connection.
+Each request is sent once. These features of aiohttp are off, since they hide how often the server saw a request, and
+when: the silent resend after a dropped connection, redirects (aiohttp posts again on 307 and 308, and sends keys to
+other hosts), and the total timeout, which includes the wait for a connection.
 """
 
 from __future__ import annotations
@@ -29,7 +29,16 @@ _BODILESS = ("GET", "HEAD", "OPTIONS")
 
 
 class AiohttpTransport:
-    """Opens a session on first use, or borrows one, which it never closes."""
+    """A transport over an aiohttp session, which it opens on first use or borrows. It never closes a borrowed session.
+
+    Args:
+        base_url: The API's address.
+        session: The session to borrow.
+        max_response_size: Bytes of a response's body at most, after decompression.
+
+    Raises:
+        ConfigurationError: If `session` cannot be used.
+    """
 
     def __init__(
         self, base_url: str, session: aiohttp.ClientSession | None = None, *, max_response_size: int = 64 * 2**20
@@ -41,17 +50,17 @@ class AiohttpTransport:
                 f"session must be an aiohttp.ClientSession, not {type(session).__name__}", parameter="session"
             )
         if session is not None and aiohttp.hdrs.EXPECT in session.headers:
-            raise ConfigurationError(  # the headers would leave before the body, which marks the request as sent
-                "session must not send Expect: what became of a create could not be known", parameter="session"
+            raise ConfigurationError(  # headers would leave before the body, and only the body marks a request as sent
+                "session must not send the header Expect: the outcome of a create could not be known",
+                parameter="session",
             )
         self._session = session
         self._borrowed = session is not None
+        # The session sends the headers of these itself, which costs less than passing them with each request.
         self._session_credentials: Credentials | None = None
-        """Sent by the session itself, which costs less than to name them in each request."""
         self._read_timeouts = TimeoutQueues()
         self._timeouts: tuple[Timeouts, tuple[aiohttp.ClientTimeout, TimeoutQueue]] | None = None
-        self._latest_url: tuple[tuple[str, str, str], URL] | None = None
-        """The latest URL: almost all creates go to one."""
+        self._latest_url: tuple[tuple[str, str, str], URL] | None = None  # almost all creates go to one URL
 
     async def send(
         self,
@@ -64,11 +73,11 @@ class AiohttpTransport:
         """Send a request once and read the whole response."""
         session = self._session or self._open(credentials)
         if session.closed:
-            raise ClientClosedError("the aiohttp session that was handed in has been closed by its owner")
+            raise ClientClosedError("the aiohttp session passed as session was closed by its owner")
         timeout, read_timeouts = self._timeouts_for(timeouts)
         if credentials is not self._session_credentials:
             headers = {**credentials.headers, **(headers or {})}
-        # A request without a body gets an empty one, which marks it: nothing else shows when headers leave.
+        # A request without a body gets an empty one: only the write of a body shows when headers leave.
         body = _Body(request.body or b"", marker, read_timeouts.for_current_task())
         try:
             response = await session.request(
@@ -82,10 +91,10 @@ class AiohttpTransport:
                 raise_for_status=False,
                 middlewares=(body.send_without_resend,),
             )
-            answer = await self._read(response, timeouts.read)
-            if answer is None:
+            content = await self._read(response, timeouts.read)
+            if content is None:
                 return Failure(FailureKind.DROPPED, sent=True, detail="the answer is larger than max_response_size")
-            return Response(response.status, response.headers, answer)
+            return Response(response.status, response.headers, content)
         except aiohttp.ClientConnectorError as error:
             return Failure(FailureKind.CONNECT, sent=False, detail=_detail(error))
         except aiohttp.ConnectionTimeoutError:
@@ -94,25 +103,25 @@ class AiohttpTransport:
             return Failure(FailureKind.READ_TIMEOUT, sent=marker.sent)
         except (aiohttp.ClientError, _DroppedError, OSError) as error:
             return Failure(FailureKind.DROPPED, sent=marker.sent, detail=_detail(error))
-        except Exception as error:  # a borrowed session may run anything
+        except Exception as error:  # hooks of a borrowed session may raise anything
             if marker.sent:
                 return Failure(FailureKind.DROPPED, sent=True, detail=_detail(error))
             name = type(error).__name__
         raise ConfigurationError(f"the aiohttp session refused to send the request ({name})")
 
     async def close(self) -> None:
-        """Close the session, unless it is borrowed."""
+        """Close the session if it is not borrowed."""
         if self._session is not None and not self._borrowed:
             await self._session.close()
 
     async def _read(self, response: aiohttp.ClientResponse, seconds: float) -> bytes | None:
         """Return the whole body; None if it is larger than `max_response_size`."""
         content, most = response.content, self._max_response_size
-        if content.is_eof() and content.total_bytes <= most:  # all of it has arrived
-            # A borrowed session may have hooks, which `read` calls.
+        if content.is_eof() and content.total_bytes <= most:  # the whole body has arrived
+            # `read` calls the hooks that a borrowed session may have.
             return await response.read() if self._borrowed else content.read_nowait()
         protocol = None if response.connection is None else response.connection.protocol
-        if protocol is not None:  # aiohttp times the rest
+        if protocol is not None:  # aiohttp bounds the wait for each next byte
             protocol.read_timeout = seconds
             protocol.start_timeout()
         length = response.content_length
@@ -140,25 +149,25 @@ class AiohttpTransport:
         return self._session
 
     def _url(self, request: Request, credentials: Credentials) -> URL:
-        asked = (request.path, request.query, credentials.query)
-        if self._latest_url is None or self._latest_url[0] != asked:
-            query = "&".join(filter(None, asked[1:]))
+        parts = (request.path, request.query, credentials.query)
+        if self._latest_url is None or self._latest_url[0] != parts:
+            query = "&".join(filter(None, parts[1:]))
             url = f"{self._base_url}{request.path}{'?' if query else ''}{query}"
-            self._latest_url = (asked, URL(url, encoded=True))
+            self._latest_url = (parts, URL(url, encoded=True))
         return self._latest_url[1]
 
     def _timeouts_for(self, timeouts: Timeouts) -> tuple[aiohttp.ClientTimeout, TimeoutQueue]:
-        """Return aiohttp's timeout for the connection, and our queue for the response's head, at a third of the cost."""
+        """Return aiohttp's timeout for connecting, and our queue, at a third of the cost, for the head of the response."""
         if self._timeouts is None or self._timeouts[0] is not timeouts:
-            made = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
-            self._timeouts = (timeouts, (made, self._read_timeouts.for_seconds(timeouts.read)))
+            connect = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
+            self._timeouts = (timeouts, (connect, self._read_timeouts.for_seconds(timeouts.read)))
         return self._timeouts[1]
 
 
 class _Body(Payload):
-    """A JSON body that marks its request just before the first byte leaves.
+    """A JSON body that marks its request as sent just before the first byte leaves.
 
-    aiohttp holds the headers back until the body's first write, so that this is the first byte of the headers too.
+    aiohttp buffers the headers until the first write of the body, so that this covers the headers too.
     """
 
     _default_content_type = "application/json"
@@ -182,7 +191,7 @@ class _Body(Payload):
     ) -> None:
         protocol = getattr(writer, "protocol", None)
         if protocol is not None and protocol.should_close:
-            # A response came before the request was sent: it answers another request.
+            # A response has arrived before the request was sent: it belongs to another request.
             raise ConnectionResetError(errno.ECONNRESET, _STRAY)
         self._marker.mark()
         await writer.write(self._value)
@@ -191,7 +200,7 @@ class _Body(Payload):
     async def send_without_resend(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
-        """Send the request up to the head of the response: a client middleware that keeps aiohttp from resending."""
+        """Send the request and read the head of the response: a client middleware that prevents aiohttp's resend."""
         if request.method in _BODILESS:
             request.headers.pop("Content-Length", None)  # of the empty body
         try:
@@ -206,10 +215,10 @@ class _Body(Payload):
             raise TimeoutError from None
         else:
             if response.status == 101:
-                response.close()  # an upgrade that nobody asked for has no end
+                response.close()  # the body of an upgraded connection has no end
             if self._marker.sent:
                 return response
-            response.close()  # it was on the connection before the request
+            response.close()  # it arrived before the request was sent
             name = _STRAY
         finally:
             self._read_timeout.stop()
@@ -217,11 +226,11 @@ class _Body(Payload):
 
 
 class _DroppedError(Exception):
-    """Replaces an error on which aiohttp would send again by itself."""
+    """A stand-in for an error after which aiohttp would resend the request by itself."""
 
 
 def _detail(error: BaseException) -> str:
-    """Return what is safe to tell of an aiohttp error: its text can hold the URL, and so the key."""
+    """Return a description of an aiohttp error without its text, which may contain the URL, and so the API key."""
     if isinstance(error, _DroppedError):
         return str(error)
     reason = error.strerror if isinstance(error, OSError) else None

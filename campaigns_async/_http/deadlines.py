@@ -1,8 +1,8 @@
-"""Timeouts of one length that share one timer.
+"""Timeouts of equal length that share one timer.
 
-`asyncio.timeout` costs 5.7 µs, twice a request (the deadline of the call, and the wait for the response), which is 4 %
-of a create; a queue costs 1.3 µs. Timeouts of one length expire in the order in which they began, so that a queue and
-one timer serve all of them. Use `asyncio.timeout` everywhere else.
+`asyncio.timeout` costs 5.7 µs. A request needs two (the deadline of the call, and the wait for the response), which is
+4 % of a create. A queue costs 1.3 µs: timeouts of equal length expire in the order in which they start, so that one
+timer serves all of them. Use `asyncio.timeout` everywhere else.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ _ITERATIONS = 3
 
 
 class Deadline:
-    """The timeout of one task; stop it when what it bounds is over.
+    """The timeout of one task.
 
     Attributes:
-        when: When it passes, once it has begun.
-        expired: True if it has cancelled its task.
+        when: The moment of expiry, in the loop's time, once the timeout has begun.
+        expired: True if the deadline has cancelled its task.
         consumed: True if that cancellation was taken back.
+        stopped: True if the timeout is over.
+        cancelling: Cancellations that were requested of the task before.
     """
 
-    # Defaults stand on the class: to set them in each costs as much as all else about making it.
+    # Defaults are on the class: setting them in each instance costs as much as the rest of its construction.
     when: float = 0.0
     expired: bool = False
     consumed: bool = False
@@ -34,10 +36,9 @@ class Deadline:
         self.queue = queue
         self.task = task
         self.cancelling: int = task.cancelling()
-        """Cancellations that others had requested of the task before."""
 
     def begin(self, now: float) -> None:
-        """Count from now on. Does nothing after `stop`."""
+        """Start the timeout at `now`, in the loop's time. Does nothing after `stop`."""
         queue = self.queue
         if not self.stopped:
             self.when = when = now + queue.seconds
@@ -46,14 +47,14 @@ class Deadline:
                 queue.set_timer(when)
 
     def stop(self) -> None:
-        """Call it off."""
+        """End the timeout."""
         self.stopped = True
-        self.queue.running.pop(self, None)  # the timer stays: it serves the next one, or finds the queue empty
+        self.queue.running.pop(self, None)  # the timer stays: it serves the next timeout, or finds the queue empty
         if self.expired and not self.consumed:
-            self.task.uncancel()  # the code within has swallowed the cancellation
+            self.task.uncancel()  # the code under the timeout has swallowed the cancellation
 
     def consume_cancellation(self) -> bool:
-        """Return True if a CancelledError that has just been caught comes from this deadline alone; take it back."""
+        """Take back the cancellation that was just caught. Return True if it came from this deadline alone."""
         if not self.expired:
             return False
         self.consumed = True
@@ -61,12 +62,12 @@ class Deadline:
 
 
 class TimeoutQueue:
-    """All timeouts of one length, in one event loop.
+    """The timeouts of one length, in one event loop.
 
     Attributes:
         seconds: The length.
-        running: Timeouts that are neither over nor expired, in the order in which they began.
-        timer: For the first of them, or one before it.
+        running: Timeouts that have begun and are neither over nor expired, in the order in which they began.
+        timer: A timer for the first of them, or for an earlier one that is over.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -75,7 +76,7 @@ class TimeoutQueue:
         self.timer: asyncio.TimerHandle | None = None
 
     def start(self, now: float) -> Deadline:
-        """Return a timeout of the current task that has begun, by the loop's time."""
+        """Return a timeout of the current task that begins at `now`, in the loop's time."""
         deadline = self.for_current_task()
         deadline.begin(now)
         return deadline
@@ -87,14 +88,14 @@ class TimeoutQueue:
         return Deadline(self, task)
 
     def set_timer(self, when: float) -> None:
-        """Look again at `when`, by the loop's time."""
+        """Check for expired timeouts at `when`, in the loop's time."""
         loop = asyncio.get_running_loop()
         self.timer = loop.call_at(when, self._on_timer, loop)
 
     def _on_timer(self, loop: asyncio.AbstractEventLoop, iterations: int = _ITERATIONS) -> None:
-        # If the loop was blocked, responses that arrived meanwhile are read first, and their tasks run before they are
-        # cancelled: asyncio reads them in the iteration of this timer, uvloop in the next one. `timer` stays set, so
-        # that no second one is scheduled.
+        # Expire some iterations later. If the loop was blocked, responses that arrived meanwhile are read first, and
+        # their tasks run before this cancels them: asyncio reads them in the iteration of the timer, uvloop in the next
+        # one. `timer` stays set so that no second one is scheduled.
         if iterations:
             loop.call_soon(self._on_timer, loop, iterations - 1)
         else:
@@ -117,7 +118,7 @@ class TimeoutQueues:
     """Timeout queues by their length."""
 
     def __init__(self) -> None:
-        # Weak: an application may make a view of another length for each of its requests.
+        # Weak: an application may create a view with another timeout for each of its requests.
         self._queues: WeakValueDictionary[float, TimeoutQueue] = WeakValueDictionary()
 
     def for_seconds(self, seconds: float) -> TimeoutQueue:

@@ -1,7 +1,7 @@
-"""The quick reader of pages, by msgspec: typed rows without a dict for each.
+"""The fast reader of pages, by msgspec: typed rows without a dict for each.
 
-It reads pages whose fields have the documented types, and returns None for all others: the converters of `codec` read
-those, and whatever both read is the same.
+It reads pages whose fields have the documented types. All other pages are left to the converters of `codec`. A page
+that both can read has the same value by both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from campaigns_async.models import Campaign, CampaignStatus, Contact, Page
 
 M = TypeVar("M")
 
-# Beyond 64 bits a number is one that no server of this API can mean.
+# A number beyond 64 bits is left to the converters, which refuse it.
 _Int: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 _STATUSES: dict[int | None, CampaignStatus] = {int(status): status for status in CampaignStatus}
@@ -34,8 +34,7 @@ class _Contact(msgspec.Struct, rename="camel", gc=False):
 
 class _Campaign(msgspec.Struct, rename="camel", gc=False):
     id: str
-    start_date_time: str | None = None
-    """As text: msgspec rounds a seventh fractional digit."""
+    start_date_time: str | None = None  # text, since msgspec rounds a seventh fractional digit
     sender: str | None = None
     recipient_count: _Int | None = None
     message: str | None = None
@@ -59,9 +58,9 @@ class _Campaigns(_Envelope):
 
 
 def read_page(body: bytes, cls: type[M]) -> Page[M] | None:
-    """Return the page of a body, or None where anything about it needs a closer look."""
+    """Return the page of a body; None if a field does not have the documented type."""
     decode, convert = _READERS[cls]
-    with suppress(Exception):  # it could quote a value
+    with suppress(Exception):  # the error could quote a value
         if not is_too_deep(body):
             page = decode(body)
             return Page(page.page_index, page.total_pages, page.total_records, tuple(convert(page.items)))
@@ -69,10 +68,10 @@ def read_page(body: bytes, cls: type[M]) -> Page[M] | None:
 
 
 def _mutable_twin(cls: type) -> Any:
-    """Return a class with the fields of a frozen one, made without arguments, whose fields can be set.
+    """Return a subclass of a frozen attrs class whose instances are made without arguments and can be changed.
 
-    A frozen attrs class sets each field by a call, which costs more than all else about a row. Set every field of a
-    twin, then its `__class__` to the frozen class.
+    A frozen attrs class sets each field with a function call, which costs more than the rest of reading a row. To make
+    a row, set every field of an instance, then set its `__class__` to the frozen class.
     """
     plain = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
     return type(f"Mutable{cls.__name__}", (cls,), {"__slots__": (), **plain})

@@ -1,9 +1,9 @@
-"""What a response means: the error of a failure. Decodes any body, and never fails on one."""
+"""The error of a failure response. Reads a body of any kind, and never fails on one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
@@ -27,18 +27,18 @@ from campaigns_async.errors import (
 from campaigns_async.values import Operation
 
 _BY_STATUS: dict[int, tuple[type[APIError], str]] = {
-    400: (ValidationFailedError, "the server refused what was sent"),
+    400: (ValidationFailedError, "the server refused the request"),
     401: (AuthenticationError, "the server did not accept the API key: check api_key, and auth"),
     403: (PermissionDeniedError, "the API key may not do this"),
-    404: (NotFoundError, "the server knows no such thing: check the id, and base_url"),
+    404: (NotFoundError, "not found: check the id, and base_url"),
     405: (MethodNotAllowedError, "the server does not take this method here"),
-    408: (APIError, "the server gave up waiting for the request"),
+    408: (APIError, "the server stopped waiting for the request"),
     409: (ConflictError, "the campaign cannot be changed any more"),
     413: (PayloadTooLargeError, "too large for the server: send fewer contacts in a campaign"),
-    422: (ValidationFailedError, "the server refused what was sent"),
+    422: (ValidationFailedError, "the server refused the request"),
     429: (ThrottledError, "the server asked to slow down"),
 }
-# Text, which `re` compiles and keeps when it is first used: only errors need them.
+# Patterns as text, which `re` compiles on first use: only errors need them.
 _SECONDS = r"(?a)\d+(\.\d+)?\Z"
 _ID = r"[A-Za-z0-9._:|/+=-]{1,128}\Z"
 _PLACE = (
@@ -50,64 +50,59 @@ _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 _PLACES_SHOWN = 5
 _LONGEST_DATE = 64
 _DEEPEST_ERROR = 4
-
-
-_LONGEST = 1e9
-"""Seconds; a Retry-After beyond is as good as never."""
+_LONGEST_WAIT = 1e9  # in seconds: a longer Retry-After is cut
 
 
 def build_error(request: Request, response: Response, *, retry_after: float | None) -> APIError:
-    """The error that a response which is no success stands for.
+    """Return the error of a response that is not a success.
 
     Args:
-        request: What was asked.
-        response: What was answered.
+        request: The request.
+        response: The response.
         retry_after: Seconds to wait by the Retry-After header; None without one.
     """
     status = response.status
     problem = read_problem(response.body)
-    cls, said = _class_of(status, retry_after)
-    if 300 <= status < 400:
-        said = "the server redirects, which is never followed: check base_url"
+    cls, text = _classify(status, retry_after)
     if cls is ValidationFailedError and problem is not None and problem.errors:
-        said += f": {_places(problem)}"
+        text += f": {_list_places(problem)}"
     if cls is MethodNotAllowedError:
-        said += _setting_to_try(request, response)
+        text += _suggest_setting(request, response)
     if cls is ThrottledError and retry_after is not None:
-        said += f", for {retry_after:g} s"
-    found = cls(
-        f"{status}: {said}",
+        text += f", for {retry_after:g} s"
+    error = cls(
+        f"{status}: {text}",
         status=status,
         problem=problem,
         request_id=read_request_id(response, problem),
         retry_after=retry_after,
     )
-    if isinstance(found, ValidationFailedError) and problem is not None:
-        found.errors = problem.errors
-        found.contact_errors = _by_contact(problem)
-    return found
+    if isinstance(error, ValidationFailedError) and problem is not None:
+        error.errors = problem.errors
+        error.contact_errors = _group_by_contact(problem)
+    return error
 
 
 def read_retry_after(response: Response, *, now: datetime) -> float | None:
-    """Seconds to wait by the Retry-After header (RFC 9110, 10.2.3), from 0; None where it says nothing of use."""
+    """Return seconds to wait by the Retry-After header (RFC 9110, 10.2.3), from 0; None if it cannot be read."""
     text = response.headers.get("Retry-After", "").strip()
     if not text:
         return None
     if re.match(_SECONDS, text):
-        return min(float(text), _LONGEST)
+        return min(float(text), _LONGEST_WAIT)
     if len(text) > _LONGEST_DATE:
         return None
     try:
         moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError, LookupError, TypeError):  # the standard library's parser has met all of them
+    except (ValueError, OverflowError, LookupError, TypeError):  # the standard library's parser raises all of them
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), _LONGEST)
+    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_WAIT)
 
 
 def read_request_id(response: Response, problem: Problem | None) -> str | None:
-    """What the provider's support would ask for."""
+    """Return the server's id of the request, for its support; None if the response has no id."""
     for name in ("x-request-id", "request-id", "x-correlation-id"):
         value = response.headers.get(name)
         if value and re.match(_ID, value):
@@ -116,96 +111,95 @@ def read_request_id(response: Response, problem: Problem | None) -> str | None:
 
 
 def read_problem(body: bytes) -> Problem | None:
-    """The problem document in a body of any kind, None where there is none."""
+    """Return the problem document of a body; None if the body is not a JSON object."""
     try:
-        value = decode_json(body)
+        value = single(decode_json(body))
     except ValueError:
         return None
-    value = single(value)
     if not is_object(value):
         return None
     trace = _text(value.get("traceId"))
     status = value.get("status")
+    errors: dict[str, tuple[str, ...]] = {}
+    for path, messages in _walk_errors(value if _is_model_state(value) else value.get("errors")):
+        errors[path] = errors.get(path, ()) + messages
     return Problem(
         type=_text(value.get("type")),
         title=_text(value.get("title")),
         status=status if is_int(status) else None,
         detail=_text(value.get("detail")),
         trace_id=trace if trace and re.match(_ID, trace) else None,
-        errors=_errors(value if _is_model_state(value) else value.get("errors")),
+        errors=errors,
     )
 
 
-def _class_of(status: int, wait: float | None) -> tuple[type[APIError], str]:
+def _classify(status: int, retry_after: float | None) -> tuple[type[APIError], str]:
     if status in _BY_STATUS:
         return _BY_STATUS[status]
-    if status == 503 and wait is not None:
+    if status == 503 and retry_after is not None:
         return ThrottledError, "the server asked to slow down"
     if status >= 500:
         return ServerError, "the server failed"
-    return APIError, "no success"
+    if 300 <= status < 400:
+        return APIError, "the server redirects, which is never followed: check base_url"
+    return APIError, "the server answered with a status that the API does not document"
 
 
 def _is_model_state(value: dict[str, object]) -> bool:
-    """Whether it is ASP.NET's bare `BadRequest(ModelState)`: messages by path, and no problem around them."""
-    return all(is_array(said) and said and all(isinstance(message, str) for message in said) for said in value.values())
+    """Return True for ASP.NET's bare `BadRequest(ModelState)`: messages by path, without a problem around them."""
+    return all(
+        is_array(messages) and messages and all(isinstance(message, str) for message in messages)
+        for messages in value.values()
+    )
 
 
-def _errors(value: object, path: str = "", depth: int = 0) -> dict[str, tuple[str, ...]]:
-    """ASP.NET's `{path: [message]}`, and its relatives: a message alone, a plain list, one within another."""
-    found: dict[str, tuple[str, ...]] = {}
+def _walk_errors(value: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield path and messages from ASP.NET's `{path: [message]}` and its variants: one message, a list, nested ones."""
+    inner: list[tuple[str, object]] = []
     if isinstance(value, str):
-        found[path] = (value,)
+        yield path, (value,)
     elif is_array(value):
         messages = tuple(message for message in value if isinstance(message, str))
         if messages or path:
-            found[path] = messages
-        inner = [(f"{path}[{index}]", said) for index, said in enumerate(value) if is_object(said)]
-        _merge(found, inner, depth)
+            yield path, messages
+        inner = [(f"{path}[{index}]", each) for index, each in enumerate(value) if is_object(each)]
     elif is_object(value):
-        _merge(found, [(f"{path}.{name}" if path else name, said) for name, said in value.items()], depth)
+        inner = [(f"{path}.{name}" if path else name, each) for name, each in value.items()]
     elif path:
-        found[path] = ()
-    return found
-
-
-def _merge(found: dict[str, tuple[str, ...]], inner: Sequence[tuple[str, object]], depth: int) -> None:
+        yield path, ()
     if depth < _DEEPEST_ERROR:  # each level makes its paths longer
-        for path, said in inner:
-            for place, messages in _errors(said, path, depth + 1).items():
-                found[place] = found.get(place, ()) + messages
+        for place, each in inner:
+            yield from _walk_errors(each, place, depth + 1)
 
 
-def _by_contact(problem: Problem) -> dict[int, tuple[str, ...]]:
-    found: dict[int, tuple[str, ...]] = {}
+def _group_by_contact(problem: Problem) -> dict[int, tuple[str, ...]]:
+    by_contact: dict[int, tuple[str, ...]] = {}
     for path, messages in problem.errors.items():
         if match := re.search(_CONTACT, path):
             index = int(match[1])
-            found[index] = found.get(index, ()) + messages
-    return found
+            by_contact[index] = by_contact.get(index, ()) + messages
+    return by_contact
 
 
-def _places(problem: Problem) -> str:
-    # A message may quote a number, and so may what is no path of ours.
+def _list_places(problem: Problem) -> str:
+    # Only known paths are shown: a message, and an unknown path too, may quote a phone number.
     known = [path for path in problem.errors if path and re.match(_PLACE, path)]
     shown = ", ".join(known[:_PLACES_SHOWN]) or "see .errors"
     more = len(problem.errors) - len(known[:_PLACES_SHOWN])
     return shown + (f" and {more} more" if known and more else "")
 
 
-def _setting_to_try(request: Request, response: Response) -> str:
-    told = {method.strip().upper() for method in response.headers.get("Allow", "").split(",")}
-    allowed = ", ".join(method for method in _METHODS if method in told)
-    said = f" (it takes {allowed})" if allowed else ""
-    if request.operation is Operation.UPDATE:
-        return f'{said}: try CampaignsClient(update_method="{_other(request, "PUT")}")'
-    if request.operation is Operation.DELETE:
-        return f'{said}: try CampaignsClient(delete_method="{_other(request, "DELETE")}")'
-    return said
-
-
-def _other(request: Request, usual: str) -> str:
-    return "POST" if request.method == usual else usual
+def _suggest_setting(request: Request, response: Response) -> str:
+    header = {method.strip().upper() for method in response.headers.get("Allow", "").split(",")}
+    allowed = ", ".join(method for method in _METHODS if method in header)
+    text = f" (it takes {allowed})" if allowed else ""
+    for operation, setting, usual in (
+        (Operation.UPDATE, "update_method", "PUT"),
+        (Operation.DELETE, "delete_method", "DELETE"),
+    ):
+        if request.operation is operation:
+            text += f': try CampaignsClient({setting}="{"POST" if request.method == usual else usual}")'
+    return text
 
 
 def _text(value: object) -> str | None:

@@ -1,6 +1,6 @@
 """Build the request of each operation (provider's documentation, Campaigns).
 
-Wrong arguments are found here, before a slot is taken and a byte goes out.
+Wrong arguments are refused here, before a slot is taken and a byte goes out.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Credentials:
 
 CAMPAIGNS_PATH = "/api/Campaigns"
 _LONGEST_ID = 500
-_CREATE = Operation.CREATE  # Python 3.11 looks a member up slowly
+_CREATE = Operation.CREATE  # Python 3.11 looks up a member slowly
 _CREATE_PATHS = {None: CAMPAIGNS_PATH, True: "/api/campaigns/true", False: "/api/campaigns/false"}
 _RAW_OPERATIONS = {
     "GET": Operation.RAW_READ,
@@ -67,28 +67,30 @@ _RAW_OPERATIONS = {
     "POST": Operation.RAW_SEND,
     "PATCH": Operation.RAW_SEND,
 }
-_FORBIDDEN_IN_ID = re.compile(r"[/\\?#%; ]")  # other blanks and controls are not printable
+_FORBIDDEN_IN_ID = re.compile(r"[/\\?#%; ]")  # all other blanks and controls are not printable
 
 
 def build_list(*, page: int, page_size: int, filters: str | None = None, sorts: str | None = None) -> Request:
-    """Return `GET /api/Campaigns`."""
-    return Request(Operation.LIST, "GET", CAMPAIGNS_PATH, _paging(page, page_size, filters, sorts))
+    """Build `GET /api/Campaigns`."""
+    return Request(Operation.LIST, "GET", CAMPAIGNS_PATH, _encode_paging(page, page_size, filters, sorts))
 
 
 def build_get(campaign_id: str) -> Request:
-    """Return `GET /api/Campaigns/:Id`."""
+    """Build `GET /api/Campaigns/:Id`."""
     return Request(Operation.GET, "GET", campaign_path(campaign_id))
 
 
 def build_contacts(
     campaign_id: str, *, page: int, page_size: int, filters: str | None = None, sorts: str | None = None
 ) -> Request:
-    """Return `GET /api/Campaigns/:Id/Contacts`."""
-    return Request(Operation.CONTACTS, "GET", contacts_path(campaign_id), _paging(page, page_size, filters, sorts))
+    """Build `GET /api/Campaigns/:Id/Contacts`."""
+    return Request(
+        Operation.CONTACTS, "GET", contacts_path(campaign_id), _encode_paging(page, page_size, filters, sorts)
+    )
 
 
 def build_create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -> Request:
-    """Return `POST /api/Campaigns`, or `/true` or `/false` below it."""
+    """Build `POST /api/Campaigns`, or `/true` or `/false` below it."""
     check_instance("new", new, NewCampaign, error=InvalidArgumentError)
     if ignore_invalid_phone_numbers is not None:
         check_instance("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool, error=InvalidArgumentError)
@@ -96,18 +98,18 @@ def build_create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = N
 
 
 def build_encoded_create(body: bytes, ignore_invalid_phone_numbers: bool | None = None) -> Request:
-    """Return the request of a create whose body is encoded already."""
+    """Build the request of a create from an encoded body."""
     return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", body)
 
 
 def build_update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
-    """Return `PUT /api/Campaigns/:id`, or POST where the server accepts that."""
+    """Build `PUT /api/Campaigns/:id`, or POST for a server that takes it."""
     check_instance("changed", changed, CampaignUpdate, error=InvalidArgumentError)
     return Request(Operation.UPDATE, method, campaign_path(campaign_id, method), "", encode_model(changed))
 
 
 def build_delete(campaign_id: str, method: str = "DELETE") -> Request:
-    """Return `DELETE /api/Campaigns/:Id`, or POST where the server accepts that."""
+    """Build `DELETE /api/Campaigns/:Id`, or POST for a server that takes it."""
     return Request(Operation.DELETE, method, campaign_path(campaign_id, method), "", b"")
 
 
@@ -118,7 +120,7 @@ def build_raw(
     params: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     json: object = None,
 ) -> Request:
-    """Return any request below the base URL.
+    """Build any request below the base URL.
 
     Raises:
         InvalidArgumentError: If the method is unknown, or the path or the body cannot be sent.
@@ -130,16 +132,16 @@ def build_raw(
     check_instance("path", path, str, error=InvalidArgumentError)
     if not path.startswith("/") or path.startswith("//") or not is_path(path):
         raise InvalidArgumentError(
-            "path must begin with one slash, be percent-encoded and hold no query, fragment or dot segment; "
-            "a query goes in params",
+            "path must begin with one slash, be percent-encoded, and have no query, fragment or dot segment: "
+            "pass a query as params",
             parameter="path",
         )
-    query = "" if params is None else _query(params)
+    query = "" if params is None else _encode_params(params)
     return Request(_RAW_OPERATIONS[verb], verb, path, query, None if json is None else _encode_json(json))
 
 
 def build_credentials(auth: Auth, key: str) -> Credentials:
-    """Return the headers and the query of every request that is sent with this key."""
+    """Build the headers and the query that every request with this API key carries."""
     headers = {"Accept": "application/json", "User-Agent": f"campaigns-async/{__version__}"}
     if auth is Auth.BEARER:
         return Credentials({**headers, "Authorization": f"Bearer {key}"})
@@ -148,39 +150,39 @@ def build_credentials(auth: Auth, key: str) -> Credentials:
     return Credentials(headers, f"api-key={quote(key, safe='')}")
 
 
-def _paging(page: int, page_size: int, filters: str | None, sorts: str | None) -> str:
+def _encode_paging(page: int, page_size: int, filters: str | None, sorts: str | None) -> str:
     query = f"page={page}&pageSize={page_size}"
     if sorts:
-        query += f"&sorts={_quoted('sorts', sorts)}"
+        query += f"&sorts={_quote('sorts', sorts)}"
     if filters:
-        query += f"&filters={_quoted('filters', filters)}"
+        query += f"&filters={_quote('filters', filters)}"
     return query
 
 
 def check_campaign_id(campaign_id: str, method: str = "GET") -> None:
-    """Refuse an id that would not stay within one segment of a path.
+    """Raise an error for an id that would not stay within one segment of the path.
 
     Raises:
-        InvalidArgumentError: If a server could take it for another path.
+        InvalidArgumentError: If a server could read the id as another path.
     """
     check_instance("campaign_id", campaign_id, str, error=InvalidArgumentError)
     reason = None
     if len(campaign_id) > _LONGEST_ID:
-        reason = f"is {len(campaign_id):,} characters long, which is no id"
+        reason = f"is {len(campaign_id):,} characters long: an id has at most {_LONGEST_ID}"
     elif not campaign_id:
         reason = "is empty, which would address all campaigns"
-    # A server may normalize what it reads: full-width dots become dots.
+    # A server may normalize the path: full-width dots become dots.
     elif (
         _FORBIDDEN_IN_ID.search(campaign_id)
         or not campaign_id.isprintable()
         or not unicodedata.normalize("NFKC", campaign_id).strip(".")
     ):
         reason = (
-            "holds a slash, ?, #, %, ;, a blank, an invisible character, a lone surrogate, or nothing but dots: "
+            "contains a slash, ?, #, %, ;, a blank, an invisible character, a lone surrogate, or nothing but dots: "
             "that would address another path"
         )
     elif method == "POST" and campaign_id.lower() in ("true", "false"):
-        reason = "must not be true or false where the method is POST: create's paths"
+        reason = "must not be true or false with the method POST: those are paths of create"
     if reason is not None:
         raise InvalidArgumentError(f"campaign_id {reason}", parameter="campaign_id")
 
@@ -196,33 +198,33 @@ def contacts_path(campaign_id: str) -> str:
     return f"{campaign_path(campaign_id)}/Contacts"
 
 
-def _query(params: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:
+def _encode_params(params: Mapping[str, str] | Iterable[tuple[str, str]]) -> str:
     if not hasattr(params, "__iter__"):
         raise InvalidArgumentError(
             f"params must be a mapping or an iterable of pairs, not {type(params).__name__}", parameter="params"
         )
     pairs = cast("Iterable[tuple[str, str]]", params.items() if isinstance(params, Mapping) else params)
-    return "&".join(map(_pair, pairs))
+    return "&".join(map(_encode_pair, pairs))
 
 
-def _pair(pair: tuple[str, str]) -> str:
+def _encode_pair(pair: tuple[str, str]) -> str:
     check_instance("a pair in params", pair, tuple, error=InvalidArgumentError)
     if len(pair) != 2:
         raise InvalidArgumentError("a pair in params must be a name and a value", parameter="params")
-    return f"{_quoted('a name in params', pair[0])}={_quoted('a value in params', pair[1])}"
+    return f"{_quote('a name in params', pair[0])}={_quote('a value in params', pair[1])}"
 
 
 def _encode_json(value: object) -> bytes:
-    with suppress(TypeError, ValueError, RecursionError):  # not chained: these may quote what was passed
+    with suppress(TypeError, ValueError, RecursionError):  # not chained: the errors may quote the value
         return dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     raise InvalidArgumentError(
-        "json must be what JSON can hold: no bytes, no objects, no lone surrogates, no NaN, no cycles", parameter="json"
+        "json must be a JSON value: no bytes, no objects, no lone surrogates, no NaN, no cycles", parameter="json"
     )
 
 
-def _quoted(name: str, text: object) -> str:
+def _quote(name: str, text: object) -> str:
     if not isinstance(text, str):
         raise InvalidArgumentError(f"{name} must be text (str), not {type(text).__name__}")
     if not is_utf8(text):
         raise InvalidArgumentError(f"{name} {LONE_SURROGATE}", parameter=name)
-    return quote(text, safe="")  # a raw + would arrive as a blank
+    return quote(text, safe="")  # servers read a raw + as a blank

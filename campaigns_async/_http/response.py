@@ -17,11 +17,16 @@ from campaigns_async.models import Campaign, Contact, Page
 
 @define
 class Response:
-    """A complete response."""
+    """A complete response.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers. Names are found in any letter case.
+        body: The body.
+    """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
-    """Names are found in any case."""
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
 
     def json(self) -> Any:
@@ -33,20 +38,18 @@ class Response:
         try:
             return decode_json(self.body)
         except ValueError:
-            problem = "the body is empty" if not self.body.strip() else "the body is no JSON"
+            problem = "the body is empty" if not self.body.strip() else "the body is not JSON"
         raise DecodeError(f"{problem} (status {self.status})", status=self.status)
 
 
 M = TypeVar("M")
 
 _LONGEST_ID = 200
-_QUOTED_ID = re.compile(rb'"[A-Za-z0-9-]{1,200}"\Z')
-"""What servers send: needs no decoder."""
+_QUOTED_ID = re.compile(rb'"[A-Za-z0-9-]{1,200}"\Z')  # almost every id, found without a decoder
 _BARE_ID = re.compile(r"[_-]*[A-Za-z0-9][A-Za-z0-9._~:+=-]*\Z")
 _NEGATIVE = re.compile(r"-[0-9.]+\Z")
 _NO_ID = frozenset({"null", "none", "undefined", "nan", "true", "false", "ok", "created", "accepted", "success"})
-_NOT_IN_ID = frozenset("\"'<>{}\ufffd")
-"""What shows that a text is a message, a document, or JSON within JSON."""
+_NOT_IN_ID = frozenset("\"'<>{}\ufffd")  # signs of a message, a document, or JSON within JSON
 
 
 def read_raw(response: Response) -> Response:
@@ -55,33 +58,33 @@ def read_raw(response: Response) -> Response:
 
 
 def read_nothing(response: Response) -> None:
-    """Return nothing: the success says it all."""
+    """Return None, whatever the body is."""
 
 
 def read_created_id(response: Response) -> str:
-    """Return the id of a new campaign: a JSON string, or bare text whatever the content type says.
+    """Return the id of a new campaign: a JSON string, or bare text of any content type.
 
     Raises:
         DecodeError: If the campaign was created, but its id cannot be read.
     """
     if _QUOTED_ID.match(response.body):
         return response.body[1:-1].decode("ascii")
-    text = _id_in(response.body)
-    if text is not None:
-        return text
-    found = "an empty body" if not response.body.strip() else "something else"
+    campaign_id = _find_id(response.body)
+    if campaign_id is not None:
+        return campaign_id
+    body = "an empty body" if not response.body.strip() else "something else"
     raise DecodeError(
-        f"created (status {response.status}), but the answer should be the new id and is {found}: "
+        f"created (status {response.status}), but the answer should be the new id and is {body}: "
         "look for the campaign in the list, do not send it again",
         status=response.status,
     )
 
 
-def _id_in(body: bytes) -> str | None:
+def _find_id(body: bytes) -> str | None:
     try:
         text = body.decode("utf-8-sig").strip()
         value: object = decode_json(text.encode()) if text.startswith('"') else None
-    except ValueError:  # neither error may be chained: both hold the body
+    except ValueError:  # not chained: the error holds the body
         return None
     if value is None:
         return text if len(text) <= _LONGEST_ID and _is_bare_id(text) else None
@@ -98,7 +101,7 @@ def read_campaign(response: Response) -> Campaign:
     """Return a campaign.
 
     Raises:
-        DecodeError: If it cannot be read.
+        DecodeError: If the body is not a campaign.
     """
     value = single(response.json())
     try:
@@ -112,46 +115,46 @@ def read_campaigns(response: Response) -> Page[Campaign]:
     """Return a page of campaigns.
 
     Raises:
-        DecodeError: If it cannot be read.
+        DecodeError: If the body is not a page of campaigns.
     """
-    return _page(response, Campaign)
+    return _read_page(response, Campaign)
 
 
 def read_contacts(response: Response) -> Page[Contact]:
     """Return a page of contacts.
 
     Raises:
-        DecodeError: If it cannot be read.
+        DecodeError: If the body is not a page of contacts.
     """
-    return _page(response, Contact)
+    return _read_page(response, Contact)
 
 
-def _page(response: Response, cls: type[M]) -> Page[M]:
+def _read_page(response: Response, cls: type[M]) -> Page[M]:
     if (page := pages.read_page(response.body, cls)) is not None:
         return page
     envelope = single(response.json())
     try:
-        return _read_page(envelope, cls)
+        return _read_envelope(envelope, cls)
     except DecodeError as error:
         error.status = response.status
         raise
 
 
-def _read_page(envelope: object, cls: type[M]) -> Page[M]:
+def _read_envelope(envelope: object, cls: type[M]) -> Page[M]:
     if not is_object(envelope):
         raise DecodeError("$: expected an object with items", where="$")
     items = envelope.get("items")
-    if not is_array(items):  # no rows would read as an empty list, and lose them all
+    if not is_array(items):  # an empty list in its place would hide all rows
         raise DecodeError(f"$.items: {'missing' if items is None else 'expected an array'}", where="$.items")
     return Page(
-        index=_count(envelope, "pageIndex"),
-        total_pages=_count(envelope, "totalPages"),
-        total_records=_count(envelope, "totalRecords"),
+        index=_read_count(envelope, "pageIndex"),
+        total_pages=_read_count(envelope, "totalPages"),
+        total_records=_read_count(envelope, "totalRecords"),
         items=read_models(items, cls, where="$.items"),
     )
 
 
-def _count(envelope: dict[str, object], name: str) -> int | None:
+def _read_count(envelope: dict[str, object], name: str) -> int | None:
     value = envelope.get(name)
     if value is None:
         return None

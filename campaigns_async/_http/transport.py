@@ -1,4 +1,4 @@
-"""The interface of a transport: it sends one request and returns a response, or the reason why there is none."""
+"""The interface of a transport: it sends one request and returns a response, or the reason why no response came."""
 
 from __future__ import annotations
 

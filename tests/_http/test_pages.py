@@ -30,7 +30,7 @@ def body(*rows: object, **envelope: object) -> bytes:
 
 def other_way(raw: bytes, cls: type) -> Page[Any]:
     """Without msgspec."""
-    return response._read_page(response.single(Response(200, {}, raw).json()), cls)
+    return response._read_envelope(response.single(Response(200, {}, raw).json()), cls)
 
 
 def agree(raw: bytes, cls: type) -> bool:
@@ -201,20 +201,20 @@ good_rows = st.fixed_dictionaries(
 @given(st.lists(good_rows))
 def test_good_pages_never_take_the_slow_way(rows: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(response, "_read_page", None)
+        patch.setattr(response, "_read_envelope", None)
         found = read_campaigns(Response(200, {}, body(*rows)))
     assert [row.id for row in found.items] == [row["id"] for row in rows]
 
 
 def test_a_page_that_needs_a_closer_look_alone_takes_the_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
     slow: list[object] = []
-    read = response._read_page
+    read = response._read_envelope
 
     def counted(envelope: object, cls: type) -> Page[Any]:
         slow.append(envelope)
         return read(envelope, cls)
 
-    monkeypatch.setattr(response, "_read_page", counted)
+    monkeypatch.setattr(response, "_read_envelope", counted)
     for rows in ([PERSON], [PERSON, {"id": 5}], [PERSON]):
         assert len(read_contacts(Response(200, {}, body(*rows))).items) == len(rows)
     assert len(slow) == 1

@@ -118,7 +118,7 @@ def test_a_problem_document_is_read_whole() -> None:
         assert found.errors == expected.errors
         assert found.contact_errors == {3: ("Not a number.", "Too short.")}
         assert found.request_id == "00-ab-cd-00"
-        assert str(found) == "400: the server refused what was sent: Contacts[3].PhoneNumber, Sender"
+        assert str(found) == "400: the server refused the request: Contacts[3].PhoneNumber, Sender"
 
 
 def test_what_is_of_the_wrong_type_in_a_problem_is_left_out() -> None:
@@ -210,7 +210,7 @@ def test_a_contacts_errors_of_several_fields_are_put_together() -> None:
 
 def test_only_places_that_are_ours_are_shown_and_only_a_few() -> None:
     hostile = {"447700900123": ["a"], "Contacts[1].Ann Smith": ["b"], "Contacts[447700900123]": ["c"]}
-    assert str(error_of(400, json.dumps({"errors": hostile}))) == "400: the server refused what was sent: see .errors"
+    assert str(error_of(400, json.dumps({"errors": hostile}))) == "400: the server refused the request: see .errors"
     known = {f"Contacts[{index}].PhoneNumber": ["a"] for index in range(8)}
     shown = ", ".join(list(known)[:5])
     assert str(error_of(400, json.dumps({"errors": known}))).endswith(f": {shown} and 3 more")

@@ -273,7 +273,7 @@ class TestGet:
         ("arguments", "told"),
         [
             (["a", ""], "ID 2 is empty"),
-            (["a/b"], "ID 1 holds a slash"),
+            (["a/b"], "ID 1 contains a slash"),
             (["a", "--fields", "x"], "--fields: unknown field 'x'; the fields are id,"),
         ],
     )

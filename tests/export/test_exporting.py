@@ -239,7 +239,7 @@ async def test_what_cannot_be_is_refused_before_anything_is_asked_or_made(
         ({"campaign_ids": ["a"], "all_campaigns": True}, "either campaign_ids or all_campaigns"),
         ({"campaign_ids": "abc"}, "must be an iterable of ids, not str"),
         ({"campaign_ids": []}, "campaign_ids is empty"),
-        ({"campaign_ids": ["a", "b/c"]}, "item 2: campaign_id holds a slash"),
+        ({"campaign_ids": ["a", "b/c"]}, "item 2: campaign_id contains a slash"),
         ({"campaign_ids": ["a", 5]}, "item 2: campaign_id must be a str, not int"),
         ({"campaign_ids": ["a", "b", "a"]}, "item 3: is a, as is item 1"),
         ({"campaign_ids": ["a"], "campaign_filters": "sender==Golf"}, "without all_campaigns"),
