@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
 from random import Random
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from attrs import frozen
 
 from campaigns_async._engine.call import Clock
 from campaigns_async._reconcile.ledger import Ledger
+from campaigns_async._reconcile.search_listings import SearchListings
 from campaigns_async.models import Campaign, NewCampaign
 from campaigns_async.settings import ReconcilePolicy
-
-if TYPE_CHECKING:
-    from campaigns_async._reconcile.reconciler import Listings
 
 
 class CreateEncoded(Protocol):
@@ -65,7 +63,7 @@ class Runtime:
     clock: Clock
     random: Random
     ledger: Ledger
-    listings: Listings
+    listings: SearchListings
     get: Callable[[str], Awaitable[Campaign]]
     create_encoded: CreateEncoded
     rate_limit: float | None

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, 
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from attrs import define, field
 
@@ -20,11 +20,11 @@ from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._reconcile.assignment import Assignment
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, SearchTarget, Unknown, Verdict
+from campaigns_async._reconcile.search_listings import SearchListings
 from campaigns_async.errors import APIError, CampaignsError, ClientClosedError, NotFoundError, PagingError
 from campaigns_async.fanout import FanOut
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging import Paginator
-from campaigns_async.query import Expression, campaign
+from campaigns_async.query import campaign
 from campaigns_async.settings import ReconcilePolicy
 
 Targets: TypeAlias = Mapping[int, SearchTarget]
@@ -39,18 +39,6 @@ _LONGEST_WAIT = 10.0
 _MOST_DOUBLINGS = 6
 """How often the pause between failed looks is doubled at most."""
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
-
-
-class Listings(Protocol):
-    """The two listings that a search reads."""
-
-    def campaigns(self, filters: Expression, /) -> Paginator[Campaign]:
-        """List the campaigns that match; the ledger remembers their ids."""
-        ...
-
-    def contacts(self, campaign_id: str, /) -> Paginator[Contact]:
-        """List the contacts of a campaign."""
-        ...
 
 
 class _UnansweredError(Exception):
@@ -82,7 +70,7 @@ class Reconciler:
         looks: The number of looks so far.
     """
 
-    listings: Listings
+    listings: SearchListings
     ledger: Ledger
     policy: ReconcilePolicy
     clock: Clock

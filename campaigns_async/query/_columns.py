@@ -22,9 +22,9 @@ _DATE: Final = re.compile(
     r"(?P<year>[0-9]{4})(?P<sep>[-/])(?P<month>[0-9]{1,2})(?P=sep)(?P<day>[0-9]{1,2})"
     r"(?:(?:[Tt]|\s+)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2})"
     r"(?::(?P<second>[0-9]{1,2})(?:\.(?P<fraction>[0-9]{1,7}))?)?"
-    r"\s*(?P<zone>[zZ]|[+-][0-9]{1,2}(?::?[0-9]{2})?)?)?"
+    r"\s*(?:[zZ]|(?P<sign>[+-])(?P<zone_hour>[0-9]{1,2})(?::?(?P<zone_minute>[0-9]{2}))?)?)?"
 )
-_ZONE: Final = re.compile(r"([+-])([0-9]{1,2}):?([0-9]{2})?")
+_DATE_PARTS: Final = ("year", "month", "day", "hour", "minute", "second")
 _WIDEST_OFFSET: Final = timedelta(hours=14)
 
 
@@ -155,21 +155,17 @@ def _read_date(text: str) -> datetime | None:
     found = _DATE.fullmatch(text.strip(BLANKS))
     if found is None:
         return None
-    parts = [int(found[part] or 0) for part in ("year", "month", "day", "hour", "minute", "second")]
-    offset = _read_offset(found["zone"])
+    date = found.groupdict(default="0")
+    offset = timedelta(hours=int(date["zone_hour"]), minutes=int(date["zone_minute"]))
+    if offset > _WIDEST_OFFSET:
+        return None
+    year, month, day, hour, minute, second = (int(date[part]) for part in _DATE_PARTS)
+    microsecond = int(f"{date['fraction']:0<6}"[:6])
     try:
-        moment = datetime(*parts, int(f"{found['fraction'] or '':0<6}"[:6]), tzinfo=UTC)  # type: ignore[arg-type, misc]  # seven ints
-        return None if abs(offset) > _WIDEST_OFFSET else moment - offset
+        moment = datetime(year, month, day, hour, minute, second, microsecond, tzinfo=UTC)
+        return moment + offset if date["sign"] == "-" else moment - offset
     except (ValueError, OverflowError):
         return None
-
-
-def _read_offset(zone: str | None) -> timedelta:
-    found = _ZONE.fullmatch(zone or "")
-    if found is None:
-        return timedelta()
-    offset = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
-    return -offset if found[1] == "-" else offset
 
 
 _READERS: Final[Mapping[Kind, Callable[[str], int | datetime | None]]] = {

@@ -52,22 +52,12 @@ class Comparable(Generic[V]):
             raise QueryError(f"{self._label} in_: pass at least one value: an empty filter would match every row")
         return self._condition("==", *values)
 
-    def _refuse_to_combine(self) -> NoReturn:
+    def __and__(self, other: object) -> NoReturn:
         raise QueryError(
             f"{self._label}: & and | bind closer than ==: put brackets around each comparison, (a == b) & (c == d)"
         )
 
-    def __and__(self, other: object) -> NoReturn:
-        self._refuse_to_combine()
-
-    def __rand__(self, other: object) -> NoReturn:
-        self._refuse_to_combine()
-
-    def __or__(self, other: object) -> NoReturn:
-        self._refuse_to_combine()
-
-    def __ror__(self, other: object) -> NoReturn:
-        self._refuse_to_combine()
+    __rand__ = __or__ = __ror__ = __and__
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._label}>"
@@ -132,23 +122,13 @@ class Unordered(Comparable[V]):
 
     __slots__ = ()
 
-    def _refuse_to_order(self) -> NoReturn:
+    def __lt__(self, other: object) -> NoReturn:
         raise QueryError(
             f"{self._label}: {self.columns[0].kind.value} has no < and >, and the server ignores all filters at them: "
             "use == or in_"
         )
 
-    def __lt__(self, other: object) -> NoReturn:
-        self._refuse_to_order()
-
-    def __le__(self, other: object) -> NoReturn:
-        self._refuse_to_order()
-
-    def __gt__(self, other: object) -> NoReturn:
-        self._refuse_to_order()
-
-    def __ge__(self, other: object) -> NoReturn:
-        self._refuse_to_order()
+    __le__ = __gt__ = __ge__ = __lt__
 
 
 class Ordered(Comparable[V], Generic[V, W]):
