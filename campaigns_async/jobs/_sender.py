@@ -14,9 +14,9 @@ from typing import Final
 from attrs import define, field
 
 from campaigns_async._threads import wait_to_end
-from campaigns_async.effects import Effect, RunAction, State, effect_of
+from campaigns_async.effects import Cause, Effect, RunAction, State, classify_row, effect_of
+from campaigns_async.errors import ClientClosedError, ConfigurationError, InvalidArgumentError, ValidationFailedError
 from campaigns_async.jobs._backpressure import Backoff
-from campaigns_async.jobs._outcomes import RowOutcome, classify_error
 from campaigns_async.jobs.job_errors import JournalError
 from campaigns_async.jobs.journal import ClaimedRow, Journal, Transition
 
@@ -127,14 +127,15 @@ class Sender:
                     self._sending -= 1  # it stays *sending* in the journal
                 raise
             except Exception as error:
-                self._record_error(row, classify_error(error), error)
+                self._record_error(row, error)
             else:
                 self.backoff.record_response()
                 self._outcomes.append(Transition(row.row_id, State.CREATED, campaign_id=campaign_id))
             self._request_commit()
 
-    def _record_error(self, row: ClaimedRow, outcome: RowOutcome, error: Exception) -> None:
-        match outcome.action:
+    def _record_error(self, row: ClaimedRow, error: Exception) -> None:
+        outcome, action = classify_error(row.row_id, error)
+        match action:
             case RunAction.BACK_OFF:
                 self.backoff.record_failure(error)
             case RunAction.STOP:
@@ -146,15 +147,7 @@ class Sender:
                 self.backoff.record_response()
         if self.backoff.is_active:
             self._requeue_unsent()
-        self._outcomes.append(
-            Transition(
-                row.row_id,
-                outcome.state,
-                reason=outcome.reason,
-                created_without_id=outcome.created_without_id,
-                refused_contacts=outcome.refused_contacts,
-            )
-        )
+        self._outcomes.append(outcome)
 
     def _request_commit(self) -> None:
         """Wake the committing task: now if a group of rows can be claimed or written, else soon."""
@@ -211,3 +204,30 @@ class Sender:
             if self.backoff.has_expired:
                 self.stopped_by = self.stopped_by or self.backoff.error
                 self.stop()
+
+
+def classify_error(row_id: int, error: BaseException) -> tuple[Transition, RunAction]:
+    """Return the outcome of the row whose create raised this error, and the run's next step."""
+    effect, status = effect_of(error), getattr(error, "status", None)
+    state, action = classify_row(effect, _cause_of(error) if status is None else status)
+    outcome = Transition(
+        row_id,
+        state,
+        reason=_reason_of(error, status),
+        created_without_id=effect is Effect.APPLIED,
+        refused_contacts=tuple(sorted(error.contact_errors)) if isinstance(error, ValidationFailedError) else (),
+    )
+    return outcome, action
+
+
+def _cause_of(error: BaseException) -> Cause:
+    if isinstance(error, (ClientClosedError, ConfigurationError)):
+        return Cause.CLIENT
+    return Cause.ARGUMENT if isinstance(error, InvalidArgumentError) else Cause.NO_RESPONSE
+
+
+def _reason_of(error: BaseException, status: int | None) -> str:
+    """Return the error in a few words, without text, phone number or name."""
+    if isinstance(error, InvalidArgumentError):
+        return f"{type(error).__name__}: {error.message}"
+    return getattr(error, "cause_type", type(error)).__name__ if status is None else str(status)

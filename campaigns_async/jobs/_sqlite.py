@@ -25,7 +25,7 @@ from campaigns_async._threads import wait_to_end
 from campaigns_async.effects import EXCEPTIONAL_MOVES, MOVES, State, check_move, origins
 from campaigns_async.jobs import _sqlite_files as sqlite_files
 from campaigns_async.jobs._plan_loader import RowSink, StoppedError, add_plan
-from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, FileIdentity, reading, writing
+from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, reading, writing
 from campaigns_async.jobs.job_errors import JobError, JournalWriteError
 from campaigns_async.jobs.journal import ClaimedRow, JournalRow, Transition
 from campaigns_async.jobs.plans import Plan
@@ -151,13 +151,14 @@ class JournalFile(JournalReader):
         self,
         connection: sqlite3.Connection,
         *,
+        path: Path | None = None,
         file_lock: FileLock | None = None,
-        identity: FileIdentity | None = None,
         scratch: tempfile.TemporaryDirectory[str] | None = None,
     ) -> None:
         super().__init__(connection)
+        self._path = path
+        self._identity = None if path is None else sqlite_files.identify(path)
         self._lock = file_lock
-        self._identity = identity
         self._scratch = scratch
         self._claimed_up_to = 0  # an id: no planned row up to it is left unclaimed
 
@@ -176,13 +177,13 @@ class JournalFile(JournalReader):
             JournalError: If the file is not a journal, is of another version, or is damaged. It was left unchanged.
         """
         sqlite_files.check_sqlite()
-        path = Path(path)
+        path = Path(path).absolute()
         file_lock = sqlite_files.lock(path)
         try:
             connection = sqlite_files.open_to_write(path, connect, _make_tables)
             try:
                 _create_trigger(connection)
-                return cls(connection, file_lock=file_lock, identity=FileIdentity.of(path))
+                return cls(connection, path=path, file_lock=file_lock)
             except BaseException:  # on an interrupt too: leave no connection open
                 sqlite_files.close(connection)
                 raise
@@ -251,8 +252,8 @@ class JournalFile(JournalReader):
         claimed = [row for row in self.find_planned(claim) if row.row_id not in named] if claim > 0 else []
         if not claimed and not transitions:
             return []
-        if self._identity is not None:
-            self._identity.check()
+        if self._path is not None and self._identity is not None:
+            sqlite_files.check_identity(self._path, self._identity)
         try:
             self._connection.execute(_RECORD, _encode_group(claimed, transitions, now))
         except sqlite3.IntegrityError:

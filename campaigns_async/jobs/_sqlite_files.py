@@ -8,9 +8,7 @@ import stat
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Self
-
-from attrs import frozen
+from typing import Any, Final
 
 from campaigns_async import _file_lock as locking
 from campaigns_async.jobs.job_errors import JournalError, JournalInUseError, JournalWriteError
@@ -155,34 +153,27 @@ def lock(path: Path) -> locking.FileLock:
         raise JournalError(f"the journal cannot be locked on this file system: {error.strerror}") from None
 
 
-@frozen
-class FileIdentity:
-    """The file that a path led to when it was opened."""
+def identify(path: Path) -> os.stat_result:
+    """Return the identity of the file at a path, for `check_identity`.
 
-    path: Path
-    opened: os.stat_result
+    Raises:
+        JournalWriteError: If the file does not exist.
+    """
+    found = _stat(path)
+    if found is None:
+        raise JournalWriteError("the journal was moved or deleted while it was opened")
+    return found
 
-    @classmethod
-    def of(cls, path: Path) -> Self:
-        """Return the identity of the file at a path.
 
-        Raises:
-            JournalWriteError: If the file does not exist.
-        """
-        found = _stat(path)
-        if found is None:
-            raise JournalWriteError("the journal was moved or deleted while it was opened")
-        return cls(path.absolute(), found)
+def check_identity(path: Path, identity: os.stat_result) -> None:
+    """Check that the path still leads to the file: the next run would not find rows written to another one.
 
-    def check(self) -> None:
-        """Check that the path still leads to the file: the next run would not find rows written to another one.
-
-        Raises:
-            JournalWriteError: If the file was moved, deleted or replaced.
-        """
-        found = _stat(self.path)
-        if found is None or not os.path.samestat(found, self.opened):
-            raise JournalWriteError("the journal was moved, deleted or replaced while it was in use")
+    Raises:
+        JournalWriteError: If the file was moved, deleted or replaced.
+    """
+    found = _stat(path)
+    if found is None or not os.path.samestat(found, identity):
+        raise JournalWriteError("the journal was moved, deleted or replaced while it was in use")
 
 
 @contextmanager

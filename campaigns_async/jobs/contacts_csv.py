@@ -111,26 +111,16 @@ class ContactsPlan:
             _read_header(csv.reader(chain.from_iterable(read_text_lines(file)), strict=True), self.path)
 
 
+@define(eq=False, repr=False)
 class ContactsLine:
     """One campaign of the split."""
 
-    __slots__ = ("_dropped", "_index", "_lines", "_names", "_plan", "_rows")
-
-    def __init__(
-        self,
-        plan: ContactsPlan,
-        index: int,
-        names: Sequence[str],
-        rows: list[list[str]],
-        lines: Sequence[int],
-        dropped: Sequence[str],
-    ) -> None:
-        self._plan = plan
-        self._index = index
-        self._names = names
-        self._rows = rows
-        self._lines = lines
-        self._dropped = dropped
+    _plan: ContactsPlan
+    _index: int
+    _names: Sequence[str]
+    _rows: list[list[str]]
+    _lines: Sequence[int]
+    _dropped: Sequence[str]
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.number}>"

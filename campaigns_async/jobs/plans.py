@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, cast, runtime_check
 from uuid import UUID
 
 import msgspec
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from campaigns_async._checks import check_choice, check_instance, check_int
 from campaigns_async._http.campaign_rules import (
@@ -175,17 +175,15 @@ def decode_campaign(body: bytes) -> NewCampaign:
     )
 
 
+@define(eq=False, repr=False)
 class _Line:
-    """The part that lines of one campaign each have in common."""
+    """A line with one campaign: the part that all such lines have in common."""
 
-    __slots__ = ("_kept", "_rules", "digest", "number", "size")
-
-    def __init__(self, number: int, rules: PlanRules, *, digest: int | None = None, size: int = 0) -> None:
-        self.number: int = number
-        self.digest: int | None = digest
-        self.size: int = size
-        self._rules = rules
-        self._kept: Sequence[int] | None = None
+    number: int
+    digest: int | None
+    size: int
+    _rules: PlanRules
+    _kept: Sequence[int] | None = field(init=False, default=None)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.number}>"
@@ -219,12 +217,9 @@ def has_link(body: CampaignBody) -> bool:
     return body.opt_out_link_id is not None or body.track_link_url is not None
 
 
+@define(eq=False, repr=False)
 class _NdjsonLine(_Line):
-    __slots__ = ("_raw",)
-
-    def __init__(self, number: int, raw: bytes, rules: PlanRules, person: bytes) -> None:
-        super().__init__(number, rules, digest=digest(raw, person=person), size=len(raw))
-        self._raw = raw
+    _raw: bytes
 
     def read(self) -> PlanRow:
         outcome = parse_campaign(self._raw, allow_braces=self._rules.allow_braces)
@@ -269,7 +264,7 @@ class _NdjsonPlan:
                     yield BadLine(number, "", f"is longer than {self.longest:,} bytes: split the campaign into several")
                 elif raw and not raw.isspace():
                     empty = False
-                    yield _NdjsonLine(number, raw, self.rules, person)
+                    yield _NdjsonLine(number, digest(raw, person=person), len(raw), self.rules, raw)
         if empty:
             raise PlanError(f"{describe(self.path)} holds no campaign: write one JSON object a line")
 
@@ -295,13 +290,10 @@ def ndjson_plan(
     return _NdjsonPlan(Path(path), PlanRules(duplicates, allow_braces), max_line)
 
 
+@define(eq=False, repr=False)
 class _MemoryLine(_Line):
-    __slots__ = ("_campaign", "_key")
-
-    def __init__(self, number: int, key: str, campaign: NewCampaign, rules: PlanRules) -> None:
-        super().__init__(number, rules)
-        self._key = key
-        self._campaign = campaign
+    _key: str
+    _campaign: NewCampaign
 
     def read(self) -> PlanRow:
         faults = find_faults(self._campaign, complete=True, allow_braces=self._rules.allow_braces)
@@ -329,7 +321,7 @@ class _MemoryPlan:
         for number, (key, campaign) in enumerate(self.rows, 1):
             reason = check_key(key)
             if reason is None and isinstance(key, str):
-                yield _MemoryLine(number, key, campaign, self.rules)
+                yield _MemoryLine(number, None, 0, self.rules, key, campaign)
             else:
                 yield BadLine(number, "key", reason or "")
 

@@ -12,7 +12,8 @@ from support.made import client_of, new_campaign
 from campaigns_async import CampaignsClient, Effect, NewCampaign, NewContact, RetryPolicy, Timeouts
 from campaigns_async.effects import RunAction
 from campaigns_async.jobs import State, open_journal, send
-from campaigns_async.jobs._outcomes import classify_error
+from campaigns_async.jobs._sender import classify_error
+from campaigns_async.jobs.journal import Transition
 from campaigns_async.sandbox import Sandbox
 
 NEW = NewCampaign(datetime(2031, 6, 27, 9, 30, tzinfo=UTC), "Golf", "See you.", [NewContact("07700900123")])
@@ -31,17 +32,17 @@ async def test_a_row_ends_as_its_effect_says(sandbox: Sandbox, tmp_path: Path, n
     waits = "throttled" in name
     stops = waits or name.endswith(STOPPING)
     with open_journal(tmp_path / "journal") as journal:
-        [entry] = journal.rows()
+        [row] = journal.rows()
 
-    assert entry.state is (State.PLANNED if stops else FINAL[case.effect])
+    assert row.state is (State.PLANNED if stops else FINAL[case.effect])
     assert (summary.stopped is not None) == (stops or "redirected" in name)
-    assert entry.created_without_id == (case.effect is Effect.APPLIED)
+    assert row.created_without_id == (case.effect is Effect.APPLIED)
     assert len(sandbox.created) == case.on_server
     if not waits:
         assert len(sandbox.requests) == case.attempts
     if not stops:
-        assert entry.reason
-        assert "900123" not in entry.reason
+        assert row.reason
+        assert "900123" not in row.reason
 
 
 async def test_a_503_makes_a_run_back_off_at_the_first(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -67,9 +68,9 @@ async def test_a_redirect_stops_a_run(sandbox: Sandbox, tmp_path: Path, status: 
     assert summary.planned == 50 - len(sandbox.requests)
 
 
-def test_a_cancellation_that_tells_nothing_is_in_doubt() -> None:
-    outcome = classify_error(RuntimeError("something else"))
-    assert (outcome.state, outcome.action, outcome.reason) == (State.UNKNOWN, RunAction.CONTINUE, "RuntimeError")
+def test_any_other_error_leaves_the_row_unknown() -> None:
+    outcome = Transition(1, State.UNKNOWN, reason="RuntimeError")
+    assert classify_error(1, RuntimeError("something else")) == (outcome, RunAction.CONTINUE)
 
 
 async def test_a_key_callable_that_raises_after_a_401_stops_a_run(sandbox: Sandbox, tmp_path: Path) -> None:
