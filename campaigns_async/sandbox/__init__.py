@@ -15,10 +15,9 @@ if TYPE_CHECKING:
     from . import presets
     from ._campaign_store import DoubleSend
     from ._clock import Clock, Lifecycle
-    from ._rate_limit import RateLimit
     from ._request_log import RecordedRequest
     from ._routing import Auth, Operation
-    from ._settings import Quirks
+    from ._settings import Quirks, RateLimit
     from .faults import Fault, Rule
     from .server import Sandbox
     from .threaded import ThreadedSandbox
@@ -31,7 +30,7 @@ _MODULES = {
     "Lifecycle": "_clock",
     "Operation": "_routing",
     "Quirks": "_settings",
-    "RateLimit": "_rate_limit",
+    "RateLimit": "_settings",
     "RecordedRequest": "_request_log",
     "Rule": "faults",
     "Sandbox": "server",

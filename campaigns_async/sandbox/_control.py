@@ -17,8 +17,8 @@ import msgspec
 from attrs import field, frozen
 
 from . import _openapi
-from ._answers import PROBLEM, Answer
 from ._dotnet import read_json
+from ._operations import PROBLEM, Answer
 from ._payloads import (
     ClockChange,
     LogPage,

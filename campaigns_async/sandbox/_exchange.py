@@ -7,8 +7,8 @@ import asyncio
 from aiohttp import web
 from attrs import define
 
-from ._answers import Answer
 from ._connections import CLOSE, KEEP_ALIVE, Connection, SentResponse
+from ._operations import Answer
 from ._request_log import RecordedRequest
 from ._routing import RoutedRequest, carries_key
 from ._state import State

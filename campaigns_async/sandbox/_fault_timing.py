@@ -11,9 +11,9 @@ from typing import Any, cast
 
 from attrs import evolve
 
-from ._answers import TEXT, Answer
 from ._connections import CLOSE, SentResponse
 from ._exchange import Exchange
+from ._operations import TEXT, Answer
 from .faults import Fault, Rule
 
 

@@ -14,8 +14,8 @@ from attrs import field, frozen
 from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError, transform_error
 from cattrs.gen import make_dict_structure_fn, override
 
-from ._rate_limit import RateLimit
 from ._rows import Wire
+from ._settings import RateLimit
 from .faults import Fault
 
 T = TypeVar("T")

@@ -11,11 +11,11 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ._answers import Answer
 from ._connections import CLOSE, Connection, ConnectionServer, SentResponse
 from ._control import CONTROL, Control, ControlRequest
 from ._exchange import Exchange, send
 from ._fault_timing import apply_fault
+from ._operations import Answer
 from ._request_bodies import read_recipients
 from ._request_log import RecordedRequest
 from ._routing import Router, read_query

@@ -5,16 +5,15 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from attrs import field, frozen
-from attrs.validators import and_, ge, le, optional
+from attrs.validators import and_, ge, gt, le, lt, optional
 
 from . import _validators as valid
 from ._clock import Lifecycle
 from ._dotnet import DateStyle
 from ._mobile_numbers import PhoneStyle
-from ._rate_limit import RateLimit, as_rate_limit
 from ._routing import Auth, DeleteMethod, UpdateMethod
 from ._rows import Wire
 from .faults import Fault
@@ -54,6 +53,38 @@ class Quirks:
     strict_filters: bool = field(default=False, validator=valid.flag)
 
 
+@frozen
+class RateLimit:
+    """A limit on requests per second, and the answer to the requests above it.
+
+    Attributes:
+        requests_per_second: The rate, above 0. It may be a fraction.
+        burst: Number of requests that are served at once after a pause, from 1; None for those of one second.
+        status: The status of the answer to the others: 429, or 503 as ASP.NET's limiter answers by default.
+        retry_after: True if that answer has a `Retry-After` header, in whole seconds.
+    """
+
+    requests_per_second: float = field(
+        validator=and_(valid.of_type("a number of requests a second", int, float), gt(0), lt(float("inf")))
+    )
+    burst: int | None = field(default=None, validator=optional(valid.count))
+    status: Literal[429, 503] = field(default=429, validator=valid.one_of((429, 503)))
+    retry_after: bool = field(default=True, validator=valid.flag)
+
+
+def as_rate_limit(limit: RateLimit | float | None) -> RateLimit | None:
+    """Return a rate limit. A bare number is a rate.
+
+    Raises:
+        ValueError: If `limit` is out of range, or of another type.
+    """
+    if limit is None or isinstance(limit, RateLimit):
+        return limit
+    if isinstance(limit, bool) or not isinstance(limit, (int, float)):
+        raise valid.wrong_type("rate_limit", "a RateLimit, a number of requests a second or None", limit)
+    return RateLimit(limit)
+
+
 def _read_campaigns(campaigns: Iterable[WireRow]) -> Sequence[Wire]:
     rows: list[Wire] = []
     for index, campaign in enumerate(campaigns):
@@ -74,7 +105,7 @@ def _read_faults(faults: Iterable[Fault]) -> Sequence[Fault]:
 
 
 def _key_or_random(key: str | None) -> str:
-    return secrets.token_hex(16) if key is None else key
+    return secrets.token_hex(16) if key is None else valid.check_api_key(key)
 
 
 def _without_slash(path: str) -> str:
@@ -91,7 +122,7 @@ class Settings:
 
     campaigns: Sequence[Wire] = field(default=(), converter=_read_campaigns)
     contacts: Mapping[str, Sequence[WireRow]] = field(default=None, converter=_read_contacts)
-    api_key: str = field(kw_only=True, default=None, converter=_key_or_random, validator=valid.api_key)
+    api_key: str = field(kw_only=True, default=None, converter=_key_or_random)
     host: str = field(kw_only=True, default="127.0.0.1", validator=valid.of_type("text, such as 127.0.0.1", str))
     port: int = field(kw_only=True, default=0, validator=and_(valid.whole, ge(0), le(65_535)))
     prefix: str = field(kw_only=True, default="", converter=_without_slash, validator=valid.url_path)

@@ -3,23 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any
 
 from attrs import define, field
 
-from . import _validators as valid
 from ._campaign_store import Store
 from ._clock import Clock, Lifecycle
 from ._connections import Connection
 from ._mobile_numbers import parse_mobile, parse_mobile_with_magic
 from ._operations import Operations
-from ._rate_limit import RateLimit, TokenBucket
 from ._request_log import RequestLog
-from ._settings import Quirks, Settings
+from ._settings import Quirks, RateLimit, Settings
 from .faults import Rules
 
 
-@define(eq=False, repr=False)
+@define(eq=False)
+class TokenBucket:
+    """A token bucket with one token per request. The time, in seconds, is passed in and never goes back."""
+
+    limit: RateLimit
+    _size: float = field(init=False)
+    _tokens: float = field(init=False)
+    _refilled_at: float = field(init=False, default=-math.inf)
+
+    def __attrs_post_init__(self) -> None:
+        limit = self.limit
+        burst = max(1, math.floor(limit.requests_per_second)) if limit.burst is None else limit.burst
+        self._size = self._tokens = float(burst)
+
+    def take(self, now: float) -> float:
+        """Take a token and return 0. Without a token, return the seconds until there is one."""
+        rate = self.limit.requests_per_second
+        self._tokens = min(self._size, self._tokens + (now - self._refilled_at) * rate)
+        self._refilled_at = now
+        # Rounding may leave a token a little less than whole.
+        if self._tokens < 1 - 1e-9:
+            return (1 - self._tokens) / rate
+        self._tokens = max(0.0, self._tokens - 1)
+        return 0.0
+
+
 class State:
     """The state of a sandbox, which `reset` restores to that of its settings.
 
@@ -38,21 +62,15 @@ class State:
         stale: The connections that are closed at their next request.
     """
 
-    settings: Settings
-    port: int = field(init=False)
-    api_key: str = field(init=False, validator=valid.api_key)
-    clock: Clock = field(init=False, factory=Clock)
-    log: RequestLog = field(init=False, factory=RequestLog)
-    rules: Rules = field(init=False, factory=Rules)
-    store: Store = field(init=False)
-    operations: Operations = field(init=False)
-    limiter: TokenBucket | None = field(init=False)
-    held: set[asyncio.Task[Any]] = field(init=False, factory=set[asyncio.Task[Any]])
-    late: set[asyncio.Task[Any]] = field(init=False, factory=set[asyncio.Task[Any]])
-    stale: set[Connection] = field(init=False, factory=set[Connection])
-
-    def __attrs_post_init__(self) -> None:
-        self.port = self.settings.port
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.port = settings.port
+        self.clock = Clock()
+        self.log = RequestLog()
+        self.rules = Rules()
+        self.held: set[asyncio.Task[Any]] = set()
+        self.late: set[asyncio.Task[Any]] = set()
+        self.stale: set[Connection] = set()
         self._restore()
 
     def _restore(self) -> None:

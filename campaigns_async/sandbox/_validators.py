@@ -90,11 +90,13 @@ def mobile(instance: object, attribute: Attribute[Any], value: object) -> None:
         raise ValueError(f"{attribute.name} must be a phone number, such as 07700 900123")
 
 
-def api_key(instance: object, attribute: Attribute[Any], value: str) -> None:
-    """Accept an API key. The error never shows the text."""
-    text(instance, attribute, value)
-    if not value or not value.isprintable() or value != value.strip():
-        raise ValueError(f"{attribute.name} must be printable text, not empty and without blanks around it")
+def check_api_key(key: str) -> str:
+    """Return a key that can be sent in a header. The errors never show the key."""
+    if not isinstance(key, str):
+        raise wrong_type("api_key", "text", key)
+    if not key or not key.isprintable() or key != key.strip():
+        raise ValueError("api_key must be printable text, not empty and without blanks around it")
+    return key
 
 
 def url_path(_: object, attribute: Attribute[Any], value: object) -> None:

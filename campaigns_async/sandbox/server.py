@@ -11,13 +11,13 @@ from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
 
 from ._campaign_store import A_DAY, DoubleSend
 from ._clock import Clock
-from ._rate_limit import RateLimit, as_rate_limit
 from ._request_handler import RequestHandler
 from ._request_log import RecordedRequest
 from ._routing import Operation
 from ._rows import Wire
-from ._settings import Settings, WireRow
+from ._settings import RateLimit, Settings, WireRow, as_rate_limit
 from ._state import State
+from ._validators import check_api_key
 from .faults import Fault, FaultFields, Rule
 
 P = ParamSpec("P")
@@ -84,7 +84,7 @@ class SandboxBase:
 
     @api_key.setter
     def api_key(self, key: str) -> None:
-        self._state.api_key = key
+        self._state.api_key = check_api_key(key)
 
     @property
     def environment(self) -> dict[str, str]:

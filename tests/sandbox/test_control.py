@@ -16,8 +16,8 @@ import pytest
 from multidict import CIMultiDict
 
 from campaigns_async.sandbox import Fault, RateLimit, Sandbox, ThreadedSandbox
-from campaigns_async.sandbox._answers import Answer
 from campaigns_async.sandbox._control import Control, ControlRequest
+from campaigns_async.sandbox._operations import Answer
 from campaigns_async.sandbox._routing import read_query
 
 Open = Callable[..., aiohttp.ClientSession]

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from campaigns_async.sandbox import RateLimit, Sandbox
-from campaigns_async.sandbox._rate_limit import TokenBucket
+from campaigns_async.sandbox._state import TokenBucket
 
 Open = Callable[..., aiohttp.ClientSession]
 SLOW = 0.001  # requests a second: nothing comes back while a test runs

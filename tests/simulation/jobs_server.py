@@ -16,7 +16,7 @@ from attrs import define, field, frozen
 from campaigns_async._http.request import Credentials, Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure
-from campaigns_async.sandbox._answers import Answer
+from campaigns_async.sandbox._operations import Answer
 from campaigns_async.sandbox._rows import Row
 from campaigns_async.values import Operation
 from simulation.server import _ROUTER, MadeUpClock, ModelTransport, Sent, Server

@@ -20,9 +20,8 @@ from campaigns_async._http.request import Credentials, Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure, FailureKind, SendMarker
 from campaigns_async.sandbox import Quirks
-from campaigns_async.sandbox._answers import Answer
 from campaigns_async.sandbox._campaign_store import Store
-from campaigns_async.sandbox._operations import Operations
+from campaigns_async.sandbox._operations import Answer, Operations
 from campaigns_async.sandbox._routing import Router
 from campaigns_async.settings import Timeouts
 from campaigns_async.values import Operation
