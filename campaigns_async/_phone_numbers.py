@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 
 _BARE = re.compile(r"\+?[0-9]+", re.ASCII)
 _SHAPE = re.compile(r"\(?\+?[0-9()./-]*", re.ASCII)
@@ -19,7 +20,12 @@ _BRACKETS = str.maketrans("[]{}", "()()")
 _SHORTEST = 8
 _LONGEST = 15
 _BRITISH = "44"
-_BRITISH_MOBILE = re.compile(r"447[0-9]{9}", re.ASCII)
+_MOBILE = "7[0-9]{9}"  # a British one, in its national part
+_BRITISH_MOBILE = re.compile(f"44{_MOBILE}")
+_BRITISH_MOBILES = re.compile(rf"(?:(?:\+44|0044|44|0){_MOBILE}\n)+")
+_MOBILES_IN_ONE_NOTATION = re.compile(rf"(?:44{_MOBILE}\n)+|(?:0{_MOBILE}\n)+|(?:\+44{_MOBILE}\n)+")
+# By the first character of a British mobile number: the prefix to add, and the number of characters to remove.
+_REPLACED_PREFIXES = {"4": ("", 0), "0": ("44", 1), "+": ("", 1)}
 _BRITISH_LENGTHS = (11, 12)
 _SUFFIX_LENGTH = 7
 
@@ -43,6 +49,20 @@ def to_international(text: str) -> str | None:
     if digits[:1] in ("", "0") or digits == _BRITISH or len(digits) > _LONGEST:
         return None
     return digits
+
+
+def canonicalize(numbers: Sequence[str]) -> Sequence[str]:
+    """Return each number's international digits, or its text if it cannot be parsed."""
+    # Nearly all lists are British mobiles in one notation, which a single regular expression recognizes.
+    if _MOBILES_IN_ONE_NOTATION.fullmatch("\n".join([*numbers, ""])):
+        prefix, removed = _REPLACED_PREFIXES[numbers[0][0]]
+        return [prefix + number[removed:] for number in numbers] if removed else numbers
+    return [to_international(number) or number.strip() for number in numbers]
+
+
+def are_british_mobiles(numbers: Iterable[str]) -> bool:
+    """Return True if all numbers are British mobiles without separators: `+447…`, `00447…`, `447…` or `07…`."""
+    return _BRITISH_MOBILES.fullmatch("\n".join([*numbers, ""])) is not None
 
 
 def may_be_mobile(number: str) -> bool:

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from collections.abc import Collection, Sequence
 from itertools import pairwise
 from typing import Final
 
-from campaigns_async._phone_numbers import to_international
+from campaigns_async._phone_numbers import canonicalize
 
-_BRITISH_MOBILES: Final = re.compile("(?:447[0-9]{9}\n)+|(?:07[0-9]{9}\n)+|(?:[+]447[0-9]{9}\n)+")
 _MAX_DIGITS: Final = 15
-# By a British mobile number's first character: the prefix to add, and the number of characters to remove.
-_TO_INTERNATIONAL: Final = {"4": ("", 0), "0": ("44", 1), "+": ("", 1)}
-
-
-def canonical_numbers(numbers: Sequence[str]) -> Sequence[str]:
-    """Return each number's international digits, or its text if it cannot be parsed."""
-    # Nearly all lists are British mobiles in one notation, which a single regular expression recognises.
-    if _BRITISH_MOBILES.fullmatch("\n".join([*numbers, ""])):
-        prefix, removed = _TO_INTERNATIONAL[numbers[0][0]]
-        return [prefix + number[removed:] for number in numbers] if removed else numbers
-    return [to_international(number) or number.strip() for number in numbers]
 
 
 def find_duplicates(numbers: Sequence[str]) -> dict[int, int]:
     """Map the index of each duplicate to the index at which its number occurs first."""
-    canonical = canonical_numbers(numbers)
+    canonical = canonicalize(numbers)
     if len(set(canonical)) == len(canonical):
         return {}
     first: dict[str, int] = {}

@@ -17,8 +17,8 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 from attrs import define, field
 
+from campaigns_async._phone_numbers import canonicalize
 from campaigns_async.effects import State
-from campaigns_async.jobs._duplicates import canonical_numbers
 from campaigns_async.jobs._sqlite_files import reading, writing
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JournalError, PlanChangedError, PlanError
 from campaigns_async.jobs.journal import compress
@@ -133,7 +133,7 @@ class _Digests:
         """Return the digests of canonical phone numbers, joined."""
         copy = blake2s(digest_size=8, key=self._key).copy
         digests: list[bytes] = []
-        for number in canonical_numbers(numbers):
+        for number in canonicalize(numbers):
             hasher = copy()
             hasher.update(number.encode())
             digests.append(hasher.digest())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from campaigns_async._phone_numbers import are_british_mobiles
 from campaigns_async.effects import State
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.jobs._sqlite import JournalFile
@@ -19,7 +19,6 @@ from campaigns_async.segments import Encoding, Segments, segments
 _SHOWN: Final = 20
 _LONGEST_SENDER: Final = 11
 _LONGEST_NUMBER: Final = 250  # phonenumbers refuses longer text
-_BRITISH_MOBILES: Final = re.compile(r"(?:(?:\+44|0044|44|0)7[0-9]{9}\n)+")
 
 LENGTHENED: Final = "the server adds a track link or an opt-out link, which may make the text longer than counted"
 
@@ -40,7 +39,7 @@ def make_number_test() -> Callable[[str], bool]:
     mobile = phonenumbers.PhoneNumberType.MOBILE
 
     def is_possible(number: str) -> bool:
-        if _BRITISH_MOBILES.fullmatch(f"{number}\n"):
+        if are_british_mobiles([number]):
             return True
         if len(number) > _LONGEST_NUMBER:
             return False
@@ -128,7 +127,7 @@ class Preview:
             self.ucs_2 += 1
         self.lengthened += row.has_link
         # Nearly all lists are British mobiles. phonenumbers takes 20 times as long as the regular expression.
-        if not _BRITISH_MOBILES.fullmatch("\n".join([*row.numbers, ""])):
+        if not are_british_mobiles(row.numbers):
             for index, phone_number in enumerate(row.numbers):
                 if not self._is_possible(phone_number):
                     number, prefix = line.locate(index)

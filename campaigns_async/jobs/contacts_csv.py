@@ -19,8 +19,9 @@ from campaigns_async._checks import check_int
 from campaigns_async._http import campaign_rules as rules
 from campaigns_async._http.campaign_rules import CONTACT_NAMES, CampaignBody, ContactBody
 from campaigns_async._http.codec import write_date
+from campaigns_async._phone_numbers import canonicalize
 from campaigns_async.errors import InvalidArgumentError
-from campaigns_async.jobs._duplicates import NumberCollector, canonical_numbers, describe_duplicate
+from campaigns_async.jobs._duplicates import NumberCollector, describe_duplicate
 from campaigns_async.jobs._plan_files import BadTextError, describe, open_plan, read_head, read_text_lines
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, PlanError
 from campaigns_async.jobs.plans import Duplicates, PlanRow, PlanRules, has_link
@@ -232,7 +233,7 @@ class _Block:
     def numbers(self) -> Sequence[str]:
         """Return the canonical phone numbers."""
         column = self.names.index("phoneNumber")
-        return canonical_numbers([row[column] for row in self.rows])
+        return canonicalize([row[column] for row in self.rows])
 
 
 def _read_blocks(file: BufferedReader, path: Path) -> Iterator[_Block | BadLine]:

@@ -18,8 +18,9 @@ from support.plans import Read, lines_of
 
 from campaigns_async import ConfigurationError, InvalidArgumentError, NewCampaign, NewContact
 from campaigns_async._http.codec import encode_model
+from campaigns_async._phone_numbers import canonicalize
 from campaigns_async.jobs import BadLine, BadLineError, Plan, PlanError, contacts_plan, ndjson_plan, rows_plan
-from campaigns_async.jobs._duplicates import NumberCollector, canonical_numbers, find_duplicates
+from campaigns_async.jobs._duplicates import NumberCollector, find_duplicates
 from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.contacts_csv import ContactsPlan
 
@@ -405,7 +406,7 @@ NUMBER = st.sampled_from(
 def test_numbers_are_found_twice_by_list_and_by_file_alike(numbers: list[str]) -> None:
     collector = NumberCollector()
     for cut in (slice(0, 3), slice(3, None)):
-        collector.add(canonical_numbers(numbers[cut]))
+        collector.add(canonicalize(numbers[cut]))
     from campaigns_async._phone_numbers import to_international
 
     first: dict[str, int] = {}
@@ -414,5 +415,5 @@ def test_numbers_are_found_twice_by_list_and_by_file_alike(numbers: list[str]) -
         for at, number in enumerate(numbers)
         if (earlier := first.setdefault(to_international(number) or number.strip(), at)) != at
     }
-    assert set(collector.duplicates()) == {canonical_numbers(numbers)[at] for at in plainly}
+    assert set(collector.duplicates()) == {canonicalize(numbers)[at] for at in plainly}
     assert find_duplicates(numbers) == plainly
