@@ -17,10 +17,10 @@ from campaigns_async.cli.console import (
     Invocation,
     OutputClosed,
     RunFailed,
-    output_error,
+    describe_unexpected,
     print_line,
     printable,
-    unexpected_message,
+    to_output_error,
 )
 from campaigns_async.cli.options import Group
 
@@ -103,7 +103,7 @@ def _flush() -> None:
         if sys.stdout is not None:  # None if it was closed before the program began
             sys.stdout.flush()
     except OSError as error:
-        raise output_error(error) from error
+        raise to_output_error(error) from error
 
 
 def _report(error: Exception, *, debug: bool) -> int:
@@ -111,7 +111,7 @@ def _report(error: Exception, *, debug: bool) -> int:
     if isinstance(error, OutputClosed):
         return error.exit_code
     if not isinstance(error, click.ClickException):
-        error = click.ClickException(unexpected_message(error))
+        error = click.ClickException(describe_unexpected(error))
     line = printable(" ".join(error.format_message().split()))
     if line.startswith(UNEXPECTED) and not debug:
         line += "; --debug shows where"

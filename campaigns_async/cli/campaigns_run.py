@@ -1,4 +1,4 @@
-"""Runs `campaigns list` and `campaigns get`."""
+"""The runs of `campaigns list` and `campaigns get`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
 
+from campaigns_async.cli.arguments import check_filter, check_ids, check_sort, columns_of
+from campaigns_async.cli.connection import connect, run_with_client
 from campaigns_async.cli.console import (
     OutputClosed,
     binary_output,
@@ -17,28 +19,31 @@ from campaigns_async.cli.console import (
     is_terminal,
     print_line,
     print_note,
+    print_output,
     print_rich,
     printable,
     rich_console,
 )
 from campaigns_async.cli.options import ConnectionOptions
+from campaigns_async.errors import NotFoundError
+from campaigns_async.export._options import CAMPAIGN_COLUMNS, Column
+from campaigns_async.models import Campaign, CampaignStatus
 
 if TYPE_CHECKING:
-    from campaigns_async import Campaign, CampaignsClient, Outcome, Paginator
-    from campaigns_async.export._options import Column
+    from campaigns_async import CampaignsClient, Outcome, Paginator
 
-    Rows: TypeAlias = AsyncGenerator[tuple[Sequence[Campaign], int | None]]
-    """Campaigns, and how many the server counts in all."""
+Rows: TypeAlias = AsyncGenerator[tuple[Sequence[Campaign], int | None]]
+"""Campaigns, and how many the server counts in all."""
 
 _TERMINAL_LIMIT: Final = 100
 _PAGE: Final = 1000
-_WRITTEN: Final = 100
+_BATCH: Final = 100
 """Rows that are written at a time."""
 _GAP: Final = 2
-_FIRST: Final = ("id", "message", "startDateTime", "sender", "status", "recipientCount")
-"""The columns that are shown before the rest, as far as there is room; the most important first."""
+_IMPORTANCE: Final = ("id", "message", "startDateTime", "sender", "status", "recipientCount")
+"""The order in which columns get room; the others follow."""
 _TEXTS: Final = {"message": 20, "trackLinkUrl": 16}
-"""The columns that come last and are cut first, and the width at which they can still be read."""
+"""The columns that are cut first, and the width at which they can still be read."""
 _NUMBERS: Final = frozenset({"recipientCount", "optOutLinkId"})
 
 
@@ -55,26 +60,20 @@ def show_list(
     """Show campaigns in their order: a table on a terminal, else a JSON object a line.
 
     Raises:
-        click.ClickException: If an option cannot be, or the server fails.
+        click.ClickException: If an option is wrong, or the server fails.
     """
-    from campaigns_async.cli.connection import connect, run_with_client
-    from campaigns_async.cli.query_options import check_filter, check_sort, columns_of
-    from campaigns_async.export._options import CAMPAIGN_COLUMNS
-    from campaigns_async.models import Campaign
-
     check_filter("--filter", filters, Campaign)
     check_sort("--sort", sorts, Campaign)
     columns = columns_of(fields, CAMPAIGN_COLUMNS)
-    connection = connect(options)
+    make_client = connect(options)
     as_table = is_terminal() and not as_json
     if as_table and limit is None:
         limit = _TERMINAL_LIMIT
     size = min(_PAGE, limit or _PAGE) if page_size is None else page_size
 
     async def work(client: CampaignsClient) -> None:
-        listing = client.campaigns.list(
-            filters=filters, sorts=sorts, page_size=size, prefetch=0 if limit is not None and limit <= size else 1
-        )
+        prefetch = 0 if limit is not None and limit <= size else 1
+        listing = client.campaigns.list(filters=filters, sorts=sorts, page_size=size, prefetch=prefetch)
         if not as_table:
             await _print_json(_read_pages(listing, limit), columns)
             return
@@ -84,28 +83,25 @@ def show_list(
             async for page, counted in pages:
                 rows += page
                 total = counted
-        print_list(rows, columns, choose=fields is None)
+        if rows:
+            _print_list(rows, columns, choose=fields is None)
         if total is None or total <= len(rows):
             print_note(count_of(len(rows), "campaign"))
         else:
             print_note(f"the first {len(rows):,} of {total:,} campaigns: --limit N shows more, --json all as JSON")
 
-    run_with_client(connection, work)
+    run_with_client(make_client, work)
 
 
 def show_each(options: ConnectionOptions, campaign_ids: Sequence[str], fields: str | None, *, as_json: bool) -> None:
     """Show campaigns by their ids, in that order.
 
     Raises:
-        click.ClickException: If an option cannot be, a campaign is not there, or the server fails.
+        click.ClickException: If an option is wrong, a campaign does not exist, or the server fails.
     """
-    from campaigns_async.cli.connection import connect, run_with_client
-    from campaigns_async.cli.query_options import check_ids, columns_of
-    from campaigns_async.export._options import CAMPAIGN_COLUMNS
-
     check_ids(campaign_ids, "ID")
     columns = columns_of(fields, CAMPAIGN_COLUMNS)
-    connection = connect(options)
+    make_client = connect(options)
 
     async def work(client: CampaignsClient) -> None:
         missing: list[str] = []
@@ -113,15 +109,15 @@ def show_each(options: ConnectionOptions, campaign_ids: Sequence[str], fields: s
         if is_terminal() and not as_json:
             async with aclosing(found):
                 async for (campaign,), _ in found:
-                    print_campaign(campaign, columns)
+                    _print_campaign(campaign, columns)
         else:
             await _print_json(found, columns)
         if missing:
             for campaign_id in missing[:-1]:
                 print_line(f"there is no campaign {printable(campaign_id)}")
-            raise click.ClickException(f"there is no campaign {missing[-1]}: `campaigns list` shows which there are")
+            raise click.ClickException(f"there is no campaign {missing[-1]}: `campaigns list` shows the campaigns")
 
-    run_with_client(connection, work)
+    run_with_client(make_client, work)
 
 
 async def _read_pages(listing: Paginator[Campaign], limit: int | None) -> Rows:
@@ -137,9 +133,7 @@ async def _read_pages(listing: Paginator[Campaign], limit: int | None) -> Rows:
 
 
 async def _read_each(client: CampaignsClient, campaign_ids: Sequence[str], missing: list[str]) -> Rows:
-    """Yield each campaign that is there, in the order of the ids; add the ids of the others to `missing`."""
-    from campaigns_async import NotFoundError
-
+    """Yield each campaign that exists, in the order of the ids; add the ids of the others to `missing`."""
     waiting: dict[int, Outcome[str, Campaign]] = {}
     turn = 0
     async with client.map(client.campaigns.get, campaign_ids) as outcomes:
@@ -165,8 +159,8 @@ async def _print_json(pages: Rows, columns: Sequence[Column]) -> None:
     try:
         async with aclosing(pages):
             async for rows, _ in pages:
-                for start in range(0, len(rows), _WRITTEN):
-                    await target.write(encoder.encode(Batch(rows[start : start + _WRITTEN])))
+                for start in range(0, len(rows), _BATCH):
+                    await target.write(encoder.encode(Batch(rows[start : start + _BATCH])))
         await target.finish()
     except ExportWriteError as error:
         if error.errno == errno.EPIPE:
@@ -176,16 +170,14 @@ async def _print_json(pages: Rows, columns: Sequence[Column]) -> None:
         await target.aclose()
 
 
-def print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: bool) -> None:
+def _print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: bool) -> None:
     """Print a table with a campaign a line.
 
     Args:
         rows: The campaigns.
         columns: The columns.
-        choose: Leave out the columns that have no room; otherwise all are shown, and cut.
+        choose: Leave out empty columns, and those that the terminal has no room for; otherwise all are shown, and cut.
     """
-    if not rows:
-        return
     from rich import box
     from rich.cells import cell_len
     from rich.table import Table
@@ -198,7 +190,7 @@ def print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: b
     names = _columns_that_fit(widths) if choose else list(cells)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), highlight=False)
     for name in names:
-        # Rich narrows what may wrap first. An id must stand in one piece, to be copied.
+        # Rich narrows the columns that may wrap first. An id is never cut, so that it can be copied.
         table.add_column(
             Text(name, no_wrap=True, overflow="ellipsis"),
             justify="right" if name in _NUMBERS else "left",
@@ -210,11 +202,22 @@ def print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: b
         table.add_row(*(Text(cells[name][index], no_wrap=True, overflow="ellipsis") for name in names))
     print_rich(table)
     if left_out := [name for name in cells if name not in names]:
-        print_note(f"no room for {', '.join(left_out)} (see --fields)")
+        print_note(f"no room for {', '.join(left_out)}: choose with --fields")
 
 
-def print_campaign(campaign: Campaign, columns: Sequence[Column]) -> None:
-    """Print a campaign with a field a line."""
+def _columns_that_fit(widths: Mapping[str, int]) -> list[str]:
+    left = rich_console().width + _GAP
+    chosen: set[str] = set()
+    for name in sorted(widths, key=lambda name: _IMPORTANCE.index(name) if name in _IMPORTANCE else len(_IMPORTANCE)):
+        needed = min(widths[name], _TEXTS.get(name, widths[name])) + _GAP
+        if needed <= left or not chosen:
+            left -= needed
+            chosen.add(name)
+    return [name for name in widths if name in chosen]
+
+
+def _print_campaign(campaign: Campaign, columns: Sequence[Column]) -> None:
+    """Print a campaign with a field a line, and an empty line after it."""
     from rich.table import Table
     from rich.text import Text
 
@@ -224,24 +227,10 @@ def print_campaign(campaign: Campaign, columns: Sequence[Column]) -> None:
     for column in columns:
         table.add_row(Text(column.name), Text(_cell(column, campaign, full=True)))
     print_rich(table)
-    print_rich("")
-
-
-def _columns_that_fit(widths: Mapping[str, int]) -> list[str]:
-    """Return the columns that a terminal has room for, in the order of a table."""
-    left = rich_console().width + _GAP
-    chosen: set[str] = set()
-    for name in sorted(widths, key=lambda name: _FIRST.index(name) if name in _FIRST else len(_FIRST)):
-        needed = min(widths[name], _TEXTS.get(name, widths[name])) + _GAP
-        if needed <= left or not chosen:
-            left -= needed
-            chosen.add(name)
-    return [name for name in widths if name in chosen]
+    print_output("")
 
 
 def _cell(column: Column, campaign: Campaign, *, full: bool = False) -> str:
-    from campaigns_async.models import CampaignStatus
-
     value = getattr(campaign, column.attribute or "")
     if value is None:
         return ""

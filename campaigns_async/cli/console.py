@@ -83,8 +83,11 @@ def count_of(count: int, one: str, many: str | None = None) -> str:
     return f"1 {one}" if count == 1 else f"{count:,} {many or f'{one}s'}"
 
 
-def suggest(name: str, names: Iterable[str]) -> str:
-    """Return `; did you mean 'NAME'?` for the most similar of `names`, or nothing if none is similar."""
+def suggest(name: str, names: Sequence[str], plural: str = "") -> str:
+    """Return `; did you mean 'NAME'?` for the most similar of `names`.
+
+    If none is similar, return the list of all names, or nothing without the plural noun that the list needs.
+    """
     from difflib import SequenceMatcher
 
     def similarity(other: str) -> float:
@@ -93,11 +96,13 @@ def suggest(name: str, names: Iterable[str]) -> str:
             return 1.0
         return SequenceMatcher(None, short, long).ratio()
 
-    best = max(names, key=similarity, default="")
-    return f"; did you mean {best!r}?" if best and similarity(best) >= _SIMILAR else ""
+    best = max(names, key=similarity)
+    if similarity(best) >= _SIMILAR:
+        return f"; did you mean {best!r}?"
+    return f"; the {plural} are {', '.join(names)}" if plural else ""
 
 
-def unexpected_message(error: BaseException) -> str:
+def describe_unexpected(error: BaseException) -> str:
     """Return the line for an unexpected error. It leaves the error's text out, which may quote secrets."""
     why = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
     return f"{UNEXPECTED}: {type(error).__name__}{why}"
@@ -130,10 +135,10 @@ def print_output(text: str | bytes, *, newline: bool = True) -> None:
     try:
         click.echo(text, nl=newline)
     except OSError as error:
-        raise output_error(error) from error
+        raise to_output_error(error) from error
 
 
-def output_error(error: OSError) -> click.ClickException:
+def to_output_error(error: OSError) -> click.ClickException:
     """Return the error for a failure to write standard output."""
     if isinstance(error, BrokenPipeError):
         return OutputClosed()

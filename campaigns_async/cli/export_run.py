@@ -13,23 +13,23 @@ import click
 from attrs import asdict, define, field
 
 from campaigns_async import CampaignsError, FilterIgnoredError, InvalidArgumentError, NotFoundError
+from campaigns_async.cli.arguments import check_filter, check_ids, check_sort, columns_of, read_text
 from campaigns_async.cli.bars import format_rate, show_progress
-from campaigns_async.cli.connection import Connection, connect, read_text, to_click_error
+from campaigns_async.cli.connection import ClientFactory, connect, to_click_error
 from campaigns_async.cli.console import (
     OutputClosed,
     RunFailed,
     UsageFailure,
     binary_output,
     count_of,
+    describe_unexpected,
     is_terminal,
     print_line,
     print_note,
     printable,
     same_command,
-    unexpected_message,
 )
 from campaigns_async.cli.options import ConnectionOptions
-from campaigns_async.cli.query_options import check_filter, check_ids, check_sort, columns_of
 from campaigns_async.cli.run_figures import ExportFigures
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.export import (
@@ -189,7 +189,7 @@ def _read_ids(file: Path) -> list[str]:
 class ExportRun:
     """An export from its first signal to its exit code."""
 
-    _connection: Connection
+    _make_client: ClientFactory
     _path: Path | None
     """None for standard output."""
     _export: Export
@@ -214,14 +214,14 @@ class ExportRun:
         except click.ClickException:
             raise
         except Exception as error:  # of any kind: what was written is kept
-            raise self._failure(unexpected_message(error), 1, self._continue()) from error
+            raise self._failure(describe_unexpected(error), 1, self._continue()) from error
         self._report(summary)
         return 0
 
     async def _work(self) -> ExportSummary:
         out: Path | BinaryIO = binary_output() if self._path is None else self._path
         bar = self._path is not None or not is_terminal()
-        async with self._connection.client() as client:
+        async with self._make_client() as client:
             self._figures = figures = ExportFigures(client.stats)
             async with show_progress(figures.now, bar=bar):
                 return await self._export(client, out, **self._options, on_progress=figures.update)

@@ -112,8 +112,7 @@ class Group(Command, click.Group):
         """
         command = self.get_command(ctx, args[0])
         if command is None and not ctx.resilient_parsing:
-            names = self.list_commands(ctx)
-            advice = suggest(args[0], names) or f"; the commands are {', '.join(names)}"
+            advice = suggest(args[0], self.list_commands(ctx), "commands")
             raise click.UsageError(f"unknown command {args[0]!r}{advice}", ctx)
         return args[0], command, args[1:]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from campaigns_async.cli.connection import read_bytes, read_key
+from campaigns_async.cli.arguments import read_bytes, read_key
 from campaigns_async.cli.console import print_note, print_output
 from campaigns_async.cli.options import SANDBOX_QUIRKS
 from campaigns_async.cli.signals import Interrupted, run as run_loop

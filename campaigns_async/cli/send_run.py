@@ -18,16 +18,8 @@ from attrs import define, field, fields_dict, frozen
 
 from campaigns_async import CampaignsError, InvalidArgumentError
 from campaigns_async._checks import check_seconds
-from campaigns_async.cli.connection import (
-    Connection,
-    check_rate,
-    check_setting,
-    connect,
-    name_option,
-    print_faults,
-    read_text,
-    to_click_error,
-)
+from campaigns_async.cli.arguments import check_rate, check_setting, name_option, read_text
+from campaigns_async.cli.connection import ClientFactory, connect, print_faults, to_click_error
 from campaigns_async.cli.console import UsageFailure, print_line
 from campaigns_async.cli.options import DEFAULT_SPLIT, ConnectionOptions
 from campaigns_async.cli.signals import Interrupted, run as run_loop
@@ -213,7 +205,7 @@ class Run:
 
     _plan: PlanOptions
     _options: SendOptions
-    _connection: Connection
+    _make_client: ClientFactory
     _job: Job | None = field(default=None, init=False)
     _figures: SendFigures | None = field(default=None, init=False)
     _view: ProgressView | None = field(default=None, init=False)
@@ -247,7 +239,7 @@ class Run:
         from campaigns_async.jobs.job import Job
 
         plan, options = self._plan.open(), self._options
-        async with self._connection.client() as client:
+        async with self._make_client() as client:
             self._figures = figures = SendFigures(client.stats)
             self._job = Job(
                 client,

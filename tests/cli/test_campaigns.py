@@ -95,7 +95,7 @@ class TestList:
         assert max(map(len, lines[:102])) <= 80
         assert lines[3].split() == ["00000248-0000-4000-8000-000000000000", "2031-05-25T09:08Z", "Tee", "time", "248"]
         assert len([line for line in lines if "-4000-" in line]) == 100
-        assert lines[102] == "no room for sender, recipientCount, status, trackLinkUrl (see --fields)"
+        assert lines[102] == "no room for sender, recipientCount, status, trackLinkUrl: choose with --fields"
         assert lines[103] == "the first 100 of 250 campaigns: --limit N shows more, --json all as JSON"
 
     @pytest.mark.parametrize(
@@ -198,6 +198,9 @@ class TestList:
                 ["--fields", "start_date_time"],
                 "--fields: unknown field 'start_date_time'; did you mean 'startDateTime'?",
             ),
+            (["--fields", "id,foo"], "--fields: unknown field 'foo'; the fields are id, startDateTime, sender"),
+            (["--sort", "sendr"], "unknown field 'sendr'; did you mean 'sender'?"),
+            (["--filter", "sendr==Golf"], "unknown field 'sendr'; did you mean 'sender'?"),
             (["--fields", "id,id"], "--fields: name 2 is id again"),
             (["--fields", ""], "--fields: name 1 is no field"),
             (["--limit", "0"], "--limit"),
@@ -266,7 +269,7 @@ class TestGet:
         assert (ended.code, parsed(ended.out)) == (1, [{"id": self.IDS[1]}])
         assert ended.err == (
             "there is no campaign nobody\n"
-            "campaigns-async: there is no campaign no\u00a9one: `campaigns list` shows which there are\n"
+            "campaigns-async: there is no campaign no\u00a9one: `campaigns list` shows the campaigns\n"
         )
 
     @pytest.mark.parametrize(
