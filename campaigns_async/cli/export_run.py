@@ -1,19 +1,19 @@
-"""Runs `export`: checks the options, shows the progress, and reports how the export ended."""
+"""The run of `export`: it checks the options, shows the progress, and reports how the export ended."""
 
 from __future__ import annotations
 
 import errno
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, Final, TypeAlias, TypeVar
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import click
 from attrs import asdict, define, field
 
 from campaigns_async import CampaignsError, FilterIgnoredError, InvalidArgumentError, NotFoundError
-from campaigns_async.cli.arguments import check_filter, check_ids, check_sort, columns_of, read_text
+from campaigns_async.cli.arguments import M, check_filter, check_ids, check_sort, columns_of, read_text
 from campaigns_async.cli.bars import format_rate, show_progress
 from campaigns_async.cli.connection import ClientFactory, connect, to_click_error
 from campaigns_async.cli.console import (
@@ -35,7 +35,6 @@ from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.export import (
     ExportError,
     ExportInUseError,
-    ExportProgress,
     ExportSummary,
     ExportWriteError,
     Format,
@@ -47,23 +46,14 @@ from campaigns_async.export import (
 from campaigns_async.export._options import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Column, find_format
 from campaigns_async.models import Campaign, Contact
 
-M = TypeVar("M", Campaign, Contact)
 Export: TypeAlias = Callable[..., Awaitable[ExportSummary]]
 """An export function; it takes a client and the output first."""
 
-_WRONG_PLACE: Final = frozenset(
-    {
-        errno.ENOENT,
-        errno.EISDIR,
-        errno.ENOTDIR,
-        errno.EACCES,
-        errno.EINVAL,
-        errno.ENAMETOOLONG,
-        errno.EROFS,
-        errno.ELOOP,
-    }
-)
+_WRONG_PLACE: Final = frozenset({
+    errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.EACCES, errno.EINVAL, errno.ENAMETOOLONG, errno.EROFS, errno.ELOOP,
+})  # fmt: skip
 """Errors that the same command would meet again."""
+_WRONG_USE: Final = (UnfinishedExportError, ResumeError, ExportInUseError)
 
 
 def run_campaigns(connection: ConnectionOptions, *, as_json: bool, **given: Any) -> int:
@@ -73,7 +63,7 @@ def run_campaigns(connection: ConnectionOptions, *, as_json: bool, **given: Any)
         click.ClickException: If an option is wrong, or the export does not complete.
     """
     path, options = _check_options(CAMPAIGN_COLUMNS, Campaign, **given)
-    return ExportRun(connect(connection), path, export_campaigns, options, as_json=as_json).run()
+    return ExportCommand(connect(connection), path, export_campaigns, options, as_json).run()
 
 
 def run_contacts(
@@ -85,7 +75,6 @@ def run_contacts(
     all_campaigns: bool,
     campaign_filter: str | None,
     campaign_sort: str | None,
-    parallel: int,
     **given: Any,
 ) -> int:
     """Export contacts, and return the exit code.
@@ -100,15 +89,14 @@ def run_contacts(
     campaign_sorts = "id" if campaign_sort is None else campaign_sort
     check_filter("--campaign-filter", campaign_filter, Campaign)
     check_sort("--campaign-sort", campaign_sorts, Campaign)
-    connected = connect(connection)
+    make_client = connect(connection)
     options |= {
         "campaign_ids": _find_ids(campaign_ids, ids_file, all_campaigns=all_campaigns),
         "all_campaigns": all_campaigns,
         "campaign_filters": campaign_filter,
         "campaign_sorts": campaign_sorts,
-        "parallel": parallel,
     }
-    return ExportRun(connected, path, export_contacts, options, as_json=as_json).run()
+    return ExportCommand(make_client, path, export_contacts, options, as_json).run()
 
 
 def _check_options(
@@ -118,51 +106,43 @@ def _check_options(
     out: str,
     form: str | None,
     fields: str | None,
-    filters: str | None,
-    sorts: str,
     resume: bool,
     restart: bool,
-    excel: bool,
-    **rest: Any,
+    **options: Any,
 ) -> tuple[Path | None, dict[str, Any]]:
     """Return the path, None for standard output, and the options of an export function."""
     if resume and restart:
-        raise click.UsageError("say --resume or --restart, not both")
+        raise click.UsageError("give --resume or --restart, not both")
     if not out:
         raise click.UsageError("--out is empty: name a file, or - for standard output")
     path = None if out == "-" else Path(out)
-    if path is None and (resume or restart):
-        raise click.UsageError(f"{'--resume' if resume else '--restart'} needs a file: name one with --out")
     columns = columns_of(fields, known)
-    if path is None and form is None:
-        raise click.UsageError("--out - needs a --format: csv, ndjson or parquet")
     chosen = None if form is None else Format(form)
     if path is not None:
         try:
             chosen, _ = find_format(path, chosen)
         except InvalidArgumentError as error:
             raise click.UsageError(f"--out: {error.message}") from error
-    if excel and chosen is not Format.CSV:
+    elif resume or restart:
+        raise click.UsageError(f"{'--resume' if resume else '--restart'} needs a file: name one with --out")
+    elif chosen is None:
+        raise click.UsageError("--out - needs a --format: csv, ndjson or parquet")
+    elif chosen is not Format.NDJSON and is_terminal():
+        raise click.UsageError(f"{chosen} is not for a terminal: use a pipe, or name a file with --out")
+    if options["excel"] and chosen is not Format.CSV:
         raise click.UsageError(f"--excel is for csv, and this is {chosen}")
-    if path is None and chosen is not Format.NDJSON and is_terminal():
-        raise click.UsageError(f"{chosen} is not for a terminal: pipe it on, or name a file with --out")
-    check_filter("--filter", filters, model)
-    check_sort("--sort", sorts, model)
+    check_filter("--filter", options["filters"], model)
+    check_sort("--sort", options["sorts"], model)
+    unfinished = "resume" if resume else "restart" if restart else "refuse"
     return path, {
-        "format": chosen,
-        "fields": [column.name for column in columns],
-        "filters": filters,
-        "sorts": sorts,
-        "unfinished": "resume" if resume else "restart" if restart else "refuse",
-        "excel": excel,
-        **rest,
-    }
+        "format": chosen, "fields": [column.name for column in columns], "unfinished": unfinished, **options
+    }  # fmt: skip
 
 
 def _find_ids(given: Sequence[str], file: Path | None, *, all_campaigns: bool) -> list[str] | None:
     """Return the ids of the campaigns; None for all campaigns."""
     if sum([bool(given), file is not None, all_campaigns]) != 1:
-        raise click.UsageError("say whose contacts in one way: CAMPAIGN_ID, --ids-file or --all-campaigns")
+        raise click.UsageError("give the campaigns in one way: CAMPAIGN_ID, --ids-file or --all-campaigns")
     if all_campaigns:
         return None
     ids = list(given) if file is None else _read_ids(file)
@@ -171,7 +151,7 @@ def _find_ids(given: Sequence[str], file: Path | None, *, all_campaigns: bool) -
     first: dict[str, int] = {}
     for number, campaign_id in enumerate(ids, 1):
         if first.setdefault(campaign_id, number) != number:
-            raise click.UsageError(f"{what} {number} is the same as {first[campaign_id]}: leave one out")
+            raise click.UsageError(f"{what} {number} is the same as {first[campaign_id]}: remove one")
     return ids
 
 
@@ -186,19 +166,18 @@ def _read_ids(file: Path) -> list[str]:
 
 
 @define
-class ExportRun:
+class ExportCommand:
     """An export from its first signal to its exit code."""
 
     _make_client: ClientFactory
     _path: Path | None
-    """None for standard output."""
     _export: Export
     _options: dict[str, Any]
-    _as_json: bool = field(alias="as_json", kw_only=True)
+    _as_json: bool
     _figures: ExportFigures | None = field(default=None, init=False)
 
     def run(self) -> int:
-        """Run it, report how it ended, and return the exit code.
+        """Run the export, report how it ended, and return the exit code.
 
         Raises:
             click.ClickException: If the export does not complete.
@@ -206,7 +185,7 @@ class ExportRun:
         try:
             summary = run_loop(self._work)
         except Interrupted as error:
-            raise self._failure("interrupted", error.exit_code, self._continue()) from error
+            raise self._failure("interrupted", error.exit_code, self._how_to_continue()) from error
         except CampaignsError as error:
             raise self._failure_of(error) from error
         except ModuleNotFoundError as error:
@@ -214,8 +193,12 @@ class ExportRun:
         except click.ClickException:
             raise
         except Exception as error:  # of any kind: what was written is kept
-            raise self._failure(describe_unexpected(error), 1, self._continue()) from error
-        self._report(summary)
+            raise self._failure(describe_unexpected(error), 1, self._how_to_continue()) from error
+        if self._as_json:
+            path = None if summary.path is None else str(summary.path)
+            print_line(json.dumps({"ok": True, **asdict(summary), "path": path}))
+        else:
+            self._report(summary)
         return 0
 
     async def _work(self) -> ExportSummary:
@@ -226,88 +209,75 @@ class ExportRun:
             async with show_progress(figures.now, bar=bar):
                 return await self._export(client, out, **self._options, on_progress=figures.update)
 
-    # How it ended
-
     def _report(self, summary: ExportSummary) -> None:
-        if self._as_json:
-            path = None if summary.path is None else str(summary.path)
-            print_line(json.dumps({"ok": True, **asdict(summary), "path": path}))
-            return
-        for line in self._describe(summary):
-            print_note(line)
-
-    def _describe(self, summary: ExportSummary) -> Iterator[str]:
         if summary.already_complete:
-            yield f"{self._name} is complete already, whatever it is of: leave --resume out to export it again"
+            print_note(f"{self._name} is complete already, whatever it holds: omit --resume to export it again")
             return
         if summary.restarted:
             why = "its state is missing" if self._is_resumable else "Parquet cannot be resumed"
-            yield f"{why}: the export was restarted"
+            print_note(f"{why}: the export was restarted")
         place = "went to standard output" if self._path is None else f"in {self._name}"
         now = summary.rows - summary.resumed
         speed = f" ({format_rate(now / summary.elapsed)})" if now and summary.elapsed > 0 else ""
         resumed = f", {summary.resumed:,} of them from before" if summary.resumed else ""
         of = "" if summary.campaigns is None else f" of {count_of(summary.campaigns, 'campaign')}"
-        yield f"{count_of(summary.rows, 'row')}{of} {place}{resumed}, in {summary.elapsed:,.1f} s{speed}"
+        print_note(f"{count_of(summary.rows, 'row')}{of} {place}{resumed}, in {summary.elapsed:,.1f} s{speed}")
         if summary.deleted_campaigns:
             deleted = count_of(summary.deleted_campaigns, "campaign was", "campaigns were")
-            yield f"{deleted} deleted meanwhile: of their contacts, those that had come are there"
+            print_note(f"{deleted} deleted during the export: only the contacts that were read before are included")
 
     def _failure_of(self, error: CampaignsError) -> click.ClickException:
         if isinstance(error, ExportWriteError) and error.errno == errno.EPIPE and self._path is None:
             return OutputClosed()
-        if not isinstance(error, ExportError):
-            shown = to_click_error(error)
-            if isinstance(error, (NotFoundError, FilterIgnoredError)):
-                restart = self._same_command("--restart") if self._is_kept else same_command()
-                without = " without it" if isinstance(error, NotFoundError) else ""
-                return self._failure(shown.message, shown.exit_code, f"{restart}{without}")
-            return self._failure(shown.message, shown.exit_code, self._continue())
-        step = None  # the same command would end the same way, or is for later
-        if isinstance(error, UnfinishedExportError):
-            either = same_command("--resume, or with --restart")
-            step = either if self._is_kept else same_command("--restart")
-        elif isinstance(error, ResumeError):
-            step = self._same_command("--restart")
-        elif isinstance(error, ExportWriteError) and (self._is_kept or error.errno not in _WRONG_PLACE):
-            step = self._continue()
-        is_wrong_use = isinstance(error, (UnfinishedExportError, ResumeError, ExportInUseError))
-        return self._failure(error.message, 2 if is_wrong_use else 1, step)
+        shown = click.ClickException(error.message) if isinstance(error, ExportError) else to_click_error(error)
+        code = 2 if isinstance(error, _WRONG_USE) else shown.exit_code
+        return self._failure(shown.message, code, self._next_step(error))
 
     def _failure(self, line: str, exit_code: int, step: str | None) -> RunFailed:
         lines = [] if step is None else [step]
         if self._as_json:
             path = None if self._path is None else str(self._path)
-            rows = None if self._latest is None else self._latest.rows
-            lines.append(json.dumps({"ok": False, "path": path, "rows": rows, "error": line, "next": step}))
+            lines.append(json.dumps({"ok": False, "path": path, "rows": self._rows, "error": line, "next": step}))
         return RunFailed(line, exit_code, lines)
 
-    def _continue(self) -> str:
-        """Return how to continue an export that did not complete."""
+    def _next_step(self, error: CampaignsError) -> str | None:
+        """Return the advice after an error; None if the same command would fail again."""
+        match error:
+            case UnfinishedExportError():
+                return same_command("--resume, or with --restart" if self._is_kept else "--restart")
+            case ResumeError():
+                return self._same_command("--restart")
+            case NotFoundError() | FilterIgnoredError():
+                restart = self._same_command("--restart") if self._is_kept else same_command()
+                return f"{restart} without it" if isinstance(error, NotFoundError) else restart
+            case ExportError() if not isinstance(error, ExportWriteError):
+                return None
+            case ExportWriteError() if not self._is_kept and error.errno in _WRONG_PLACE:
+                return None
+            case _:
+                return self._how_to_continue()
+
+    def _how_to_continue(self) -> str:
         if self._path is None:
-            return f"{count_of(self._rows, 'row')} went to standard output; to restart, {same_command()}"
+            return f"{count_of(self._rows or 0, 'row')} went to standard output; to restart, {same_command()}"
         if self._is_kept:
             return f"what was written is kept in {self._name}.part; to continue, {self._same_command('--resume')}"
         why = "nothing is kept" if self._is_resumable else "Parquet cannot be resumed, and nothing is kept"
         return f"{why}; to restart, {same_command()}"
 
     def _same_command(self, option: str) -> str:
-        given = {"resume": "--resume", "restart": "--restart"}.get(self._options["unfinished"])
-        if given is None:
-            return same_command(option)
-        return same_command() if given == option else f"{same_command(option)} in place of {given}"
+        given = f"--{self._options['unfinished']}"
+        in_place = f" in place of {given}" if given not in {option, "--refuse"} else ""
+        return f"{same_command(option)}{in_place}"
 
     @property
     def _name(self) -> str:
         return printable(str(self._path))
 
     @property
-    def _latest(self) -> ExportProgress | None:
-        return None if self._figures is None else self._figures.latest
-
-    @property
-    def _rows(self) -> int:
-        return 0 if self._latest is None else self._latest.rows
+    def _rows(self) -> int | None:
+        latest = None if self._figures is None else self._figures.latest
+        return None if latest is None else latest.rows
 
     @property
     def _is_resumable(self) -> bool:

@@ -173,7 +173,7 @@ class TestStreams:
         given = ["export", "campaigns", "--out", "-", "--format", form]
         shown = on_terminal(given, tmp_path, environment(sandbox))
         assert (shown.code, shown.terminal.count("\n")) == (2, 1)
-        assert f"{form} is not for a terminal: pipe it on" in shown.terminal
+        assert f"{form} is not for a terminal: use a pipe" in shown.terminal
         assert not sandbox.requests
 
     def test_nobody_reads_on(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
@@ -318,7 +318,7 @@ class TestCutOff:
         assert done.stderr.endswith("run the same command again with --resume in place of --restart\n")
         sandbox.fault(operation="contacts", times=1, status=403)
         done = completed([*ALL, "--out", "all.csv", "--resume"], cut_off, sandbox)
-        assert done.stderr.endswith("run the same command again\n")
+        assert done.stderr.endswith("run the same command again with --resume\n")
         finishes([*ALL, "--out", "all.csv", "--resume"], cut_off, sandbox)
 
     def test_another_export_is_not_resumed(self, cut_off: Path, sandbox: ThreadedSandbox) -> None:
@@ -348,9 +348,7 @@ class TestCutOff:
         asked = len(sandbox.requests)
         done = completed([*ALL, "--out", "all.csv", "--resume"], tmp_path / "undisturbed", sandbox)
         assert done.returncode == 0
-        assert done.stderr == (
-            "all.csv is complete already, whatever it is of: leave --resume out to export it again\n"
-        )
+        assert done.stderr == ("all.csv is complete already, whatever it holds: omit --resume to export it again\n")
         assert ((tmp_path / "undisturbed" / "all.csv").read_bytes(), len(sandbox.requests)) == (before, asked)
 
     def test_a_campaign_that_was_named_and_is_not_there(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
@@ -366,7 +364,7 @@ class TestCutOff:
         sandbox.fault(operation="contacts", nth=70, times=1, status=404)
         done = completed([*ALL, "--out", "x.csv"], tmp_path, sandbox)
         assert done.returncode == 0
-        assert "1 campaign was deleted meanwhile" in done.stderr
+        assert "1 campaign was deleted during the export" in done.stderr
 
 
 def _unpacked(path: Path) -> bytes:
