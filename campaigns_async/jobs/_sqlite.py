@@ -12,7 +12,8 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from threading import Event
@@ -20,7 +21,6 @@ from typing import Any, Final, NoReturn, Self, TypeVar
 
 import msgspec
 
-from campaigns_async._file_lock import FileLock
 from campaigns_async._threads import wait_to_end
 from campaigns_async.effects import EXCEPTIONAL_MOVES, MOVES, State, check_move, origins
 from campaigns_async.jobs import _sqlite_files as sqlite_files
@@ -99,16 +99,16 @@ _TO_CREATED: Final = ", ".join(str(int(old)) for old in sorted(origins(State.CRE
 # `+rows.state` keeps the query planner from scanning the index on states instead of looking up ids.
 _TRIGGER: Final = (
     """
-    CREATE TEMP VIEW groups AS SELECT NULL AS now, NULL AS n_begins, NULL AS begins, NULL AS n_created, NULL AS created,
+    CREATE TEMP VIEW commits AS SELECT NULL AS now, NULL AS n_claims, NULL AS claims, NULL AS n_created, NULL AS created,
         NULL AS n_moves, NULL AS moves
     """,
     f"""
-    CREATE TEMP TRIGGER record INSTEAD OF INSERT ON groups BEGIN
+    CREATE TEMP TRIGGER record INSTEAD OF INSERT ON commits BEGIN
         UPDATE rows SET state = 1, attempts = attempts + 1, attempted_at = NEW.now,
             campaign_id = NULL, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL
-        FROM json_each(NEW.begins) AS j
+        FROM json_each(NEW.claims) AS j
         WHERE rows.id = j.value AND +rows.state = 0;
-        SELECT RAISE(ABORT, 'begins') WHERE changes() <> NEW.n_begins;
+        SELECT RAISE(ABORT, 'claims') WHERE changes() <> NEW.n_claims;
 
         UPDATE rows SET state = 2, ended_at = NEW.now,
             campaign_id = j.value, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL
@@ -132,7 +132,7 @@ _TRIGGER: Final = (
     END
     """,  # noqa: S608 - only numbers of states are interpolated
 )
-_RECORD: Final = "INSERT INTO temp.groups VALUES (?, ?, ?, ?, ?, ?, ?)"
+_RECORD: Final = "INSERT INTO temp.commits VALUES (?, ?, ?, ?, ?, ?, ?)"
 # One row of JSON, since sqlite3 releases the GIL for each row.
 _FIND_PLANNED: Final = """
     SELECT json_group_array(json_array(id, hex(payload)))
@@ -147,19 +147,10 @@ class JournalFile(JournalReader):
     Returned by `open` and `scratch_copy`; use it in a `with` block, or close it.
     """
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        *,
-        path: Path | None = None,
-        file_lock: FileLock | None = None,
-        scratch: tempfile.TemporaryDirectory[str] | None = None,
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, check_file: Callable[[], None], resources: ExitStack) -> None:
         super().__init__(connection)
-        self._path = path
-        self._identity = None if path is None else sqlite_files.identify(path)
-        self._lock = file_lock
-        self._scratch = scratch
+        self._check_file = check_file
+        self._resources = resources
         self._claimed_up_to = 0  # an id: no planned row up to it is left unclaimed
 
     @classmethod
@@ -178,18 +169,13 @@ class JournalFile(JournalReader):
         """
         sqlite_files.check_sqlite()
         path = Path(path).absolute()
-        file_lock = sqlite_files.lock(path)
-        try:
+        with ExitStack() as resources:
+            resources.enter_context(sqlite_files.lock(path))
             connection = sqlite_files.open_to_write(path, connect, _make_tables)
-            try:
-                _create_trigger(connection)
-                return cls(connection, path=path, file_lock=file_lock)
-            except BaseException:  # on an interrupt too: leave no connection open
-                sqlite_files.close(connection)
-                raise
-        except BaseException:  # on an interrupt too: leave no lock
-            file_lock.release()
-            raise
+            resources.callback(sqlite_files.close, connection)
+            _create_trigger(connection)
+            check_file = partial(sqlite_files.check_identity, path, sqlite_files.identify(path))
+            return cls(connection, check_file, resources.pop_all())
 
     @classmethod
     def scratch_copy(cls, path: str | Path) -> Self:
@@ -202,26 +188,19 @@ class JournalFile(JournalReader):
         """
         sqlite_files.check_sqlite()
         path = Path(path)
-        scratch = tempfile.TemporaryDirectory(prefix="campaigns-async-")
-        file = Path(scratch.name, "journal")
-        try:
+        with ExitStack() as resources:
+            file = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="campaigns-async-")), "journal")
             if path.exists() and path.stat().st_size:
                 sqlite_files.copy(path, file)
             connection = sqlite_files.open_to_write(file, sqlite3.connect, _make_tables)
+            resources.callback(sqlite_files.close, connection)
             _create_trigger(connection)
             connection.execute("PRAGMA synchronous = OFF")  # a crash loses nothing: the file is temporary
-        except BaseException:  # on an interrupt too: leave no copy
-            scratch.cleanup()
-            raise
-        return cls(connection, scratch=scratch)
+            return cls(connection, lambda: None, resources.pop_all())
 
     def close(self) -> None:
         """Close the journal and release its lock. Further calls do nothing."""
-        super().close()
-        if self._lock is not None:
-            self._lock.release()
-        if self._scratch is not None:
-            self._scratch.cleanup()
+        self._resources.close()
 
     def add_plan(
         self,
@@ -248,24 +227,23 @@ class JournalFile(JournalReader):
 
     def commit(self, transitions: Sequence[Transition], *, claim: int = 0, now: float) -> list[ClaimedRow]:
         """Record a group and claim planned rows; see `Journal.commit`."""
-        named = {each.row_id for each in transitions}
-        claimed = [row for row in self.find_planned(claim) if row.row_id not in named] if claim > 0 else []
+        moving = {each.row_id for each in transitions}
+        claimed = [row for row in self.find_planned(claim) if row.row_id not in moving] if claim > 0 else []
         if not claimed and not transitions:
             return []
-        if self._path is not None and self._identity is not None:
-            sqlite_files.check_identity(self._path, self._identity)
+        self._check_file()
         try:
-            self._connection.execute(_RECORD, _encode_group(claimed, transitions, now))
+            self._connection.execute(_RECORD, _encode_commit(claimed, transitions, now))
         except sqlite3.IntegrityError:
-            self._raise_refusal(claimed, transitions)
+            self._raise_for(claimed, transitions)
         except sqlite3.Error as error:
             with writing():
                 raise error from None
         if claimed:
             self._claimed_up_to = claimed[-1].row_id
-        put_back = [each.row_id for each in transitions if each.state is State.PLANNED]
-        if put_back:
-            self._claimed_up_to = min(self._claimed_up_to, min(put_back) - 1)
+        requeued = [each.row_id for each in transitions if each.state is State.PLANNED]
+        if requeued:
+            self._claimed_up_to = min(self._claimed_up_to, min(requeued) - 1)
         return claimed
 
     def drop_payloads(self) -> None:
@@ -285,7 +263,7 @@ class JournalFile(JournalReader):
             ((found,),) = self._connection.execute(_FIND_PLANNED, (self._claimed_up_to, limit)).fetchall()
         return [ClaimedRow(row_id, bytes.fromhex(payload)) for row_id, payload in msgspec.json.decode(found)]
 
-    def _raise_refusal(self, claimed: Sequence[ClaimedRow], transitions: Sequence[Transition]) -> NoReturn:
+    def _raise_for(self, claimed: Sequence[ClaimedRow], transitions: Sequence[Transition]) -> NoReturn:
         ids = [each.row_id for each in transitions]
         known: dict[int, State] = {}
         with reading():
@@ -388,7 +366,7 @@ def _create_trigger(connection: sqlite3.Connection) -> None:
             connection.execute(statement)
 
 
-def _encode_group(claimed: Sequence[ClaimedRow], transitions: Sequence[Transition], now: float) -> tuple[Any, ...]:
+def _encode_commit(claimed: Sequence[ClaimedRow], transitions: Sequence[Transition], now: float) -> tuple[Any, ...]:
     """Return the parameters of `_RECORD`. Most transitions are plain creates, which have a faster path."""
     created: dict[str, str | None] = {}
     n_created = 0

@@ -120,7 +120,7 @@ class Job:
             raise ConfigurationError(f"journal must be a path, not {type(journal).__name__}", parameter="journal")
         self._path = Path(journal).absolute()
         # A string such as "false" is truthy: it would send rows again.
-        self._reconciles = check_instance("reconcile", reconcile, bool)
+        self._may_reconcile = check_instance("reconcile", reconcile, bool)
         self._retry_failed = check_instance("retry_failed", retry_failed, bool)
         if ignore_invalid_phone_numbers is not None:  # else each row would fail with it
             check_instance("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool)
@@ -185,12 +185,12 @@ class Job:
         counts = await journal.counts()
         self._tracker.counts.update(counts)
         recovery = Recovery(journal, self._path, self._runtime, self._policy, self._ignore_invalid)
-        if self._reconciles and (counts[State.SENDING] or counts[State.UNKNOWN]):
+        if self._may_reconcile and (counts[State.SENDING] or counts[State.UNKNOWN]):
             await self._reconcile(recovery, None, sent_by=opened_at, known_before=0)
         for sent in range(_ROUNDS):
             mark = self._runtime.ledger.seen.snapshot()
             unknown = await self._send(journal)
-            if not unknown or not self._reconciles or self._stopping:
+            if not unknown or not self._may_reconcile or self._stopping:
                 return
             recovery.policy = _extend_settle(self._policy, 4**sent)
             if not await self._reconcile(recovery, unknown, sent_by=None, known_before=mark):
@@ -251,7 +251,7 @@ class Job:
 
     async def _run_stoppable(self, step: Awaitable[T], stop: Callable[[], object]) -> T:
         self._stop_step = stop
-        if self._stopping:  # `stop` was called before this step had its `stop`
+        if self._stopping:  # `Job.stop` was called before this step began
             stop()
         try:
             return await step
@@ -270,7 +270,7 @@ class Job:
 
 
 def _extend_settle(policy: ReconcilePolicy, times: int) -> ReconcilePolicy:
-    # Rows that were absent and sent again are unknown again: the server may be slower than the policy assumes.
+    # Rows that were absent and sent again became unknown again: the server may be slower than the policy assumes.
     return evolve(policy, settle=policy.settle * times, timeout=policy.timeout + policy.settle * times)
 
 

@@ -238,7 +238,7 @@ def test_a_group_looks_its_rows_up_by_their_ids(journal: JournalFile) -> None:
     ((trigger,),) = journal._connection.execute("SELECT sql FROM temp.sqlite_schema WHERE name = 'record'").fetchall()
     for update in (part for part in trigger.replace("NEW.", ":").split(";") if "UPDATE rows" in part):
         statement = update.split("BEGIN\n")[-1]
-        names = {"now": 1.0, "begins": "[]", "created": "{}", "moves": "[]"}
+        names = {"now": 1.0, "claims": "[]", "created": "{}", "moves": "[]"}
         plans = [row[-1] for row in journal._connection.execute(f"EXPLAIN QUERY PLAN {statement}", names).fetchall()]
         assert any("SEARCH rows USING INTEGER PRIMARY KEY" in line for line in plans), plans
 
@@ -535,12 +535,12 @@ def test_a_scratch_copy_is_planned_in_and_leaves_no_trace(journal: JournalFile, 
     begin(journal, 1)
     before = path.read_bytes()
     with JournalFile.scratch_copy(path) as scratch:
-        folder = Path(scratch._scratch.name)  # type: ignore[union-attr]
+        ((_, _, file),) = scratch._connection.execute("PRAGMA database_list").fetchall()[:1]
         plan(scratch, 9)
         begin(scratch, 1)
         assert scratch.counts()[State.SENDING] == 2
         scratch.close()
-    assert not folder.exists()
+    assert not Path(file).parent.exists()
     assert path.read_bytes() == before
     assert len(states(journal)) == 5
 

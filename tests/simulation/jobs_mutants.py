@@ -68,7 +68,7 @@ JOB_MUTANTS = (
     Mutant(
         "what was put back is forgotten by the run",
         "jobs._sqlite",
-        "            self._claimed_up_to = min(self._claimed_up_to, min(put_back) - 1)",
+        "            self._claimed_up_to = min(self._claimed_up_to, min(requeued) - 1)",
         "            pass",
     ),
     Mutant(
