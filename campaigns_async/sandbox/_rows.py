@@ -76,10 +76,11 @@ class Column:
     get: Callable[[Row], Any]
 
 
+Columns = Mapping[str, Column]
+
+
 # Seeds are not validated: a value of another type counts as null.
-
-
-def _text(name: str) -> Column:
+def _text_column(name: str) -> Column:
     def get(row: Row) -> str | None:
         value = row.wire.get(name)
         return value if isinstance(value, str) else None
@@ -87,7 +88,7 @@ def _text(name: str) -> Column:
     return Column(Kind.TEXT, get)
 
 
-def _int(name: str, kind: Kind) -> Column:
+def _int_column(name: str, kind: Kind) -> Column:
     def get(row: Row) -> int | None:
         value = row.wire.get(name)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
@@ -95,23 +96,16 @@ def _int(name: str, kind: Kind) -> Column:
     return Column(kind, get)
 
 
-Columns = Mapping[str, Column]
+def _text_columns(*names: str) -> Columns:
+    return {name.lower(): _text_column(name) for name in names}
+
 
 # Names are found in any case, hence in lower case here.
 CAMPAIGN_COLUMNS: Final[Columns] = {
-    "id": _text("id"),
+    **_text_columns("id", "sender", "message", "trackLinkUrl"),
     "startdatetime": Column(Kind.DATE, lambda row: row.ticks),
-    "sender": _text("sender"),
-    "recipientcount": _int("recipientCount", Kind.INT),
-    "message": _text("message"),
-    "status": _int("status", Kind.STATUS),
-    "optoutlinkid": _int("optOutLinkId", Kind.OPTIONAL_INT),
-    "tracklinkurl": _text("trackLinkUrl"),
+    "recipientcount": _int_column("recipientCount", Kind.INT),
+    "status": _int_column("status", Kind.STATUS),
+    "optoutlinkid": _int_column("optOutLinkId", Kind.OPTIONAL_INT),
 }
-CONTACT_COLUMNS: Final[Columns] = {
-    "id": _text("id"),
-    "phonenumber": _text("phoneNumber"),
-    "name": _text("name"),
-    "custom1": _text("custom1"),
-    "custom2": _text("custom2"),
-}
+CONTACT_COLUMNS: Final[Columns] = _text_columns("id", "phoneNumber", "name", "custom1", "custom2")

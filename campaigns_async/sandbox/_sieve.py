@@ -107,17 +107,8 @@ def parse_term(text: str) -> Term:
 
 def _split_unescaped(text: str, separator: str) -> list[str]:
     """Split at separators that follow an even number of backslashes."""
-    pieces: list[str] = []
-    start = 0
-    at = text.find(separator)
-    while at >= 0:
-        before = text[:at]
-        if (at - len(before.rstrip("\\"))) % 2 == 0:
-            pieces.append(text[start:at])
-            start = at + 1
-        at = text.find(separator, at + 1)
-    pieces.append(text[start:])
-    return pieces
+    ends = [match.end() for match in re.finditer(rf"(?<!\\)(?:\\\\)*{re.escape(separator)}", text)]
+    return [text[start : end - 1] for start, end in zip([0, *ends], [*ends, len(text) + 1], strict=True)]
 
 
 def _split_at_commas(text: str) -> list[str]:
