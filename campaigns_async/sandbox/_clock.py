@@ -35,13 +35,12 @@ class Clock:
         ValueError: If `now` has no time zone.
     """
 
+    _stopped_at: datetime | None = None
+
     def __init__(self, now: datetime | None = None, *, machine: Callable[[], float] = time.time) -> None:
         self._machine = machine
-        self._offset = timedelta()
-        self._stopped_at: datetime | None = None
         self._lock = threading.RLock()
-        if now is not None:
-            self.set(now)
+        self.reset(now)
 
     def __repr__(self) -> str:
         return f"<Clock {self.now().isoformat()}, {'running' if self.running else 'standing'}>"
@@ -97,10 +96,17 @@ class Clock:
             else:
                 self._stopped_at = moved
 
-    def reset(self) -> None:
-        """Run with the machine's time again."""
+    def reset(self, now: datetime | None = None) -> None:
+        """Run with the machine's time again, or stop at `now`.
+
+        Raises:
+            ValueError: As in `set`.
+        """
         with self._lock:
-            self._offset, self._stopped_at = timedelta(), None
+            self._offset = timedelta()
+            self._stopped_at = None
+            if now is not None:
+                self.set(now)
 
     def run(self) -> None:
         """Run from the time at which the clock is stopped."""

@@ -166,7 +166,7 @@ def _reset(state: State, _: ControlRequest) -> Any:
 
 
 def _list_faults(state: State, _: ControlRequest) -> Any:
-    return {"faults": [_write_rule(rule) for rule in state.rules.all]}
+    return {"faults": [_write_rule(rule) for rule in state.rules]}
 
 
 def _add_faults(state: State, request: ControlRequest) -> Any:
@@ -174,7 +174,7 @@ def _add_faults(state: State, request: ControlRequest) -> Any:
 
 
 def _stop_faults(state: State, request: ControlRequest) -> Any:
-    for rule in state.rules.all:
+    for rule in state.rules:
         rule.stop()
         rule.release()
     return _list_faults(state, request)

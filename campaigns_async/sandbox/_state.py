@@ -77,10 +77,7 @@ class State:
         settings = self.settings
         quirks = settings.quirks or Quirks()
         self.api_key = settings.api_key
-        if settings.now is None:
-            self.clock.reset()
-        else:
-            self.clock.set(settings.now)
+        self.clock.reset(settings.now)
         self.store = Store(
             seed=settings.seed, quirks=quirks, clock=self.clock, lifecycle=settings.lifecycle or Lifecycle()
         )

@@ -213,16 +213,8 @@ class Rule:
         return is_drawn and (fault.times is None or self.fired < fault.times)
 
 
-class Rules:
-    """The rules in the order in which they were added. The first rule that is due applies."""
-
-    def __init__(self) -> None:
-        self._rules: list[Rule] = []
-
-    @property
-    def all(self) -> tuple[Rule, ...]:
-        """Every rule, including those that were stopped."""
-        return tuple(self._rules)
+class Rules(list[Rule]):
+    """The rules in the order in which they were added, including stopped ones. The first rule that is due applies."""
 
     def add(self, fault: Fault) -> Rule:
         """Add a rule after the others.
@@ -233,18 +225,14 @@ class Rules:
         if not isinstance(fault, Fault):
             hint = "a function: call the preset, as in presets.lost_answer()"
             raise TypeError(f"add_fault takes a Fault, not {hint if callable(fault) else type(fault).__name__}")
-        rule = Rule(fault, len(self._rules) + 1)
-        self._rules.append(rule)
+        rule = Rule(fault, len(self) + 1)
+        self.append(rule)
         return rule
-
-    def clear(self) -> None:
-        """Remove all rules."""
-        self._rules.clear()
 
     def pick(self, request: RecordedRequest, recipients: Callable[[], Collection[str]]) -> Rule | None:
         """Return the rule that applies to a request to these recipients, in international digits."""
         # Every rule counts the request, including those after the one that applies.
-        due = [rule for rule in self._rules if rule.count(request, recipients)]
+        due = [rule for rule in self if rule.count(request, recipients)]
         if not due:
             return None
         due[0].fired += 1

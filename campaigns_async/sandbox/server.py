@@ -209,7 +209,7 @@ class SandboxBase:
     @in_loop
     def faults(self) -> tuple[Rule, ...]:
         """The rules that were added, in order."""
-        return self._state.rules.all
+        return tuple(self._state.rules)
 
     @property
     def clock(self) -> Clock:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 import socket
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
+import attrs
 import pytest
 
-from campaigns_async.sandbox import Sandbox
+from campaigns_async.sandbox import Sandbox, ThreadedSandbox
 from campaigns_async.sandbox._request_log import RequestLog
+from campaigns_async.sandbox._settings import Settings
 
 Open = Callable[..., aiohttp.ClientSession]
 
@@ -196,6 +199,12 @@ class TestLife:
     def test_what_it_cannot_be_made_of_is_named(self, options: Any, message: str) -> None:
         with pytest.raises(ValueError, match=re.escape(message)):
             Sandbox(**options)
+
+    @pytest.mark.parametrize("cls", [Sandbox, ThreadedSandbox])
+    def test_it_has_the_parameters_of_its_settings(self, cls: type[Sandbox | ThreadedSandbox]) -> None:
+        assert list(inspect.signature(cls).parameters) == [field.name for field in attrs.fields(Settings)]
+        with pytest.raises(TypeError, match=r"^got an unexpected keyword argument 'colour'$"):
+            cls(colour="red")  # type: ignore[call-arg]
 
     @pytest.mark.parametrize("prefix", ["", "/", "/tenant", "/tenant/", "/a%20b/c.d~e"])
     def test_these_are_prefixes(self, prefix: str) -> None:
