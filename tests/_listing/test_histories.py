@@ -12,7 +12,7 @@ BETWEEN_READS = st.lists(st.lists(CHANGE, max_size=30), max_size=60)
 
 
 @given(count=st.integers(0, 80), size=st.integers(1, 20), histories=BETWEEN_READS)
-def test_each_row_that_stays_comes_once_or_it_raises(count: int, size: int, histories: list[list]) -> None:
+def test_each_row_that_is_not_deleted_comes_once_or_it_raises(count: int, size: int, histories: list[list]) -> None:
     rows = [f"r{number}" for number in range(count)]
     stable, seen = list(rows), []
     window: Window[str] = Window(Checkpoint("test", size), list)
@@ -22,7 +22,7 @@ def test_each_row_that_stays_comes_once_or_it_raises(count: int, size: int, hist
     try:
         while (wanted := window.next_request()) is not None:
             index, asked = wanted
-            changed, made = applied(rows, next(pending, []), made)
+            changed, made = apply(rows, next(pending, []), made)
             page = changed[(index - 1) * asked : index * asked]
             # A change that shows in no total is made only where it shows in the overlap: the page that comes
             # next holds a row that was handed out, while the walk goes straight on.
@@ -40,7 +40,7 @@ def test_each_row_that_stays_comes_once_or_it_raises(count: int, size: int, hist
     assert len(seen) == len(set(seen))
 
 
-def applied(rows: list[str], changes: list[tuple[bool, float]], made: int) -> tuple[list[str], int]:
+def apply(rows: list[str], changes: list[tuple[bool, float]], made: int) -> tuple[list[str], int]:
     """The rows after some changes: True inserts, False deletes, at a share of the length."""
     rows = list(rows)
     for insert, share in changes:

@@ -19,7 +19,7 @@ SEEDS = int(os.environ.get("PAGING_SEEDS", "150"))
 
 
 @pytest.mark.parametrize("prefetch", [0, 1, 4])
-async def test_each_row_that_stays_comes_once_or_it_raises(prefetch: int) -> None:
+async def test_each_row_that_is_not_deleted_comes_once_or_it_raises(prefetch: int) -> None:
     exact = raised = moved = 0
     for seed in range(SEEDS):
         server = Shifting(120, seed, change=[0.05, 0.2, 0.5][seed % 3])
@@ -40,16 +40,16 @@ async def test_each_row_that_stays_comes_once_or_it_raises(prefetch: int) -> Non
     assert moved > SEEDS * 0.5, "the histories were too quiet to show anything"
 
 
-@pytest.mark.parametrize("steady", [False, True])
+@pytest.mark.parametrize("keep_full", [False, True])
 @pytest.mark.parametrize("prefetch", [0, 1, 4])
-async def test_walked_by_the_page_each_row_that_stays_comes_once_or_it_raises(prefetch: int, steady: bool) -> None:
+async def test_by_the_page_each_row_that_is_not_deleted_comes_once_or_it_raises(prefetch: int, keep_full: bool) -> None:
     exact = 0
     for seed in range(SEEDS):
         server = Shifting(120, seed, change=[0.05, 0.2, 0.5][seed % 3])
         listing = server.listing(page_size=[1, 7, 10, 50][seed % 4], prefetch=prefetch)
         seen: list[str] = []
         try:
-            async for page in read_at_full_speed(listing) if steady else listing.pages():
+            async for page in read_at_full_speed(listing) if keep_full else listing.pages():
                 seen.extend(page.items)
                 assert listing.checkpoint.rows == len(seen)
         except PageShiftedError as error:
@@ -58,7 +58,7 @@ async def test_walked_by_the_page_each_row_that_stays_comes_once_or_it_raises(pr
             exact += 1
             assert [row for row in seen if row in set(server.stable)] == server.stable, f"seed {seed}"
         assert len(seen) == len(set(seen)), f"seed {seed}: a row came twice"
-    assert exact > SEEDS * (0.8 if steady else 0.85)
+    assert exact > SEEDS * (0.8 if keep_full else 0.85)
 
 
 class Held:
@@ -80,9 +80,9 @@ class Held:
             self.waiting.pop(index).set_result(None)
         await settle()
 
-    def pages(self, prefetch: int, *, steady: bool) -> Pages[str]:
+    def pages(self, prefetch: int, *, keep_full: bool) -> Pages[str]:
         listing = Paginator(Source(self.fetch, list), Checkpoint("test", 5), prefetch=prefetch)
-        return read_at_full_speed(listing) if steady else listing.pages()
+        return read_at_full_speed(listing) if keep_full else listing.pages()
 
 
 async def settle() -> None:
@@ -96,11 +96,11 @@ async def walk(pages: Pages[str], taken: list[int | None]) -> None:
         await asyncio.sleep(0)  # such as a write
 
 
-@pytest.mark.parametrize("steady", [False, True])
+@pytest.mark.parametrize("keep_full", [False, True])
 @pytest.mark.parametrize("prefetch", [2, 5])
-async def test_pages_that_come_together_leave_the_window_full(prefetch: int, steady: bool) -> None:
+async def test_pages_that_arrive_together_leave_the_window_full(prefetch: int, keep_full: bool) -> None:
     server, taken = Held(), []
-    walking = asyncio.create_task(walk(server.pages(prefetch, steady=steady), taken))
+    walking = asyncio.create_task(walk(server.pages(prefetch, keep_full=keep_full), taken))
     await settle()
     await server.answer(1)
     for _ in range(5):
@@ -112,9 +112,9 @@ async def test_pages_that_come_together_leave_the_window_full(prefetch: int, ste
 
 
 @pytest.mark.parametrize("prefetch", [2, 5])
-async def test_pages_that_come_one_by_one_leave_a_steady_window_full(prefetch: int) -> None:
+async def test_pages_that_arrive_one_by_one_leave_the_window_full(prefetch: int) -> None:
     server, taken = Held(), []
-    walking = asyncio.create_task(walk(server.pages(prefetch, steady=True), taken))
+    walking = asyncio.create_task(walk(server.pages(prefetch, keep_full=True), taken))
     await settle()
     await server.answer(1)
     for index in range(2, 30):
@@ -127,12 +127,12 @@ async def test_pages_that_come_one_by_one_leave_a_steady_window_full(prefetch: i
     await asyncio.wait([walking])
 
 
-@pytest.mark.parametrize(("prefetch", "steady", "held"), [(0, True, 0), (1, True, 1), (3, False, 3), (3, True, 5)])
-async def test_a_reader_that_stops_lets_no_more_pages_be_fetched_than_may_be_held(
-    prefetch: int, steady: bool, held: int
+@pytest.mark.parametrize(("prefetch", "keep_full", "held"), [(0, True, 0), (1, True, 1), (3, False, 3), (3, True, 5)])
+async def test_while_the_reader_pauses_no_more_pages_are_fetched_than_may_be_held(
+    prefetch: int, keep_full: bool, held: int
 ) -> None:
     server = Held()
-    pages = server.pages(prefetch, steady=steady)
+    pages = server.pages(prefetch, keep_full=keep_full)
     first = asyncio.create_task(anext(pages))
     await settle()
     await server.answer(1)
@@ -151,7 +151,7 @@ async def at_page_1(server: Held, pages: Pages[str]) -> None:
 
 async def test_nothing_more_is_asked_for_once_a_page_failed_or_nobody_reads() -> None:
     server = Held()
-    pages = server.pages(3, steady=True)
+    pages = server.pages(3, keep_full=True)
     await at_page_1(server, pages)
     server.waiting.pop(2).set_exception(PagingError("gone"))
     await settle()
@@ -173,10 +173,10 @@ async def test_nothing_more_is_asked_for_once_a_page_failed_or_nobody_reads() ->
     assert all(answer.cancelled() for answer in server.waiting.values())
 
 
-@pytest.mark.parametrize("steady", [False, True])
-async def test_closed_while_a_page_is_waited_for_it_is_handed_out_and_no_other_asked_for(steady: bool) -> None:
+@pytest.mark.parametrize("keep_full", [False, True])
+async def test_closed_while_a_page_is_waited_for_it_is_handed_out_and_no_other_asked_for(keep_full: bool) -> None:
     server = Held()
-    pages = server.pages(3, steady=steady)
+    pages = server.pages(3, keep_full=keep_full)
     first = asyncio.create_task(anext(pages))
     await settle()
     await server.answer(1)
@@ -266,7 +266,7 @@ async def test_a_row_that_the_server_lists_twice_is_no_shift() -> None:
     assert walk.rest() == ["a", "b", "c", "d", "b", "e", "f"]
 
 
-async def test_when_all_that_was_handed_out_is_gone_the_rest_still_comes() -> None:
+async def test_when_all_rows_handed_out_are_deleted_the_rest_still_comes() -> None:
     walk = Walk([f"r{n}" for n in range(30)], 10)
     walk.read()
     del walk.rows[:10]

@@ -43,7 +43,7 @@ async def serving(rows: Shifting) -> AsyncIterator[CampaignsClient]:
 
 @pytest.mark.parametrize("prefetch", [0, 4])
 @pytest.mark.parametrize("by_page", [False, True], ids=["rows", "pages"])
-async def test_each_row_that_stays_comes_once_or_it_raises(prefetch: int, by_page: bool) -> None:
+async def test_each_row_that_is_not_deleted_comes_once_or_it_raises(prefetch: int, by_page: bool) -> None:
     exact = moved = 0
     for seed in SEEDS:
         rows = Shifting(120, seed, change=[0.05, 0.2, 0.5][seed % 3])

@@ -1,4 +1,4 @@
-"""Which campaign is whose, decided over all rows in doubt at once."""
+"""The assignment of campaigns to creates, over all unknown rows at once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def number(person: int) -> str:
     return f"07700900{person:03}"
 
 
-def stored(campaign_id: str, sent: NewCampaign) -> Candidate:
+def store(campaign_id: str, sent: NewCampaign) -> Candidate:
     """As the server has it."""
     contacts = tuple(Contact(f"{campaign_id}-{i}", each.phone_number) for i, each in enumerate(sent.contacts))
     campaign = Campaign(
@@ -33,7 +33,7 @@ def stored(campaign_id: str, sent: NewCampaign) -> Candidate:
     return Candidate(campaign, contacts, complete=True)
 
 
-def matched(rows: list[NewCampaign], candidates: list[Candidate]) -> dict[int, Verdict]:
+def assign(rows: list[NewCampaign], candidates: list[Candidate]) -> dict[int, Verdict]:
     """Return the verdicts by the rows' places in the list."""
     assignment = Assignment({place: SearchTarget(each) for place, each in enumerate(rows)})
     for candidate in candidates:
@@ -44,61 +44,61 @@ def matched(rows: list[NewCampaign], candidates: list[Candidate]) -> dict[int, V
 
 def test_two_hundred_rows_with_one_text_each_find_their_own() -> None:
     rows = [new(number(person), f"+44 7700 901{person:03}") for person in range(200)]
-    candidates = [stored(f"c{place}", each) for place, each in enumerate(rows) if place % 3]
-    found = matched(rows, candidates[::-1])
+    candidates = [store(f"c{place}", each) for place, each in enumerate(rows) if place % 3]
+    found = assign(rows, candidates[::-1])
 
     assert found == {place: Found(f"c{place}") if place % 3 else Absent() for place in range(200)}
 
 
 def test_rows_that_are_equal_are_found_when_their_counts_match() -> None:
     twin = new(number(1))
-    assert set(matched([twin, twin], [stored("a", twin), stored("b", twin)]).values()) == {Found("a"), Found("b")}
-    assert matched([twin, twin], []) == {0: Absent(), 1: Absent()}
+    assert set(assign([twin, twin], [store("a", twin), store("b", twin)]).values()) == {Found("a"), Found("b")}
+    assert assign([twin, twin], []) == {0: Absent(), 1: Absent()}
 
 
-def test_rows_that_are_equal_stay_in_doubt_when_their_counts_differ() -> None:
+def test_equal_rows_stay_unknown_if_there_are_more_or_fewer_campaigns() -> None:
     twin = new(number(1))
-    for candidates in ([stored("a", twin)], [stored(name, twin) for name in "abc"]):
+    for candidates in ([store("a", twin)], [store(name, twin) for name in "abc"]):
         doubt = Unknown(tuple(each.campaign for each in candidates))
-        assert matched([twin, twin], candidates) == {0: doubt, 1: doubt}
+        assert assign([twin, twin], candidates) == {0: doubt, 1: doubt}
 
 
 def test_two_texts_to_the_same_people_are_both_found_when_both_are_there() -> None:
     rows = [new(number(1)), new(number(1), message="Bring your clubs.")]
-    candidates = [stored("a", rows[0]), stored("b", rows[1])]
+    candidates = [store("a", rows[0]), store("b", rows[1])]
 
-    assert matched(rows, candidates) == {0: Found("a"), 1: Found("b")}
+    assert assign(rows, candidates) == {0: Found("a"), 1: Found("b")}
 
 
-def test_what_is_anothers_without_doubt_still_is_no_proof_of_absence() -> None:
+def test_a_possible_match_that_is_another_row_s_does_not_prove_absence() -> None:
     rows = [new(number(1)), new(number(1), message="Bring your clubs.")]
-    found = matched(rows, [stored("a", rows[0])])
+    found = assign(rows, [store("a", rows[0])])
 
     assert found[0] == Found("a")
     assert isinstance(found[1], Unknown)  # the server may have made the one text of the other
 
 
-def test_a_text_that_was_altered_leaves_its_row_in_doubt() -> None:
+def test_a_row_whose_text_was_altered_stays_unknown() -> None:
     row = new(number(1), message="See  you .")
-    altered = stored("a", evolve(row, message="See you."))
-    assert matched([row], [altered]) == {0: Unknown((altered.campaign,))}
+    altered = store("a", evolve(row, message="See you."))
+    assert assign([row], [altered]) == {0: Unknown((altered.campaign,))}
 
 
 def test_a_campaign_to_other_people_is_nobodys() -> None:
     rows = [new(number(1)), new(number(2))]
-    assert matched(rows, [stored("a", new(number(3)))]) == {0: Absent(), 1: Absent()}
+    assert assign(rows, [store("a", new(number(3)))]) == {0: Absent(), 1: Absent()}
 
 
 def test_contacts_that_show_up_late_are_no_proof_of_absence() -> None:
     rows = [new(number(1)), new(number(2))]
-    bare = Candidate(stored("a", rows[0]).campaign, (), complete=True)
-    assert all(isinstance(verdict, Unknown) for verdict in matched(rows, [bare]).values())
+    bare = Candidate(store("a", rows[0]).campaign, (), complete=True)
+    assert all(isinstance(verdict, Unknown) for verdict in assign(rows, [bare]).values())
 
 
 def test_a_number_that_cannot_be_read_is_compared_with_everyones() -> None:
     rows = [new("ask Ann"), new(number(2))]
-    theirs = stored("a", new(number(7)))
-    found = matched(rows, [theirs])
+    theirs = store("a", new(number(7)))
+    found = assign(rows, [theirs])
     assert isinstance(found[0], Unknown)
     assert found[1] == Absent()
 
@@ -121,9 +121,9 @@ ROWS = st.lists(
 def test_no_row_is_absent_that_is_there_and_none_is_found_twice(
     rows: list[NewCampaign], there: list[bool], others: list[NewCampaign], order: object
 ) -> None:
-    mine = [stored(f"mine-{place}", each) for place, each in enumerate(rows) if there[place]]
-    foreign = [stored(f"other-{place}", each) for place, each in enumerate(others) if each not in rows]
-    found = matched(rows, [*foreign, *mine])
+    mine = [store(f"mine-{place}", each) for place, each in enumerate(rows) if there[place]]
+    foreign = [store(f"other-{place}", each) for place, each in enumerate(others) if each not in rows]
+    found = assign(rows, [*foreign, *mine])
 
     for place, verdict in found.items():
         if there[place]:
@@ -143,15 +143,15 @@ def test_no_row_is_absent_that_is_there_and_none_is_found_twice(
 
 @given(rows=ROWS, there=st.lists(st.booleans(), min_size=7, max_size=7), order=st.randoms(use_true_random=False))
 def test_the_order_of_candidates_does_not_matter(rows: list[NewCampaign], there: list[bool], order: object) -> None:
-    candidates = [stored(f"c{place}", each) for place, each in enumerate(rows) if there[place]]
+    candidates = [store(f"c{place}", each) for place, each in enumerate(rows) if there[place]]
     shuffled = candidates.copy()
     order.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert matched(rows, candidates) == matched(rows, shuffled)
+    assert assign(rows, candidates) == assign(rows, shuffled)
 
 
 @given(rows=ROWS, there=st.lists(st.booleans(), min_size=7, max_size=7))
 def test_passing_rows_over_by_their_people_changes_no_verdict(rows: list[NewCampaign], there: list[bool]) -> None:
-    candidates = [stored(f"c{place}", each) for place, each in enumerate(rows) if there[place]]
+    candidates = [store(f"c{place}", each) for place, each in enumerate(rows) if there[place]]
 
     class Thorough(Assignment):
         def _places_for(self, contacts: Iterable[Contact]) -> range:

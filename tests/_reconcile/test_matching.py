@@ -1,4 +1,4 @@
-"""Found, absent or in doubt: each rule as a sentence."""
+"""The matching rules: a create is found, absent or unknown."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ def is_excluded_by(of: SearchTarget, contacts: Sequence[Contact]) -> bool:
     return Assignment({0: of}).is_excluded_by(contacts)
 
 
-def sought(
+def target(
     *numbers: str | NewContact, ignore: bool | None = None, margin: float = 54_000.0, **fields: Any
 ) -> SearchTarget:
-    """What was sent: a campaign to these."""
+    """A create of a campaign to these numbers."""
     contacts = [number if isinstance(number, NewContact) else NewContact(number) for number in numbers]
     new = NewCampaign(START, "PawsParlour", TEXT, contacts)  # type: ignore[arg-type]
     return SearchTarget(attrs.evolve(new, **fields), ignore, margin)
 
 
-def listed(*numbers: str | Contact | None) -> tuple[Contact, ...]:
+def server_contacts(*numbers: str | Contact | None) -> tuple[Contact, ...]:
     """Contacts as the server lists them."""
     return tuple(n if isinstance(n, Contact) else Contact(str(at), n) for at, n in enumerate(numbers))
 
 
 def image(of: SearchTarget, **fields: Any) -> Campaign:
-    """What an honest server tells of it, but for some fields."""
+    """The campaign as a server lists it, with some fields changed."""
     new = of.new
     campaign = Campaign(
         "c1",
@@ -76,12 +76,12 @@ def image(of: SearchTarget, **fields: Any) -> Campaign:
     return attrs.evolve(campaign, **fields)
 
 
-def likeness(
+def match(
     of: SearchTarget, contacts: Iterable[str | Contact | None] | None = None, *, complete: bool = True, **fields: Any
 ) -> Match:
-    """Of its image, to these contacts or to those that were sent."""
+    """The match of its image with these contacts, or with those that were sent."""
     theirs = [contact.phone_number for contact in of.new.contacts] if contacts is None else contacts
-    return compare(of, Candidate(image(of, **fields), listed(*theirs), complete))
+    return compare(of, Candidate(image(of, **fields), server_contacts(*theirs), complete))
 
 
 # Fields
@@ -107,31 +107,33 @@ def likeness(
         (7 * 86_400, OTHER),
     ],
 )
-def test_a_start_within_a_second_is_ours_and_one_within_the_margin_is_doubtful(seconds: float, expected: Match) -> None:
-    of = sought(ANN)
+def test_a_start_within_a_second_is_ours_and_one_within_the_margin_is_a_possible_match(
+    seconds: float, expected: Match
+) -> None:
+    of = target(ANN)
     theirs = START + timedelta(seconds=seconds)
-    assert likeness(of, start_date_time=theirs) is expected
+    assert match(of, start_date_time=theirs) is expected
     assert could_match(of, image(of, start_date_time=theirs)) is (expected is not OTHER)
 
 
 def test_without_a_margin_a_start_is_still_the_same_within_a_second() -> None:
-    of = sought(ANN, margin=0)
-    assert likeness(of, start_date_time=START + timedelta(seconds=1)) is OURS
-    assert likeness(of, start_date_time=START + timedelta(seconds=2)) is OTHER
+    of = target(ANN, margin=0)
+    assert match(of, start_date_time=START + timedelta(seconds=1)) is OURS
+    assert match(of, start_date_time=START + timedelta(seconds=2)) is OTHER
 
 
 @pytest.mark.parametrize("theirs", [None, datetime(1, 1, 1, tzinfo=UTC), datetime(1, 1, 1)], ids=str)
-def test_a_start_that_is_not_told_is_doubtful_whatever_the_text(theirs: datetime | None) -> None:
-    assert likeness(sought(ANN), start_date_time=theirs) is MAYBE
-    assert likeness(sought(ANN), start_date_time=theirs, message="Pizza") is MAYBE
+def test_a_start_that_is_missing_is_a_possible_match_whatever_the_text(theirs: datetime | None) -> None:
+    assert match(target(ANN), start_date_time=theirs) is MAYBE
+    assert match(target(ANN), start_date_time=theirs, message="Pizza") is MAYBE
 
 
 def test_starts_are_compared_as_moments_and_one_without_a_zone_is_in_utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     time.tzset()
-    of = sought(ANN, start_date_time=START.astimezone(timezone(timedelta(hours=2))))
-    assert likeness(of, start_date_time=START) is OURS
-    assert likeness(of, start_date_time=START.replace(tzinfo=None)) is OURS
+    of = target(ANN, start_date_time=START.astimezone(timezone(timedelta(hours=2))))
+    assert match(of, start_date_time=START) is OURS
+    assert match(of, start_date_time=START.replace(tzinfo=None)) is OURS
     monkeypatch.undo()
     time.tzset()
 
@@ -160,11 +162,11 @@ def test_starts_are_compared_as_moments_and_one_without_a_zone_is_in_utc(monkeyp
         ("07700900000", "+447700900001", OTHER),
     ],
 )
-def test_a_sender_that_a_server_may_have_made_of_ours_is_doubtful_and_any_other_is_not_ours(
+def test_a_sender_that_a_server_may_have_made_of_ours_is_a_possible_match_and_any_other_is_not_ours(
     ours: str, theirs: str | None, expected: Match
 ) -> None:
-    of = sought(ANN, sender=ours)
-    assert likeness(of, sender=theirs) is expected
+    of = target(ANN, sender=ours)
+    assert match(of, sender=theirs) is expected
     assert could_match(of, image(of, sender=theirs)) is (expected is not OTHER)
 
 
@@ -184,42 +186,42 @@ OTHER_TEXT = "Two large, one garlic bread, delivered Monday. Hot, or the next on
 
 @pytest.mark.parametrize("theirs", SAME_TEXT, ids=ascii)
 def test_a_text_is_the_same_whatever_its_line_ends_and_composition(theirs: str) -> None:
-    assert likeness(sought(ANN), message=theirs) is OURS
+    assert match(target(ANN), message=theirs) is OURS
 
 
 @pytest.mark.parametrize("theirs", [None, *ALTERED_TEXT, OTHER_TEXT], ids=ascii)
-def test_another_text_to_the_same_people_at_the_same_time_is_doubtful(theirs: str | None) -> None:
-    assert likeness(sought(ANN), message=theirs) is MAYBE
-    assert likeness(sought(ANN), [BEN], message=theirs) is OTHER
+def test_another_text_to_the_same_people_at_the_same_time_is_a_possible_match(theirs: str | None) -> None:
+    assert match(target(ANN), message=theirs) is MAYBE
+    assert match(target(ANN), [BEN], message=theirs) is OTHER
 
 
 @pytest.mark.parametrize("theirs", [None, *SAME_TEXT, *ALTERED_TEXT], ids=ascii)
-def test_a_text_like_ours_at_another_time_is_doubtful(theirs: str | None) -> None:
-    assert likeness(sought(ANN), message=theirs, start_date_time=START + timedelta(hours=1)) is MAYBE
+def test_a_text_like_ours_at_another_time_is_a_possible_match(theirs: str | None) -> None:
+    assert match(target(ANN), message=theirs, start_date_time=START + timedelta(hours=1)) is MAYBE
 
 
 def test_neither_our_text_nor_our_time_is_not_ours() -> None:
-    of = sought(ANN)
+    of = target(ANN)
     fields = {"message": OTHER_TEXT, "start_date_time": START + timedelta(hours=1)}
-    assert likeness(of, **fields) is OTHER
+    assert match(of, **fields) is OTHER
     assert not could_match(of, image(of, **fields))
 
 
 @pytest.mark.parametrize("ours", ["恭喜发财！新春团圆饭，4人套餐仅88，送红包一个。", "🍕🍕", "OK", ""])
 def test_a_text_with_a_tail_is_known_again_in_any_script(ours: str) -> None:
-    of = sought(ANN, message=ours)
+    of = target(ANN, message=ours)
     hour_later = START + timedelta(hours=1)
-    assert likeness(of, message=ours + " 回复TD退订", start_date_time=hour_later) is MAYBE
+    assert match(of, message=ours + " 回复TD退订", start_date_time=hour_later) is MAYBE
 
 
 @pytest.mark.parametrize(
     ("ours", "theirs", "expected"),
     [(None, 0, OURS), (0, None, OURS), (5, 5, OURS), (None, 5, MAYBE), (5, None, MAYBE), (5, 0, MAYBE), (5, 6, MAYBE)],
 )
-def test_no_opt_out_link_is_0_and_another_one_is_doubtful(
+def test_no_opt_out_link_is_0_and_another_one_is_a_possible_match(
     ours: int | None, theirs: int | None, expected: Match
 ) -> None:
-    assert likeness(sought(ANN, opt_out_link_id=ours), opt_out_link_id=theirs) is expected
+    assert match(target(ANN, opt_out_link_id=ours), opt_out_link_id=theirs) is expected
 
 
 @pytest.mark.parametrize(
@@ -233,13 +235,13 @@ def test_no_opt_out_link_is_0_and_another_one_is_doubtful(
         (None, "https://s.example/x", MAYBE),
     ],
 )
-def test_another_link_is_doubtful(ours: str | None, theirs: str | None, expected: Match) -> None:
-    assert likeness(sought(ANN, track_link_url=ours), track_link_url=theirs) is expected
+def test_another_link_is_a_possible_match(ours: str | None, theirs: str | None, expected: Match) -> None:
+    assert match(target(ANN, track_link_url=ours), track_link_url=theirs) is expected
 
 
 def test_a_cancelled_campaign_may_be_an_earlier_one() -> None:
     expected = dict.fromkeys([None, *CampaignStatus], OURS) | {CampaignStatus.CANCELLED: MAYBE}
-    assert {status: likeness(sought(ANN), status=status) for status in expected} == expected
+    assert {status: match(target(ANN), status=status) for status in expected} == expected
 
 
 # People
@@ -252,7 +254,7 @@ def test_a_cancelled_campaign_may_be_an_earlier_one() -> None:
     ids=["as sent", "in another order", "with one twice", "in another notation"],
 )
 def test_the_same_people_are_ours(theirs: list[str], ignore: bool | None) -> None:
-    assert likeness(sought(ANN, BEN, BEN, ignore=ignore), theirs) is OURS
+    assert match(target(ANN, BEN, BEN, ignore=ignore), theirs) is OURS
 
 
 @pytest.mark.parametrize(
@@ -276,9 +278,9 @@ def test_a_number_that_was_not_sent_makes_it_anothers_however_little_was_read(
     theirs: list[str | None],
     complete: bool,
 ) -> None:
-    of = sought(*ours)
-    assert is_excluded_by(of, listed(*theirs))
-    assert likeness(of, theirs, complete=complete) is OTHER
+    of = target(*ours)
+    assert is_excluded_by(of, server_contacts(*theirs))
+    assert match(of, theirs, complete=complete) is OTHER
 
 
 @pytest.mark.parametrize(
@@ -302,14 +304,14 @@ def test_a_number_that_was_not_sent_makes_it_anothers_however_little_was_read(
         (["0800 FLOWERS"], ["0800 3569377"]),
     ],
 )
-def test_a_number_that_may_be_ours_in_disguise_is_doubtful(ours: list[str], theirs: list[str | None]) -> None:
-    of = sought(*ours)
-    assert not is_excluded_by(of, listed(*theirs))
-    assert likeness(of, theirs) is MAYBE
+def test_a_number_that_may_be_ours_in_disguise_is_a_possible_match(ours: list[str], theirs: list[str | None]) -> None:
+    of = target(*ours)
+    assert not is_excluded_by(of, server_contacts(*theirs))
+    assert match(of, theirs) is MAYBE
 
 
 def test_a_number_that_cannot_be_read_is_ours_when_it_comes_back_as_it_was() -> None:
-    assert likeness(sought(ANN, "n/a"), [ANN, " N/A "]) is OURS
+    assert match(target(ANN, "n/a"), [ANN, " N/A "]) is OURS
 
 
 BAD = ["12345", "n/a", "020 7946 0123", "0770090010", "1234567890123456", ""]
@@ -322,15 +324,15 @@ def test_only_invalid_numbers_may_be_left_out_and_not_where_they_were_to_be_refu
     ignore: bool | None,
     expected: Match,
 ) -> None:
-    assert likeness(sought(ANN, bad, ignore=ignore), [ANN]) is expected
-    assert likeness(sought(ANN, bad, ignore=ignore), [ANN, bad]) is OURS
-    assert likeness(sought(ANN, BEN, bad, ignore=ignore), [ANN]) is MAYBE
+    assert match(target(ANN, bad, ignore=ignore), [ANN]) is expected
+    assert match(target(ANN, bad, ignore=ignore), [ANN, bad]) is OURS
+    assert match(target(ANN, BEN, bad, ignore=ignore), [ANN]) is MAYBE
 
 
 @pytest.mark.parametrize("ignore", [None, True, False])
 @pytest.mark.parametrize("missing", [BEN, "+33612345678", "12345678"])
-def test_a_possible_number_that_is_missing_is_doubtful(missing: str, ignore: bool | None) -> None:
-    assert likeness(sought(ANN, missing, ignore=ignore), [ANN]) is MAYBE
+def test_a_possible_number_that_is_missing_is_a_possible_match(missing: str, ignore: bool | None) -> None:
+    assert match(target(ANN, missing, ignore=ignore), [ANN]) is MAYBE
 
 
 @pytest.mark.parametrize(
@@ -355,13 +357,15 @@ def test_no_people_are_ours_only_where_none_can_be_and_the_server_counts_none(
     count: int | None,
     expected: Match,
 ) -> None:
-    assert likeness(sought(*ours, ignore=ignore), [], recipient_count=count) is expected
+    assert match(target(*ours, ignore=ignore), [], recipient_count=count) is expected
 
 
 @pytest.mark.parametrize(("count", "expected"), [(None, OURS), (0, OURS), (2, OURS), (3, OURS), (4, MAYBE)])
-def test_a_count_above_all_that_was_sent_is_doubtful_as_the_list_may_lag(count: int | None, expected: Match) -> None:
-    assert likeness(sought(ANN, BEN, BEN), [ANN, BEN], recipient_count=count) is expected
-    assert likeness(sought(ANN, BEN, BEN), [ANN, CAT], recipient_count=count) is OTHER
+def test_a_count_above_all_that_was_sent_is_a_possible_match_as_the_list_may_lag(
+    count: int | None, expected: Match
+) -> None:
+    assert match(target(ANN, BEN, BEN), [ANN, BEN], recipient_count=count) is expected
+    assert match(target(ANN, BEN, BEN), [ANN, CAT], recipient_count=count) is OTHER
 
 
 PERSON = NewContact(ANN, "Zoë O’Hara", "Gold", None)
@@ -380,43 +384,43 @@ PERSON = NewContact(ANN, "Zoë O’Hara", "Gold", None)
         (Contact("1", ANN, "Gold", "Zoë O’Hara", None), MAYBE),
     ],
 )
-def test_the_same_number_under_another_name_is_doubtful(theirs: Contact, expected: Match) -> None:
-    assert likeness(sought(PERSON), [theirs]) is expected
-    assert not is_excluded_by(sought(PERSON), [theirs])
+def test_the_same_number_under_another_name_is_a_possible_match(theirs: Contact, expected: Match) -> None:
+    assert match(target(PERSON), [theirs]) is expected
+    assert not is_excluded_by(target(PERSON), [theirs])
 
 
 def test_of_two_rows_with_one_number_a_server_may_keep_either() -> None:
-    of = sought(NewContact(ANN, "Ann"), NewContact(ANN, "Anna"))
-    assert [likeness(of, [Contact("1", ANN, name)]) for name in ("Ann", "Anna", "Ben")] == [OURS, OURS, MAYBE]
+    of = target(NewContact(ANN, "Ann"), NewContact(ANN, "Anna"))
+    assert [match(of, [Contact("1", ANN, name)]) for name in ("Ann", "Anna", "Ben")] == [OURS, OURS, MAYBE]
 
 
-def test_what_was_not_read_to_its_end_is_doubtful() -> None:
-    of = sought(ANN, BEN)
-    assert likeness(of, [ANN, BEN], complete=False) is MAYBE
-    assert likeness(of, [], complete=False) is MAYBE
+def test_what_was_not_read_to_its_end_is_a_possible_match() -> None:
+    of = target(ANN, BEN)
+    assert match(of, [ANN, BEN], complete=False) is MAYBE
+    assert match(of, [], complete=False) is MAYBE
     assert compare(of, Candidate(image(of))) is MAYBE
     assert compare(of, Candidate(image(of), None, complete=True)) is MAYBE
     assert compare(of, Candidate(image(of, sender="CasaTapas"))) is OTHER
 
 
-def test_where_a_group_was_named_ours_and_more_is_doubtful() -> None:
-    of = sought(NewContact(ANN, contact_group_id=GROUP), NewContact("12345"), NewContact(BEN))
-    assert likeness(of, [ANN, BEN, CAT]) is MAYBE
-    assert likeness(of, [CAT], complete=False) is MAYBE
-    assert likeness(of, [ANN, CAT]) is OTHER
-    assert not is_excluded_by(of, listed(CAT))
+def test_where_a_group_was_named_ours_and_more_are_a_possible_match() -> None:
+    of = target(NewContact(ANN, contact_group_id=GROUP), NewContact("12345"), NewContact(BEN))
+    assert match(of, [ANN, BEN, CAT]) is MAYBE
+    assert match(of, [CAT], complete=False) is MAYBE
+    assert match(of, [ANN, CAT]) is OTHER
+    assert not is_excluded_by(of, server_contacts(CAT))
 
 
 def test_nothing_read_excludes_nothing() -> None:
-    assert not is_excluded_by(sought(ANN), [])
-    assert not is_excluded_by(sought(), [])
+    assert not is_excluded_by(target(ANN), [])
+    assert not is_excluded_by(target(), [])
 
 
 # The decision
 
 
 def candidate(of: SearchTarget, campaign_id: str, *numbers: str, **fields: Any) -> Candidate:
-    return Candidate(image(of, id=campaign_id, **fields), listed(*numbers), complete=True)
+    return Candidate(image(of, id=campaign_id, **fields), server_contacts(*numbers), complete=True)
 
 
 def ids(verdict: object) -> list[str]:
@@ -425,41 +429,41 @@ def ids(verdict: object) -> list[str]:
 
 
 def test_one_that_is_ours_is_found_among_others() -> None:
-    of = sought(ANN)
+    of = target(ANN)
     others = [candidate(of, "b", BEN), candidate(of, "s", ANN, sender="CasaTapas")]
     assert decide(of, [*others, candidate(of, "a", ANN)]) == Found("a")
 
 
 def test_it_is_absent_when_all_are_others_or_there_are_none() -> None:
-    of = sought(ANN)
+    of = target(ANN)
     assert decide(of, []) == Absent()
     assert decide(of, [candidate(of, "b", BEN), candidate(of, "c", CAT)]) == Absent()
 
 
-def test_one_that_may_be_ours_is_doubt() -> None:
-    of = sought(ANN)
+def test_a_possible_match_leaves_it_unknown() -> None:
+    of = target(ANN)
     assert ids(decide(of, [candidate(of, "b", BEN), candidate(of, "a", ANN, message=OTHER_TEXT)])) == ["a"]
 
 
-def test_two_that_are_ours_are_doubt() -> None:
-    of = sought(ANN)
+def test_two_certain_matches_leave_it_unknown() -> None:
+    of = target(ANN)
     assert ids(decide(of, [candidate(of, "b", ANN), candidate(of, "a", ANN)])) == ["a", "b"]
 
 
-def test_one_that_is_ours_beside_one_that_may_be_is_doubt_and_comes_first() -> None:
-    of = sought(ANN)
+def test_a_certain_beside_a_possible_match_leaves_it_unknown_and_comes_first() -> None:
+    of = target(ANN)
     both = [candidate(of, "a", ANN, message=None), candidate(of, "b", ANN), candidate(of, "c", BEN)]
     assert ids(decide(of, both)) == ["b", "a"]
 
 
 def test_a_campaign_listed_twice_is_one() -> None:
-    of = sought(ANN)
+    of = target(ANN)
     assert decide(of, [candidate(of, "a", ANN), candidate(of, "a", ANN, status=None)]) == Found("a")
     assert decide(of, [candidate(of, "a", BEN), candidate(of, "a", CAT)]) == Absent()
 
 
-def test_two_readings_of_one_campaign_that_do_not_agree_are_doubt() -> None:
-    of = sought(ANN)
+def test_two_readings_of_one_campaign_that_differ_leave_it_unknown() -> None:
+    of = target(ANN)
     changing = [candidate(of, "a", ANN), candidate(of, "a", BEN), candidate(of, "a", ANN, status=None)]
     assert ids(decide(of, changing)) == ids(decide(of, changing[::-1])) == ["a"]
     assert decide(of, changing) == decide(of, changing[::-1])
@@ -474,20 +478,20 @@ def test_the_work_grows_with_the_number_of_contacts_and_not_with_its_square() ->
 
 def steps(count: int) -> int:
     """Functions called, Python's and C's, to compare so many contacts that are hard to tell apart."""
-    ours = [NewContact(f"0612{at:07}", "Ann") for at in range(count)]  # all end alike with theirs, none is equal
+    ours = [NewContact(f"0612{at:07}", "Ann") for at in range(count)]  # each ends like one of theirs, none is equal
     theirs = [Contact(str(at), f"+33612{at:07}") for at in range(count)]
     ours += [NewContact(ANN, f"Name {at}") for at in range(count)]
     theirs += [Contact(str(at), ANN, f"Name {count - at}") for at in range(count)]
     calls = 0
 
-    def counted(frame: object, event: str, argument: object) -> None:
+    def count_calls(frame: object, event: str, argument: object) -> None:
         nonlocal calls
         calls += event in ("call", "c_call")
 
     before = sys.getprofile()
-    sys.setprofile(counted)
+    sys.setprofile(count_calls)
     try:
-        found = likeness(sought(*ours), theirs)
+        found = match(target(*ours), theirs)
     finally:
         sys.setprofile(before)
     assert found is MAYBE
@@ -495,7 +499,7 @@ def steps(count: int) -> int:
 
 
 def test_nothing_shows_numbers_names_or_texts() -> None:
-    of = sought(PERSON, "n/a secret")
+    of = target(PERSON, "n/a secret")
     one = Candidate(image(of), (Contact("1", ANN, "Zoë"),), complete=True)
     verdict = decide(of, [one, attrs.evolve(one, campaign=image(of, id="c2"))])
     shown = "".join(

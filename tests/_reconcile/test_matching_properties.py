@@ -69,7 +69,7 @@ def notations(number: str) -> st.SearchStrategy[str]:
 
 
 @st.composite
-def sent(draw: st.DrawFn, *, least: int = 1) -> SearchTarget:
+def targets(draw: st.DrawFn, *, least: int = 1) -> SearchTarget:
     people = draw(st.lists(numbers, min_size=least, max_size=4))
     contacts = [
         NewContact(draw(notations(number)), draw(maybe_words), draw(maybe_words), draw(maybe_words))
@@ -140,7 +140,7 @@ def provable_image(draw: st.DrawFn, of: SearchTarget) -> Candidate:
 
 @st.composite
 def image(draw: st.DrawFn, of: SearchTarget) -> Candidate:
-    """What a server may make of it, and leave in doubt."""
+    """What a server may make of it, and leave unknown."""
     candidate = draw(provable_image(of))
     campaign, contacts = candidate.campaign, candidate.contacts or ()
     start = campaign.start_date_time
@@ -192,7 +192,7 @@ def any_candidates(of: SearchTarget) -> st.SearchStrategy[list[Candidate]]:
 
 @given(st.data())
 def test_what_an_honest_server_makes_of_it_is_never_anothers(data: st.DataObject) -> None:
-    of = data.draw(sent(least=0))
+    of = data.draw(targets(least=0))
     candidate = data.draw(image(of))
     assert could_match(of, candidate.campaign)
     assert not is_excluded_by(of, candidate.contacts or ())
@@ -202,7 +202,7 @@ def test_what_an_honest_server_makes_of_it_is_never_anothers(data: st.DataObject
 
 @given(st.data())
 def test_with_harmless_changes_alone_it_is_found(data: st.DataObject) -> None:
-    of = data.draw(sent())
+    of = data.draw(targets())
     candidate = data.draw(provable_image(of))
     assert compare(of, candidate) is Match.CERTAIN
     assert decide(of, [candidate]) == Found(candidate.campaign.id)
@@ -210,14 +210,14 @@ def test_with_harmless_changes_alone_it_is_found(data: st.DataObject) -> None:
 
 @given(st.data())
 def test_a_campaign_to_other_people_is_never_found(data: st.DataObject) -> None:
-    of = data.draw(sent(least=0))
+    of = data.draw(targets(least=0))
     candidate = data.draw(to_others(of))
     assert compare(of, candidate) is not Match.CERTAIN
 
 
 @given(st.data())
 def test_what_some_contacts_exclude_all_of_them_exclude(data: st.DataObject) -> None:
-    of = data.draw(sent(least=0))
+    of = data.draw(targets(least=0))
     candidate = data.draw(st.one_of(to_others(of), image(of)))
     contacts = candidate.contacts or ()
     if is_excluded_by(of, contacts[: data.draw(st.integers(0, len(contacts)))]):
@@ -227,7 +227,7 @@ def test_what_some_contacts_exclude_all_of_them_exclude(data: st.DataObject) -> 
 
 @given(st.data())
 def test_a_campaign_not_worth_reading_is_anothers_whatever_its_contacts(data: st.DataObject) -> None:
-    of = data.draw(sent(least=0))
+    of = data.draw(targets(least=0))
     candidate = data.draw(provable_image(of))
     campaign = attrs.evolve(
         candidate.campaign,
@@ -244,7 +244,7 @@ def test_a_campaign_not_worth_reading_is_anothers_whatever_its_contacts(data: st
 @fewer
 @given(st.data())
 def test_the_order_of_candidates_does_not_matter(data: st.DataObject) -> None:
-    of = data.draw(sent(least=0))
+    of = data.draw(targets(least=0))
     candidates = data.draw(any_candidates(of))
     same_ids = [attrs.evolve(c, campaign=attrs.evolve(c.campaign, id="x")) for c in candidates]
     for those in (candidates, same_ids):
@@ -254,7 +254,7 @@ def test_the_order_of_candidates_does_not_matter(data: st.DataObject) -> None:
 @fewer
 @given(st.data())
 def test_it_is_found_only_when_it_alone_is_likely(data: st.DataObject) -> None:
-    of = data.draw(sent())
+    of = data.draw(targets())
     candidates = data.draw(any_candidates(of))
     likeness = {c.campaign.id: compare(of, c) for c in candidates}
     plausible = {i for i in likeness if likeness[i] is not Match.NONE}
@@ -270,8 +270,8 @@ def test_it_is_found_only_when_it_alone_is_likely(data: st.DataObject) -> None:
 
 @fewer
 @given(st.data())
-def test_one_candidate_more_never_makes_doubt_or_a_find_absence(data: st.DataObject) -> None:
-    of = data.draw(sent(least=0))
+def test_one_candidate_more_never_turns_unknown_or_found_into_absent(data: st.DataObject) -> None:
+    of = data.draw(targets(least=0))
     candidates = data.draw(any_candidates(of))
     more = data.draw(st.one_of(image(of), to_others(of)))
     before = decide(of, candidates)

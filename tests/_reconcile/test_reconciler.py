@@ -140,10 +140,10 @@ class Bench:
         self.server = Server(self.clock, self.ledger)
 
     def reconciler(self, **options: Any) -> Reconciler:
-        async def claimed(ids: Collection[str]) -> Collection[str]:
+        async def find_claimed(ids: Collection[str]) -> Collection[str]:
             return {each for each in ids if self.ledger.is_claimed(each)}
 
-        given = {"policy": POLICY, "exclude_known": claimed, "get": self.server.get, **options}
+        given = {"policy": POLICY, "exclude_known": find_claimed, "get": self.server.get, **options}
         return Reconciler(listings=self.server, ledger=self.ledger, clock=self.clock, **given)
 
     async def run(self, *sent: NewCampaign, known_before: int = 0, **options: Any) -> list[Verdict]:

@@ -1,4 +1,4 @@
-"""What the lists make of `filters=` and `sorts=`."""
+"""Compiling the arguments `filters=` and `sorts=` of lists."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SECRET = "07700900123"
 
 
 class TestFilters:
-    def test_an_expression_is_sent_and_held_against_rows(self) -> None:
+    def test_an_expression_is_sent_and_rows_are_checked_against_it(self) -> None:
         ready = compile_filter(query.campaign.sender == "Golf", Campaign)
 
         assert ready.text == "sender==Golf"
@@ -25,7 +25,7 @@ class TestFilters:
         assert ready.contradicts(Campaign("c1", sender="Tennis"))
         assert not ready.contradicts(Campaign("c1", sender="Golf"))
 
-    def test_plain_text_is_checked_and_held_against_rows(self) -> None:
+    def test_plain_text_is_checked_and_rows_are_checked_against_it(self) -> None:
         ready = compile_filter("NAME == Ann", Contact)
 
         assert ready.text == "NAME == Ann"
@@ -39,7 +39,7 @@ class TestFilters:
         assert ready.contradicts is None
 
     @pytest.mark.parametrize("filters", [None, "", "  ", ",,", query.raw(""), query.raw(" ")])
-    def test_nothing_is_sent_for_none(self, filters: Any) -> None:
+    def test_an_empty_filter_is_not_sent(self, filters: Any) -> None:
         ready = compile_filter(filters, Campaign)
 
         assert ready.text is None

@@ -114,7 +114,9 @@ class TestWhatIsSent:
     def test_a_negation_is_this_text(self, expression: query.Expression, text: str) -> None:
         assert str(expression) == text
 
-    def test_what_would_be_read_otherwise_as_a_whole_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_conditions_that_would_be_parsed_otherwise_together_are_refused(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         expression = (C.sender == "a") & (C.message == "b")
         right = _syntax.parse
         monkeypatch.setattr(_syntax, "parse", lambda text: right(text)[:1])

@@ -25,8 +25,8 @@ SORTS = [case for case in DATA["cases"] if "sorts" in case["query"]]
 VECTORS: list[dict[str, Any]] = DATA["escape"]["vectors"]
 NOT_SAYABLE: list[str] = [entry["value"] for entry in DATA["escape"]["notSayable"]]
 
-# Understood by the server, but surely not as they look: a second operator, several values behind a negation,
-# brackets in a value behind a group, no operator at all.
+# Understood by the server, but surely not as they look: a second operator, several values after a negation,
+# brackets in a value after a group, no operator at all.
 MISLEADING = {"prec-09", "esc-27", "esc-29", "or-13", "or-15", "or-26", "name-12"}
 
 SPECIAL = st.text(alphabet="ab\\\\\\,|<>=!@_-*()nulNUL \n\t\u00a0é😀", max_size=24)
@@ -121,7 +121,7 @@ def test_any_of_several_fields_takes_each_value(vector: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("value", NOT_SAYABLE, ids=repr)
-def test_what_cannot_be_said_is_refused_with_the_reason(value: str) -> None:
+def test_a_value_that_cannot_be_expressed_is_refused_with_the_reason(value: str) -> None:
     with pytest.raises(QueryError, match=r"^name ==: the server's filter language cannot express this value: "):
         value == FIELD
 

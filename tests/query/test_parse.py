@@ -73,7 +73,7 @@ class TestFilters:
             " ,,",
         ],
     )
-    def test_what_the_server_understands_passes_unchanged(self, text: str) -> None:
+    def test_a_text_that_the_server_understands_passes(self, text: str) -> None:
         parse_filters(text, Campaign)
 
     @pytest.mark.parametrize(
@@ -114,7 +114,9 @@ class TestFilters:
             ("sender==\ud800", "contains a lone surrogate"),
         ],
     )
-    def test_what_it_would_drop_or_misread_is_refused_without_quoting_it(self, text: str, reason: str) -> None:
+    def test_a_filter_that_the_server_would_ignore_or_misread_is_refused_without_quoting_it(
+        self, text: str, reason: str
+    ) -> None:
         with pytest.raises(QueryError, match=reason) as raised:
             parse_filters(text, Campaign)
 
@@ -167,7 +169,7 @@ class TestFilters:
 
 class TestSorts:
     @pytest.mark.parametrize("text", ["id", "-startDateTime", "STATUS, -recipientCount", ",id,", "id,-id", "", " "])
-    def test_what_the_server_understands_passes_unchanged(self, text: str) -> None:
+    def test_a_text_that_the_server_understands_passes(self, text: str) -> None:
         check_sorts(text, Campaign)
 
     @pytest.mark.parametrize(
@@ -187,7 +189,7 @@ class TestSorts:
             ("id,\ud800", "surrogate"),
         ],
     )
-    def test_what_it_would_drop_is_refused(self, text: str, reason: str) -> None:
+    def test_a_sort_that_the_server_would_ignore_is_refused(self, text: str, reason: str) -> None:
         with pytest.raises(QueryError, match=reason) as raised:
             check_sorts(text, Campaign)
 

@@ -1,4 +1,4 @@
-"""What type checkers make of filters and sorts. Never run: mypy and pyright read it."""
+"""Typing examples of filters and sorts. Never run: mypy and pyright check them."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def ready() -> None:
     assert_type(compile_sorts([query.campaign.id.asc(), "-sender"], Campaign), str | None)
 
 
-def refused() -> None:
+def refuse() -> None:
     query.campaign.sender.contains(5)  # type: ignore[arg-type]
     query.campaign.sender.in_(5)  # type: ignore[arg-type]
     query.campaign.recipient_count > "100"  # type: ignore[operator]
