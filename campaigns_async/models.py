@@ -1,41 +1,44 @@
 """Campaigns and contacts (provider's documentation, Campaigns).
 
-Fields bear the wire's names in snake_case. No `repr` here shows a phone number, a name, a message or a
-sender, which may be a phone number too.
+Fields have the wire's names in snake_case. A `repr` shows no phone number, name, message or sender (which may be a
+phone number too).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Generic, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Generic, TypeVar
 from uuid import UUID
 
+import attrs
 from attrs import field, frozen
 
+from campaigns_async import _field_rules as rules
+from campaigns_async._checks import check_instance, is_utf8
 from campaigns_async.errors import InvalidArgumentError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic_core import CoreSchema
+
 T = TypeVar("T")
-_HUMP = re.compile(r"_([a-z])")
+_WIRE = "wire"
 
 
-_CAPITAL = re.compile(r"[A-Z]")
+def _hide(value: object) -> str:
+    return "None" if value is None else "<hidden>"
 
 
-def camel(name: str) -> str:
-    """The wire's spelling of a field: `start_date_time` to `startDateTime`."""
-    return _HUMP.sub(lambda match: match[1].upper(), name)
-
-
-def snake(name: str) -> str:
-    """Return the field's name for the wire's spelling: `startDateTime` to `start_date_time`."""
-    return _CAPITAL.sub(lambda match: f"_{match[0].lower()}", name)
+def _count(values: tuple[object, ...]) -> str:
+    return f"<{len(values)}>"
 
 
 class CampaignStatus(IntEnum):
-    """Where a campaign stands (provider's documentation, Value types). Unknown numbers are kept."""
+    """The state of a campaign (provider's documentation, Value types). Unknown numbers are kept."""
 
     PENDING = 0
     SENDING = 1
@@ -54,46 +57,128 @@ class CampaignStatus(IntEnum):
         return member
 
 
+class _WireModel:
+    """The base of all models."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Return the model as a dict that `json.dumps` accepts, with the API's names: `startDateTime`.
+
+        Dates are ISO 8601 texts in UTC, such as `2031-06-27T09:30:00.000Z`; a UUID is text; a status is a number.
+        A field without a value is None.
+        """
+        return {wire: _to_json(getattr(self, name)) for name, wire in _wire_names(type(self))}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: Callable[[object], CoreSchema]) -> CoreSchema:
+        from campaigns_async._pydantic_models import build_schema  # noqa: PLC0415  # few programs have pydantic
+
+        return build_schema(cls, dict(_wire_names(cls)), source, handler)
+
+
+@cache
+def _wire_names(cls: type) -> tuple[tuple[str, str], ...]:
+    """Return the names of a model's fields, each with the wire's name."""
+    return tuple((each.name, each.metadata.get(_WIRE, rules.camel(each.name))) for each in attrs.fields(cls))
+
+
+def _to_json(value: object) -> object:
+    if isinstance(value, _WireModel):
+        return value.to_dict()
+    if isinstance(value, tuple):
+        return [_to_json(each) for each in value]
+    if isinstance(value, datetime):
+        return rules.format_start(value)
+    if isinstance(value, UUID):
+        return str(value)
+    return int(value) if isinstance(value, IntEnum) else value
+
+
+def _store_plain(model: object, *names: str) -> None:
+    """Replace texts and numbers of classes of their own, such as members of a StrEnum, by plain ones.
+
+    The encoder of JSON takes no others.
+    """
+    for name in names:
+        value: object = getattr(model, name)
+        if isinstance(value, str):
+            if type(value) is not str:
+                object.__setattr__(model, name, str.__str__(value))
+        elif isinstance(value, int) and type(value) is not int:
+            object.__setattr__(model, name, int(value))
+
+
 @frozen
-class CampaignUpdate:
-    """What a campaign is to be: an update replaces all of it, so a field left None is emptied.
+class CampaignUpdate(_WireModel):
+    """New values for a campaign. An update replaces all of them: a field that is None becomes empty.
 
     Start from `Campaign.to_update()` and `attrs.evolve` to change one field.
+
+    Attributes:
+        start_date_time: When sending begins: with a time zone; sent in UTC, cut to milliseconds.
+        sender: The sender ID: a name or a number.
+        message: The text.
+        opt_out_link_id: The id of an opt-out link, of up to 64 bits.
+        track_link_url: The link whose clicks are counted.
+
+    Raises:
+        InvalidArgumentError: If a field is of the wrong type or cannot be sent. Names the field in `parameter`.
     """
 
     start_date_time: datetime
-    """Must know its time zone; sent as UTC, cut to milliseconds."""
-    sender: str = field(repr=False)
-    message: str = field(repr=False)
+    sender: str = field(repr=_hide)
+    message: str = field(repr=_hide)
     opt_out_link_id: int | None = None
-    track_link_url: str | None = field(default=None, repr=False)
+    track_link_url: str | None = field(default=None, repr=_hide)
+
+    def __attrs_post_init__(self) -> None:
+        rules.raise_first(
+            start_date_time=rules.check_start(self.start_date_time),
+            # A server may keep blank texts: an update that changes nothing must be possible for its campaigns too.
+            sender=rules.check_text(self.sender, allow_blank=True),
+            message=rules.check_text(self.message, allow_blank=True),
+            opt_out_link_id=rules.check_link_id(self.opt_out_link_id),
+            track_link_url=rules.check_optional_text(self.track_link_url),
+        )
+        _store_plain(self, "sender", "message", "opt_out_link_id", "track_link_url")
 
 
 @frozen
-class Campaign:
-    """A campaign as the server tells it. Any field but `id` is None where the server left it out."""
+class Campaign(_WireModel):
+    """A campaign as the server returns it. Any field but `id` is None where the server left it out.
+
+    Attributes:
+        id: The campaign's id.
+        start_date_time: When sending begins, in UTC.
+        sender: The sender ID: a name or a number.
+        recipient_count: The number of contacts that the server accepted.
+        message: The text.
+        status: The state of the campaign.
+        opt_out_link_id: The id of the opt-out link.
+        track_link_url: The link whose clicks are counted.
+    """
 
     id: str
     start_date_time: datetime | None = None
-    """In UTC."""
-    sender: str | None = field(default=None, repr=False)
+    sender: str | None = field(default=None, repr=_hide)
     recipient_count: int | None = None
-    message: str | None = field(default=None, repr=False)
+    message: str | None = field(default=None, repr=_hide)
     status: CampaignStatus | None = None
     opt_out_link_id: int | None = None
-    track_link_url: str | None = field(default=None, repr=False)
+    track_link_url: str | None = field(default=None, repr=_hide)
 
     def to_update(self) -> CampaignUpdate:
-        """The update that changes nothing.
+        """Return the update that changes nothing.
 
         Raises:
-            InvalidArgumentError: The server left out a field that an update must have.
+            InvalidArgumentError: If the server left out a field that an update must have.
         """
         if self.start_date_time is None or self.sender is None or self.message is None:
             needed = ("start_date_time", "sender", "message")
             missing = ", ".join(name for name in needed if getattr(self, name) is None)
             raise InvalidArgumentError(
-                f"an update replaces the whole campaign, and the server did not tell its {missing}"
+                f"an update replaces the whole campaign, and the server did not return its {missing}"
             )
         return CampaignUpdate(
             start_date_time=self.start_date_time,
@@ -105,54 +190,142 @@ class Campaign:
 
 
 @frozen
-class NewContact:
-    """A person to text."""
+class NewContact(_WireModel):
+    """A recipient of a new campaign.
 
-    phone_number: str = field(repr=False)
-    name: str | None = field(default=None, repr=False)
-    custom1: str | None = field(default=None, repr=False)
-    custom2: str | None = field(default=None, repr=False)
+    Attributes:
+        phone_number: The number, as text in any notation that the server accepts: `447700900123`.
+        name: The recipient's name.
+        custom1: Text of your own, kept with the contact.
+        custom2: Text of your own, kept with the contact.
+        contact_group_id: The id of the contact group that the contact is added to.
+
+    Raises:
+        InvalidArgumentError: If a field is of the wrong type or cannot be sent. Names the field in `parameter`.
+    """
+
+    phone_number: str = field(repr=_hide)
+    name: str | None = field(default=None, repr=_hide)
+    custom1: str | None = field(default=None, repr=_hide)
+    custom2: str | None = field(default=None, repr=_hide)
     contact_group_id: UUID | None = None
 
+    def __attrs_post_init__(self) -> None:
+        number, name, custom1, custom2 = self.phone_number, self.name, self.custom1, self.custom2
+        if (  # contacts are made by the million: the common ones pass without a call of a rule
+            type(number) is str
+            and number.isascii()
+            and number
+            and not number.isspace()
+            and (name is None or (type(name) is str and is_utf8(name)))
+            and (custom1 is None or (type(custom1) is str and is_utf8(custom1)))
+            and (custom2 is None or (type(custom2) is str and is_utf8(custom2)))
+            and self.contact_group_id is None
+        ):
+            return
+        rules.raise_first(
+            phone_number=rules.check_phone_number(number),
+            name=rules.check_optional_text(name),
+            custom1=rules.check_optional_text(custom1),
+            custom2=rules.check_optional_text(custom2),
+            contact_group_id=rules.check_group(self.contact_group_id),
+        )
+        _store_plain(self, "phone_number", "name", "custom1", "custom2")
 
-def _contacts(value: Iterable[NewContact]) -> tuple[NewContact, ...]:
-    if hasattr(value, "__iter__"):
-        return tuple(value)
-    raise InvalidArgumentError(
-        f"contacts must be an iterable of NewContact, not {type(value).__name__}", parameter="contacts"
-    )
+
+def _to_contacts(value: Iterable[NewContact]) -> tuple[NewContact, ...]:
+    if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__iter__"):
+        raise InvalidArgumentError(
+            f"contacts must be an iterable of NewContact, not {type(value).__name__}", parameter="contacts"
+        )
+    contacts = tuple(value)
+    if {*map(type, contacts)} != {NewContact}:  # faster than isinstance for each of them
+        if not contacts:
+            raise InvalidArgumentError(f"contacts {rules.NO_CONTACTS}", parameter="contacts")
+        for index, contact in enumerate(contacts):
+            check_instance(f"contacts[{index}]", contact, NewContact, error=InvalidArgumentError)
+    return contacts
 
 
 @frozen
-class NewCampaign:
-    """A campaign to create: one text to many people, at a start time."""
+class NewCampaign(_WireModel):
+    """A campaign to create: one text to many recipients, at a start time.
+
+    Attributes:
+        start_date_time: When sending begins: with a time zone; sent in UTC, cut to milliseconds.
+        sender: The sender ID: a name or a number. Must not be blank.
+        message: The text. Must not be blank.
+        contacts: The recipients: any iterable with at least one `NewContact`, kept as a tuple.
+        opt_out_link_id: The id of an opt-out link, of up to 64 bits.
+        track_link_url: The link whose clicks are counted: begins with `http://` or `https://`.
+
+    Raises:
+        InvalidArgumentError: If a field is of the wrong type or cannot be sent. Names the field in `parameter`.
+    """
 
     start_date_time: datetime
-    """Must know its time zone; sent as UTC, cut to milliseconds."""
-    sender: str = field(repr=False)
-    message: str = field(repr=False)
-    contacts: tuple[NewContact, ...] = field(converter=_contacts, repr=lambda contacts: f"<{len(contacts)}>")
+    sender: str = field(repr=_hide)
+    message: str = field(repr=_hide)
+    contacts: tuple[NewContact, ...] = field(converter=_to_contacts, repr=_count)
     opt_out_link_id: int | None = None
-    track_link_url: str | None = field(default=None, repr=False)
+    track_link_url: str | None = field(default=None, repr=_hide)
+
+    def __attrs_post_init__(self) -> None:
+        start, sender, message = self.start_date_time, self.sender, self.message
+        if (  # most campaigns pass without a call of a rule
+            type(start) is datetime
+            and start.tzinfo is UTC
+            and type(sender) is str
+            and is_utf8(sender)
+            and sender.strip()
+            and type(message) is str
+            and is_utf8(message)
+            and message.strip()
+            and self.opt_out_link_id is None
+            and self.track_link_url is None
+        ):
+            return
+        rules.raise_first(
+            start_date_time=rules.check_start(start),
+            sender=rules.check_text(sender),
+            message=rules.check_text(message),
+            opt_out_link_id=rules.check_link_id(self.opt_out_link_id),
+            track_link_url=rules.check_link(self.track_link_url),
+        )
+        _store_plain(self, "sender", "message", "opt_out_link_id", "track_link_url")
 
 
 @frozen
-class Contact:
-    """A person of a campaign as the server tells it. Any field but `id` may be None."""
+class Contact(_WireModel):
+    """A recipient of a campaign as the server returns it. Any field but `id` may be None.
+
+    Attributes:
+        id: The contact's id.
+        phone_number: The number, in the server's notation.
+        name: The recipient's name.
+        custom1: Text of your own, kept with the contact.
+        custom2: Text of your own, kept with the contact.
+    """
 
     id: str
-    phone_number: str | None = field(default=None, repr=False)
-    name: str | None = field(default=None, repr=False)
-    custom1: str | None = field(default=None, repr=False)
-    custom2: str | None = field(default=None, repr=False)
+    phone_number: str | None = field(default=None, repr=_hide)
+    name: str | None = field(default=None, repr=_hide)
+    custom1: str | None = field(default=None, repr=_hide)
+    custom2: str | None = field(default=None, repr=_hide)
 
 
 @frozen
-class Page(Generic[T]):
-    """One page of a listing, as the server sent it."""
+class Page(_WireModel, Generic[T]):
+    """One page of a listing, as the server sent it.
 
-    index: int | None
-    """From 1; None when the server did not say."""
+    Attributes:
+        index: The page's number, from 1; None where the server left it out.
+        total_pages: The number of pages; None where the server left it out.
+        total_records: The number of rows on all pages; None where the server left it out.
+        items: The rows.
+    """
+
+    index: int | None = field(metadata={_WIRE: "pageIndex"})
     total_pages: int | None
     total_records: int | None
-    items: tuple[T, ...] = field(repr=lambda items: f"<{len(items)}>")
+    items: tuple[T, ...] = field(repr=_count)

@@ -1,7 +1,7 @@
-"""The rules that a campaign must meet before it is sent, each written once.
+"""Campaigns in JSON: the bodies that are sent, and the lines of plans.
 
-`create`, `create_many` and plans share them. The rules of a field take its value and return why it cannot be sent,
-or None. `find_faults` applies them to a model, `parse_campaign` to a line of JSON. No reason quotes a value.
+`parse_campaign` reads a line at the speed of its decoder. A line that it refuses is read again by `explain_line`, which
+finds all faults. No reason quotes a value.
 """
 
 from __future__ import annotations
@@ -12,126 +12,69 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Annotated, Final, NamedTuple, NoReturn, TypeAlias, cast
-from uuid import UUID
 
 import msgspec
 
-from campaigns_async._checks import ADD_ZONE, LONE_SURROGATE, NO_ZONE, OUT_OF_RANGE, find_date_fault, is_int, is_utf8
-from campaigns_async.models import CampaignUpdate, NewCampaign, NewContact, snake
-
-MISSING: Final = "is missing"
-BLANK: Final = "must not be blank"
-NOT_A_PHONE_NUMBER: Final = "must be text, in quotes: as a number it loses the zeros it begins with"
-NOT_AN_INT: Final = "must be a whole number, without quotes, that fits in 64 bits"
-NOT_A_LINK: Final = "must be a link that begins with http:// or https://"
-NOT_A_START: Final = "must be a date and time with a zone, such as 2031-06-27T09:30:00.000Z"
-ADD_ZONE_TO_TEXT: Final = "end it with Z or an offset such as +01:00"
-UNREADABLE: Final = "cannot be read"
-NOT_A_GROUP: Final = "must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"
-NOT_CONTACTS: Final = "must be an array of at least one contact"
-NO_CONTACTS: Final = "must hold at least one contact"
-NOT_AN_OBJECT: Final = "must be a JSON object"
-BRACES: Final = (
-    "holds { or }: the API knows no placeholders, so every person would read them as they stand; "
-    "take them out, or allow them (allow_braces) if that is meant"
+from campaigns_async._checks import LONE_SURROGATE, NO_ZONE, OUT_OF_RANGE
+from campaigns_async._field_rules import (
+    BLANK,
+    MISSING,
+    check_braces,
+    check_link,
+    check_link_id,
+    check_optional_text,
+    check_phone_number,
+    check_text,
+    format_start,
 )
 
 CONTACT_NAMES: Final = ("phoneNumber", "name", "custom1", "custom2", "contactGroupId")
 CAMPAIGN_NAMES: Final = ("key", "startDateTime", "sender", "message", "optOutLinkId", "trackLinkUrl", "contacts")
 _KNOWN: Final = frozenset(CAMPAIGN_NAMES)
 _KNOWN_OF_CONTACT: Final = frozenset(CONTACT_NAMES)
+_NOT_A_START: Final = "must be a date and time with a zone, such as 2031-06-27T09:30:00.000Z"
+_NO_ZONE_IN_TEXT: Final = f"{NO_ZONE}: end it with Z or an offset such as +01:00"
+_NOT_A_GROUP: Final = "must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"
+_NOT_CONTACTS: Final = "must be an array of at least one contact"
+_NOT_AN_OBJECT: Final = "must be a JSON object"
+_UNREADABLE: Final = "cannot be read"
 _INT64: Final = msgspec.Meta(ge=-(2**63), le=2**63 - 1)
 _LONGEST_KEY: Final = 200
 _NOT_IN_KEY: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _GROUP: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
-_LINK: Final = re.compile(r"https?://\S", re.IGNORECASE)
 _START: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt ](?:[01]\d|2[0-3]):\d\d(?::\d\d(?:\.\d{1,7})?)?(Z|z|[+-](?:[01]\d|2[0-3]):?[0-5]\d)?", re.ASCII
 )
 
 
 class Fault(NamedTuple):
-    """Why one field of a campaign cannot be sent."""
+    """A reason why a campaign cannot be sent.
+
+    Attributes:
+        name: The field's name on the wire; empty for the campaign, or the contact, as a whole.
+        reason: Why the field cannot be sent, and what to do.
+        contact: The index of the contact, from 0; None for a field of the campaign.
+    """
 
     name: str
-    """The field's name on the wire; empty for the campaign, or the contact, as a whole."""
     reason: str
     contact: int | None = None
-    """The index of the contact, from 0."""
-    hint: str | None = None
-    """What to do about it, where `reason` does not say it."""
 
     @property
     def path(self) -> str:
         """The place in JSON, such as `contacts[3].phoneNumber`."""
-        return _path(self.name, self.contact)
-
-    @property
-    def parameter(self) -> str:
-        """The place in the model, such as `contacts[3].phone_number`."""
-        return _path(snake(self.name), self.contact)
-
-    @property
-    def text(self) -> str:
-        """The reason, and what to do."""
-        return f"{self.reason}: {self.hint}" if self.hint else self.reason
+        if self.contact is None:
+            return self.name
+        return f"contacts[{self.contact}].{self.name}" if self.name else f"contacts[{self.contact}]"
 
 
 Faults: TypeAlias = tuple[Fault, ...]
 
 
-def _path(name: str, contact: int | None) -> str:
-    if contact is None:
-        return name
-    return f"contacts[{contact}].{name}" if name else f"contacts[{contact}]"
-
-
-# The rules of a field
-
-
-def check_text(value: object, *, required: bool = True, allow_blank: bool = False) -> str | None:
-    """Return why a value cannot be sent as a text."""
-    if value is None:
-        return MISSING if required else None
-    if not isinstance(value, str):
-        return f"must be text, in quotes, not {_kind(value)}"
-    if not is_utf8(value):
-        return LONE_SURROGATE
-    return None if allow_blank or value.strip() else BLANK
-
-
-def check_phone_number(value: object, *, allow_blank: bool = False) -> str | None:
-    """Return why a value cannot be sent as a phone number."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return NOT_A_PHONE_NUMBER
-    return check_text(value, allow_blank=allow_blank)
-
-
-def check_link_id(value: object) -> str | None:
-    """Return why a value cannot be sent as the id of an opt-out link."""
-    if value is None or (is_int(value) and -(2**63) <= value < 2**63):
-        return None
-    return NOT_AN_INT
-
-
-def check_link(value: object) -> str | None:
-    """Return why a value cannot be sent as a link to track."""
-    if value is None:
-        return None
-    if not isinstance(value, str) or not _LINK.match(value):
-        return NOT_A_LINK
-    return None if is_utf8(value) else LONE_SURROGATE
-
-
-def check_braces(message: object) -> str | None:
-    """Return why a message with braces should not be sent: they look like placeholders."""
-    return BRACES if isinstance(message, str) and ("{" in message or "}" in message) else None
-
-
 def check_key(value: object) -> str | None:
     """Return why a value cannot be the key of a plan's line."""
     if value is None:
-        return "is missing: each campaign needs one of its own, which stays the same in every run"
+        return "is missing: each campaign needs its own key, which stays the same in every run"
     if not isinstance(value, str):
         return check_text(value)
     if not value.strip():
@@ -141,49 +84,35 @@ def check_key(value: object) -> str | None:
     return "must hold no control characters, such as line breaks and tabs" if _NOT_IN_KEY.search(value) else None
 
 
-def check_start(value: object) -> Fault | None:
-    """Return why a value of the model cannot be sent as the start of a campaign."""
-    reason = find_date_fault(value)
-    if reason is None:
-        return None
-    return Fault("startDateTime", reason, hint=ADD_ZONE if reason == NO_ZONE else None)
-
-
 def parse_start(value: object) -> datetime | Fault:
-    """Return the start that a text of JSON names, in UTC and cut to milliseconds, or why it names none.
+    """Return the start that a text of JSON names, in UTC and cut to milliseconds, or the fault of the text.
 
-    Read are `2031-06-27T09:30`, with or without seconds and up to seven digits of their fraction, and a zone:
-    `Z`, `+01:00` or `+0100`. A blank may stand for the `T`.
+    Texts such as `2031-06-27T09:30` are read, with or without seconds and up to seven digits of their fraction, with a
+    zone: `Z`, `+01:00` or `+0100`. A blank may replace the `T`.
     """
     if value is None:
         return Fault("startDateTime", MISSING)
-    return _parse_start(value) if isinstance(value, str) else Fault("startDateTime", NOT_A_START)
+    return _parse_start(value) if isinstance(value, str) else Fault("startDateTime", _NOT_A_START)
 
 
 @lru_cache(maxsize=256)  # most plans hold few start times
 def _parse_start(text: str) -> datetime | Fault:
     shape = _START.fullmatch(text)
     if shape is None:
-        return Fault("startDateTime", NOT_A_START)
+        return Fault("startDateTime", _NOT_A_START)
     if shape[1] is None:
-        return Fault("startDateTime", NO_ZONE, hint=ADD_ZONE_TO_TEXT)
+        return Fault("startDateTime", _NO_ZONE_IN_TEXT)
     try:
         moment = datetime.fromisoformat(text.upper()).astimezone(UTC)  # cuts a seventh digit
     except OverflowError:
         return Fault("startDateTime", OUT_OF_RANGE)
     except ValueError:  # such as 31 April
-        return Fault("startDateTime", NOT_A_START)
+        return Fault("startDateTime", _NOT_A_START)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
-@lru_cache(maxsize=256)  # campaigns of a job often begin together, and to format costs as much as the rest
-def format_start(moment: datetime) -> str:
-    """Return a moment in UTC as the API wants it: milliseconds, cut, and `Z`."""
-    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
-
-
 def describe_unknown(names: Mapping[str, object], known: Sequence[str]) -> str:
-    """Return what is wrong with an object that has a name the API does not know, without telling the name."""
+    """Describe an object with a name that the API does not know, without quoting the name."""
     by_letters = {_letters(name): name for name in known}
     meant = sorted({by_letters[_letters(name)] for name in names if name not in known and _letters(name) in by_letters})
     reason = f"has a name that is none of {', '.join(known)}"
@@ -192,66 +121,6 @@ def describe_unknown(names: Mapping[str, object], known: Sequence[str]) -> str:
 
 def _letters(name: str) -> str:
     return re.sub(r"[\W_]", "", name).lower()
-
-
-def _kind(value: object) -> str:
-    return type(value).__name__
-
-
-# Models
-
-
-def find_faults(value: NewCampaign | CampaignUpdate, *, complete: bool = False, allow_braces: bool = True) -> Faults:
-    """Return all reasons why a model cannot be sent.
-
-    Args:
-        value: A campaign to create, or an update.
-        complete: Refuse as well what can be sent, but is no campaign to anyone: blank texts, no contacts, links
-            that are none.
-        allow_braces: Accept a message with { or }.
-    """
-    return tuple(_faults_of_model(value, complete=complete, allow_braces=allow_braces))
-
-
-def _faults_of_model(value: NewCampaign | CampaignUpdate, *, complete: bool, allow_braces: bool) -> Iterator[Fault]:
-    if (start := check_start(value.start_date_time)) is not None:
-        yield start
-    link = value.track_link_url
-    yield from _name_reasons(
-        sender=check_text(value.sender, allow_blank=not complete),
-        message=check_text(value.message, allow_blank=not complete)
-        or (None if allow_braces else check_braces(value.message)),
-        optOutLinkId=check_link_id(value.opt_out_link_id),
-        trackLinkUrl=check_link(link) if complete else check_text(link, required=False, allow_blank=True),
-    )
-    if isinstance(value, NewCampaign):
-        contacts = cast("tuple[object, ...]", value.contacts)
-        for index, contact in enumerate(contacts):
-            if isinstance(contact, NewContact):
-                for fault in _faults_of_contact(contact, complete=complete):
-                    yield fault._replace(contact=index)
-            else:
-                yield Fault("", f"must be a NewContact, not {_kind(contact)}", index)
-        if complete and not contacts:
-            yield Fault("contacts", NO_CONTACTS)
-
-
-def _faults_of_contact(contact: NewContact, *, complete: bool) -> Iterator[Fault]:
-    group: object = contact.contact_group_id
-    return _name_reasons(
-        phoneNumber=check_phone_number(contact.phone_number, allow_blank=not complete),
-        name=check_text(contact.name, required=False, allow_blank=True),
-        custom1=check_text(contact.custom1, required=False, allow_blank=True),
-        custom2=check_text(contact.custom2, required=False, allow_blank=True),
-        contactGroupId=None if group is None or isinstance(group, UUID) else f"must be a uuid.UUID, not {_kind(group)}",
-    )
-
-
-def _name_reasons(**reasons: str | None) -> Iterator[Fault]:
-    return (Fault(name, reason) for name, reason in reasons.items() if reason is not None)
-
-
-# JSON
 
 
 class ContactBody(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, gc=False):
@@ -303,7 +172,7 @@ def parse_campaign(line: bytes, *, allow_braces: bool = False) -> PlanCampaign |
     """
     try:
         body = _decode_line(line)
-    except Exception:  # nothing of it may be told: it could quote a value
+    except Exception:  # its text is dropped: it could quote a value
         return explain_line(line, allow_braces=allow_braces)
     start = parse_start(body.start_date_time)
     if (
@@ -311,8 +180,8 @@ def parse_campaign(line: bytes, *, allow_braces: bool = False) -> PlanCampaign |
         or check_key(body.key) is not None
         or not body.sender.strip()
         or not body.message.strip()
-        or (not allow_braces and ("{" in body.message or "}" in body.message))
-        or (body.track_link_url is not None and not _LINK.match(body.track_link_url))
+        or (not allow_braces and check_braces(body.message) is not None)
+        or check_link(body.track_link_url) is not None
     ):
         return explain_line(line, allow_braces=allow_braces)
     for contact in body.contacts:
@@ -341,7 +210,7 @@ def explain_line(line: bytes, *, allow_braces: bool = False) -> Faults:
     faults = find_faults_in_json(given, allow_braces=allow_braces)
     if key is not None:
         return (Fault("key", key), *faults)
-    return faults or (Fault("", UNREADABLE),)  # the two readers disagree
+    return faults or (Fault("", _UNREADABLE),)  # the two readers disagree
 
 
 def find_faults_in_json(given: Mapping[str, object], *, allow_braces: bool = False) -> Faults:
@@ -366,7 +235,7 @@ def _faults_in_json(given: Mapping[str, object], *, allow_braces: bool) -> Itera
         yield Fault("message", reason)
     contacts = given.get("contacts")
     if not isinstance(contacts, list) or not contacts:
-        yield Fault("contacts", MISSING if contacts is None else NOT_CONTACTS)
+        yield Fault("contacts", MISSING if contacts is None else _NOT_CONTACTS)
         return
     for index, contact in enumerate(cast("list[object]", contacts)):
         yield from find_faults_in_contact(contact, index)
@@ -375,7 +244,7 @@ def _faults_in_json(given: Mapping[str, object], *, allow_braces: bool) -> Itera
 def find_faults_in_contact(given: object, index: int) -> Iterator[Fault]:
     """Yield all reasons why a contact in JSON cannot be sent."""
     if not isinstance(given, dict):
-        yield Fault("", NOT_AN_OBJECT, index)
+        yield Fault("", _NOT_AN_OBJECT, index)
         return
     contact = cast("dict[str, object]", given)
     if not contact.keys() <= _KNOWN_OF_CONTACT:
@@ -385,13 +254,9 @@ def find_faults_in_contact(given: object, index: int) -> Iterator[Fault]:
             yield Fault(name, reason, index)
 
 
-def _check_free_text(value: object) -> str | None:
-    return check_text(value, required=False, allow_blank=True)
-
-
 def _check_group(value: object) -> str | None:
-    reason = _check_free_text(value)
-    return reason or (NOT_A_GROUP if isinstance(value, str) and not _GROUP.fullmatch(value) else None)
+    reason = check_optional_text(value)
+    return reason or (_NOT_A_GROUP if isinstance(value, str) and not _GROUP.fullmatch(value) else None)
 
 
 _CHECKS: Final[dict[str, Callable[[object], str | None]]] = {
@@ -402,9 +267,9 @@ _CHECKS: Final[dict[str, Callable[[object], str | None]]] = {
 }
 _CHECKS_OF_CONTACT: Final[dict[str, Callable[[object], str | None]]] = {
     "phoneNumber": check_phone_number,
-    "name": _check_free_text,
-    "custom1": _check_free_text,
-    "custom2": _check_free_text,
+    "name": check_optional_text,
+    "custom1": check_optional_text,
+    "custom2": check_optional_text,
     "contactGroupId": _check_group,
 }
 

@@ -89,7 +89,7 @@ class PlanOptions:
             return ndjson_plan(self.plan or "", duplicates=self.duplicates, allow_braces=self.allow_braces)
         start = parse_start(self.start)
         if isinstance(start, Fault):
-            raise click.UsageError(f"--start {start.text}")
+            raise click.UsageError(f"--start {start.reason}")
         try:
             return contacts_plan(
                 self.contacts,

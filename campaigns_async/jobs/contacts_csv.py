@@ -15,10 +15,16 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
+from campaigns_async import _field_rules as rules
 from campaigns_async._checks import check_int
-from campaigns_async._http import campaign_rules as rules
-from campaigns_async._http.campaign_rules import CONTACT_NAMES, CampaignBody, ContactBody
-from campaigns_async._http.codec import write_date
+from campaigns_async._field_rules import format_start
+from campaigns_async._http.campaign_rules import (
+    CONTACT_NAMES,
+    CampaignBody,
+    ContactBody,
+    describe_unknown,
+    find_faults_in_json,
+)
 from campaigns_async._phone_numbers import canonicalize
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.jobs._duplicates import NumberCollector, describe_duplicate
@@ -183,11 +189,11 @@ class ContactsLine:
     def _check_contacts(self) -> None:
         contacts = [{name: cell for name, cell in zip(self._names, row, strict=True) if cell} for row in self._rows]
         # The message was checked when the plan was made.
-        faults = rules.find_faults_in_json({**self._plan.shared, "contacts": contacts}, allow_braces=True)
+        faults = find_faults_in_json({**self._plan.shared, "contacts": contacts}, allow_braces=True)
         if faults:
             raise BadLineError(
                 *(
-                    BadLine(self.number if each.contact is None else self._lines[each.contact], each.name, each.text)
+                    BadLine(self.number if each.contact is None else self._lines[each.contact], each.name, each.reason)
                     for each in faults
                 )
             )
@@ -210,7 +216,7 @@ def _read_header(reader: Iterator[list[str]], path: Path) -> list[str]:
             f"{', '.join(CONTACT_NAMES[1:])}, each spelled exactly like this"
         )
     if not set(names) <= set(CONTACT_NAMES):
-        raise PlanError(f"the header of {name} {rules.describe_unknown(dict.fromkeys(names), CONTACT_NAMES)}")
+        raise PlanError(f"the header of {name} {describe_unknown(dict.fromkeys(names), CONTACT_NAMES)}")
     if len(set(names)) < len(names):
         raise PlanError(f"the header of {name} has a name twice: keep one")
     return names
@@ -366,9 +372,8 @@ def contacts_plan(
     """
     check_int("split", split, ge=1)
     plan_rules = PlanRules(duplicates, allow_braces)
-    start_fault = rules.check_start(start)
     reasons = {
-        "start": start_fault and start_fault.text,
+        "start": rules.check_start(start),
         "sender": rules.check_text(sender),
         "message": rules.check_text(message) or (None if allow_braces else rules.check_braces(message)),
         "opt_out_link_id": rules.check_link_id(opt_out_link_id),
@@ -378,7 +383,7 @@ def contacts_plan(
         if reason is not None:
             raise InvalidArgumentError(f"{name} {reason}", parameter=name)
     fields = {
-        "startDateTime": write_date(start),
+        "startDateTime": format_start(start),
         "sender": sender,
         "message": message,
         "optOutLinkId": opt_out_link_id,

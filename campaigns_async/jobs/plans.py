@@ -16,15 +16,15 @@ import msgspec
 from attrs import define, field, frozen
 
 from campaigns_async._checks import check_choice, check_instance, check_int
+from campaigns_async._field_rules import check_braces
 from campaigns_async._http.campaign_rules import (
     CampaignBody,
     PlanCampaign,
     check_key,
-    find_faults,
     parse_campaign,
     parse_start,
 )
-from campaigns_async._http.codec import encode_model
+from campaigns_async._http.codec import to_body
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.jobs._duplicates import describe_duplicate, find_duplicates
 from campaigns_async.jobs._plan_files import LONGEST_LINE, describe, open_plan, read_head, read_lines
@@ -224,7 +224,7 @@ class _NdjsonLine(_Line):
     def read(self) -> PlanRow:
         outcome = parse_campaign(self._raw, allow_braces=self._rules.allow_braces)
         if not isinstance(outcome, PlanCampaign):
-            raise BadLineError(*(BadLine(self.number, fault.path, fault.text) for fault in outcome))
+            raise BadLineError(*(BadLine(self.number, fault.path, fault.reason) for fault in outcome))
         return self._to_row(outcome.key, outcome.body)
 
 
@@ -296,15 +296,9 @@ class _MemoryLine(_Line):
     _campaign: NewCampaign
 
     def read(self) -> PlanRow:
-        faults = find_faults(self._campaign, complete=True, allow_braces=self._rules.allow_braces)
-        if faults:
-            raise BadLineError(*(BadLine(self.number, fault.path, fault.text) for fault in faults))
-        try:
-            body = encode_model(self._campaign)
-        except InvalidArgumentError as error:  # a subclass whose attributes change
-            raise BadLineError(BadLine(self.number, "", error.message)) from None
-        # Decoded, so that an equal campaign in a file has an equal body.
-        return self._to_row(self._key, _decode(body))
+        if not self._rules.allow_braces and (reason := check_braces(self._campaign.message)) is not None:
+            raise BadLineError(BadLine(self.number, "message", reason))
+        return self._to_row(self._key, to_body(self._campaign))
 
 
 @frozen

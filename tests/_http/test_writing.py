@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from uuid import UUID
@@ -14,6 +15,7 @@ import attrs
 import orjson
 import pytest
 from hypothesis import given, strategies as st
+from support.properties import more_examples
 
 from campaigns_async import (
     Campaign,
@@ -23,12 +25,14 @@ from campaigns_async import (
     NewCampaign,
     NewContact,
 )
+from campaigns_async._field_rules import format_start
 from campaigns_async._http import codec
 
 START = datetime(2023, 6, 27, 3, 10, 4, 492000, UTC)
 GROUP = UUID("3fa85f64-5717-4562-b3fc-2c963f66afa6")
 NEW = NewCampaign(START, "Golf", "Hi", [NewContact("1"), NewContact("2"), NewContact("3"), NewContact("4")])
 UPDATE = CampaignUpdate(START, "Golf", "Hi")
+CONTACT = NewContact("447700900123", "Ann")
 
 
 def written(value: NewCampaign | CampaignUpdate) -> Any:
@@ -36,12 +40,13 @@ def written(value: NewCampaign | CampaignUpdate) -> Any:
     return orjson.loads(codec.encode_model(value))
 
 
-def refusal(value: Any) -> str:
-    """Why it is refused; checked to be chained to nothing."""
+def refusal(model: NewCampaign | CampaignUpdate | NewContact, **fields: Any) -> str:
+    """Why a model with these fields is refused where it is made; checked to be chained to nothing."""
     with pytest.raises(InvalidArgumentError) as caught:
-        codec.encode_model(value)
+        attrs.evolve(model, **fields)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
+    assert str(caught.value).startswith(f"{caught.value.parameter} ")
     return str(caught.value)
 
 
@@ -83,12 +88,17 @@ def test_an_update_is_written_without_contacts() -> None:
 def test_none_is_left_out_and_what_is_merely_empty_is_not() -> None:
     assert written(UPDATE).keys() == {"startDateTime", "sender", "message"}
     assert written(with_contact())["contacts"][3] == {"phoneNumber": "4"}
-    empty = NewCampaign(START, "", "", [NewContact("", "", "", "")], 0, "")
-    assert written(empty) == {
+    assert written(NewCampaign(START, "Golf", "Hi", [NewContact("1", "", "", "")], 0)) == {
+        "startDateTime": "2023-06-27T03:10:04.492Z",
+        "sender": "Golf",
+        "message": "Hi",
+        "contacts": [{"phoneNumber": "1", "name": "", "custom1": "", "custom2": ""}],
+        "optOutLinkId": 0,
+    }
+    assert written(CampaignUpdate(START, "", "", 0, "")) == {
         "startDateTime": "2023-06-27T03:10:04.492Z",
         "sender": "",
         "message": "",
-        "contacts": [{"phoneNumber": "", "name": "", "custom1": "", "custom2": ""}],
         "optOutLinkId": 0,
         "trackLinkUrl": "",
     }
@@ -115,7 +125,7 @@ class Moment(datetime):
     ],
 )
 def test_a_date_is_written_as_utc_cut_to_milliseconds_with_z(moment: datetime, text: str) -> None:
-    assert codec.write_date(moment) == text
+    assert format_start(moment) == text
     assert written(attrs.evolve(UPDATE, start_date_time=moment))["startDateTime"] == text
 
 
@@ -153,7 +163,7 @@ EAST, WEST = timezone(timedelta(hours=1)), timezone(timedelta(hours=-1))
 )
 @pytest.mark.parametrize("model", [NEW, UPDATE], ids=["create", "update"])
 def test_a_start_that_is_no_certain_moment_is_refused_by_name(model: Any, value: Any, why: str) -> None:
-    said = refusal(attrs.evolve(model, start_date_time=value))
+    said = refusal(model, start_date_time=value)
     assert said.startswith(f"start_date_time {why}")
     assert "SECRET" not in said
 
@@ -170,35 +180,54 @@ NO_TEXT: list[Any] = [5, 5.0, True, b"SECRET", ["SECRET"], {"SECRET": 1}, object
 @pytest.mark.parametrize("name", ["sender", "message"])
 @pytest.mark.parametrize("model", [NEW, UPDATE], ids=["create", "update"])
 def test_a_text_that_is_none_is_refused_by_name(model: Any, name: str, value: Any) -> None:
-    assert refusal(attrs.evolve(model, **{name: value})) == f"{name} {no_text(value)}"
+    assert refusal(model, **{name: value}) == f"{name} {no_text(value)}"
 
 
 @pytest.mark.parametrize("value", NO_TEXT, ids=lambda value: type(value).__name__)
 def test_an_optional_text_that_is_none_is_refused_by_name(value: Any) -> None:
-    assert refusal(attrs.evolve(NEW, track_link_url=value)) == f"track_link_url {no_text(value)}"
+    assert refusal(UPDATE, track_link_url=value) == f"track_link_url {no_text(value)}"
     for name in ("name", "custom1", "custom2"):
-        assert refusal(with_contact(**{name: value})) == f"contacts[3].{name} {no_text(value)}"
+        assert refusal(CONTACT, **{name: value}) == f"{name} {no_text(value)}"
+
+
+@pytest.mark.parametrize("value", [*NO_TEXT, "", "x.example", "ftp://x.example", "https://"])
+def test_a_link_of_a_new_campaign_that_is_no_link_is_refused_by_name(value: Any) -> None:
+    assert refusal(NEW, track_link_url=value) == "track_link_url must be a link that begins with http:// or https://"
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n\u2003"])
+def test_a_new_campaign_with_a_blank_sender_or_message_is_refused_and_an_update_is_not(blank: str) -> None:
+    for name in ("sender", "message"):
+        assert refusal(NEW, **{name: blank}) == f"{name} must not be blank"
+        assert getattr(attrs.evolve(UPDATE, **{name: blank}), name) == blank
+    assert refusal(CONTACT, phone_number=blank) == "phone_number must not be blank"
+
+
+@pytest.mark.parametrize("contacts", [[], (), iter(())])
+def test_a_new_campaign_without_contacts_is_refused_by_name(contacts: Any) -> None:
+    assert refusal(NEW, contacts=contacts) == "contacts must hold at least one contact"
 
 
 @pytest.mark.parametrize("value", NO_TEXT, ids=lambda value: type(value).__name__)
 def test_a_phone_number_that_is_no_text_is_refused_by_name(value: Any) -> None:
     is_number = type(value) in {int, float}
-    why = "must be text, in quotes: as a number it loses the zeros it begins with" if is_number else no_text(value)
-    assert refusal(with_contact(phone_number=value)) == f"contacts[3].phone_number {why}"
+    why = "must be text, in quotes: as a number it loses its leading zeros" if is_number else no_text(value)
+    assert refusal(CONTACT, phone_number=value) == f"phone_number {why}"
 
 
 def test_a_contact_without_a_number_is_refused_by_name() -> None:
-    assert refusal(with_contact(phone_number=None)) == "contacts[3].phone_number is missing"
+    assert refusal(CONTACT, phone_number=None) == "phone_number is missing"
 
 
 @pytest.mark.parametrize("text", ["\ud800", "SECRET\udfff", "\udc80\ud800"], ids=ascii)
-def test_half_of_a_surrogate_pair_is_refused_by_name(text: str) -> None:
+def test_a_lone_surrogate_is_refused_by_name(text: str) -> None:
     why = "contains a lone surrogate, which UTF-8 cannot encode"
     for name in ("sender", "message", "track_link_url"):
+        link = "https://x.example/" if name == "track_link_url" else ""
         for model in (NEW, UPDATE):
-            assert refusal(attrs.evolve(model, **{name: text})) == f"{name} {why}"
+            assert refusal(model, **{name: link + text}) == f"{name} {why}"
     for name in ("phone_number", "name", "custom1", "custom2"):
-        assert refusal(with_contact(**{name: text})) == f"contacts[3].{name} {why}"
+        assert refusal(CONTACT, **{name: text}) == f"{name} {why}"
 
 
 @pytest.mark.parametrize(
@@ -218,7 +247,7 @@ def test_half_of_a_surrogate_pair_is_refused_by_name(text: str) -> None:
 @pytest.mark.parametrize("model", [NEW, UPDATE], ids=["create", "update"])
 def test_a_link_id_that_is_no_64_bit_integer_is_refused_by_name(model: Any, value: Any) -> None:
     why = "must be a whole number, without quotes, that fits in 64 bits"
-    assert refusal(attrs.evolve(model, opt_out_link_id=value)) == f"opt_out_link_id {why}"
+    assert refusal(model, opt_out_link_id=value) == f"opt_out_link_id {why}"
 
 
 @pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 0])
@@ -228,36 +257,37 @@ def test_a_link_id_may_be_any_64_bit_integer(value: int) -> None:
 
 @pytest.mark.parametrize("value", [str(GROUP), GROUP.bytes, 5, True])
 def test_a_group_that_is_no_uuid_is_refused_by_name(value: Any) -> None:
-    said = f"contacts[3].contact_group_id must be a uuid.UUID, not {type(value).__name__}"
-    assert refusal(with_contact(contact_group_id=value)) == said
+    said = f"contact_group_id must be a uuid.UUID, not {type(value).__name__}"
+    assert refusal(CONTACT, contact_group_id=value) == said
 
 
 @pytest.mark.parametrize(
     "contact", [{"phoneNumber": "1"}, {}, "447700900123", None, 447700900123, ("1", "Ann"), Contact("1", "2"), UPDATE]
 )
 def test_a_contact_that_is_no_new_contact_is_refused_by_its_index(contact: Any) -> None:
-    broken = attrs.evolve(NEW, contacts=[*NEW.contacts[:3], contact])
-    assert refusal(broken) == f"contacts[3] must be a NewContact, not {type(contact).__name__}"
+    said = f"contacts[3] must be a NewContact, not {type(contact).__name__}"
+    assert refusal(NEW, contacts=[*NEW.contacts[:3], contact]) == said
 
 
-def test_a_text_passed_as_contacts_is_refused() -> None:
-    assert refusal(attrs.evolve(NEW, contacts="12")) == "contacts[0] must be a NewContact, not str"  # type: ignore[arg-type]
+@pytest.mark.parametrize("contacts", ["0770", b"0770", NewContact("0770"), None, 5])
+def test_contacts_that_are_one_contact_or_none_are_refused_by_name(contacts: Any) -> None:
+    said = f"contacts must be an iterable of NewContact, not {type(contacts).__name__}"
+    assert refusal(NEW, contacts=contacts) == said
 
 
 def test_a_refusal_names_the_parameter_and_what_to_do() -> None:
     with pytest.raises(InvalidArgumentError) as caught:
-        codec.encode_model(attrs.evolve(NEW, start_date_time=datetime(2023, 6, 27, 3, 10)))
+        attrs.evolve(NEW, start_date_time=datetime(2023, 6, 27, 3, 10))
     assert caught.value.parameter == "start_date_time"
     assert caught.value.hint == "pass tzinfo=, for example zoneinfo.ZoneInfo('Europe/London')"
     with pytest.raises(InvalidArgumentError) as caught:
-        codec.encode_model(with_contact(contact_group_id="x"))
-    assert (caught.value.parameter, caught.value.hint) == ("contacts[3].contact_group_id", None)
+        with_contact(contact_group_id="x")
+    assert (caught.value.parameter, caught.value.hint) == ("contact_group_id", None)
 
 
 def test_of_several_faults_the_first_is_named() -> None:
-    assert refusal(attrs.evolve(NEW, sender=5, contacts=[None])).startswith("sender ")  # type: ignore[arg-type, list-item]
-    broken = with_contact(phone_number=5)
-    assert refusal(attrs.evolve(broken, opt_out_link_id=2**64)).startswith("opt_out_link_id ")
+    assert refusal(NEW, sender=5, opt_out_link_id=2**64).startswith("sender ")
+    assert refusal(CONTACT, phone_number=5, name=5).startswith("phone_number ")
 
 
 class Text(str):
@@ -287,28 +317,77 @@ def test_text_and_numbers_of_classes_of_their_own_are_written_as_what_they_are()
     assert written(update) == written(attrs.evolve(UPDATE, opt_out_link_id=7))
 
 
-def test_models_of_classes_of_their_own_are_written_as_what_they_are() -> None:
+def test_models_of_classes_of_their_own_are_checked_and_written_as_what_they_are() -> None:
     special = SpecialCampaign(START, "Golf", "Hi", [VipContact("1")])
     assert written(special) == written(NewCampaign(START, "Golf", "Hi", [NewContact("1")]))
-    broken = SpecialCampaign(START, "Golf", "Hi", [VipContact("1"), VipContact("2", 5)])  # type: ignore[arg-type]
-    assert refusal(broken) == "contacts[1].name must be text, in quotes, not int"
+    assert refusal(VipContact("1"), name=5) == "name must be text, in quotes, not int"
+    assert refusal(special, contacts=[]) == "contacts must hold at least one contact"
 
 
-def test_a_fault_that_is_gone_when_it_is_looked_for_is_still_refused() -> None:
+def test_a_time_zone_that_fails_after_the_check_is_refused_when_it_is_sent() -> None:
     class Wavering(tzinfo):
-        answers = iter([None, timedelta(0), timedelta(0)])
+        answers = iter([timedelta(0)] * 2)
 
         def utcoffset(self, _: datetime | None) -> timedelta | None:
-            return next(self.answers, timedelta(0))
+            return next(self.answers)
 
-    assert refusal(attrs.evolve(UPDATE, start_date_time=datetime(2023, 6, 27, tzinfo=Wavering()))) == (
-        "CampaignUpdate cannot be encoded"
-    )
+    update = attrs.evolve(UPDATE, start_date_time=datetime(2023, 6, 27, tzinfo=Wavering()))
+    with pytest.raises(InvalidArgumentError, match=r"\ACampaignUpdate cannot be encoded\Z") as caught:
+        codec.encode_model(update)
+    assert caught.value.__context__ is None
+
+
+class Later(datetime):
+    """Says something else of itself."""
+
+    def replace(self, *args: Any, **kwargs: Any) -> Any:
+        return super().replace(*args, **kwargs, year=2999)
+
+
+def test_equal_moments_are_written_as_the_same_text_and_no_others() -> None:
+    summer = datetime(2023, 10, 29, 0, 30, fold=1, tzinfo=UTC)
+    assert format_start(summer) == format_start(summer.replace(fold=0)) == "2023-10-29T00:30:00.000Z"
+    assert format_start(summer + timedelta(milliseconds=1)) == "2023-10-29T00:30:00.001Z"
+    assert format_start(Later(2023, 10, 29, 0, 30, tzinfo=UTC)) == "2999-10-29T00:30:00.000Z"
+
+
+odd: Any = st.sampled_from(
+    [None, 7, True, 1.5, b"SECRET", "", "SECRET \ud83d", "Golf", "https://x.example", ["SECRET"], GROUP, str(GROUP)]
+    + [START, 2**64, Number.SEVEN, Sender.GOLF, Text("Hi"), datetime(2031, 1, 1), datetime(1, 1, 1, tzinfo=EAST)]
+    + [Moment(2031, 1, 1, tzinfo=UTC), {"phone_number": "1"}]
+)
+
+
+@given(st.tuples(*[odd] * 10))
+@more_examples(12)
+def test_a_model_of_odd_values_is_refused_where_it_is_made_or_can_be_written(values: Any) -> None:
+    start, sender, message, link_id, link, *fields = values
+    try:
+        contact = NewContact(*fields)
+        new = NewCampaign(start, sender, message, [contact, VipContact(*fields)], link_id, link)
+    except InvalidArgumentError as error:
+        assert error.parameter is not None
+        assert "SECRET" not in str(error)
+    else:
+        assert without_none(new.to_dict()) == written(new)
+    with suppress(InvalidArgumentError):
+        update = CampaignUpdate(start, sender, message, link_id, link)
+        assert without_none(update.to_dict()) == written(update)
+
+
+def without_none(value: Any) -> Any:
+    """A JSON value without its nulls."""
+    if isinstance(value, list):
+        return [without_none(each) for each in value]
+    if isinstance(value, dict):
+        return {name: without_none(each) for name, each in value.items() if each is not None}
+    return value
 
 
 texts = st.text(st.characters(codec="utf-8"))
 moments = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.timezones())
 integers = st.integers(-(2**63), 2**63 - 1)
+filled = texts.filter(str.strip)
 
 
 @given(
@@ -354,15 +433,16 @@ def test_whatever_start_can_be_read_can_be_written_back(start: str) -> None:
     st.builds(
         NewCampaign,
         moments,
-        texts,
-        texts,
+        filled,
+        filled,
         st.lists(
             st.builds(
-                NewContact, texts, st.none() | texts, st.none() | texts, st.none() | texts, st.none() | st.uuids()
-            )
+                NewContact, filled, st.none() | texts, st.none() | texts, st.none() | texts, st.none() | st.uuids()
+            ),
+            min_size=1,
         ),
         st.none() | integers,
-        st.none() | texts,
+        st.none() | texts.map("https://x.example{}".format),
     )
 )
 def test_whatever_fits_the_model_is_written_whole_and_without_null(new: NewCampaign) -> None:
@@ -371,7 +451,7 @@ def test_whatever_fits_the_model_is_written_whole_and_without_null(new: NewCampa
     assert wire["message"] == new.message
     assert wire.get("optOutLinkId") == new.opt_out_link_id
     assert wire.get("trackLinkUrl") == new.track_link_url
-    assert wire["startDateTime"] == codec.write_date(new.start_date_time)
+    assert wire["startDateTime"] == format_start(new.start_date_time)
     found = [
         NewContact(
             row["phoneNumber"],
@@ -386,14 +466,13 @@ def test_whatever_fits_the_model_is_written_whole_and_without_null(new: NewCampa
     assert None not in [*wire.values(), *(value for row in wire["contacts"] for value in row.values())]
 
 
-def test_the_first_fault_of_a_process_is_told_as_plainly_as_the_next() -> None:
+def test_the_first_fault_of_a_process_is_described_as_plainly_as_the_next() -> None:
     code = """
 import datetime as dt
 from campaigns_async import InvalidArgumentError, NewCampaign, NewContact
-from campaigns_async._http import codec
 for _ in range(2):
     try:
-        codec.encode_model(NewCampaign(dt.datetime(2031, 5, 1), "Golf", "Hello", [NewContact("07700900123")]))
+        NewCampaign(dt.datetime(2031, 5, 1), "Golf", "Hello", [NewContact("07700900123")])
     except InvalidArgumentError as error:
         print(error.message.split(",")[0])
 """

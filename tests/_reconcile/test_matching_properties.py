@@ -79,10 +79,10 @@ def targets(draw: st.DrawFn, *, least: int = 1) -> SearchTarget:
     new = NewCampaign(
         START + timedelta(milliseconds=draw(st.integers(0, 10**9))),
         draw(st.sampled_from(["Golf", "PawsParlour", "Café Olé"])),
-        draw(st.text(characters, max_size=40)),
+        draw(st.text(characters, min_size=1, max_size=40).filter(str.strip)),
         draw(st.permutations(contacts)),  # type: ignore[arg-type]
         draw(st.sampled_from([None, 0, 7])),
-        draw(st.sampled_from([None, "", "https://x.example/a"])),
+        draw(st.sampled_from([None, "https://x.example/a"])),
     )
     return SearchTarget(new, draw(st.sampled_from([None, True, False])))
 

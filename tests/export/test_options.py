@@ -11,10 +11,10 @@ import attrs
 import pytest
 
 from campaigns_async import Campaign, Contact, InvalidArgumentError
+from campaigns_async._field_rules import camel
 from campaigns_async.export import Format
 from campaigns_async.export._encoders import CsvEncoder, NdjsonEncoder, ParquetEncoder, make_encoder
 from campaigns_async.export._options import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, choose_columns, find_format
-from campaigns_async.models import camel
 
 ALL_OF_CONTACTS = "the fields are campaignId, id, phoneNumber, name, custom1, custom2"
 

@@ -18,8 +18,9 @@ from hypothesis import given, strategies as st
 from support.made import START
 
 from campaigns_async import query
+from campaigns_async._field_rules import camel
 from campaigns_async.errors import CampaignsError, QueryError
-from campaigns_async.models import Campaign, CampaignStatus, Contact, camel
+from campaigns_async.models import Campaign, CampaignStatus, Contact
 from campaigns_async.query import _syntax
 from campaigns_async.query._conditions import NEGATED, OPPOSITES
 from campaigns_async.query._fields import columns_of
