@@ -20,14 +20,14 @@ from campaigns_async.jobs import BadLine, BadLineError, PlanError, ndjson_plan
 ONE: dict[str, Any] = {"phoneNumber": "07700900100"}
 NAMES = "key, startDateTime, sender, message, optOutLinkId, trackLinkUrl, contacts"
 CONTACT_NAMES = "phoneNumber, name, custom1, custom2, contactGroupId"
-NO_KEY = "is missing: each campaign needs one of its own, which stays the same in every run"
+NO_KEY = "is missing: each campaign needs its own key, which stays the same in every run"
 NO_ZONE = "has no time zone, so it could mean any hour: end it with Z or an offset such as +01:00"
 NO_START = "must be a date and time with a zone, such as 2031-06-27T09:30:00.000Z"
 NO_WHOLE = "must be a whole number, without quotes, that fits in 64 bits"
 NO_LINK = "must be a link that begins with http:// or https://"
 NO_CONTACTS = "must be an array of at least one contact"
 NO_GROUP = "must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"
-NOT_A_NUMBER = "must be text, in quotes: as a number it loses the zeros it begins with"
+NOT_A_NUMBER = "must be text, in quotes: as a number it loses its leading zeros"
 BRACES = (
     "holds { or }: the API knows no placeholders, so every person would read them as they stand; "
     "take them out, or allow them (allow_braces) if that is meant"
