@@ -1,52 +1,49 @@
-"""Models as pydantic's field types and FastAPI's response models. Imported only where pydantic asks for it."""
+"""The models as types of pydantic's fields, and so as FastAPI's request and response models.
+
+Imported only when pydantic asks a model for its schema: pydantic is no dependency.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar, cast, get_args, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import attrs
-from pydantic_core import core_schema
-
-if TYPE_CHECKING:
-    from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, core_schema
 
 
 def build_schema(
-    model: type[attrs.AttrsInstance],
-    wire_names: Mapping[str, str],
-    source: object,
-    handler: Callable[[object], CoreSchema],
-    to_dict: Callable[[object], dict[str, object]],
+    model: type[Any], names: Mapping[str, str], source: object, handler: Callable[[object], CoreSchema]
 ) -> CoreSchema:
-    """Return pydantic's schema of a model: an instance, or a dict with the wire's names; written by `to_dict`.
+    """Return pydantic's schema of a model.
+
+    An instance is valid, and so is a dict with the wire's names; an instance is serialized by `to_dict`.
 
     Args:
         model: The class.
-        wire_names: The wire's name of each field.
-        source: The class as it was asked for: `Page[Campaign]`.
+        names: The names of its fields, by the wire's names.
+        source: The type that pydantic met, such as `Page[Campaign]`.
         handler: Returns the schema of a field's type.
-        to_dict: Writes an instance.
     """
-    hints = get_type_hints(model)
-    [row_type] = get_args(source) or (object,)
+    hints, types = get_type_hints(model), get_args(source)
     fields: dict[str, core_schema.TypedDictField] = {}
-    for each in attrs.fields(model):
-        hint: object = hints[each.name]
-        if any(isinstance(part, TypeVar) for part in get_args(hint)):
-            hint = tuple[row_type, ...]  # type: ignore[valid-type]  # pyright: ignore[reportInvalidTypeArguments]  # known at run time
-        required = each.default is attrs.NOTHING
-        fields[wire_names[each.name]] = core_schema.typed_dict_field(handler(hint), required=required)
-    attributes = {wire: name for name, wire in wire_names.items()}
+    for wire, name in names.items():
+        hint = hints[name]
+        if any(isinstance(part, TypeVar) for part in get_args(hint)):  # the rows of a Page
+            hint = hint[types or (Any,)]
+        required = attrs.fields_dict(model)[name].default is attrs.NOTHING
+        fields[wire] = core_schema.typed_dict_field(handler(hint), required=required)
 
     def build(values: dict[str, object]) -> object:
-        return model(**{attributes[wire]: value for wire, value in values.items()})
+        return model(**{names[wire]: value for wire, value in values.items()})
 
     from_dict = core_schema.no_info_after_validator_function(
-        build, core_schema.typed_dict_schema(fields, extra_behavior="forbid", cls_name=model.__name__)
+        build,
+        core_schema.typed_dict_schema(fields, extra_behavior="forbid", cls_name=model.__name__),
+        metadata={"pydantic_js_updates": {"title": model.__name__}},
     )
     return core_schema.json_or_python_schema(
         json_schema=from_dict,
         python_schema=core_schema.union_schema([core_schema.is_instance_schema(model), from_dict]),
-        serialization=core_schema.plain_serializer_function_ser_schema(to_dict),
+        serialization=core_schema.plain_serializer_function_ser_schema(model.to_dict),
     )

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import cache
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from uuid import UUID
 
 import attrs
@@ -68,19 +68,23 @@ class _WireModel:
         Dates are ISO 8601 texts in UTC, such as `2031-06-27T09:30:00.000Z`; a UUID is text; a status is a number.
         A field without a value is None.
         """
-        return {wire: _to_json(getattr(self, name)) for name, wire in _wire_names(type(self))}
+        return {wire: _to_json(getattr(self, name)) for wire, name in _names_by_wire(type(self)).items()}
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: Callable[[object], CoreSchema]) -> CoreSchema:
-        from campaigns_async._pydantic_models import build_schema  # noqa: PLC0415  # few programs have pydantic
+        from campaigns_async._pydantic_models import build_schema  # noqa: PLC0415  # pydantic is no dependency
 
-        return build_schema(cls, dict(_wire_names(cls)), source, handler)
+        return build_schema(cls, _names_by_wire(cls), source, handler)
+
+
+def _names_by_wire(cls: type) -> dict[str, str]:
+    """Return the names of a model's fields, by the wire's names."""
+    return _names_of(cls)
 
 
 @cache
-def _wire_names(cls: type) -> tuple[tuple[str, str], ...]:
-    """Return the names of a model's fields, each with the wire's name."""
-    return tuple((each.name, each.metadata.get(_WIRE, rules.camel(each.name))) for each in attrs.fields(cls))
+def _names_of(cls: type[Any]) -> dict[str, str]:
+    return {each.metadata.get(_WIRE, rules.camel(each.name)): each.name for each in attrs.fields(cls)}
 
 
 def _to_json(value: object) -> object:

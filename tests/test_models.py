@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
 
 import attrs
 import pytest
@@ -16,6 +18,7 @@ from campaigns_async import (
     InvalidArgumentError,
     NewCampaign,
     NewContact,
+    Page,
 )
 
 START = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
@@ -58,7 +61,7 @@ def test_a_campaign_gives_the_update_that_changes_nothing() -> None:
 @pytest.mark.parametrize("missing", ["start_date_time", "sender", "message"])
 def test_a_campaign_without_a_field_that_an_update_must_have_gives_none_and_names_it(missing: str) -> None:
     campaign = attrs.evolve(Campaign("a", START, "Golf", message="Hi"), **{missing: None})
-    with pytest.raises(InvalidArgumentError, match=rf"did not tell its {missing}\Z") as caught:
+    with pytest.raises(InvalidArgumentError, match=rf"did not return its {missing}\Z") as caught:
         campaign.to_update()
     assert isinstance(caught.value, ValueError)
 
@@ -68,10 +71,60 @@ def test_contacts_may_be_any_iterable_and_become_a_tuple() -> None:
     assert NewCampaign(START, "Golf", "Hi", iter(contacts)).contacts == tuple(contacts)
 
 
-@pytest.mark.parametrize("contacts", [None, 5, NewContact("1")])
-def test_contacts_that_are_no_iterable_are_refused_by_name(contacts: object) -> None:
-    with pytest.raises(InvalidArgumentError, match="contacts must be an iterable of NewContact, not"):
-        NewCampaign(START, "Golf", "Hi", contacts)  # type: ignore[arg-type]
+def test_a_repr_hides_values_and_shows_where_there_is_none() -> None:
+    new = NewCampaign(START, "Golf", "Hi", [NewContact("1", "Ann"), NewContact("2")])
+    assert repr(new) == (
+        f"NewCampaign(start_date_time={START!r}, sender=<hidden>, message=<hidden>, contacts=<2>, opt_out_link_id=None, "
+        "track_link_url=None)"
+    )
+    assert repr(new.contacts[0]) == (
+        "NewContact(phone_number=<hidden>, name=<hidden>, custom1=None, custom2=None, contact_group_id=None)"
+    )
+    assert repr(Campaign("a", message="Hi")).startswith("Campaign(id='a', start_date_time=None, sender=None, ")
+    assert "message=<hidden>" in repr(Campaign("a", message="Hi"))
+
+
+def test_a_dict_of_a_model_is_ready_for_json_and_has_the_names_of_the_api() -> None:
+    contact = NewContact("447700900123", "Ann", contact_group_id=UUID(int=7))
+    summer = START.astimezone(timezone(timedelta(hours=1)))
+    assert json.loads(json.dumps(NewCampaign(summer, "Golf", "Hi", [contact], 7).to_dict())) == {
+        "startDateTime": "2024-05-06T07:08:09.000Z",
+        "sender": "Golf",
+        "message": "Hi",
+        "contacts": [
+            {
+                "phoneNumber": "447700900123",
+                "name": "Ann",
+                "custom1": None,
+                "custom2": None,
+                "contactGroupId": "00000000-0000-0000-0000-000000000007",
+            }
+        ],
+        "optOutLinkId": 7,
+        "trackLinkUrl": None,
+    }
+    campaign = Campaign("a", START, "Golf", 3, "Hi", CampaignStatus.PAUSED)
+    assert json.loads(json.dumps(Page(1, 1, None, (campaign,)).to_dict())) == {
+        "pageIndex": 1,
+        "totalPages": 1,
+        "totalRecords": None,
+        "items": [
+            {
+                "id": "a",
+                "startDateTime": "2024-05-06T07:08:09.000Z",
+                "sender": "Golf",
+                "recipientCount": 3,
+                "message": "Hi",
+                "status": 3,
+                "optOutLinkId": None,
+                "trackLinkUrl": None,
+            }
+        ],
+    }
+    assert type(campaign.to_dict()["status"]) is int
+    assert CampaignUpdate(START, "Golf", "Hi").to_dict().keys() == NewCampaign(
+        START, "Golf", "Hi", [contact]
+    ).to_dict().keys() - {"contacts"}
 
 
 def test_models_are_values_they_compare_hash_pickle_and_do_not_change() -> None:

@@ -16,7 +16,9 @@ HEAVY = ("aiohttp", "attrs", "cattrs", "tenacity", "msgspec", "click", "rich")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["duckdb", "fastapi", "openapi_spec_validator", "polars", "pyarrow", "uvicorn"])
+@pytest.mark.parametrize(
+    "name", ["duckdb", "fastapi", "openapi_spec_validator", "polars", "pyarrow", "pydantic", "uvicorn"]
+)
 def test_the_full_run_skips_no_module_for_want_of_a_library(name: str) -> None:
     import_module(name)
 

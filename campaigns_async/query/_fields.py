@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, ClassVar, Final, Generic, NoReturn, Self, Type
 
 from attrs import frozen
 
+from campaigns_async._field_rules import camel
 from campaigns_async.errors import QueryError
-from campaigns_async.models import Campaign, CampaignStatus, Contact, camel
+from campaigns_async.models import Campaign, CampaignStatus, Contact
 from campaigns_async.query._columns import Column, Kind, format_value
 from campaigns_async.query._conditions import Condition, Expression, Sort
 

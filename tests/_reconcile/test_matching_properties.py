@@ -75,7 +75,7 @@ def targets(draw: st.DrawFn, *, least: int = 1) -> SearchTarget:
         NewContact(draw(notations(number)), draw(maybe_words), draw(maybe_words), draw(maybe_words))
         for number in people
     ]
-    contacts += [NewContact(text) for text in draw(st.lists(invalid, max_size=2))]
+    contacts += [NewContact(text) for text in draw(st.lists(invalid, min_size=0 if people else 1, max_size=2))]
     new = NewCampaign(
         START + timedelta(milliseconds=draw(st.integers(0, 10**9))),
         draw(st.sampled_from(["Golf", "PawsParlour", "Café Olé"])),

@@ -89,7 +89,7 @@ PLANS: dict[str, tuple[bytes, str]] = {
     "contacts that are none": (one(contacts={}), "line 1: contacts: must be an array"),
     "a contact that is a number": (one(contacts=["07700900101"]), "line 1: contacts[0]: must be a JSON object"),
     "no phone number": (one(contacts=[{"name": "x"}]), "line 1: contacts[0].phoneNumber: is missing"),
-    "a phone number as a number": (person(phoneNumber=7700900101), "loses the zeros"),
+    "a phone number as a number": (person(phoneNumber=7700900101), "loses its leading zeros"),
     "a blank phone number": (person(phoneNumber=" "), "contacts[0].phoneNumber: must not be blank"),
     "a group that is no UUID": (person(contactGroupId="7"), "contacts[0].contactGroupId: must be a UUID"),
     "a number twice": (

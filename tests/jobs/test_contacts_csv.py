@@ -333,8 +333,8 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "braces": (
         {"message": "Hi {name}"},
         (
-            "message holds { or }: the API knows no placeholders, so every person would read them as they stand; "
-            "take them out, or allow them (allow_braces) if that is meant"
+            "message holds { or }: the API knows no placeholders, so every recipient would read the braces; "
+            "remove them, or allow them (allow_braces) if they are meant"
         ),
     ),
     "half a surrogate": (
