@@ -61,11 +61,11 @@ class Assignment:
         )
         self._by_suffix: dict[str, list[int]] = defaultdict(list)
         self._always: set[int] = set()
-        for place, group in enumerate(self._groups):
+        for index, group in enumerate(self._groups):
             if not group.target.recipients.can_exclude:
-                self._always.add(place)
+                self._always.add(index)
             for suffix in group.target.recipients.suffixes:
-                self._by_suffix[suffix].append(place)
+                self._by_suffix[suffix].append(index)
         self._suffix_lengths = {len(suffix) for suffix in self._by_suffix}
 
     def could_match(self, campaign: Campaign) -> bool:
@@ -77,23 +77,23 @@ class Assignment:
     def is_excluded_by(self, contacts: Sequence[Contact]) -> bool:
         """Return True if some of a campaign's contacts prove that it is no create's, so the rest need not be read."""
         return all(
-            matching.is_excluded_by(self._groups[place].target, contacts) for place in self._places_for(contacts)
+            matching.is_excluded_by(self._groups[index].target, contacts) for index in self._find_groups(contacts)
         )
 
     def add(self, candidate: Candidate) -> None:
         """Add a candidate."""
         campaign = candidate.campaign
         matches: dict[int, Match] = {}
-        for place in self._places_for(candidate.contacts or ()):
-            group = self._groups[place]
+        for index in self._find_groups(candidate.contacts or ()):
+            group = self._groups[index]
             match = matching.compare(group.target, candidate)
             if match is not Match.NONE and not self._was_known(campaign.id, group.known_before):
-                matches[place] = match
+                matches[index] = match
         before = self._matches.get(campaign.id)
         if before is not None and before != matches:
             # Two readings of the campaign differ: it is changing, and neither can be trusted.
-            differ = {place for place in before | matches if before.get(place) is not matches.get(place)}
-            matches = {place: Match.POSSIBLE if place in differ else before[place] for place in before | matches}
+            differ = {index for index in before | matches if before.get(index) is not matches.get(index)}
+            matches = {index: Match.POSSIBLE if index in differ else before[index] for index in before | matches}
         self._matches[campaign.id] = matches
         self._campaigns[campaign.id] = max(campaign, self._campaigns.get(campaign.id, campaign), key=_sort_key)
 
@@ -107,7 +107,7 @@ class Assignment:
         """The ids of the candidates."""
         return self._matches.keys()
 
-    def _places_for(self, contacts: Iterable[Contact]) -> Iterable[int]:
+    def _find_groups(self, contacts: Iterable[Contact]) -> Iterable[int]:
         """Return the indexes of the groups that share recipients with these contacts, or may share some.
 
         Without this, comparing each of ten thousand groups with each candidate would take hours.
@@ -115,11 +115,11 @@ class Assignment:
         numbers = find_complete_numbers(contacts)
         if not numbers:
             return range(len(self._groups))
-        places = set(self._always)
+        indexes = set(self._always)
         for number in numbers:
             for length in self._suffix_lengths:
-                places.update(self._by_suffix.get(number[-length:], ()))
-        return sorted(places)
+                indexes.update(self._by_suffix.get(number[-length:], ()))
+        return sorted(indexes)
 
     def decide(self) -> dict[int, Verdict]:
         """Return the verdict on each create, by its key.
@@ -133,24 +133,24 @@ class Assignment:
         possible: list[set[str]] = [set() for _ in self._groups]
         owners: dict[str, list[int]] = defaultdict(list)
         for campaign_id, matches in self._matches.items():
-            for place, match in matches.items():
-                (certain if match is Match.CERTAIN else possible)[place].add(campaign_id)
+            for index, match in matches.items():
+                (certain if match is Match.CERTAIN else possible)[index].add(campaign_id)
                 if match is Match.CERTAIN:
-                    owners[campaign_id].append(place)
+                    owners[campaign_id].append(index)
         assigned = {
-            place
-            for place, group in enumerate(self._groups)
-            if len(certain[place]) == len(group.keys) and all(owners[each] == [place] for each in certain[place])
+            index
+            for index, group in enumerate(self._groups)
+            if len(certain[index]) == len(group.keys) and all(owners[each] == [index] for each in certain[index])
         }
         verdicts: dict[int, Verdict] = {}
-        for place, group in enumerate(self._groups):
+        for index, group in enumerate(self._groups):
             # A certain match beside a possible one stays unknown. The certain one may be a copy that someone else
             # made: an update or delete by its id would hit their campaign. Or both are ours, because a proxy repeated
             # the request: then a person has to stop one of them.
-            if place in assigned and all(assigned.intersection(owners[each]) for each in possible[place]):
-                verdicts.update(zip(group.keys, map(Found, sorted(certain[place])), strict=True))
-            elif certain[place] or possible[place]:
-                candidates = (*sorted(certain[place]), *sorted(possible[place]))
+            if index in assigned and all(assigned.intersection(owners[each]) for each in possible[index]):
+                verdicts.update(zip(group.keys, map(Found, sorted(certain[index])), strict=True))
+            elif certain[index] or possible[index]:
+                candidates = (*sorted(certain[index]), *sorted(possible[index]))
                 unknown = Unknown(tuple(self._campaigns[each] for each in candidates))
                 verdicts.update(dict.fromkeys(group.keys, unknown))
             else:

@@ -30,14 +30,14 @@ from campaigns_async.settings import ReconcilePolicy
 Targets: TypeAlias = Mapping[int, SearchTarget]
 """Creates to look for, by the caller's keys."""
 Verdicts: TypeAlias = Mapping[int, Verdict]
-AskAboutIds: TypeAlias = Callable[[Collection[str]], Awaitable[Collection[str]]]
+IdQuery: TypeAlias = Callable[[Collection[str]], Awaitable[Collection[str]]]
 
-_REFUSED = frozenset({400, 401, 403, 404, 405})
+_FINAL_STATUSES = frozenset({400, 401, 403, 404, 405})
 """Statuses after which a request for a list is not repeated."""
-_LONGEST_WAIT = 10.0
+_MAX_WAIT = 10.0
 """Seconds that a request for contacts may wait for the rate limiter."""
-_MOST_DOUBLINGS = 6
-"""How often the pause between failed looks is doubled at most."""
+_MAX_DOUBLINGS = 6
+"""The pause between failed looks doubles up to this many times."""
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -74,8 +74,8 @@ class Reconciler:
     ledger: Ledger
     policy: ReconcilePolicy
     clock: Clock
-    exclude_known: AskAboutIds
-    sample_known: AskAboutIds | None = None
+    exclude_known: IdQuery
+    sample_known: IdQuery | None = None
     get: Callable[[str], Awaitable[Campaign]] | None = None
     quota: RetryQuota | None = None
     concurrency: int = 1
@@ -128,7 +128,7 @@ class Reconciler:
                 verdicts = await self._try_to_look(targets)
                 if verdicts is None:
                     failed, before = failed + 1, None
-                    self._stalled = failed > _MOST_DOUBLINGS
+                    self._stalled = failed > _MAX_DOUBLINGS
                 else:
                     failed, self._latest = 0, verdicts
                     self._stalled = self._awaits_duplicate(targets)
@@ -140,9 +140,7 @@ class Reconciler:
                     else:
                         before = verdicts
             unsettled = settled_at - self.clock.monotonic()
-            await self.clock.sleep(
-                unsettled if unsettled > 0 else self.policy.pause * 2 ** min(failed, _MOST_DOUBLINGS)
-            )
+            await self.clock.sleep(unsettled if unsettled > 0 else self.policy.pause * 2 ** min(failed, _MAX_DOUBLINGS))
             if unsettled > 0:
                 self._extend_deadline()
 
@@ -169,7 +167,9 @@ class Reconciler:
         try:
             verdicts = await self._look(targets)
         except CampaignsError as error:
-            if isinstance(error, ClientClosedError) or (isinstance(error, APIError) and error.status in _REFUSED):
+            if isinstance(error, ClientClosedError) or (
+                isinstance(error, APIError) and error.status in _FINAL_STATUSES
+            ):
                 raise _UnansweredError from None
             return None
         if self.quota is not None:
@@ -226,7 +226,7 @@ class Reconciler:
 
     async def _read_all(self, assignment: Assignment, campaigns: Sequence[Campaign]) -> None:
         # Under a rate limit, no more requests at once than can be sent within their deadlines.
-        limit = self.concurrency if self.rate is None else max(1, min(self.concurrency, int(_LONGEST_WAIT * self.rate)))
+        limit = self.concurrency if self.rate is None else max(1, min(self.concurrency, int(_MAX_WAIT * self.rate)))
         if limit == 1:  # within this task, so that a cancelled create ends at once
             for each in campaigns:
                 assignment.add(await self._read(assignment, each))

@@ -34,8 +34,8 @@ def store(campaign_id: str, sent: NewCampaign) -> Candidate:
 
 
 def assign(rows: list[NewCampaign], candidates: list[Candidate]) -> dict[int, Verdict]:
-    """Return the verdicts by the rows' places in the list."""
-    assignment = Assignment({place: SearchTarget(each) for place, each in enumerate(rows)})
+    """Return the verdicts by the rows' indexes in the list."""
+    assignment = Assignment({index: SearchTarget(each) for index, each in enumerate(rows)})
     for candidate in candidates:
         if assignment.could_match(candidate.campaign):
             assignment.add(candidate)
@@ -44,10 +44,10 @@ def assign(rows: list[NewCampaign], candidates: list[Candidate]) -> dict[int, Ve
 
 def test_two_hundred_rows_with_one_text_each_find_their_own() -> None:
     rows = [new(number(person), f"+44 7700 901{person:03}") for person in range(200)]
-    candidates = [store(f"c{place}", each) for place, each in enumerate(rows) if place % 3]
+    candidates = [store(f"c{index}", each) for index, each in enumerate(rows) if index % 3]
     found = assign(rows, candidates[::-1])
 
-    assert found == {place: Found(f"c{place}") if place % 3 else Absent() for place in range(200)}
+    assert found == {index: Found(f"c{index}") if index % 3 else Absent() for index in range(200)}
 
 
 def test_rows_that_are_equal_are_found_when_their_counts_match() -> None:
@@ -121,29 +121,29 @@ ROWS = st.lists(
 def test_no_row_is_absent_that_is_there_and_none_is_found_twice(
     rows: list[NewCampaign], there: list[bool], others: list[NewCampaign], order: object
 ) -> None:
-    mine = [store(f"mine-{place}", each) for place, each in enumerate(rows) if there[place]]
-    foreign = [store(f"other-{place}", each) for place, each in enumerate(others) if each not in rows]
+    mine = [store(f"mine-{index}", each) for index, each in enumerate(rows) if there[index]]
+    foreign = [store(f"other-{index}", each) for index, each in enumerate(others) if each not in rows]
     found = assign(rows, [*foreign, *mine])
 
-    for place, verdict in found.items():
-        if there[place]:
+    for index, verdict in found.items():
+        if there[index]:
             assert not isinstance(verdict, Absent)
         if isinstance(verdict, Found):
             owner = int(verdict.campaign_id.removeprefix("mine-"))
-            assert rows[owner] == rows[place]
+            assert rows[owner] == rows[index]
             assert there[owner]
     ids = [verdict.campaign_id for verdict in found.values() if isinstance(verdict, Found)]
     assert len(ids) == len(set(ids))
     # Rows of one content that were found are as many as are there.
     for content, count in Counter(rows).items():
-        places = [place for place, row in enumerate(rows) if row == content]
-        if any(isinstance(found[place], Found) for place in places):
-            assert sum(there[place] for place in places) == count
+        indexes = [index for index, row in enumerate(rows) if row == content]
+        if any(isinstance(found[index], Found) for index in indexes):
+            assert sum(there[index] for index in indexes) == count
 
 
 @given(rows=ROWS, there=st.lists(st.booleans(), min_size=7, max_size=7), order=st.randoms(use_true_random=False))
 def test_the_order_of_candidates_does_not_matter(rows: list[NewCampaign], there: list[bool], order: object) -> None:
-    candidates = [store(f"c{place}", each) for place, each in enumerate(rows) if there[place]]
+    candidates = [store(f"c{index}", each) for index, each in enumerate(rows) if there[index]]
     shuffled = candidates.copy()
     order.shuffle(shuffled)  # type: ignore[attr-defined]
     assert assign(rows, candidates) == assign(rows, shuffled)
@@ -151,13 +151,13 @@ def test_the_order_of_candidates_does_not_matter(rows: list[NewCampaign], there:
 
 @given(rows=ROWS, there=st.lists(st.booleans(), min_size=7, max_size=7))
 def test_passing_rows_over_by_their_people_changes_no_verdict(rows: list[NewCampaign], there: list[bool]) -> None:
-    candidates = [store(f"c{place}", each) for place, each in enumerate(rows) if there[place]]
+    candidates = [store(f"c{index}", each) for index, each in enumerate(rows) if there[index]]
 
     class Thorough(Assignment):
-        def _places_for(self, contacts: Iterable[Contact]) -> range:
+        def _find_groups(self, contacts: Iterable[Contact]) -> range:
             return range(len(self._groups))
 
-    targets = {place: SearchTarget(each) for place, each in enumerate(rows)}
+    targets = {index: SearchTarget(each) for index, each in enumerate(rows)}
     quick, thorough = Assignment(targets), Thorough(targets)
     for candidate in candidates:
         quick.add(candidate)

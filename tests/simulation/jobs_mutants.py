@@ -208,23 +208,23 @@ JOB_MUTANTS = (
     Mutant(
         "twins are matched whatever their count",
         "_reconcile.assignment",
-        "len(certain[place]) == len(group.keys)",
-        "0 < len(certain[place]) <= len(group.keys)",
+        "len(certain[index]) == len(group.keys)",
+        "0 < len(certain[index]) <= len(group.keys)",
     ),
     Mutant(
         "of too few twins the rest is absent",
         "_reconcile.assignment",
-        "            elif certain[place] or possible[place]:\n",
-        "            elif 0 < len(certain[place]) < len(group.keys):\n"
+        "            elif certain[index] or possible[index]:\n",
+        "            elif 0 < len(certain[index]) < len(group.keys):\n"
         "                for key in group.keys:\n"
-        "                    verdicts[key] = Found(certain[place].pop()) if certain[place] else Absent()\n"
-        "            elif certain[place] or possible[place]:\n",
+        "                    verdicts[key] = Found(certain[index].pop()) if certain[index] else Absent()\n"
+        "            elif certain[index] or possible[index]:\n",
     ),
     Mutant(
         "what may be ours is absent",
         "_reconcile.assignment",
-        "            elif certain[place] or possible[place]:\n",
-        "            elif certain[place]:\n",
+        "            elif certain[index] or possible[index]:\n",
+        "            elif certain[index]:\n",
     ),
     Mutant(
         "others' campaigns are nobody's",

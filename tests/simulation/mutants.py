@@ -299,8 +299,8 @@ MUTANTS = (
     Mutant(
         "one of two is taken",
         "_reconcile.assignment",
-        "place in assigned and all(assigned.intersection(owners[each]) for each in possible[place])",
-        "place in assigned",
+        "index in assigned and all(assigned.intersection(owners[each]) for each in possible[index])",
+        "index in assigned",
         test="_reconcile",
     ),
     Mutant(
