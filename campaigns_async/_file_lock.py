@@ -1,4 +1,4 @@
-"""Locks on open files, which die with their process (flock, so POSIX alone)."""
+"""Locks on open files. They end with their process (flock: POSIX only)."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Final, Self
 
 
 class FileLock:
-    """A lock that is held; leaving its block releases it. Get one by `take`.
+    """A lock on an open file. Get one with `lock_file`; the end of its `with` block releases it.
 
     Attributes:
-        name: What it was taken for.
+        name: The name that was passed to `lock_file`.
     """
 
     def __init__(self, descriptor: int, name: str) -> None:
         self.name = name
         self._descriptor = descriptor
-        _HELD.add(self)
+        _LOCKS.add(self)
 
     @property
     def descriptor(self) -> int:
-        """The open file's descriptor; -1, which no file has, once the lock is released."""
+        """The descriptor of the open file; -1, which no file has, after the release."""
         return self._descriptor
 
     def release(self) -> None:
         """Release the lock and close the file. May be called again."""
-        if self in _HELD:
-            _HELD.remove(self)
+        if self in _LOCKS:
+            _LOCKS.remove(self)
             descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
 
@@ -41,34 +41,34 @@ class FileLock:
         self.release()
 
 
-_HELD: Final[set[FileLock]] = set()
+_LOCKS: Final[set[FileLock]] = set()
 """The locks of this process."""
 
 
-def take(descriptor: int, name: str) -> FileLock:
-    """Lock an open file against every other descriptor of it, in this process or another. Closes it on a failure.
+def lock_file(descriptor: int, name: str) -> FileLock:
+    """Lock an open file against all other descriptors of it, in every process. Close the file on a failure.
 
     Raises:
-        BlockingIOError: If it is locked.
-        OSError: If it cannot be locked on this file system.
+        BlockingIOError: If the file is locked.
+        OSError: If the file system has no locks.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BaseException:  # on an interrupt too: a descriptor left open would hold the lock
+    except BaseException:  # KeyboardInterrupt too: an open descriptor could keep the lock
         os.close(descriptor)
         raise
     return FileLock(descriptor, name)
 
 
-def held(name: str) -> bool:
-    """Return True if this process holds a lock of that name."""
-    return any(each.name == name for each in tuple(_HELD))
+def is_locked(name: str) -> bool:
+    """Return True if this process has a lock of this name."""
+    return any(lock.name == name for lock in tuple(_LOCKS))
 
 
-def _forget() -> None:
-    """Release all locks: a forked child is no writer, and what it shares of a lock would outlive the parent's death."""
-    for each in tuple(_HELD):
-        each.release()
+def _release_all() -> None:
+    """Release all locks of a forked child: they share the parent's locks, and would outlive the parent."""
+    for lock in tuple(_LOCKS):
+        lock.release()
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_release_all)

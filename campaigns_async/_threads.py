@@ -1,4 +1,4 @@
-"""Waiting for work in a thread, which a cancellation cannot stop."""
+"""Waits for work in a thread, which a cancellation cannot stop."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 async def wait_to_end(work: Awaitable[T]) -> T:
-    """Wait for work to end, however often the wait is cancelled; only then raise the cancellation.
+    """Wait until the work ends, and return its result. A cancellation of the wait is raised only after the end.
 
     Raises:
-        CancelledError: If the wait was cancelled meanwhile.
+        CancelledError: If the wait was cancelled.
     """
     task = asyncio.ensure_future(work)
     cancelled: asyncio.CancelledError | None = None
@@ -24,6 +24,6 @@ async def wait_to_end(work: Awaitable[T]) -> T:
             cancelled = stop
     if cancelled is not None:
         if not task.cancelled():
-            task.exception()  # retrieved, so that asyncio does not report it as lost
+            task.exception()  # retrieved: asyncio logs an exception that nobody has retrieved
         raise cancelled
     return task.result()

@@ -22,7 +22,7 @@ from campaigns_async._reconcile.creates import Creator
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.search_listings import SearchListings
 from campaigns_async.errors import InvalidArgumentError
-from campaigns_async.fanout import Answered, FanOut, Items
+from campaigns_async.fanout import FanOut, Items, Result
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
 from campaigns_async.values import Checkpoint
 
@@ -198,7 +198,7 @@ class Campaigns:
         create = partial(self._create_item, ignore_invalid_phone_numbers, _reconciled(on_unknown))
         return FanOut(create, news, limit=self._limit, grace=self._caller.timeouts.grace)
 
-    async def _create_item(self, ignore_invalid: bool | None, reconcile: bool, new: NewCampaign) -> Answered[str]:
+    async def _create_item(self, ignore_invalid: bool | None, reconcile: bool, new: NewCampaign) -> Result[str]:
         request_id: str | None = None
 
         def read(response: Response) -> str:
@@ -211,7 +211,7 @@ class Campaigns:
             campaign_id = await self._creator.create_reconciled(new, ignore_invalid, request, read)
         else:
             campaign_id = await self._creator.create(new, request, read)
-        return Answered(campaign_id, request_id)
+        return Result(campaign_id, request_id)
 
     @cached_property
     def _paginators(self) -> PaginatorFactory:

@@ -1,7 +1,7 @@
-"""What an observer receives: frozen values, in the order in which things happen.
+"""Events for an observer: frozen values, in the order in which things happen.
 
-Each event has an `id` that increases over all events of a client, and the `call_id` of its call. A call has
-`CallStarted`, then for each attempt `AttemptStarted` and `AttemptFinished`, `Waiting` before each pause between two
+Each event has an `id`, which increases over all events of a client, and the `call_id` of its call. A call has
+`CallStarted`, then `AttemptStarted` and `AttemptFinished` for each attempt, `Waiting` before each pause between two
 attempts, and `CallFinished`. The observer receives them in the caller's task and context.
 """
 
@@ -17,69 +17,66 @@ from campaigns_async.values import Operation
 
 
 @frozen
-class CallStarted:
-    """A call has begun.
-
-    Attributes:
-        id: The event's number, from 1.
-        call_id: The call's number, from 1.
-        operation: What the call does.
-        method: The HTTP method.
-        path: The path, without the query.
-    """
-
+class _CallEvent:
     id: int
     call_id: int
     operation: Operation
+
+
+@frozen
+class _RequestEvent(_CallEvent):
     method: str
     path: str
 
 
 @frozen
-class AttemptStarted:
-    """A request has a slot and is about to be sent.
+class CallStarted(_RequestEvent):
+    """The start of a call.
 
     Attributes:
         id: The event's number, from 1.
         call_id: The call's number, from 1.
-        operation: What the call does.
+        operation: The call's operation.
+        method: The HTTP method.
+        path: The path, without the query.
+    """
+
+
+@frozen
+class AttemptStarted(_RequestEvent):
+    """The start of an attempt: its request has a slot and is about to be sent.
+
+    Attributes:
+        id: The event's number, from 1.
+        call_id: The call's number, from 1.
+        operation: The call's operation.
         method: The HTTP method.
         path: The path, without the query.
         attempt: The attempt's number, from 1.
     """
 
-    id: int
-    call_id: int
-    operation: Operation
-    method: str
-    path: str
     attempt: int
 
 
 @frozen
-class AttemptFinished:
-    """A request was answered, failed, or was given up.
+class AttemptFinished(_RequestEvent):
+    """The end of an attempt: a response, a failure, or an abort.
 
     Attributes:
         id: The event's number, from 1.
         call_id: The call's number, from 1.
-        operation: What the call does.
+        operation: The call's operation.
         method: The HTTP method.
         path: The path, without the query.
         attempt: The attempt's number, from 1.
-        status: The HTTP status; None where no complete response came.
-        failure: What failed, in a word: connect, connect_timeout, dropped, read_timeout, deadline, cancelled, or the
-            name of an error's class; None for a response.
-        effect: What is known of the request's effect.
-        elapsed: Seconds from the start of the call.
-        request_id: The server's id of the request, None where it named none.
+        status: The HTTP status; None without a complete response.
+        failure: The kind of failure: connect, connect_timeout, dropped, read_timeout, deadline, cancelled, or the name
+            of an error's class; None for a response.
+        effect: The effect of the request on the server.
+        elapsed: Seconds since the start of the call.
+        request_id: The server's id of the request; None if the server sent no id.
     """
 
-    id: int
-    call_id: int
-    operation: Operation
-    method: str
-    path: str
     attempt: int
     status: int | None
     failure: str | None
@@ -89,46 +86,38 @@ class AttemptFinished:
 
 
 @frozen
-class Waiting:
-    """A call is about to wait between two attempts, holding no slot.
+class Waiting(_CallEvent):
+    """The start of a pause between two attempts. A call that waits has no slot.
 
     Attributes:
         id: The event's number, from 1.
         call_id: The call's number, from 1.
-        operation: What the call does.
-        reason: `backoff`, or `retry_after` where the server named the time.
-        seconds: How long.
+        operation: The call's operation.
+        reason: `retry_after` if the server named the time, else `backoff`.
+        seconds: The length of the pause, in seconds.
     """
 
-    id: int
-    call_id: int
-    operation: Operation
     reason: str
     seconds: float
 
 
 @frozen
-class CallFinished:
-    """A call returned, raised, or was cancelled.
+class CallFinished(_RequestEvent):
+    """The end of a call: it returned a value, raised an error, or was cancelled.
 
     Attributes:
         id: The event's number, from 1.
         call_id: The call's number, from 1.
-        operation: What the call does.
+        operation: The call's operation.
         method: The HTTP method.
         path: The path, without the query.
         attempts: Requests that the call sent.
-        elapsed: Seconds.
-        effect: What is known of the call's effect.
-        error_type: Name of the error's class, `CancelledError` among them; None for a success.
-        request_id: The server's id of the last request, None where it named none.
+        elapsed: The length of the call, in seconds.
+        effect: The effect of the call on the server.
+        error_type: The name of the error's class, which may be `CancelledError`; None for a success.
+        request_id: The server's id of the last request; None if the server sent no id.
     """
 
-    id: int
-    call_id: int
-    operation: Operation
-    method: str
-    path: str
     attempts: int
     elapsed: float
     effect: Effect
@@ -138,13 +127,13 @@ class CallFinished:
 
 @frozen
 class Reconciled:
-    """A create of unknown outcome was looked for.
+    """The end of a search for a create whose outcome was unknown.
 
     Attributes:
         id: The event's number, from 1.
-        verdict: found, absent or unknown.
-        looks: How often the server was searched.
-        elapsed: Seconds.
+        verdict: `found`, `absent` or `unknown`.
+        looks: Searches of the server.
+        elapsed: Seconds since the end of the create.
     """
 
     id: int
@@ -157,13 +146,14 @@ Event: TypeAlias = CallStarted | AttemptStarted | AttemptFinished | Waiting | Ca
 
 
 class Observer(Protocol):
-    """Receives each event, in the loop's thread: it must not block.
+    """A receiver of events.
 
-    What it raises is logged by its type and otherwise dropped: it can harm no send.
+    It is called in the thread of the event loop and must not block. An exception is logged by its type and ignored: it
+    cannot harm a send.
     """
 
     def on_event(self, event: Event, /) -> None:
-        """Receive one event."""
+        """Receive an event."""
         ...
 
 
@@ -171,9 +161,9 @@ class HeaderObserver(Observer, Protocol):
     """An observer that adds headers to each attempt, such as `traceparent`."""
 
     def headers(self, event: AttemptStarted, /) -> Mapping[str, str]:
-        """Return headers for an attempt that is about to be sent, after `on_event` has received the same event.
+        """Return headers for an attempt that is about to be sent. Called after `on_event` has received the same event.
 
-        Names that would carry the key, change how the request is read, or when it leaves (Authorization, api-key,
-        Host, Content-*, Expect and the like), and whatever is not printable ASCII, are dropped and logged.
+        A header is dropped and logged if its text is not printable ASCII, or if its name could carry the API key or
+        change how the request is read and when it leaves: Authorization, api-key, Host, Content-*, Expect and the like.
         """
         ...

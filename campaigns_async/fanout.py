@@ -1,4 +1,4 @@
-"""One operation over many items, in parallel, read only as fast as they are processed."""
+"""One operation over many items, in parallel. Items are read only as fast as they are processed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Generic, Self, TypeAlias, TypeGuard, TypeVar, cast
+from typing import Any, Generic, Self, TypeAlias, TypeVar
 
 from attrs import define, field, frozen
 
@@ -21,16 +21,16 @@ R = TypeVar("R")
 
 @frozen
 class Outcome(Generic[T, R]):
-    """What became of one item of a fan-out.
+    """The outcome of one item of a fan-out.
 
     Attributes:
-        index: Position of the item in the input, from 0.
+        index: The item's position in the input, from 0.
         item: The item.
-        value: What the operation returned: for `create_many`, the new id.
-        error: What the operation raised; None for a success.
-        effect: What is known of the operation's effect.
-        request_id: The server's id of the request, for its support: of an error, and of a success of `create_many`.
-            None where the server named none.
+        value: The operation's return value; for `create_many`, the new id. None if the operation raised an error.
+        error: The error that the operation raised; None for a success.
+        effect: The effect of the operation on the server.
+        request_id: The server's id of the request, for its support: of every error that has one, and of every success
+            of `create_many`. None if the server sent no id.
     """
 
     index: int
@@ -42,35 +42,36 @@ class Outcome(Generic[T, R]):
 
     @property
     def ok(self) -> bool:
-        """True if the operation returned, rather than raised."""
+        """True if the operation succeeded."""
         return self.error is None
 
 
-Items: TypeAlias = Iterable[T] | AsyncIterable[T]
-_APPLIED = Effect.APPLIED  # Python 3.11 looks a member up slowly
-ItemOperation: TypeAlias = Callable[[T], Awaitable[R]] | Callable[[T], Awaitable["Answered[R]"]]
-
-
-@define(eq=False)  # not frozen: one is made for each item
-class Answered(Generic[R]):
-    """An operation's value and the server's id of its request."""
+@define(eq=False)  # not frozen: each item makes one
+class Result(Generic[R]):
+    """The return value of an operation, with the server's id of its request."""
 
     value: R
     request_id: str | None
 
 
-class FanOut(Generic[T, R]):
-    """Outcomes as they complete: iterate it, best within `async with`.
+Items: TypeAlias = Iterable[T] | AsyncIterable[T]
+ItemOperation: TypeAlias = Callable[[T], Awaitable[R]] | Callable[[T], Awaitable[Result[R]]]
+_APPLIED = Effect.APPLIED  # Python 3.11 looks up a member slowly
 
-    Leaving the block stops the intake, lets what is in flight finish within the grace, and cancels the rest.
-    What finished by then can still be iterated. An iterator that is merely dropped cancels what is in flight.
+
+class FanOut(Generic[T, R]):
+    """An async iterator of outcomes, in the order in which they complete. Best used with `async with`.
+
+    At the end of the block, the fan-out reads no further item, waits for requests in flight within the grace of the
+    client's timeouts, and cancels the rest. Outcomes that are ready by then can still be iterated. An iterator that is
+    garbage-collected without `async with` cancels its requests in flight.
 
     Attributes:
-        unresolved: After the block: outcomes that were not returned and may have been carried out.
+        unresolved: After the block, the outcomes that were not iterated and whose effect is unknown.
     """
 
     def __init__(self, operation: ItemOperation[T, R], items: Items[T], *, limit: int, grace: float) -> None:
-        self._run: _Run[T, R] = _Run(operation, items, limit)
+        self._pool: _WorkerPool[T, R] = _WorkerPool(operation, items, limit)
         self._grace = grace
         self.unresolved: tuple[Outcome[T, R], ...] = ()
 
@@ -78,10 +79,9 @@ class FanOut(Generic[T, R]):
         return self
 
     async def __anext__(self) -> Outcome[T, R]:
-        run = self._run
-        outcome = run.take()
+        outcome = self._pool.take_ready()
         if outcome is None:
-            outcome = await run.next()
+            outcome = await self._pool.next()
         if outcome is None:
             raise StopAsyncIteration
         return outcome
@@ -95,75 +95,76 @@ class FanOut(Generic[T, R]):
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Do what leaving the block does."""
+        """Close the fan-out, as the end of its `async with` block does."""
         try:
-            await self._run.finish(self._grace)
+            await self._pool.finish(self._grace)
         finally:
-            self.unresolved = tuple(left for left in self._run.ready if left.effect is Effect.UNKNOWN)
+            self.unresolved = tuple(left for left in self._pool.ready if left.effect is Effect.UNKNOWN)
 
     def __del__(self) -> None:
-        run: _Run[T, R] | None = self.__dict__.get("_run")  # absent where __init__ raised
-        if run is not None and not run.over:
-            run.abandon()
+        pool: _WorkerPool[T, R] | None = self.__dict__.get("_pool")  # missing if __init__ raised an error
+        if pool is not None and not pool.is_over:
+            pool.abandon()
 
 
-class _Run(Generic[T, R]):
-    """The state that the tasks share; they must not hold the iterator, which stops them when it is dropped.
+class _WorkerPool(Generic[T, R]):
+    """The state that the tasks share. They hold no reference to the `FanOut`: its finalizer stops them.
 
-    Workers are made as they are needed and kept: waking one costs half of what making one costs.
+    Workers are created when they are needed, and kept: waking a worker costs half of what creating one costs.
+
+    Attributes:
+        ready: Outcomes that were not taken yet.
     """
 
     def __init__(self, operation: ItemOperation[T, R], items: Items[T], limit: int) -> None:
         self._operation = operation
         self._limit = limit
         self._count = 0
-        self._under_way = 0
-        """Items that were read and have no outcome yet."""
-        self._read: deque[tuple[int, T]] = deque()
-        """Items of them that no worker has begun; for each a worker is on its way."""
-        self._workers: dict[asyncio.Task[None], None] = {}  # in order: a set's would differ from run to run
+        self._pending = 0  # items that were read and have no outcome yet
+        self._unstarted: deque[tuple[int, T]] = deque()  # the items among them that no worker has started
+        self._workers: dict[asyncio.Task[None], None] = {}  # in order: the order of a set differs from run to run
         self._idle: deque[asyncio.Future[None]] = deque()
-        self._refilling = False
+        self._refill_due = False
         self._changed = asyncio.Event()
-        self._room = asyncio.Event()
-        self._intake: asyncio.Task[None] | None = None
+        self._has_room = asyncio.Event()
+        self._reader: asyncio.Task[None] | None = None  # of an async iterable
         self._error: BaseException | None = None
         self._exhausted = False
         self.ready: deque[Outcome[T, R]] = deque()
-        self._async: AsyncIterator[T] | None = None
-        self._sync: Iterator[T] = iter(())
+        self._async_items: AsyncIterator[T] | None = None
+        self._items: Iterator[T] = iter(())
         if isinstance(items, AsyncIterable):
-            self._async = aiter(items)
+            self._async_items = aiter(items)
         elif isinstance(items, Iterable) and not isinstance(items, (str, bytes)):
-            self._sync = iter(items)
+            self._items = iter(items)
         else:
             raise InvalidArgumentError(f"a fan-out takes an iterable or async iterable, not {type(items).__name__}")
 
     @property
-    def over(self) -> bool:
-        """True if nothing is under way and nothing will be."""
-        return self._exhausted and not self._under_way
+    def is_over(self) -> bool:
+        """True if every item has its outcome, and no further item will be read."""
+        return self._exhausted and not self._pending
 
-    def take(self) -> Outcome[T, R] | None:
-        """Start as many items as there is room for; return an outcome that is ready, if there is one."""
+    def take_ready(self) -> Outcome[T, R] | None:
+        """Start as many items as the limit allows. Return an outcome that is ready; None if there is no such outcome."""
         self._fill()
         if not self.ready:
             return None
-        if not self._exhausted and not self._refilling:
-            self._refilling = True  # the outcome's place is free once it is returned: keep the pool busy
+        if not self._exhausted and not self._refill_due:
+            self._refill_due = True  # keeps the pool busy: there is room for another item once this outcome is returned
             asyncio.get_running_loop().call_soon(self._refill)
         return self.ready.popleft()
 
     async def next(self) -> Outcome[T, R] | None:
-        """Return the next outcome; None after the last.
+        """Wait for the next outcome; return None after the last.
 
         Raises:
-            BaseException: What the iterable raised, after the outcomes of all items that were read.
+            BaseException: The error of the iterable, after the outcomes of all items that were read.
         """
         while True:
-            if (outcome := self.take()) is not None:
+            if (outcome := self.take_ready()) is not None:
                 return outcome
-            if self.over:
+            if self.is_over:
                 error, self._error = self._error, None
                 if error is not None:
                     raise error
@@ -172,8 +173,10 @@ class _Run(Generic[T, R]):
             await self._changed.wait()
 
     async def finish(self, grace: float) -> None:
-        """Read no further item; give requests in flight `grace` seconds; cancel the rest."""
-        self._stop_intake()
+        """Read no further item, wait up to `grace` seconds for requests in flight, and cancel the rest."""
+        self._exhaust()
+        if self._reader is not None:
+            self._reader.cancel()
         try:
             if self._workers:
                 await asyncio.wait(self._workers, timeout=grace)
@@ -182,56 +185,56 @@ class _Run(Generic[T, R]):
                 worker.cancel()
             if self._workers:
                 await asyncio.wait(self._workers)
-            if self._intake is not None:
-                await asyncio.wait([self._intake])
-            close = getattr(self._async, "aclose", None)
+            if self._reader is not None:
+                await asyncio.wait([self._reader])
+            close = getattr(self._async_items, "aclose", None)
             if close is not None:
                 await close()
 
     def abandon(self) -> None:
-        """Stop at once, from wherever the garbage collector runs."""
+        """Cancel all tasks, from the thread in which the garbage collector runs."""
         self._exhausted = True
-        for task in (*self._workers, *([self._intake] if self._intake is not None else [])):
-            with suppress(RuntimeError):  # the loop is closed, and the tasks with it
+        for task in (*self._workers, *([self._reader] if self._reader is not None else [])):
+            with suppress(RuntimeError):  # the loop is closed, and so are its tasks
                 task.get_loop().call_soon_threadsafe(task.cancel)
 
     def _refill(self) -> None:
-        self._refilling = False
+        self._refill_due = False
         self._fill()
 
     def _fill(self) -> None:
-        if self._async is not None:
-            self._room.set()
-            if self._intake is None and not self._exhausted:
-                self._intake = asyncio.create_task(self._take_in(self._async))
+        if self._async_items is not None:
+            self._has_room.set()
+            if self._reader is None and not self._exhausted:
+                self._reader = asyncio.create_task(self._read_all(self._async_items))
             return
-        while not self._exhausted and self._under_way + len(self.ready) < self._limit:
+        while not self._exhausted and self._pending + len(self.ready) < self._limit:
             try:
-                item = next(self._sync)
+                item = next(self._items)
             except StopIteration:
                 self._exhaust()
-            except Exception as error:  # raised after the outcomes of what is in flight
+            except Exception as error:  # `next` raises it after the outcomes of the requests in flight
                 self._error = error
                 self._exhaust()
             else:
                 self._start(item)
 
-    async def _take_in(self, items: AsyncIterator[T]) -> None:
+    async def _read_all(self, items: AsyncIterator[T]) -> None:
         try:
             while not self._exhausted:
-                while self._under_way + len(self.ready) >= self._limit:
-                    self._room.clear()
-                    await self._room.wait()
+                while self._pending + len(self.ready) >= self._limit:
+                    self._has_room.clear()
+                    await self._has_room.wait()
                 item = await anext(items)
-                if self._exhausted:  # stopped meanwhile: the item was read, and is not sent
-                    self.ready.append(_cut_off(self._count, item, Effect.NOT_SENT))
+                if self._exhausted:  # finished meanwhile: the item was read, and is not sent
+                    self.ready.append(_build_aborted(self._count, item, Effect.NOT_SENT))
                     self._count += 1
                     break
                 self._start(item)
         except StopAsyncIteration:
             pass
         except asyncio.CancelledError as error:
-            if not self._exhausted:  # cancelled by others, not by us
+            if not self._exhausted:  # not cancelled by `finish`
                 self._error = RuntimeError("the input was cancelled before its end")
                 self._error.__cause__ = error
         except BaseException as error:
@@ -241,83 +244,78 @@ class _Run(Generic[T, R]):
             self._changed.set()
 
     def _start(self, item: T) -> None:
-        self._read.append((self._count, item))
+        self._unstarted.append((self._count, item))
         self._count += 1
-        self._under_way += 1
+        self._pending += 1
+        if not self._wake_worker():
+            worker = asyncio.create_task(self._work())
+            self._workers[worker] = None
+            worker.add_done_callback(self._on_worker_done)
+
+    def _wake_worker(self) -> bool:
+        """Wake an idle worker. Return False if no worker is idle."""
         while self._idle:
-            woken = self._idle.popleft()
-            if not woken.done():
-                woken.set_result(None)
-                return
-        worker = asyncio.create_task(self._work())
-        self._workers[worker] = None
-        worker.add_done_callback(self._ended)
+            sleeper = self._idle.popleft()
+            if not sleeper.done():
+                sleeper.set_result(None)
+                return True
+        return False
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            while self._read:
-                index, item = self._read.popleft()
+            while self._unstarted:
+                index, item = self._unstarted.popleft()
                 try:
-                    outcome: Outcome[T, R] = _success(index, item, await self._operation(item))
+                    outcome: Outcome[T, R] = _build_success(index, item, await self._operation(item))
                 except Exception as error:
                     request_id = getattr(error, "request_id", None)
                     outcome = Outcome(index, item, error=error, effect=effect_of(error), request_id=request_id)
                 except asyncio.CancelledError as stop:
-                    # Swallowed: the worker ends here, and the item's outcome must not be lost.
-                    self._put(_cut_off(index, item, effect_of(stop)))
+                    # Not raised again: the worker ends here, and the item keeps its outcome.
+                    self._add(_build_aborted(index, item, effect_of(stop)))
                     return
-                except BaseException as fatal:  # it ends the iteration; the item still has its outcome
+                except BaseException as fatal:  # ends the iteration; the item keeps its outcome
                     self._error = fatal
                     self._exhaust()
-                    self._put(_cut_off(index, item, effect_of(fatal)))
+                    self._add(_build_aborted(index, item, effect_of(fatal)))
                     raise
-                self._put(outcome)
+                self._add(outcome)
             if self._exhausted:
                 return
-            woken = loop.create_future()
-            self._idle.append(woken)
-            await woken
+            sleeper = loop.create_future()
+            self._idle.append(sleeper)
+            await sleeper
 
-    def _put(self, outcome: Outcome[T, R]) -> None:
+    def _add(self, outcome: Outcome[T, R]) -> None:
         self.ready.append(outcome)
-        self._under_way -= 1
+        self._pending -= 1
         self._changed.set()
 
-    def _ended(self, worker: asyncio.Task[None]) -> None:
+    def _on_worker_done(self, worker: asyncio.Task[None]) -> None:
         del self._workers[worker]
         if worker.cancelled():
-            if self._read:  # cancelled on its way to an item, so that nothing of it ran
-                index, item = self._read.popleft()
-                self._put(_cut_off(index, item, Effect.NOT_SENT))
+            if self._unstarted:  # cancelled before it started its item
+                index, item = self._unstarted.popleft()
+                self._add(_build_aborted(index, item, Effect.NOT_SENT))
         else:
-            worker.exception()  # has been seen
+            worker.exception()  # retrieved: asyncio logs an exception that nobody has retrieved
 
     def _exhaust(self) -> None:
-        """Read nothing more, and let idle workers end."""
+        """Read no further item, and let idle workers end."""
         self._exhausted = True
-        while self._idle:
-            woken = self._idle.popleft()
-            if not woken.done():
-                woken.set_result(None)
-
-    def _stop_intake(self) -> None:
-        self._exhaust()
-        if self._intake is not None:
-            self._intake.cancel()
+        while self._wake_worker():
+            pass
 
 
-def _success(index: int, item: T, answer: R | Answered[R]) -> Outcome[T, R]:
-    if _is_answered(answer):
-        return Outcome(index, item, answer.value, None, _APPLIED, answer.request_id)
-    return Outcome(index, item, cast("R", answer))
+def _build_success(index: int, item: T, value: R | Result[R]) -> Outcome[T, R]:
+    if isinstance(value, Result):
+        result: Result[R] = value
+        return Outcome(index, item, result.value, None, _APPLIED, result.request_id)
+    return Outcome(index, item, value)
 
 
-def _is_answered(answer: R | Answered[R]) -> TypeGuard[Answered[R]]:
-    return isinstance(answer, Answered)
-
-
-def _cut_off(index: int, item: T, effect: Effect) -> Outcome[T, Any]:
+def _build_aborted(index: int, item: T, effect: Effect) -> Outcome[T, Any]:
     error: CampaignsError
     if effect is Effect.UNKNOWN:
         error = OutcomeUnknownError(

@@ -1,13 +1,13 @@
-"""How many SMS parts a text takes (3GPP TS 23.038 and 23.040). Pure.
+"""The number of SMS segments of a text (3GPP TS 23.038 and 23.040). No I/O, no state.
 
-A text that the GSM 7-bit alphabet can say takes 160 units in one part, or 153 in each of several; any other is
-sent as UCS-2, with 70 or 67. A gateway that shortens, transliterates or uses national shift tables may count less.
+A text of the GSM 7-bit alphabet has room for 160 units in one segment, or 153 in each of several. Any other text is
+sent as UCS-2, with 70 or 67 units. A gateway that shortens or transliterates texts, or uses national shift tables, may
+need fewer segments.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -17,62 +17,62 @@ _BASIC: Final = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-_EXTENSION: Final = "\f^{}\\[~]|€"  # each behind an escape: two units
+_EXTENSION: Final = "\f^{}\\[~]|€"  # two units each: an escape comes first
 _GSM_7: Final = re.compile(f"[{re.escape(_BASIC + _EXTENSION)}]*")
-_EXTENDED: Final = re.compile(f"[{re.escape(_EXTENSION)}]")
 
 
 class Encoding(StrEnum):
-    """How a text travels."""
+    """The encoding of a text in transit."""
 
     GSM_7 = "GSM-7"
     UCS_2 = "UCS-2"
 
 
+_DOUBLE: Final = {
+    Encoding.GSM_7: re.compile(f"[{re.escape(_EXTENSION)}]"),
+    Encoding.UCS_2: re.compile("[\U00010000-\U0010ffff]"),
+}
+"""The characters that take two units."""
 _ROOM: Final = {Encoding.GSM_7: (160, 153), Encoding.UCS_2: (70, 67)}
-"""Units of a text that is alone, and of each part of a longer one."""
+"""Units of a text with one segment, and of each segment of a longer text."""
 
 
 @frozen
 class Segments:
-    """What a text takes."""
+    """The size of a text.
+
+    Attributes:
+        encoding: The encoding.
+        characters: Unicode code points.
+        units: Septets of GSM-7, where an extension character counts two, or UTF-16 units of UCS-2.
+        parts: Segments, from 1: an empty text is sent as well.
+    """
 
     encoding: Encoding
     characters: int
-    """Unicode's."""
     units: int
-    """Septets of GSM-7, an extension character counting two; UTF-16 units of UCS-2, an emoji counting two or more."""
     parts: int
-    """From 1: an empty text is sent as well."""
 
 
 def segments(text: str) -> Segments:
-    """The encoding, the units and the parts of a text. No escape pair and no surrogate pair straddles two parts."""
-    if _GSM_7.fullmatch(text):
-        encoding, double = Encoding.GSM_7, _EXTENDED
-        units = len(text) + len(_EXTENDED.findall(text))
-    else:
-        encoding, double = Encoding.UCS_2, _ASTRAL
-        units = len(text) + len(_ASTRAL.findall(text))
+    """Return the encoding, the units and the segments of a text.
+
+    No escape pair and no surrogate pair is split between two segments.
+    """
+    encoding = Encoding.GSM_7 if _GSM_7.fullmatch(text) else Encoding.UCS_2
+    double = _DOUBLE[encoding]
+    units = len(text) + len(double.findall(text))
     alone, room = _ROOM[encoding]
     if units <= alone:
         parts = 1
-    elif units == len(text):  # nothing that could straddle
+    elif units == len(text):  # no pair that could be split
         parts = -(-units // room)
     else:
-        parts = _filled((2 if double.match(character) else 1 for character in text), room)
+        parts, left = 1, room
+        for character in text:
+            width = 2 if double.match(character) else 1
+            if width > left:
+                parts += 1
+                left = room
+            left -= width
     return Segments(encoding, len(text), units, parts)
-
-
-_ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
-
-
-def _filled(widths: Iterable[int], room: int) -> int:
-    """How many parts are filled in turn, what does not fit beginning the next."""
-    parts, left = 1, room
-    for width in widths:
-        if width > left:
-            parts += 1
-            left = room
-        left -= width
-    return parts

@@ -1,4 +1,4 @@
-"""Settings of a client; each is checked when it is made."""
+"""The settings of a client. Each one is validated when it is created."""
 
 from __future__ import annotations
 
@@ -12,23 +12,17 @@ from campaigns_async.errors import ConfigurationError
 
 
 class Auth(StrEnum):
-    """Where the API key travels (provider's documentation, Authentication)."""
+    """The place of the API key in a request (provider's documentation, Authentication).
+
+    Attributes:
+        BEARER: The header `Authorization: Bearer KEY`.
+        HEADER: The header `api-key: KEY`.
+        QUERY: The query `?api-key=KEY`. Proxies and servers log query strings: prefer a header.
+    """
 
     BEARER = "bearer"
-    """`Authorization: Bearer KEY`."""
     HEADER = "header"
-    """`api-key: KEY`."""
     QUERY = "query"
-    """`?api-key=KEY`. Proxies and servers write query strings to their logs: prefer the others."""
-
-
-def _statuses(value: Iterable[int]) -> tuple[int, ...]:
-    if hasattr(value, "__iter__"):
-        return tuple(value)
-    raise ConfigurationError(
-        f"RetryPolicy.rejected_statuses must be some statuses, not {type(value).__name__}",
-        parameter="RetryPolicy.rejected_statuses",
-    )
 
 
 _WEEK = 7 * 24 * 3600.0
@@ -36,14 +30,17 @@ _WEEK = 7 * 24 * 3600.0
 
 @frozen
 class Timeouts:
-    """How long to wait, in seconds, each above 0.
+    """Timeouts in seconds.
 
     Attributes:
-        connect: For a connection: DNS aside, TCP and TLS.
-        read: For the whole head of an answer, once the request is written, and then for each next byte of its body.
-        deadline: For one call, from its first wait to the last byte, over all attempts and the waits
-            between them; None for no deadline.
-        grace: For requests in flight, when a fan-out's block is left or the client is closed.
+        connect: For a connection (TCP and TLS, without DNS), above 0.
+        read: For the head of a response after the request was written, and for each next byte of its body, above 0.
+        deadline: For one call, from its first wait to the last byte, over all attempts and the pauses between them,
+            above 0; None for no deadline.
+        grace: For requests in flight when the client or a fan-out is closed, from 0.
+
+    Raises:
+        ConfigurationError: If a value is out of range or not a number.
     """
 
     connect: float = 10.0
@@ -61,16 +58,21 @@ class Timeouts:
 
 @frozen
 class ReconcilePolicy:
-    """How a create that ended in doubt is looked for on the server; all in seconds.
+    """The search for a create whose outcome is unknown. Times are in seconds.
 
     Attributes:
-        settle: How long absence must last, from the end of the doubtful attempt, before it is believed; from 0.
-            Make it longer than a gateway of yours may sit on a request that it has given up.
-        timeout: For the whole search, above 0. It begins where the call's deadline ends.
-        margin: How far to either side of the start time to look, from 0 to a week: a server may take `Z` for its local time.
-        pause: Between two looks, above 0, once `settle` is over.
-        remember: Campaigns, from 1, that the client remembers having read or created, at eight bytes each: those
-            are nobody else's. Older ones are forgotten, and could be taken for a copy of theirs.
+        settle: The time for which the campaign must be absent before the search believes that it was not created. It
+            counts from the end of the attempt, from 0 and less than `timeout`. Make it longer than a gateway of yours
+            may hold a request that it no longer waits for.
+        timeout: The limit of the whole search, above 0. It begins at the end of the call's deadline.
+        margin: The distance from the start time, on both sides, within which the search looks, from 0 to 604,800 (a
+            week): a server may read `Z` as its local time.
+        pause: The pause between two looks after `settle`, above 0.
+        remember: Ids of campaigns that the client remembers having read or created, from 1, at eight bytes each. A
+            known campaign is never taken for the one that the search looks for; a forgotten one may be.
+
+    Raises:
+        ConfigurationError: If a value is out of range or not a number.
     """
 
     settle: float = 5.0
@@ -91,22 +93,34 @@ class ReconcilePolicy:
             )
 
 
+def _to_tuple(statuses: Iterable[int]) -> tuple[int, ...]:
+    if hasattr(statuses, "__iter__"):
+        return tuple(statuses)
+    raise ConfigurationError(
+        f"RetryPolicy.rejected_statuses must be an iterable of statuses, not {type(statuses).__name__}",
+        parameter="RetryPolicy.rejected_statuses",
+    )
+
+
 @frozen
 class RetryPolicy:
-    """When and how often a request is sent again, where it may be at all.
+    """The rules for retries, of requests that may be repeated at all.
 
-    The wait before attempt n + 1 is drawn evenly from 0 to min(cap, base * 2 ** (n - 1)) seconds
-    (full jitter), or is what the server's Retry-After names, and a jitter of up to `base` on top.
+    The pause after attempt n is a random number of seconds from 0 to min(cap, base * 2 ** (n - 1)) (full jitter). If
+    the server sent Retry-After, the pause is that time plus a jitter from 0 to `base`.
 
     Attributes:
-        attempts: Requests a call may send, the first included, from 1 (no retry).
+        attempts: Requests of one call at most, from 1 (no retry) to 1,000.
         base: Seconds, above 0.
         cap: Seconds, at least `base`.
-        quota: Tokens, from 0, shared by all calls of a client: a retry costs 5, a success pays back. A view's
-            own quota is not used.
-        max_retry_after: The longest Retry-After that is waited for, in seconds from 0; a longer one raises at once.
-        rejected_statuses: Statuses (400 to 599) by which this server is known to say that it did nothing,
-            so that even a create may be sent again: 503 for ASP.NET's own rate limiter, where no proxy answers 503.
+        quota: Tokens for retries, from 0, shared by all calls of a client: a retry costs 5 tokens, a success returns
+            some. The quota of a view made by `with_options` is ignored.
+        max_retry_after: The longest Retry-After that a call waits for, in seconds from 0. A longer one raises at once.
+        rejected_statuses: Statuses from 400 to 599 that this server answers only if it did nothing, so that even a
+            create may be repeated: 503 for ASP.NET's own rate limiter, if no proxy answers 503.
+
+    Raises:
+        ConfigurationError: If a value is out of range or of the wrong type.
     """
 
     attempts: int = 5
@@ -114,7 +128,7 @@ class RetryPolicy:
     cap: float = 20.0
     quota: int = 500
     max_retry_after: float = 60.0
-    rejected_statuses: tuple[int, ...] = field(default=(), converter=_statuses)
+    rejected_statuses: tuple[int, ...] = field(default=(), converter=_to_tuple)
 
     def __attrs_post_init__(self) -> None:
         check_int("RetryPolicy.attempts", self.attempts, ge=1, le=1000)

@@ -1,4 +1,4 @@
-"""Values that every layer shares: operations, what is known of a request, and places in listings."""
+"""Values that every layer shares: operations, and places in listings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ from attrs import field, frozen
 
 
 class Action(StrEnum):
-    """What a request does to its resource; decides if it may be repeated."""
+    """The action of a request on its resource. It decides if the request may be repeated.
+
+    Attributes:
+        LIST: Read a page of resources.
+        GET: Read one resource.
+        CREATE: Create a resource. Never repeated unless the server certainly did nothing.
+        UPDATE: Change a resource.
+        DELETE: Delete a resource.
+        READ: A raw GET, HEAD or OPTIONS, which changes nothing.
+        REPLACE: A raw PUT or DELETE, which has the same effect if it is repeated.
+        SEND: A raw POST or PATCH. Repeated as rarely as a create.
+    """
 
     LIST = "list"
     GET = "get"
@@ -17,19 +28,16 @@ class Action(StrEnum):
     UPDATE = "update"
     DELETE = "delete"
     READ = "read"
-    """Of a raw request that changes nothing: GET, HEAD or OPTIONS."""
     REPLACE = "replace"
-    """Of a raw request that has the same effect however often it is sent: PUT or DELETE."""
     SEND = "send"
-    """Of a raw request of which nothing is known: POST or PATCH. Treated as a create."""
 
 
 class Operation(Enum):
     """A resource and an action on it; as text `campaigns.create`.
 
     Attributes:
-        resource: `campaigns`, `contacts`, or `raw` for requests of the raw way in.
-        action: What the request does.
+        resource: `campaigns`, `contacts`, or `raw` for a request made with `client.request`.
+        action: The action of the request.
     """
 
     LIST = ("campaigns", Action.LIST)
@@ -50,24 +58,28 @@ class Operation(Enum):
         return f"{self.resource}.{self.action}"
 
 
-def _texts(values: Iterable[str]) -> tuple[str, ...]:
-    return tuple(values)  # a list, where it came by way of JSON
+def _to_tuple(ids: Iterable[str]) -> tuple[str, ...]:
+    return tuple(ids)  # JSON gives a list
 
 
 @frozen
 class Checkpoint:
-    """The position after the rows returned so far; pass it to `resume_from=` of the same call to continue."""
+    """The position after the rows returned so far; pass it to `resume_from=` of the same call to continue.
+
+    Attributes:
+        listing: A digest of the listing's arguments. Another listing refuses the checkpoint.
+        page_size: Rows per page.
+        page: The page with the next row, from 1, if no row has moved since.
+        offset: Rows of that page that were returned.
+        rows: Rows returned in all.
+        total: Rows of the listing, as counted by the server; None if it did not count.
+        tail: Ids of the rows returned last. With them the position is found again after rows were added or removed.
+    """
 
     listing: str
-    """A digest of what is listed, so that another listing refuses it."""
     page_size: int
     page: int = 1
-    """The page that holds the next row, from 1, if nothing has moved since."""
     offset: int = 0
-    """Rows of that page that were returned."""
     rows: int = 0
-    """Rows returned in all."""
     total: int | None = None
-    """How many rows there were, as the server counted."""
-    tail: tuple[str, ...] = field(default=(), converter=_texts, repr=lambda tail: f"<{len(tail)}>")
-    """Ids of the newest rows, by which the place is found again when rows have come or gone."""
+    tail: tuple[str, ...] = field(default=(), converter=_to_tuple, repr=lambda tail: f"<{len(tail)}>")

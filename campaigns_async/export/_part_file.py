@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 from attrs import define, field
 
-from campaigns_async import _file_lock as locking
+from campaigns_async._file_lock import FileLock, lock_file
 from campaigns_async._threads import wait_to_end
 from campaigns_async.export._export_state import RESTART, State, StateFile, write_all
 from campaigns_async.export._options import Output
@@ -74,7 +74,7 @@ class PartFile:
     _old_mode: int | None = field(init=False)  # of the file that is replaced; None if there is no such file
     _part: Path = field(init=False)
     _state: StateFile = field(init=False)
-    _lock: locking.FileLock = field(init=False)
+    _lock: FileLock = field(init=False)
     _offset: int = field(init=False, default=0)
     _unsaved: tuple[int, int, Position] | None = field(init=False, default=None)  # offset, rows and position
     _saved: bytes | None = field(init=False, default=None)  # the content of the state file
@@ -148,7 +148,7 @@ class PartFile:
         self._is_open = True
         return True
 
-    def _lock_part(self, mode: int) -> tuple[locking.FileLock, bool] | None:
+    def _lock_part(self, mode: int) -> tuple[FileLock, bool] | None:
         """Return the lock, and True if the part file is new; None if the export was to be resumed but is complete."""
         in_use = ExportInUseError("another run writes this file: wait for it to end, or name another file")
         for _ in range(_OPEN_ATTEMPTS):
@@ -167,7 +167,7 @@ class PartFile:
                 os.close(descriptor)
                 raise ExportError("the name of the .part file is taken by something that is no file: remove it")
             try:
-                lock = locking.take(descriptor, str(self._part))
+                lock = lock_file(descriptor, str(self._part))
             except BlockingIOError:
                 raise in_use from None
             except OSError as error:

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from campaigns_async import _file_lock as locking
+from campaigns_async._file_lock import FileLock, is_locked, lock_file
 from campaigns_async.jobs.job_errors import JournalError, JournalInUseError, JournalWriteError
 
 Connect = Callable[..., sqlite3.Connection]
@@ -97,7 +97,7 @@ def open_to_read(path: Path, connect: Connect) -> sqlite3.Connection:
         JournalInUseError: If another SQLite program has locked the file.
         JournalError: If the file is not a usable journal. It was left unchanged.
     """
-    if not locking.held(_lock_path(path)) and _is_new(path):  # see `lock`
+    if not is_locked(_lock_path(path)) and _is_new(path):  # see `lock`
         raise JournalError("the journal does not exist yet")
     with reading():
         return _connect_to_read(path, connect)
@@ -128,7 +128,7 @@ def close(connection: sqlite3.Connection) -> None:
         connection.close()
 
 
-def lock(path: Path) -> locking.FileLock:
+def lock(path: Path) -> FileLock:
     """Lock a journal for writing. The journal need not exist yet.
 
     The lock is on a file beside the journal. That file is never deleted: another process could be about to lock it.
@@ -139,14 +139,14 @@ def lock(path: Path) -> locking.FileLock:
     """
     lock_path = _lock_path(path)
     # A file that this process has locked is a journal, and closing it here would drop SQLite's POSIX locks on it.
-    if not locking.held(lock_path):
+    if not is_locked(lock_path):
         _is_new(path)  # refuse another file, such as /dev/null, before a lock file is created beside it
     try:
         descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     except OSError as error:
         raise JournalError(f"the journal's lock file cannot be created: {error.strerror}") from None
     try:
-        return locking.take(descriptor, lock_path)
+        return lock_file(descriptor, lock_path)
     except BlockingIOError:
         raise JournalInUseError("the journal is in use: another run writes to it") from None
     except OSError as error:

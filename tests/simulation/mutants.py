@@ -93,13 +93,13 @@ MUTANTS = (
     Mutant(
         "a fan-out forgets what was cancelled",
         "fanout",
-        "                    self._put(_cut_off(index, item, effect_of(stop)))",
+        "                    self._add(_build_aborted(index, item, effect_of(stop)))",
         "                    pass",
     ),
     Mutant(
         "a fan-out forgets what was cancelled before it began",
         "fanout",
-        "                self._put(_cut_off(index, item, Effect.NOT_SENT))",
+        "                self._add(_build_aborted(index, item, Effect.NOT_SENT))",
         "                pass",
         test=f"{_SCENES} -k began",
     ),
