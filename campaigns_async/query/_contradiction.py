@@ -48,10 +48,14 @@ _RELATIONS: Final[dict[str, Callable[[str, str], bool]]] = {
 }
 
 
-def contradiction(conditions: Sequence[Condition]) -> Callable[[Campaign | Contact], bool]:
-    """Return a predicate for rows that no server returns that applied the filter."""
+def compile_contradiction(conditions: Sequence[Condition]) -> Callable[[Campaign | Contact], bool]:
+    """Compile a filter into a predicate that is True for a row which a server that applies the filter never returns."""
     tests = [
-        [(column.name, _predicate(column, each.operator, value)) for column in each.columns for value in each.values]
+        [
+            (column.name, _compile_predicate(column, each.operator, value))
+            for column in each.columns
+            for value in each.values
+        ]
         for each in conditions
     ]
 
@@ -68,15 +72,15 @@ def contradiction(conditions: Sequence[Condition]) -> Callable[[Campaign | Conta
     return contradicts
 
 
-def _predicate(column: Column, operator: str, value: str | None) -> Predicate:
+def _compile_predicate(column: Column, operator: str, value: str | None) -> Predicate:
     if value is None:
         return _is_certainly_a_value if operator.startswith("==") else _never
     if column.kind is Kind.TEXT:
-        return _text_predicate(operator, value)
+        return _compile_text(operator, value)
     wanted = read_value(column.kind, value)
     if wanted is None:
         return _never
-    return _date_predicate(operator, wanted) if isinstance(wanted, datetime) else _int_predicate(operator, wanted)
+    return _compile_date(operator, wanted) if isinstance(wanted, datetime) else _compile_int(operator, wanted)
 
 
 def _never(_: object) -> bool:
@@ -88,7 +92,7 @@ def _is_certainly_a_value(have: object) -> bool:
     return not (isinstance(have, str) and (not have or is_null(have)))
 
 
-def _text_predicate(operator: str, value: str) -> Predicate:
+def _compile_text(operator: str, value: str) -> Predicate:
     if not value.isascii():
         return _never
     relation = OPPOSITES[operator].removesuffix("*") if operator in NEGATED else operator.removesuffix("*")
@@ -131,12 +135,12 @@ def _is_boundary(text: str, at: int) -> bool:
     return at == 0 or text[at - 1 : at + 1].lower() not in _ONE_LETTER
 
 
-def _int_predicate(operator: str, wanted: int) -> Predicate:
+def _compile_int(operator: str, wanted: int) -> Predicate:
     holds = _COMPARISONS[operator]
     return lambda have: isinstance(have, int) and not holds(have, wanted)
 
 
-def _date_predicate(operator: str, wanted: datetime) -> Predicate:
+def _compile_date(operator: str, wanted: datetime) -> Predicate:
     def contradicts(have: object) -> bool:
         if not isinstance(have, datetime):
             return False

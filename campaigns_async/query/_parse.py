@@ -8,7 +8,7 @@ operators. It never quotes values: what looks like a term may be the rest of a v
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import Final, Generic, TypeAlias, TypeVar
@@ -21,7 +21,7 @@ from campaigns_async.models import Campaign, Contact
 from campaigns_async.query import _syntax
 from campaigns_async.query._columns import Column, Kind, read_value
 from campaigns_async.query._conditions import NEGATED, Condition, Expression, Raw, Sort
-from campaigns_async.query._contradiction import contradiction
+from campaigns_async.query._contradiction import compile_contradiction
 from campaigns_async.query._fields import ColumnsByName, Comparable, columns_of
 
 M = TypeVar("M", Campaign, Contact)
@@ -39,10 +39,10 @@ _NEEDED: Final = {
 _WORD: Final = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
 _WRONG_OPERATOR: Final = re.compile(r"\(?[A-Za-z_][\w|]*\)?\s*([=<>!@~:]+)", re.ASCII)
 _MEANT: Final = {"=": "==", ":": "==", "=>": ">=", "=<": "<=", "=!": "!=", "~": "@=", "~=": "@=", "=~": "@="}
-"""Operators of other languages, and the server's operators that mean the same."""
+"""The server's operator for each operator of another language."""
 _OPERATORS: Final = "== != > < >= <= @= _= _-="
 _SIMILAR: Final = 0.7
-"""The least ratio of difflib for a suggestion."""
+"""The lowest similarity, from 0 to 1, at which a name is suggested."""
 
 
 @frozen
@@ -77,11 +77,11 @@ def compile_filter(filters: Filters, model: type[M], parameter: str = "filters")
         if isinstance(filters, Expression):
             if filters.model is not model:
                 raise QueryError(f"a filter on {filters.model.__name__} for a list of {model.__name__}")
-            return CompiledFilter(str(filters), contradiction(filters.conditions))
+            return CompiledFilter(str(filters), compile_contradiction(filters.conditions))
         if isinstance(filters, str):
             text = str.__str__(filters)
             conditions = parse_filters(text, model)
-            return CompiledFilter(text, contradiction(conditions)) if conditions else CompiledFilter(None, None)
+            return CompiledFilter(text, compile_contradiction(conditions)) if conditions else CompiledFilter(None, None)
         raise QueryError(_explain_misuse(filters))
 
 
@@ -115,7 +115,7 @@ def compile_sorts(sorts: Sorts, model: type[M], parameter: str = "sorts") -> str
 
 
 @contextmanager
-def _blame(parameter: str) -> Iterator[None]:
+def _blame(parameter: str) -> Generator[None, None, None]:
     """Name the caller's argument in an error."""
     try:
         yield

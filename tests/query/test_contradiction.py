@@ -19,7 +19,7 @@ from campaigns_async._http.codec import read_model
 from campaigns_async.errors import QueryError
 from campaigns_async.models import Campaign, CampaignStatus, Contact
 from campaigns_async.query._conditions import Condition
-from campaigns_async.query._contradiction import contradiction
+from campaigns_async.query._contradiction import compile_contradiction
 from campaigns_async.query._fields import columns_of
 from campaigns_async.query._parse import parse_filters
 from campaigns_async.sandbox import _sieve as server
@@ -45,7 +45,7 @@ def holds_against(text: str, row: Campaign | Contact) -> bool:
 
 def contradicts(filters: query.Expression | Sequence[Condition], row: Campaign | Contact) -> bool:
     """Whether a row contradicts a filter."""
-    return contradiction(filters.conditions if isinstance(filters, query.Expression) else filters)(row)
+    return compile_contradiction(filters.conditions if isinstance(filters, query.Expression) else filters)(row)
 
 
 def name_is(name: str | None) -> Contact:
