@@ -1,0 +1,107 @@
+"""Names, docstrings, comments and texts of the package are plain prose, by the rules of `support/prose.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.prose import find_offences
+
+import campaigns_async
+
+ROOT = Path(campaigns_async.__file__).parent
+PARTS = sorted(path.name for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists())
+NOT_YET: set[str] = {
+    "_checks.py",
+    "_engine",
+    "_file_lock.py",
+    "_http",
+    "_listing",
+    "_reconcile",
+    "_runtime.py",
+    "_threads.py",
+    "campaigns.py",
+    "cli",
+    "effects.py",
+    "errors.py",
+    "events.py",
+    "export",
+    "fanout.py",
+    "jobs",
+    "models.py",
+    "paging.py",
+    "query",
+    "sandbox",
+    "segments.py",
+    "settings.py",
+    "values.py",
+}
+"""Parts of the package that do not keep the rules yet."""
+
+
+def modules_of(part: str) -> list[Path]:
+    path = ROOT / part
+    return [path] if path.is_file() else sorted(path.rglob("*.py"))
+
+
+@pytest.mark.parametrize("part", [part for part in PARTS if part not in NOT_YET])
+def test_the_package_is_written_in_plain_prose(part: str) -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{offence.line}: {offence.why}"
+        for path in modules_of(part)
+        for offence in find_offences(path.read_text())
+    ]
+    assert not found, "\n".join(found)
+
+
+def test_a_part_that_does_not_keep_the_rules_yet_exists() -> None:
+    assert set(PARTS) >= NOT_YET
+
+
+@pytest.mark.parametrize(
+    ("bad", "good"),
+    [
+        ("def opened(): ...", "def open_file(): ..."),
+        ("def _told(): ...", "def _seed(): ..."),
+        ("async def written(): ...", "@property\ndef written(self): ..."),
+        ("def wait_till(): ...", "def wait_until(): ..."),
+        ("def f(whom): ...", "def f(recipient): ..."),
+        ("class InDoubt: ...", "class UnknownRow: ..."),
+        ("doubtful = 1", "unknown = 1"),
+        ('def f():\n    """The rows."""', 'def f():\n    """Return the rows."""'),
+        ('def f():\n    """Whether a row is there."""', 'def f():\n    """Return whether a row is there."""'),
+        (
+            'class A:\n    @property\n    def f(self):\n        """Whether it is open."""',
+            'class A:\n    @property\n    def f(self):\n        """True if the file is open."""',
+        ),
+        (
+            'class A:\n    @cached_property\n    def f(self):\n        """Return the rows."""',
+            'class A:\n    @cached_property\n    def f(self):\n        """The rows, in order."""',
+        ),
+        ('class A:\n    """What was sent."""', 'class A:\n    """A request that was sent."""'),
+        ('class A:\n    """Sends requests."""', 'class A:\n    """Records of requests."""'),
+        ('"""How a request is retried."""', '"""The retry policy of requests."""'),
+        ('def f():\n    """Wait.\n\n    None: any.\n    """', 'def f():\n    """Wait.\n\n    None means any.\n    """'),
+        (
+            'class A:\n    """A row."""\n\n    b: int\n    """The number."""',
+            'class A:\n    """A row.\n\n    Attributes:\n        b: The number.\n    """\n\n    b: int',
+        ),
+        ("# Wait till the file is closed.", "# Wait until the file is closed."),
+        ("# The row is still\n# in doubt.", "# The row is still\n# unknown."),
+        ('raise E(f"{name}: the file that is meant is none")', 'raise E(f"{name}: there is no such file")'),
+        ('raise E("wait " "so long")', 'raise E("wait " f"{seconds} s")'),
+        ("# Should it fail, the row stays.", "# If it fails, the row stays."),
+        ("# We write the file.", "# The journal writes the file."),
+        ("# TODO: close it", "# The caller closes it."),
+        ('"""A queue, as it stands."""', '"""A queue, unchanged."""'),
+    ],
+)
+def test_each_rule_refuses_its_example_and_lets_the_better_one_pass(bad: str, good: str) -> None:
+    assert find_offences(bad)
+    assert not find_offences(good)
+
+
+def test_an_offence_has_its_line_and_the_better_word() -> None:
+    [offence] = find_offences("a = 1\n\n# Wait till then.\n")
+    assert offence.line == 3
+    assert offence.why == "'till' (better: until) in: Wait till then."
