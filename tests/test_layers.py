@@ -1,11 +1,13 @@
-"""Imports run one way, and only the transport knows aiohttp."""
+"""The layout: imports run one way, names say where things are, and only the transport knows aiohttp."""
 
 from __future__ import annotations
 
 import ast
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import campaigns_async
@@ -34,6 +36,14 @@ LAYERS = [
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
 STANDS_ALONE = {"sandbox"}
+MAX_LINES = 450
+OTHERWISE_PUBLIC = {
+    "campaigns.py",  # its class is what `client.campaigns` is
+    "effects.py",  # the tables of effects: a place to read, by name
+    "sandbox/pytest_plugin.py",  # pytest's entry point
+    "segments.py",  # values without I/O, which may be imported by their module
+}
+"""Modules without an underscore whose names no `__all__` lists."""
 MODULES = sorted(ROOT.rglob("*.py"))
 
 
@@ -111,5 +121,50 @@ def test_no_import_is_part_of_a_circle() -> None:
 
 
 def test_no_basename_occurs_twice() -> None:
-    stems = Counter(path.stem for path in MODULES if path.stem != "__init__")
+    stems = Counter(path.stem for path in MODULES if path.stem not in {"__init__", "__main__"})
     assert [stem for stem, count in stems.items() if count > 1] == []
+
+
+def test_no_module_is_named_like_a_module_of_the_standard_library() -> None:
+    names = {path.stem.strip("_") for path in MODULES} - {"init", "main"}
+    assert sorted(names & sys.stdlib_module_names) == []
+
+
+def test_no_module_lies_deeper_than_one_folder() -> None:
+    assert [str(path.relative_to(ROOT)) for path in MODULES if len(path.relative_to(ROOT).parts) > 2] == []
+
+
+def test_no_module_is_too_long_to_be_read_in_one_go() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in MODULES}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
+def public_names(folder: Path) -> set[str]:
+    """All that users import from a folder of the package."""
+    return set(import_module(module_name(folder / "__init__.py")).__all__)
+
+
+def defined_names(path: Path) -> set[str]:
+    """The names that a module defines, and its own: a module can be public as a whole."""
+    names = {path.stem}
+    for node in ast.parse(path.read_text()).body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]):
+                names.add(name)
+            case _:
+                pass
+    return names
+
+
+def test_a_module_without_an_underscore_has_something_to_import() -> None:
+    # In a folder with an underscore all is private; the command line is no library.
+    folders = [ROOT, *(path.parent for path in MODULES if path.name == "__init__.py" and path.parent.parent == ROOT)]
+    assert [
+        str(path.relative_to(ROOT))
+        for folder in folders
+        if not folder.name.startswith("_") and folder.name != "cli"
+        for path in sorted(folder.glob("[!_]*.py"))
+        if path.relative_to(ROOT).as_posix() not in OTHERWISE_PUBLIC and not defined_names(path) & public_names(folder)
+    ] == []
