@@ -38,18 +38,18 @@ NO_AIOHTTP = (
     "test_settings.py",
     "test_threads.py",
 )
-"""Tests that do not depend on aiohttp's version, or only where other tests do too."""
+"""Tests that do not depend on aiohttp's version, or only in ways that other tests cover."""
 OLDEST = "aiohttp>=3.13,<3.14"
 NEWEST = "aiohttp>=3.14"
 LIGHT = "cli,sandbox"
-"""The extras without Parquet's, which is a hundred megabytes."""
+"""All extras but Parquet's, which is a hundred megabytes."""
 TABLES = ("benchmarks.prefetch", "benchmarks.planning", "benchmarks.sandbox")
-"""Benchmarks that have a table of their own."""
+"""Benchmarks with a table of their own."""
 RIVALS = (
     "openapi-generator-cli>=7.12",
     "openapi-python-client>=0.24",
     "httpx>=0.27",
-    # what OpenAPI Generator's client needs
+    # dependencies of OpenAPI Generator's client
     "aiohttp-retry>=2.8.3",
     "pydantic>=2.11",
     "python-dateutil>=2.8.2",
@@ -66,8 +66,8 @@ def install(session: nox.Session, *groups: str, extra: str = "all", also: tuple[
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The tests that are not marked slow, in two minutes; `-- PATH` for all tests of a file or a folder."""
-    # Files that are named may need anything.
+    """Run the tests that are not marked slow, in two minutes; `-- PATH` for all tests of a file or a folder."""
+    # The files of PATH may need any library.
     install(session, *(("tests-full",) if session.posargs else ("tests",)), extra="all" if session.posargs else LIGHT)
     # Repeatable: one order of the tests, and Hypothesis with examples that do not change.
     run_tests(session, "--randomly-seed=1", *(session.posargs or ("-m", "not slow")))
@@ -75,7 +75,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def tests_full(session: nox.Session) -> None:
-    """All tests on the newest aiohttp, then `tests_oldest`."""
+    """Run all tests on the newest aiohttp, then `tests_oldest`."""
     session.env["HYPOTHESIS_PROFILE"] = os.environ.get("HYPOTHESIS_PROFILE", "ci")
     install(session, "tests-full", also=(NEWEST,))
     run_tests(session, *session.posargs)
@@ -84,7 +84,7 @@ def tests_full(session: nox.Session) -> None:
 
 @nox.session
 def tests_oldest(session: nox.Session) -> None:
-    """All tests that touch aiohttp, on the oldest line of it that is supported."""
+    """Run all tests that touch aiohttp, on the oldest aiohttp that is supported."""
     session.env["HYPOTHESIS_PROFILE"] = os.environ.get("HYPOTHESIS_PROFILE", "ci")
     install(session, "tests", extra=LIGHT, also=(OLDEST,))
     run_tests(session, *(f"--ignore=tests/{name}" for name in NO_AIOHTTP), *session.posargs)
@@ -92,9 +92,9 @@ def tests_oldest(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """All tests, and the lines of the package that they run, in twice their time; `-- -m "not slow"` for the default run."""
+    """Measure the coverage of all tests, in twice their time; `-- -m "not slow"` for the default run."""
     install(session, "tests-full", "coverage")
-    # Not in `session.create_tmp`: that would have all temporary files within the checkout, and its settings found there.
+    # Not in `session.create_tmp`: then all temporary files would be in the checkout, where its settings apply to them.
     data = Path(session.virtualenv.location, "coverage").resolve()
     session.env.update(COVERAGE_FILE=str(data), COVERAGE_RCFILE=str(ROOT / "pyproject.toml"))
     session.run("coverage", "erase")
@@ -104,7 +104,7 @@ def coverage(session: nox.Session) -> None:
 
 
 def run_tests(session: nox.Session, *arguments: str, by: tuple[str, ...] = ()) -> None:
-    """Run tests on two cores. Tests that fail get a second chance, alone: those that then pass are named as flaky.
+    """Run tests on two cores, then run those that failed once more, one at a time: those that pass now are flaky.
 
     Many tests start processes and sockets of their own, which a busy machine can starve.
     """
@@ -113,7 +113,7 @@ def run_tests(session: nox.Session, *arguments: str, by: tuple[str, ...] = ()) -
     try:
         session.run(*by, pytest, "--numprocesses=2", "--dist=worksteal", *arguments)
     except nox.command.CommandFailed:
-        session.warn("some tests failed; once more, one at a time. Those that pass now are FLAKY: mend them")
+        session.warn("some tests failed; running them again, one at a time. Those that pass now are FLAKY: fix them")
         session.run(
             pytest, *arguments, "--last-failed", "--last-failed-no-failures=none", "-v", "--randomly-dont-reorganize"
         )
@@ -121,7 +121,7 @@ def run_tests(session: nox.Session, *arguments: str, by: tuple[str, ...] = ()) -
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style and the commonest mistakes."""
+    """Check the style and the commonest mistakes."""
     session.install(*nox.project.dependency_groups(PROJECT, "lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -129,7 +129,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Two type checkers, the examples that users' code is like, and no public name without a type."""
+    """Run two type checkers over the package and examples of users' code; every public name must have a type."""
     install(session, "types", "tests-full")
     session.run("mypy")
     session.run("pyright")
@@ -138,7 +138,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def demo(session: nox.Session) -> None:
-    """The main job, as a user runs it: from the wheel, in an empty directory."""
+    """Run the demo as a user does: from the wheel, in an empty directory."""
     install(session, extra="all")
     session.chdir(session.create_tmp())
     session.run("campaigns-async", "demo", *session.posargs)
@@ -146,7 +146,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The benchmarks, and a plot; `-- --quick` for less work; `--check` fails where a ratio is above its bound, and draws none."""
+    """Run the benchmarks and draw the plot; `-- --quick` for less work; `-- --check` fails above a bound, without a plot."""
     install(session, extra="all")
     if "--check" in session.posargs:
         session.run("python", "-m", "benchmarks", *session.posargs)
@@ -161,7 +161,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def memory(session: nox.Session) -> None:
-    """Peak memory of what is very large against that of what is not, and that a row costs the same in both."""
+    """Check that large listings and fan-outs take no more memory than small ones, and no more time a row."""
     install(session, extra="all")
     session.run("python", "-m", "benchmarks", "--only", "memory", "--check", *session.posargs)
     session.run("python", "-m", "benchmarks", "--only", "growth", "--check", *session.posargs)
@@ -169,7 +169,7 @@ def memory(session: nox.Session) -> None:
 
 @nox.session
 def rivals(session: nox.Session) -> None:
-    """What generated clients and httpx cost against this one; needs Java, which runs one of the generators."""
+    """Measure generated clients and httpx against this one; needs Java, which runs one of the generators."""
     if shutil.which("java") is None:
         session.error("no java: OpenAPI Generator needs it (on Debian: apt-get install default-jre-headless)")
     install(session, extra="all", also=RIVALS)
@@ -178,7 +178,7 @@ def rivals(session: nox.Session) -> None:
 
 @nox.session
 def simulate(session: nox.Session) -> None:
-    """The client in a simulated world, by 2,000 seeds; then faults made on purpose, all of which must be caught."""
+    """Run the client in 2,000 simulated worlds; then plant faults in it, all of which must be caught."""
     install(session, "tests", extra=LIGHT)
     session.env["PYTHONPATH"] = str(ROOT / "tests")
     session.run(
@@ -196,7 +196,7 @@ def simulate(session: nox.Session) -> None:
 
 @nox.session
 def crash(session: nox.Session) -> None:
-    """A durable send that dies at 10,000 points, and is run again each time; then faults made on purpose in it."""
+    """Kill a durable send at 10,000 points and run it again each time; then plant faults in it."""
     install(session, "tests", extra=LIGHT)
     session.env["PYTHONPATH"] = str(ROOT / "tests")
     points = os.environ.get("SIM_POINTS", "10000")
@@ -206,7 +206,7 @@ def crash(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """The same worlds by 100,000 seeds and at a million points; faults made on purpose; 20 real kills and long cuts."""
+    """Run 100,000 simulated worlds and kill a durable send at a million points, then 20 times for real; plant faults."""
     session.env["HYPOTHESIS_PROFILE"] = "soak"
     install(session, "tests-full")
     session.env["PYTHONPATH"] = str(ROOT / "tests")
@@ -221,7 +221,7 @@ def soak(session: nox.Session) -> None:
 
 @nox.session
 def contract(session: nox.Session) -> None:
-    """The sandbox against its own OpenAPI document: schemathesis, with all its checks, must find nothing."""
+    """Check the sandbox against its own OpenAPI document: schemathesis must find nothing."""
     install(session, "contract", extra=LIGHT)
     session.env["PYTHONPATH"] = str(ROOT / "tests")
     session.run("python", "-P", "-m", "contract.run", *session.posargs)

@@ -1,1 +1,1 @@
-"""What the client costs over the same work by hand: `python -m benchmarks`."""
+"""The benchmarks: the cost of the client, against the same work by hand (`python -m benchmarks`)."""

@@ -1,9 +1,8 @@
-"""A server that answers canned bytes by path, so fast that whoever asks is the bottleneck.
+"""A server that answers canned bytes by path, so fast that the client is the bottleneck.
 
-It parses only what it must (the request line and Content-Length), keeps connections open, and takes pipelined
-requests. What it does not know it answers with 404, so that no benchmark measures errors by mistake. It runs in a
-process of its own, needs the standard library alone, and ends when its standard input does:
-so with the process that started it.
+It parses only the request line and Content-Length, keeps connections open, and accepts pipelined requests. An unknown
+path is answered with 404, so that no benchmark measures errors by mistake. The server runs in a process of its own, needs
+only the standard library, and ends with its standard input, and so with the process that started it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from urllib.parse import parse_qs
 
 CAMPAIGN_ID = "c0ffee00-0000-4000-8000-000000000000"
-"""The campaign whose contacts are as many pages as there are."""
+"""The id of the campaign that has all pages of contacts."""
 
 _ROOT = "/api/Campaigns"
 _CONTACTS = re.compile(rf"{_ROOT}/{CAMPAIGN_ID[:-12]}(\d{{12}})/Contacts")
@@ -31,8 +30,8 @@ _NOT_FOUND = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n"
 _LENGTH_REQUIRED = b"HTTP/1.1 411 Length Required\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-def campaign_of(pages: int) -> str:
-    """The campaign that has so many pages of contacts, which are the first of those that there are."""
+def campaign_id_for(pages: int) -> str:
+    """Return the id of the campaign that has the first `pages` pages of contacts."""
     return f"{CAMPAIGN_ID[:-12]}{pages:012}"
 
 
@@ -46,7 +45,7 @@ class Answers:
         self._contacts = [_items(_contact, page, page_size) for page in range(contact_pages)]
 
     def to(self, request_line: bytes) -> bytes:
-        """The answer to a request: the whole of it, headers included."""
+        """Return the whole response to a request, headers included."""
         if request_line == b"POST /api/Campaigns HTTP/1.1":
             self._created += 1
             return _CREATED % self._created
@@ -62,7 +61,7 @@ class Answers:
         return _page(int(page), pages, self._page_size, listing[int(page) - 1])
 
     def _listing(self, path: str) -> tuple[list[bytes], int]:
-        """The pages that are listed there, and how many of them it is said that there are."""
+        """Return the pages of the listing at a path, and the number of pages that it reports."""
         if path == _ROOT:
             return self._campaigns, len(self._campaigns)
         if (found := _CONTACTS.fullmatch(path)) is None:
@@ -71,7 +70,7 @@ class Answers:
 
 
 class Connection(asyncio.Protocol):
-    """One connection: cuts the stream into requests and answers each in turn."""
+    """A connection that cuts the stream into requests and answers them in order."""
 
     def __init__(self, answers: Answers, latency: float) -> None:
         self._answers = answers
@@ -85,7 +84,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer all requests that are complete by now."""
+        """Answer all requests that are complete."""
         assert self._transport is not None
         received = self._received + data if self._received else data
         answers: list[bytes] = []
@@ -96,11 +95,11 @@ class Connection(asyncio.Protocol):
                 self._transport.write(b"".join(answers) + _LENGTH_REQUIRED)
                 self._transport.close()
                 return
-            behind = end + 4 + length
-            if len(received) < behind:
+            next_request = end + 4 + length
+            if len(received) < next_request:
                 break
             answers.append(self._answers.to(head[: head.index(b" HTTP/") + 9]))
-            received = received[behind:]
+            received = received[next_request:]
         self._received = received
         if answers and self._latency:
             asyncio.get_running_loop().call_later(self._latency, self._transport.write, b"".join(answers))
@@ -109,17 +108,17 @@ class Connection(asyncio.Protocol):
 
 
 @contextmanager
-def running(
+def run_answerer(
     *, pages: int, page_size: int, contact_pages: int | None = None, core: int | None = None, latency: float = 0.0
 ) -> Generator[str]:
-    """An answerer in a process of its own, for as long as the block lasts; gives its URL.
+    """Run an answerer in a process of its own during the block, and yield its URL.
 
     Args:
-        pages: Pages of the listing of campaigns.
-        page_size: Rows a page; other sizes are answered with 404.
-        contact_pages: Pages of contacts; None for as many as of campaigns.
-        core: The processor to pin it to; None leaves that to the system.
-        latency: Seconds that it lets pass before each answer.
+        pages: The number of pages of campaigns.
+        page_size: The rows of a page; other sizes are answered with 404.
+        contact_pages: The number of pages of contacts; None for as many as of campaigns.
+        core: The processor to pin the process to; None leaves the choice to the system.
+        latency: The seconds before each answer.
     """
     pin = "" if core is None else str(core)
     numbers = (pages, page_size, pages if contact_pages is None else contact_pages)
@@ -136,7 +135,7 @@ def running(
 
 
 def _content_length(head: bytes) -> int | None:
-    """The length of a request's body; None where it is told in another way."""
+    """Return the length of a request's body, or None if the request has no Content-Length but is chunked."""
     at = head.find(b"\r\ncontent-length:")
     if at < 0:
         return None if b"\r\ntransfer-encoding:" in head else 0
@@ -155,7 +154,7 @@ def _page(page: int, pages: int, page_size: int, items: bytes) -> bytes:
 
 
 def _items(row: Callable[[int], str], page: int, page_size: int) -> bytes:
-    """The rows of a page, counted from 0, as they stand between the brackets of a JSON array."""
+    """Return the JSON of the rows of a page, counted from 0, without the brackets of the array."""
     return ",".join(map(row, range(page * page_size, (page + 1) * page_size))).encode()
 
 

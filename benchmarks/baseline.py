@@ -1,10 +1,10 @@
 """The same work by hand: what a careful engineer writes on bare aiohttp and msgspec.
 
-One session, with the headers that every request bears as its defaults, without a cookie jar and without a limit of
-connections; prebuilt URLs; `async with session.post(...)`, as aiohttp's documentation has it; the status is checked. It
-never retries, cannot tell what became of a request that failed, and its rows are dicts whose dates are text.
+One session with default headers, without a cookie jar and without a limit of connections; prebuilt URLs;
+`async with session.post(...)`, as in aiohttp's documentation; a check of the status. The code by hand never retries, does
+not know whether a failed request was carried out, and its rows are dicts with dates as text.
 
-Its timeouts are as long as the client's: 10 s for a connection, 30 s for the next byte, 120 s for a whole call.
+The timeouts are the client's: 10 s for a connection, 30 s for the next byte, 120 s for a whole call.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from campaigns_async import Timeouts
 
 
 class ByHand:
-    """Creates campaigns and lists them."""
+    """A minimal client that creates and lists campaigns."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, page_size: int) -> None:
         self._session = session
@@ -30,8 +30,8 @@ class ByHand:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, url: str, api_key: str, *, page_size: int) -> AsyncGenerator[Self]:
-        """One with a session of its own, for as long as the block lasts."""
+    async def connect(cls, url: str, api_key: str, *, page_size: int) -> AsyncGenerator[Self]:
+        """Open a session during the block, and yield a client that uses it."""
         same = Timeouts()
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
@@ -46,7 +46,7 @@ class ByHand:
             yield cls(session, url, page_size)
 
     async def create(self, campaign: Mapping[str, object]) -> str:
-        """Create a campaign; gives its id."""
+        """Create a campaign and return its id."""
         async with self._session.post(
             self._root, data=msgspec.json.encode(campaign), allow_redirects=False
         ) as response:
@@ -57,7 +57,7 @@ class ByHand:
             return created
 
     async def create_awaited(self, campaign: Mapping[str, object]) -> str:
-        """The same without `async with`: the least that a POST by aiohttp can cost."""
+        """Create a campaign without `async with`: the least that a POST by aiohttp can cost."""
         response = await self._session.post(self._root, data=msgspec.json.encode(campaign), allow_redirects=False)
         body = await response.read()
         if response.status != 201:
@@ -66,11 +66,11 @@ class ByHand:
         return created
 
     def campaigns(self) -> AsyncIterator[list[dict[str, Any]]]:
-        """All campaigns, a page at a time."""
+        """Yield all campaigns, a page at a time."""
         return self._pages(self._root)
 
     def contacts(self, campaign_id: str) -> AsyncIterator[list[dict[str, Any]]]:
-        """All contacts of a campaign, a page at a time."""
+        """Yield all contacts of a campaign, a page at a time."""
         return self._pages(self._root / campaign_id / "Contacts")
 
     async def _pages(self, url: URL) -> AsyncIterator[list[dict[str, Any]]]:

@@ -1,4 +1,4 @@
-"""What `--check` does: a row that is above its bound is measured again before it is called failed."""
+"""The option `--check`: a row fails if it is above its bound in three measurements."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from benchmarks.goals import GOALS
 from benchmarks.pairs import Measured
 from benchmarks.rows import Place, Row
-from benchmarks.table import compared_text
+from benchmarks.table import format_comparison
 
 _ATTEMPTS = 3
 
 
-def measured_again(row: Row, place: Place, slack: float) -> Measured:
-    """The first measurement that is within the bound, or the last of three."""
+def measure_again(row: Row, place: Place, slack: float) -> Measured:
+    """Return the first measurement that is within the bound, or the last of three."""
     found = row.measure(place)
     for _ in range(_ATTEMPTS - 1):
         if (words := _exceeds(found, slack)) is None:
@@ -24,8 +24,8 @@ def measured_again(row: Row, place: Place, slack: float) -> Measured:
     return found
 
 
-def failures(rows: Iterable[Measured], slack: float) -> list[str]:
-    """What to say of each row that is above its bound."""
+def describe_failures(rows: Iterable[Measured], slack: float) -> list[str]:
+    """Return a message for each row that is above its bound."""
     return [words for row in rows if (words := _exceeds(row, slack)) is not None]
 
 
@@ -33,4 +33,4 @@ def _exceeds(row: Measured, slack: float) -> str | None:
     goal = GOALS.get(row.name)
     if goal is None or row.median <= (bound := goal.fails_above * slack):
         return None
-    return f"{row.name}: {compared_text(row, row.median)} is above {compared_text(row, bound)}"
+    return f"{row.name}: {format_comparison(row, row.median)} is above {format_comparison(row, bound)}"

@@ -1,6 +1,6 @@
-"""The cost of a unit against how much work there is: creates, and contacts that are read.
+"""The cost of a unit by the amount of work: for creates, and for contacts that are read.
 
-Both sides do the same work in parts, and take turns at those, as all amounts do: what the machine goes through meets
+Both sides do the same work in parts and take turns, and so do all amounts. Thus a slow moment of the machine affects
 them all.
 """
 
@@ -17,24 +17,24 @@ from typing import Protocol
 
 from attrs import frozen
 
-from benchmarks.answerer import campaign_of
+from benchmarks.answerer import campaign_id_for
 from benchmarks.baseline import ByHand
 from benchmarks.rows import IN_FLIGHT, Place
-from benchmarks.work import as_dict, connected, models, take
+from benchmarks.work import build_campaigns, build_json, connect, take
 from campaigns_async import CampaignsClient
 
 _WORK = (1_000, 3_000, 10_000, 30_000, 100_000, 300_000, 1_000_000)
 _DIFFERENT = 1_000
-"""Campaigns that are made beforehand; a million would fill the memory."""
+"""The number of different campaigns, built in advance; a million would fill the memory."""
 _PARTS = 10
-"""Parts up to which an amount is done again."""
+"""An amount is repeated until it has this many parts."""
 _SETTLE = 0.001
-"""Seconds between two looks at whether all has come in; turns of the loop without a pause would be counted."""
+"""The seconds between two checks for requests in flight; polling without a pause would be counted as CPU time."""
 
 
 @frozen
 class Point:
-    """So much work, and what a unit of it cost: µs of CPU, pair by pair."""
+    """The cost of a unit at one amount of work: µs of CPU, pair by pair."""
 
     work: int
     client: tuple[float, ...]
@@ -51,7 +51,7 @@ class Curve:
 
 
 class _Works(Protocol):
-    """Does so much work; yields after each part of it."""
+    """A function that does an amount of work, and yields after each part."""
 
     def __call__(self, work: int, part: int, /) -> AsyncGenerator[None]: ...
 
@@ -62,17 +62,20 @@ class _Sides(Protocol):
 
 @frozen
 class _Kind:
-    """What a curve is of."""
+    """A kind of work that has a curve.
+
+    Attributes:
+        part: The units of a part: some tenths of a second of work.
+    """
 
     name: str
     unit: str
     part: int
-    """Units that a side does before it is the other's turn: some tenths of a second."""
     sides: _Sides
 
 
-def curves(place: Place, only: str) -> tuple[Curve, ...]:
-    """Measure those whose name contains the text."""
+def measure_curves(place: Place, only: str) -> tuple[Curve, ...]:
+    """Measure the curves whose name contains the text."""
     kinds = (
         _Kind("curve, create_many", "create", 10_000, _creates),
         _Kind("curve, contacts", "row", 100_000, _contacts),
@@ -88,14 +91,14 @@ async def _points(kind: _Kind, place: Place) -> tuple[Point, ...]:
         if work <= size.most:
             rounds = min(size.rounds, max(1, _PARTS * kind.part // work))
             parts[work], costs[work] = rounds * work // min(work, kind.part), []
-    async with connected(place) as (client, by_hand), AsyncExitStack() as stack:
+    async with connect(place) as (client, by_hand), AsyncExitStack() as stack:
         both = kind.sides(client, by_hand, size.page_size)
         pairs = {
             work: await stack.enter_async_context(aclosing(_pairs(both, client, work, min(work, kind.part))))
             for work in parts
         }
         await anext(pairs[_WORK[0]])  # to warm up
-        # Each amount's parts at even distances, over the whole run.
+        # The parts of each amount are spread evenly over the whole run.
         turns = sorted(((turn + 0.5) / count, work) for work, count in parts.items() for turn in range(count))
         for number, (_, work) in enumerate(turns):
             if number % 25 == 0:
@@ -107,7 +110,7 @@ async def _points(kind: _Kind, place: Place) -> tuple[Point, ...]:
 async def _pairs(
     sides: tuple[_Works, _Works], client: CampaignsClient, work: int, part: int
 ) -> AsyncGenerator[tuple[float, float]]:
-    """What a unit of each part costs both, the client first; the work is done again and again."""
+    """Yield the cost of a unit on both sides, the client first, part by part; repeat the work without end."""
     turn = 0
     while True:
         async with aclosing(sides[0](work, part)) as ours, aclosing(sides[1](work, part)) as other:
@@ -119,20 +122,20 @@ async def _pairs(
                     gc.collect()
                     began = time.process_time()
                     await anext(running[side])
-                    await _settled(client)
+                    await _await_requests(client)
                     costs[side] = (time.process_time() - began) * 1e6 / part
                 yield costs[0], costs[1]
 
 
-async def _settled(client: CampaignsClient) -> None:
-    """See what a part leaves on its way come in: it is that part's cost."""
-    await asyncio.sleep(0)  # what was asked for ahead sets out only now
+async def _await_requests(client: CampaignsClient) -> None:
+    """Wait for the requests that a part left in flight: they are part of its cost."""
+    await asyncio.sleep(0)  # prefetched pages are requested only now
     while client.stats().in_flight:  # noqa: ASYNC110  # the client has no event for this
         await asyncio.sleep(_SETTLE)
 
 
 def _creates(client: CampaignsClient, by_hand: ByHand, _: int) -> tuple[_Works, _Works]:
-    news, dicts = models(_DIFFERENT), [as_dict(number) for number in range(_DIFFERENT)]
+    news, dicts = build_campaigns(_DIFFERENT), [build_json(number) for number in range(_DIFFERENT)]
 
     async def ours(work: int, part: int) -> AsyncGenerator[None]:
         created = 0
@@ -141,18 +144,18 @@ def _creates(client: CampaignsClient, by_hand: ByHand, _: int) -> tuple[_Works, 
                 created += outcome.ok
                 if created % part == 0:
                     yield
-        _all(work, created)
+        _check_part(work, created)
 
     async def other(work: int, part: int) -> AsyncGenerator[None]:
         left = islice(cycle(dicts), work)
         for _ in range(work // part):
-            _all(part, await _created(by_hand, islice(left, part)))
+            _check_part(part, await _create_by_hand(by_hand, islice(left, part)))
             yield
 
     return ours, other
 
 
-async def _created(by_hand: ByHand, left: Iterator[dict[str, object]]) -> int:
+async def _create_by_hand(by_hand: ByHand, left: Iterator[dict[str, object]]) -> int:
     created = 0
 
     async def worker() -> None:
@@ -170,28 +173,28 @@ async def _created(by_hand: ByHand, left: Iterator[dict[str, object]]) -> int:
 def _contacts(client: CampaignsClient, by_hand: ByHand, page_size: int) -> tuple[_Works, _Works]:
     async def ours(work: int, part: int) -> AsyncGenerator[None]:
         read = 0
-        async for row in client.campaigns.contacts(campaign_of(work // page_size), page_size=page_size):
+        async for row in client.campaigns.contacts(campaign_id_for(work // page_size), page_size=page_size):
             take(row.id, row.phone_number, row.name, row.custom1)
             take(row.custom2)
             read += 1
             if read % part == 0:
                 yield
-        _all(work, read)
+        _check_part(work, read)
 
     async def other(work: int, part: int) -> AsyncGenerator[None]:
         read = 0
-        async for page in by_hand.contacts(campaign_of(work // page_size)):
+        async for page in by_hand.contacts(campaign_id_for(work // page_size)):
             for row in page:
                 take(row["id"], row["phoneNumber"], row["name"], row["custom1"])
                 take(row["custom2"])
             read += len(page)
             if read % part == 0:
                 yield
-        _all(work, read)
+        _check_part(work, read)
 
     return ours, other
 
 
-def _all(work: int, done: int) -> None:
+def _check_part(work: int, done: int) -> None:
     if done != work:
         raise RuntimeError(f"{done} instead of {work}")

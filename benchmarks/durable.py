@@ -1,6 +1,6 @@
 """Rows about durable sends, against `create_many`.
 
-They are of the wall clock, not of CPU: durability costs waiting too. The check of the plan is not counted.
+They measure wall-clock time, not CPU time: durability also costs waiting. The check of the plan is not counted.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from pathlib import Path
 
 from benchmarks.pairs import Measured
 from benchmarks.rows import IN_FLIGHT, KEY, LATENCY, Place, Row
-from benchmarks.work import models
+from benchmarks.work import build_campaigns
 from campaigns_async import CampaignsClient, NewCampaign
 from campaigns_async.jobs import Job, Phase, Progress, rows_plan
 
 
-def durable_rows() -> tuple[Row, ...]:
-    """With a server that answers at once, and with one that takes its time."""
+def list_durable_rows() -> tuple[Row, ...]:
+    """Return the rows for a server that answers at once, and for one with latency."""
     names = ("a server that answers at once", f"a server that takes {LATENCY * 1000:g} ms")
     return tuple(Row(name := f"durable send, {text}", partial(_measure, name)) for text in names)
 
 
 def _measure(name: str, place: Place) -> Measured:
     url = place.late_url if name.endswith("ms") else place.url
-    ours, other = asyncio.run(_pairs(url, models(place.size.sent), place.size.sends))
+    ours, other = asyncio.run(_pairs(url, build_campaigns(place.size.sent), place.size.sends))
     return Measured(name, f"against create_many, {IN_FLIGHT} in flight", "µs a campaign", ours, other)
 
 

@@ -1,7 +1,7 @@
-"""Rows about exports of contacts: CPU, threads included, against writing the same rows by hand; and the peak of memory.
+"""Rows about exports of contacts: CPU time, threads included, against the same work by hand; and the peak of memory.
 
-By hand: bare aiohttp, a page at a time, and msgspec, csv or pyarrow. Each peak is that of a process of its own, against
-one that only opened a client and read a page.
+The code by hand uses bare aiohttp, a page at a time, and msgspec, csv or pyarrow. Each peak of memory is measured in a
+process of its own, against a process that only opened a client and read a page.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.answerer import campaign_of
+from benchmarks.answerer import campaign_id_for
 from benchmarks.baseline import ByHand
-from benchmarks.machine import peak_mb
-from benchmarks.pairs import Measured, Side, cpu_costs
+from benchmarks.machine import read_peak_mb
+from benchmarks.pairs import Measured, Side, measure_cpu_costs
 from benchmarks.rows import KEY, Place, Row
-from benchmarks.work import connected
+from benchmarks.work import connect
 from campaigns_async import CampaignsClient
 from campaigns_async.export import Format, export_contacts
 
 _NAMES = ("id", "phoneNumber", "name", "custom1", "custom2")
 _COLUMNS = ("campaignId", *_NAMES)
 _GROUP = 20
-"""Pages of a row group by hand."""
+"""The pages of a row group of the Parquet file by hand."""
 _TITLES = {Format.NDJSON: "NDJSON", Format.CSV: "CSV", Format.PARQUET: "Parquet"}
 
 
-def export_rows() -> tuple[Row, ...]:
-    """The costs, then the peaks."""
+def list_export_rows() -> tuple[Row, ...]:
+    """Return the rows about the costs, then those about the peaks of memory."""
     return (
         *(Row(f"export to {title}", partial(_cost, form)) for form, title in _TITLES.items()),
         *(Row(f"memory, export to {title}", partial(_peaks, form)) for form, title in _TITLES.items()),
@@ -51,12 +51,12 @@ def _cost(form: Format, place: Place) -> Measured:
     async def costs() -> Measured:
         with tempfile.TemporaryDirectory() as folder:
             ours, hand = Path(folder, f"ours.{form}"), Path(folder, f"hand.{form}")
-            async with connected(place) as (client, by_hand):
+            async with connect(place) as (client, by_hand):
                 sides: tuple[Side, Side] = (
-                    partial(_exported, client, ours, size.pages, size.page_size),
-                    partial(_BY_HAND[form], by_hand, hand, campaign_of(size.pages)),
+                    partial(_export, client, ours, size.pages, size.page_size),
+                    partial(_BY_HAND[form], by_hand, hand, campaign_id_for(size.pages)),
                 )
-                found = await cpu_costs(*sides, size.rounds)
+                found = await measure_cpu_costs(*sides, size.rounds)
             if form is Format.NDJSON and _lines(ours) != _lines(hand):
                 raise RuntimeError("the two did not write the same rows")
         return Measured(f"export to {_TITLES[form]}", f"{size.page_size:,} a page", "µs CPU a row", *found)
@@ -64,8 +64,8 @@ def _cost(form: Format, place: Place) -> Measured:
     return asyncio.run(costs())
 
 
-async def _exported(client: CampaignsClient, out: Path, pages: int, page_size: int) -> int:
-    summary = await export_contacts(client, out, [campaign_of(pages)], sorts=None, page_size=page_size)
+async def _export(client: CampaignsClient, out: Path, pages: int, page_size: int) -> int:
+    summary = await export_contacts(client, out, [campaign_id_for(pages)], sorts=None, page_size=page_size)
     return summary.rows
 
 
@@ -73,7 +73,7 @@ async def _ndjson(by_hand: ByHand, out: Path, campaign_id: str) -> int:
     rows = 0
     with out.open("wb") as file:
         async for page in by_hand.contacts(campaign_id):
-            for row in page:  # the file's buffer joins them for less than half of what `b"".join` takes
+            for row in page:  # buffered writes take less than half the time of `b"".join`
                 file.write(msgspec.json.encode({"campaignId": campaign_id, **row}) + b"\n")
             rows += len(page)
     return rows
@@ -91,7 +91,7 @@ async def _csv(by_hand: ByHand, out: Path, campaign_id: str) -> int:
 
 
 async def _parquet(by_hand: ByHand, out: Path, campaign_id: str) -> int:
-    # Here, so that an idle client's process does not have it; untyped.
+    # Imported here: an idle client's process must not load pyarrow. Any: pyarrow has no types.
     pa: Any = import_module("pyarrow")
     pq: Any = import_module("pyarrow.parquet")
     schema = pa.schema([(name, pa.string()) for name in _COLUMNS])
@@ -145,8 +145,8 @@ def _peak(place: Place, case: str) -> float:
 
 
 async def _case(case: str, url: str, rows: int, page_size: int, out: Path) -> None:
-    """Do it, in a process that does nothing else."""
-    campaign_id = campaign_of(rows // page_size)
+    """Run a case, in a process that does nothing else."""
+    campaign_id = campaign_id_for(rows // page_size)
     async with CampaignsClient(url, KEY) as client:
         if case == "idle":
             async for _ in client.campaigns.contacts(campaign_id, page_size=page_size).pages():
@@ -159,7 +159,7 @@ async def _case(case: str, url: str, rows: int, page_size: int, out: Path) -> No
 
 
 def main() -> None:
-    """Tell the peak of one case."""
+    """Print the peak of one case."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.export", description=__doc__)
     parser.add_argument("case", choices=("idle", *Format))
     parser.add_argument("url")
@@ -168,7 +168,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_case(options.case, options.url, options.rows, options.page_size, Path(folder, "export")))
-    print(peak_mb())
+    print(read_peak_mb())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What each row is to be at most, and above what `--check` fails: here, and nowhere else.
+"""The goal of each row, and the bound above which `--check` fails.
 
-A goal is what is aimed at, on a quiet machine, with `python -m benchmarks`. A bound lies so far above what is reached that a
-busy machine and `--quick` do not pass it, and where that leaves room below what the row is once its fast path is lost.
+A goal is the target on a quiet machine, with `python -m benchmarks`. A bound is higher, so that a busy machine and
+`--quick` stay below it, and lower than the figure that the row has when its fast path is lost.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from attrs import frozen
 
 @frozen
 class Goal:
-    """In the row's own measure: a ratio, or MB more."""
+    """A target and a bound, as a ratio or, for memory, in MB."""
 
     at_most: float
     fails_above: float
@@ -36,4 +36,4 @@ GOALS: Mapping[str, Goal] = {
     "memory, create_many": Goal(at_most=5.0, fails_above=8.0),
     "growth, contacts": Goal(at_most=1.05, fails_above=1.6),
 }
-"""By the rows' names; a row without one is only for comparison."""
+"""The goals by the names of the rows. A row without a goal is only for comparison."""

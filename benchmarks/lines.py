@@ -1,4 +1,4 @@
-"""`python -m benchmarks.lines`: the size of the package: its lines, its lines of code and its largest modules.
+"""`python -m benchmarks.lines`: the size of the package in lines and in lines of code, and its largest modules.
 
 A line of code holds something other than a docstring, a comment or an import.
 """
@@ -16,7 +16,7 @@ from typing import Final
 from attrs import frozen
 
 LARGEST: Final = 15
-"""The modules that the table names."""
+"""The number of modules in the table."""
 _NO_CODE: Final = frozenset({tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT})
 
 
@@ -35,25 +35,25 @@ class Module:
     code: int
 
 
-def modules_of(package: Path) -> list[Module]:
+def measure_modules(package: Path) -> list[Module]:
     """Measure each module of a package, the largest first."""
     measured: list[Module] = []
     for path in package.rglob("*.py"):
         source = path.read_text(encoding="utf-8")
-        measured.append(Module(path.relative_to(package), len(source.splitlines()), len(code_lines(source))))
+        measured.append(Module(path.relative_to(package), len(source.splitlines()), len(find_code_lines(source))))
     return sorted(measured, key=lambda module: (-module.code, module.path))
 
 
-def code_lines(source: str) -> set[int]:
+def find_code_lines(source: str) -> set[int]:
     """Return the numbers of the lines of code."""
     numbers: set[int] = set()
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type not in _NO_CODE and token.string:
             numbers.update(range(token.start[0], token.end[0] + 1))
-    return numbers.difference(_not_counted(ast.parse(source)))
+    return numbers.difference(_list_uncounted_lines(ast.parse(source)))
 
 
-def _not_counted(tree: ast.Module) -> Iterator[int]:
+def _list_uncounted_lines(tree: ast.Module) -> Iterator[int]:
     """Yield the numbers of the lines of docstrings and imports."""
     for node in ast.walk(tree):
         docstring = (
@@ -64,24 +64,24 @@ def _not_counted(tree: ast.Module) -> Iterator[int]:
             yield from range(node.lineno, (node.end_lineno or node.lineno) + 1)
 
 
-def largest_file(package: Path) -> tuple[Path, int]:
-    """Return the largest file that the wheel holds, and its bytes."""
+def find_largest_file(package: Path) -> tuple[Path, int]:
+    """Return the largest file of the wheel, and its size in bytes."""
     files = [path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     largest = max(files, key=lambda path: path.stat().st_size)
     return largest.relative_to(package), largest.stat().st_size
 
 
-def package_path() -> Path:
-    """Return the folder of the package that is installed here, without an import of it."""
+def find_package() -> Path:
+    """Return the folder of the installed package, without importing it."""
     spec = find_spec("campaigns_async")
     assert spec is not None
     assert spec.submodule_search_locations is not None
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def table(modules: Sequence[Module], largest: tuple[Path, int]) -> Iterator[str]:
+def format_table(modules: Sequence[Module], largest: tuple[Path, int]) -> Iterator[str]:
     """Yield the table's lines."""
-    yield f"{len(modules)} modules, {total_lines(modules):,} lines, {total_code(modules):,} of them code"
+    yield f"{len(modules)} modules, {sum_lines(modules):,} lines, {sum_code(modules):,} of them code"
     path, size = largest
     yield f"largest file: {path.as_posix()}, {size:,} bytes"
     yield f"{'lines':>7}{'code':>7}  module"
@@ -89,16 +89,16 @@ def table(modules: Sequence[Module], largest: tuple[Path, int]) -> Iterator[str]
         yield f"{module.lines:>7,}{module.code:>7,}  {module.path.as_posix()}"
 
 
-def total_lines(modules: Sequence[Module]) -> int:
+def sum_lines(modules: Sequence[Module]) -> int:
     """Add up the lines of modules."""
     return sum(module.lines for module in modules)
 
 
-def total_code(modules: Sequence[Module]) -> int:
+def sum_code(modules: Sequence[Module]) -> int:
     """Add up the lines of code of modules."""
     return sum(module.code for module in modules)
 
 
 if __name__ == "__main__":
-    folder = package_path()
-    print("\n".join(table(modules_of(folder), largest_file(folder))))
+    folder = find_package()
+    print("\n".join(format_table(measure_modules(folder), find_largest_file(folder))))

@@ -1,4 +1,4 @@
-"""What is measured on."""
+"""The machine of a measurement, and its versions."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
-def pinned() -> int | None:
-    """Pin this process to one processor; gives another one for the server, where the system can pin and has two."""
+def pin_process() -> int | None:
+    """Pin this process to a processor, and return another one for the server.
+
+    Return None if the system cannot pin processes or has a single processor.
+    """
     if not hasattr(os, "sched_getaffinity"):
         return None
     own, *others = sorted(os.sched_getaffinity(0))
@@ -20,8 +23,8 @@ def pinned() -> int | None:
     return others[-1]
 
 
-def machine(packages: Iterable[str]) -> dict[str, str | int]:
-    """The interpreter, these packages and the number of cores."""
+def describe_machine(packages: Iterable[str]) -> dict[str, str | int]:
+    """Return the versions of the interpreter and of packages, and the number of cores."""
     return {
         platform.python_implementation(): platform.python_version(),
         **{name: _version(name) for name in packages},
@@ -36,10 +39,10 @@ def _version(package: str) -> str:
         return "absent"
 
 
-def peak_mb() -> float:
-    """The most memory that this process ever had, in MiB.
+def read_peak_mb() -> float:
+    """Return the peak of this process's memory, in MiB.
 
-    Not `ru_maxrss`: a new process begins with its parent's.
+    `ru_maxrss` does not serve: a new process starts with its parent's (getrusage(2)).
     """
     status = Path("/proc/self/status").read_text(encoding="utf-8")
     return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024

@@ -15,19 +15,19 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from statistics import fmean
 
-from benchmarks.answerer import campaign_of
-from benchmarks.machine import peak_mb
+from benchmarks.answerer import campaign_id_for
+from benchmarks.machine import read_peak_mb
 from benchmarks.pairs import Costs, Measured
 from benchmarks.rows import CONTACTS, IN_FLIGHT, KEY, TYPICAL, Place, Row, Size
 from benchmarks.work import take, walk
 from campaigns_async import CampaignsClient, Contact, NewCampaign, NewContact
 
 _SETTLE = 0.02
-"""Seconds in which what was asked for ahead comes in: thus each part of a long listing bears as many pages as it has."""
+"""The seconds in which prefetched pages arrive, so that each part of a long listing pays for its own pages."""
 
 
-def memory_rows() -> tuple[Row, ...]:
-    """The peaks, then the growth."""
+def list_memory_rows() -> tuple[Row, ...]:
+    """Return the rows about the peaks, then the one about the growth."""
     return (
         Row("memory, contacts", _contacts),
         Row("memory, create_many", _creates),
@@ -68,14 +68,14 @@ def _growth(place: Place) -> Measured:
 
 
 async def _chunks(url: str, size: Size) -> Costs:
-    """Parts of one long listing, each against as many rows of short listings, read straight before or after it."""
+    """Measure parts of a long listing, each against as many rows of short listings, read just before or after it."""
     shorts = max(1, size.rows // size.chunk // size.chunks)
     ours: list[float] = []
     other: list[float] = []
     async with CampaignsClient(url, KEY, max_concurrency=IN_FLIGHT) as client:
 
         def listing(rows: int) -> AsyncIterator[Contact]:
-            campaign_id = campaign_of(rows // size.page_size)
+            campaign_id = campaign_id_for(rows // size.page_size)
             return aiter(client.campaigns.contacts(campaign_id, page_size=size.page_size))
 
         long = listing(size.rows)
@@ -94,14 +94,14 @@ async def _part_cost(rows: AsyncIterator[Contact], count: int) -> float:
     began = time.process_time()
     for _ in range(count):
         take(await anext(rows))
-    # What a short listing holds at its end is freed now, as a part of a long one has freed that of the part before it.
+    # Free the end of a short listing here: a part of a long one has freed the end of the part before it.
     del rows
     await asyncio.sleep(_SETTLE)
     return (time.process_time() - began) * 1e6 / count
 
 
 async def _case(case: str, url: str, amount: int, page_size: int) -> None:
-    """Do it, in a process that does nothing else."""
+    """Run a case, in a process that does nothing else."""
     async with CampaignsClient(url, KEY, max_concurrency=IN_FLIGHT) as client:
         if case == "contacts":
             done = await walk(client, amount // page_size, page_size)
@@ -119,7 +119,7 @@ async def _news(count: int) -> AsyncIterator[NewCampaign]:
 
 
 def main() -> None:
-    """Tell the peak of one case."""
+    """Print the peak of one case."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
     parser.add_argument("case", choices=("contacts", "create_many"))
     parser.add_argument("url")
@@ -127,7 +127,7 @@ def main() -> None:
     parser.add_argument("page_size", type=int)
     options = parser.parse_args()
     asyncio.run(_case(options.case, options.url, options.amount, options.page_size))
-    print(peak_mb())
+    print(read_peak_mb())
 
 
 if __name__ == "__main__":

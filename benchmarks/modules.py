@@ -33,8 +33,8 @@ from attrs import field, frozen
 import campaigns_async
 from benchmarks import answerer
 from benchmarks.rows import KEY
-from benchmarks.table import as_table
-from benchmarks.work import as_dict, as_model
+from benchmarks.table import format_markdown
+from benchmarks.work import build_campaign, build_json
 from campaigns_async import CampaignsClient
 from campaigns_async.export import export_contacts
 from campaigns_async.jobs import ndjson_plan, send
@@ -81,7 +81,7 @@ def main() -> None:
     parser.add_argument("--names", action="store_true", help="print the names of the modules as well")
     options = parser.parse_args()
     counted = count_modules()
-    print(as_table(("one item", "modules"), [(name, str(len(modules))) for name, modules in counted.items()]))
+    print(format_markdown(("one item", "modules"), [(name, str(len(modules))) for name, modules in counted.items()]))
     if options.names:
         for name, modules in counted.items():
             print(f"\n{name}: {', '.join(modules)}")
@@ -89,7 +89,7 @@ def main() -> None:
 
 def count_modules() -> dict[str, list[str]]:
     """Return the modules that a create, a durable row and an export row enter."""
-    with answerer.running(pages=1, page_size=_PAGE_SIZE) as url, tempfile.TemporaryDirectory() as folder:
+    with answerer.run_answerer(pages=1, page_size=_PAGE_SIZE) as url, tempfile.TemporaryDirectory() as folder:
         return asyncio.run(_count(url, Path(folder)))
 
 
@@ -110,18 +110,18 @@ async def _modules_of(item: Callable[[int], Awaitable[None]], tracer: Tracer) ->
 
 def _items(client: CampaignsClient, folder: Path) -> dict[str, Callable[[int], Awaitable[None]]]:
     async def create(number: int) -> None:
-        await client.campaigns.create(as_model(number))
+        await client.campaigns.create(build_campaign(number))
 
     async def send_row(number: int) -> None:
         plan = folder / f"plan{number}.ndjson"
-        plan.write_bytes(msgspec.json.encode({"key": "a", **as_dict(number)}) + b"\n")
+        plan.write_bytes(msgspec.json.encode({"key": "a", **build_json(number)}) + b"\n")
         summary = await send(client, ndjson_plan(plan), journal=folder / f"run{number}.sqlite")
         if not summary.ok or summary.created != 1:
             raise RuntimeError("the row was not created")
 
     async def export_page(number: int) -> None:
         out = folder / f"contacts{number}.ndjson"
-        summary = await export_contacts(client, out, [answerer.campaign_of(1)], page_size=_PAGE_SIZE)
+        summary = await export_contacts(client, out, [answerer.campaign_id_for(1)], page_size=_PAGE_SIZE)
         if summary.rows != _PAGE_SIZE:
             raise RuntimeError("the page was not exported")
 

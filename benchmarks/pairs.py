@@ -16,51 +16,56 @@ from typing import TypeAlias
 from attrs import frozen
 
 Side: TypeAlias = Callable[[], Awaitable[int]]
-"""Does all of the work, and gives how many units that was."""
+"""A function that does all of the work and returns its units."""
 Costs: TypeAlias = tuple[tuple[float, ...], tuple[float, ...]]
-"""What one side cost and what the other did, pair by pair."""
+"""The costs of both sides, pair by pair."""
 
 
 @frozen
 class Measured:
-    """All pairs of one row."""
+    """All pairs of measurements of one row.
+
+    Attributes:
+        detail: The amount of work.
+        ours: The costs of the client.
+        other: The costs of the side that it is compared with.
+        differs: True if the difference counts, not the ratio.
+    """
 
     name: str
     detail: str
-    """How much of it was done."""
     unit: str
     ours: tuple[float, ...]
     other: tuple[float, ...]
     differs: bool = False
-    """Whether the difference is what counts, rather than the ratio."""
 
     @property
     def compared(self) -> tuple[float, ...]:
-        """Ours against the other, pair by pair."""
+        """The ratios or differences, pair by pair."""
         pairs = zip(self.ours, self.other, strict=True)
         return tuple(ours - other if self.differs else ours / other for ours, other in pairs)
 
     @property
     def median(self) -> float:
-        """The middle one of them."""
+        """The median of the ratios or differences."""
         return median(self.compared)
 
     @property
     def spread(self) -> tuple[float, float]:
-        """Their 10th and their 90th percentile."""
-        return spread(self.compared)
+        """The 10th and the 90th percentile of the ratios or differences."""
+        return compute_spread(self.compared)
 
 
-def spread(values: Sequence[float]) -> tuple[float, float]:
-    """The 10th and the 90th percentile."""
+def compute_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 10th and the 90th percentile."""
     if len(values) < 2:
         return values[0], values[0]
     tenths = quantiles(values, n=10, method="inclusive")
     return tenths[0], tenths[-1]
 
 
-async def cpu_costs(ours: Side, other: Side, rounds: int) -> Costs:
-    """The CPU time of this process in microseconds a unit; a pair to warm up, which does not count, then so many."""
+async def measure_cpu_costs(ours: Side, other: Side, rounds: int) -> Costs:
+    """Measure `rounds` pairs after one that warms up; return the process's CPU time in µs a unit."""
     costs: tuple[list[float], list[float]] = ([], [])
     sides = (ours, other)
     for turn in range(rounds + 1):
@@ -72,7 +77,7 @@ async def cpu_costs(ours: Side, other: Side, rounds: int) -> Costs:
 
 
 async def _cpu_cost(side: Side) -> float:
-    gc.collect()  # each begins without the other's garbage; while it runs, the collector runs as it always does
+    gc.collect()  # start without the other side's garbage; the collector runs as usual during the work
     began = time.process_time()
     units = await side()
     return (time.process_time() - began) * 1e6 / units

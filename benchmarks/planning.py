@@ -1,12 +1,12 @@
-"""`python -m benchmarks.planning`: what planning and resuming cost, beside the same work by hand.
+"""`python -m benchmarks.planning`: the cost of planning and resuming, against the same work by hand.
 
-Three comparisons, each of CPU time, and of the peak of memory where it grows with the work:
+Three comparisons of CPU time, and of the peak of memory where it grows with the work:
 
 - a CSV of contacts sent as campaigns of 5,000, against `csv.DictReader`, msgspec and bare aiohttp without any check;
 - a dry run of a plan of ten recipients a row, against reading the file and parsing its lines;
-- the same plan planned in a new journal, and resumed with a journal that knows it, until the first request leaves.
+- the same plan, planned in a new journal and resumed with that journal, until the first request leaves.
 
-Each figure is that of a process of its own. Nothing is pinned.
+Each figure is measured in a process of its own. No process is pin_process.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from statistics import median
 
 import msgspec
 
-from benchmarks.answerer import running
+from benchmarks.answerer import run_answerer
 from benchmarks.baseline import ByHand
-from benchmarks.machine import peak_mb
+from benchmarks.machine import read_peak_mb
 from benchmarks.rows import CONTACTS, KEY
 from campaigns_async import CampaignsClient
 from campaigns_async.cli import main as command
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument(
         "--quick", action="store_const", const=0.1, default=1.0, dest="share", help="a tenth of the work"
     )
-    parser.add_argument("--share", type=float, default=1.0, help="a share of the work: to see that it runs")
+    parser.add_argument("--share", type=float, default=1.0, help="a share of the work: enough to see that it runs")
     parser.add_argument("--rounds", type=int, default=3, help="pairs of each comparison")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file as well")
     parser.add_argument("--case", nargs="+", help=argparse.SUPPRESS)
@@ -59,7 +59,7 @@ def main() -> None:
         print(json.dumps(_CASES[name](*arguments)))
         return
     people, rows, resumed = (int(each * options.share) for each in (1_000_000, 200_000, 50_000))
-    with tempfile.TemporaryDirectory() as folder, running(pages=1, page_size=1, contact_pages=1) as url:
+    with tempfile.TemporaryDirectory() as folder, run_answerer(pages=1, page_size=1, contact_pages=1) as url:
         found = _measure(Path(folder), url, options.rounds, people, rows, resumed)
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -125,7 +125,7 @@ def _write_contacts(path: Path, people: int) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         file.write("phoneNumber,name,custom1\r\n")
         for number in range(people):
-            # Spread as real numbers are, and each once.
+            # Different numbers, spread like real ones.
             file.write(f"447{number * 7_919 % 999_999_937:09},Person {number},{number % 97}\r\n")
 
 
@@ -143,7 +143,7 @@ def _write_plan(path: Path, rows: int) -> None:
 
 
 def _cost(began: float) -> Figures:
-    return {"cpu": time.process_time() - began, "peak_mb": peak_mb()}
+    return {"cpu": time.process_time() - began, "peak_mb": read_peak_mb()}
 
 
 def _contacts(path: str, url: str, journal: str) -> Figures:
@@ -160,7 +160,7 @@ def _contacts(path: str, url: str, journal: str) -> Figures:
 
 def _contacts_by_hand(path: str, url: str) -> Figures:
     async def run() -> None:
-        async with ByHand.connected(url, KEY, page_size=1) as api:
+        async with ByHand.connect(url, KEY, page_size=1) as api:
             with Path(path).open(encoding="utf-8", newline="") as file:  # noqa: ASYNC230  # as a script does
                 people: list[dict[str, str]] = []
                 for person in csv.DictReader(file):
@@ -214,14 +214,14 @@ def _first_request(plan: str, journal: str) -> Figures:
                 arrived.set()
             writer.transport.abort()
 
-        # A journal is of one server, and so of one port: made from its name.
+        # A journal belongs to one server, and so to one port, which is derived from its name.
         server = await asyncio.start_server(hang, "127.0.0.1", 18_000 + sum(os.fsencode(Path(journal).name)))
         async with CampaignsClient(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", KEY) as client:
             running = asyncio.ensure_future(send(client, plan, journal, reconcile=False))
             waiting = asyncio.ensure_future(arrived.wait())
             await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
             if not arrived.is_set():
-                raise RuntimeError(f"it ended without a request: {await running}")
+                raise RuntimeError(f"the run ended without a request: {await running}")
             taken = time.perf_counter() - began
             running.cancel()
             await asyncio.wait([running])

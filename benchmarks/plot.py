@@ -1,6 +1,6 @@
-"""Draws curves as SVG: a panel for each, the cost of a unit against the amount of work.
+"""The plot of the curves as SVG: a panel for each, with the cost of a unit by the amount of work.
 
-Nothing is behind the drawing, and its colours are of middling lightness, so that light and dark pages both suit it.
+The background is transparent and the colours are of medium lightness, so that it is readable on light and dark pages.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from statistics import median
 from attrs import frozen
 
 from benchmarks.curves import Curve, Point
-from benchmarks.pairs import spread
+from benchmarks.pairs import compute_spread
 
 _WIDTH, _HEIGHT = 420, 320
-"""Of a panel."""
+"""The size of a panel."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 34, 64, 52
 _INK = "#7d8895"
 _TEXT = 'font-family="system-ui, -apple-system, Segoe UI, Helvetica, Arial, sans-serif"'
@@ -37,13 +37,13 @@ _LINES = (
 )
 
 
-def plot(curves: Sequence[Curve]) -> str:
-    """The whole drawing."""
+def draw_plot(curves: Sequence[Curve]) -> str:
+    """Return the plot as SVG."""
     width = _WIDTH * len(curves)
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_HEIGHT}" width="{width}" height="{_HEIGHT}">',
         f'<g {_TEXT} font-size="12" fill="{_INK}">',
-        "<title>Cost of a unit against the amount of work: the client, and the same by hand</title>",
+        "<title>CPU time of a unit by the amount of work: the client, and the same work by hand</title>",
     ]
     for number, curve in enumerate(curves):
         lines.append(f'<g transform="translate({number * _WIDTH} 0)">')
@@ -67,9 +67,9 @@ def _panel(curve: Curve) -> Iterator[str]:
             yield f'<path d="M{x:.1f} {bottom}v5" stroke="{_INK}"/>'
             yield f'<text x="{x:.1f}" y="{bottom + 20}" text-anchor="middle">{point.work:,}</text>'
     middle = (_LEFT + right) / 2
-    yield f'<text x="{middle:.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{curve.unit}s in one go</text>'
+    yield f'<text x="{middle:.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{curve.unit}s in one run</text>'
     for line in _LINES:
-        yield from _drawn(line, curve, scale)
+        yield from _draw_line(line, curve, scale)
 
 
 def _legend() -> Iterator[str]:
@@ -79,15 +79,15 @@ def _legend() -> Iterator[str]:
         yield f'<circle cx="{x + 13}" cy="42" r="3.5" fill="{line.colour}"/>'
         yield f'<text x="{x + 32}" y="46">{line.label}</text>'
         x += 48 + 7 * len(line.label)
-    yield f'<text x="{x}" y="46">bars: the middle 80 %</text>'
+    yield f'<text x="{x}" y="46">bars: 10th to 90th percentile</text>'
 
 
-def _drawn(line: _Line, curve: Curve, scale: _Scale) -> Iterator[str]:
-    """The medians, and behind each a bar from the 10th to the 90th percentile."""
+def _draw_line(line: _Line, curve: Curve, scale: _Scale) -> Iterator[str]:
+    """Yield the medians, each with a bar from the 10th to the 90th percentile."""
     places: list[str] = []
     for point in curve.points:
         values = line.values(point)
-        least, most = spread(values)
+        least, most = compute_spread(values)
         x, y = scale.x(point.work), scale.y(median(values))
         places.append(f"{x:.1f} {y:.1f}")
         bar = f"M{x:.1f} {scale.y(least):.1f}V{scale.y(most):.1f}"
@@ -99,7 +99,7 @@ def _drawn(line: _Line, curve: Curve, scale: _Scale) -> Iterator[str]:
 
 @frozen
 class _Scale:
-    """Where values stand: amounts of work by their logarithm, costs evenly from 0."""
+    """The scales of a panel: logarithmic for the amount of work, linear from 0 for the cost."""
 
     first: float
     last: float
@@ -108,7 +108,7 @@ class _Scale:
     @classmethod
     def of(cls, curve: Curve) -> _Scale:
         works = [math.log10(point.work) for point in curve.points]
-        highest = max(spread(line.values(point))[1] for line in _LINES for point in curve.points)
+        highest = max(compute_spread(line.values(point))[1] for line in _LINES for point in curve.points)
         step = _step(highest)
         count = math.ceil(highest / step)
         return cls(works[0], max(works[-1], works[0] + 1), tuple(number * step for number in range(count + 1)))
@@ -123,6 +123,6 @@ class _Scale:
 
 
 def _step(highest: float) -> float:
-    """The smallest of 1, 2, 5, 10, 20, … that needs no more than six steps."""
+    """Return the smallest of 1, 2, 5, 10, 20, … that needs no more than six steps."""
     power = 10.0 ** math.floor(math.log10(highest / 6))
     return next(step for factor in (1, 2, 5, 10, 20) if (step := factor * power) * 6 >= highest)

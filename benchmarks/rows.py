@@ -1,4 +1,4 @@
-"""What a row of the table is, and how much work is done for one."""
+"""The rows of the table, and the amount of work for each."""
 
 from __future__ import annotations
 
@@ -9,48 +9,52 @@ from attrs import frozen
 from benchmarks.pairs import Measured
 
 CONTACTS = 10
-"""Contacts of each campaign that is created."""
+"""The contacts of each campaign that is created."""
 IN_FLIGHT = 64
 KEY = "benchmark"
 LATENCY = 0.02
-"""Seconds that the slower of the two servers takes to answer."""
+"""The latency of the slower of the two servers, in seconds."""
 TYPICAL = 20_000
-"""Contacts in a listing that nobody calls long."""
+"""The contacts of a listing of usual length."""
 
 
 @frozen
 class Size:
-    """How much of it all is measured."""
+    """The amount of work.
+
+    Attributes:
+        rounds: The pairs of each call.
+        imports: The pairs of imports.
+        alone: The creates of a round, one after the other.
+        creates: The creates of a round, many in flight.
+        pages: The pages of a round.
+        page_size: The rows of a page.
+        sent: The campaigns of a durable send.
+        sends: The pairs of durable sends.
+        rows: The contacts of a very long listing.
+        chunk: The contacts of a short listing, which parts of the long one are compared with.
+        chunks: The parts of the long listing, each as long as several short ones.
+        few: The creates of a fan-out whose memory is compared with that of a larger one.
+        many: The creates of the larger fan-out.
+        peaks: The pairs of peaks of memory.
+        most: The largest amount of a curve.
+    """
 
     rounds: int = 31
-    """Pairs of each call."""
     imports: int = 31
-    """Pairs of imports."""
     alone: int = 400
-    """Creates a round, one after the other."""
     creates: int = 1_000
-    """Creates a round, many in flight."""
     pages: int = 20
-    """Pages a round."""
     page_size: int = 1_000
     sent: int = 4_000
-    """Campaigns of a durable send."""
     sends: int = 25
-    """Pairs of durable sends."""
     rows: int = 1_000_000
-    """Contacts in a listing that is very long."""
     chunk: int = 10_000
-    """Contacts in a short one, and in each part of the long one that is compared with it."""
     chunks: int = 20
-    """Parts of the long one, each as long as several short ones."""
     few: int = 10_000
-    """Creates of a fan-out whose memory is compared with that of a larger one."""
     many: int = 100_000
-    """Creates of that larger one."""
     peaks: int = 3
-    """Pairs of peaks of memory."""
     most: int = 1_000_000
-    """Where the curves end."""
 
 
 QUICK = Size(
@@ -66,7 +70,7 @@ QUICK = Size(
     peaks=1,
     most=10_000,
 )
-"""Enough to see whether a fast path was lost."""
+"""Work enough to see whether a fast path was lost."""
 TINY = Size(
     rounds=1,
     imports=1,
@@ -84,23 +88,26 @@ TINY = Size(
     peaks=1,
     most=1_000,
 )
-"""Only to see that it runs."""
+"""Work enough to see that the benchmarks run."""
 
 
 @frozen
 class Place:
-    """Where it is measured, and how much."""
+    """The servers of a measurement, and the amount of work.
+
+    Attributes:
+        url: The URL of a server that answers at once.
+        late_url: The URL of a server that answers after `LATENCY`.
+    """
 
     url: str
-    """Of a server that answers at once."""
     late_url: str
-    """Of one that takes its time, `LATENCY`."""
     size: Size
 
 
 @frozen
 class Row:
-    """One row of the table."""
+    """A row of the table, and the function that measures it."""
 
     name: str
     measure: Callable[[Place], Measured]

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.sandbox`: how fast the sandbox filters many campaigns, and takes new ones on one core.
+"""`python -m benchmarks.sandbox`: the speed at which the sandbox filters campaigns and creates new ones on one core.
 
-The sandbox runs in a process of its own, pinned to one core; what asks it is pinned to another, and speaks bare
-HTTP over connections that stay open, so that the sandbox is the bottleneck.
+The sandbox runs in a process of its own, pin_process to one core. The client is pin_process to another one, and writes bare HTTP
+to connections that stay open, so that the sandbox is the bottleneck.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _PACKAGES = ("aiohttp", "msgspec", "phonenumbers")
 
 @frozen
 class Size:
-    """How much is measured: requests for each figure of the listings, and creates a round."""
+    """The amount of work: requests for each figure of the listings, and creates of a round."""
 
     rows: int = 100_000
     lists: int = 7
@@ -66,7 +66,7 @@ QUICK = Size(rows=15_000, lists=2, creates=64, rounds=2)
 
 
 def main() -> None:
-    """Measure and print, or serve for who measures."""
+    """Measure and print, or serve for the process that measures."""
     options = _options()
     if options.serve is not None:
         asyncio.run(_serve(*options.serve))
@@ -75,7 +75,7 @@ def main() -> None:
     own, other = _cores()
     if own is not None:
         os.sched_setaffinity(0, {own})
-    with sandbox_process(size.rows, core=other) as (url, cpu):
+    with run_sandbox(size.rows, core=other) as (url, cpu):
         listings = asyncio.run(_listings(url, cpu, size))
     creates = [asyncio.run(_creates(name, form, size, core=other)) for name, form in _numberings()]
     machine = _machine()
@@ -92,15 +92,15 @@ def main() -> None:
 
 
 @contextmanager
-def sandbox_process(rows: int, *, core: int | None = None) -> Iterator[tuple[str, Callable[[], float]]]:
-    """A sandbox in a process of its own, for as long as the block lasts.
+def run_sandbox(rows: int, *, core: int | None = None) -> Iterator[tuple[str, Callable[[], float]]]:
+    """Run a sandbox in a process of its own during the block.
 
     Args:
-        rows: How many campaigns it begins with.
-        core: The processor to pin it to; None leaves that to the system.
+        rows: The number of campaigns that it starts with.
+        core: The processor to pin it to; None leaves the choice to the system.
 
-    Returns:
-        Its URL, and what tells the CPU seconds that its process has used.
+    Yields:
+        The URL, and a function that returns the CPU seconds of the sandbox's process.
     """
     command = [sys.executable, "-m", "benchmarks.sandbox", "--serve", str(rows), str(-1 if core is None else core)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
@@ -122,7 +122,7 @@ def sandbox_process(rows: int, *, core: int | None = None) -> Iterator[tuple[str
 
 
 async def _serve(rows: int, core: int) -> None:
-    """Serve until standard input ends; each line of it is answered with the CPU seconds so far."""
+    """Serve until standard input ends; answer each of its lines with the CPU seconds so far."""
     if core >= 0:
         os.sched_setaffinity(0, {core})
     async with Sandbox(map(_campaign, range(rows)), api_key=_KEY) as sandbox:
@@ -132,10 +132,10 @@ async def _serve(rows: int, core: int) -> None:
 
 
 async def _ask(stream: Stream, request: bytes, expected: int) -> bytes:
-    """Send a request over a connection that stays open; gives the answer's body.
+    """Send a request over a connection that stays open, and return the body of the response.
 
     Raises:
-        RuntimeError: The status is another than expected, so nothing that was measured counts.
+        RuntimeError: If the status is not the expected one: the measurement is void.
     """
     reader, writer = stream
     writer.write(request)
@@ -147,7 +147,7 @@ async def _ask(stream: Stream, request: bytes, expected: int) -> bytes:
 
 
 @asynccontextmanager
-async def _connected(url: str, count: int = 1) -> AsyncIterator[list[Stream]]:
+async def _connect(url: str, count: int = 1) -> AsyncIterator[list[Stream]]:
     where = urlsplit(url)
     streams = [await asyncio.open_connection(where.hostname, where.port) for _ in range(count)]
     try:
@@ -159,7 +159,7 @@ async def _connected(url: str, count: int = 1) -> AsyncIterator[list[Stream]]:
 
 async def _listings(url: str, cpu: Callable[[], float], size: Size) -> list[Measured]:
     rows = [Row.of_campaign(_campaign(number)) for number in range(size.rows)]
-    async with _connected(url) as (stream,):
+    async with _connect(url) as (stream,):
 
         async def in_process(filters: str, sorts: str) -> int:
             return len(find(rows, filters or None, sorts or None, CAMPAIGN_COLUMNS).rows)
@@ -180,7 +180,7 @@ async def _listing(name: str, filters: str, ways: Iterable[Way], times: int) -> 
     print(name, "...", file=sys.stderr, flush=True)
     measured = [await _median_ms(partial(ask, filters, sorts), clock, times) for ask, clock, sorts in ways]
     if len({found for found, _ in measured}) > 1:
-        raise RuntimeError(f"{name}: not each way found the same number of rows")
+        raise RuntimeError(f"{name}: the ways found different numbers of rows")
     return name, measured[0][0], *(milliseconds for _, milliseconds in measured)
 
 
@@ -195,7 +195,7 @@ async def _median_ms(ask: Callable[[], Awaitable[int]], clock: Callable[[], floa
 
 
 def _numberings() -> Iterable[tuple[str, Callable[[int], str]]]:
-    """Ways of numbering all people that are ever created, counted from 0."""
+    """Yield ways of giving phone numbers to people, who are counted from 0."""
     yield "different numbers, +447…", lambda person: f"+44{_mobile(person)}"
     yield "different numbers, eight notations", lambda person: _NOTATIONS[person % 8].format(_mobile(person))
     yield "different numbers, abroad", lambda person: f"+336{person:08}"
@@ -207,14 +207,14 @@ def _mobile(person: int) -> str:
 
 
 async def _creates(name: str, form: Callable[[int], str], size: Size, *, core: int | None) -> Measured:
-    """Measure one way of numbering, on a sandbox of its own: none has seen the numbers of another."""
+    """Measure one way of numbering on a new sandbox, which has not seen the numbers of another way."""
     print(name, "...", file=sys.stderr, flush=True)
     warm_up = size.in_flight
     requests = [_create(number, form) for number in range(warm_up + size.rounds * size.creates)]
     cpus: list[float] = []
     seconds: list[float] = []
-    with sandbox_process(0, core=core) as (url, cpu):
-        async with _connected(url, size.in_flight) as streams:
+    with run_sandbox(0, core=core) as (url, cpu):
+        async with _connect(url, size.in_flight) as streams:
             await _in_flight(streams, requests[:warm_up])
             for first in range(warm_up, len(requests), size.creates):
                 began, used = time.perf_counter(), cpu()
@@ -276,14 +276,14 @@ def _table(headings: tuple[str, ...], rows: Iterable[Measured], form: str) -> st
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sandbox", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="little work: to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="little work: enough to see that it runs")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file as well")
     parser.add_argument("--serve", type=int, nargs=2, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def _cores() -> tuple[int | None, int | None]:
-    """A processor for this process and another one for the sandbox, where the system can pin and has two."""
+    """Return a processor for this process and one for the sandbox, or None for both if the system has no two to pin to."""
     if not hasattr(os, "sched_getaffinity"):
         return None, None
     first, *others = sorted(os.sched_getaffinity(0))

@@ -1,4 +1,4 @@
-"""The row about importing the client, against importing what it stands on: whole processes, start and end included."""
+"""The row about importing the client, against importing its dependencies, in whole processes."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _OURS = "from campaigns_async import CampaignsClient"
 _OTHER = "import aiohttp, attrs, cattrs, tenacity"
 
 
-def startup_rows() -> tuple[Row, ...]:
-    """The one row."""
+def list_startup_rows() -> tuple[Row, ...]:
+    """Return the one row."""
     return (Row("import", _measure),)
 
 
@@ -31,7 +31,7 @@ def _measure(place: Place) -> Measured:
 
 
 def _cpu_ms(code: str) -> float:
-    # With bytecode, as an installed package has it: where none may be written, ours alone would be compiled each time.
+    # An installed package has bytecode. Without it, only the checkout would be compiled each time.
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = _of_children()
     subprocess.run([sys.executable, "-c", code], check=True, env=env)
@@ -39,6 +39,6 @@ def _cpu_ms(code: str) -> float:
 
 
 def _of_children() -> float:
-    """The CPU seconds of all processes that this one has started and seen end."""
+    """Return the CPU seconds of all child processes that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime

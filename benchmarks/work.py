@@ -1,7 +1,7 @@
-"""Rows about calls: what they cost through the client, and by hand.
+"""Rows about calls: their cost through the client, and by hand.
 
-Both sides begin with the same data in the form that suits them, made before the clock starts (what making it costs is
-a row of its own), and both end with the same values in the program's hands: ids, or every field of every row.
+Both sides start with the same data in the form that they take, built before the clock starts (the row "build" measures
+that), and both end with the same values: ids, or every field of every row.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 from unittest.mock import patch
 
-from benchmarks.answerer import campaign_of
+from benchmarks.answerer import campaign_id_for
 from benchmarks.baseline import ByHand
-from benchmarks.pairs import Measured, Side, cpu_costs
+from benchmarks.pairs import Measured, Side, measure_cpu_costs
 from benchmarks.rows import CONTACTS, IN_FLIGHT, KEY, Place, Row, Size
 from campaigns_async import CampaignsClient, NewCampaign, NewContact
 from campaigns_async._http import pages
@@ -28,8 +28,8 @@ Sides: TypeAlias = tuple[Side, Side]
 _START = datetime(2030, 6, 27, 3, 10, 4, 492_000, tzinfo=UTC)
 
 
-def call_rows() -> tuple[Row, ...]:
-    """All of them, in the order of the table."""
+def list_call_rows() -> tuple[Row, ...]:
+    """Return the rows, in the order of the table."""
     return (
         _row("create, one at a time", f"{CONTACTS} contacts", "a request", _creates_alone),
         _row(f"create, {IN_FLIGHT} in flight", f"{CONTACTS} contacts", "a request", _creates),
@@ -44,18 +44,18 @@ def call_rows() -> tuple[Row, ...]:
         _row("contacts", "{:,} a page", "a row", _contacts),
         _row("list, by the converter", "{:,} a page", "a row", _by_the_converter(_lists)),
         _row("contacts, by the converter", "{:,} a page", "a row", _by_the_converter(_contacts)),
-        _row("build", "what create takes", "a campaign", _builds),
+        _row("build", "the argument of create", "a campaign", _builds),
     )
 
 
 def _row(name: str, detail: str, unit: str, sides: Callable[[CampaignsClient, ByHand, Size], Sides]) -> Row:
     def measure(place: Place) -> Measured:
         async def costs() -> Measured:
-            async with connected(place) as (client, by_hand):
+            async with connect(place) as (client, by_hand):
                 both = sides(client, by_hand, place.size)
                 gc.collect()
-                gc.freeze()  # what was made beforehand is nobody's garbage
-                ours, other = await cpu_costs(*both, place.size.rounds)
+                gc.freeze()  # the data that was built in advance is no garbage to look through
+                ours, other = await measure_cpu_costs(*both, place.size.rounds)
             gc.unfreeze()
             return Measured(name, detail.format(place.size.page_size), f"µs CPU {unit}", ours, other)
 
@@ -65,11 +65,11 @@ def _row(name: str, detail: str, unit: str, sides: Callable[[CampaignsClient, By
 
 
 @asynccontextmanager
-async def connected(place: Place) -> AsyncGenerator[tuple[CampaignsClient, ByHand]]:
-    """Both sides, for as long as the block lasts."""
+async def connect(place: Place) -> AsyncGenerator[tuple[CampaignsClient, ByHand]]:
+    """Open both sides during the block."""
     async with (
         CampaignsClient(place.url, KEY, max_concurrency=IN_FLIGHT) as client,
-        ByHand.connected(place.url, KEY, page_size=place.size.page_size) as by_hand,
+        ByHand.connect(place.url, KEY, page_size=place.size.page_size) as by_hand,
     ):
         yield client, by_hand
 
@@ -83,22 +83,22 @@ def _creates(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
 
 
 def _creates_tight(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
-    news, dicts = models(size.creates), _dicts(size.creates)
+    news, dicts = build_campaigns(size.creates), _build_json(size.creates)
     by_hand_tight = partial(fan_out, by_hand.create_awaited, dicts, IN_FLIGHT)
     return partial(fan_out, client.campaigns.create, news, IN_FLIGHT), by_hand_tight
 
 
 def _fan_outs(client: CampaignsClient, by_hand: ByHand, count: int, workers: int) -> Sides:
-    news, dicts = models(count), _dicts(count)
+    news, dicts = build_campaigns(count), _build_json(count)
     return partial(fan_out, client.campaigns.create, news, workers), partial(fan_out, by_hand.create, dicts, workers)
 
 
 def _create_many(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
-    news, dicts = models(size.creates), _dicts(size.creates)
+    news, dicts = build_campaigns(size.creates), _build_json(size.creates)
 
     async def ours() -> int:
         ids = [outcome.value async for outcome in client.campaigns.create_many(news) if outcome.ok]
-        return checked(ids, size.creates)
+        return check_ids(ids, size.creates)
 
     return ours, partial(fan_out, by_hand.create, dicts, IN_FLIGHT)
 
@@ -108,7 +108,7 @@ def _lists(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
 
 
 async def walk_campaigns(client: CampaignsClient, page_size: int) -> int:
-    """Read every field of all campaigns; gives their number."""
+    """Read every field of all campaigns, and return their number."""
     read = 0
     async for row in client.campaigns.list(page_size=page_size):
         take(row.id, row.start_date_time, row.sender, row.recipient_count)
@@ -132,9 +132,9 @@ def _contacts(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
 
 
 async def walk(client: CampaignsClient, pages: int, page_size: int) -> int:
-    """Read every field of so many pages of contacts; gives the number of rows."""
+    """Read every field of `pages` pages of contacts, and return the number of rows."""
     read = 0
-    async for row in client.campaigns.contacts(campaign_of(pages), page_size=page_size):
+    async for row in client.campaigns.contacts(campaign_id_for(pages), page_size=page_size):
         take(row.id, row.phone_number, row.name, row.custom1)
         take(row.custom2)
         read += 1
@@ -142,9 +142,9 @@ async def walk(client: CampaignsClient, pages: int, page_size: int) -> int:
 
 
 async def walk_by_hand(by_hand: ByHand, pages: int) -> int:
-    """The same by hand."""
+    """Read every field of `pages` pages of contacts by hand, and return the number of rows."""
     read = 0
-    async for page in by_hand.contacts(campaign_of(pages)):
+    async for page in by_hand.contacts(campaign_id_for(pages)):
         for row in page:
             take(row["id"], row["phoneNumber"], row["name"], row["custom1"])
             take(row["custom2"])
@@ -155,7 +155,7 @@ async def walk_by_hand(by_hand: ByHand, pages: int) -> int:
 def _by_the_converter(
     sides: Callable[[CampaignsClient, ByHand, Size], Sides],
 ) -> Callable[[CampaignsClient, ByHand, Size], Sides]:
-    def made(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
+    def build_sides(client: CampaignsClient, by_hand: ByHand, size: Size) -> Sides:
         ours, other = sides(client, by_hand, size)
 
         async def by_the_converter() -> int:
@@ -164,21 +164,21 @@ def _by_the_converter(
 
         return by_the_converter, other
 
-    return made
+    return build_sides
 
 
 def _builds(_: CampaignsClient, __: ByHand, size: Size) -> Sides:
     async def ours() -> int:
-        return len(models(size.creates))
+        return len(build_campaigns(size.creates))
 
     async def other() -> int:
-        return len(_dicts(size.creates))
+        return len(_build_json(size.creates))
 
     return ours, other
 
 
 async def fan_out(create: Callable[[T], Awaitable[str]], items: Iterable[T], workers: int) -> int:
-    """Create them all, with so many workers that share the items; the simplest fan-out there is."""
+    """Create all items with workers that share an iterator: the simplest fan-out."""
     ids: list[str] = []
     left: Iterator[T] = iter(items)
 
@@ -189,27 +189,27 @@ async def fan_out(create: Callable[[T], Awaitable[str]], items: Iterable[T], wor
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):
             group.create_task(worker())
-    return checked(ids, len(ids))
+    return check_ids(ids, len(ids))
 
 
-def checked(ids: Sequence[str | None], expected: int) -> int:
-    """How many there are, if each is an id of its own."""
+def check_ids(ids: Sequence[str | None], expected: int) -> int:
+    """Return the number of ids, if all are different."""
     if len(set(ids)) != expected or None in ids:
-        raise RuntimeError("some creates failed, or ids came twice")
+        raise RuntimeError("some creates failed, or two have the same id")
     return expected
 
 
 def take(*fields: object) -> None:
-    """Stands for whatever a program does with the fields of a row."""
+    """Do nothing, in place of what a program does with the fields of a row."""
 
 
-def models(count: int) -> list[NewCampaign]:
-    """So many of what `create` takes, ready-made."""
-    return [as_model(number) for number in range(count)]
+def build_campaigns(count: int) -> list[NewCampaign]:
+    """Build `count` campaigns."""
+    return [build_campaign(number) for number in range(count)]
 
 
-def as_model(number: int) -> NewCampaign:
-    """What `create` takes, ready-made."""
+def build_campaign(number: int) -> NewCampaign:
+    """Build a campaign."""
     return NewCampaign(
         start_date_time=_START,
         sender="Golf",
@@ -218,8 +218,8 @@ def as_model(number: int) -> NewCampaign:
     )
 
 
-def as_dict(number: int) -> dict[str, object]:
-    """The same as plain JSON."""
+def build_json(number: int) -> dict[str, object]:
+    """Build the same campaign as plain JSON."""
     return {
         "startDateTime": "2030-06-27T03:10:04.492Z",
         "sender": "Golf",
@@ -230,5 +230,5 @@ def as_dict(number: int) -> dict[str, object]:
     }
 
 
-def _dicts(count: int) -> list[dict[str, object]]:
-    return [as_dict(number) for number in range(count)]
+def _build_json(count: int) -> list[dict[str, object]]:
+    return [build_json(number) for number in range(count)]

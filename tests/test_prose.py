@@ -1,10 +1,11 @@
-"""Names, docstrings, comments and texts of the package are plain prose, by the rules of `support/prose.py`."""
+"""Names, docstrings, comments and texts are plain prose, by the rules of `support/prose.py`."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from support.benchmarks import ROOT as CHECKOUT
 from support.prose import find_offences
 
 import campaigns_async
@@ -44,14 +45,22 @@ def modules_of(part: str) -> list[Path]:
     return [path] if path.is_file() else sorted(path.rglob("*.py"))
 
 
+def list_offences(paths: list[Path], root: Path) -> str:
+    return "\n".join(
+        f"{path.relative_to(root)}:{offence.line}: {offence.why}"
+        for path in paths
+        for offence in find_offences(path.read_text())
+    )
+
+
 @pytest.mark.parametrize("part", [part for part in PARTS if part not in NOT_YET])
 def test_the_package_is_written_in_plain_prose(part: str) -> None:
-    found = [
-        f"{path.relative_to(ROOT)}:{offence.line}: {offence.why}"
-        for path in modules_of(part)
-        for offence in find_offences(path.read_text())
-    ]
-    assert not found, "\n".join(found)
+    assert list_offences(modules_of(part), ROOT) == ""
+
+
+def test_the_benchmarks_and_sessions_are_written_in_plain_prose() -> None:
+    paths = [CHECKOUT / "noxfile.py", *sorted((CHECKOUT / "benchmarks").rglob("*.py"))]
+    assert list_offences(paths, CHECKOUT) == ""
 
 
 def test_a_part_that_does_not_keep_the_rules_yet_exists() -> None:

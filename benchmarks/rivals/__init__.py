@@ -1,1 +1,1 @@
-"""What other ways to call the same API cost, against the client: `python -m benchmarks.rivals`."""
+"""The cost of other ways to call the same API, against the client: `python -m benchmarks.rivals`."""

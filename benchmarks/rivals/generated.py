@@ -1,4 +1,4 @@
-"""Clients that generators make of the sandbox's OpenAPI document, into a directory that is thrown away."""
+"""Clients that generators write from the sandbox's OpenAPI document into a temporary directory."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ OPENAPI_PYTHON_CLIENT = "rival_openapi_python_client"
 
 
 @contextmanager
-def generated() -> Generator[None]:
-    """Both clients, which can be imported by the names above as long as the block lasts.
+def generate_clients() -> Generator[None]:
+    """Generate both clients, which can be imported by the names above during the block.
 
     Raises:
-        CalledProcessError: A generator failed; it has said why on standard error.
+        CalledProcessError: If a generator failed; its reason is on standard error.
     """
     with tempfile.TemporaryDirectory() as folder:
         api = Path(folder, "openapi.json")
@@ -38,13 +38,13 @@ def generated() -> Generator[None]:
             sys.path.remove(folder)
 
 
-def module(package: str, name: str) -> ModuleType:
-    """A module of a generated package."""
+def import_generated(package: str, name: str) -> ModuleType:
+    """Import a module of a generated package."""
     return importlib.import_module(f"{package}.{name}")
 
 
 def _openapi_generator(api: Path, folder: Path) -> None:
-    """Needs a Java runtime: the generator is a jar."""
+    """Run OpenAPI Generator, a jar that needs a Java runtime."""
     command = ["openapi-generator-cli", "generate", "-i", str(api), "-o", str(folder)]
     settings = ["-g", "python", "--library", "asyncio", "--package-name", OPENAPI_GENERATOR]
     subprocess.run([*command, *settings], check=True, stdout=subprocess.DEVNULL)

@@ -1,8 +1,8 @@
-"""The rivals: each creates a campaign, and reads all fields of a page, in the way its own documentation shows.
+"""The rivals: each creates campaigns, and reads all fields of a page, in the way that its documentation shows.
 
-httpx gives no typed rows: those are made here, as cheaply as attrs and the standard library make them. What it takes
-to create is made beforehand, in the form that suits it. Connections are as many as requests are in flight, and all are
-kept open.
+httpx returns no typed rows, so they are built here as cheaply as attrs and the standard library allow. The arguments of
+creates are built in advance, in the form that the rival takes. There are as many connections as requests in flight, and
+all are kept open.
 """
 
 from __future__ import annotations
@@ -15,30 +15,33 @@ from typing import Any
 import httpx
 from attrs import define, frozen
 
-from benchmarks.rivals.generated import OPENAPI_GENERATOR, OPENAPI_PYTHON_CLIENT, module
+from benchmarks.rivals.generated import OPENAPI_GENERATOR, OPENAPI_PYTHON_CLIENT, import_generated
 from benchmarks.rows import IN_FLIGHT, KEY, Place
-from benchmarks.work import as_dict, take
+from benchmarks.work import build_json, take
 
 
 @frozen
 class Rival:
-    """One of them, connected."""
+    """A connected rival.
+
+    Attributes:
+        build: Builds the argument of `create`, by number.
+        create: Creates a campaign and returns its id.
+        campaigns: Reads a page of campaigns, counted from 1, and returns the number of rows.
+        contacts: Reads a page of a campaign's contacts, and returns the number of rows.
+    """
 
     name: str
-    made: Callable[[int], Any]
-    """What `create` takes, by number."""
+    build: Callable[[int], Any]
     create: Callable[[Any], Awaitable[str]]
-    """Gives the id."""
     campaigns: Callable[[int], Awaitable[int]]
-    """Reads a page of campaigns, counted from 1; gives the number of rows."""
     contacts: Callable[[str, int], Awaitable[int]]
-    """Reads a page of a campaign's contacts."""
 
 
 @asynccontextmanager
 async def openapi_generator(place: Place) -> AsyncGenerator[Rival]:
-    """OpenAPI Generator, `python` with its library `asyncio`: aiohttp and pydantic."""
-    package = module(OPENAPI_GENERATOR, "__init__")
+    """Connect the client of OpenAPI Generator, `python` with the library `asyncio`: aiohttp and pydantic."""
+    package = import_generated(OPENAPI_GENERATOR, "__init__")
     configuration = package.Configuration(host=place.url, access_token=KEY)
     configuration.connection_pool_maxsize = IN_FLIGHT
     size = place.size.page_size
@@ -46,25 +49,25 @@ async def openapi_generator(place: Place) -> AsyncGenerator[Rival]:
         api = package.CampaignsApi(connected)
 
         async def campaigns(page: int) -> int:
-            return _campaigns_read((await api.list_campaigns(page=page, page_size=size)).items)
+            return _read_campaigns((await api.list_campaigns(page=page, page_size=size)).items)
 
         async def contacts(campaign_id: str, page: int) -> int:
-            return _contacts_read((await api.list_contacts(campaign_id, page=page, page_size=size)).items)
+            return _read_contacts((await api.list_contacts(campaign_id, page=page, page_size=size)).items)
 
-        def made(number: int) -> Any:
-            return package.NewCampaign.from_dict(as_dict(number))
+        def build(number: int) -> Any:
+            return package.NewCampaign.from_dict(build_json(number))
 
-        yield Rival("OpenAPI Generator", made, api.create_campaign, campaigns, contacts)
+        yield Rival("OpenAPI Generator", build, api.create_campaign, campaigns, contacts)
 
 
 @asynccontextmanager
 async def openapi_python_client(place: Place) -> AsyncGenerator[Rival]:
-    """openapi-python-client: httpx and attrs."""
-    package = module(OPENAPI_PYTHON_CLIENT, "client")
-    create_campaign = module(OPENAPI_PYTHON_CLIENT, "api.campaigns.create_campaign").asyncio
-    list_campaigns = module(OPENAPI_PYTHON_CLIENT, "api.campaigns.list_campaigns").asyncio
-    list_contacts = module(OPENAPI_PYTHON_CLIENT, "api.campaigns.list_contacts").asyncio
-    made = module(OPENAPI_PYTHON_CLIENT, "models").NewCampaign.from_dict
+    """Connect the client of openapi-python-client: httpx and attrs."""
+    package = import_generated(OPENAPI_PYTHON_CLIENT, "client")
+    create_campaign = import_generated(OPENAPI_PYTHON_CLIENT, "api.campaigns.create_campaign").asyncio
+    list_campaigns = import_generated(OPENAPI_PYTHON_CLIENT, "api.campaigns.list_campaigns").asyncio
+    list_contacts = import_generated(OPENAPI_PYTHON_CLIENT, "api.campaigns.list_contacts").asyncio
+    from_dict = import_generated(OPENAPI_PYTHON_CLIENT, "models").NewCampaign.from_dict
     size = place.size.page_size
     settings = {"base_url": place.url, "token": KEY, "raise_on_unexpected_status": True}
     async with package.AuthenticatedClient(**settings, httpx_args={"limits": _limits()}) as client:
@@ -74,17 +77,17 @@ async def openapi_python_client(place: Place) -> AsyncGenerator[Rival]:
             return created
 
         async def campaigns(page: int) -> int:
-            return _campaigns_read((await list_campaigns(client=client, page=page, page_size=size)).items)
+            return _read_campaigns((await list_campaigns(client=client, page=page, page_size=size)).items)
 
         async def contacts(campaign_id: str, page: int) -> int:
-            return _contacts_read((await list_contacts(campaign_id, client=client, page=page, page_size=size)).items)
+            return _read_contacts((await list_contacts(campaign_id, client=client, page=page, page_size=size)).items)
 
-        yield Rival("openapi-python-client", lambda number: made(as_dict(number)), create, campaigns, contacts)
+        yield Rival("openapi-python-client", lambda number: from_dict(build_json(number)), create, campaigns, contacts)
 
 
 @asynccontextmanager
 async def httpx_by_hand(place: Place) -> AsyncGenerator[Rival]:
-    """One `AsyncClient` of httpx, as its documentation has it where speed counts: limits that fit, HTTP/1.1 alone."""
+    """Connect an `AsyncClient` of httpx with the settings that are fastest: fitting limits, and HTTP/1.1 only."""
     async with httpx.AsyncClient(
         base_url=place.url,
         headers={"Accept": "application/json", "Authorization": f"Bearer {KEY}"},
@@ -108,19 +111,19 @@ async def httpx_by_hand(place: Place) -> AsyncGenerator[Rival]:
             return found
 
         async def campaigns(page: int) -> int:
-            return _campaigns_read([_campaign(row) for row in await items("/api/Campaigns", page)])
+            return _read_campaigns([_campaign(row) for row in await items("/api/Campaigns", page)])
 
         async def contacts(campaign_id: str, page: int) -> int:
-            return _contacts_read(
+            return _read_contacts(
                 [_contact(row) for row in await items(f"/api/Campaigns/{campaign_id}/Contacts", page)]
             )
 
-        yield Rival("httpx by hand", as_dict, create, campaigns, contacts)
+        yield Rival("httpx by hand", build_json, create, campaigns, contacts)
 
 
 @define
 class _Campaign:
-    """What is cheapest to make: open, and with slots."""
+    """A row that is as cheap to build as attrs allows: mutable, with slots."""
 
     id: str
     start_date_time: datetime
@@ -162,7 +165,7 @@ def _limits() -> httpx.Limits:
     return httpx.Limits(max_connections=IN_FLIGHT, max_keepalive_connections=IN_FLIGHT)
 
 
-def _campaigns_read(rows: list[Any]) -> int:
+def _read_campaigns(rows: list[Any]) -> int:
     for row in rows:
         if not isinstance(row.start_date_time, datetime):
             raise TypeError("not typed")
@@ -171,7 +174,7 @@ def _campaigns_read(rows: list[Any]) -> int:
     return len(rows)
 
 
-def _contacts_read(rows: list[Any]) -> int:
+def _read_contacts(rows: list[Any]) -> int:
     for row in rows:
         take(row.id, row.phone_number, row.name, row.custom1)
         take(row.custom2)

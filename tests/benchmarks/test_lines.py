@@ -27,7 +27,7 @@ lines = load_benchmark("lines")
     ids=["nothing", "comments and blanks", "docstrings", "attributes", "imports", "brackets"],
 )
 def test_a_line_of_code_is_no_docstring_comment_blank_or_import(source: str, code: set[int]) -> None:
-    assert lines.code_lines(source) == code
+    assert lines.find_code_lines(source) == code
 
 
 def test_the_table_names_the_largest_modules_and_the_largest_file(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_the_table_names_the_largest_modules_and_the_largest_file(tmp_path: Path
     (tmp_path / "part" / "small.py").write_text("import os\n\nx = os.sep\n")
     (tmp_path / "part" / "large.py").write_text("x = 1\n" * 1_200)
     (tmp_path / "data.json").write_bytes(b" " * 10_000)
-    assert list(lines.table(lines.modules_of(tmp_path), lines.largest_file(tmp_path))) == (
+    assert list(lines.format_table(lines.measure_modules(tmp_path), lines.find_largest_file(tmp_path))) == (
         textwrap.dedent("""\
             3 modules, 1,203 lines, 1,201 of them code
             largest file: data.json, 10,000 bytes
@@ -49,12 +49,12 @@ def test_the_table_names_the_largest_modules_and_the_largest_file(tmp_path: Path
 
 
 def test_the_package_stays_below_its_ceilings() -> None:
-    modules = lines.modules_of(lines.package_path())
+    modules = lines.measure_modules(lines.find_package())
     assert len(modules) > 50
-    assert lines.total_lines(modules) <= LINES
-    assert lines.total_code(modules) <= CODE
+    assert lines.sum_lines(modules) <= LINES
+    assert lines.sum_code(modules) <= CODE
 
 
 def test_the_largest_file_of_the_package_is_code() -> None:
-    path, _ = lines.largest_file(lines.package_path())
+    path, _ = lines.find_largest_file(lines.find_package())
     assert path.suffix == ".py"

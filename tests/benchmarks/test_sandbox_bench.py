@@ -49,7 +49,7 @@ def test_people_have_numbers_that_are_taken_and_differ_but_in_the_last_row() -> 
 
 def test_the_process_tells_its_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    with bench.sandbox_process(3) as (url, cpu):
+    with bench.run_sandbox(3) as (url, cpu):
         first = cpu()
         assert 0 < first <= cpu()
         assert url.startswith("http://127.0.0.1:")
@@ -57,10 +57,10 @@ def test_the_process_tells_its_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None
 
 async def test_an_unexpected_status_ends_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    with bench.sandbox_process(3) as (url, _):
+    with bench.run_sandbox(3) as (url, _):
         async with aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {bench._KEY}"}) as session:
             page = await (await session.get("/api/Campaigns")).json()
         assert page["totalRecords"] == 3
-        async with bench._connected(url) as (stream,):
+        async with bench._connect(url) as (stream,):
             with pytest.raises(RuntimeError, match="status 404 rather than 200"):
                 await bench._ask(stream, bench._request("GET", "/api/Campaigns/none"), 200)

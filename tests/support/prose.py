@@ -24,12 +24,12 @@ VERBS = _words("""
     Block Bound Break Bring Buffer Build Call Cancel Carry Change Check Choose Claim Clamp Classify Clean Clear Close
     Collect Combine Commit Compare Compile Complete Compress Compute Configure Confirm Connect Consume Contain
     Continue Convert Copy Count Create Cut Decide Decode Decompress Decorate Delay Delete Derive Describe Detect
-    Determine Discard Disconnect Distribute Drain Draw Drop Emit Empty Enable Encode End Ensure Enter Erase Escape
+    Determine Discard Disconnect Distribute Do Drain Draw Drop Emit Empty Enable Encode End Ensure Enter Erase Escape
     Estimate Exclude Execute Exit Expand Expire Explain Export Extend Extract Fail Feed Fetch Fill Filter Find Finish
     Fit Flush Fold Follow Forget Format Forward Free Generate Get Give Grant Group Guess Handle Hash Have Hide Hold
     Ignore Import Include Increase Index Initialize Insert Inspect Install Interpret Interrupt Invoke Iterate Join
     Jump Keep Kill Leave Let Limit List Listen Load Lock Log Look Lower Make Map Mark Match Measure Merge Move Name
-    Negate Normalize Note Notify Number Observe Offer Open Order Pack Parse Pass Pause Pick Plan Play Poll Prepare
+    Negate Normalize Note Notify Number Observe Offer Open Order Pack Parse Pass Pause Pick Pin Plan Play Poll Prepare
     Press Print Probe Process Produce Publish Pull Push Put Queue Quote Raise Read Receive Recompute Reconcile
     Reconnect Record Reduce Refuse Register Release Reload Remember Remove Rename Render Reopen Repeat Replace Report
     Request Require Reread Rerun Reserve Reset Resize Resolve Restore Resume Retrieve Retry Return Reverse Rewrite
