@@ -139,7 +139,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the demo as a user does: from the wheel, in an empty directory."""
-    install(session, extra="all")
+    install(session, extra=LIGHT)
     session.chdir(session.create_tmp())
     session.run("campaigns-async", "demo", *session.posargs)
 
