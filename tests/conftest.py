@@ -1,4 +1,4 @@
-"""What most tests begin with: a sandbox on a real port, and a client of it that does not wait for long."""
+"""Fixtures of most tests: a sandbox on a real port, and a client of it with short waits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
 def pytest_configure() -> None:
-    """Signals as at a terminal: what runs in the background, or under nohup, ignores some, and so do its children."""
+    """Reset signals as at a terminal: a process in the background or under nohup ignores some, and so do its children."""
     for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:
@@ -30,13 +30,13 @@ def pytest_configure() -> None:
 
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
-    """A fresh sandbox."""
+    """Run a new sandbox."""
     async with Sandbox(seed=1) as running:
         yield running
 
 
 @pytest.fixture
 async def client(sandbox: Sandbox) -> AsyncIterator[CampaignsClient]:
-    """A client of the sandbox."""
+    """Open a client of the sandbox."""
     async with client_of(sandbox) as opened:
         yield opened

@@ -48,7 +48,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 
 def imports(path: Path) -> set[str]:
-    """All that a module imports, wherever in it."""
+    """Return all that a module imports, anywhere in it."""
     found: set[str] = set()
     package = ("campaigns_async", *path.relative_to(ROOT).parent.parts)
     for node in ast.walk(ast.parse(path.read_text())):
@@ -62,21 +62,21 @@ def imports(path: Path) -> set[str]:
 
 
 def part(path: Path) -> str:
-    """The part of the package that a module belongs to."""
+    """Return the part of the package that a module belongs to."""
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def trespasses(path: Path) -> Iterator[str]:
-    """Imports of a module from a part that is not below its own."""
+def find_trespasses(path: Path) -> Iterator[str]:
+    """Yield the imports of a module from parts that are not below its own."""
     here = part(path)
-    if here == "__init__":  # names every part, and imports none before a user asks for it
+    if here == "__init__":  # names every part, but imports it on first use
         return
     for name in sorted(imports(path)):
         if not name.startswith("campaigns_async."):
             continue
         there = name.split(".")[1]
         if here in STANDS_ALONE:
-            allowed = there == here  # a mistake must not stand on both sides
+            allowed = there == here  # the client and the sandbox must not share a mistake
         elif there in STANDS_ALONE:
             allowed = here == "cli"
         else:
@@ -86,7 +86,7 @@ def trespasses(path: Path) -> Iterator[str]:
 
 
 def test_a_module_imports_only_what_lies_below_it() -> None:
-    assert [offence for path in MODULES for offence in trespasses(path)] == []
+    assert [offence for path in MODULES for offence in find_trespasses(path)] == []
 
 
 def test_only_the_transport_knows_aiohttp() -> None:
@@ -105,13 +105,13 @@ def test_every_part_has_its_layer() -> None:
 
 
 def module_name(path: Path) -> str:
-    """The dotted name of a module."""
+    """Return the dotted name of a module."""
     parts = ("campaigns_async", *path.relative_to(ROOT).with_suffix("").parts)
     return ".".join(parts).removesuffix(".__init__")
 
 
 def test_no_import_is_part_of_a_circle() -> None:
-    # Whole modules, so that a circle is found too where an import stands in a function or under TYPE_CHECKING.
+    # Whole modules, so that a circle is also found if an import is in a function or under TYPE_CHECKING.
     names = {module_name(path): path for path in MODULES if path != ROOT / "__init__.py"}
     graph = {
         name: {found if found in names else found.rpartition(".")[0] for found in imports(path)} & names.keys() - {name}
@@ -140,12 +140,12 @@ def test_no_module_is_too_long_to_be_read_in_one_go() -> None:
 
 
 def public_names(folder: Path) -> set[str]:
-    """All that users import from a folder of the package."""
+    """Return all names that users import from a folder of the package."""
     return set(import_module(module_name(folder / "__init__.py")).__all__)
 
 
-def defined_names(path: Path) -> set[str]:
-    """The names that a module defines, and its own: a module can be public as a whole."""
+def find_names(path: Path) -> set[str]:
+    """Return the names that a module defines, and its own: a module can be public as a whole."""
     names = {path.stem}
     for node in ast.parse(path.read_text()).body:
         match node:
@@ -166,5 +166,5 @@ def test_a_module_without_an_underscore_has_something_to_import() -> None:
         for folder in folders
         if not folder.name.startswith("_") and folder.name != "cli"
         for path in sorted(folder.glob("[!_]*.py"))
-        if path.relative_to(ROOT).as_posix() not in OTHERWISE_PUBLIC and not defined_names(path) & public_names(folder)
+        if path.relative_to(ROOT).as_posix() not in OTHERWISE_PUBLIC and not find_names(path) & public_names(folder)
     ] == []

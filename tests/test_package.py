@@ -1,4 +1,4 @@
-"""The package as a whole: cheap to import, and all that is public is where it should be."""
+"""The package as a whole: cheap to import, with all public names in their places."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ HEAVY = ("aiohttp", "attrs", "cattrs", "tenacity", "msgspec", "click", "rich")
 @pytest.mark.parametrize(
     "name", ["duckdb", "fastapi", "openapi_spec_validator", "polars", "pyarrow", "pydantic", "uvicorn"]
 )
-def test_the_full_run_skips_no_module_for_want_of_a_library(name: str) -> None:
+def test_the_full_run_has_every_library_that_a_module_needs(name: str) -> None:
     import_module(name)
 
 
-def test_importing_the_package_loads_none_of_what_it_needs() -> None:
+def test_importing_the_package_loads_no_dependency() -> None:
     code = f"import campaigns_async, sys; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
-def test_importing_the_client_loads_nothing_of_what_only_some_need() -> None:
+def test_importing_the_client_loads_no_module_that_only_some_programs_need() -> None:
     some = (
         "tenacity",
         "campaigns_async.query",
@@ -43,13 +43,13 @@ def test_importing_the_client_loads_nothing_of_what_only_some_need() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_every_public_name_is_there_and_is_listed() -> None:
+def test_every_public_name_exists_and_is_listed_by_dir() -> None:
     for name in campaigns_async.__all__:
         assert getattr(campaigns_async, name) is not None
     assert set(campaigns_async.__all__) <= set(dir(campaigns_async))
 
 
-def test_type_checkers_are_shown_the_names_that_come_lazily_and_no_others() -> None:
+def test_type_checkers_see_exactly_the_names_that_are_imported_lazily() -> None:
     tree = ast.parse(Path(campaigns_async.__file__).read_text())
     [block] = [node for node in tree.body if isinstance(node, ast.If)]
     shown: dict[str, set[str]] = {}
@@ -61,7 +61,7 @@ def test_type_checkers_are_shown_the_names_that_come_lazily_and_no_others() -> N
     assert shown == {**come, "campaigns_async": {"query"}}
 
 
-def test_a_star_imports_all_that_is_public() -> None:
+def test_a_star_import_has_all_public_names() -> None:
     names: dict[str, object] = {}
     exec("from campaigns_async import *", names)  # noqa: S102  # a star is allowed in a module only
     assert set(campaigns_async.__all__) <= set(names)

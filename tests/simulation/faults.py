@@ -1,4 +1,4 @@
-"""What goes wrong: drawn for each request, by the weather of a seed."""
+"""The faults of a simulated run, drawn for each request by the weather of a seed."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ UNREADABLE = (b"", b"{}", b"null", b"<html>created</html>", b'{"id": 7}')
 
 @frozen
 class Plan:
-    """What becomes of one request.
+    """The course of one request.
 
     Attributes:
-        kind: A word of the moods; "fine" when nothing goes wrong.
+        kind: A word of the moods; "fine" if nothing goes wrong.
         connecting: Seconds before the first byte leaves.
-        travel: Seconds from there to the moment at which the server acts, if it does.
-        back: Seconds from there to the moment at which the answer has come.
-        acts: Whether the server acts.
-        hidden: Seconds after that in which lists do not show what it made.
-        status: Of an answer that is no success.
-        retry_after: Seconds that the answer asks to wait for.
-        as_date: Whether it is told as a date.
-        body: In place of what should stand there.
-        forgets: Whether the server lets go of a request whose connection was closed before it acted.
+        travel: Seconds from the first byte to the moment at which the server acts, if it does.
+        back: Seconds from that moment to the arrival of the response.
+        acts: True if the server acts.
+        hidden: Seconds after the act in which lists do not show the new campaign.
+        status: The status of a response that is no success.
+        retry_after: The seconds of the response's Retry-After.
+        as_date: True if Retry-After is a date.
+        body: The body that replaces the right one.
+        forgets: True if the server drops a request whose connection was closed before it acted.
     """
 
     kind: str
@@ -53,16 +53,17 @@ class Plan:
 
 @define
 class Weather:
-    """Draws the plans of one seed.
+    """The source of the plans of one seed.
 
     Attributes:
-        random: The source.
-        mood: Kinds by weight.
-        outages: Spans of time, and what every request meets in them.
-        latest: Seconds after its departure within which a request has acted and its campaign shows in lists: what
-            the settling time must cover.
-        longest_wait: Seconds that a Retry-After may name.
+        random: The source of random numbers.
+        mood: The weight of each kind.
+        outages: Spans of time, and the kind of all requests in them.
+        latest: Seconds after its departure within which a request has acted and its campaign shows in lists: the
+            settling time must cover them.
+        longest_wait: The longest Retry-After, in seconds.
         honest: Statuses by which this server says that it did nothing.
+        calm: True while nothing goes wrong.
     """
 
     random: random.Random
@@ -72,7 +73,6 @@ class Weather:
     longest_wait: float = 4.0
     honest: tuple[int, ...] = ()
     calm: bool = False
-    """Whether nothing goes wrong for now."""
     _kinds: tuple[str, ...] = field(init=False)
     _weights: tuple[float, ...] = field(init=False)
 
@@ -80,7 +80,7 @@ class Weather:
         self._kinds, self._weights = tuple(self.mood), tuple(self.mood.values())
 
     def plan(self, now: float, *, reads: bool) -> Plan:
-        """For a request that sets out now; those that change nothing fare better, or no search would get anywhere."""
+        """Draw the plan of a request that starts now; spare most reads, or no search would ever end."""
         kind = self._kind(now, spared=reads and self.random.random() < 0.75)
         draw = self.random.random
         slow_connection = draw() < 0.2
@@ -90,34 +90,34 @@ class Weather:
         travel = 0.001 + draw() ** 3 * 0.15
         back = 0.001 + draw() ** 3 * 0.15
         hidden = draw() * self.latest * 0.45 if draw() < 0.1 and not self.calm else 0.0
-        if draw() < 0.1 and not self.calm:  # it takes its time to act; whoever waits for it may have gone
+        if draw() < 0.1 and not self.calm:  # the server acts late: the client may have stopped waiting
             travel = draw() * self.latest * 0.5
         acts = kind in ("fine", "slow", "crawling", "unreadable") or draw() < 0.5
-        made = {"connecting": connecting, "travel": travel, "back": back, "hidden": hidden, "forgets": draw() < 0.3}
+        common = {"connecting": connecting, "travel": travel, "back": back, "hidden": hidden, "forgets": draw() < 0.3}
         if kind in ("fine", "refused", "connect_timeout", "unsent", "dropped", "cut", "silent"):
-            return Plan(kind, acts=acts, **made)
-        return self._answered(kind, acts, made)
+            return Plan(kind, acts=acts, **common)
+        return self._draw_response(kind, acts, common)
 
-    def _answered(self, kind: str, acts: bool, made: dict[str, float]) -> Plan:
+    def _draw_response(self, kind: str, acts: bool, common: dict[str, float]) -> Plan:
         draw = self.random.random
         if kind == "slow":
-            return Plan(kind, **{**made, "back": 0.2 + draw() * 2.0})
+            return Plan(kind, **{**common, "back": 0.2 + draw() * 2.0})
         if kind == "crawling":
-            return Plan(kind, **{**made, "back": 2.0 + draw() * 60.0})
+            return Plan(kind, **{**common, "back": 2.0 + draw() * 60.0})
         if kind == "unreadable":
-            return Plan(kind, body=self.random.choice(UNREADABLE), **made)
+            return Plan(kind, body=self.random.choice(UNREADABLE), **common)
         if kind == "redirect":
             status = self.random.choice((301, 302, 303, 307, 308))
-            return Plan(kind, acts=acts and status < 307, status=status, **made)
+            return Plan(kind, acts=acts and status < 307, status=status, **common)
         if kind == "status":
             status = self.random.choice(STATUSES)
-            return Plan(kind, acts=acts and status not in self.honest, status=status, **made)
+            return Plan(kind, acts=acts and status not in self.honest, status=status, **common)
         wait: float | None = round(0.2 + draw() ** 2 * self.longest_wait, 1)
         if kind == "throttled" and draw() < 0.3:
             wait = None
         status = 429 if kind == "throttled" else 503
-        acts = acts and status == 503 and status not in self.honest  # Varnish answers so after it passed the create on
-        return Plan(kind, acts=acts, status=status, retry_after=wait, as_date=draw() < 0.2, **made)
+        acts = acts and status == 503 and status not in self.honest  # Varnish answers 503 after it passed the create on
+        return Plan(kind, acts=acts, status=status, retry_after=wait, as_date=draw() < 0.2, **common)
 
     def _kind(self, now: float, *, spared: bool) -> str:
         for start, end, kind in self.outages:
@@ -126,8 +126,8 @@ class Weather:
         return "fine" if self.calm or spared else self.random.choices(self._kinds, self._weights)[0]
 
 
-def drawn(random_: random.Random, *, latest: float, longest_wait: float, honest: tuple[int, ...]) -> Weather:
-    """The weather of a seed."""
+def draw_weather(random_: random.Random, *, latest: float, longest_wait: float, honest: tuple[int, ...]) -> Weather:
+    """Draw the weather of a seed."""
     outages = []
     if random_.random() < 0.25:
         start = 1000.0 + random_.random() * 10

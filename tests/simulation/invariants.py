@@ -1,4 +1,4 @@
-"""What must hold after each seed, whatever went wrong in it."""
+"""The invariants that hold after each seed, whatever went wrong in it."""
 
 from __future__ import annotations
 
@@ -28,76 +28,76 @@ if TYPE_CHECKING:
     from simulation.world import World
 
 _CATCH_UP = 0.011
-"""Seconds by which requests may come closer than evenly spaced: those that a late timer cost."""
+"""Seconds by which requests may be closer than evenly spaced, after a late timer."""
 _LATE = 0.4
 """Seconds by which the loop may be late."""
 _NOTHING_DONE = (Effect.NOT_SENT, Effect.REJECTED)
 
 
-def broken(world: World) -> Iterator[str]:
-    """Says what did not hold."""
-    yield from _nothing_left(world)
-    yield from _each_at_most_once(world)
-    yield from _runs_told_truly(world)
-    yield from _starts_have_ends(world)
-    yield from _limits_kept(world)
-    yield from _holds_kept(world)
+def find_violations(world: World) -> Iterator[str]:
+    """Yield a message for each invariant that does not hold."""
+    yield from _check_nothing_left(world)
+    yield from _check_each_at_most_once(world)
+    yield from _check_runs(world)
+    yield from _check_starts_and_ends(world)
+    yield from _check_limits(world)
+    yield from _check_holds(world)
 
 
-def _nothing_left(world: World) -> Iterator[str]:
+def _check_nothing_left(world: World) -> Iterator[str]:
     for task in world.left:
         yield f"a task is left: {task}"
     for fault in world.loop.faults:
-        yield f"raised where nobody saw it: {fault}"
+        yield f"raised where nothing could catch it: {fault}"
     for create in world.script.singles:
         if not create.ended:
             yield f"create {create.number} never ended"
 
 
-def _each_at_most_once(world: World) -> Iterator[str]:
-    """By what was told of each create, and what the server did. Nobody can tell twins apart, so they are counted."""
+def _check_each_at_most_once(world: World) -> Iterator[str]:
+    """Compare the outcome of each create with the server's acts; duplicates cannot be distinguished, so they are counted."""
     groups: dict[tuple[object, ...], list[Create]] = defaultdict(list)
     for create in world.script.creates:
-        groups[create.alike].append(create)
+        groups[create.shared_content].append(create)
     returned = Counter(create.value for create in world.script.creates if create.value is not None)
     for campaign_id, times in returned.items():
         if times > 1:
             yield f"{campaign_id} was returned {times} times"
     for group in groups.values():
-        yield from _group_told_truly(world, group)
+        yield from _check_group(world, group)
 
 
-def _group_told_truly(world: World, group: list[Create]) -> Iterator[str]:
+def _check_group(world: World, group: list[Create]) -> Iterator[str]:
     acts = [act for create in group for act in world.server.acts.get(create.body, ())]
     made = {act.campaign_id for act in acts}
-    names = ", ".join(f"{one.number}: {_told(one)}" for one in group)
+    names = ", ".join(f"{one.number}: {_describe(one)}" for one in group)
     values = {create.value for create in group if create.value is not None}
     if not values <= made:
-        yield f"an id was returned that is of none of its kind ({names}), made: {sorted(made)}"
-    told = Counter(create.effect for create in group if create.taken)
-    sure, doubtful = told[Effect.APPLIED], told[Effect.UNKNOWN] + told[None]
+        yield f"an id was returned that belongs to no such create ({names}), made: {sorted(made)}"
+    effects = Counter(create.effect for create in group if create.taken)
+    applied, unknown = effects[Effect.APPLIED], effects[Effect.UNKNOWN] + effects[None]
     if len(group) > 1 and any(create.reconcile for create in group):
-        # The campaign of one that was done and has no id may have been found, and taken, by its twin.
+        # If a create was applied without an id, a duplicate may have found its campaign.
         nameless = sum(create.effect is Effect.APPLIED and create.value is None for create in group)
-        sure, doubtful = sure - nameless, doubtful + nameless
-    if not sure <= len(acts) <= sure + doubtful:
+        applied, unknown = applied - nameless, unknown + nameless
+    if not applied <= len(acts) <= applied + unknown:
         yield f"{len(acts)} campaigns made ({names})"
     for create in group:
         own = world.server.acts.get(create.body, ())
         if not any(one.reconcile for one in group):
             if len(own) > 1 or (create.effect in _NOTHING_DONE and own):
-                yield f"{len(own)} campaigns made by create {create.number}: {_told(create)}"
+                yield f"{len(own)} campaigns made by create {create.number}: {_describe(create)}"
             if create.value is not None and [act.campaign_id for act in own] != [create.value]:
                 yield f"create {create.number} returned {create.value}, and made {own}"
 
 
-def _told(create: Create) -> str:
+def _describe(create: Create) -> str:
     return f"{create.value or type(create.error).__name__} {create.effect}"
 
 
 @frozen
 class _Run:
-    """One run of one request, as the observer and the transport saw it."""
+    """A run of a request, as the observer and the transport saw it."""
 
     attempts: list[AttemptFinished]
     sent: list[Sent]
@@ -117,12 +117,12 @@ def _runs(world: World) -> Iterator[_Run | str]:
                 yield _Run(attempts, left[: event.attempts], event)
                 left, attempts = left[event.attempts :], []
         if left or attempts:
-            yield f"{len(left)} requests went out of which no event tells; {len(attempts)} attempts without an end"
+            yield f"{len(left)} requests have no event; {len(attempts)} attempts without an end"
     for of_task in sent.values():
-        yield f"{len(of_task)} requests went out of which no event tells"
+        yield f"{len(of_task)} requests have no event"
 
 
-def _runs_told_truly(world: World) -> Iterator[str]:
+def _check_runs(world: World) -> Iterator[str]:
     count = Counter[str]()
     acted = {act.sent for acts in world.server.acts.values() for act in acts}
     policy = world.script.retry
@@ -144,7 +144,7 @@ def _runs_told_truly(world: World) -> Iterator[str]:
         if end.elapsed > deadline + _LATE:
             yield f"{end}: outlasted its deadline of {deadline} s"
         if end.operation is Operation.CREATE:
-            yield from _create_told_truly(run, acted)
+            yield from _check_create(run, acted)
     count["waits"] = sum(isinstance(event, Waiting) for events in world.events.values() for event in events)
     stats = world.client.stats()
     if (stats.calls, stats.attempts, stats.retries) != (count["calls"], count["attempts"], count["retries"]):
@@ -158,8 +158,8 @@ def _runs_told_truly(world: World) -> Iterator[str]:
                 yield f"{event}: outlasted its timeout"
 
 
-def _starts_have_ends(world: World) -> Iterator[str]:
-    """Each call and each attempt has one start and one end, in this order, in one task; no number comes twice."""
+def _check_starts_and_ends(world: World) -> Iterator[str]:
+    """Check that each call and each attempt has a start, then an end, in one task, and that no number occurs twice."""
     numbers = sorted(event.id for events in world.events.values() for event in events)
     if numbers != list(range(1, len(numbers) + 1)):
         yield f"{len(numbers)} events, numbered {numbers[:1]} to {numbers[-1:]}"
@@ -180,15 +180,15 @@ def _starts_have_ends(world: World) -> Iterator[str]:
                     calls[event.call_id].append(f"{event.attempts})")
                 case Waiting() | Reconciled():
                     pass
-        for call_id, told in calls.items():
-            attempts = len(told) // 2 - 1
+        for call_id, sides in calls.items():
+            attempts = len(sides) // 2 - 1
             expected = ["(", *(side for n in range(1, attempts + 1) for side in (f"[{n}", f"{n}]")), f"{attempts})"]
-            if told != expected or call_id in seen:
-                yield f"call {call_id} was told as {' '.join(told)}"
+            if sides != expected or call_id in seen:
+                yield f"call {call_id} has the events {' '.join(sides)}"
         seen |= calls.keys()
 
 
-def _create_told_truly(run: _Run, acted: set[int]) -> Iterator[str]:
+def _check_create(run: _Run, acted: set[int]) -> Iterator[str]:
     before = Effect.NOT_SENT
     for event, sent in zip(run.attempts, run.sent, strict=False):
         did = sent.number in acted
@@ -196,7 +196,7 @@ def _create_told_truly(run: _Run, acted: set[int]) -> Iterator[str]:
             yield f"{event}, but it was carried out"
         if not did and event.effect is Effect.APPLIED:
             yield f"{event}, but it was not carried out"
-        # Of one that was cut off, what is told is known of the call: what it was before, where nothing departed.
+        # The effect of an attempt that was cut off is that of the call: unchanged if nothing departed.
         if event.effect is not before and (sent.departed is None) != (event.effect is Effect.NOT_SENT):
             yield f"{event}, but it departed at {sent.departed}"
         before = event.effect if event.effect is not Effect.NOT_SENT else before
@@ -205,7 +205,7 @@ def _create_told_truly(run: _Run, acted: set[int]) -> Iterator[str]:
         yield f"{run.end}, but it was carried out {number} times"
 
 
-def _limits_kept(world: World) -> Iterator[str]:
+def _check_limits(world: World) -> Iterator[str]:
     most = _most_in_flight(world)
     if most > world.script.max_concurrency:
         yield f"{most} requests in flight"
@@ -228,22 +228,24 @@ def _limits_kept(world: World) -> Iterator[str]:
 
 
 def _most_in_flight(world: World) -> int:
-    # Those that end in a turn make room for those that begin in it.
+    # Requests that end in a turn make room for those that start in it.
     ends = [(one.ended_turn, -1) for one in world.server.sent]
     running = accumulate(change for _, change in sorted([*ends, *((one.turn, 1) for one in world.server.sent)]))
     return max(running, default=0)
 
 
-def _holds_kept(world: World) -> Iterator[str]:
+def _check_holds(world: World) -> Iterator[str]:
     sent = world.server.sent
     for at, hold in enumerate(world.server.holds):
-        behind = sent[hold.told :]
-        for one in behind:
-            # One that was let go in the same turn is on its way already.
+        later_requests = sent[hold.requests :]
+        for one in later_requests:
+            # A request that was released in the same turn has already started.
             if one.turn > hold.turn + 1 and one.began < hold.until - 1e-6:
                 yield f"request {one.number} at {one.began} during a hold from {hold.at} to {hold.until}"
         later = [other.at for other in world.server.holds[at + 1 :]]
-        released = [one for one in behind if one.began >= hold.until and one.began < min(later, default=float("inf"))]
+        released = [
+            one for one in later_requests if one.began >= hold.until and one.began < min(later, default=float("inf"))
+        ]
         turns = [one.turn for one in released[: world.script.max_concurrency]]
         if len(set(turns)) < len(turns):
             yield f"a stampede after the hold that ended at {hold.until}: turns {turns}"

@@ -63,7 +63,7 @@ class JobScript:
     def weather(self, path: str) -> faults.Weather:
         """Of one life of the process."""
         dice = source(self.seed, f"weather {path}")
-        return faults.drawn(dice, latest=self.latest, longest_wait=self.longest_wait * 1.3, honest=self.honest)
+        return faults.draw_weather(dice, latest=self.latest, longest_wait=self.longest_wait * 1.3, honest=self.honest)
 
 
 def drawn(seed: int) -> JobScript:

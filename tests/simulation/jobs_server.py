@@ -19,7 +19,7 @@ from campaigns_async._http.transport import Failure
 from campaigns_async.sandbox._operations import Answer
 from campaigns_async.sandbox._rows import Row
 from campaigns_async.values import Operation
-from simulation.server import _ROUTER, MadeUpClock, ModelTransport, Sent, Server
+from simulation.server import _ROUTER, ModelTransport, Sent, Server, VirtualClock
 
 
 @frozen
@@ -169,7 +169,7 @@ class JobTransport(ModelTransport):
         super()._arrive(sent, credentials, future)
 
 
-class JobClock(MadeUpClock):
+class JobClock(VirtualClock):
     """The clock on the wall, which may be set between two lives."""
 
     def __init__(self, set_back: float) -> None:

@@ -1,8 +1,7 @@
-"""An event loop whose time is made up: nothing waits, nothing is read from the machine, one seed gives one run.
+"""An event loop with virtual time: nothing waits, nothing is read from the machine, and a seed always gives the same run.
 
-Timers fire a little late, as everywhere, and now and then much later, as in a loop that was kept busy. Timers that
-are due together run in an order drawn from the seed; callbacks that are ready run in the order in which they became
-so, since asyncio promises that.
+Timers fire a little late, and sometimes much later, as in a loop that was blocked. Timers that are due at the same time
+run in a random order that depends on the seed. Callbacks run in the order in which they became ready, as asyncio promises.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ from typing import Any, NoReturn, TypeVar
 T = TypeVar("T")
 
 _TOGETHER = 1e-9
-"""Seconds within which two moments are one."""
+"""Seconds within which two timers are due at the same time."""
 
 
 class StuckError(AssertionError):
-    """Something waits for ever."""
+    """A simulation that waits forever."""
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Runs on its own clock, which jumps to the next timer when nothing is ready.
+    """An event loop whose clock jumps to the next timer when nothing is ready.
 
     Args:
-        seed: Of all that is drawn.
+        seed: The seed of all random numbers.
         lateness: Seconds by which a timer may fire late.
         stalls: The share of jumps in which the loop comes much later.
-        longest_stall: Seconds.
+        longest_stall: The longest delay, in seconds.
         longest: Seconds after which a run is stuck.
         turns: Rounds of callbacks after which a run is stuck.
     """
@@ -49,9 +48,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.turn = 0
         self.run_work: Callable[[Callable[[], Any]], Coroutine[Any, Any, Any]] | None = None
-        """Does what is meant for a thread."""
         self.faults: list[dict[str, Any]] = []
-        """What was raised where nobody could catch it."""
         self._random = random.Random(f"loop {seed}")
         self._now = 1000.0
         self._lateness = lateness
@@ -63,14 +60,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.set_exception_handler(lambda _, context: self.faults.append(context))
 
     def time(self) -> float:
-        """Seconds since some moment."""
+        """Return the virtual time, in seconds."""
         return self._now
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
         """Run to the end, and close.
 
         Raises:
-            StuckError: Nothing is ready and no timer is set, or it goes on for ever.
+            StuckError: If nothing is ready and no timer is set, or the run never ends.
         """
         try:
             return self.run_until_complete(main)
@@ -79,14 +76,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
             self.close()
 
     def run_in_executor(self, executor: object, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]
-        """Threads have a time of their own: what would run in one runs in the loop, if that is provided for."""
+        """Run the function in the loop, by `run_work`: a thread has no virtual time."""
         assert self.run_work is not None, "a simulation has no threads"
         return self.create_task(self.run_work(lambda: func(*args)))
 
     def call_at(
         self, when: float, callback: Callable[..., object], *args: Any, context: Any = None
     ) -> asyncio.TimerHandle:
-        """As `asyncio`, but for timers of one moment, which are in the order in which they were set."""
+        """Schedule a callback; timers that are due at the same time keep the order in which they were set."""
         timer = _Timer(when, callback, args, self, context)
         self._order += 1
         timer.order = self._order
@@ -133,12 +130,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
         raise StuckError(f"{why}\n{text.getvalue()}")
 
     def _drop_tasks(self) -> None:
-        """After a run that failed: so that nothing complains of tasks that were left."""
+        """Silence the warnings about pending tasks after a run that failed."""
         for task in asyncio.all_tasks(self):
             task._log_destroy_pending = False  # type: ignore[attr-defined]
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        pass  # it is dropped when its time comes
+        pass  # a cancelled timer is dropped when it is due
 
     def _process_events(self, event_list: object) -> None:
         pass

@@ -1,4 +1,4 @@
-"""Faults made on purpose: each breaks one guarantee, and must not survive."""
+"""Deliberate faults, each of which breaks one guarantee and must be caught."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ PACKAGE = Path(campaigns_async.__file__).parent
 
 @frozen
 class Mutant:
-    """A patch: what it breaks, and where; `test` is what catches it, where that is not the seeds."""
+    """A patch of one place of a module.
+
+    Attributes:
+        name: The guarantee that it breaks.
+        test: The tests that catch it; None for the seeds of the simulation.
+    """
 
     name: str
     module: str
@@ -23,14 +28,14 @@ class Mutant:
 
     @property
     def path(self) -> Path:
-        """The module, within the package."""
+        """The path of the module, from the package."""
         return Path(f"{self.module.replace('.', '/')}.py")
 
     def source(self) -> str:
-        """The module's text, with the fault in it.
+        """Return the module's source with the fault in it.
 
         Raises:
-            AssertionError: The text to be replaced is not there, or more than once.
+            AssertionError: If the text to replace is missing, or occurs more than once.
         """
         text = (PACKAGE / self.path).read_text()
         assert text.count(self.old) == 1, f"{self.name}: {self.old!r} is {text.count(self.old)} times in {self.path}"
@@ -75,10 +80,10 @@ MUTANTS = (
         "range(300, 400), State.UNKNOWN, RunAction.CONTINUE",
         test="jobs/test_outcomes.py",
     ),
-    Mutant("one key after the other is tried", "_engine.caller", " or call.key_renewed", ""),
-    # What is told
+    Mutant("a new key is requested again and again", "_engine.caller", " or call.key_renewed", ""),
+    # What is reported
     Mutant(
-        "a cancelled call is told as not sent",
+        "a cancelled call is reported as not sent",
         "_engine.call",
         "_UNKNOWN if self.marker is not None and self.marker.sent else self.effect",
         "self.effect",
@@ -110,7 +115,7 @@ MUTANTS = (
         "                    return None, dict(error=error",
     ),
     Mutant(
-        "an attempt that is cut off is told without its end",
+        "the end of an attempt that is cut off is not reported",
         "_engine.caller",
         "            self.pool.instrumentation.finish_attempt(call, None, failure, cut_off)",
         "            pass",
@@ -142,15 +147,17 @@ MUTANTS = (
         "            if self.in_flight >= self.limit:",
         "            if self.in_flight > self.limit:",
     ),
-    Mutant("closing leaves those who wait", "_engine.limiter", "future.set_exception(_build_closed_error())", "pass"),
     Mutant(
-        "a slot given up goes to nobody",
+        "closing does not wake waiting calls", "_engine.limiter", "future.set_exception(_build_closed_error())", "pass"
+    ),
+    Mutant(
+        "a slot that is given up wakes no waiting call",
         "_engine.limiter",
         "        if self._queue:\n            self._wake_waiters()\n        if not",
         "        if not",
     ),
     Mutant(
-        "a deadline does not let what has come be read first",
+        "a deadline ends before responses that have arrived are read",
         "_http.deadlines",
         "_ITERATIONS = 3",
         "_ITERATIONS = 0",
@@ -209,16 +216,24 @@ MUTANTS = (
         "max(1.0, 1.0 / rate) + _MARGIN",
         "max(0.5, 1.0 / rate) + _MARGIN",
     ),
-    Mutant("the rate counts what is let go", "_engine.limiter", "len(self._sent) + self._reserved", "len(self._sent)"),
+    Mutant(
+        "the rate limiter ignores what is reserved",
+        "_engine.limiter",
+        "len(self._sent) + self._reserved",
+        "len(self._sent)",
+    ),
     Mutant("a burst at the start", "_engine.limiter", "self._gap = 1.0 / rate", "self._gap = 0.0"),
     Mutant(
-        "the pace is not told what left",
+        "the rate limiter does not learn what left",
         "_engine.limiter",
         "return SendMarker() if self.rate is None else SendMarker(self._confirm_sent)",
         "return SendMarker()",
     ),
     Mutant(
-        "the pace waits for what never left", "_engine.limiter", "            self.rate.cancel()", "            pass"
+        "the rate limiter waits for what never left",
+        "_engine.limiter",
+        "            self.rate.cancel()",
+        "            pass",
     ),
     Mutant("a retry costs nothing", "_engine.retry", "        self.left -= RETRY_COST", "        pass"),
     Mutant("the quota has no end", "_engine.retry", "            return False", "            return True"),
@@ -229,7 +244,7 @@ MUTANTS = (
         "        self.left -= 1",
         test=f"{_SCENES} -k outage",
     ),
-    # Looking for what is unknown
+    # The search for unknown creates
     Mutant(
         "one campaign is claimed by two",
         "_reconcile.reconciler",
@@ -237,7 +252,7 @@ MUTANTS = (
         "                pass\n",
     ),
     Mutant(
-        "absence is believed at the first look",
+        "absence is believed after one search",
         "_reconcile.reconciler",
         "elif before is not None or not any_absent:",
         "elif True:",
@@ -264,7 +279,7 @@ MUTANTS = (
         test=_SEARCH,
     ),
     Mutant(
-        "what was seen in one of two looks is absent",
+        "a campaign that one of two searches found is absent",
         "_reconcile.reconciler",
         "            combined[key] = Unknown() if isinstance(before[key], Found) else before[key]",
         "            pass",
@@ -281,7 +296,7 @@ MUTANTS = (
         "_reconcile.reconciler",
         "                self.ledger.has_duplicate_in_flight(target.new) or self.ledger",
         "                self.ledger",
-        test=f"{_SCENES} -k under_way",
+        test=f"{_SCENES} -k in_flight",
     ),
     Mutant(
         "a duplicate that was left unknown is ignored",
@@ -291,7 +306,7 @@ MUTANTS = (
         test=f"{_SCENES} -k readable_id",
     ),
     Mutant(
-        "what another was told is taken",
+        "a campaign that another create has returned is taken",
         "_reconcile.ledger",
         "return self._claimed.contains(campaign_id)",
         "return False",
@@ -304,14 +319,14 @@ MUTANTS = (
         test="_reconcile",
     ),
     Mutant(
-        "what was done is sent again",
+        "a create that was applied is sent again",
         "_reconcile.creates",
         "            if error.effect is Effect.APPLIED:",
         "            if False:",
-        test=f"{_SCENES} -k again",
+        test=f"{_SCENES} -k never_sent_again",
     ),
     Mutant(
-        "what is unknown is sent again",
+        "an unknown create is sent again",
         "_reconcile.creates",
         "            if not isinstance(verdict, Absent):\n",
         "            if False:\n",
@@ -323,7 +338,7 @@ MUTANTS = (
         "pass  # it may be",
         test="client/test_reconcile.py -k given_up",
     ),
-    # Beside what is simulated
+    # Outside the simulation
     Mutant(
         "paging does not go back",
         "_listing.window",

@@ -1,7 +1,6 @@
-"""Makes the faults of `mutants`, one at a time, and says what catches them: `python -m simulation.mutation [WORD…]`.
+"""The mutation test: plants the faults of `mutants` one at a time (`python -m simulation.mutation [WORD…]`).
 
-Each is patched into a copy of the package, and the simulation is run on that; or, where a fault lies beside what is
-simulated, the test that is named.
+Each fault is patched into a copy of the package. Then the simulation is run on the copy, or the tests that the mutant names.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ SEEDS = int(os.environ.get("SIM_MUTANT_SEEDS", "1000"))
 
 @frozen
 class Result:
-    """What became of a mutant."""
+    """The result of a mutant."""
 
     mutant: Mutant
     caught: bool
@@ -32,11 +31,11 @@ class Result:
 
 
 def run(mutant: Mutant, seeds: int = SEEDS) -> Result:
-    """Patch a copy, and run what should catch it."""
+    """Patch a copy of the package, and run the tests that should catch the fault."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(PACKAGE, Path(folder, PACKAGE.name), ignore=shutil.ignore_patterns("__pycache__", ".*"))
         Path(folder, PACKAGE.name, mutant.path).write_text(mutant.source())
-        # -P: the checkout, which is where this may run, must not come before the copy.
+        # -P: the current directory, which may be the checkout, must not come before the copy.
         command = [sys.executable, "-P", "-m", "simulation.sweep", str(seeds)]
         if mutant.test is not None:
             command = [
@@ -59,15 +58,15 @@ def run(mutant: Mutant, seeds: int = SEEDS) -> Result:
             timeout=600,
             check=False,
         )
-    # pytest: 1 is a failed test; more is no verdict.
-    by = _by(mutant, done)
+    # pytest exits with 1 if a test failed; other codes are no verdict.
+    by = _find_catcher(mutant, done)
     return Result(
         mutant, done.returncode == 1 and by is not None, by or f"no verdict: {done.stdout[-200:]}{done.stderr[-200:]}"
     )
 
 
-def _by(mutant: Mutant, done: subprocess.CompletedProcess[str]) -> str | None:
-    """What caught it; None where the run broke off before it could tell."""
+def _find_catcher(mutant: Mutant, done: subprocess.CompletedProcess[str]) -> str | None:
+    """Return the test or seed that caught the fault, or None if the run gave no verdict."""
     if mutant.test is not None:
         failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
         return failed[0].split(" - ")[0].removeprefix("FAILED ") if failed else None
@@ -77,7 +76,7 @@ def _by(mutant: Mutant, done: subprocess.CompletedProcess[str]) -> str | None:
 
 
 def main() -> int:
-    """Run all of them, or those whose names hold what is given."""
+    """Run all mutants, or those whose names contain the words of the command line."""
     wanted = [one for one in MUTANTS if all(word in one.name for word in sys.argv[1:])]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         results = list(pool.map(run, wanted))

@@ -1,4 +1,4 @@
-"""What a seed does: its settings, its creates and who is cut off when. Drawn before anything runs."""
+"""The script of a seed: settings, creates and cancellations, all drawn before the run starts."""
 
 from __future__ import annotations
 
@@ -17,30 +17,34 @@ from simulation.server import source
 
 CALLS = 50
 _GAPS = 10
-"""Places for blanks within a number of eleven digits: by them the wire tells twins apart, and no matcher does."""
+"""Places for blanks in a number of eleven digits: they distinguish duplicates on the wire, but not for the matcher."""
 _TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today")
 
 
 @define(eq=False)
 class Create:
-    """One call of `create`, and what became of it."""
+    """A call of `create`, and its outcome.
+
+    Attributes:
+        shared_content: The content that all duplicates of the create have in common.
+        cut_after: Seconds from the start until the call is cancelled.
+        timeout: Seconds of a timeout of the user's own, around the call.
+        taken: True if the call has started, or a fan-out has read the item.
+        cut: True if the simulation cancelled the call.
+    """
 
     number: int
     new: NewCampaign
     body: bytes
-    alike: tuple[object, ...]
-    """What it has in common with its twins: nothing tells from outside which of them a campaign is."""
+    shared_content: tuple[object, ...]
     reconcile: bool
     ignore_invalid: bool | None
     after: float
     view: int
     cut_after: float | None
-    """Seconds from its start until it is cancelled."""
     timeout: float | None
-    """Of the user's own, around the call."""
     taken: bool = False
     cut: bool = False
-    """Whether it was cancelled, by us."""
     ended: bool = False
     value: str | None = None
     error: BaseException | None = None
@@ -49,16 +53,20 @@ class Create:
 
 @frozen
 class FanOut:
-    """Some creates, run by `create_many` or `map`."""
+    """Creates that `create_many` or `map` runs.
+
+    Attributes:
+        mapped: True for `map`.
+        intake: "sync" or "async", the kind of the iterable.
+        stop_after: The number of outcomes after which the block ends.
+        dropped: True if the fan-out is dropped then, without leaving a block.
+    """
 
     creates: tuple[Create, ...]
     mapped: bool
     intake: str
-    """sync or async."""
     stop_after: int | None
-    """Outcomes after which the block is left."""
     dropped: bool
-    """Whether it is merely dropped then."""
     after: float
     cut_after: float | None
     view: int
@@ -66,12 +74,20 @@ class FanOut:
 
 @define
 class Script:
-    """All that was drawn."""
+    """All random choices of a run.
+
+    Attributes:
+        timeouts: The timeouts of the client, then of its views.
+        rotations: The times at which the key changes; None for a fixed key.
+        snatched: The probability that a waiting call is cancelled when a slot becomes free.
+        others: Reads and changes besides the creates.
+        strangers: Times at which somebody else creates a campaign like one of these, to other people.
+        former: Creates for which the server holds an equal campaign from before, which the client has seen.
+    """
 
     seed: int
     retry: RetryPolicy
     timeouts: tuple[Timeouts, ...]
-    """Of the client, then of its views."""
     reconcile: ReconcilePolicy
     max_concurrency: int
     rate_limit: float | None
@@ -81,28 +97,23 @@ class Script:
     weather: faults.Weather
     server_limit: int | None
     rotations: tuple[float, ...] | None
-    """When the key changes; None: a fixed key."""
     stalls: float
     close_at: float | None
     snatched: float
-    """How often one who waits is cancelled just as a slot falls free."""
     singles: list[Create] = field(factory=list)
     fan_outs: list[FanOut] = field(factory=list)
     others: list[tuple[float, str]] = field(factory=list)
-    """Reads and changes beside the creates."""
     strangers: list[tuple[float, Create]] = field(factory=list)
-    """When somebody else makes a campaign, like which of ours but to other people."""
     former: list[Create] = field(factory=list)
-    """Creates of which the server holds an equal one from before, which the client has seen."""
 
     @property
     def creates(self) -> list[Create]:
-        """All of them."""
+        """All creates, by number."""
         return sorted([*self.singles, *(one for fan in self.fan_outs for one in fan.creates)], key=lambda c: c.number)
 
 
-def drawn(seed: int, calls: int = CALLS) -> Script:
-    """The script of a seed."""
+def draw_script(seed: int, calls: int = CALLS) -> Script:
+    """Draw the script of a seed."""
     dice = source(seed, "script")
     settle = dice.choice((2.0, 3.0, 5.0))
     honest = dice.choice(((), (), (), (503,), (500, 503)))
@@ -134,7 +145,7 @@ def drawn(seed: int, calls: int = CALLS) -> Script:
         max_waiting=dice.choice((1, 3, 20)) if raising else None,
         page_size=dice.choice((2, 5, 20, 100)),
         quirks=_quirks(dice),
-        weather=faults.drawn(
+        weather=faults.draw_weather(
             source(seed, "weather"), latest=settle * 0.9, longest_wait=longest_wait * 1.3, honest=honest
         ),
         server_limit=dice.choice((3, 10)) if dice.random() < 0.2 else None,
@@ -170,17 +181,17 @@ def _quirks(dice: random.Random) -> Quirks:
 def _fill(script: Script, dice: random.Random, calls: int) -> None:
     spread = dice.choice((0.5, 5.0, 20.0))
     reconciling = dice.choice((0.0, 0.3, 1.0))
-    twins = dice.choice((0.0, 0.3, 0.8))
+    duplicates = dice.choice((0.0, 0.3, 0.8))
     cuts = dice.choice((0.0, 0.1, 0.3))
     creates: list[Create] = []
     for number in range(calls):
-        new, alike = _content(dice, number, creates[-1] if creates and dice.random() < twins else None)
+        new, shared_content = _content(dice, number, creates[-1] if creates and dice.random() < duplicates else None)
         creates.append(
             Create(
                 number=number,
                 new=new,
                 body=codec.encode_model(new),
-                alike=alike,
+                shared_content=shared_content,
                 reconcile=dice.random() < reconciling,
                 ignore_invalid=dice.choice((None, True, True, False)),
                 after=dice.random() * spread,
@@ -223,18 +234,18 @@ def _fan_out(dice: random.Random, creates: tuple[Create, ...], cuts: float, spre
     )
 
 
-def _content(dice: random.Random, number: int, twin_of: Create | None) -> tuple[NewCampaign, tuple[object, ...]]:
-    if twin_of is not None:
-        people = [_digits(contact.phone_number) for contact in twin_of.new.contacts]
-        start, message = twin_of.new.start_date_time, twin_of.new.message
+def _content(dice: random.Random, number: int, original: Create | None) -> tuple[NewCampaign, tuple[object, ...]]:
+    if original is not None:
+        people = [_digits(contact.phone_number) for contact in original.new.contacts]
+        start, message = original.new.start_date_time, original.new.message
     else:
-        # The same text to other people at the same time is no twin.
+        # The same text to other people at the same time is no duplicate.
         start, message = START + timedelta(hours=dice.choice((0, 0, 0, 2))), dice.choice(_TEXTS)
         people = [f"07700{number:03}{index:03}" for index in range(dice.randint(1, 3))]
         if dice.random() < 0.05:
             people.append("0771")
-    # The first number is written with blanks that tell whose it is.
-    contacts = [NewContact(_spaced(people[0], number), name=people[0]), *(NewContact(one) for one in people[1:])]
+    # The blanks in the first number encode the number of the create.
+    contacts = [NewContact(_insert_blanks(people[0], number), name=people[0]), *(NewContact(one) for one in people[1:])]
     new = NewCampaign(start, "Golf", message, tuple(contacts))
     return new, (start, message, frozenset(one for one in people if len(one) > len("0771")))
 
@@ -243,5 +254,5 @@ def _digits(text: str) -> str:
     return text.replace(" ", "")
 
 
-def _spaced(digits: str, number: int) -> str:
+def _insert_blanks(digits: str, number: int) -> str:
     return "".join(digit + (" " if at < _GAPS and number >> at & 1 else "") for at, digit in enumerate(digits))

@@ -1,6 +1,6 @@
-"""A model of the server, and a transport that leads to it: no sockets, and a time that is made up.
+"""A model of the server, and a transport to it, without sockets and in virtual time.
 
-The server goes its own way once a request has left: it acts though nobody waits any more.
+Once a request has left, the server acts, even if the client no longer waits for the response.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _ROUTER = Router()
 _EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-class MadeUpClock(Clock):
-    """The time of day belongs to the loop, too."""
+class VirtualClock(Clock):
+    """A clock whose time of day is the loop's."""
 
     def now(self) -> datetime:
         return time_of_day(self.monotonic())
 
 
 def time_of_day(seconds: float) -> datetime:
-    """What the clock on the wall shows at a moment of the loop."""
+    """Return the time of day at a time of the loop."""
     return _EPOCH + timedelta(seconds=seconds)
 
 
 @define(eq=False)
 class Sent:
-    """One request, as it was handed to the transport."""
+    """A request that was handed to the transport."""
 
     number: int
     began: float
@@ -62,9 +62,13 @@ class Sent:
 
 @define(eq=False)
 class Hold:
-    """The server has asked to wait; the client was told by the answer to `told`."""
+    """A pause that the server has asked for.
 
-    told: int
+    Attributes:
+        requests: The number of requests that had been sent when the response arrived.
+    """
+
+    requests: int
     at: float
     turn: int
     until: float
@@ -72,7 +76,7 @@ class Hold:
 
 @define(eq=False)
 class Act:
-    """A campaign was made."""
+    """The creation of a campaign by a request."""
 
     sent: int
     campaign_id: str
@@ -80,16 +84,20 @@ class Act:
 
 @define(eq=False)
 class Server:
-    """The model; `limit` is the number of requests that it takes within a second."""
+    """The model of the server.
+
+    Attributes:
+        longest_wait: The longest Retry-After that the client obeys.
+        after_each: Called when a request has ended, before a waiting call can get its slot.
+        limit: The number of requests that it accepts within a second.
+    """
 
     loop: VirtualLoop
     weather: Weather
     quirks: Quirks
     seed: int
     longest_wait: float
-    """The longest Retry-After that the client waits for."""
     after_each: Callable[[], object]
-    """Is called when a request has ended, before anyone else can be let go."""
     limit: int | None = None
     key: str = "key0"
     store: Store = field(init=False)
@@ -106,11 +114,11 @@ class Server:
         self._operations = Operations(self.store, self.quirks)
 
     def note(self, *what: object) -> None:
-        """Something that must come the same again, whenever the seed does."""
+        """Record something that must be the same in each run of the seed."""
         self.trace.append((self.loop.time(), *what))
 
     def act(self, sent: Sent, credentials: Credentials) -> Answer:
-        """Carry a request out."""
+        """Execute a request."""
         request, plan = sent.request, sent.plan
         routed = _ROUTER.route(request.method, f"{request.path}?{request.query}", has_body=bool(request.body))
         if credentials.headers.get("Authorization") != f"Bearer {self.key}":
@@ -127,7 +135,7 @@ class Server:
         return answer
 
     def is_full(self) -> bool:
-        """Whether one more request would be too many within a second."""
+        """Count a request; return True if it is one too many within a second."""
         now = self.loop.time()
         while self._arrived and self._arrived[0] <= now - 1.0:
             self._arrived.popleft()
@@ -139,7 +147,7 @@ class Server:
 
 @define(eq=False)
 class ModelTransport:
-    """Leads to the model."""
+    """A transport to the model."""
 
     server: Server
     _waiting: dict[asyncio.Future[Response | Failure], Sent] = field(factory=dict)
@@ -153,7 +161,7 @@ class ModelTransport:
         marker: SendMarker,
         headers: Mapping[str, str] | None = None,
     ) -> Response | Failure:
-        """Send a request once, as the plan that is drawn for it has it."""
+        """Send a request once, by the plan that is drawn for it."""
         server, loop = self.server, self.server.loop
         assert not self.closed, "a request after the transport was closed"
         task = asyncio.current_task()
@@ -169,7 +177,7 @@ class ModelTransport:
         finally:
             sent.ended, sent.ended_turn = loop.time(), loop.turn
             loop.call_soon(server.after_each)
-        server.note("told", sent.number, result.kind if isinstance(result, Failure) else result.status)
+        server.note("response", sent.number, result.kind if isinstance(result, Failure) else result.status)
         if isinstance(result, Response) and result.status in (429, 503):
             self._hold(sent, result)
         return result
@@ -193,7 +201,7 @@ class ModelTransport:
         future: asyncio.Future[Response | Failure] = loop.create_future()
         acting = loop.call_later(plan.travel, self._arrive, sent, credentials, future)
         silence: asyncio.TimerHandle | None = None
-        if plan.kind != "crawling":  # its bytes come one by one, and none is late
+        if plan.kind != "crawling":  # its bytes arrive one by one, and none is late
             late = Failure(FailureKind.READ_TIMEOUT, sent=True)
             silence = loop.call_later(timeouts.read, _answer, future, late)
         self._waiting[future] = sent
@@ -209,7 +217,7 @@ class ModelTransport:
                 silence.cancel()
 
     async def close(self) -> None:
-        """Drop what is open."""
+        """Drop all open requests."""
         self.closed = True
         for future in self._waiting:
             _answer(future, Failure(FailureKind.DROPPED, sent=True))
@@ -271,5 +279,5 @@ def _response(answer: Answer, retry_after: str | None = None) -> Response:
 
 
 def source(seed: int, what: str) -> random.Random:
-    """A source of its own for each purpose, so that one more draw here changes nothing there."""
+    """Return a source of random numbers for one purpose, so that a draw for one changes no other."""
     return random.Random(f"{what} {seed}")

@@ -1,4 +1,4 @@
-"""What a world is set up with: the client on its model, rows of the server, and the items of a fan-out."""
+"""The parts of a world: the client on its model, rows of the server, and the items of a fan-out."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from campaigns_async import CampaignsClient, NewCampaign
 from simulation.script import Create, FanOut
-from simulation.server import MadeUpClock, ModelTransport, source
+from simulation.server import ModelTransport, VirtualClock, source
 
 if TYPE_CHECKING:
     from simulation.world import World
 
 
 def build(world: World, **others: Any) -> CampaignsClient:
-    """The client of a world: the real one, but for its transport, its clock and its dice."""
+    """Build the client of a world: the real one, but for its transport, clock and random numbers."""
     script = world.script
     given = {
         "max_concurrency": script.max_concurrency,
@@ -31,14 +31,14 @@ def build(world: World, **others: Any) -> CampaignsClient:
     }
     key = world.server.key if script.rotations is None else world.key
     client = CampaignsClient("https://sms.example", key, **{**given, **others})
-    pool, clock, dice = client._pool, MadeUpClock(), source(script.seed, "client")
+    pool, clock, dice = client._pool, VirtualClock(), source(script.seed, "client")
     pool.transport, pool.clock, pool.random = ModelTransport(world.server), clock, dice
     pool.limiter._clock, pool.limiter._random = clock, dice
     return client
 
 
-def wire(campaign_id: str, new: NewCampaign, start: str | None = None) -> dict[str, Any]:
-    """A campaign as the server has it."""
+def to_wire(campaign_id: str, new: NewCampaign, start: str | None = None) -> dict[str, Any]:
+    """Return a campaign as the server stores it."""
     return {
         "id": campaign_id,
         "startDateTime": start or f"{new.start_date_time:%Y-%m-%dT%H:%M:%S}.000Z",
@@ -51,23 +51,23 @@ def wire(campaign_id: str, new: NewCampaign, start: str | None = None) -> dict[s
     }
 
 
-def taking(fan: FanOut) -> Iterator[Create]:
-    """The creates, each marked as it is taken."""
+def take_creates(fan: FanOut) -> Iterator[Create]:
+    """Yield the creates, each marked as taken."""
     for create in fan.creates:
         create.taken = True
         yield create
 
 
-async def taking_late(fan: FanOut) -> AsyncIterator[Create]:
-    """The same, each after a while."""
+async def take_creates_late(fan: FanOut) -> AsyncIterator[Create]:
+    """Yield the creates, each marked as taken, with pauses."""
     for create in fan.creates:
         await asyncio.sleep(0.02 * (create.number % 3))
         create.taken = True
         yield create
 
 
-async def new_late(fan: FanOut) -> AsyncIterator[NewCampaign]:
-    """Their campaigns."""
-    async with aclosing(taking_late(fan)) as creates:
+async def take_campaigns_late(fan: FanOut) -> AsyncIterator[NewCampaign]:
+    """Yield the campaigns of the creates, with pauses."""
+    async with aclosing(take_creates_late(fan)) as creates:
         async for create in creates:
             yield create.new

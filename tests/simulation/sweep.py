@@ -1,7 +1,7 @@
-"""Runs many seeds: `python -m simulation.sweep 2000`, from the folder `tests`.
+"""A run of many seeds: `python -m simulation.sweep 2000`, from the folder `tests`.
 
-Says of the first that fails what did not hold and how to run it again, and how often each thing happened in all:
-a simulation in which nothing happens shows nothing.
+It prints how often each thing happened, since a simulation in which nothing happens shows nothing. For the first seed that
+fails, it prints what did not hold, and how to run the seed again.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ _CHUNK = 50
 
 
 def tally(world: World) -> Counter[str]:
-    """What happened in a world."""
+    """Count what happened in a world."""
     counts: Counter[str] = Counter(world.server.kinds)
     for create in world.script.creates:
         counts["creates"] += create.taken
-        counts["in doubt"] += create.effect is not None and create.effect.name == "UNKNOWN"
+        counts["left unknown"] += create.effect is not None and create.effect.name == "UNKNOWN"
         counts["cancelled"] += create.cut
     for events in world.events.values():
         counts.update(event.verdict for event in events if isinstance(event, Reconciled))
@@ -35,7 +35,7 @@ def tally(world: World) -> Counter[str]:
 
 
 def sweep(seeds: range) -> tuple[Counter[str], str | None]:
-    """Run some seeds up to the first that fails, and say why it did."""
+    """Run seeds up to the first that fails, and return the reason of the failure."""
     counts: Counter[str] = Counter()
     for seed in seeds:
         try:
@@ -47,9 +47,9 @@ def sweep(seeds: range) -> tuple[Counter[str], str | None]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run as told by the command line."""
+    """Run the seeds of the command line."""
     parser = argparse.ArgumentParser(prog="simulation.sweep", description=__doc__)
-    parser.add_argument("seeds", type=int, help="how many")
+    parser.add_argument("seeds", type=int, help="the number of seeds")
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args(arguments)
@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run_all(seeds: range, processes: int) -> tuple[Counter[str], str | None]:
-    """Run seeds in some processes, up to the first that fails."""
+    """Run seeds in several processes, up to the first that fails."""
     if processes == 1:
         return sweep(seeds)
     chunks = [seeds[at : at + _CHUNK] for at in range(0, len(seeds), _CHUNK)]

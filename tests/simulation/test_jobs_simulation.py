@@ -26,7 +26,7 @@ from simulation.jobs_story import Story
 from simulation.jobs_sweep import run_all
 from simulation.mutants import Mutant
 from simulation.server import time_of_day
-from simulation.setting import wire
+from simulation.setting import to_wire
 
 POINTS = int(os.environ.get("SIM_POINTS", "250"))
 SETTLE = 4.0
@@ -96,7 +96,7 @@ class Hiding(Life):
 def made(campaign_id: str, person: int) -> Made:
     new = NewCampaign(START, "Golf", "Rained off", [NewContact(f"07700900{person:03}")])
     contacts = ({"id": "c", "phoneNumber": new.contacts[0].phone_number},)
-    return Made(campaign_id, codec.encode_model(new), wire(campaign_id, new), contacts)
+    return Made(campaign_id, codec.encode_model(new), to_wire(campaign_id, new), contacts)
 
 
 def lists(life: Life) -> int:

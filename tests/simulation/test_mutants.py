@@ -1,4 +1,4 @@
-"""Faults made on purpose are caught; in full where SIM_MUTANTS is set, since that takes minutes."""
+"""Deliberate faults are caught; all of them run only if SIM_MUTANTS is set, since that takes minutes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from simulation.mutation import run
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_the_fault_can_still_be_made(mutant: Mutant) -> None:
+def test_the_fault_can_still_be_planted(mutant: Mutant) -> None:
     ast.parse(mutant.source())
 
 

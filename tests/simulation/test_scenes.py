@@ -1,4 +1,4 @@
-"""Single scenes, in which chance would blur what is to be shown."""
+"""Single scenarios without random choices."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from campaigns_async import (
 from campaigns_async.sandbox import Quirks
 from simulation.faults import Plan, Weather
 from simulation.loop import StuckError, VirtualLoop
-from simulation.script import drawn
+from simulation.script import draw_script
 from simulation.server import source
 from simulation.setting import build
 from simulation.world import World
@@ -36,8 +36,8 @@ PLANS = {
 
 
 def scene(weather: Weather, **settings: Any) -> World:
-    """A world in which nothing happens by itself."""
-    script = evolve(drawn(0, calls=60), weather=weather, quirks=Quirks(), server_limit=None, rotations=None)
+    """Build a world without random cancellations, pauses and limits."""
+    script = evolve(draw_script(0, calls=60), weather=weather, quirks=Quirks(), server_limit=None, rotations=None)
     script.snatched = script.stalls = 0.0
     world = World(script)
     settings = {"retry": RetryPolicy(), "timeouts": Timeouts(), "rate_limit": None, "overload": "wait", **settings}
@@ -45,8 +45,8 @@ def scene(weather: Weather, **settings: Any) -> World:
     return world
 
 
-class Told(Weather):
-    """Does as it was told, and then all is fine."""
+class ScriptedWeather(Weather):
+    """A weather that follows given plans, then repeats the last one."""
 
     def __init__(self, *plans: Plan, then: Plan) -> None:
         super().__init__(source(0, "weather"), {"fine": 1})
@@ -60,8 +60,8 @@ class Told(Weather):
 FINE = Plan("fine", 0.0, 0.01, 0.01)
 
 
-async def quietly(call: Coroutine[Any, Any, object]) -> None:
-    """Whatever it comes to."""
+async def ignore_errors(call: Coroutine[Any, Any, object]) -> None:
+    """Await a call, and ignore its errors."""
     try:
         await call
     except CampaignsError:
@@ -71,23 +71,23 @@ async def quietly(call: Coroutine[Any, Any, object]) -> None:
 @pytest.mark.parametrize("kind", PLANS)
 @pytest.mark.parametrize("reading", [False, True], ids=["creates", "reads"])
 def test_an_outage_costs_at_most_a_tenth_more_requests_than_calls(kind: str, reading: bool) -> None:
-    world = scene(Told(then=PLANS[kind]), max_concurrency=8, observer=None)
+    world = scene(ScriptedWeather(then=PLANS[kind]), max_concurrency=8, observer=None)
     new, calls = world.script.creates[0].new, 2000
 
     async def main() -> None:
         campaigns = world.client.campaigns
         for _ in range(calls // 20):
             await asyncio.gather(
-                *(quietly(campaigns.get("one") if reading else campaigns.create(new)) for _ in range(20))
+                *(ignore_errors(campaigns.get("one") if reading else campaigns.create(new)) for _ in range(20))
             )
 
     world.loop.run(main())
     assert calls <= len(world.server.sent) <= 1.1 * calls
 
 
-def test_nobody_in_the_queue_is_let_go_by_the_very_answer_that_asks_to_wait() -> None:
+def test_a_response_with_retry_after_releases_no_waiting_call() -> None:
     throttled = evolve(PLANS["throttled"], retry_after=2.0)
-    world = scene(Told(throttled, then=FINE), max_concurrency=1)
+    world = scene(ScriptedWeather(throttled, then=FINE), max_concurrency=1)
 
     async def main() -> None:
         await asyncio.gather(*(world.client.campaigns.create(one.new) for one in world.script.creates[:4]))
@@ -97,8 +97,8 @@ def test_nobody_in_the_queue_is_let_go_by_the_very_answer_that_asks_to_wait() ->
     assert second.began >= first.ended + 2.0
 
 
-def test_who_waits_for_the_key_is_turned_away_when_the_client_closes() -> None:
-    world = scene(Told(then=FINE))
+def test_a_call_that_waits_for_the_key_fails_when_the_client_closes() -> None:
+    world = scene(ScriptedWeather(then=FINE))
     asked: list[asyncio.Future[str]] = []
 
     async def key() -> str:
@@ -117,12 +117,12 @@ def test_who_waits_for_the_key_is_turned_away_when_the_client_closes() -> None:
 
 
 def test_a_search_ends_when_the_client_is_closed() -> None:
-    world = scene(Told(PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())
+    world = scene(ScriptedWeather(PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())
 
     async def main() -> float:
         client = world.client
         doing = asyncio.create_task(
-            quietly(client.campaigns.create(world.script.creates[0].new, on_unknown="reconcile"))
+            ignore_errors(client.campaigns.create(world.script.creates[0].new, on_unknown="reconcile"))
         )
         await asyncio.sleep(1.0)
         await client.aclose()
@@ -133,9 +133,9 @@ def test_a_search_ends_when_the_client_is_closed() -> None:
     assert world.loop.run(main()) < 10.0
 
 
-def test_what_was_done_is_never_sent_again_though_no_list_shows_it() -> None:
+def test_a_create_that_was_applied_is_never_sent_again_even_if_no_list_shows_it() -> None:
     unreadable = Plan("unreadable", 0.0, 0.01, 0.01, body=b"{}", hidden=3000.0)
-    world = scene(Told(unreadable, then=FINE), reconcile=ReconcilePolicy())
+    world = scene(ScriptedWeather(unreadable, then=FINE), reconcile=ReconcilePolicy())
 
     async def main() -> str:
         return await world.client.campaigns.create(world.script.creates[0].new, on_unknown="reconcile")
@@ -145,13 +145,13 @@ def test_what_was_done_is_never_sent_again_though_no_list_shows_it() -> None:
     assert sum(one.request.method == "POST" for one in world.server.sent) == 1
 
 
-def test_what_was_made_without_a_readable_id_is_no_twins() -> None:
+def test_a_campaign_without_a_readable_id_is_not_taken_by_a_duplicate() -> None:
     unreadable = evolve(PLANS["dropped"], kind="unreadable", acts=True, body=b"{}")
-    world = scene(Told(unreadable, PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())
+    world = scene(ScriptedWeather(unreadable, PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())
     new = world.script.creates[0].new
 
     async def main() -> str | None:
-        await quietly(world.client.campaigns.create(new))
+        await ignore_errors(world.client.campaigns.create(new))
         try:
             return await world.client.campaigns.create(new, on_unknown="reconcile")
         except OutcomeUnknownError:
@@ -159,12 +159,12 @@ def test_what_was_made_without_a_readable_id_is_no_twins() -> None:
 
     returned = world.loop.run(main())
     made = [act.campaign_id for acts in world.server.acts.values() for act in acts]
-    assert returned is None or made.index(returned) == 1, "one campaign, and two creates that are said to be done"
+    assert returned is None or made.index(returned) == 1, "one campaign, and two creates that are reported as applied"
 
 
-def test_what_a_twin_under_way_is_about_to_be_told_is_not_taken() -> None:
+def test_the_campaign_of_a_duplicate_in_flight_is_not_taken() -> None:
     slow = evolve(FINE, back=4.0)
-    world = scene(Told(PLANS["dropped"], slow, then=FINE), max_concurrency=4, reconcile=ReconcilePolicy())
+    world = scene(ScriptedWeather(PLANS["dropped"], slow, then=FINE), max_concurrency=4, reconcile=ReconcilePolicy())
     new = world.script.creates[0].new
 
     async def main() -> list[str]:
@@ -174,8 +174,8 @@ def test_what_a_twin_under_way_is_about_to_be_told_is_not_taken() -> None:
     assert len(set(world.loop.run(main()))) == 2
 
 
-def test_a_fan_out_tells_of_what_was_cancelled_before_it_began() -> None:
-    world = scene(Told(then=FINE), max_concurrency=4)
+def test_a_fan_out_reports_creates_that_were_cancelled_before_they_began() -> None:
+    world = scene(ScriptedWeather(then=FINE), max_concurrency=4)
 
     async def main() -> list[Effect]:
         outcomes = world.client.campaigns.create_many(one.new for one in world.script.creates[:4])
@@ -189,15 +189,15 @@ def test_a_fan_out_tells_of_what_was_cancelled_before_it_began() -> None:
     assert not world.server.sent
 
 
-def test_a_loop_that_waits_for_what_never_comes_says_who_waits() -> None:
-    async def waits_for_ever() -> None:
+def test_a_loop_that_waits_forever_names_the_task_that_waits() -> None:
+    async def waits_forever() -> None:
         await asyncio.get_running_loop().create_future()
 
-    with pytest.raises(StuckError, match="waits_for_ever"):
-        VirtualLoop(0).run(waits_for_ever())
+    with pytest.raises(StuckError, match="waits_forever"):
+        VirtualLoop(0).run(waits_forever())
 
 
-def test_a_loop_that_goes_on_for_ever_is_stopped() -> None:
+def test_a_loop_that_never_ends_is_stopped() -> None:
     async def ticks() -> None:
         while True:
             await asyncio.sleep(60)

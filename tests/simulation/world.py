@@ -1,4 +1,4 @@
-"""Runs one seed: the client, the server, everyone who calls, cancels and closes; then looks whether all held."""
+"""The run of one seed: the client, the server, all callers and cancellations, and the check of the invariants."""
 
 from __future__ import annotations
 
@@ -18,34 +18,37 @@ from campaigns_async.effects import Effect, effect_of
 from campaigns_async.fanout import FanOut as Outcomes
 from simulation import invariants
 from simulation.loop import VirtualLoop
-from simulation.script import Create, FanOut, Script, drawn
+from simulation.script import Create, FanOut, Script, draw_script
 from simulation.server import Server, source
-from simulation.setting import build, new_late, taking, taking_late, wire
+from simulation.setting import build, take_campaigns_late, take_creates, take_creates_late, to_wire
 
 _STEADY = "steady"
-"""The id of a campaign that was there before, far from where creates are looked for."""
+"""The id of a campaign from before the run, far outside the range of the searches."""
 
 
 @define(eq=False)
 class World:
-    """One run."""
+    """The state of a run.
+
+    Attributes:
+        running: The tasks of single creates.
+        events: The events by the task that emitted them, and so by call.
+        asked: The number of requests for the key.
+        views: The client, and clients on its pool with other timeouts.
+        left: Tasks that were left at the end.
+    """
 
     script: Script
     loop: VirtualLoop = field(init=False)
     dice: random.Random = field(init=False)
     running: dict[int, asyncio.Task[object]] = field(factory=dict)
-    """Single creates that are under way."""
     server: Server = field(init=False)
     client: CampaignsClient = field(init=False)
     events: dict[asyncio.Task[object] | None, list[Event]] = field(factory=lambda: defaultdict(list))
-    """By the task that emitted them, so by call."""
     complaints: list[str] = field(factory=list)
     asked: int = 0
-    """How often the key was asked for."""
     views: list[CampaignsClient] = field(factory=list)
-    """The client, and others on its pool with other timeouts."""
     left: list[str] = field(factory=list)
-    """Tasks that were left when all was over."""
 
     def __attrs_post_init__(self) -> None:
         script = self.script
@@ -62,13 +65,13 @@ class World:
         )
 
     def run(self) -> None:
-        """Run to the end, and check.
+        """Run to the end, and check the invariants.
 
         Raises:
-            AssertionError: Something did not hold.
+            AssertionError: If an invariant does not hold.
         """
         was_on = gc.isenabled()
-        gc.disable()  # what it finds, and when, must not depend on what ran before
+        gc.disable()  # the run must not depend on garbage of earlier runs
         gc.freeze()
         try:
             self.loop.run(self._main())
@@ -76,16 +79,16 @@ class World:
             gc.unfreeze()
             if was_on:
                 gc.enable()
-        self.complaints += invariants.broken(self)
+        self.complaints += invariants.find_violations(self)
         assert not self.complaints, "\n".join(self.complaints)
 
     @property
     def digest(self) -> str:
-        """Of all that happened, and when."""
+        """A digest of all that happened, with its times."""
         return hashlib.blake2b(repr(self.server.trace).encode(), digest_size=8).hexdigest()
 
     def on_event(self, event: Event, /) -> None:
-        """Keep what the client tells."""
+        """Record an event of the client."""
         self.events[asyncio.current_task()].append(event)
         self.server.note("event", str(event))
 
@@ -93,7 +96,7 @@ class World:
         script, server = self.script, self.server
         self.client = build(self)
         self.views = [self.client, *(self.client.with_options(timeouts=one) for one in script.timeouts[1:])]
-        server.store.seed(wire(_STEADY, script.creates[0].new, start="2040-01-01T00:00:00.000Z"), [], None)
+        server.store.seed(to_wire(_STEADY, script.creates[0].new, start="2040-01-01T00:00:00.000Z"), [], None)
         await self._meet_the_former()
         tasks = [asyncio.create_task(self._single(one)) for one in script.singles]
         tasks += [asyncio.create_task(self._fan_out(one)) for one in script.fan_outs]
@@ -112,7 +115,7 @@ class World:
         del tasks
         gc.collect()
         await self.client.aclose()
-        await asyncio.sleep(script.reconcile.settle + 1.0)  # what acts late, has acted
+        await asyncio.sleep(script.reconcile.settle + 1.0)  # late requests have been executed by then
         gc.collect()
         self._check_idle()
         self.left = [repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -120,17 +123,17 @@ class World:
     async def _meet_the_former(self) -> None:
         weather, script = self.server.weather, self.script
         for create in script.former:
-            self._insert(f"former{create.number}", create.new, 1, twin=True)
+            self._insert(f"former{create.number}", create.new, 1, same_numbers=True)
         weather.calm, outages, weather.outages = True, weather.outages, ()
         limit, self.server.limit = self.server.limit, None
         if script.former:
             await self.client.campaigns.list(prefetch=0).collect()
         weather.calm, weather.outages, self.server.limit = False, outages, limit
 
-    def _insert(self, campaign_id: str, new: NewCampaign, at: int, *, twin: bool = False) -> None:
-        numbers = [one.phone_number if twin else "07999" + one.phone_number[5:] for one in new.contacts]
+    def _insert(self, campaign_id: str, new: NewCampaign, at: int, *, same_numbers: bool = False) -> None:
+        numbers = [one.phone_number if same_numbers else "07999" + one.phone_number[5:] for one in new.contacts]
         people = [{"id": f"{campaign_id}-{at}", "phoneNumber": number} for at, number in enumerate(numbers)]
-        self.server.store.seed(wire(campaign_id, new), people, at)
+        self.server.store.seed(to_wire(campaign_id, new), people, at)
 
     def _create(self, create: Create) -> Coroutine[Any, Any, str]:
         return self.views[create.view].campaigns.create(
@@ -155,7 +158,7 @@ class World:
                     create.effect = Effect.APPLIED
                 except (Exception, asyncio.CancelledError) as error:
                     over = not create.cut and self._is_over(limit)
-                    self._failed(create, error, cut=create.cut or over)
+                    self._record_error(create, error, cut=create.cut or over)
                     if over and isinstance(error, asyncio.CancelledError):
                         raise
         del self.running[create.number]
@@ -178,10 +181,10 @@ class World:
         create.cut = True
         task.cancel()
 
-    def _failed(self, create: Create, error: BaseException, *, cut: bool) -> None:
+    def _record_error(self, create: Create, error: BaseException, *, cut: bool) -> None:
         create.error, create.effect = error, effect_of(error)
         if not isinstance(error, CampaignsError) and not (isinstance(error, asyncio.CancelledError) and cut):
-            self.complaints.append(f"create {create.number} raised {error!r}, and nobody had cancelled it")
+            self.complaints.append(f"create {create.number} raised {error!r}, though nothing had cancelled it")
 
     async def _fan_out(self, fan: FanOut) -> None:
         await asyncio.sleep(fan.after)
@@ -205,7 +208,7 @@ class World:
         unresolved = {one.index for one in outcomes.unresolved}
         async for outcome in outcomes:
             unresolved ^= {outcome.index} if outcome.effect is Effect.UNKNOWN else set()
-            self._handed_out(fan, outcome, seen)
+            self._record_outcome(fan, outcome, seen)
         taken = sum(one.taken for one in fan.creates)
         if sorted(seen) != list(range(taken)) or unresolved:
             self.complaints.append(f"a fan-out took {taken} and handed out {sorted(seen)}; unresolved: {unresolved}")
@@ -214,26 +217,26 @@ class World:
         if fan.stop_after == 0:
             return
         async for outcome in outcomes:
-            self._handed_out(fan, outcome, seen)
+            self._record_outcome(fan, outcome, seen)
             if len(seen) == fan.stop_after:
                 return
 
-    def _handed_out(self, fan: FanOut, outcome: Outcome[Any, str], seen: list[int]) -> None:
+    def _record_outcome(self, fan: FanOut, outcome: Outcome[Any, str], seen: list[int]) -> None:
         create = fan.creates[outcome.index]
         seen.append(outcome.index)
         create.ended, create.value, create.effect = True, outcome.value, outcome.effect
         if outcome.error is not None:
-            self._failed(create, outcome.error, cut=False)
+            self._record_error(create, outcome.error, cut=False)
             create.effect = outcome.effect
         elif outcome.value is None:
-            self.complaints.append(f"create {create.number} came to nothing at all")
+            self.complaints.append(f"create {create.number} has neither a value nor an error")
         self.server.note("outcome", create.number, outcome.value, type(outcome.error).__name__, outcome.effect)
 
     def _outcomes(self, fan: FanOut) -> Outcomes[Any, str]:
         client, first = self.views[fan.view], fan.creates[0]
         if fan.mapped:
-            return client.map(self._create, taking_late(fan) if fan.intake == "async" else taking(fan))
-        news = new_late(fan) if fan.intake == "async" else (one.new for one in taking(fan))
+            return client.map(self._create, take_creates_late(fan) if fan.intake == "async" else take_creates(fan))
+        news = take_campaigns_late(fan) if fan.intake == "async" else (one.new for one in take_creates(fan))
         return client.campaigns.create_many(
             news,
             ignore_invalid_phone_numbers=first.ignore_invalid,
@@ -266,7 +269,7 @@ class World:
             self.complaints.append(f"not idle at the end: {stats}, {leaving} leaving")
 
     async def key(self) -> str:
-        """The `api_key` callable: the newest key, mostly."""
+        """Return the newest key, as the `api_key` callable; sometimes a wrong key, or none."""
         self.asked += 1
         asked, known = self.asked, self.server.key
         await asyncio.sleep(0.05 * (asked % 5))
@@ -279,9 +282,9 @@ def run(seed: int) -> World:
     """Run a seed.
 
     Raises:
-        AssertionError: Something did not hold; says which seed, and how to run it again.
+        AssertionError: If an invariant does not hold; its note says how to run the seed again.
     """
-    world = World(drawn(seed))
+    world = World(draw_script(seed))
     try:
         world.run()
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""What can go wrong with a create, and what is to come of it: one table for all who send."""
+"""The faults of a create and their outcomes: one table for all ways to send."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from campaigns_async import (
 
 @frozen
 class Case:
-    """A fault that meets every create, and what is to come of it."""
+    """A fault that every create meets, and the expected outcome."""
 
     fault: dict[str, Any]
     error: type[CampaignsError]

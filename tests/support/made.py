@@ -1,4 +1,4 @@
-"""Values to try things on."""
+"""Values for tests."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from campaigns_async.sandbox import Sandbox
 
 START = dt.datetime(2031, 5, 1, 9, 30, tzinfo=dt.UTC)
 QUICK = RetryPolicy(base=0.001, cap=0.002)
-"""Backs off for so little that no test waits."""
+"""A backoff so short that no test waits."""
 
 
 def client_of(sandbox: Sandbox, **settings: Any) -> CampaignsClient:
-    """A client of a sandbox; retries do not wait for long."""
+    """Build a client of a sandbox; its retries hardly wait."""
     settings.setdefault("retry", QUICK)
     settings.setdefault("timeouts", Timeouts(connect=5, read=5, deadline=20, grace=5))
     return CampaignsClient(sandbox.url, sandbox.api_key, **settings)
 
 
 def new_campaign(number: int = 0, *, size: int = 2, **fields: Any) -> NewCampaign:
-    """A campaign that differs by its number, to `size` people."""
+    """Build a campaign to `size` people, which differs from others by its number."""
     people = [NewContact(f"07700 900{100 + index % 900}", name=f"Player {index}") for index in range(size)]
     given = {
         "start_date_time": START,
@@ -33,7 +33,7 @@ def new_campaign(number: int = 0, *, size: int = 2, **fields: Any) -> NewCampaig
 
 
 def rows(count: int, **fields: Any) -> list[dict[str, Any]]:
-    """Campaigns in wire form, `c000` and on."""
+    """Build campaigns in wire form, with the ids c000, c001, …"""
     return [
         {
             "id": f"c{index:03}",
@@ -51,5 +51,5 @@ def rows(count: int, **fields: Any) -> list[dict[str, Any]]:
 
 
 def people(count: int) -> list[dict[str, Any]]:
-    """Contacts in wire form, `p000` and on."""
+    """Build contacts in wire form, with the ids p000, p001, …"""
     return [{"id": f"p{index:03}", "phoneNumber": f"07700900{100 + index % 900}"} for index in range(count)]

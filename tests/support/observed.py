@@ -1,4 +1,4 @@
-"""An observer that keeps what it is told."""
+"""An observer that keeps all events."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from campaigns_async import AttemptFinished, CallFinished, Event, Waiting
 
 
 class Recorder:
-    """Keeps the events, by kind too."""
+    """A recorder of events, also by kind."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
 
     def on_event(self, event: Event, /) -> None:
-        """Keep one."""
+        """Keep an event."""
         self.events.append(event)
 
     @property

@@ -29,21 +29,22 @@ VERBS = _words("""
     Fit Flush Fold Follow Forget Format Forward Free Generate Get Give Grant Group Guess Handle Hash Have Hide Hold
     Ignore Import Include Increase Index Initialize Insert Inspect Install Interpret Interrupt Invoke Iterate Join
     Jump Keep Kill Leave Let Limit List Listen Load Lock Log Look Lower Make Map Mark Match Measure Merge Move Name
-    Negate Normalize Note Notify Number Observe Offer Open Order Pack Parse Pass Pause Pick Pin Plan Play Poll Prepare
-    Press Print Probe Process Produce Publish Pull Push Put Queue Quote Raise Read Receive Recompute Reconcile
+    Negate Normalize Note Notify Number Observe Offer Open Order Pack Parse Pass Patch Pause Pick Pin Plan Play Poll
+    Prepare Press Print Probe Process Produce Publish Pull Push Put Queue Quote Raise Read Receive Recompute Reconcile
     Reconnect Record Reduce Refuse Register Release Reload Remember Remove Rename Render Reopen Repeat Replace Report
     Request Require Reread Rerun Reserve Reset Resize Resolve Restore Resume Retrieve Retry Return Reverse Rewrite
-    Roll Rotate Round Run Sample Save Say Scale Scan Search Seed Select Send Separate Serialize Serve Set Settle Shift
-    Shorten Show Shut Simulate Skip Sleep Slice Sort Spawn Split Spread Start State Stop Store Stream Strip Subtract
-    Sum Suspend Swap Sync Take Test Time Trace Track Translate Trim Truncate Try Turn Undo Unescape Unlink Unlock
-    Unpack Unregister Update Upgrade Use Validate Verify Visit Wait Wake Walk Warn Widen Wrap Write Yield Zip
+    Roll Rotate Round Run Sample Save Say Scale Scan Schedule Search Seed Select Send Separate Serialize Serve Set
+    Settle Shift Shorten Show Shut Silence Simulate Skip Sleep Slice Sort Spawn Split Spread Start State Stop Store
+    Stream Strip Subtract Sum Suspend Swap Sync Take Test Time Trace Track Translate Trim Truncate Try Turn Undo
+    Unescape Unlink Unlock Unpack Unregister Update Upgrade Use Validate Verify Visit Wait Wake Walk Warn Widen Wrap
+    Write Yield Zip
     """)
 """What a function's docstring may open with."""
 
 NOUNS_TOO = _words("""
-    Answer Buffer Call Change Check Claim Copy Count Delay End Export Filter Group Hash Index Limit List Lock Log Map
-    Match Measure Name Number Order Plan Poll Probe Process Queue Record Report Request Retry Run Sample Scan Search
-    Seed Shift Sleep Sort Spread Start State Store Stream Sum Swap Test Time Trace Update Walk
+    Answer Buffer Call Change Check Claim Copy Count Create Delay End Export Filter Group Hash Index Limit List Lock
+    Log Map Match Measure Name Number Order Plan Poll Probe Process Queue Record Report Request Retry Run Sample Scan
+    Search Seed Shift Sleep Sort Spread Start State Store Stream Sum Swap Test Time Trace Update Walk
     """)
 """Verbs that are nouns as well, alone or as plurals: a class's docstring may open with them."""
 

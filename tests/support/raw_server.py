@@ -1,4 +1,4 @@
-"""A server of bytes: answers each request with just what a test hands it, well-formed or not."""
+"""A server that answers each request with the bytes of a test, well-formed or not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Script: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Await
 
 
 class RawServer:
-    """Counts what it read; the script says what it writes."""
+    """A running server, with the requests that it has read."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -21,10 +21,10 @@ class RawServer:
 
 @asynccontextmanager
 async def raw_server(answer: bytes | Script | None) -> AsyncIterator[RawServer]:
-    """A server that answers every request with the same bytes and closes, or does as the script says.
+    """Run a server that answers every request with the same bytes and closes, or follows a script.
 
     Args:
-        answer: Bytes; None closes without a word.
+        answer: The bytes or the script; None closes without a response.
     """
     tasks: set[asyncio.Task[None]] = set()
 
@@ -57,7 +57,7 @@ async def raw_server(answer: bytes | Script | None) -> AsyncIterator[RawServer]:
 
 
 async def read_request(reader: asyncio.StreamReader) -> bytes:
-    """One request, head and body."""
+    """Read a request, head and body."""
     head = await reader.readuntil(b"\r\n\r\n")
     for line in head.split(b"\r\n"):
         name, _, value = line.partition(b":")
@@ -83,7 +83,7 @@ class Answers:
         self._closes = False
 
     def raw_answer(self, answer: bytes | None) -> None:
-        """Answer with these bytes from now on, and close the connection; None: not at all."""
+        """Answer with these bytes from now on, and close the connection; None sends no response."""
         self._answer = answer
         self._closes = True
 

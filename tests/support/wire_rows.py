@@ -1,4 +1,4 @@
-"""Rows as a server may send them: as documented, and odd in every way."""
+"""Rows as a server may send them: as documented, and malformed in every way."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ odd_rows = json_values | st.one_of(
 
 
 def outcome(read: Any) -> tuple[object, ...]:
-    """What came of reading rows: their types and those of their fields with the values, or the error."""
+    """Return the result of reading rows: their types and those of their fields with the values, or the error."""
     try:
         rows = read()
     except DecodeError as error:
