@@ -77,7 +77,7 @@ class Instrumentation:
         self._event_ids = itertools.count(1)
 
     def start_call(self, call: Call) -> None:
-        """Number a call, and report its start."""
+        """Give a call its number, and report its start."""
         call.id = next(self._call_ids)
         self._emit(CallStarted(*self._describe(call)))
 

@@ -7,7 +7,8 @@ import sys
 
 from support.benchmarks import ROOT, run_benchmark
 
-CEILINGS = {"create": 16, "durable row": 32, "export row": 34}
+CEILINGS = {"create": 18, "durable row": 36, "export row": 45}
+"""Fewer for rows than in the first layout, which took 16, 38 and 46."""
 
 
 def test_an_item_enters_no_more_modules_than_its_ceiling() -> None:
