@@ -19,9 +19,9 @@ from typing import Any
 import aiohttp
 import attrs
 import pytest
-from readme.apps import served_by_aiohttp, served_by_uvicorn
+from readme.apps import serve_by_aiohttp, serve_by_uvicorn
 from readme.blocks import BLOCKS, OUTPUTS, PYTHON, ROOT, code, table
-from readme.running import environment, finish, module, program, saved, start, type_in, typed_in
+from readme.running import environment, finish, load_module, run_program, save, start, type_in, type_in_setup
 from support.made import people, rows
 
 from campaigns_async import CampaignsClient, FilterIgnoredError, NewCampaign, NewContact, ReconcilePolicy
@@ -31,8 +31,8 @@ PROGRAMS = {"first", "export", "fan_out", "durable"}
 MODULES = {"aiohttp_app", "fastapi_app", "testing", "testing_plugin", "testing_shop"}
 SHORT = {name for name, block in PYTHON.items() if block.after}
 APPS: dict[str, Callable[[Any], AbstractAsyncContextManager[str]]] = {
-    "aiohttp_app": served_by_aiohttp,
-    "fastapi_app": served_by_uvicorn,
+    "aiohttp_app": serve_by_aiohttp,
+    "fastapi_app": serve_by_uvicorn,
 }
 EACH_APP = ["aiohttp_app", pytest.param("fastapi_app", marks=pytest.mark.slow)]
 ORDER = {
@@ -103,7 +103,7 @@ async def test_the_demo_prints_what_is_shown(tmp_path: Path) -> None:
 
 
 def words(line: str) -> str:
-    """A line without its figures."""
+    """Return a line without its figures."""
     return re.sub(r"\s+[\d.]+(?=\s|$)", "", line)
 
 
@@ -111,7 +111,7 @@ def words(line: str) -> str:
 
 
 async def test_the_first_example_prints_what_is_shown(tmp_path: Path) -> None:
-    returned, printed, complaint = await finish(await start(saved(PYTHON["first"], tmp_path), cwd=tmp_path))
+    returned, printed, complaint = await finish(await start(save(PYTHON["first"], tmp_path), cwd=tmp_path))
     assert (returned, complaint) == (0, "")
     assert printed == OUTPUTS["first"].text
     assert len(PYTHON["first"].text.split("async def main")[1].strip().splitlines()) <= 10
@@ -150,15 +150,15 @@ async def test_the_sandbox_is_where_the_environment_says(tmp_path: Path) -> None
 CONTACTS = {f"c{number:03}": people(number % 3) for number in range(250)}
 
 
-def exported(path: Path) -> list[tuple[str, str]]:
-    """Campaigns and numbers of the contacts in a packed NDJSON file."""
+def read_export(path: Path) -> list[tuple[str, str]]:
+    """Return campaigns and numbers of the contacts in a gzipped NDJSON file."""
     rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
     assert all(list(row) == ["campaignId", "phoneNumber", "name"] for row in rows)
     return [(row["campaignId"], row["phoneNumber"]) for row in rows]
 
 
 def all_contacts() -> list[tuple[str, str]]:
-    """What is exported of them, in order."""
+    """Return the rows of an export of CONTACTS, in order."""
     return [(name, person["phoneNumber"]) for name in sorted(CONTACTS) for person in CONTACTS[name]]
 
 
@@ -166,50 +166,50 @@ def all_contacts() -> list[tuple[str, str]]:
 async def test_the_export_goes_on_where_it_was_stopped_and_writes_no_row_twice(tmp_path: Path) -> None:
     async with Sandbox(rows(250), CONTACTS) as sandbox:
         stop = sandbox.fault(operation="contacts", nth=130, times=1, status=403)
-        returned, printed, complaint = await program("export", tmp_path, sandbox)
+        returned, printed, complaint = await run_program("export", tmp_path, sandbox)
         assert (returned, stop.fired, "PermissionDeniedError" in complaint) == (1, 1, True)
         assert "campaigns so far\n" in printed
-        assert contents(tmp_path).keys() == {
+        assert read_files(tmp_path).keys() == {
             "export.py", "campaigns.csv", "contacts.ndjson.gz.part", "contacts.ndjson.gz.part.progress",
         }  # fmt: skip
         asked = len(sandbox.requests)
-        returned, printed, complaint = await program("export", tmp_path, sandbox)
+        returned, printed, complaint = await run_program("export", tmp_path, sandbox)
         assert (returned, complaint) == (0, "")
         again = [request.path for request in sandbox.requests[asked:] if request.operation == "contacts"]
         assert len(again) == len(set(again)) < 250 - 100
     assert printed.splitlines()[-2:] == ["campaigns.csv was there", "contacts.ndjson.gz 249 rows"]
     assert printed.splitlines()[-3] == "249 contacts of 250 campaigns so far"
-    assert exported(tmp_path / "contacts.ndjson.gz") == all_contacts()
+    assert read_export(tmp_path / "contacts.ndjson.gz") == all_contacts()
     with (tmp_path / "campaigns.csv").open(newline="") as file:
         campaigns = list(csv.DictReader(file))
     assert [row["id"] for row in campaigns] == sorted(CONTACTS)
     assert campaigns[0]["startDateTime"] == "2031-05-01T09:30:00Z"
-    assert contents(tmp_path).keys() == {"export.py", "campaigns.csv", "contacts.ndjson.gz"}
+    assert read_files(tmp_path).keys() == {"export.py", "campaigns.csv", "contacts.ndjson.gz"}
 
 
 async def test_the_export_leaves_a_finished_one_as_it_is(tmp_path: Path) -> None:
     async with Sandbox(rows(3), {"c000": people(2)}) as sandbox:
-        returned, _, complaint = await program("export", tmp_path, sandbox)
+        returned, _, complaint = await run_program("export", tmp_path, sandbox)
         assert (returned, complaint) == (0, "")
-        before = contents(tmp_path)
+        before = read_files(tmp_path)
         asked = len(sandbox.requests)
-        returned, printed, complaint = await program("export", tmp_path, sandbox)
+        returned, printed, complaint = await run_program("export", tmp_path, sandbox)
         assert (returned, complaint) == (0, "")
         assert printed == "campaigns.csv was there\ncontacts.ndjson.gz was there\n"
         assert len(sandbox.requests) == asked
-    assert contents(tmp_path) == before
+    assert read_files(tmp_path) == before
 
 
 async def test_the_export_touches_nothing_without_a_key(tmp_path: Path) -> None:
     async with Sandbox(rows(250), CONTACTS) as sandbox:
         sandbox.fault(operation="contacts", nth=100, times=1, status=403)
-        await program("export", tmp_path, sandbox)
-        before = contents(tmp_path)
+        await run_program("export", tmp_path, sandbox)
+        before = read_files(tmp_path)
         assert before["contacts.ndjson.gz.part"]
         keyless = {**environment(sandbox), "CAMPAIGNS_API_KEY": ""}
-        returned, _, complaint = await finish(await start(saved(PYTHON["export"], tmp_path), cwd=tmp_path, **keyless))
+        returned, _, complaint = await finish(await start(save(PYTHON["export"], tmp_path), cwd=tmp_path, **keyless))
     assert (returned, "ConfigurationError" in complaint) == (1, True)
-    assert contents(tmp_path) == before
+    assert read_files(tmp_path) == before
 
 
 @pytest.mark.slow
@@ -232,8 +232,8 @@ async def test_the_export_commands_do_what_the_script_does(tmp_path: Path) -> No
         assert returned == 0, complaint
         script = tmp_path / "script"
         script.mkdir()
-        await program("export", script, sandbox)
-    assert exported(tmp_path / "contacts.ndjson.gz") == all_contacts()
+        await run_program("export", script, sandbox)
+    assert read_export(tmp_path / "contacts.ndjson.gz") == all_contacts()
     assert (tmp_path / "campaigns.csv").read_bytes() == (script / "campaigns.csv").read_bytes()
 
 
@@ -250,8 +250,8 @@ async def test_the_export_examples_of_the_shell_run(tmp_path: Path) -> None:
     assert len((tmp_path / "contacts.csv").read_text().splitlines()) == 1 + 1 + 2
 
 
-def contents(directory: Path) -> dict[str, bytes]:
-    """The files in a directory."""
+def read_files(directory: Path) -> dict[str, bytes]:
+    """Return the files of a directory."""
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
@@ -259,7 +259,7 @@ async def test_the_durable_job_is_killed_and_started_again_until_all_are_created
     async with Sandbox() as sandbox:
         sandbox.fault(operation="create", nth=60, hang=True, times=1)
         process = await start(
-            saved(PYTHON["durable"], tmp_path, ("CampaignsClient()", "CampaignsClient(max_concurrency=4)")),
+            save(PYTHON["durable"], tmp_path, ("CampaignsClient()", "CampaignsClient(max_concurrency=4)")),
             cwd=tmp_path,
             **environment(sandbox),
         )
@@ -267,24 +267,24 @@ async def test_the_durable_job_is_killed_and_started_again_until_all_are_created
         process.kill()
         await finish(process)
         quick = ("CampaignsClient()", "CampaignsClient(reconcile=ReconcilePolicy(settle=0.1, pause=0.05))")
-        again = saved(
+        again = save(
             PYTHON["durable"], tmp_path, quick, ("import CampaignsClient,", "import ReconcilePolicy, CampaignsClient,")
         )
         returned, printed, complaint = await finish(await start(again, cwd=tmp_path, **environment(sandbox)))
-        assert (returned, printed, complaint) == (0, "200 created, 0 refused, 0 in doubt\n", "")
+        assert (returned, printed, complaint) == (0, "200 created, 0 refused, 0 unknown\n", "")
         sandbox.assert_no_double_send()
         assert len(sandbox.created) == 200
     assert (tmp_path / "tee.sqlite").stat().st_mode & 0o077 == 0
 
 
 def shell_lines(*, having: str) -> list[list[str]]:
-    """The commands of the shell block in which this stands, without `campaigns-async`."""
+    """Return the commands of the shell block that contains a text, without `campaigns-async`."""
     (block,) = (block for block in BLOCKS if block.language == "sh" and having in block.text)
     return [shlex.split(line)[1:] for line in block.text.replace("\\\n", "").splitlines()]
 
 
 @pytest.mark.slow
-async def test_the_durable_commands_do_what_is_said(tmp_path: Path) -> None:
+async def test_the_durable_commands_do_what_the_readme_says(tmp_path: Path) -> None:
     (plan,) = (block for block in BLOCKS if block.mark == "plan")
     (tmp_path / "plan.ndjson").write_text(plan.text)
     (people,) = (block for block in BLOCKS if block.mark == "people")
@@ -309,25 +309,25 @@ async def test_the_durable_commands_do_what_is_said(tmp_path: Path) -> None:
         assert [campaign["recipientCount"] for campaign in sandbox.created[2:]] == [2]
 
 
-async def test_the_job_writes_down_what_became_of_each(tmp_path: Path) -> None:
+async def test_the_job_writes_the_outcome_of_each_create(tmp_path: Path) -> None:
     async with Sandbox() as sandbox:
         sandbox.fault(operation="create", nth=3, times=1, status=403)
-        in_doubt = sandbox.fault(operation="create", nth=9, times=1, drop="close", act=True)
+        lost = sandbox.fault(operation="create", nth=9, times=1, drop="close", act=True)
         sandbox.fault(operation="create", nth=11, times=2, status=429)
-        returned, printed, complaint = await program("fan_out", tmp_path, sandbox)
+        returned, printed, complaint = await run_program("fan_out", tmp_path, sandbox)
         created = {row["id"] for row in sandbox.created}
-    assert (returned, complaint, in_doubt.fired) == (0, "", 1)
+    assert (returned, complaint, lost.fired) == (0, "", 1)
     assert printed == "0 not_sent, 1 rejected, 0 unknown, 199 applied\n"
-    outcomes = written(tmp_path / "outcomes.ndjson")
+    outcomes = read_rows(tmp_path / "outcomes.ndjson")
     assert sorted(row["index"] for row in outcomes) == list(range(200))
     assert {row["id"] for row in outcomes if row["effect"] == "applied"} == created
     assert len(created) == 199
 
 
-async def test_the_job_sends_nothing_where_outcomes_are_already(tmp_path: Path) -> None:
+async def test_the_job_sends_nothing_if_there_are_outcomes_already(tmp_path: Path) -> None:
     (tmp_path / "outcomes.ndjson").write_text("{}\n")
     async with Sandbox() as sandbox:
-        returned, _, complaint = await program("fan_out", tmp_path, sandbox)
+        returned, _, complaint = await run_program("fan_out", tmp_path, sandbox)
         assert (returned, len(sandbox.requests)) == (1, 0)
     assert "FileExistsError" in complaint
     assert (tmp_path / "outcomes.ndjson").read_text() == "{}\n"
@@ -341,7 +341,7 @@ async def test_the_job_loses_no_outcome_when_it_is_interrupted(
 ) -> None:
     async with Sandbox() as sandbox:
         sandbox.fault(operation="create", nth=41, hold=asyncio.Event())
-        hasty = saved(
+        hasty = save(
             PYTHON["fan_out"],
             tmp_path,
             ("CampaignsClient()", "CampaignsClient(timeouts=Timeouts(grace=0.1))"),
@@ -352,15 +352,15 @@ async def test_the_job_loses_no_outcome_when_it_is_interrupted(
         process.send_signal(number)
         returned, printed, _ = await finish(process)
         created = len(sandbox.created)
-    outcomes = written(tmp_path / "outcomes.ndjson")
-    assert printed == "cut off with 32 in doubt\n"
+    outcomes = read_rows(tmp_path / "outcomes.ndjson")
+    assert printed == "cut off with 32 unknown\n"
     assert returned == code_given
     assert sorted(row["effect"] for row in outcomes) == ["applied"] * 40 + ["unknown"] * 32
     assert created == len(outcomes) == len({row["index"] for row in outcomes})
 
 
-def written(path: Path) -> list[dict[str, Any]]:
-    """The rows of an NDJSON file."""
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of an NDJSON file."""
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
@@ -374,7 +374,7 @@ async def test_a_web_app_creates_reads_and_maps_errors(
     shown = {cells[0]: cells[2] for cells in table("what happened")}
     async with Sandbox() as sandbox:
         connect(sandbox, monkeypatch)
-        async with APPS[name](module(name)) as url, aiohttp.ClientSession(url) as browser:
+        async with APPS[name](load_module(name)) as url, aiohttp.ClientSession(url) as browser:
             async with browser.post("/campaigns", json=ORDER) as answer:
                 made = (await answer.json())["id"]
                 assert (answer.status, made) == (201, sandbox.created[0]["id"])
@@ -426,7 +426,7 @@ async def test_a_web_app_that_is_full_says_so_at_once(name: str, monkeypatch: py
         connect(sandbox, monkeypatch)
         release = asyncio.Event()
         sandbox.fault(operation="create", hold=release)
-        small = module(name, ('overload="raise"', 'overload="raise", max_concurrency=1, max_waiting=0'))
+        small = load_module(name, ('overload="raise"', 'overload="raise", max_concurrency=1, max_waiting=0'))
         async with APPS[name](small) as url, aiohttp.ClientSession(url) as browser:
             first = asyncio.create_task(browser.post("/campaigns", json=ORDER))
             await sandbox.wait_received(1, "create")
@@ -442,7 +442,7 @@ async def test_a_web_app_gives_up_after_its_deadline(name: str, monkeypatch: pyt
     async with Sandbox(rows(1)) as sandbox:
         connect(sandbox, monkeypatch)
         sandbox.fault(operation="get", hold=asyncio.Event())
-        hasty = module(name, ("DEADLINE = 5", "DEADLINE = 0.1"))
+        hasty = load_module(name, ("DEADLINE = 5", "DEADLINE = 0.1"))
         async with (
             APPS[name](hasty) as url,
             aiohttp.ClientSession(url) as browser,
@@ -452,7 +452,7 @@ async def test_a_web_app_gives_up_after_its_deadline(name: str, monkeypatch: pyt
 
 
 class Heard(logging.Handler):
-    """Tells when a logger was used."""
+    """A log handler that sets an event at its first record."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -469,7 +469,7 @@ async def test_a_create_goes_on_when_the_browser_goes_away(name: str, monkeypatc
         connect(sandbox, monkeypatch)
         release = asyncio.Event()
         sandbox.fault(operation="create", status=504, act=True, hold=release)
-        app = module(name)
+        app = load_module(name)
         heard = Heard()
         app.in_doubt.addHandler(heard)
         try:
@@ -488,8 +488,8 @@ async def test_a_create_that_is_cancelled_with_its_handler_is_on_record(
     async with Sandbox() as sandbox:
         connect(sandbox, monkeypatch)
         sandbox.fault(operation="create", hold=asyncio.Event())
-        app = module("aiohttp_app")
-        async with served_by_aiohttp(app, handler_cancellation=True) as url:
+        app = load_module("aiohttp_app")
+        async with serve_by_aiohttp(app, handler_cancellation=True) as url:
             await leave_early(url, sandbox)
             async with asyncio.timeout(10):
                 while app.app[app.CLIENT].stats().in_flight:
@@ -518,7 +518,7 @@ async def test_a_short_example_runs_and_prints_what_is_shown(
         connect(sandbox, monkeypatch)
         monkeypatch.chdir(tmp_path)
         Path("campaigns.key").write_text(f"{sandbox.api_key}\n")
-        async with typed_in("setup") as names:
+        async with type_in_setup("setup") as names:
             printed = await type_in(PYTHON[name], names)
     if name in OUTPUTS:
         order = sorted if "any order" in OUTPUTS[name].mark else list
@@ -536,14 +536,14 @@ async def test_a_short_example_runs_and_prints_what_is_shown(
     ],
     ids=["504", "dropped", "403", "no id", "cancelled"],
 )
-async def test_the_example_of_certainty_tells_what_is_known(
+async def test_the_example_of_certainty_prints_what_is_known(
     fault: dict[str, Any], printed: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Sandbox() as sandbox:
         connect(sandbox, monkeypatch)
-        async with typed_in("setup") as names:
-            told: list[str] = []
-            names["print"] = lambda line: told.append(f"{line}\n")
+        async with type_in_setup("setup") as names:
+            lines: list[str] = []
+            names["print"] = lambda line: lines.append(f"{line}\n")
             sandbox.fault(operation="create", **fault)
             typing = asyncio.create_task(type_in(PYTHON["certainty"], names))
             if "hold" in fault:
@@ -551,19 +551,19 @@ async def test_the_example_of_certainty_tells_what_is_known(
                 typing.cancel()
             (error,) = await asyncio.gather(typing, return_exceptions=True)
     assert isinstance(error, BaseException)
-    assert told == [printed]
+    assert lines == [printed]
 
 
 QUICKLY = ReconcilePolicy(settle=0.05, timeout=5, pause=0.02)
 
 
 @pytest.mark.parametrize("act", [False, True])
-async def test_the_example_of_reconciling_makes_one_campaign_of_a_create_in_doubt(
+async def test_the_example_of_reconciling_makes_one_campaign_of_an_unknown_create(
     act: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with Sandbox() as sandbox:
         connect(sandbox, monkeypatch)
-        async with typed_in("setup", reconcile=QUICKLY) as names:
+        async with type_in_setup("setup", reconcile=QUICKLY) as names:
             sandbox.fault(operation="create", times=1, status=504, act=act)
             printed = await type_in(PYTHON["reconciling"], names)
         first, second = sandbox.created
@@ -571,10 +571,10 @@ async def test_the_example_of_reconciling_makes_one_campaign_of_a_create_in_doub
         assert first["id"] == names["campaign_id"]
 
 
-async def test_the_example_of_reconciling_lists_what_may_be_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_example_of_reconciling_lists_the_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Sandbox() as sandbox:
         connect(sandbox, monkeypatch)
-        async with typed_in("setup", reconcile=QUICKLY) as names:
+        async with type_in_setup("setup", reconcile=QUICKLY) as names:
             async with CampaignsClient() as someone:  # makes a copy that the client has not read
                 await someone.campaigns.create(names["new"])
             sandbox.fault(operation="create", times=1, status=504, act=True)
@@ -583,20 +583,20 @@ async def test_the_example_of_reconciling_lists_what_may_be_it(monkeypatch: pyte
         assert len(sandbox.created) == 3
 
 
-async def test_the_example_of_shifting_goes_on_where_the_list_became_too_quick(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_example_of_shifting_resumes_when_the_list_changes_too_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Sandbox(rows(250, startDateTime="2031-05-01T09:30:00Z")) as sandbox:
         connect(sandbox, monkeypatch)
         stable = [campaign["message"] for campaign in sandbox.campaigns]
 
         def crowd_in(request: RecordedRequest) -> bool:
-            """Put more than a page in before all others, so that the place moves on while it is looked for."""
+            """Insert more than a page before all others, so that the place moves during the search for it."""
             if request.operation == "list" and 2 < len(sandbox.requests) < 40:
                 for number in range(120):
                     key = f"{len(sandbox.requests)}-{number}"
                     sandbox.add({"id": key, "startDateTime": "2030-01-01T00:00:00Z", "message": f"new {key}"}, at=0)
             return False
 
-        async with typed_in("setup") as names:
+        async with type_in_setup("setup") as names:
             sandbox.fault(when=crowd_in, status=500)
             tries = names["tries"] = []
             sleep = "await asyncio.sleep(5)"
@@ -607,13 +607,13 @@ async def test_the_example_of_shifting_goes_on_where_the_list_became_too_quick(m
             printed = (await type_in(block, names)).splitlines()
     assert [line for line in printed if line in stable] == stable
     assert 1 <= len(tries) <= 2
-    assert "begin anew" not in printed
+    assert "begin again" not in printed
 
 
-async def test_the_example_of_filters_meets_a_server_that_drops_them(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_example_of_filters_fails_at_a_server_that_ignores_them(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Sandbox(rows(1, sender="Tennis")) as sandbox:
         connect(sandbox, monkeypatch)
-        async with typed_in("setup") as names:
+        async with type_in_setup("setup") as names:
             everything = await names["client"].request("GET", "/api/Campaigns")
             sandbox.fault(operation="list", status=200, body=everything.body, content_type="application/json")
             with pytest.raises(FilterIgnoredError):
@@ -623,14 +623,14 @@ async def test_the_example_of_filters_meets_a_server_that_drops_them(monkeypatch
 async def test_the_example_of_catching_names_the_contacts(monkeypatch: pytest.MonkeyPatch) -> None:
     async with Sandbox() as sandbox:
         connect(sandbox, monkeypatch)
-        async with typed_in("setup") as names:
-            names["new"] = and_to(names["new"], "12")
+        async with type_in_setup("setup") as names:
+            names["new"] = add_contact(names["new"], "12")
             printed = await type_in(PYTHON["catching"], names)
     assert printed == "contact 2: The PhoneNumber field is not a valid phone number.\n"
 
 
-def and_to(new: NewCampaign, number: str) -> NewCampaign:
-    """The same campaign to one more."""
+def add_contact(new: NewCampaign, number: str) -> NewCampaign:
+    """Return the campaign with one more contact."""
     return attrs.evolve(new, contacts=[*new.contacts, NewContact(number)])
 
 

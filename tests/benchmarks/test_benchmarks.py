@@ -55,7 +55,7 @@ def names(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(130)  # a dozen subprocesses, on a machine that has other things to do
-def test_shortened_run_prints_every_row_and_writes_the_files(tmp_path: Path) -> None:
+def test_a_short_run_prints_every_row_and_writes_the_files(tmp_path: Path) -> None:
     json_file, svg_file = tmp_path / "measured.json", tmp_path / "drawn.svg"
     done = run_benchmark("benchmarks", "--tiny", "--json", str(json_file), "--plot", str(svg_file))
 
@@ -73,7 +73,7 @@ def test_shortened_run_prints_every_row_and_writes_the_files(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_only_some_rows() -> None:
+def test_the_option_only_selects_rows() -> None:
     assert names(run_benchmark("benchmarks", "--tiny", "--only", "list")) == ["list", "list, by the converter"]
 
 
@@ -88,7 +88,7 @@ def test_check_fails_above_the_bound_and_names_the_row(slack: str) -> None:
     assert "| list (10 a page) " in done.stdout
 
 
-def test_every_goal_is_that_of_a_row_and_not_above_its_bound() -> None:
+def test_every_goal_belongs_to_a_row_and_is_not_above_its_bound() -> None:
     code = "import json; from benchmarks.goals import GOALS; from attrs import asdict; "
     code += "print(json.dumps({name: asdict(goal) for name, goal in GOALS.items()}))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -99,7 +99,7 @@ def test_every_goal_is_that_of_a_row_and_not_above_its_bound() -> None:
 
 
 @pytest.mark.slow
-def test_a_small_plan_is_sent_looked_at_and_resumed(tmp_path: Path) -> None:
+def test_a_small_plan_is_sent_planned_and_resumed(tmp_path: Path) -> None:
     file = tmp_path / "measured.json"
     done = run_benchmark("benchmarks.planning", "--share", "0.002", "--rounds", "1", "--json", str(file))
 
@@ -120,7 +120,7 @@ def test_prefetch_is_measured(tmp_path: Path) -> None:
 
 @pytest.fixture
 def answerer_port() -> Iterator[int]:
-    """The port of an answerer with two pages of three rows, which ends with the test."""
+    """Run an answerer with two pages of three rows, and yield its port."""
     command = [sys.executable, "-I", str(ROOT / "benchmarks" / "answerer.py"), "2", "3", "0"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -130,7 +130,7 @@ def answerer_port() -> Iterator[int]:
     assert process.returncode == 0
 
 
-async def test_answerer_takes_pipelined_requests_however_they_are_cut(answerer_port: int) -> None:
+async def test_the_answerer_accepts_pipelined_requests_in_any_pieces(answerer_port: int) -> None:
     post = b"POST /api/Campaigns HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n\r\n\r\n"
     page = b"GET /api/Campaigns?pageSize=3&page=2 HTTP/1.1\r\nHost: x\r\n\r\n"
     other = b"GET /api/Campaigns?pageSize=4&page=2 HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -26,7 +26,7 @@ lines = load_benchmark("lines")
     ],
     ids=["nothing", "comments and blanks", "docstrings", "attributes", "imports", "brackets"],
 )
-def test_a_line_of_code_is_no_docstring_comment_blank_or_import(source: str, code: set[int]) -> None:
+def test_docstrings_comments_blanks_and_imports_are_no_lines_of_code(source: str, code: set[int]) -> None:
     assert lines.find_code_lines(source) == code
 
 

@@ -16,7 +16,7 @@ bench = load_benchmark("sandbox")
 
 @pytest.mark.slow
 @pytest.mark.timeout(130)  # two subprocesses for each row, on a machine that has other things to do
-def test_shortened_run_prints_every_row_and_writes_the_file(tmp_path: Path) -> None:
+def test_a_short_run_prints_every_row_and_writes_the_file(tmp_path: Path) -> None:
     file = tmp_path / "measured.json"
     done = run_benchmark("benchmarks.sandbox", "--quick", "--json", str(file))
 
@@ -37,7 +37,7 @@ def test_shortened_run_prints_every_row_and_writes_the_file(tmp_path: Path) -> N
     assert [name for name in printed if name in names] == names
 
 
-def test_people_have_numbers_that_are_taken_and_differ_but_in_the_last_row() -> None:
+def test_all_numbers_are_valid_and_differ_in_all_rows_but_the_last() -> None:
     *others, (_, repeated) = bench._numberings()
 
     for _, form in others:
@@ -47,7 +47,7 @@ def test_people_have_numbers_that_are_taken_and_differ_but_in_the_last_row() -> 
     assert len({parse_mobile(repeated(person)) for person in range(1000)}) == 10
 
 
-def test_the_process_tells_its_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_reports_its_cpu_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     with bench.run_sandbox(3) as (url, cpu):
         first = cpu()

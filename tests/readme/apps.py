@@ -1,4 +1,4 @@
-"""Serves the README's web apps on a loopback port."""
+"""The README's web apps on a loopback port."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from aiohttp import web
 
 
 @asynccontextmanager
-async def served_by_aiohttp(module: Any, *, handler_cancellation: bool = False) -> AsyncIterator[str]:
-    """The URL of the aiohttp.web app, as `web.run_app` serves it."""
+async def serve_by_aiohttp(module: Any, *, handler_cancellation: bool = False) -> AsyncIterator[str]:
+    """Serve the aiohttp.web app like `web.run_app`, and yield its URL."""
     runner = web.AppRunner(module.app, handler_cancellation=handler_cancellation, shutdown_timeout=1)
     await runner.setup()
     try:
@@ -24,11 +24,11 @@ async def served_by_aiohttp(module: Any, *, handler_cancellation: bool = False) 
 
 
 @asynccontextmanager
-async def served_by_uvicorn(module: Any) -> AsyncIterator[str]:
-    """The URL of the FastAPI app, as `uvicorn` serves it."""
+async def serve_by_uvicorn(module: Any) -> AsyncIterator[str]:
+    """Serve the FastAPI app by `uvicorn`, and yield its URL."""
     import uvicorn
 
-    listening = socket.create_server(("127.0.0.1", 0))  # who comes before it serves waits in the backlog
+    listening = socket.create_server(("127.0.0.1", 0))  # early connections wait in the backlog
     server = uvicorn.Server(uvicorn.Config(module.app, log_config=None, lifespan="on", timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:

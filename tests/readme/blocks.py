@@ -1,6 +1,6 @@
 """The README's code blocks and tables, as data.
 
-A mark in the line before a block says what it is; readers do not see it:
+An HTML comment in the line before a block, which readers do not see, says what the block is:
 `<!-- block: NAME -->`, `<!-- block: NAME, after SETUP -->`, `<!-- output of NAME -->`.
 """
 
@@ -25,35 +25,38 @@ _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 @frozen
 class Block:
-    """A fenced block."""
+    """A fenced block.
+
+    Attributes:
+        line: The number of its first line of code, from 1.
+    """
 
     mark: str
     language: str
     text: str
     line: int
-    """Of its first line of code, from 1."""
 
     @property
     def name(self) -> str | None:
-        """None for what is no Python that runs."""
+        """The name of a block of Python that runs; None for any other block."""
         found = _NAMED.fullmatch(self.mark)
         return found[1] if found else None
 
     @property
     def after(self) -> str | None:
-        """The block that it goes on from."""
+        """The name of the block that runs before this one."""
         found = _NAMED.fullmatch(self.mark)
         return found[2] if found else None
 
     @property
     def output_of(self) -> str | None:
-        """The block whose output it shows."""
+        """The name of the block whose output this one shows."""
         found = _OUTPUT.fullmatch(self.mark)
         return found[1] if found else None
 
     @property
     def source(self) -> str:
-        """Its code on the README's own lines, so that a traceback tells the right one."""
+        """The code on the README's line numbers, so that a traceback names the right line."""
         return "\n" * (self.line - 1) + self.text
 
 
@@ -66,7 +69,7 @@ OUTPUTS = {block.output_of: block for block in BLOCKS if block.output_of is not 
 
 
 def table(first_cell: str) -> list[list[str]]:
-    """The rows of the table whose heading begins with this cell, without links, as Markdown."""
+    """Return the rows of the table whose heading starts with this cell, as Markdown without links."""
     lines = TEXT.split("\n")
     headed = (number for number, line in enumerate(lines) if line.startswith("|---"))
     (start,) = (number - 1 for number in headed if lines[number - 1].startswith(f"| {first_cell} |"))
@@ -79,17 +82,17 @@ def table(first_cell: str) -> list[list[str]]:
 
 
 def code(cell: str) -> list[str]:
-    """What stands between backticks."""
+    """Return the texts between backticks."""
     return re.findall(r"`([^`]+)`", cell)
 
 
 def anchors() -> set[str]:
-    """What a link within the README can lead to, as GitHub makes it of the headings."""
+    """Return the anchors of the headings, as GitHub derives them."""
     prose = _BLOCK.sub("", TEXT)
     headings: list[str] = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def links() -> set[str]:
-    """The anchors that the README links to."""
+    """Return the anchors that the README links to."""
     return set(re.findall(r"\]\(#([^)]+)\)", TEXT))

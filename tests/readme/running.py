@@ -1,4 +1,4 @@
-"""Runs the README's blocks: as programs of their own, or line by line as one would type them."""
+"""The README's blocks as programs, as modules, or as a user types them."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from readme.blocks import PYTHON, Block
 
 
 def environment(sandbox: Sandbox) -> dict[str, str]:
-    """What the examples take from the environment."""
+    """Return the environment variables that the examples read."""
     return {"CAMPAIGNS_BASE_URL": sandbox.url, "CAMPAIGNS_API_KEY": sandbox.api_key}
 
 
 async def start(*arguments: str, cwd: Path, **env: str) -> asyncio.subprocess.Process:
-    """Start a Python of its own, in which a warning is an error too."""
+    """Start a Python process in which warnings are errors."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-W",
@@ -40,7 +40,7 @@ async def start(*arguments: str, cwd: Path, **env: str) -> asyncio.subprocess.Pr
 
 
 async def finish(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
-    """Its exit code, and what it wrote."""
+    """Wait for a process, and return its exit code, output and errors."""
     try:
         out, err = await asyncio.wait_for(process.communicate(), 60)
     finally:
@@ -50,10 +50,10 @@ async def finish(process: asyncio.subprocess.Process) -> tuple[int | None, str, 
     return process.returncode, out.decode(), err.decode()
 
 
-def saved(block: Block, directory: Path, *replaced: tuple[str, str]) -> str:
-    """The path of the block as a file, with texts replaced that would make a test slow."""
+def save(block: Block, directory: Path, *replacements: tuple[str, str]) -> str:
+    """Write a block to a file and return its path; the replacements are texts that make a test slow."""
     source = block.source
-    for old, new in replaced:
+    for old, new in replacements:
         assert old in source, f"{block.name} has no {old!r} any more"
         source = source.replace(old, new)
     path = directory / f"{block.name}.py"
@@ -61,26 +61,26 @@ def saved(block: Block, directory: Path, *replaced: tuple[str, str]) -> str:
     return str(path)
 
 
-async def program(name: str, directory: Path, sandbox: Sandbox) -> tuple[int | None, str, str]:
+async def run_program(name: str, directory: Path, sandbox: Sandbox) -> tuple[int | None, str, str]:
     """Run a block as a program."""
-    return await finish(await start(saved(PYTHON[name], directory), cwd=directory, **environment(sandbox)))
+    return await finish(await start(save(PYTHON[name], directory), cwd=directory, **environment(sandbox)))
 
 
-def module(name: str, *replaced: tuple[str, str]) -> Any:
-    """A block as a module."""
+def load_module(name: str, *replacements: tuple[str, str]) -> Any:
+    """Load a block as a module."""
     source = PYTHON[name].source
-    for old, new in replaced:
+    for old, new in replacements:
         assert old in source, f"{name} has no {old!r} any more"
         source = source.replace(old, new)
-    made = ModuleType(f"readme_{name}")
-    sys.modules[made.__name__] = made  # where annotations are looked up
-    exec(compile(source, "README.md", "exec", dont_inherit=True), made.__dict__)  # noqa: S102
-    return made
+    loaded = ModuleType(f"readme_{name}")
+    sys.modules[loaded.__name__] = loaded  # where annotations are looked up
+    exec(compile(source, "README.md", "exec", dont_inherit=True), loaded.__dict__)  # noqa: S102
+    return loaded
 
 
 @asynccontextmanager
-async def typed_in(setup: str, **settings: Any) -> AsyncIterator[dict[str, Any]]:
-    """The names of someone who has typed in a block that makes a client, with settings that make no test slow."""
+async def type_in_setup(setup: str, **settings: Any) -> AsyncIterator[dict[str, Any]]:
+    """Run the block that opens a client, with settings that make no test slow, and yield its names."""
     names: dict[str, Any] = {"__name__": "__main__", "settings": settings}
     block = PYTHON[setup]
     assert "CampaignsClient()" in block.text
@@ -94,7 +94,7 @@ async def typed_in(setup: str, **settings: Any) -> AsyncIterator[dict[str, Any]]
 
 
 async def type_in(block: Block, names: dict[str, Any]) -> str:
-    """Run a block where `await` is allowed at the top; gives what it printed."""
+    """Run a block with top-level `await`, and return what it printed."""
     code = compile(block.source, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     printed = io.StringIO()
     with redirect_stdout(printed):

@@ -49,25 +49,25 @@ def test_the_settings_are_all_there_with_their_defaults() -> None:
 
 
 @pytest.mark.parametrize("cells", table("setting"), ids=lambda cells: code(cells[0])[0])
-def test_the_ranges_are_those_that_are_checked(cells: list[str]) -> None:
+def test_the_ranges_of_settings_are_enforced(cells: list[str]) -> None:
     name, span = code(cells[0])[0], cells[3]
     if found := re.match(r"(above|from) (\d+(?:\.\d+)?)", span):
         bound = float(found[2]) if "." in code(cells[1])[0] + found[2] else int(found[2])
         inside, outside = (bound, bound - 1) if found[1] == "from" else (bound + 1e-9, bound)
         build(name, inside)
-        refused(name, outside)
+        assert_refused(name, outside)
         if "`None`" not in span:
-            refused(name, None)
+            assert_refused(name, None)
         else:
             build(name, None)
     elif found := re.match(r"(\d+) to (\d+)", span):
         some: Callable[[int], Any] = (lambda value: [value]) if name.endswith("statuses") else (lambda value: value)
         for bound, beyond in ((int(found[1]), int(found[1]) - 1), (int(found[2]), int(found[2]) + 1)):
             build(name, some(bound))
-            refused(name, some(beyond))
+            assert_refused(name, some(beyond))
     elif name == "RetryPolicy.cap":
         RetryPolicy(base=3, cap=3)
-        refused(name, RetryPolicy().base / 2)
+        assert_refused(name, RetryPolicy().base / 2)
     elif name == "ReconcilePolicy.timeout":
         ReconcilePolicy(settle=3, timeout=3.5)
         with pytest.raises(ConfigurationError, match="timeout"):
@@ -75,9 +75,9 @@ def test_the_ranges_are_those_that_are_checked(cells: list[str]) -> None:
     elif name in ("auth", "update_method", "delete_method", "overload"):
         for choice in code(span):
             build(name, eval(choice, {"Auth": Auth}))  # noqa: S307
-        refused(name, "PATCH")
+        assert_refused(name, "PATCH")
     elif span:
-        refused(name, 5)
+        assert_refused(name, 5)
 
 
 def build(name: str, value: object) -> None:
@@ -89,8 +89,8 @@ def build(name: str, value: object) -> None:
         CampaignsClient(**{"base_url": "http://localhost", "api_key": "key", **NEEDED.get(name, {}), name: value})  # type: ignore[arg-type]
 
 
-def refused(name: str, value: object) -> None:
-    """See that a setting cannot have this value."""
+def assert_refused(name: str, value: object) -> None:
+    """Check that a setting refuses a value."""
     with pytest.raises(ConfigurationError, match=name):
         build(name, value)
 
@@ -132,7 +132,7 @@ FAILURES: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def test_what_becomes_of_a_create_is_what_the_code_decides() -> None:
+def test_the_effects_of_a_create_are_what_the_code_decides() -> None:
     shown = table("a create that met")
     assert len(shown) == len(FAILURES)
     for (met, effect, again), (begin, cases) in zip(shown, FAILURES.items(), strict=True):
@@ -188,7 +188,7 @@ def test_the_options_of_the_export_commands_are_theirs() -> None:
     ("name", "options"),
     [("page_size", {}), ("prefetch", {}), ("parallel", {"all_campaigns": True})],
 )
-async def test_the_ranges_of_exports_are_those_that_are_checked(name: str, options: dict[str, Any]) -> None:
+async def test_the_ranges_of_exports_are_enforced(name: str, options: dict[str, Any]) -> None:
     (meaning,) = (cells[3] for cells in table("argument of an export") if code(cells[0])[0] == name)
     least, most = (int(bound.replace(",", "")) for bound in re.findall(r"([\d,]+) to ([\d,]+)", meaning)[0])
     client = CampaignsClient("http://localhost", "key")
@@ -197,11 +197,11 @@ async def test_the_ranges_of_exports_are_those_that_are_checked(name: str, optio
         with pytest.raises(InvalidArgumentError, match=name):
             await function(client, "out.csv", **options, **{name: beyond})
     for bound in (least, most):
-        with pytest.raises(InvalidArgumentError, match="on_progress"):  # checked behind it
+        with pytest.raises(InvalidArgumentError, match="on_progress"):  # checked after it
             await function(client, "out.csv", **options, on_progress=5, **{name: bound})
 
 
-def test_the_suffixes_of_exports_are_those_that_are_known() -> None:
+def test_the_suffixes_of_exports_are_known() -> None:
     shown = {suffix: cells[1] for cells in table("suffix") for suffix in code(cells[0])}
     for suffix, said in shown.items():
         form, _ = find_format(Path(f"out{suffix}"), None)
@@ -209,7 +209,7 @@ def test_the_suffixes_of_exports_are_those_that_are_known() -> None:
     assert {find_format(Path(f"out{suffix}"), None)[0] for suffix in shown} == set(Format)
 
 
-def test_every_link_within_leads_somewhere() -> None:
+def test_every_link_within_the_readme_has_its_heading() -> None:
     assert links() <= anchors()
 
 

@@ -127,14 +127,14 @@ class Report:
     printed: str
     outcomes: Mapping[str, Mapping[str, list[str]]]
 
-    def failed(self, file: str) -> list[str]:
+    def list_failures(self, file: str) -> list[str]:
         """Return the names of a file's tests that failed, after all tests of the file either passed or failed."""
         assert all(outcome in (["passed"], ["failure"]) for outcome in self.outcomes[file].values()), self.printed
         return [name for name, outcome in self.outcomes[file].items() if outcome == ["failure"]]
 
 
 def run_pytest(suite: Path, **files: str) -> Report:
-    """Run files of tests in one session, with pytest as someone has it who did what the README says."""
+    """Run test files in one session, with the plugins and settings that the README names."""
     for name, source in files.items():
         (suite / f"{name}.py").write_text(source, "utf-8")
     ran = subprocess.run(
@@ -150,8 +150,8 @@ def run_pytest(suite: Path, **files: str) -> Report:
     return Report(ran.stdout, outcomes)
 
 
-def marked(mark: str) -> str:
-    """The text of a block that is no Python."""
+def find_block(mark: str) -> str:
+    """Return the text of a block that is no Python."""
     (block,) = (block for block in BLOCKS if block.mark == mark)
     return block.text
 
@@ -160,7 +160,7 @@ def marked(mark: str) -> str:
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """Run the README's tests, and tests of apps that try again, with the settings that the README gives."""
     suite = tmp_path_factory.mktemp("suite")
-    (suite / "pyproject.toml").write_text(marked("settings of pytest"), "utf-8")
+    (suite / "pyproject.toml").write_text(find_block("settings of pytest"), "utf-8")
     return run_pytest(
         suite,
         shop=PYTHON["fastapi_app"].source,
@@ -179,7 +179,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 @pytest.mark.slow
 @pytest.mark.parametrize(("file", "count"), [("test_plugin", 3), ("test_shop", 5), ("test_aioresponses", 2)])
 def test_the_examples_pass(report: Report, file: str, count: int) -> None:
-    assert report.failed(file) == []
+    assert report.list_failures(file) == []
     assert len(report.outcomes[file]) == count
 
 
@@ -188,21 +188,21 @@ def test_only_coroutines_need_the_settings(tmp_path: Path) -> None:
     report = run_pytest(
         tmp_path, test_plugin=PYTHON["testing_plugin"].source, test_aioresponses=PYTHON["testing"].source
     )
-    assert report.failed("test_plugin") == ["test_a_number_that_makes_trouble"]
-    assert len(report.failed("test_aioresponses")) == len(report.outcomes["test_aioresponses"]) == 2
+    assert report.list_failures("test_plugin") == ["test_a_number_that_makes_trouble"]
+    assert len(report.list_failures("test_aioresponses")) == len(report.outcomes["test_aioresponses"]) == 2
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("file", ["test_once_more", "test_without_end"])
-def test_the_example_fails_for_an_app_that_tries_again_and_does_so_in_the_test(report: Report, file: str) -> None:
+def test_the_example_fails_for_an_app_that_repeats_creates(report: Report, file: str) -> None:
     faults = ("lost answer", "lost request", "504", "cut answer")
-    assert sorted(report.failed(file)) == sorted(f"test_nobody_is_texted_twice[{fault}]" for fault in faults)
+    assert sorted(report.list_failures(file)) == sorted(f"test_nobody_is_texted_twice[{fault}]" for fault in faults)
     assert len(report.outcomes[file]) == 1 + len(faults)
 
 
 @pytest.mark.slow
-def test_the_report_of_a_failed_test_tells_which_fault_was_met(report: Report) -> None:
-    (name,) = report.failed("test_failing")
+def test_the_report_of_a_failed_test_names_the_fault(report: Report) -> None:
+    (name,) = report.list_failures("test_failing")
     assert name == "test_a_lost_answer_is_no_reason_to_send_again"
     shown = re.split(r"^_{3,} (.*) _{3,}$", report.printed, flags=re.MULTILINE)
     assert "1. POST /api/Campaigns: no answer, carried out, met fault 1" in shown[shown.index(name) + 1]
@@ -213,11 +213,11 @@ def test_one_sandbox_serves_all_tests_with_the_fixture_that_is_described(report:
     assert (
         f'make a fixture with `scope="session"` of `{SESSION}`, and begin each test with `sandbox.reset()`' in prose()
     )
-    assert report.failed("test_for_all") == []
+    assert report.list_failures("test_for_all") == []
     assert len(report.outcomes["test_for_all"]) == 3
 
 
-async def test_what_counts_as_sent_twice_is_what_is_said() -> None:
+async def test_a_double_send_is_what_the_readme_says() -> None:
     assert "24 hours apart; `within=timedelta(days=7)` looks further" in prose()
     async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url) as session:
         for start, message in (("27T09:30", "See you."), ("28T09:31", "See you."), ("27T09:30", "See you, 2 of 9.")):
@@ -234,11 +234,11 @@ async def test_what_counts_as_sent_twice_is_what_is_said() -> None:
 
 
 def prose() -> str:
-    """The README with each line break as a space."""
+    """Return the README with each line break as a space."""
     return " ".join(TEXT.split())
 
 
-async def test_a_coroutine_waits_as_is_said() -> None:
+async def test_a_coroutine_waits_as_the_readme_says() -> None:
     (waiting,) = re.findall(r"in a coroutine, write `(await [^`]+)`", prose())
     with ThreadedSandbox() as sandbox:
         async with aiohttp.ClientSession(sandbox.url) as session:
@@ -254,18 +254,18 @@ async def test_a_coroutine_waits_as_is_said() -> None:
 
 
 def public(made: type) -> set[str]:
-    """The names that it has for its users."""
+    """Return the public names of a class."""
     return {name for name in dir(made) if not name.startswith("_")}
 
 
-def test_what_can_be_asked_is_all_there() -> None:
+def test_every_attribute_of_the_sandbox_has_its_row() -> None:
     shown = {text.partition("(")[0] for cells in table("ask for") for text in code(cells[0])}
     assert shown == public(Sandbox) - ELSEWHERE
     assert shown == public(ThreadedSandbox) - ELSEWHERE
 
 
 @pytest.mark.parametrize("cells", table("ask for"), ids=lambda cells: code(cells[0])[0])
-def test_what_can_be_asked_takes_what_is_shown(cells: list[str]) -> None:
+def test_the_arguments_in_the_table_are_accepted(cells: list[str]) -> None:
     for text in code(cells[0]):
         name, _, arguments = text.partition("(")
         for made in (Sandbox, ThreadedSandbox):
@@ -279,7 +279,7 @@ def test_what_can_be_asked_takes_what_is_shown(cells: list[str]) -> None:
                 assert ("within" in taken) == ("`within`" in cells[1])
 
 
-def test_what_is_asked_for_has_what_is_said() -> None:
+def test_the_results_have_the_fields_of_the_table() -> None:
     said = {code(cells[0])[0]: code(cells[1]) for cells in table("ask for")}
     assert {name.partition("(")[0] for name in said["faults"]} <= public(Rule)
     assert {name.partition("(")[0] for name in said["clock"]} <= public(Clock)
@@ -288,7 +288,7 @@ def test_what_is_asked_for_has_what_is_said() -> None:
         assert sandbox.rate_limit == RateLimit(5)
 
 
-def test_what_a_request_has_is_all_there() -> None:
+def test_every_field_of_a_request_is_in_the_table() -> None:
     found = re.search(r"Each request has (.*?) that it met\.", prose())
     assert found is not None
     names = {name for name in code(found[1]) if not name.startswith('"')} - {"None"}
@@ -297,7 +297,7 @@ def test_what_a_request_has_is_all_there() -> None:
     assert operations == get_args(Operation)
 
 
-async def test_what_went_out_and_what_was_created_is_as_is_said() -> None:
+async def test_requests_and_campaigns_are_as_the_readme_says() -> None:
     said = {code(cells[0])[0]: cells[1] for cells in table("ask for")}
     async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url) as session:
         await create(session, sandbox.api_key, "07700 900123")
@@ -308,20 +308,20 @@ async def test_what_went_out_and_what_was_created_is_as_is_said() -> None:
 
 
 def test_every_preset_has_its_row_and_its_arguments_exist() -> None:
-    shown = [made(cells[0]) for cells in table("preset")]
+    shown = [call_preset(cells[0]) for cells in table("preset")]
     assert {name for name, _ in shown} == set(PRESETS)
     assert len(shown) == len(PRESETS)
 
 
-def made(cell: str) -> tuple[str, Fault]:
-    """The name of the preset that a cell calls, and the fault that it gives."""
+def call_preset(cell: str) -> tuple[str, Fault]:
+    """Return the name of the preset that a cell calls, and its fault."""
     (call,) = code(cell)
     return call.partition("(")[0], eval(call, dict(PRESETS))  # noqa: S307
 
 
 @pytest.mark.parametrize("cells", table("preset"), ids=lambda cells: code(cells[0])[0])
-def test_a_preset_is_carried_out_as_is_said(cells: list[str]) -> None:
-    name, fault = made(cells[0])
+def test_a_preset_acts_as_its_row_says(cells: list[str]) -> None:
+    name, fault = call_preset(cells[0])
     assert fault.acts == cells[2].startswith("yes")
     if "acted" in inspect.signature(PRESETS[name]).parameters:
         said = {True: "if `acted=True`", False: "yes, unless `acted=False`"}
@@ -333,7 +333,7 @@ def test_a_preset_is_carried_out_as_is_said(cells: list[str]) -> None:
     assert ("act_after" in inspect.signature(PRESETS[name]).parameters) == ("`act_after` seconds later" in cells[2])
 
 
-def test_the_fields_that_say_which_requests_are_those_there_are() -> None:
+def test_the_fields_that_select_requests_exist() -> None:
     text = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
     found = re.search(r"Each takes which requests it meets, by name: (.*?), a phone number\.", text, re.DOTALL)
     assert found is not None
@@ -341,7 +341,7 @@ def test_the_fields_that_say_which_requests_are_those_there_are() -> None:
 
 
 @pytest.mark.parametrize("cells", table("recipient"), ids=lambda cells: code(cells[0])[0])
-async def test_a_magic_recipient_does_what_is_said(cells: list[str]) -> None:
+async def test_a_magic_recipient_does_what_its_row_says(cells: list[str]) -> None:
     number = code(cells[0])[0].replace("X", "7")
     async with Sandbox(magic_recipients=True) as sandbox, aiohttp.ClientSession(sandbox.url) as session:
         status = await create(session, sandbox.api_key, number)
@@ -370,7 +370,7 @@ def test_the_arguments_of_the_sandbox_are_all_there_with_their_defaults() -> Non
     assert shown == {name: each.default for name, each in inspect.signature(Sandbox).parameters.items()}
 
 
-def test_the_values_in_the_table_of_arguments_are_taken() -> None:
+def test_the_values_in_the_table_of_arguments_are_accepted() -> None:
     cells = {name: code(row[2]) for row in table("argument") for name in code(row[0])}
     names: dict[str, Any] = {"RateLimit": RateLimit, "Lifecycle": Lifecycle, "Quirks": Quirks}
     for verb in ("update_method", "delete_method"):
@@ -393,7 +393,7 @@ async def test_every_path_of_the_control_is_there() -> None:
         for text in (text for cells in table("path") for text in code(cells[0])):
             verb, _, path = text.partition(" ")
             verbs.add(verb)
-            if path:  # it stands behind the last of its verbs
+            if path:  # the path follows the last of its verbs
                 shown[path], verbs = verbs, set()
         assert shown == {path: verbs for path, verbs in paths.items() if path != "/_sandbox"}
         (clock,) = (cells[1] for cells in table("path") if "clock" in cells[0])
@@ -405,7 +405,7 @@ async def test_every_path_of_the_control_is_there() -> None:
 
 
 async def test_the_fault_that_is_added_from_outside_is_the_preset() -> None:
-    name, address, *rest = shlex.split(marked("control").replace("\\\n", ""))
+    name, address, *rest = shlex.split(find_block("control").replace("\\\n", ""))
     parser = argparse.ArgumentParser()
     parser.add_argument("-H")
     parser.add_argument("-d")
@@ -434,7 +434,7 @@ async def test_the_fault_that_is_added_from_outside_is_the_preset() -> None:
         assert rule.stopped
 
 
-async def test_the_fields_that_cannot_be_given_from_outside_are_those_named() -> None:
+async def test_the_fields_that_the_control_refuses_are_named() -> None:
     found = re.search(r"with the fields of `Fault`, all but (.*?)\.", prose())
     assert found is not None
     unknown: set[str] = set()
@@ -447,6 +447,6 @@ async def test_the_fields_that_cannot_be_given_from_outside_are_those_named() ->
     assert set(code(found[1])) == unknown
 
 
-def test_the_command_brings_what_the_sandbox_needs() -> None:
+def test_the_command_installs_what_the_sandbox_needs() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert set(extras["sandbox"]) <= set(extras["cli"])
