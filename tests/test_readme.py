@@ -402,11 +402,11 @@ async def test_a_web_app_creates_reads_and_maps_errors(
                     "/campaigns", data=body, headers={"Content-Type": "application/json"}
                 ) as answer:
                     assert answer.status == 422
-            assert [record for record in caplog.records if record.name == "in_doubt"] == []
+            assert [record for record in caplog.records if record.name == "unknown_creates"] == []
             sandbox.fault(times=1, status=504, act=True)
             async with browser.post("/campaigns", json=ORDER) as answer:
                 assert answer.status == 502
-            assert [record.getMessage()[:11] for record in caplog.records if record.name == "in_doubt"] == [
+            assert [record.getMessage()[:11] for record in caplog.records if record.name == "unknown_creates"] == [
                 "order 4711:"
             ]
             sandbox.fault(times=1, status=429, headers={"Retry-After": "30"})
@@ -471,7 +471,7 @@ async def test_a_create_goes_on_when_the_browser_goes_away(name: str, monkeypatc
         sandbox.fault(operation="create", status=504, act=True, hold=release)
         app = load_module(name)
         heard = Heard()
-        app.in_doubt.addHandler(heard)
+        app.unknown_creates.addHandler(heard)
         try:
             async with APPS[name](app) as url:
                 await leave_early(url, sandbox)
@@ -479,7 +479,7 @@ async def test_a_create_goes_on_when_the_browser_goes_away(name: str, monkeypatc
                 async with asyncio.timeout(10):
                     await heard.once.wait()
         finally:
-            app.in_doubt.removeHandler(heard)
+            app.unknown_creates.removeHandler(heard)
 
 
 async def test_a_create_that_is_cancelled_with_its_handler_is_on_record(
