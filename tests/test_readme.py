@@ -43,6 +43,9 @@ ORDER = {
     "numbers": ["07700 900123", "+44 7700 900456"],
 }
 
+REFUSAL = json.dumps({"status": 400, "errors": {"Message": ["The Message field is required."]}})
+"""A refusal of a field by the server; the client itself refuses an empty message."""
+
 
 def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put a sandbox where the examples look for the API."""
@@ -384,10 +387,19 @@ async def test_a_web_app_creates_reads_and_maps_errors(
                 said = await answer.json()
                 assert said["contacts"] == json.loads(code(shown["the server refused a contact"])[1])
                 assert said["errors"] == {f"Contacts[{at}].PhoneNumber": why for at, why in said["contacts"].items()}
-            async with browser.post("/campaigns", json={**ORDER, "message": ""}) as answer:
+            sandbox.fault(
+                operation="create", times=1, status=400, body=REFUSAL, content_type="application/problem+json"
+            )
+            async with browser.post("/campaigns", json=ORDER) as answer:
                 assert answer.status == 422
                 assert await answer.json() == json.loads(code(shown["the server refused a field"])[0])
-            for wrong in ({"start": "2031-06-27T09:30:00"}, {"sender": ""}, {"sender": None}, {"numbers": None}):
+            for wrong in (
+                {"start": "2031-06-27T09:30:00"},
+                {"message": ""},
+                {"sender": ""},
+                {"sender": None},
+                {"numbers": None},
+            ):
                 async with browser.post("/campaigns", json={**ORDER, **wrong}) as answer:
                     assert answer.status == 422
             for missing in ORDER:
