@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Generic, Self, TypeAlias, TypeVar, cast
 
 from attrs import define, field, frozen
 
@@ -310,7 +310,7 @@ class _WorkerPool(Generic[T, R]):
 
 def _build_success(index: int, item: T, value: R | Result[R]) -> Outcome[T, R]:
     if isinstance(value, Result):
-        result: Result[R] = value
+        result = cast("Result[R]", value)
         return Outcome(index, item, result.value, None, _APPLIED, result.request_id)
     return Outcome(index, item, value)
 

@@ -41,10 +41,10 @@ T = TypeVar("T")
 
 _APPLIED = Effect.APPLIED  # Python 3.11 looks up a member slowly
 _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
-    FailureKind.CONNECT: (ConnectionFailedError, "no connection: check base_url, and the network"),
+    FailureKind.CONNECT: (ConnectionFailedError, "no connection: check base_url and the network"),
     FailureKind.CONNECT_TIMEOUT: (ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
     FailureKind.DROPPED: (ConnectionFailedError, "the connection was lost"),
-    FailureKind.READ_TIMEOUT: (ReadTimeoutError, "the answer did not come in time (Timeouts.read)"),
+    FailureKind.READ_TIMEOUT: (ReadTimeoutError, "no response in time (Timeouts.read)"),
     FailureKind.DEADLINE: (DeadlineExceededError, "not finished in time (Timeouts.deadline)"),
 }
 

@@ -24,7 +24,7 @@ from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
 
 _ENCODING = aiohttp.hdrs.CONTENT_ENCODING
-_STRAY = "an answer came before the request"
+_STRAY = "a response arrived before the request was sent"
 _BODILESS = ("GET", "HEAD", "OPTIONS")
 
 
@@ -93,7 +93,7 @@ class AiohttpTransport:
             )
             content = await self._read(response, timeouts.read)
             if content is None:
-                return Failure(FailureKind.DROPPED, sent=True, detail="the answer is larger than max_response_size")
+                return Failure(FailureKind.DROPPED, sent=True, detail="the response is larger than max_response_size")
             return Response(response.status, response.headers, content)
         except aiohttp.ClientConnectorError as error:
             return Failure(FailureKind.CONNECT, sent=False, detail=_detail(error))

@@ -28,9 +28,9 @@ from campaigns_async.values import Operation
 
 _BY_STATUS: dict[int, tuple[type[APIError], str]] = {
     400: (ValidationFailedError, "the server refused the request"),
-    401: (AuthenticationError, "the server did not accept the API key: check api_key, and auth"),
+    401: (AuthenticationError, "the server did not accept the API key: check api_key and auth"),
     403: (PermissionDeniedError, "the API key may not do this"),
-    404: (NotFoundError, "not found: check the id, and base_url"),
+    404: (NotFoundError, "not found: check the id and base_url"),
     405: (MethodNotAllowedError, "the server does not take this method here"),
     408: (APIError, "the server stopped waiting for the request"),
     409: (ConflictError, "the campaign cannot be changed any more"),

@@ -72,9 +72,9 @@ def read_created_id(response: Response) -> str:
     campaign_id = _find_id(response.body)
     if campaign_id is not None:
         return campaign_id
-    body = "an empty body" if not response.body.strip() else "something else"
+    body = "an empty body" if not response.body.strip() else "another body"
     raise DecodeError(
-        f"created (status {response.status}), but the answer should be the new id and is {body}: "
+        f"created (status {response.status}), but the response has {body} instead of the new id: "
         "look for the campaign in the list, do not send it again",
         status=response.status,
     )

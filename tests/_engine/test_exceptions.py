@@ -16,10 +16,10 @@ NOW = datetime(2024, 1, 1, tzinfo=UTC)
 CREATES = [Operation.CREATE, Operation.RAW_SEND]
 OTHERS = [operation for operation in Operation if operation not in CREATES]
 KINDS: dict[FailureKind, tuple[type[e.CampaignsError], str]] = {
-    FailureKind.CONNECT: (e.ConnectionFailedError, "no connection: check base_url, and the network"),
+    FailureKind.CONNECT: (e.ConnectionFailedError, "no connection: check base_url and the network"),
     FailureKind.CONNECT_TIMEOUT: (e.ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
     FailureKind.DROPPED: (e.ConnectionFailedError, "the connection was lost"),
-    FailureKind.READ_TIMEOUT: (e.ReadTimeoutError, "the answer did not come in time (Timeouts.read)"),
+    FailureKind.READ_TIMEOUT: (e.ReadTimeoutError, "no response in time (Timeouts.read)"),
     FailureKind.DEADLINE: (e.DeadlineExceededError, "not finished in time (Timeouts.deadline)"),
 }
 

@@ -129,7 +129,7 @@ def test_what_is_no_id_is_a_decode_error_that_says_the_campaign_is_there(body: b
     with pytest.raises(DecodeError, match=r"created \(status 201\).*do not send it again") as caught:
         read_created_id(answer(body, 201))
     assert (caught.value.where, caught.value.status, caught.value.effect) == ("$", 201, Effect.APPLIED)
-    assert ("is an empty body" in str(caught.value)) is (not body.strip())
+    assert ("has an empty body" in str(caught.value)) is (not body.strip())
     assert caught.value.__context__ is None
 
 
