@@ -28,7 +28,7 @@ from campaigns_async.export._options import (
 )
 from campaigns_async.export._part_file import PartFile
 from campaigns_async.export._stream import StreamTarget
-from campaigns_async.export._walk import ContactsWalk, Position, Step, walk_campaigns
+from campaigns_async.export._walk import ONLY_CAMPAIGNS, Position, Step, Walk
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.paging import digest
 from campaigns_async.query._parse import Filters, Sorts
@@ -78,7 +78,11 @@ async def export_campaigns(
     output = check_output(CAMPAIGN_COLUMNS, out, format, fields, unfinished, excel=excel)
     campaigns = ListOptions(filters, sorts, page_size, prefetch)
     identity = {"kind": "campaigns", "server": client.base_url, **output.identity(), **campaigns.identity(Campaign)}
-    return await _run(output, identity, on_progress, lambda position: walk_campaigns(client, campaigns, position))
+
+    def walk(position: Position | None) -> AsyncGenerator[Step, None]:
+        return Walk(client, campaigns, ONLY_CAMPAIGNS, 1, position).steps()
+
+    return await _run(output, identity, on_progress, walk)
 
 
 async def export_contacts(
@@ -155,7 +159,7 @@ async def export_contacts(
     }
 
     def walk(position: Position | None) -> AsyncGenerator[Step, None]:
-        return ContactsWalk(client, contacts, campaigns if ids is None else ids, parallel, position).steps()
+        return Walk(client, contacts, campaigns if ids is None else ids, parallel, position).steps()
 
     return await _run(output, identity, on_progress, walk)
 

@@ -1,4 +1,4 @@
-"""Walks through the rows of an export, in order: campaigns, or the contacts of campaigns that are read in parallel."""
+"""A walk through the rows of an export, in order: campaigns, or the contacts of campaigns that are read in parallel."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from campaigns_async.export._options import ListOptions
 from campaigns_async.export._page_reader import PageReader, await_cancelled, error_of
 from campaigns_async.export.export_errors import ResumeError
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging import Paginator
 from campaigns_async.values import Checkpoint
 
 _STEP_ROWS: Final = 5000
 """Rows after which a step is full. A larger page is a step of its own."""
-_STEP_ROUNDS: Final = 8
+_STEP_ROUNDS: Final = 64
 """The most rounds in which a step collects pages."""
+ONLY_CAMPAIGNS: Final = (None,)
+"""The argument of a walk through campaigns, without their contacts."""
+
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -47,6 +49,11 @@ class Position:
     done: Count = 0
     deleted_campaigns: Count = 0
 
+    @property
+    def is_in_listing(self) -> bool:
+        """True if the place is in a listing that may have more rows."""
+        return self.campaign is not None or self.checkpoint is not None
+
 
 @frozen
 class Step:
@@ -67,79 +74,32 @@ class Step:
     campaigns_total: int | None = None
 
 
-def walk_campaigns(
-    client: CampaignsClient, campaigns: ListOptions, position: Position | None = None
-) -> AsyncGenerator[Step, None]:
-    """Return the steps of a walk through the campaigns. Its `aclose` cancels the requests in flight.
-
-    Args:
-        client: A client of the account.
-        campaigns: The campaigns to read. A position keeps its own page size.
-        position: The position of an earlier step, to continue after it.
-
-    Raises:
-        InvalidArgumentError: If the position belongs to another list.
-        CampaignsError: If a page cannot be read. The steps before it were yielded.
-    """
-    return _walk_campaigns(
-        client.campaigns.list(**campaigns.listing_arguments(None if position is None else position.checkpoint))
-    )
-
-
-async def _walk_campaigns(listing: Paginator[Campaign]) -> AsyncGenerator[Step, None]:
-    changed = asyncio.Event()
-    reader = PageReader(listing, changed.set)
-    try:
-        while not reader.is_over:
-            changed.clear()
-            step = await _next_campaigns(reader)
-            if step is not None:
-                yield step
-                del step  # frees its rows before the next step is read
-            elif not reader.is_over:
-                await changed.wait()
-        if reader.error is not None:
-            raise reader.error
-    finally:
-        await await_cancelled([reader.cancel()])
-
-
-async def _next_campaigns(reader: PageReader[Campaign]) -> Step | None:
-    batches: list[Batch] = []
-    rows, last = 0, None
-    while rows < _STEP_ROWS and (page := reader.take()) is not None:
-        batches.append(Batch(page.rows))
-        rows, last = rows + len(page.rows), page
-        await asyncio.sleep(0)  # lets the reader take a page that was prefetched
-    return None if last is None else Step(tuple(batches), Position(checkpoint=last.checkpoint), total=last.total)
-
-
 @define(eq=False)
 class _Cursor:
-    """A campaign that is being read.
+    """A listing that is being read.
 
     Attributes:
-        campaign_id: The campaign.
-        checkpoint: The place after its rows that were yielded.
+        campaign_id: The campaign whose contacts are read; None for the list of campaigns.
+        checkpoint: The place after the rows that were yielded.
         listing: The place after the campaign in the list of campaigns.
-        reader: The task that reads its contacts.
+        reader: The task that reads the rows.
     """
 
-    campaign_id: str
-    checkpoint: Checkpoint | None
-    listing: Checkpoint | None
-    reader: PageReader[Contact] = field(init=False)
+    campaign_id: str | None
+    checkpoint: Checkpoint | None = None
+    listing: Checkpoint | None = None
+    reader: PageReader[Campaign] | PageReader[Contact] = field(init=False)
 
 
-class ContactsWalk:
-    """A walk through the contacts of campaigns: all those of a campaign, then those of the next one.
+class Walk:
+    """A walk through the contacts of campaigns: all those of a campaign, then those of the next one. Or through campaigns.
 
     Each campaign that is read holds at most `2 * prefetch + 2` pages, so that memory does not depend on their sizes.
 
     Args:
         client: A client of the account.
-        contacts: The contacts to read of each campaign. A position keeps its own page size.
-        campaigns: The ids of the campaigns, or the list of campaigns to read.
+        rows: The contacts to read of each campaign, or the campaigns to read. A position keeps its own page size.
+        campaigns: The ids of the campaigns, or the list to take them from, or `ONLY_CAMPAIGNS`.
         parallel: Campaigns to read at the same time, from 1.
         position: The position of an earlier step, to continue after it.
 
@@ -150,13 +110,13 @@ class ContactsWalk:
     def __init__(
         self,
         client: CampaignsClient,
-        contacts: ListOptions,
-        campaigns: ListOptions | tuple[str, ...],
+        rows: ListOptions,
+        campaigns: ListOptions | tuple[str | None, ...],
         parallel: int,
         position: Position | None = None,
     ) -> None:
         self._client = client
-        self._contacts = contacts
+        self._rows = rows
         self._campaigns = campaigns
         self._start = position or Position()
         if not self._is_possible(self._start):
@@ -175,7 +135,7 @@ class ContactsWalk:
             self._campaigns_total = None if self._start.listing is None else self._start.listing.total
 
     async def steps(self) -> AsyncGenerator[Step, None]:
-        """Yield the contacts as they are read, in steps of about 5,000 rows at most. The last step has the final counts.
+        """Yield the rows as they are read, in steps of about 5,000 rows at most. The last step has the final counts.
 
         A listed campaign that is deleted during the walk is counted. `aclose` cancels the requests in flight.
 
@@ -220,11 +180,11 @@ class ContactsWalk:
 
     async def _find_campaigns(self) -> AsyncGenerator[_Cursor, None]:
         start = self._start
-        if start.campaign is not None:
+        if start.is_in_listing:
             yield _Cursor(start.campaign, start.checkpoint, start.listing)
         if isinstance(self._campaigns, tuple):
-            for campaign_id in self._campaigns[start.done + (start.campaign is not None) :]:
-                yield _Cursor(campaign_id, None, None)
+            for campaign_id in self._campaigns[start.done + start.is_in_listing :]:
+                yield _Cursor(campaign_id)
             return
         listing = self._client.campaigns.list(**self._campaigns.listing_arguments(start.listing))
         pages = listing.pages()
@@ -233,7 +193,7 @@ class ContactsWalk:
                 rows, page = found
                 self._campaigns_total = page.total_records
                 for campaign in rows:
-                    yield _Cursor(campaign.id, None, listing.checkpoint)
+                    yield _Cursor(campaign.id, listing=listing.checkpoint)
         finally:
             await pages.aclose()
 
@@ -243,8 +203,11 @@ class ContactsWalk:
                 self._error = self._error or self._failure_of(cursor)
             self._changed.set()
 
-        arguments = self._contacts.listing_arguments(cursor.checkpoint)
-        cursor.reader = PageReader(self._client.campaigns.contacts(cursor.campaign_id, **arguments), on_change)
+        campaigns, arguments = self._client.campaigns, self._rows.listing_arguments(cursor.checkpoint)
+        if cursor.campaign_id is None:
+            cursor.reader = PageReader(campaigns.list(**arguments), on_change)
+        else:
+            cursor.reader = PageReader(campaigns.contacts(cursor.campaign_id, **arguments), on_change)
         self._cursors.append(cursor)
 
     def _end_feeding(self, task: asyncio.Task[None]) -> None:
@@ -301,16 +264,18 @@ class ContactsWalk:
 
     def _is_possible(self, position: Position) -> bool:
         """Return True if the position can be one of this walk."""
-        if not isinstance(self._campaigns, tuple):
-            return position.listing is not None or position == Position()
-        if position.listing is not None or position.done > len(self._campaigns):
-            return False
-        return position.campaign is None or position.campaign in self._campaigns[position.done :][:1]
+        if isinstance(self._campaigns, tuple):
+            next_campaign = self._campaigns[position.done :][:1]
+            is_next = not position.is_in_listing or position.campaign in next_campaign
+            return position.listing is None and position.done <= len(self._campaigns) and is_next
+        if position.listing is None:
+            return position == Position()
+        return position.campaign is not None or position.checkpoint is None
 
     def _failure_of(self, cursor: _Cursor) -> Exception | None:
         """Return the error to raise for a campaign; None if it was read, or was deleted from the list of campaigns."""
         error = cursor.reader.error
-        if not isinstance(error, NotFoundError):
+        if not isinstance(error, NotFoundError) or cursor.campaign_id is None:
             return error
         if not isinstance(self._campaigns, tuple):
             return None

@@ -20,7 +20,7 @@ from campaigns_async import (
     QueryError,
 )
 from campaigns_async.export._options import ListOptions
-from campaigns_async.export._walk import Position, Step, walk_campaigns
+from campaigns_async.export._walk import ONLY_CAMPAIGNS, Position, Step, Walk
 from campaigns_async.sandbox import Sandbox
 
 ALL = [f"c{number:03}" for number in range(95)]
@@ -28,7 +28,7 @@ ALL = [f"c{number:03}" for number in range(95)]
 
 def walk(client: CampaignsClient, position: Position | None = None, **more: Any) -> AsyncGenerator[Step, None]:
     given: dict[str, Any] = {"filters": None, "sorts": "id", "page_size": 10, "prefetch": 2, **more}
-    return walk_campaigns(client, ListOptions(**given), position)
+    return Walk(client, ListOptions(**given), ONLY_CAMPAIGNS, 1, position).steps()
 
 
 def ids(steps: list[Step]) -> list[str]:
@@ -46,9 +46,10 @@ async def test_all_rows_come_once_in_order(page_size: int, prefetch: int, steps:
         assert {batch.campaign_id for step in found for batch in step.batches} == {None}
 
 
-async def test_no_campaigns_are_no_step(steps: Any) -> None:
+async def test_no_campaigns_are_a_step_without_rows(steps: Any) -> None:
     async with Sandbox() as sandbox, client_of(sandbox) as client:
-        assert await steps(walk(client)) == []
+        (step,) = await steps(walk(client))
+        assert (step.batches, step.position) == ((), Position(done=1))
         assert len(sandbox.requests) == 1
 
 
@@ -63,7 +64,7 @@ async def test_a_step_holds_what_is_there_up_to_a_bound(steps: Any) -> None:
         large = await steps(walk(client, page_size=6000, prefetch=1, sorts=None))
     assert sum(sizes) == 13_000
     assert 2000 < max(sizes) <= 5000
-    assert [[len(batch.rows) for batch in step.batches] for step in large] == [[6000], [6000], [1000]]
+    assert [[len(batch.rows) for batch in step.batches] for step in large if step.batches] == [[6000], [6000], [1000]]
 
 
 async def test_it_goes_on_behind_any_step_and_fetches_no_page_again(steps: Any) -> None:
@@ -163,11 +164,13 @@ async def test_a_listing_that_is_cancelled_by_others_is_no_end(nothing_left: Cal
         nothing_left(client)
 
 
-async def test_what_cannot_be_asked_is_refused_before_it_is(client: CampaignsClient, sandbox: Sandbox) -> None:
+async def test_what_cannot_be_asked_is_refused_before_it_is(
+    client: CampaignsClient, sandbox: Sandbox, steps: Any
+) -> None:
     with pytest.raises(QueryError):
-        walk(client, filters="sendr==Golf")
+        await steps(walk(client, filters="sendr==Golf"))
     with pytest.raises(InvalidArgumentError, match="another listing"):
-        walk(client, Position(checkpoint=Checkpoint("other", 10)))
+        await steps(walk(client, Position(checkpoint=Checkpoint("other", 10))))
     assert list(sandbox.requests) == []
 
 
@@ -184,13 +187,11 @@ async def test_rows_that_come_and_go_between_runs_lose_none_that_stayed(seed: in
     dice = random.Random(seed)
     async with Sandbox([{"id": f"r{number:05}"} for number in range(0, 3000, 10)]) as sandbox:
         stayed = {row["id"] for row in sandbox.campaigns}
-        position, seen = None, []
-        while True:
+        position, seen = Position(), []
+        while not position.done:
             async with client_of(sandbox) as client:
                 found = await steps(walk(client, position=position), steps=dice.randint(1, 3))
             seen += ids(found)
-            if not found:
-                break
             position = found[-1].position
             for _ in range(dice.randint(1, 5)):
                 present = [row["id"] for row in sandbox.campaigns]

@@ -15,7 +15,7 @@ from support.made import client_of
 from campaigns_async import CampaignsClient, NotFoundError, PermissionDeniedError
 from campaigns_async.export import ResumeError
 from campaigns_async.export._options import ListOptions
-from campaigns_async.export._walk import ContactsWalk, Position, Step
+from campaigns_async.export._walk import Position, Step, Walk
 from campaigns_async.sandbox import Sandbox
 from campaigns_async.sandbox._rows import Row
 
@@ -49,7 +49,7 @@ def walk(
 ) -> AsyncGenerator[Step, None]:
     given: dict[str, Any] = {"filters": None, "sorts": "id", "page_size": 10, "prefetch": 1, **more}
     campaigns = ListOptions(None, "id", min(given["page_size"], 1000), 0) if ids is None else tuple(ids)
-    return ContactsWalk(client, ListOptions(**given), campaigns, parallel, position).steps()
+    return Walk(client, ListOptions(**given), campaigns, parallel, position).steps()
 
 
 def taken(steps: list[Step]) -> Rows:

@@ -210,7 +210,7 @@ async def test_what_progress_raises_ends_the_export(tmp_path: Path, nothing_left
         ({"sorts": "-sendr"}, r"^sorts: name 1"),
         ({"fields": ["start_date_time"]}, "startDateTime"),
         ({"fields": "id"}, "list of names"),
-        ({"fields": []}, "names no column"),
+        ({"fields": []}, "fields is empty"),
         ({"page_size": 0}, "page_size must be at least 1, not 0"),
         ({"page_size": 1_000_001}, "page_size must be at most 1000000"),
         ({"prefetch": -1}, "prefetch must be at least 0"),
