@@ -109,6 +109,9 @@ class Expression:
 
     Combine expressions with `&` and negate them with `~`. There is no `|`, because the server has no OR between
     conditions. Use `in_` for several values of a field, and `query.any_of` for several fields.
+
+    Attributes:
+        conditions: The conditions.
     """
 
     conditions: tuple[Condition, ...]
@@ -169,7 +172,12 @@ def _refuse_to_combine(other: object) -> NoReturn:
 
 @frozen
 class Sort:
-    """A sort order by one field. `str` returns the text that is sent."""
+    """A sort order by one field. `str` returns the text that is sent.
+
+    Attributes:
+        column: The column of the field.
+        descending: True for descending order.
+    """
 
     column: Column = field(repr=lambda column: column.wire)
     descending: bool = False
@@ -180,7 +188,11 @@ class Sort:
 
 @frozen
 class Raw:
-    """Text in the server's language that is sent unchanged. `repr` hides it."""
+    """Text in the server's language that is sent unchanged.
+
+    Attributes:
+        text: The text. `repr` hides it.
+    """
 
     text: str = field(repr=False)
 

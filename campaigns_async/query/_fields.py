@@ -33,6 +33,9 @@ class Comparable(Generic[V]):
 
     Every method raises a `QueryError` for a value that the field's type does not take, or that the server's filter
     language cannot express.
+
+    Attributes:
+        columns: The column of each field.
     """
 
     columns: tuple[Column, ...]
@@ -249,7 +252,18 @@ def any_of(*fields: TextField) -> TextConditions:
 
 
 class CampaignFields:
-    """The fields of campaigns."""
+    """The fields of campaigns.
+
+    Attributes:
+        id: The id.
+        start_date_time: The time at which sending starts.
+        sender: The sender ID.
+        recipient_count: The number of recipients.
+        message: The text.
+        status: The status.
+        opt_out_link_id: The id of the opt-out link, or null.
+        track_link_url: The URL of the tracked link, or null.
+    """
 
     __slots__ = ()
 
@@ -264,7 +278,15 @@ class CampaignFields:
 
 
 class ContactFields:
-    """The fields of contacts."""
+    """The fields of contacts.
+
+    Attributes:
+        id: The id.
+        phone_number: The phone number, as the server stores it.
+        name: The name, or null.
+        custom1: The first custom text, or null.
+        custom2: The second custom text, or null.
+    """
 
     __slots__ = ()
 

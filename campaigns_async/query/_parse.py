@@ -231,7 +231,7 @@ def _wire_names(columns: ColumnsByName) -> list[str]:
 
 
 def describe_unknown_field(name: str, fields: Sequence[str], description: str) -> str:
-    """Describe a name that is no field. The name is quoted only if it cannot be part of a value."""
+    """Describe a name that is no field. The name is quoted only if it looks like the name of a field."""
     bare = name.strip(_syntax.BLANKS + "-()").replace("_", "").lower()
     by_lower = {field.lower(): field for field in fields}
     similar = get_close_matches(bare, by_lower, n=1, cutoff=_SIMILAR)
