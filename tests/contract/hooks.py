@@ -1,6 +1,6 @@
-"""What schemathesis has to know of this API: values that no schema can say, and what a server may take beyond it.
+"""Hooks for schemathesis: values that no schema can describe, and requests that a server may accept beyond it.
 
-No check is switched off. A failure is dropped only where the document leaves the server free, case by case.
+No check is switched off. A failure is dropped only in cases that the document leaves open.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import AllowHeaderMismatch
 
-# As ids these are campaigns like others, so the verbs of a campaign are rightly named beside the create's.
+# As ids these are campaigns like others, so the methods of a campaign are rightly listed beside the create's.
 _FLAGS: Final = ("/api/Campaigns/true", "/api/Campaigns/false")
 _VALID_NUMBER: Final = "07700900123"
 
@@ -26,7 +26,7 @@ def _write_time(moment: datetime, digits: int, offset: str) -> str:
 
 
 schemathesis.openapi.format(
-    "phone",  # Ofcom's numbers for fiction, in each notation that is taken
+    "phone",  # Ofcom's numbers for fiction, in each accepted notation
     st.builds(
         "{}7700900{:03}".format,
         st.sampled_from(("0", "44", "+44", "0044")),
@@ -46,7 +46,7 @@ schemathesis.openapi.format(
 
 @schemathesis.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
-    """Write whole numbers as such: JSON Schema takes 7.0 for an integer, JSON readers of typed languages do not."""
+    """Write whole numbers as integers: JSON Schema accepts 7.0 as an integer, JSON readers of typed languages do not."""
     if isinstance(body, dict) and isinstance(number := body.get("optOutLinkId"), float) and number.is_integer():
         return {**body, "optOutLinkId": int(number)}
     return body
@@ -59,7 +59,7 @@ def filter_failure(
     case: schemathesis.Case,
     response: schemathesis.Response,
 ) -> bool:
-    """Whether a failure is one."""
+    """Return True if a failure is one."""
     if isinstance(failure, AllowHeaderMismatch) and case.operation.path in _FLAGS:
         return bool(failure.missing_methods)
     if isinstance(failure, AcceptedNegativeData):
@@ -68,14 +68,14 @@ def filter_failure(
 
 
 def _may_leave_contacts_out(case: schemathesis.Case) -> bool:
-    """Whether only phone numbers are wrong, where contacts with such are to be left out."""
+    """Return True if only phone numbers are invalid, and the operation leaves contacts with invalid numbers out."""
     body = case.body
     if case.operation.path != "/api/Campaigns/true" or not isinstance(body, dict):
         return False
     contacts = body.get("contacts")
     if not isinstance(contacts, list):
         return False
-    mended = [
+    corrected = [
         {**contact, "phoneNumber": _VALID_NUMBER}
         if isinstance(contact, dict) and isinstance(contact.get("phoneNumber"), str | None)
         else contact
@@ -84,11 +84,11 @@ def _may_leave_contacts_out(case: schemathesis.Case) -> bool:
     whole = case.operation.schema.raw_schema
     schema = {"$ref": "#/components/schemas/NewCampaign", "components": whole["components"]}
     validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
-    return validator.is_valid({**body, "contacts": mended})
+    return validator.is_valid({**body, "contacts": corrected})
 
 
 def _has_only_empty_parameters(response: schemathesis.Response) -> bool:
-    """Whether each parameter that is no number is empty: that is none, as the document says."""
+    """Return True if each parameter that is not a number is empty. The document allows empty parameters."""
     query = parse_qs(urlsplit(response.request.url or "").query, keep_blank_values=True)
     given = [value for name in ("page", "pageSize") for value in query.get(name, [])[:1]]
     return "" in given and all(not value or (value.isdecimal() and int(value) > 0) for value in given)

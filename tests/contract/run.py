@@ -1,7 +1,7 @@
-"""Holds the sandbox against its OpenAPI document: `python -P -m contract.run`, with the folder `tests` on the path.
+"""Compare the sandbox with its OpenAPI document: `python -P -m contract.run`, with the folder `tests` on the path.
 
-For each setting of the switches a sandbox is started here, and schemathesis sends it what the document allows,
-and what it forbids, by a fixed seed. Further arguments go to schemathesis.
+For each setting a sandbox is started in this process, and schemathesis sends it requests that the document allows
+and forbids, by a fixed seed. Further arguments go to schemathesis.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from campaigns_async.sandbox import Auth, Sandbox
 
 _KEY: Final = "contract-key"
 _SEED: Final = 1
-# Starts that are made up lie before and after it, so that campaigns which have begun are met as well.
+# Generated start times are before and after it, so that there are started campaigns as well.
 _NOW: Final = datetime(2015, 1, 1, tzinfo=UTC)
 _HEADERS: Final = {"any": f"Authorization: Bearer {_KEY}", "header": f"api-key: {_KEY}"}
-# The one way that is no header is told to schemathesis by its settings, under the scheme's name in the document.
+# The only way that is not a header is set in schemathesis' configuration, under the scheme's name in the document.
 _QUERY: Final = f'\n[auth.openapi.apiKeyQuery]\napi_key = "{_KEY}"\n'
 _CAMPAIGN: Final = {
     "id": "abc123",  # the id of the document's examples
@@ -42,7 +42,7 @@ _CONTACT: Final = {"id": "def456", "phoneNumber": "07700900123", "name": None, "
 
 @attrs.frozen
 class Setting:
-    """One way of setting the sandbox up, and how many requests of each kind it is worth."""
+    """Options of a sandbox, and the number of requests of each kind."""
 
     examples: int
     switches: dict[str, Any] = attrs.Factory(dict[str, Any])
@@ -59,13 +59,13 @@ SETTINGS: Final = (
 
 
 def seeds() -> list[dict[str, Any]]:
-    """Campaigns to begin with: one in each state, and that of the examples."""
+    """Return the campaigns from the start: one in each status, and that of the examples."""
     others = ({**_CAMPAIGN, "id": f"c{status}", "status": status, "optOutLinkId": None} for status in range(6))
     return [_CAMPAIGN, *others]
 
 
 async def check(setting: Setting, folder: Path, arguments: list[str]) -> int:
-    """Run schemathesis against one sandbox; 0 when it finds nothing."""
+    """Run schemathesis against one sandbox. Return 0 if it finds nothing."""
     sandbox = Sandbox(
         seeds(),
         {"abc123": [_CONTACT]},
@@ -102,7 +102,7 @@ async def check(setting: Setting, folder: Path, arguments: list[str]) -> int:
 
 
 def main(arguments: list[str]) -> int:
-    """Run them all, and fail if anything was found."""
+    """Run all settings, and return 1 if anything was found."""
     with tempfile.TemporaryDirectory() as folder:
         found = [asyncio.run(check(setting, Path(folder), arguments)) for setting in SETTINGS]
     return int(any(found))

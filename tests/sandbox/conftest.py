@@ -1,4 +1,4 @@
-"""A sandbox, and a plain session that speaks to it."""
+"""A sandbox, and a plain aiohttp session for it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from campaigns_async.sandbox import Sandbox
 
 
 def session_for(sandbox: Sandbox, **options: Any) -> aiohttp.ClientSession:
-    """A session that sends the sandbox's key, and never resends anything by itself."""
+    """Return a session that sends the sandbox's key and never retries."""
     headers = {"Authorization": f"Bearer {sandbox.api_key}"}
     return aiohttp.ClientSession(sandbox.url, headers=headers, **options)
 
@@ -36,7 +36,7 @@ def open_session() -> Callable[..., aiohttp.ClientSession]:
 
 @pytest.fixture
 def new() -> dict[str, Any]:
-    """A campaign that the provider takes."""
+    """Return a campaign that the provider accepts."""
     return {
         "startDateTime": "2031-05-01T09:30:00.000Z",
         "sender": "Golf",

@@ -37,7 +37,7 @@ def ask(
     headers: dict[str, str] | None = None,
     content: bytes = b"",
 ) -> Answer:
-    """Start a sandbox, and ask its control, as a program on this machine does."""
+    """Start a sandbox, and send a request to its control as a program on this machine does."""
     given = {"Host": "127.0.0.1:8080", **(headers or {})}
     if body is not ...:
         content = json.dumps(body).encode()
@@ -64,7 +64,7 @@ def ask_directly(
     query: dict[str, str] | None = None,
     headers: dict[str, str] | None = None,
 ) -> Answer:
-    """Ask the control of a sandbox whose address this machine does not have."""
+    """Pass a request to the control of a sandbox whose address this machine does not have."""
     given = CIMultiDict({"Host": "127.0.0.1:8080", **(headers or {})})
     return Control(sandbox._state).answer(ControlRequest(method, path, read_query(urlencode(query or {})), given, b""))
 
@@ -74,13 +74,13 @@ def read(answer: Answer) -> Any:
     return json.loads(answer.body)
 
 
-def refused(answer: Answer, status: int) -> str:
-    """Return what a refusal says."""
-    told = json.loads(answer.body)
-    assert answer.status == told["status"] == status
+def read_refusal(answer: Answer, status: int) -> str:
+    """Return the detail of a refusal."""
+    problem = json.loads(answer.body)
+    assert answer.status == problem["status"] == status
     assert answer.content_type.startswith("application/problem+json")
-    assert told["title"]
-    detail: str = told["detail"]
+    assert problem["title"]
+    detail: str = problem["detail"]
     assert detail
     return detail
 
@@ -104,7 +104,7 @@ async def create(http: aiohttp.ClientSession, new: dict[str, Any]) -> int:
 
 
 class TestPaths:
-    def test_the_index_names_what_there_is(self) -> None:
+    def test_the_index_lists_the_paths(self) -> None:
         index = read(ask(ThreadedSandbox(prefix="/tenant")))
 
         assert index["url"].endswith("/tenant")
@@ -124,12 +124,12 @@ class TestPaths:
                 assert ask(sandbox, method, path).status not in {404, 405}, (method, path)
 
     @pytest.mark.parametrize("path", ["/", "/Clock", "/clock/"])
-    def test_a_path_is_read_in_any_case_and_with_a_slash_behind(self, path: str) -> None:
+    def test_a_path_matches_in_any_case_and_with_a_trailing_slash(self, path: str) -> None:
         assert ask(ThreadedSandbox(), path=path).status == 200
 
     @pytest.mark.parametrize("path", ["/journl", "/openapiXjson", "/faults/1", "/double-send"])
-    def test_an_unknown_path_is_told_where_to_look(self, path: str) -> None:
-        assert "no such path" in refused(ask(ThreadedSandbox(), path=path), 404)
+    def test_the_answer_to_an_unknown_path_names_the_index(self, path: str) -> None:
+        assert "no such path" in read_refusal(ask(ThreadedSandbox(), path=path), 404)
 
     @pytest.mark.parametrize(
         ("method", "path", "allow"),
@@ -140,16 +140,18 @@ class TestPaths:
             ("PATCH", "/clock", "GET, HEAD, PUT"),
         ],
     )
-    def test_another_method_is_told_which_there_are(self, method: str, path: str, allow: str) -> None:
+    def test_the_answer_to_another_method_lists_the_methods(self, method: str, path: str, allow: str) -> None:
         answer = ask(ThreadedSandbox(), method, path)
 
-        assert path in refused(answer, 405)
+        assert path in read_refusal(answer, 405)
         assert answer.headers["Allow"] == allow
 
     def test_head_is_answered_as_get(self) -> None:
         assert ask(ThreadedSandbox(), "HEAD", "/clock").status == 200
 
-    async def test_it_is_no_part_of_what_it_shows(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_requests_to_the_control_are_not_recorded_or_limited(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
         sandbox.fault(status=500)
         sandbox.rate_limit = 0.001
         for _ in range(3):
@@ -169,7 +171,7 @@ class TestPaths:
 
         assert [(request["number"], request["fault"]) for request in page["requests"]] == [(2, 1)]
 
-    async def test_it_stands_behind_the_prefix(self, open_session: Open) -> None:
+    async def test_the_control_is_under_the_prefix(self, open_session: Open) -> None:
         async with Sandbox(prefix="/tenant") as sandbox, aiohttp.ClientSession() as http:
             async with http.get(f"{sandbox.url}/_sandbox/clock") as answer:
                 assert answer.status == 200
@@ -178,7 +180,7 @@ class TestPaths:
 
 
 class TestJournal:
-    async def test_it_tells_of_each_request_and_its_outcome(
+    async def test_it_shows_each_request_and_its_outcome(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         sandbox.fault(operation="create", nth=2, drop="close")
@@ -219,7 +221,9 @@ class TestJournal:
         assert request["query"] == {"page": "1"}
         assert request["headers"]["X-Harmless"] == "yes"
 
-    async def test_a_body_that_is_no_json_is_text(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_a_body_that_is_not_json_is_shown_as_text(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
         for body in (b"{oops", b"\xff!", b'{"n": 123456789012345678901234567890}'):
             async with http.post("/api/campaigns", data=body):
                 pass
@@ -229,7 +233,7 @@ class TestJournal:
         bodies = [request["body"] for request in json.loads(text)["requests"]]
         assert bodies == ["{oops", "\ufffd!", {"n": 123456789012345678901234567890}]
 
-    async def test_bytes_that_are_no_utf_8_do_no_harm(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_bytes_that_are_not_utf_8_are_replaced(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         host, port = sandbox.url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(
@@ -259,17 +263,17 @@ class TestJournal:
         assert (await fetch(http, "/journal", params={"after": "5"}))["requests"] == []
 
     @pytest.mark.parametrize("query", [{"after": "x"}, {"after": "-1"}, {"limit": "0"}, {"limit": "²"}, {"after": ""}])
-    def test_a_page_that_cannot_be_is_refused(self, query: dict[str, str]) -> None:
+    def test_an_invalid_page_is_refused(self, query: dict[str, str]) -> None:
         (name,) = query
-        assert name in refused(ask(ThreadedSandbox(), path="/journal", query=query), 400)
+        assert name in read_refusal(ask(ThreadedSandbox(), path="/journal", query=query), 400)
 
     def test_an_unknown_parameter_is_refused(self) -> None:
-        refused(ask(ThreadedSandbox(), path="/journal", query={"affter": "1"}), 400)
+        read_refusal(ask(ThreadedSandbox(), path="/journal", query={"affter": "1"}), 400)
         assert ask(ThreadedSandbox(), path="/journal", query={"api-key": "1"}).status == 200
 
 
 class TestReset:
-    async def test_it_goes_back_to_the_beginning(
+    async def test_it_restores_the_initial_state(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         await create(http, new)
@@ -280,7 +284,7 @@ class TestReset:
 
 
 class TestSeed:
-    def test_campaigns_are_put_in_as_they_are(self) -> None:
+    def test_campaigns_are_added_unvalidated(self) -> None:
         sandbox = ThreadedSandbox([{**WIRE, "id": "c0"}])
         odd = {"id": "c2", "status": "unheard of"}
         people = [{"id": "k1", "phoneNumber": "no number"}]
@@ -291,16 +295,16 @@ class TestSeed:
         assert sandbox.campaigns == [{**WIRE, "id": "c0"}, WIRE, odd]
         assert (sandbox.contacts("c1"), sandbox.contacts("c2")) == ([], people)
 
-    def test_one_that_is_there_already_keeps_all_out(self) -> None:
+    def test_an_id_that_exists_already_refuses_all(self) -> None:
         sandbox = ThreadedSandbox([WIRE])
 
         answer = ask(sandbox, "POST", "/seed", body={"campaigns": [{"id": "c0"}, {"id": "c1"}]})
 
-        assert "'c1' already" in refused(answer, 409)
+        assert "'c1' already" in read_refusal(answer, 409)
         assert sandbox.campaigns == [WIRE]
 
     @pytest.mark.parametrize(
-        ("body", "told"),
+        ("body", "reason"),
         [
             ([], "must be an object"),
             ({"campaign": []}, "unknown name 'campaign'; known are campaigns, contacts"),
@@ -324,15 +328,15 @@ class TestSeed:
             ),
         ],
     )
-    def test_what_cannot_be_put_in_keeps_all_out(self, body: Any, told: str) -> None:
+    def test_an_invalid_seed_refuses_all(self, body: Any, reason: str) -> None:
         sandbox = ThreadedSandbox([WIRE])
 
-        assert told in refused(ask(sandbox, "POST", "/seed", body=body), 400)
+        assert reason in read_refusal(ask(sandbox, "POST", "/seed", body=body), 400)
         assert sandbox.campaigns == [WIRE]
 
 
 class TestFaults:
-    async def test_a_fault_is_added_seen_and_stopped(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_a_fault_is_added_shown_and_stopped(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         async def status() -> int:
             async with http.get("/api/campaigns") as answer:
                 return answer.status
@@ -348,32 +352,34 @@ class TestFaults:
         assert await status() == 200
         assert await fetch(http, "/faults") == {"faults": [{**met, "stopped": True}]}
 
-    def test_several_come_all_or_none(self) -> None:
+    def test_several_faults_are_added_all_or_none(self) -> None:
         sandbox = ThreadedSandbox()
 
         answer = ask(sandbox, "POST", "/faults", body=[{"status": 503}, {"status": 9}])
-        assert "'status' must be >= 200: 9 @ $[1]" in refused(answer, 400)
+        assert "'status' must be >= 200: 9 @ $[1]" in read_refusal(answer, 400)
         assert sandbox.faults == ()
 
         answer = ask(sandbox, "POST", "/faults", body=[{"status": 503}, {"status": 504}])
         assert answer.status == 201
         assert [rule["number"] for rule in read(answer)["faults"]] == [1, 2]
 
-    def test_all_can_be_stopped(self) -> None:
+    def test_all_faults_are_stopped(self) -> None:
         sandbox = ThreadedSandbox()
         rules = [sandbox.fault(status=503), sandbox.fault(status=504)]
 
         assert [rule["stopped"] for rule in read(ask(sandbox, "DELETE", "/faults"))["faults"]] == [True, True]
         assert all(rule.stopped for rule in rules)
 
-    def test_what_only_python_can_hold_is_named(self) -> None:
+    def test_fields_that_json_cannot_hold_are_named(self) -> None:
         sandbox = ThreadedSandbox()
         sandbox.add_fault(Fault(when=bool, status=500))
 
         (rule,) = read(ask(sandbox, path="/faults"))["faults"]
         assert (rule["fault"], rule["not_shown"]) == ({"status": 500}, ["when"])
 
-    async def test_what_hangs_is_released(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_stopping_the_faults_answers_hanging_requests(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
         await send(http, "POST", "/faults", {"hang": True, "operation": "list"})
         hanging = asyncio.create_task(http.get("/api/campaigns"))
         await sandbox.wait_received(1)
@@ -387,13 +393,13 @@ class TestFaults:
 
 
 class TestClock:
-    def test_it_is_told(self) -> None:
+    def test_it_is_shown(self) -> None:
         sandbox = ThreadedSandbox(now=datetime(2031, 6, 27, 9, 30, tzinfo=UTC))
 
         assert read(ask(sandbox, path="/clock")) == {"now": "2031-06-27T09:30:00.000000Z", "running": False}
         assert read(ask(ThreadedSandbox(), path="/clock"))["running"] is True
 
-    def test_it_is_set_moved_and_run(self) -> None:
+    def test_it_is_set_and_moved_and_runs(self) -> None:
         sandbox = ThreadedSandbox()
 
         def put(body: Any) -> Any:
@@ -409,7 +415,7 @@ class TestClock:
         assert read(ask(sandbox, path="/clock")) == stopped
 
     @pytest.mark.parametrize(
-        ("body", "told"),
+        ("body", "reason"),
         [
             ({}, "one of now, move and running"),
             (
@@ -429,21 +435,21 @@ class TestClock:
             ({"noww": 1}, "unknown name 'noww'; known are now, move, running"),
         ],
     )
-    def test_what_it_cannot_be_set_to_is_refused(self, body: Any, told: str) -> None:
+    def test_an_invalid_change_is_refused(self, body: Any, reason: str) -> None:
         moment = datetime(2031, 6, 27, tzinfo=UTC)
         sandbox = ThreadedSandbox(now=moment)
 
-        assert told in refused(ask(sandbox, "PUT", "/clock", body=body), 400)
+        assert reason in read_refusal(ask(sandbox, "PUT", "/clock", body=body), 400)
         assert sandbox.clock.now() == moment
 
-    def test_it_is_not_moved_out_of_the_calendar(self) -> None:
+    def test_a_move_beyond_the_calendar_is_refused(self) -> None:
         sandbox = ThreadedSandbox(now=datetime(2031, 6, 27, tzinfo=UTC))
 
-        assert "years 1 to 9999" in refused(ask(sandbox, "PUT", "/clock", body={"move": 8e13}), 400)
+        assert "years 1 to 9999" in read_refusal(ask(sandbox, "PUT", "/clock", body={"move": 8e13}), 400)
 
 
 class TestRateLimit:
-    def test_it_is_set_and_told_in_one_form(self) -> None:
+    def test_it_is_set_and_shown_in_one_form(self) -> None:
         sandbox = ThreadedSandbox()
         assert read(ask(sandbox, path="/rate-limit")) is None
 
@@ -457,7 +463,7 @@ class TestRateLimit:
         assert read(ask(sandbox, "PUT", "/rate-limit", body=None)) is None
         assert sandbox.rate_limit is None
 
-    async def test_it_counts(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_it_applies_to_the_requests(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         await send(http, "PUT", "/rate-limit", {"requests_per_second": 0.001, "burst": 2})
         statuses: list[int] = []
         for _ in range(3):
@@ -467,7 +473,7 @@ class TestRateLimit:
         assert statuses == [200, 200, 429]
 
     @pytest.mark.parametrize(
-        ("body", "told"),
+        ("body", "reason"),
         [
             (0, "'requests_per_second' must be > 0: 0"),
             ("10", "must be a number"),
@@ -482,15 +488,15 @@ class TestRateLimit:
             ({"rps": 1}, "unknown name 'rps'; known are requests_per_second, burst, status, retry_after"),
         ],
     )
-    def test_one_that_cannot_be_is_refused(self, body: Any, told: str) -> None:
+    def test_an_invalid_limit_is_refused(self, body: Any, reason: str) -> None:
         sandbox = ThreadedSandbox(rate_limit=7)
 
-        assert told in refused(ask(sandbox, "PUT", "/rate-limit", body=body), 400)
+        assert reason in read_refusal(ask(sandbox, "PUT", "/rate-limit", body=body), 400)
         assert sandbox.rate_limit == RateLimit(7)
 
 
 class TestOpenAPI:
-    async def test_the_document_is_of_this_sandbox(self) -> None:
+    async def test_the_document_describes_this_sandbox(self) -> None:
         async with (
             Sandbox(update_method="POST", auth="header") as sandbox,
             aiohttp.ClientSession(sandbox.url) as http,
@@ -503,18 +509,18 @@ class TestOpenAPI:
 
 
 class TestBodies:
-    def test_what_is_no_json_is_refused(self) -> None:
+    def test_a_body_that_is_not_json_is_refused(self) -> None:
         answer = ask(ThreadedSandbox(), "PUT", "/clock", content=b"{", headers={"Content-Type": JSON})
-        assert "not JSON" in refused(answer, 400)
-        assert "not JSON" in refused(ask(ThreadedSandbox(), "PUT", "/clock"), 400)
+        assert "not JSON" in read_refusal(answer, 400)
+        assert "not JSON" in read_refusal(ask(ThreadedSandbox(), "PUT", "/clock"), 400)
 
-    def test_what_is_nested_too_deeply_is_refused(self) -> None:
+    def test_json_that_is_nested_too_deeply_is_refused(self) -> None:
         deep = b'{"campaigns": [{"id": "c1", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}]}"
         answer = ask(ThreadedSandbox(), "POST", "/seed", content=deep, headers={"Content-Type": JSON})
 
-        assert "nested too deeply" in refused(answer, 400)
+        assert "nested too deeply" in read_refusal(answer, 400)
 
-    async def test_what_is_too_large_is_refused(self) -> None:
+    async def test_a_body_that_is_too_large_is_refused(self) -> None:
         async with Sandbox(max_body=10) as sandbox, aiohttp.ClientSession(sandbox.url) as http:
             async with http.post("/_sandbox/faults", json={"status": 503}) as answer:
                 assert answer.status == 413
@@ -523,24 +529,24 @@ class TestBodies:
     @pytest.mark.parametrize(
         "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", None]
     )
-    def test_what_a_form_can_send_is_refused(self, kind: str | None) -> None:
+    def test_content_types_that_a_form_can_send_are_refused(self, kind: str | None) -> None:
         sandbox = ThreadedSandbox()
         headers = {} if kind is None else {"content-type": kind}
         answer = ask(sandbox, "POST", "/faults", content=b'{"status": 503}', headers=headers)
 
-        assert "header Content-Type" in refused(answer, 415)
+        assert "header Content-Type" in read_refusal(answer, 415)
         assert sandbox.faults == ()
 
-    def test_so_is_an_empty_form(self) -> None:
+    def test_an_empty_form_is_refused(self) -> None:
         answer = ask(ThreadedSandbox(), "POST", "/reset", headers={"Content-Type": "application/x-www-form-urlencoded"})
-        assert "header Content-Type" in refused(answer, 415)
+        assert "header Content-Type" in read_refusal(answer, 415)
 
-    async def test_a_client_s_type_of_no_body_does_not_matter(self, sandbox: Sandbox) -> None:
+    async def test_a_content_type_without_a_body_is_accepted(self, sandbox: Sandbox) -> None:
         async with aiohttp.ClientSession(sandbox.url) as http, http.post("/_sandbox/reset") as answer:
             assert answer.status == 200
 
     @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON"])
-    def test_json_is_taken_whatever_stands_behind_it(self, kind: str) -> None:
+    def test_json_is_accepted_with_parameters_and_in_any_case(self, kind: str) -> None:
         assert ask(ThreadedSandbox(), "POST", "/faults", content=b"{}", headers={"Content-Type": kind}).status == 201
 
 
@@ -563,11 +569,11 @@ class TestOtherSites:
         sandbox.fault(status=500)
         headers = {"origin": origin, "api-key": KEY}
 
-        assert "header Origin" in refused(ask(sandbox, "POST", "/reset", headers=headers), 403)
+        assert "header Origin" in read_refusal(ask(sandbox, "POST", "/reset", headers=headers), 403)
         assert len(sandbox.faults) == 1
 
     @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost:8080", "[::1]:8080", "LocalHost"])
-    def test_the_control_s_own_pages_are_not(self, host: str) -> None:
+    def test_the_control_s_own_origin_is_accepted(self, host: str) -> None:
         headers = {"Host": host, "Origin": f"http://{host.lower()}", "Sec-Fetch-Site": "same-origin"}
         assert ask(ThreadedSandbox(), "POST", "/reset", headers=headers).status == 200
 
@@ -575,10 +581,10 @@ class TestOtherSites:
         ("site", "status"),
         [("cross-site", 403), ("same-site", 403), ("odd", 403), ("same-origin", 200), ("none", 200)],
     )
-    def test_a_browser_that_says_so_is_believed(self, site: str, status: int) -> None:
+    def test_sec_fetch_site_decides(self, site: str, status: int) -> None:
         answer = ask(ThreadedSandbox(), path="/journal", headers={"sec-fetch-site": site})
         if status == 403:
-            assert "header Sec-Fetch-Site" in refused(answer, 403)
+            assert "header Sec-Fetch-Site" in read_refusal(answer, 403)
         assert answer.status == status
 
     @pytest.mark.parametrize(
@@ -596,27 +602,27 @@ class TestOtherSites:
             "",
         ],
     )
-    def test_a_name_of_someone_else_s_is_refused(self, host: str) -> None:
-        assert "header Host" in refused(ask(ThreadedSandbox(), path="/journal", headers={"Host": host}), 403)
+    def test_a_foreign_host_is_refused(self, host: str) -> None:
+        assert "header Host" in read_refusal(ask(ThreadedSandbox(), path="/journal", headers={"Host": host}), 403)
 
     @pytest.mark.parametrize("bound", ["127.0.0.1", "localhost", "127.0.0.2"])
     @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "127.0.0.2", "[::1]", "[::1]:8080"])
-    def test_this_machine_s_own_names_are_not(self, bound: str, host: str) -> None:
+    def test_a_loopback_host_is_accepted(self, bound: str, host: str) -> None:
         assert ask(ThreadedSandbox(host=bound), path="/journal", headers={"Host": host}).status == 200
 
     def test_a_request_without_a_host_is_refused(self) -> None:
         answer = Control(Sandbox()._state).answer(ControlRequest("GET", "/journal", {}, {}, b""))
-        assert "header Host" in refused(answer, 403)
+        assert "header Host" in read_refusal(answer, 403)
 
     @pytest.mark.parametrize("path", ["", "/journal", "/nowhere", "/reset"])
-    def test_no_answer_is_for_other_origins_to_read(self, path: str) -> None:
+    def test_no_answer_has_cors_headers(self, path: str) -> None:
         for method in ("GET", "OPTIONS", "POST"):
             for headers in ({}, {"Origin": "http://evil.example"}, {"Origin": "http://127.0.0.1:8080"}):
                 names = {name.lower() for name in ask(ThreadedSandbox(), method, path, headers=headers).headers}
                 assert not any(name.startswith("access-control") for name in names)
                 assert {"cache-control", "x-content-type-options"} <= names
 
-    async def test_it_is_so_over_a_socket(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_the_checks_apply_over_a_socket(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         for headers in ({"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
             async with http.get("/_sandbox/journal", headers=headers) as answer:
                 assert answer.status == 403
@@ -637,7 +643,7 @@ class TestFromOtherMachines:
         ],
     )
     @pytest.mark.parametrize("host", [ANYWHERE, "::", "192.168.0.1", "sandbox.example", ""])
-    def test_who_has_the_key_may(self, host: str, options: Any) -> None:
+    def test_a_request_with_the_key_is_accepted(self, host: str, options: Any) -> None:
         assert ask_directly(Sandbox(host=host, api_key=KEY), path="/journal", **options).status == 200
 
     @pytest.mark.parametrize(
@@ -655,14 +661,14 @@ class TestFromOtherMachines:
         ],
     )
     @pytest.mark.parametrize("host", [ANYWHERE, "::", "192.168.0.1", "sandbox.example", ""])
-    def test_others_may_not(self, host: str, options: Any) -> None:
+    def test_a_request_without_the_key_is_refused(self, host: str, options: Any) -> None:
         sandbox = Sandbox(host=host, api_key=KEY)
         for method, path in (("GET", ""), ("GET", "/journal"), ("GET", "/openapi.json"), ("POST", "/reset")):
             answer = ask_directly(sandbox, method, path, **options)
-            assert "Authorization: Bearer KEY" in refused(answer, 401)
+            assert "Authorization: Bearer KEY" in read_refusal(answer, 401)
             assert answer.headers["WWW-Authenticate"] == "Bearer"
 
-    async def test_it_is_so_over_a_socket(self) -> None:
+    async def test_the_checks_apply_over_a_socket(self) -> None:
         async with Sandbox(host=ANYWHERE, api_key=KEY) as sandbox, aiohttp.ClientSession() as http:
             url = sandbox.url.replace(ANYWHERE, "127.0.0.1") + "/_sandbox/journal"
             async with http.get(url) as answer:

@@ -1,4 +1,4 @@
-"""What lies at the edges: seeds of any type, the end of the calendar, keys in the wrong place, acts still due."""
+"""Edge cases: seeds of any type, the end of the calendar, keys in the wrong place, requests not carried out yet."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ODD = [
     ],
     ids=str,
 )
-async def test_a_seed_of_another_type_has_no_value(open_session: Open, query: dict[str, str]) -> None:
+async def test_a_seed_of_another_type_counts_as_null(open_session: Open, query: dict[str, str]) -> None:
     async with (
         Sandbox(ODD) as sandbox,
         open_session(sandbox) as http,
@@ -39,7 +39,7 @@ async def test_a_seed_of_another_type_has_no_value(open_session: Open, query: di
 
 
 @pytest.mark.parametrize("sorts", ["sender", "status", "recipientCount", "-message"])
-async def test_it_is_sorted_as_one_without_a_value(open_session: Open, sorts: str) -> None:
+async def test_a_seed_of_another_type_is_sorted_as_null(open_session: Open, sorts: str) -> None:
     async with Sandbox(ODD) as sandbox, open_session(sandbox) as http:
         async with http.get("/api/campaigns", params={"sorts": sorts}) as answer:
             assert answer.status == 200
@@ -48,7 +48,7 @@ async def test_it_is_sorted_as_one_without_a_value(open_session: Open, sorts: st
         assert sandbox.campaigns == ODD[:2]
 
 
-async def test_no_double_send_is_ruled_out_while_something_is_still_to_be_carried_out(
+async def test_the_double_send_check_fails_while_a_request_is_not_carried_out_yet(
     open_session: Open, new: dict[str, Any]
 ) -> None:
     async with Sandbox() as sandbox, open_session(sandbox) as http:
@@ -62,7 +62,7 @@ async def test_no_double_send_is_ruled_out_while_something_is_still_to_be_carrie
             sandbox.assert_no_double_send()
 
 
-async def test_a_reset_heals_stale_connections_and_brings_given_faults_back(open_session: Open) -> None:
+async def test_a_reset_clears_stale_connections_and_restores_the_given_faults(open_session: Open) -> None:
     given = Fault(status=503, nth=3)
     async with Sandbox(faults=[given]) as sandbox, open_session(sandbox) as http:
         sandbox.add_fault(presets.stale_connection(times=1))
@@ -73,7 +73,7 @@ async def test_a_reset_heals_stale_connections_and_brings_given_faults_back(open
         assert [rule.fault for rule in sandbox.faults] == [given]
 
 
-def test_the_clock_stands_at_the_end_of_the_calendar() -> None:
+def test_the_clock_stops_at_the_end_of_the_calendar() -> None:
     machine = [0.0]
     clock = Clock(datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC), machine=lambda: machine[0])
     clock.run()
@@ -102,7 +102,7 @@ async def test_a_key_in_the_wrong_place_is_not_shown_over_http(path: str, header
 
 
 @pytest.mark.parametrize("choice", ["5", "6", "7", "8"])
-async def test_a_magic_recipient_comes_after_the_key_and_the_fields(
+async def test_a_magic_recipient_is_checked_after_the_key_and_the_fields(
     open_session: Open, new: dict[str, Any], choice: str
 ) -> None:
     new["contacts"] = [{"phoneNumber": f"077009000{choice}0"}]

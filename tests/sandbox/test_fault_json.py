@@ -48,7 +48,7 @@ JSON = st.recursive(
 
 
 @given(FAULTS, EFFECTS)
-def test_what_was_written_is_read_back(fields: dict[str, Any], effect: dict[str, Any]) -> None:
+def test_a_written_fault_is_read_back(fields: dict[str, Any], effect: dict[str, Any]) -> None:
     assume("recipient" not in fields or effect.get("operation") in {None, "create"})
     fault = Fault(**{**fields, **effect})
     written = json.loads(json.dumps(write_fault(fault)))
@@ -58,7 +58,7 @@ def test_what_was_written_is_read_back(fields: dict[str, Any], effect: dict[str,
 
 
 @given(JSON | st.dictionaries(st.sampled_from(FIELDS), JSON))
-def test_whatever_is_sent_is_a_fault_or_is_refused_in_words(value: Any) -> None:
+def test_any_json_is_read_as_faults_or_refused_with_a_message(value: Any) -> None:
     try:
         faults = read_faults(value)
     except ValueError as error:
@@ -67,12 +67,12 @@ def test_whatever_is_sent_is_a_fault_or_is_refused_in_words(value: Any) -> None:
         assert all(isinstance(fault, Fault) for fault in faults)
 
 
-def test_only_what_differs_from_a_plain_fault_is_written() -> None:
+def test_only_fields_that_differ_from_their_defaults_are_written() -> None:
     assert write_fault(Fault()) == {}
     assert write_fault(Fault(nth=2, status=503)) == {"nth": 2, "status": 503}
 
 
-def test_what_only_python_can_hold_is_left_out_and_named() -> None:
+def test_fields_that_json_cannot_hold_are_left_out_and_named() -> None:
     event = asyncio.Event()
     later = Fault(status=504, when=bool, hold=event, act_after=event)
     hidden = Fault(operation="create", hidden_for=event)
@@ -81,7 +81,7 @@ def test_what_only_python_can_hold_is_left_out_and_named() -> None:
     assert (write_fault(hidden), fields_left_out(hidden)) == ({"operation": "create"}, ["hidden_for"])
 
 
-def test_a_body_is_text_and_base64_where_it_is_no_utf_8() -> None:
+def test_a_body_is_text_or_base64_if_it_is_not_utf_8() -> None:
     assert write_fault(Fault(status=502, body="né")) == {"status": 502, "body": "né"}
     assert write_fault(Fault(status=502, body=b"\xff")) == {"status": 502, "body": {"base64": "/w=="}}
 
@@ -121,15 +121,15 @@ WRONG: dict[str, tuple[Any, str]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("value", "told"), WRONG.values(), ids=WRONG)
-def test_an_error_says_where_it_is_and_what_is_allowed_there(value: Any, told: str) -> None:
-    with pytest.raises(ValueError, match=told):
+@pytest.mark.parametrize(("value", "reason"), WRONG.values(), ids=WRONG)
+def test_an_error_has_the_path_and_the_allowed_values(value: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
         read_faults(value)
 
 
-def test_null_is_as_good_as_leaving_out_what_may_be_missing() -> None:
+def test_null_equals_a_missing_optional_field() -> None:
     assert read_faults(json.loads('{"status": null, "times": null}')) == [Fault()]
 
 
-def test_an_array_is_several() -> None:
+def test_an_array_is_read_as_several_faults() -> None:
     assert read_faults([{"status": 503}, {"drop": "reset"}]) == [Fault(status=503), Fault(drop="reset")]

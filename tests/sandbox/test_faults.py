@@ -1,4 +1,4 @@
-"""Each fault does what it says, over a real socket."""
+"""Each fault has its documented effect, over a real socket."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ async def create(http: aiohttp.ClientSession, new: dict[str, Any]) -> int:
         return answer.status
 
 
-async def listed(http: aiohttp.ClientSession) -> int:
+async def count_listed(http: aiohttp.ClientSession) -> int:
     async with http.get("/api/Campaigns") as answer:
         total: int = (await answer.json())["totalRecords"]
         return total
 
 
-async def statuses(http: aiohttp.ClientSession, count: int, path: str = "/api/Campaigns") -> list[int]:
+async def read_statuses(http: aiohttp.ClientSession, count: int, path: str = "/api/Campaigns") -> list[int]:
     found: list[int] = []
     for _ in range(count):
         async with http.get(path) as answer:
@@ -38,7 +38,7 @@ async def statuses(http: aiohttp.ClientSession, count: int, path: str = "/api/Ca
 
 
 async def raw(sandbox: Sandbox, request: bytes) -> bytes:
-    """All that comes back over a connection of its own, until the server closes it."""
+    """Return all bytes of a new connection until the server closes it."""
     host, port = sandbox.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
@@ -59,56 +59,56 @@ class TestWhichRequests:
     ) -> None:
         rule = sandbox.fault(operation="create", status=500)
 
-        assert await statuses(http, 1) == [200]
+        assert await read_statuses(http, 1) == [200]
         assert await create(http, new) == 500
         assert rule.fired == 1
 
-    async def test_it_begins_with_the_nth_and_ends_after_some_times(
+    async def test_it_starts_with_the_nth_request_and_ends_after_a_number_of_times(
         self, sandbox: Sandbox, http: aiohttp.ClientSession
     ) -> None:
         rule = sandbox.fault(nth=2, times=2, status=503)
 
-        assert await statuses(http, 5) == [200, 503, 503, 200, 200]
+        assert await read_statuses(http, 5) == [200, 503, 503, 200, 200]
         assert (rule.seen, rule.fired) == (5, 2)
 
-    async def test_the_nth_is_counted_from_when_the_rule_was_added(
+    async def test_nth_counts_from_the_time_the_rule_was_added(
         self, sandbox: Sandbox, http: aiohttp.ClientSession
     ) -> None:
-        await statuses(http, 3)
+        await read_statuses(http, 3)
         sandbox.fault(nth=2, times=1, status=503)
 
-        assert await statuses(http, 3) == [200, 503, 200]
+        assert await read_statuses(http, 3) == [200, 503, 200]
 
-    async def test_it_meets_every_third(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_it_meets_every_third_request(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         sandbox.fault(nth=3, every=3, status=503)
 
-        assert await statuses(http, 6) == [200, 200, 503, 200, 200, 503]
+        assert await read_statuses(http, 6) == [200, 200, 503, 200, 200, 503]
 
     async def test_a_share_is_the_same_for_the_same_seed(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         rules = [sandbox.fault(share=0.5, seed=3, status=500)]
-        first = await statuses(http, 20)
+        first = await read_statuses(http, 20)
         rules[0].stop()
         rules.append(sandbox.fault(share=0.5, seed=3, status=500))
 
-        assert await statuses(http, 20) == first
+        assert await read_statuses(http, 20) == first
         assert set(first) == {200, 500}
         assert rules[0].fired == rules[1].fired == first.count(500)
 
-    async def test_a_share_of_none_meets_nothing(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_a_share_of_zero_meets_no_request(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         sandbox.fault(share=0, status=500)
 
-        assert await statuses(http, 5) == [200] * 5
+        assert await read_statuses(http, 5) == [200] * 5
 
-    async def test_the_first_rule_that_is_due_wins_and_the_others_count_on(
+    async def test_the_first_rule_that_is_due_applies_and_the_others_keep_counting(
         self, sandbox: Sandbox, http: aiohttp.ClientSession
     ) -> None:
         sandbox.fault(times=1, status=500)
         second = sandbox.fault(nth=2, times=1, status=502)
 
-        assert await statuses(http, 3) == [500, 502, 200]
+        assert await read_statuses(http, 3) == [500, 502, 200]
         assert second.seen == 3
 
-    async def test_a_condition_picks_requests(
+    async def test_when_selects_requests(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         sandbox.fault(when=lambda request: request.body["sender"] == "Golf", status=500)
@@ -116,12 +116,12 @@ class TestWhichRequests:
         assert await create(http, new) == 500
         assert await create(http, {**new, "sender": "Tennis"}) == 201
 
-    async def test_a_stopped_rule_meets_nothing_more(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_a_stopped_rule_meets_no_more_requests(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         rule = sandbox.fault(status=500)
-        before = await statuses(http, 1)
+        before = await read_statuses(http, 1)
         rule.stop()
 
-        assert before + await statuses(http, 1) == [500, 200]
+        assert before + await read_statuses(http, 1) == [500, 200]
 
 
 class TestAnswers:
@@ -168,12 +168,12 @@ class TestAnswers:
         sandbox.fault(times=1, status=504, act_after=later)
 
         assert await create(http, new) == 504
-        assert await listed(http) == 0
+        assert await count_listed(http) == 0
         later.set()
         await sandbox.wait_acted(1, "create")
-        assert await listed(http) == 1
+        assert await count_listed(http) == 1
 
-    async def test_late_is_also_a_time_in_seconds(
+    async def test_act_after_may_be_seconds(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         sandbox.fault(drop="close", act_after=0.01)
@@ -183,7 +183,7 @@ class TestAnswers:
         await sandbox.wait_acted(1, "create")
         assert len(sandbox.created) == 1
 
-    async def test_a_proper_answer_can_have_other_bytes_and_more_headers(
+    async def test_a_proper_answer_can_have_another_body_and_more_headers(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         sandbox.fault(body=b"{garbage", headers={"X-Request-Id": "r1"})
@@ -194,10 +194,10 @@ class TestAnswers:
             assert await answer.read() == b"{garbage"
         assert len(sandbox.created) == 1
 
-    async def test_a_refusal_that_is_proper_stays_one(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_a_proper_refusal_stays_a_refusal(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         sandbox.fault(headers={"X-Request-Id": "r1"})
 
-        assert await statuses(http, 1, "/api/campaigns/nobody") == [404]
+        assert await read_statuses(http, 1, "/api/campaigns/nobody") == [404]
         assert not sandbox.requests[0].acted
 
 
@@ -206,7 +206,7 @@ class TestDrops:
         ("drop", "error"),
         [("close", aiohttp.ServerDisconnectedError), ("reset", aiohttp.ClientOSError)],
     )
-    async def test_a_connection_ends_without_an_answer(
+    async def test_a_connection_is_closed_without_an_answer(
         self,
         sandbox: Sandbox,
         http: aiohttp.ClientSession,
@@ -221,7 +221,7 @@ class TestDrops:
         assert sandbox.created == []
         assert sandbox.requests[0].status is None
 
-    async def test_it_may_end_after_the_request_was_carried_out(
+    async def test_a_connection_may_be_closed_after_the_request_was_carried_out(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         sandbox.fault(drop="reset", act=True)
@@ -249,7 +249,7 @@ class TestDrops:
         assert length is not None
         assert len(body) == int(length[1]) // 2 > 0
 
-    async def test_a_client_knows_that_the_body_was_cut(
+    async def test_a_client_detects_the_cut_body(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         sandbox.fault(drop="cut_body")
@@ -259,7 +259,7 @@ class TestDrops:
         assert len(sandbox.created) == 1
         assert sandbox.requests[0].status == 201
 
-    async def test_an_answer_without_a_body_is_cut_in_its_headers(self, sandbox: Sandbox) -> None:
+    async def test_an_answer_without_a_body_is_cut_in_its_head(self, sandbox: Sandbox) -> None:
         sandbox.fault(drop="cut_body", status=503)
 
         assert b"\r\n\r\n" not in await raw(sandbox, get_request(sandbox))
@@ -281,7 +281,7 @@ class TestDrops:
 
 
 class TestWaits:
-    async def test_an_answer_is_held_until_the_event_and_was_carried_out_before(
+    async def test_an_answer_is_held_until_the_event_and_its_request_carried_out_before(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         event = asyncio.Event()
@@ -291,7 +291,7 @@ class TestWaits:
         await sandbox.wait_received(1)
         assert len(sandbox.created) == 1
         assert sandbox.requests[0].status is None
-        assert await listed(http) == 1
+        assert await count_listed(http) == 1
         assert not task.done()
 
         event.set()
@@ -302,7 +302,7 @@ class TestWaits:
         clock = asyncio.get_running_loop().time
         sandbox.fault(delay=0.05)
 
-        assert await statuses(http, 1) == [200]
+        assert await read_statuses(http, 1) == [200]
         # The loop may fire a timer early by the clock's resolution.
         assert clock() - sandbox.requests[0].arrived >= 0.049
 
@@ -318,7 +318,7 @@ class TestWaits:
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await task
 
-    async def test_a_slow_body_comes_byte_by_byte_and_whole(
+    async def test_a_slow_body_arrives_byte_by_byte_and_complete(
         self, sandbox: Sandbox, http: aiohttp.ClientSession
     ) -> None:
         sandbox.fault(status=500, body="slowly", slow_body=0.001)
@@ -327,20 +327,20 @@ class TestWaits:
             assert answer.status == 500
             assert await answer.content.readany() == b"s"
             assert await answer.read() == b"lowly"
-        assert await statuses(http, 1) == [500]
+        assert await read_statuses(http, 1) == [500]
         assert sandbox.requests[1].connection == 1
 
-    async def test_a_slow_body_stops_when_the_client_is_gone(
+    async def test_a_slow_body_stops_when_the_client_disconnects(
         self, sandbox: Sandbox, http: aiohttp.ClientSession
     ) -> None:
         rule = sandbox.fault(times=1, slow_body=0.001)
         answer = await http.get("/api/campaigns")
         answer.close()
 
-        assert await statuses(http, 1) == [200]
+        assert await read_statuses(http, 1) == [200]
         assert rule.fired == 1
 
-    async def test_a_client_that_goes_away_does_not_undo_its_request(
+    async def test_a_disconnect_of_the_client_does_not_undo_its_request(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         event = asyncio.Event()
@@ -355,7 +355,7 @@ class TestWaits:
         await sandbox.wait_acted(1)
         assert len(sandbox.created) == 1
 
-    async def test_an_answer_to_a_client_that_is_gone_is_not_sent(
+    async def test_no_answer_is_sent_to_a_disconnected_client(
         self, sandbox: Sandbox, http: aiohttp.ClientSession
     ) -> None:
         event = asyncio.Event()
@@ -366,16 +366,16 @@ class TestWaits:
         await sandbox.wait_received(1)
         writer.close()
         await writer.wait_closed()
-        # By the time of this answer the server has met the end of the other connection.
-        assert await statuses(http, 2) == [200, 200]
+        # Before this answer the server has noticed the end of the other connection.
+        assert await read_statuses(http, 2) == [200, 200]
 
         event.set()
-        assert await statuses(http, 1) == [200]
+        assert await read_statuses(http, 1) == [200]
         assert sandbox.requests[0].acted
         assert sandbox.requests[0].status is None
         assert sandbox.in_flight == 0
 
-    async def test_a_created_campaign_shows_in_lists_only_later(
+    async def test_a_created_campaign_is_hidden_from_lists_until_the_event(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         later = asyncio.Event()
@@ -385,13 +385,13 @@ class TestWaits:
             key = await answer.json()
         assert await create(http, new) == 201
 
-        assert await listed(http) == 1
-        assert await statuses(http, 1, f"/api/campaigns/{key}") == [200]
+        assert await count_listed(http) == 1
+        assert await read_statuses(http, 1, f"/api/campaigns/{key}") == [200]
         assert len(sandbox.campaigns) == 2
         later.set()
-        assert await listed(http) == 2
+        assert await count_listed(http) == 2
 
-    async def test_hidden_is_also_a_time_in_seconds(
+    async def test_hidden_for_may_be_seconds(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         sandbox.fault(operation="create", nth=1, times=1, hidden_for=3600)
@@ -399,7 +399,7 @@ class TestWaits:
         await create(http, new)
         await create(http, new)
 
-        assert await listed(http) == 1
+        assert await count_listed(http) == 1
 
     async def test_a_refused_create_hides_nothing(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
@@ -408,7 +408,7 @@ class TestWaits:
         sandbox.fault(operation="create", hidden_for=3600)
 
         assert await create(http, {**new, "sender": ""}) == 400
-        assert await listed(http) == 1
+        assert await count_listed(http) == 1
 
 
 class TestRefusedFaults:
@@ -458,13 +458,13 @@ class TestRefusedFaults:
             ({"headers": {"content-type": "text/html"}}, "headers must not name"),
         ],
     )
-    def test_a_fault_that_cannot_be_says_why(self, fields: dict[str, Any], message: str) -> None:
+    def test_the_error_about_an_invalid_fault_has_the_reason(self, fields: dict[str, Any], message: str) -> None:
         with pytest.raises(ValueError, match=re.escape(message)):
             Fault(**fields)
         with pytest.raises(ValueError, match=re.escape(message)):
             Sandbox().fault(**fields)
 
-    def test_what_is_no_fault_is_refused(self) -> None:
+    def test_a_value_that_is_not_a_fault_is_refused(self) -> None:
         with pytest.raises(TypeError, match=r"call the preset, as in presets.lost_answer\(\)"):
             Sandbox().add_fault(presets.lost_answer)  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="add_fault takes a Fault, not dict"):
@@ -472,7 +472,7 @@ class TestRefusedFaults:
 
 
 class TestTrouble:
-    async def test_a_condition_that_raises_is_told_once_and_answered_500(
+    async def test_an_exception_in_when_is_logged_once_and_answered_500(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         rule = sandbox.fault(times=1, when=lambda request: request.body["colour"] == "red", status=503)
@@ -487,7 +487,7 @@ class TestTrouble:
         assert request.problem == "a fault's `when` raised KeyError"
         assert (rule.fired, sandbox.created, sandbox.in_flight) == (0, [], 0)
 
-    async def test_what_is_no_http_is_told_without_a_traceback(
+    async def test_bytes_that_are_not_http_are_logged_without_a_traceback(
         self, sandbox: Sandbox, caplog: pytest.LogCaptureFixture
     ) -> None:
         assert b" 400 " in await raw(sandbox, b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n")
@@ -500,7 +500,7 @@ class TestTrouble:
         sandbox.fault(nth=2, times=1, status=500)
         sandbox.fault(nth=3, delay=0)
 
-        assert await statuses(http, 3) == [200, 500, 200]
+        assert await read_statuses(http, 3) == [200, 500, 200]
         assert [(request.fault, request.problem) for request in sandbox.requests] == [(None, ""), (1, ""), (2, "")]
 
 
@@ -511,8 +511,8 @@ class TestHanging:
         rule = sandbox.fault(operation="create", hang=True)
         tasks = [asyncio.ensure_future(http.post("/api/campaigns", json=new)) for _ in range(2)]
         await sandbox.wait_acted(2, "create")
-        # By the time of this answer they would have been answered as well.
-        assert await listed(http) == 2
+        # Before this answer they would have been answered, too.
+        assert await count_listed(http) == 2
         assert ([request.status for request in sandbox.requests[:2]], sandbox.in_flight) == ([None, None], 2)
 
         rule.release()
@@ -521,13 +521,13 @@ class TestHanging:
         assert (await http.post("/api/campaigns", json=new)).status == 201
         assert len(sandbox.created) == 3
 
-    async def test_it_may_hang_without_being_carried_out(
+    async def test_a_request_may_hang_without_being_carried_out(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         rule = sandbox.fault(operation="create", hang=True, drop="close")
         task = asyncio.ensure_future(http.post("/api/campaigns", json=new))
         await sandbox.wait_received(1, "create")
-        assert await listed(http) == 0
+        assert await count_listed(http) == 0
         assert (sandbox.requests[0].status, sandbox.in_flight) == (None, 1)
         rule.release()
 
@@ -535,7 +535,7 @@ class TestHanging:
             await task
         assert sandbox.created == []
 
-    async def test_what_is_given_up_is_not_carried_out_later_either(
+    async def test_a_cancelled_request_is_not_carried_out_later(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         sandbox.fault(operation="create", status=504, hold=asyncio.Event(), act_after=0)
@@ -547,10 +547,10 @@ class TestHanging:
 
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await task
-        assert await statuses(http, 2) == [200, 200]
+        assert await read_statuses(http, 2) == [200, 200]
         assert not held.acted
 
-    async def test_a_reset_gives_up_what_hangs(
+    async def test_a_reset_cancels_hanging_requests(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         sandbox.fault(operation="create", hang=True)

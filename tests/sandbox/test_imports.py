@@ -12,7 +12,7 @@ FOLDER = Path(sandbox.__file__).parent
 
 
 def imports_of(path: Path) -> set[str]:
-    """Return the sandbox's modules that one of them imports, wherever in it, for types as well."""
+    """Return the sandbox's modules that a module imports, anywhere in it, including imports for types."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -24,7 +24,7 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-def test_no_module_is_part_of_a_circle() -> None:
+def test_no_module_imports_itself_through_others() -> None:
     graph = {path.stem: imports_of(path) for path in FOLDER.glob("*.py") if path.stem != "__init__"}
 
     assert set(TopologicalSorter(graph).static_order()) == graph.keys()

@@ -1,4 +1,4 @@
-"""A rate limit that really counts."""
+"""The rate limit of the sandbox."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOW = 0.001  # requests a second: nothing comes back while a test runs
 
 
 class TestServed:
-    async def test_what_is_too_much_is_told_when_to_come_again_and_not_carried_out(
+    async def test_a_request_above_the_limit_gets_a_retry_after_and_is_not_carried_out(
         self, open_session: Open, new: dict[str, Any]
     ) -> None:
         limit = RateLimit(SLOW, burst=2)
@@ -39,7 +39,7 @@ class TestServed:
                 assert "Retry-After" not in answer.headers
                 assert await answer.read() == b""
 
-    async def test_it_counts_every_request_faulty_ones_and_all_connections_too(self, open_session: Open) -> None:
+    async def test_it_counts_requests_with_faults_and_those_of_every_connection(self, open_session: Open) -> None:
         async with Sandbox(rate_limit=RateLimit(SLOW, burst=5)) as sandbox, open_session(sandbox) as http:
             rule = sandbox.fault(status=500)
             async with asyncio.TaskGroup() as group:
@@ -49,7 +49,7 @@ class TestServed:
             assert statuses == [429] * 15 + [500] * 5
             assert rule.fired == 5
 
-    async def test_it_can_be_set_and_lifted_and_is_reset(self, open_session: Open) -> None:
+    async def test_it_can_be_set_and_removed_and_is_reset(self, open_session: Open) -> None:
         async with Sandbox(rate_limit=3) as sandbox, open_session(sandbox) as http:
             assert sandbox.rate_limit == RateLimit(3)
             sandbox.rate_limit = SLOW
@@ -61,11 +61,11 @@ class TestServed:
             assert sandbox.rate_limit == RateLimit(3)
 
     @pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf")])
-    def test_a_rate_that_cannot_be_is_refused(self, bad: float) -> None:
+    def test_an_invalid_rate_is_refused(self, bad: float) -> None:
         with pytest.raises(ValueError, match="requests_per_second"):
             Sandbox(rate_limit=bad)
 
-    def test_a_burst_of_none_or_another_status_is_refused(self) -> None:
+    def test_a_burst_of_zero_and_another_status_are_refused(self) -> None:
         with pytest.raises(ValueError, match="burst"):
             RateLimit(1, burst=0)
         with pytest.raises(ValueError, match="status"):
@@ -73,13 +73,13 @@ class TestServed:
 
 
 class TestBucket:
-    def test_a_seconds_worth_may_come_at_once(self) -> None:
+    def test_the_requests_of_one_second_are_served_at_once(self) -> None:
         bucket = TokenBucket(RateLimit(4))
         assert [bucket.take(0.0) == 0 for _ in range(5)] == [True] * 4 + [False]
         assert bucket.take(0.0) == pytest.approx(0.25)
         assert bucket.take(0.25) == 0
 
-    def test_less_than_one_a_second_lets_one_through(self) -> None:
+    def test_a_rate_below_one_serves_one_request_at_once(self) -> None:
         bucket = TokenBucket(RateLimit(0.5))
         assert bucket.take(0.0) == 0
         assert bucket.take(0.0) == pytest.approx(2.0)
@@ -91,7 +91,9 @@ class TestBucket:
         burst=st.integers(1, 20),
         waits=st.lists(st.floats(0, 2), min_size=1, max_size=200),
     )
-    def test_no_stretch_of_time_serves_more_than_its_share(self, rate: float, burst: int, waits: list[float]) -> None:
+    def test_no_interval_serves_more_than_burst_and_rate_allow(
+        self, rate: float, burst: int, waits: list[float]
+    ) -> None:
         bucket, now, served = TokenBucket(RateLimit(rate, burst=burst)), 0.0, list[float]()
         for wait in waits:
             now += wait
@@ -102,7 +104,7 @@ class TestBucket:
                 assert count <= burst + (end - start) * rate + 1e-6
 
     @given(rate=st.floats(0.1, 200), start=st.floats(0, 1e6))
-    def test_who_waits_as_told_is_served(self, rate: float, start: float) -> None:
+    def test_a_request_after_the_returned_wait_is_served(self, rate: float, start: float) -> None:
         bucket = TokenBucket(RateLimit(rate, burst=1))
         bucket.take(start)
         wait = bucket.take(start)

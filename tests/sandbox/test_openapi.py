@@ -1,4 +1,4 @@
-"""The document is valid in every setting, and says exactly what the sandbox answers over a socket."""
+"""The document is valid for every setting, and the sandbox's answers over a socket match it exactly."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def new(*numbers: str) -> dict[str, Any]:
 
 @attrs.frozen
 class Ask:
-    """A request; what is asked of a path with an id is asked of that campaign."""
+    """A request. On a path with an id it is for that campaign."""
 
     status: int
     id: str = "c0"
@@ -80,13 +80,13 @@ LIMITS = [
 ]
 
 
-def of_all(**options: Any) -> list[Ask]:
-    """What can be answered whatever was asked for."""
+def requests_of_all(**options: Any) -> list[Ask]:
+    """Return requests whose answers are common to all operations."""
     limited = [Ask(limit.status, options=options, limit=limit) for limit in LIMITS]
     return [Ask(401, options={**options, "headers": {}}), *limited]
 
 
-def of_bodies(body: dict[str, Any]) -> list[Ask]:
+def requests_with_bodies(body: dict[str, Any]) -> list[Ask]:
     return [
         Ask(400, options={"json": {}}),
         Ask(400, options={"data": b"no json", "headers": {**KEY, "Content-Type": "application/json"}}),
@@ -101,21 +101,21 @@ CREATES = [
     Ask(201, options={"json": new("07700900123", "+447700900124")}),
     Ask(500, options={"json": new("07700900060")}),
     Ask(503, options={"json": new("07700900070")}),
-    *of_bodies(new()),
-    *of_all(json=new()),
+    *requests_with_bodies(new()),
+    *requests_of_all(json=new()),
 ]
 UPDATING = [
     Ask(204, options={"json": UPDATE}),
     Ask(404, "none", {"json": UPDATE}),
     Ask(409, "c1", {"json": UPDATE}),
-    *of_bodies(UPDATE),
-    *of_all(json=UPDATE),
+    *requests_with_bodies(UPDATE),
+    *requests_of_all(json=UPDATE),
 ]
-DELETING = [Ask(204), Ask(404, "none"), Ask(409, "c1"), *of_all()]
+DELETING = [Ask(204), Ask(404, "none"), Ask(409, "c1"), *requests_of_all()]
 ASKS = {
-    "listCampaigns": [*PAGES, *BAD_PAGES, *of_all()],
-    "getCampaign": [Ask(200), Ask(404, "none"), *of_all()],
-    "listContacts": [*PAGES, *BAD_PAGES, Ask(404, "none"), *of_all()],
+    "listCampaigns": [*PAGES, *BAD_PAGES, *requests_of_all()],
+    "getCampaign": [Ask(200), Ask(404, "none"), *requests_of_all()],
+    "listContacts": [*PAGES, *BAD_PAGES, Ask(404, "none"), *requests_of_all()],
     "createCampaign": CREATES,
     "createCampaignIgnoringInvalidPhoneNumbers": [*CREATES, Ask(201, options={"json": new("none")})],
     "createCampaignValidatingPhoneNumbers": [*CREATES, Ask(400, options={"json": new("none")})],
@@ -127,12 +127,12 @@ ASKS = {
 }
 
 
-def described(update: str = "PUT", delete: str = "DELETE", auth: str = "any") -> Document:
+def describe(update: str = "PUT", delete: str = "DELETE", auth: str = "any") -> Document:
     return build_document(url="http://127.0.0.1:8080", update_method=update, delete_method=delete, auth=auth)
 
 
 def operations(of: Document) -> Iterator[tuple[str, str, Any]]:
-    """Path, verb and operation of all that a document has."""
+    """Yield the path, method and operation of each operation in a document."""
     for path, item in of["paths"].items():
         for verb in VERBS:
             if verb in item:
@@ -153,7 +153,7 @@ def resolve(of: Document, part: Any) -> Any:
 
 
 def validator(of: Document, schema: Any) -> schemas.OAS31Validator:
-    """A validator that takes no field which the document does not name."""
+    """Return a validator that refuses fields which the document does not name."""
     components = json.loads(json.dumps(of["components"]))
     for known in components["schemas"].values():
         known.setdefault("additionalProperties", False)
@@ -161,7 +161,7 @@ def validator(of: Document, schema: Any) -> schemas.OAS31Validator:
 
 
 def assert_as_described(of: Document, operation: Any, answer: Answer) -> None:
-    """An answer has the headers and the body that the document says, and no other."""
+    """Assert that an answer has exactly the documented headers and body."""
     response = resolve(of, operation["responses"][str(answer.status)])
     for name, header in response.get("headers", {}).items():
         said = resolve(of, header)
@@ -194,7 +194,7 @@ async def running(update: str, delete: str) -> AsyncIterator[Sandbox]:
 
 
 async def ask(sandbox: Sandbox, verb: str, path: str, asked: Ask) -> Answer:
-    """Ask a sandbox that is as it was built."""
+    """Send a request to a sandbox in its initial state."""
     sandbox.reset()
     path = path.replace("{id}", asked.id)
     options = {"headers": KEY, **asked.options}
@@ -210,14 +210,14 @@ async def ask(sandbox: Sandbox, verb: str, path: str, asked: Ask) -> Answer:
 class TestDocument:
     @pytest.mark.parametrize(("update", "delete", "auth"), list(itertools.product(UPDATES, DELETES, WAYS)))
     def test_it_is_valid_in_every_setting(self, update: str, delete: str, auth: str) -> None:
-        specs.OpenAPIV31SpecValidator(described(update, delete, auth)).validate()
+        specs.OpenAPIV31SpecValidator(describe(update, delete, auth)).validate()
 
     def test_it_has_the_six_operations_and_each_way_of_creating(self) -> None:
-        assert sorted(names(described())) == sorted(OPERATIONS)
+        assert sorted(names(describe())) == sorted(OPERATIONS)
 
     @pytest.mark.parametrize(("update", "delete"), SWITCHES)
-    def test_an_operation_has_a_name_of_its_own(self, update: str, delete: str) -> None:
-        found = names(described(update, delete))
+    def test_each_operation_id_is_unique(self, update: str, delete: str) -> None:
+        found = names(describe(update, delete))
 
         assert len(found) == len(set(found))
 
@@ -243,23 +243,23 @@ class TestDocument:
             ),
         ],
     )
-    def test_a_campaign_is_updated_and_deleted_by_the_verbs_that_are_served(
+    def test_updates_and_deletes_have_the_methods_that_are_served(
         self, update: str, delete: str, verbs: dict[str, str]
     ) -> None:
-        item = described(update, delete)["paths"]["/api/Campaigns/{id}"]
+        item = describe(update, delete)["paths"]["/api/Campaigns/{id}"]
 
         assert {verb: item[verb]["operationId"] for verb in VERBS if verb in item} == {"get": "getCampaign", **verbs}
 
     @pytest.mark.parametrize(("update", "delete"), SWITCHES)
-    def test_links_lead_from_a_created_campaign_to_what_is_there(self, update: str, delete: str) -> None:
-        found = described(update, delete)
+    def test_links_from_a_create_name_existing_operations(self, update: str, delete: str) -> None:
+        found = describe(update, delete)
         links = [resolve(found, link) for link in found["components"]["responses"]["Created"]["links"].values()]
 
         assert {link["operationId"] for link in links} <= set(names(found))
         assert {link["parameters"]["id"] for link in links} == {"$response.body"}
 
-    def test_a_verb_that_updates_and_deletes_needs_no_body(self) -> None:
-        item = described("both", "POST")["paths"]["/api/Campaigns/{id}"]
+    def test_a_method_that_updates_and_deletes_needs_no_body(self) -> None:
+        item = describe("both", "POST")["paths"]["/api/Campaigns/{id}"]
 
         assert item["put"]["requestBody"]["required"]
         assert not item["post"]["requestBody"]["required"]
@@ -272,17 +272,17 @@ class TestDocument:
         assert [server["url"] for server in found["servers"]] == ["http://x:1/tenant"]
 
     def test_each_document_is_a_new_one(self) -> None:
-        described()["paths"].clear()
+        describe()["paths"].clear()
 
-        assert described()["paths"]
+        assert describe()["paths"]
 
-    def test_a_page_has_as_many_rows_as_it_says(self) -> None:
-        size = described()["components"]["parameters"]["pageSize"]["schema"]["default"]
+    def test_the_example_page_has_the_stated_number_of_rows(self) -> None:
+        size = describe()["components"]["parameters"]["pageSize"]["schema"]["default"]
 
         assert size == Quirks().default_page_size
 
-    def test_examples_of_bodies_are_of_their_schemas(self) -> None:
-        found = described()
+    def test_examples_of_bodies_match_their_schemas(self) -> None:
+        found = describe()
         bodies = [
             resolve(found, operation["requestBody"])
             for *_, operation in operations(found)
@@ -303,11 +303,11 @@ class TestDocument:
 
 class TestAnswers:
     @pytest.mark.parametrize(("update", "delete"), SWITCHES)
-    async def test_every_answer_is_as_described(self, update: str, delete: str) -> None:
-        found = described(update, delete)
+    async def test_every_answer_matches_the_document(self, update: str, delete: str) -> None:
+        found = describe(update, delete)
         async with running(update, delete) as sandbox:
             for path, verb, operation in operations(found):
-                for asked in asks_of(operation, verb):
+                for asked in requests_of(operation, verb):
                     answer = await ask(sandbox, verb, path, asked)
 
                     assert answer.status == asked.status, (path, verb, asked)
@@ -315,13 +315,13 @@ class TestAnswers:
 
     @pytest.mark.parametrize(("update", "delete"), SWITCHES)
     def test_no_other_status_is_described(self, update: str, delete: str) -> None:
-        for _, verb, operation in operations(described(update, delete)):
-            statuses = {str(asked.status) for asked in asks_of(operation, verb)}
+        for _, verb, operation in operations(describe(update, delete)):
+            statuses = {str(asked.status) for asked in requests_of(operation, verb)}
 
             assert set(operation["responses"]) == statuses, operation["operationId"]
 
-    async def test_a_created_campaign_and_its_contacts_are_as_described(self) -> None:
-        found = described()
+    async def test_a_created_campaign_and_its_contacts_match_the_document(self) -> None:
+        found = describe()
         async with running("PUT", "DELETE") as sandbox, aiohttp.ClientSession(sandbox.url, headers=KEY) as session:
             async with session.post("/api/Campaigns", json=new("07700900123")) as answer:
                 key = await answer.json()
@@ -336,16 +336,16 @@ class TestAnswers:
     @pytest.mark.parametrize(
         "start", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.99999999Z"]
     )
-    async def test_a_start_beyond_the_calendar_is_refused_as_described(self, start: str) -> None:
+    async def test_a_start_beyond_the_calendar_is_refused_as_documented(self, start: str) -> None:
         asked = Ask(400, options={"json": {**new(), "startDateTime": start}})
         async with running("PUT", "DELETE") as sandbox:
             answer = await ask(sandbox, "POST", "/api/Campaigns", asked)
 
         assert answer.status == 400
-        assert_as_described(described(), described()["paths"]["/api/Campaigns"]["post"], answer)
+        assert_as_described(describe(), describe()["paths"]["/api/Campaigns"]["post"], answer)
 
     @pytest.mark.parametrize("header", [b"Authorization: Bearer \xff", b"api-key: \xff"])
-    async def test_a_key_that_is_no_text_is_refused_as_described(self, header: bytes) -> None:
+    async def test_a_key_that_is_not_ascii_is_refused_as_documented(self, header: bytes) -> None:
         async with running("PUT", "DELETE") as sandbox:
             reader, writer = await asyncio.open_connection(urlsplit(sandbox.url).hostname, urlsplit(sandbox.url).port)
             writer.write(b"GET /api/Campaigns HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + header + b"\r\n\r\n")
@@ -356,7 +356,7 @@ class TestAnswers:
         assert answer.startswith(b"HTTP/1.1 401 ")
 
     async def test_examples_of_filters_and_sorts_can_be_read(self) -> None:
-        found = described()
+        found = describe()
         texts = [
             (path, parameter["name"], example["value"])
             for path, _, operation in operations(found)
@@ -374,8 +374,8 @@ class TestAnswers:
 
 class TestKeys:
     @pytest.mark.parametrize("auth", WAYS)
-    async def test_the_key_is_taken_in_the_ways_that_are_described_and_in_no_other(self, auth: Any) -> None:
-        found = described(auth=auth)
+    async def test_the_key_is_accepted_in_the_documented_ways_only(self, auth: Any) -> None:
+        found = describe(auth=auth)
         ways = {
             "bearer": {"headers": {"Authorization": "Bearer k"}},
             "apiKeyHeader": {"headers": {"api-key": "k"}},
@@ -394,8 +394,8 @@ class TestKeys:
 
 class TestVerbs:
     @pytest.mark.parametrize(("update", "delete"), SWITCHES)
-    async def test_another_verb_is_told_those_that_are_described(self, update: str, delete: str) -> None:
-        found = described(update, delete)
+    async def test_the_answer_to_another_method_lists_the_documented_ones(self, update: str, delete: str) -> None:
+        found = describe(update, delete)
         async with running(update, delete) as sandbox:
             for path, item in found["paths"].items():
                 answer = await ask(sandbox, "PATCH", path, Ask(405))
@@ -403,14 +403,14 @@ class TestVerbs:
                 verbs = {verb for verb in VERBS if verb in item}
 
                 assert answer.status == 405
-                # A campaign may have the id "true", so a campaign's verbs stand beside the create's.
+                # A campaign may have the id "true", so the methods of a campaign and of a create are listed.
                 if path.endswith(("/true", "/false")):
                     verbs |= {verb for verb in VERBS if verb in found["paths"]["/api/Campaigns/{id}"]}
                 assert allowed == verbs, path
 
 
-def asks_of(operation: Any, verb: str) -> list[Ask]:
-    """What is asked of an operation; a delete by POST is also sent a body."""
+def requests_of(operation: Any, verb: str) -> list[Ask]:
+    """Return the requests for an operation. A delete by POST is also sent a body."""
     name = operation["operationId"]
     if name == "deleteCampaign" and verb == "post":
         name = "deleteCampaignByPost"

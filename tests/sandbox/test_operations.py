@@ -46,7 +46,7 @@ async def status(session: aiohttp.ClientSession, method: str, path: str, **optio
 
 
 async def errors(session: aiohttp.ClientSession, path: str, **options: Any) -> dict[str, list[str]]:
-    """The messages of a 400, by path."""
+    """Return the messages of a 400 by path."""
     async with session.post(path, **options) as answer:
         assert answer.status == 400
         assert answer.content_type == "application/problem+json"
@@ -58,11 +58,11 @@ async def errors(session: aiohttp.ClientSession, path: str, **options: Any) -> d
 
 
 class TestReading:
-    async def test_a_seeded_campaign_is_given_back_as_it_is(self, open_session: Open) -> None:
+    async def test_a_seeded_campaign_is_returned_unchanged(self, open_session: Open) -> None:
         async with Sandbox([SEED]) as sandbox, open_session(sandbox) as http:
             assert await read(http, "/api/Campaigns/c1") == SEED
 
-    async def test_a_page_tells_how_many_there_are(self, open_session: Open) -> None:
+    async def test_a_page_has_the_totals(self, open_session: Open) -> None:
         async with Sandbox(campaigns(23)) as sandbox, open_session(sandbox) as http:
             page = await read(http, "/api/Campaigns", page="3")
 
@@ -84,7 +84,7 @@ class TestReading:
         assert page == {"pageIndex": 1, "totalPages": 2, "totalRecords": 2, "items": [contacts[2]]}
 
     @pytest.mark.parametrize("path", ["/API/CAMPAIGNS", "/api/campaigns/", "/api/campaigns/c1/"])
-    async def test_paths_are_read_in_any_case_and_with_a_slash_behind(self, open_session: Open, path: str) -> None:
+    async def test_paths_match_in_any_case_and_with_a_trailing_slash(self, open_session: Open, path: str) -> None:
         async with Sandbox([SEED]) as sandbox, open_session(sandbox) as http:
             assert await status(http, "GET", path) == 200
 
@@ -92,7 +92,7 @@ class TestReading:
         async with Sandbox([{**SEED, "id": "a b/ü"}]) as sandbox, open_session(sandbox) as http:
             assert (await read(http, "/api/campaigns/a%20b%2F%C3%BC"))["id"] == "a b/ü"
 
-    async def test_parameters_have_names_in_any_case_and_count_once(self, open_session: Open) -> None:
+    async def test_parameter_names_match_in_any_case_and_the_first_value_counts(self, open_session: Open) -> None:
         async with Sandbox(campaigns(5)) as sandbox, open_session(sandbox) as http:
             page = await read(http, "/api/campaigns?PAGESIZE=2&Page=2&pagesize=5")
 
@@ -107,33 +107,31 @@ class TestReading:
             ("pageSize=2147483648", ["PageSize"]),
         ],
     )
-    async def test_a_page_that_cannot_be_is_refused(
-        self, http: aiohttp.ClientSession, query: str, names: list[str]
-    ) -> None:
+    async def test_an_invalid_page_is_refused(self, http: aiohttp.ClientSession, query: str, names: list[str]) -> None:
         async with http.get(f"/api/Campaigns?{query}") as answer:
             problem = await answer.json(content_type=None)
 
         assert answer.status == 400
         assert list(problem["errors"]) == names
 
-    async def test_a_page_of_contacts_that_cannot_be_is_refused_too(self, open_session: Open) -> None:
+    async def test_an_invalid_page_of_contacts_is_refused(self, open_session: Open) -> None:
         async with Sandbox([SEED]) as sandbox, open_session(sandbox) as http:
             assert await status(http, "GET", "/api/campaigns/c1/contacts?page=0") == 400
 
-    async def test_an_empty_parameter_is_none(self, open_session: Open) -> None:
+    async def test_an_empty_parameter_is_ignored(self, open_session: Open) -> None:
         async with Sandbox(campaigns(12)) as sandbox, open_session(sandbox) as http:
             page = await read(http, "/api/campaigns?page=&pageSize=&filters=&sorts=")
 
         assert len(page["items"]) == 10
 
-    async def test_a_filter_that_is_no_good_brings_the_whole_list(self, open_session: Open) -> None:
+    async def test_an_invalid_filter_returns_the_whole_list(self, open_session: Open) -> None:
         async with Sandbox(campaigns(12)) as sandbox, open_session(sandbox) as http:
             page = await read(http, "/api/campaigns", filters="bogus==1", page="2", pageSize="5")
 
         assert len(page["items"]) == page["totalRecords"] == 12
 
     @pytest.mark.slow
-    async def test_a_filter_reaches_over_a_hundred_thousand_campaigns(self, open_session: Open) -> None:
+    async def test_a_filter_searches_a_hundred_thousand_campaigns(self, open_session: Open) -> None:
         async with Sandbox(campaigns(100_000)) as sandbox, open_session(sandbox) as http:
             page = await read(http, "/api/campaigns", filters="id_-=9999,status==5", sorts="-id")
 
@@ -177,7 +175,7 @@ class TestCreating:
         ]
         assert [contact["id"] for contact in sandbox.contacts(key)] == ids
 
-    async def test_an_id_that_is_taken_is_not_given_again(
+    async def test_a_generated_id_is_never_one_that_exists(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, open_session: Open, new: dict[str, Any]
     ) -> None:
         await status(http, "POST", "/api/campaigns", json=new)
@@ -187,7 +185,7 @@ class TestCreating:
             await status(http_to_other, "POST", "/api/campaigns", json=new)
             assert len({campaign["id"] for campaign in other.campaigns}) == 2
 
-    async def test_what_was_created_stays_on_record_as_it_was_then(
+    async def test_created_shows_a_campaign_as_it_was_created(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         async with http.post("/api/Campaigns", json=new) as answer:
@@ -200,7 +198,7 @@ class TestCreating:
         assert sandbox.campaigns == []
 
     @pytest.mark.parametrize("path", ["/api/Campaigns", "/api/campaigns/false", "/api/campaigns/False"])
-    async def test_each_invalid_number_is_named(
+    async def test_the_error_names_each_invalid_number(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any], path: str
     ) -> None:
         new["contacts"][1:] = [{"phoneNumber": "x"}, {"phoneNumber": "07700900124"}, {"name": "Bo"}]
@@ -210,7 +208,7 @@ class TestCreating:
         assert list(found) == ["Contacts[1].PhoneNumber", "Contacts[3].PhoneNumber"]
         assert sandbox.created == []
 
-    async def test_true_leaves_the_invalid_out(
+    async def test_true_leaves_out_invalid_numbers(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         new["contacts"].insert(1, {"phoneNumber": "12"})
@@ -232,7 +230,9 @@ class TestCreating:
             "７７００９００１２３",
         ],
     )
-    async def test_a_number_is_taken(self, http: aiohttp.ClientSession, new: dict[str, Any], number: str) -> None:
+    async def test_a_valid_number_is_accepted(
+        self, http: aiohttp.ClientSession, new: dict[str, Any], number: str
+    ) -> None:
         new["contacts"] = [{"phoneNumber": number}]
 
         assert await status(http, "POST", "/api/campaigns", json=new) == 201
@@ -252,7 +252,9 @@ class TestCreating:
             "9" * 251,
         ],
     )
-    async def test_a_number_is_refused(self, http: aiohttp.ClientSession, new: dict[str, Any], number: str) -> None:
+    async def test_an_invalid_number_is_refused(
+        self, http: aiohttp.ClientSession, new: dict[str, Any], number: str
+    ) -> None:
         new["contacts"] = [{"phoneNumber": number}]
 
         assert list(await errors(http, "/api/campaigns", json=new)) == ["Contacts[0].PhoneNumber"]
@@ -279,18 +281,18 @@ class TestCreating:
             ),
         ],
     )
-    async def test_what_is_wrong_is_named_by_its_path(
+    async def test_an_error_has_the_path_of_the_field(
         self, http: aiohttp.ClientSession, new: dict[str, Any], change: dict[str, Any], path: str
     ) -> None:
         assert list(await errors(http, "/api/campaigns", json={**new, **change})) == [path]
 
     @pytest.mark.parametrize(("body", "path"), [(b"", ""), (b"{", "$"), (b"[]", "$"), (b"null", "$")])
-    async def test_a_body_that_is_no_object_is_refused(
+    async def test_a_body_that_is_not_an_object_is_refused(
         self, http: aiohttp.ClientSession, body: bytes, path: str
     ) -> None:
         assert list(await errors(http, "/api/campaigns", data=body, headers=JSON)) == [path]
 
-    async def test_names_are_read_in_any_case_and_unknown_ones_ignored(
+    async def test_field_names_match_in_any_case_and_unknown_fields_are_ignored(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         shouted = {name.upper(): value for name, value in new.items()} | {
@@ -301,13 +303,13 @@ class TestCreating:
         assert await status(http, "POST", "/api/campaigns", json=shouted) == 201
         assert sandbox.created[0]["optOutLinkId"] == 7
 
-    async def test_what_is_not_json_is_refused_by_its_type(self, http: aiohttp.ClientSession) -> None:
+    async def test_a_content_type_that_is_not_json_is_refused(self, http: aiohttp.ClientSession) -> None:
         headers = {"Content-Type": "text/plain"}
 
         assert await status(http, "POST", "/api/campaigns", data=b"{}", headers=headers) == 415
 
     @pytest.mark.parametrize("chunked", [None, True])
-    async def test_what_is_too_large_is_refused_and_not_carried_out(
+    async def test_a_body_that_is_too_large_is_refused_and_not_carried_out(
         self, open_session: Open, new: dict[str, Any], chunked: bool | None
     ) -> None:
         new["message"] = "x" * 200_000
@@ -320,9 +322,7 @@ class TestCreating:
 
 
 class TestChanging:
-    async def test_an_update_changes_what_it_has_and_nothing_else(
-        self, open_session: Open, new: dict[str, Any]
-    ) -> None:
+    async def test_an_update_changes_its_fields_only(self, open_session: Open, new: dict[str, Any]) -> None:
         async with Sandbox([PENDING]) as sandbox, open_session(sandbox) as http:
             assert await status(http, "PUT", "/api/campaigns/c1", json=new) == 204
             assert sandbox.campaigns == [
@@ -334,12 +334,12 @@ class TestChanging:
                 }
             ]
 
-    async def test_an_update_that_lacks_something_is_refused(self, open_session: Open, new: dict[str, Any]) -> None:
+    async def test_an_update_without_a_required_field_is_refused(self, open_session: Open, new: dict[str, Any]) -> None:
         async with Sandbox([PENDING]) as sandbox, open_session(sandbox) as http:
             assert await status(http, "PUT", "/api/campaigns/c1", json={**new, "sender": ""}) == 400
             assert sandbox.campaigns == [PENDING]
 
-    async def test_optional_fields_are_stored_and_taken_away(
+    async def test_optional_fields_are_stored_and_removed(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         more = {**new, "optOutLinkId": 7, "trackLinkUrl": "https://x.example"}
@@ -371,14 +371,16 @@ class TestChanging:
         assert await status(http, "POST", "/api/campaigns", json={**new, "startDateTime": sent}) == 201
         assert sandbox.created[0]["startDateTime"] == stored
 
-    async def test_a_delete_takes_the_campaign_and_its_contacts_away(self, open_session: Open) -> None:
+    async def test_a_delete_removes_the_campaign_and_its_contacts(self, open_session: Open) -> None:
         async with Sandbox([PENDING], {"c1": [CONTACT]}) as sandbox, open_session(sandbox) as http:
             assert await status(http, "DELETE", "/api/campaigns/c1") == 204
             assert await status(http, "GET", "/api/campaigns/c1") == 404
             assert await status(http, "GET", "/api/campaigns/c1/contacts") == 404
             assert await status(http, "DELETE", "/api/campaigns/c1") == 404
 
-    async def test_an_unknown_campaign_is_a_problem(self, http: aiohttp.ClientSession, new: dict[str, Any]) -> None:
+    async def test_an_unknown_campaign_is_answered_with_a_problem(
+        self, http: aiohttp.ClientSession, new: dict[str, Any]
+    ) -> None:
         async with http.put("/api/campaigns/nobody", json=new) as answer:
             problem = await answer.json(content_type=None)
 
@@ -395,7 +397,7 @@ class TestChanging:
             ("POST", "/api/campaigns/c1/contacts", "GET"),
         ],
     )
-    async def test_a_wrong_verb_is_told_the_right_ones(
+    async def test_the_answer_to_another_method_lists_the_methods(
         self, http: aiohttp.ClientSession, method: str, path: str, allow: str
     ) -> None:
         async with http.request(method, path) as answer:
@@ -414,12 +416,12 @@ class TestChanging:
             assert await status(http, "POST", "/api/campaigns/c1") == 204
             assert sandbox.campaigns == []
 
-    async def test_a_delete_by_post_never_takes_a_body(self, open_session: Open, new: dict[str, Any]) -> None:
+    async def test_a_delete_by_post_with_a_body_is_refused(self, open_session: Open, new: dict[str, Any]) -> None:
         async with Sandbox([PENDING], delete_method="POST") as sandbox, open_session(sandbox) as http:
             assert await status(http, "POST", "/api/campaigns/c1", json=new) == 405
             assert await status(http, "POST", "/api/campaigns/c1") == 204
 
-    async def test_a_path_that_is_none_is_not_found(self, http: aiohttp.ClientSession) -> None:
+    async def test_an_unknown_path_is_not_found(self, http: aiohttp.ClientSession) -> None:
         assert await status(http, "GET", "/api/elsewhere") == 404
         assert await status(http, "GET", "/") == 404
 
@@ -434,12 +436,12 @@ class TestKeys:
             ({}, {"api-key": "k"}),
         ],
     )
-    async def test_a_key_is_taken_in_three_places(self, headers: dict[str, str], query: dict[str, str]) -> None:
+    async def test_a_key_is_accepted_in_three_places(self, headers: dict[str, str], query: dict[str, str]) -> None:
         async with Sandbox(api_key="k") as sandbox, aiohttp.ClientSession(sandbox.url) as http:
             assert await status(http, "GET", "/api/campaigns", headers=headers, params=query) == 200
 
     @pytest.mark.parametrize("headers", [{}, {"Authorization": "Basic k"}, {"api-key": "other"}])
-    async def test_without_the_key_nothing_is_said(self, headers: dict[str, str]) -> None:
+    async def test_a_request_without_the_key_gets_an_empty_401(self, headers: dict[str, str]) -> None:
         async with (
             Sandbox(api_key="k") as sandbox,
             aiohttp.ClientSession(sandbox.url) as http,
@@ -449,7 +451,9 @@ class TestKeys:
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert await answer.read() == b""
 
-    async def test_a_key_can_be_changed_while_it_runs(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_the_key_can_be_changed_while_the_sandbox_runs(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
         assert await status(http, "GET", "/api/campaigns") == 200
         sandbox.api_key = "another"
         assert await status(http, "GET", "/api/campaigns") == 401
@@ -488,7 +492,7 @@ class TestQuirks:
             ("offset", "2024-01-10T10:00:00.123+01:00"),
         ],
     )
-    async def test_dates_may_be_written_otherwise(self, open_session: Open, style: Any, text: str) -> None:
+    async def test_dates_may_have_another_form(self, open_session: Open, style: Any, text: str) -> None:
         async with (
             Sandbox([SEED], quirks=Quirks(dates=style)) as sandbox,
             open_session(sandbox) as http,
@@ -516,7 +520,7 @@ class TestQuirks:
 
         assert [contact["phoneNumber"] for contact in sandbox.created[0]["contacts"]] == numbers
 
-    async def test_a_cap_on_the_page_size_makes_rows_vanish_between_pages(self, open_session: Open) -> None:
+    async def test_a_maximum_page_size_loses_rows_between_pages(self, open_session: Open) -> None:
         async with (
             Sandbox(campaigns(8), quirks=Quirks(max_page_size=3)) as sandbox,
             open_session(sandbox) as http,
@@ -549,13 +553,13 @@ class TestQuirks:
         "options",
         [{"dates": "iso"}, {"phones": "07"}, {"default_page_size": 0}, {"max_page_size": 0}],
     )
-    def test_a_quirk_that_cannot_be_is_refused(self, options: dict[str, Any]) -> None:
+    def test_an_invalid_quirk_is_refused(self, options: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=next(iter(options))):
             Quirks(**options)
 
 
 class TestSwitches:
-    async def test_both_verbs_may_be_served(self, open_session: Open, new: dict[str, Any]) -> None:
+    async def test_both_methods_may_be_served(self, open_session: Open, new: dict[str, Any]) -> None:
         rows = [{**PENDING, "id": f"c{number}"} for number in range(4)]
         async with (
             Sandbox(rows, update_method="both", delete_method="both") as sandbox,
@@ -579,13 +583,13 @@ class TestSwitches:
             }
         assert found == {way: 200 if way == auth else 401 for way in found}
 
-    def test_a_switch_that_does_not_exist_is_refused(self) -> None:
+    def test_an_unknown_setting_is_refused(self) -> None:
         for wrong in ({"auth": "cookie"}, {"update_method": "PATCH"}, {"delete_method": "PUT"}):
             with pytest.raises(ValueError, match="must be"):
                 Sandbox(**wrong)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("query", [{"filters": "bogus==1"}, {"filters": "recipientCount==x"}, {"sorts": "bogus"}])
-    async def test_what_would_be_dropped_may_be_refused_instead(
+    async def test_filters_that_would_be_ignored_may_be_refused(
         self, open_session: Open, query: dict[str, str]
     ) -> None:
         strict = Quirks(strict_filters=True)
@@ -600,6 +604,6 @@ class TestSwitches:
             good = await read(http, "/api/campaigns", filters="sender==Acme", sorts="-id", pageSize="2")
             assert [item["id"] for item in good["items"]] == ["c3", "c2"]
 
-    async def test_answers_bear_a_date(self, http: aiohttp.ClientSession) -> None:
+    async def test_answers_have_a_date(self, http: aiohttp.ClientSession) -> None:
         async with http.get("/api/campaigns") as answer:
             assert parsedate_to_datetime(answer.headers["Date"]).tzinfo is not None

@@ -1,4 +1,4 @@
-"""The pytest plugin, in the test suite of someone who has installed the package: one session, and what it reported."""
+"""The pytest plugin in the test suite of a user who has installed the package: one session and its report."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ TESTS = {
 OPTIONS = (
     *("-W", "error", "--strict-markers", "-rA", "-p", "campaigns_async", "-p", "asyncio", "-p", "anyio"),
     *("-p", "no:cacheprovider", "-o", "asyncio_default_fixture_loop_scope=function", "--junit-xml=report.xml"),
-    # What the newest TestClient says about httpx is not our affair.
+    # The newest TestClient warns about httpx, which does not concern this package.
     *("-W", "ignore:Using `httpx` with `starlette.testclient` is deprecated"),
 )
 
@@ -314,7 +314,7 @@ class Report:
     sections: Mapping[str, list[str]]
 
     def of(self, test: str) -> str:
-        """Return the part of the output that is about one test."""
+        """Return the part of the output about one test."""
         return reports_in(self.output)[test]
 
 
@@ -348,7 +348,7 @@ def outcomes_in(report: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Run somebody's tests in a process of its own, in which a warning is an error, with few plugins."""
+    """Run a user's tests in a new process, with warnings as errors and few plugins."""
     suite = tmp_path_factory.mktemp("suite")
     (suite / "shop.py").write_text(SHOP)
     (suite / "asking.py").write_text(ASKING)
@@ -369,12 +369,12 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     return Report(ran.stdout, outcomes_in(suite / "report.xml"), sections_in(ran.stdout))
 
 
-def test_pytest_finds_it_where_the_package_is_installed() -> None:
+def test_pytest_finds_the_plugin_of_the_installed_package() -> None:
     (found,) = entry_points(group="pytest11", name="campaigns_async")
     assert found.load() is pytest_plugin
 
 
-def test_each_test_of_the_suite_ends_as_it_should(report: Report) -> None:
+def test_each_test_of_the_suite_has_its_expected_outcome(report: Report) -> None:
     failed = {
         *("test_call", "test_nothing_arrived", "test_many", "test_stopped", "test_trouble"),
         *("test_of_something_else", "test_naive"),
@@ -393,14 +393,14 @@ def test_each_test_of_the_suite_ends_as_it_should(report: Report) -> None:
     }
 
 
-def test_the_double_send_of_a_naive_app_is_found_and_shown_without_whom_it_meets(report: Report) -> None:
+def test_the_double_send_of_a_naive_app_is_found_and_shown_without_recipients(report: Report) -> None:
     shown = report.of("test_naive")
 
     assert re.search(r"AssertionError: sent twice: campaigns \w+ and \w+ bring the same text to 1 person", shown)
     first, second = report.sections["test_naive"]
     assert re.fullmatch(r"1\. POST /api/Campaigns\S*: no answer, carried out, met fault 1", first)
     assert re.fullmatch(r"2\. POST /api/Campaigns\S*: 201, carried out", second)
-    # The line of the test is shown, and nothing of how the sandbox found out.
+    # The line of the test is shown, and no line of the sandbox.
     assert "threaded.py" not in shown
     without_sources = "\n".join(line for line in shown.splitlines() if not line.startswith((" ", ">")))
     for secret in ("07700", "7700900123", "Ann", "at the tee"):
@@ -417,7 +417,7 @@ def test_the_double_send_of_a_naive_app_is_found_and_shown_without_whom_it_meets
         ("test_taken_port", ".*address already in use.*"),
     ],
 )
-def test_a_mark_that_cannot_be_is_named_without_a_traceback(report: Report, test: str, problem: str) -> None:
+def test_an_invalid_mark_is_named_without_a_traceback(report: Report, test: str, problem: str) -> None:
     shown = report.of(test)
 
     assert re.search(rf"^@pytest\.mark\.campaigns_sandbox: {problem}", shown, flags=re.MULTILINE)
@@ -425,7 +425,7 @@ def test_a_mark_that_cannot_be_is_named_without_a_traceback(report: Report, test
         assert trace not in shown
 
 
-def test_without_the_extra_it_says_what_to_install(report: Report) -> None:
+def test_without_the_extra_the_error_names_it(report: Report) -> None:
     shown = report.of("test_needs_the_extra")
 
     assert (
@@ -435,7 +435,7 @@ def test_without_the_extra_it_says_what_to_install(report: Report) -> None:
     assert "Traceback" not in shown
 
 
-def test_a_test_that_fails_shows_what_arrived_and_no_secrets(report: Report) -> None:
+def test_a_failing_test_shows_its_requests_without_secrets(report: Report) -> None:
     shown = {name: lines for name, lines in report.sections.items() if name != "test_naive"}
 
     many = shown.pop("test_many")

@@ -1,4 +1,4 @@
-"""Each preset is met as its name says, and tells truly whether the request was carried out."""
+"""Each preset has the effect of its name, and carries the request out as documented."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ SECONDS = {"slow", "slow_body", "listed_late"}
 
 
 def make(name: str, **where: Any) -> Fault:
-    """A preset with short waits, where it needs any."""
+    """Return a preset, with short waits if it needs any."""
     return PRESETS[name](*([0.001] if name in SECONDS else []), **where)
 
 
 async def create(http: aiohttp.ClientSession, new: dict[str, Any]) -> tuple[int, str, str]:
-    """The status, the kind and the text of the answer to a create."""
+    """Return the status, the content type and the text of the answer to a create."""
     async with http.post("/api/Campaigns", json=new) as answer:
         return answer.status, answer.headers.get("Content-Type", ""), await answer.text()
 
 
-async def shown(http: aiohttp.ClientSession) -> int:
-    """How many campaigns a list tells of: by the time of its answer, what came before would be answered."""
+async def count_listed(http: aiohttp.ClientSession) -> int:
+    """Return the number of listed campaigns. Earlier requests would have been answered before the list is."""
     async with http.get("/api/Campaigns") as answer:
         total: int = (await answer.json())["totalRecords"]
         return total
@@ -52,7 +52,7 @@ class TestStatuses:
             (presets.unavailable(retry_after=2), 503, "2"),
         ],
     )
-    async def test_who_is_told_to_wait_is_told_how_long(
+    async def test_a_throttled_request_gets_the_retry_after(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, fault: Fault, status: int, wait: str | None
     ) -> None:
         sandbox.add_fault(fault)
@@ -61,7 +61,7 @@ class TestStatuses:
             assert (answer.status, answer.headers.get("Retry-After"), await answer.text()) == (status, wait, "")
 
     @pytest.mark.parametrize("preset", [presets.throttled, presets.unavailable])
-    def test_a_wait_that_cannot_be_is_refused(self, preset: Callable[..., Fault]) -> None:
+    def test_an_invalid_retry_after_is_refused(self, preset: Callable[..., Fault]) -> None:
         with pytest.raises(ValueError, match="retry_after must be 0 seconds or more"):
             preset(-1)
         with pytest.raises(ValueError, match=r"retry_after must be a whole number of seconds.*, not float"):
@@ -71,7 +71,7 @@ class TestStatuses:
                 preset(moment)
 
     @pytest.mark.parametrize("preset", [presets.throttled, presets.unavailable])
-    async def test_what_is_told_to_wait_is_not_carried_out(
+    async def test_a_throttled_request_is_not_carried_out(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any], preset: Callable[..., Fault]
     ) -> None:
         sandbox.add_fault(preset())
@@ -89,7 +89,7 @@ class TestStatuses:
             (presets.html_page, 502, "502 Bad Gateway"),
         ],
     )
-    async def test_a_failure_is_carried_out_or_not_as_one_likes(
+    async def test_acted_decides_whether_a_failing_request_is_carried_out(
         self,
         sandbox: Sandbox,
         http: aiohttp.ClientSession,
@@ -108,7 +108,7 @@ class TestStatuses:
         assert len(sandbox.created) == acted
 
     @pytest.mark.parametrize("preset", [presets.server_error, presets.gateway_timeout, presets.html_page])
-    async def test_a_failure_is_not_carried_out_unless_that_is_said(
+    async def test_a_failing_request_is_not_carried_out_by_default(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any], preset: Callable[..., Fault]
     ) -> None:
         sandbox.add_fault(preset())
@@ -117,7 +117,7 @@ class TestStatuses:
 
         assert sandbox.created == []
 
-    async def test_a_gateway_may_give_up_before_it_is_carried_out(
+    async def test_a_gateway_may_time_out_before_the_request_is_carried_out(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         rule = sandbox.add_fault(presets.gateway_timeout(act_after=0.02))
@@ -127,11 +127,11 @@ class TestStatuses:
 
         assert (len(sandbox.created), rule.fault.act_after) == (1, 0.02)
 
-    def test_it_cannot_be_carried_out_before_and_after(self) -> None:
+    def test_acted_and_act_after_exclude_each_other(self) -> None:
         with pytest.raises(ValueError, match="act_after"):
             presets.gateway_timeout(acted=True, act_after=1)
 
-    async def test_a_page_may_come_with_any_status(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_an_html_page_may_have_any_status(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         sandbox.add_fault(presets.html_page(200))
 
         async with http.get("/api/Campaigns") as answer:
@@ -141,7 +141,7 @@ class TestStatuses:
 
 class TestConnections:
     @pytest.mark.parametrize(("preset", "created"), [(presets.lost_request, 0), (presets.lost_answer, 1)])
-    async def test_of_what_is_lost_only_the_sandbox_knows_whether_it_was_carried_out(
+    async def test_a_lost_request_is_not_carried_out_and_one_with_a_lost_answer_is(
         self,
         sandbox: Sandbox,
         http: aiohttp.ClientSession,
@@ -156,7 +156,7 @@ class TestConnections:
 
         assert len(sandbox.created) == created
 
-    async def test_an_answer_that_is_cut_was_carried_out(
+    async def test_a_request_with_a_cut_answer_was_carried_out(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         sandbox.add_fault(presets.cut_answer())
@@ -191,23 +191,23 @@ class TestConnections:
 
 class TestTime:
     @pytest.mark.parametrize("preset", [presets.slow, presets.slow_body])
-    async def test_what_is_slow_is_carried_out_at_once(
+    async def test_a_slow_request_is_carried_out_at_once(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any], preset: Callable[..., Fault]
     ) -> None:
         sandbox.add_fault(preset(3600, operation="create"))
 
         waiting = asyncio.create_task(create(http, new))
         await sandbox.wait_acted(1)
-        assert await shown(http) == 1
+        assert await count_listed(http) == 1
 
         assert len(sandbox.created) == 1
-        # What is slow is being answered still; of a slow body the status is out.
+        # The slow answer is not sent yet; of a slow body the status was sent.
         assert sandbox.in_flight == 1
         assert not waiting.done()
         waiting.cancel()
 
     @pytest.mark.parametrize("preset", [presets.slow, presets.slow_body])
-    async def test_what_is_slow_comes_in_the_end(
+    async def test_a_slow_answer_arrives(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any], preset: Callable[..., Fault]
     ) -> None:
         sandbox.add_fault(preset(0.001))
@@ -216,26 +216,26 @@ class TestTime:
 
         assert (status, text) == (201, f'"{sandbox.created[0]["id"]}"')
 
-    async def test_what_hangs_was_carried_out_and_is_answered_once_it_is_released(
+    async def test_a_hanging_request_was_carried_out_and_is_answered_once_it_is_released(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         rule = sandbox.add_fault(presets.hanging(operation="create"))
         waiting = asyncio.create_task(create(http, new))
         await sandbox.wait_acted(1)
-        assert await shown(http) == 1
+        assert await count_listed(http) == 1
         assert (sandbox.requests[0].status, sandbox.in_flight) == (None, 1)
 
         rule.release()
 
         assert (await waiting)[0] == 201
 
-    async def test_what_hangs_may_never_be_carried_out(
+    async def test_a_hanging_request_may_never_be_carried_out(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         rule = sandbox.add_fault(presets.hanging(operation="create", acted=False))
         waiting = asyncio.create_task(create(http, new))
         await sandbox.wait_received(1)
-        assert await shown(http) == 0
+        assert await count_listed(http) == 0
         assert (sandbox.requests[0].status, sandbox.in_flight) == (None, 1)
 
         rule.release()
@@ -244,7 +244,7 @@ class TestTime:
             await waiting
         assert sandbox.created == []
 
-    async def test_what_is_listed_late_is_there_all_the_while(
+    async def test_a_campaign_that_is_listed_late_can_be_read_at_once(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         sandbox.add_fault(presets.listed_late(3600, times=1))
@@ -266,7 +266,7 @@ class TestTime:
 
 class TestWhere:
     @pytest.mark.parametrize("name", PRESETS)
-    def test_every_preset_says_which_requests_it_meets(self, name: str) -> None:
+    def test_every_preset_takes_the_fields_that_select_requests(self, name: str) -> None:
         def always(_: object) -> bool:
             return True
 
@@ -288,7 +288,7 @@ class TestWhere:
         assert {field: getattr(fault, field) for field in where} == where
 
     @pytest.mark.parametrize("name", PRESETS)
-    def test_every_preset_says_whether_it_is_carried_out(self, name: str) -> None:
+    def test_every_preset_documents_whether_the_request_is_carried_out(self, name: str) -> None:
         assert "carried out" in (PRESETS[name].__doc__ or "")
 
     async def test_a_preset_may_meet_one_recipient_only(

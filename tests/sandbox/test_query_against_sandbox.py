@@ -1,4 +1,4 @@
-"""What the client's filters and sorts ask for is what the sandbox answers with, over a real socket.
+"""The client's filters and sorts find the right rows of the sandbox, over a real socket.
 
 What must come is said by plain predicates here, which share nothing with the client's own reader of filters and
 nothing with the sandbox's. The sandbox refuses what the provider's server would drop in silence, so that a dropped
@@ -64,7 +64,7 @@ def is_blank_outside(text: str) -> bool:
 
 
 def may_be_unsayable(text: str) -> bool:
-    """The three kinds of text that the server's language has no words for; of the third kind it has some."""
+    """Return True for the three kinds of text that the server's language cannot express; some of the third it can."""
     return (
         is_blank_outside(text)
         or text.lower() == "\\null"
@@ -77,7 +77,7 @@ def upper(text: str) -> str:
 
 
 def near_misses(text: str) -> Iterator[str]:
-    """What a slip in writing or reading the text would take for it."""
+    """Yield the texts that a mistake in escaping or parsing would confuse with a text."""
     yield from ("", "null", "NULL", "\\null", "x", "*", "\\", " ")
     for extra in (" ", "\xa0", "\\", "*", "x", ",", "|", "==", "(", ")", "\0", "null"):
         yield from (text + extra, extra + text)
@@ -91,28 +91,28 @@ def near_misses(text: str) -> Iterator[str]:
 
 
 def values_near(*texts: Text) -> list[Text]:
-    """The texts themselves, no value at all, and every near miss."""
+    """Return the texts themselves, null, and every near miss."""
     said = [text for text in texts if text is not None]
     return list(dict.fromkeys([*said, None, *(miss for text in said for miss in near_misses(text))]))
 
 
 @frozen
 class Asked:
-    """A sandbox and a client of it, that stay open from one example to the next."""
+    """A sandbox and a client of it, which stay open from one example to the next."""
 
     runner: asyncio.Runner
     sandbox: Sandbox
     client: CampaignsClient
 
     def campaigns(self, rows: Iterable[dict[str, Any]], **asked: Any) -> list[str]:
-        """The ids that a list answers with, where there are these campaigns and no others."""
+        """Return the ids of a list, from a sandbox with exactly these campaigns."""
         self.sandbox.reset()
         for row in rows:
             self.sandbox.add(row)
         return self.runner.run(_ids(self.client.campaigns.list(**self._paged(asked))))
 
     def contacts(self, rows: Iterable[dict[str, Any]], **asked: Any) -> list[str]:
-        """The same of the contacts of a campaign."""
+        """Return the ids of a campaign's contacts, from a sandbox with exactly these contacts."""
         self.sandbox.reset()
         self.sandbox.add({"id": "c"}, rows)
         return self.runner.run(_ids(self.client.campaigns.contacts("c", **self._paged(asked))))
@@ -122,7 +122,7 @@ class Asked:
         return {"page_size": 10_000, **asked}
 
     def texts(self, column: str, values: Sequence[Text], filters: query.Expression) -> list[Text]:
-        """The values of those rows that are found, of rows that hold one value each."""
+        """Return the values of the rows that are found, among rows with one value each."""
         found = (self.campaigns if column in ("message", "sender") else self.contacts)(
             ({"id": f"r{at}", column: value} for at, value in enumerate(values)), filters=filters
         )
@@ -158,7 +158,7 @@ WAYS: dict[str, tuple[str, Callable[[str, str], bool]]] = {
 
 
 def predicate(way: str, text: str, *, ignore_case: bool = False, negate: bool = False) -> Holds:
-    """The server's rule: what has no value is neither in a condition nor in its contrary."""
+    """Return the server's test of a condition: null meets neither a condition nor its negation."""
     test = WAYS[way][1]
 
     def holds(have: Text) -> bool:
@@ -171,18 +171,18 @@ def predicate(way: str, text: str, *, ignore_case: bool = False, negate: bool = 
 
 
 def said(build: Callable[[], query.Expression], *texts: Text) -> query.Expression | None:
-    """The filter; None where it is refused, which is right for few texts only."""
+    """Return the filter; None if it is refused, which is right for few texts only."""
     try:
         return build()
     except QueryError as error:
         given_texts = [text for text in texts if text is not None]
-        # Alternatives are read as one text at first, so that they can spoil each other.
+        # Alternatives are first parsed as one text, so one can break the other.
         assert any(map(may_be_unsayable, [*given_texts, "|".join(given_texts)])), str(error)
         return None
 
 
 def made(build: Callable[[], query.Expression], *texts: Text) -> query.Expression:
-    """The filter; where it is refused the example ends."""
+    """Return the filter, or end the example if it is refused."""
     expression = said(build, *texts)
     event("refused" if expression is None else "sent")
     return reject() if expression is None else expression
@@ -289,7 +289,7 @@ class TestText:
 
 
 class TestWhatIsRefused:
-    # The words of which common texts consist: signs of each kind, but no backslash before an operator.
+    # The parts of common texts: characters of each kind, but no backslash before an operator.
     WORDS = (
         *("Sale", "20%", "off,", "today!", "Ann & Bob", "a|b", "x==y", "<b>", "(now)", "C:\\dir", "*", "null", "£5"),
         *("😀", "ß", "e-mail: a@b.example", "https://example.com/?a=1&b=2", ">=18", "—", "日本", "1_000", "!", "!="),
@@ -344,7 +344,7 @@ INTS = st.integers(-(2**31), 2**31 - 1) | st.integers(-20, 20)
 
 
 def ints_near(values: Iterable[int]) -> list[int]:
-    """The numbers, their neighbours, their contraries and the ends of the range; all of 32 bits."""
+    """Return the numbers, their neighbours, their negatives and the ends of the 32-bit range."""
     near = {0, 1, -1, 2**31 - 1, -(2**31)}
     for value in values:
         near |= {value, value - 1, value + 1, -value, value * 10, value // 10, value ^ 16}
@@ -412,7 +412,7 @@ def ticks_of(moment: dt.datetime) -> int:
 
 
 def written(ticks: int, form: int) -> str:
-    """A time in ticks of 100 ns since year 1, in one of the notations that rows have."""
+    """Write a time in ticks of 100 ns since year 1, in one of the notations of rows."""
     seconds, fraction = divmod(ticks, TICKS)
     moment = YEAR_ONE + dt.timedelta(seconds=seconds)
     if form == 0:
@@ -457,7 +457,7 @@ class TestDates:
 
 
 def _blind_then_lower(one: str, two: str) -> int:
-    """Text without regard to case; where only case differs, the first that is lower there comes first."""
+    """Compare texts without regard to case. If only case differs, lower case comes first."""
     for first, second in ((upper(one), upper(two)), (re.sub("[a-z]", "!", one), re.sub("[a-z]", "!", two))):
         if first != second:
             return -1 if first < second else 1
@@ -487,7 +487,7 @@ ROWS = st.lists(
 
 
 def in_order(rows: list[dict[str, Any]], names: list[tuple[str, bool]]) -> list[dict[str, Any]]:
-    """Sorted by several names, of which the first counts most; no value is less than any."""
+    """Sort rows by several names, the first of which has priority. Null comes before any value."""
     for name, descending in reversed(names):
         key = SORTED[name][1]
         without = [row for row in rows if row[name] is None]

@@ -1,4 +1,4 @@
-"""Starting, stopping, and what is seen from outside of what arrived."""
+"""Starting, stopping, and the recorded requests."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class TestLife:
         finally:
             await sandbox.stop()
 
-    async def test_two_starts_are_one_too_many(self, sandbox: Sandbox) -> None:
+    async def test_a_second_start_is_refused(self, sandbox: Sandbox) -> None:
         with pytest.raises(RuntimeError, match="running already"):
             await sandbox.start()
 
@@ -82,7 +82,7 @@ class TestLife:
             with pytest.raises(aiohttp.ClientConnectorError):
                 await get(http)
 
-    async def test_it_stops_with_connections_open_requests_held_and_halves_of_requests_read(
+    async def test_it_stops_with_idle_connections_held_requests_and_half_requests(
         self, open_session: Open, new: dict[str, Any]
     ) -> None:
         before = asyncio.all_tasks()
@@ -111,8 +111,8 @@ class TestLife:
         assert asyncio.all_tasks() == before
 
     @pytest.mark.parametrize("rounds", range(8))
-    async def test_who_connects_as_it_stops_is_let_go(self, rounds: int) -> None:
-        # Between the port and the protocol a connection takes some rounds of the loop.
+    async def test_a_connection_that_is_accepted_during_the_stop_is_closed(self, rounds: int) -> None:
+        # A connection needs some iterations of the loop from accept() to connection_made().
         sandbox = Sandbox()
         await sandbox.start()
         host, port = sandbox.url.removeprefix("http://").split(":")
@@ -125,7 +125,7 @@ class TestLife:
             except ConnectionResetError:
                 pass
 
-    async def test_it_stops_though_a_client_does_not_read(self) -> None:
+    async def test_it_stops_with_a_client_that_does_not_read(self) -> None:
         large = [{**WIRE, "id": f"c{number}", "message": "x" * 1000} for number in range(20_000)]
         async with Sandbox(large) as sandbox:
             _, writer = await connect(sandbox)
@@ -141,7 +141,7 @@ class TestLife:
             assert (server._open, sandbox.in_flight) == ({}, 0)
         await hang_up(writer)
 
-    async def test_a_connection_ends_where_a_body_was_too_large_to_read(self) -> None:
+    async def test_a_connection_is_closed_after_a_body_that_is_too_large_to_read(self) -> None:
         async with Sandbox(max_body=9, api_key="k") as sandbox:
             reader, writer = await connect(sandbox)
             writer.write(
@@ -153,7 +153,7 @@ class TestLife:
         assert got.startswith(b"HTTP/1.1 413 ")
         assert b"\r\nConnection: close\r\n" in got
 
-    async def test_a_prefix_stands_before_each_path(self) -> None:
+    async def test_a_prefix_comes_before_each_path(self) -> None:
         async with (
             Sandbox([WIRE], prefix="/tenant/", api_key="k") as sandbox,
             aiohttp.ClientSession(headers={"api-key": "k"}) as http,
@@ -163,7 +163,7 @@ class TestLife:
             assert await get(http, sandbox.url.removesuffix("/tenant") + "/api/campaigns") == 404
 
     @pytest.mark.parametrize("options", [{"update_method": "PATCH"}, {"delete_method": "GET"}])
-    def test_a_verb_that_cannot_be_is_refused(self, options: Any) -> None:
+    def test_an_invalid_method_is_refused(self, options: Any) -> None:
         with pytest.raises(ValueError, match="_method must be one of"):
             Sandbox(**options)
 
@@ -196,7 +196,7 @@ class TestLife:
             ({"auth": "basic"}, "auth must be one of any, bearer, header, query, not 'basic'"),
         ],
     )
-    def test_what_it_cannot_be_made_of_is_named(self, options: Any, message: str) -> None:
+    def test_an_invalid_argument_is_named(self, options: Any, message: str) -> None:
         with pytest.raises(ValueError, match=re.escape(message)):
             Sandbox(**options)
 
@@ -210,13 +210,13 @@ class TestLife:
     def test_these_are_prefixes(self, prefix: str) -> None:
         assert Sandbox(prefix=prefix).url.endswith(prefix.rstrip("/"))
 
-    def test_a_key_that_cannot_be_is_refused_later_too(self) -> None:
+    def test_an_invalid_key_is_refused_when_it_is_set(self) -> None:
         sandbox = Sandbox(api_key="k")
         with pytest.raises(ValueError, match="api_key must be"):
             sandbox.api_key = ""
         assert sandbox.api_key == "k"
 
-    def test_it_tells_the_environment_by_which_it_is_found(self) -> None:
+    def test_it_has_the_environment_variables_of_a_client(self) -> None:
         sandbox = Sandbox(api_key="k", prefix="/tenant")
         assert sandbox.environment == {"CAMPAIGNS_BASE_URL": sandbox.url, "CAMPAIGNS_API_KEY": "k"}
 
@@ -228,7 +228,7 @@ class TestLife:
 
 
 class TestJournal:
-    async def test_a_request_is_recorded_with_what_it_carried(
+    async def test_a_request_is_recorded_with_its_content(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         async with http.post("/api/Campaigns/true?X=1&y=%2B", json=new, headers={"A-B": "c"}):
@@ -242,7 +242,7 @@ class TestJournal:
         assert request.body == new
         assert (request.status, request.acted) == (201, True)
 
-    async def test_its_repr_shows_nothing_of_what_it_carried(
+    async def test_its_repr_shows_nothing_of_its_content(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         async with http.post(f"/api/campaigns?api-key={sandbox.api_key}", json=new):
@@ -253,7 +253,9 @@ class TestJournal:
             assert secret not in shown
         assert "operation='create'" in shown
 
-    async def test_a_body_that_is_no_json_is_kept_as_bytes(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_a_body_that_is_not_json_is_kept_as_bytes(
+        self, sandbox: Sandbox, http: aiohttp.ClientSession
+    ) -> None:
         async with http.post("/api/campaigns", data=b"{"):
             pass
 
@@ -276,9 +278,7 @@ class TestJournal:
 
         assert [request.connection for request in sandbox.requests] == [1, 1, 2]
 
-    async def test_a_request_that_breaks_off_is_not_recorded(
-        self, sandbox: Sandbox, http: aiohttp.ClientSession
-    ) -> None:
+    async def test_an_incomplete_request_is_not_recorded(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         _, writer = await connect(sandbox)
         writer.write(b"POST /api/campaigns HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
         await writer.drain()
@@ -287,7 +287,7 @@ class TestJournal:
 
         assert [request.method for request in sandbox.requests] == ["GET"]
 
-    async def test_a_request_counts_though_its_client_hangs_up_at_once(self, sandbox: Sandbox) -> None:
+    async def test_a_request_of_a_client_that_disconnects_at_once_is_recorded(self, sandbox: Sandbox) -> None:
         _, writer = await connect(sandbox)
         head = f"DELETE /api/campaigns/c1?api-key={sandbox.api_key} HTTP/1.1\r\nHost: x\r\n\r\n"
         sandbox.add(WIRE)
@@ -297,13 +297,11 @@ class TestJournal:
         await sandbox.wait_acted(1)
         assert sandbox.campaigns == []
 
-    async def test_a_client_that_asks_first_is_told_to_go_on(
-        self, http: aiohttp.ClientSession, new: dict[str, Any]
-    ) -> None:
+    async def test_expect_100_continue_is_answered(self, http: aiohttp.ClientSession, new: dict[str, Any]) -> None:
         async with http.post("/api/campaigns", json=new, expect100=True) as answer:
             assert answer.status == 201
 
-    async def test_one_can_wait_for_requests_of_an_operation(
+    async def test_a_wait_may_be_for_requests_of_an_operation(
         self, sandbox: Sandbox, http: aiohttp.ClientSession, new: dict[str, Any]
     ) -> None:
         two = asyncio.create_task(sandbox.wait_received(2))
@@ -318,11 +316,11 @@ class TestJournal:
             await created
         await sandbox.wait_acted(3)
 
-    async def test_one_cannot_wait_for_an_operation_that_does_not_exist(self, sandbox: Sandbox) -> None:
+    async def test_a_wait_for_an_unknown_operation_is_refused(self, sandbox: Sandbox) -> None:
         with pytest.raises(ValueError, match="operation must be one of"):
             await sandbox.wait_received(1, "send")  # type: ignore[arg-type]
 
-    async def test_in_flight_counts_what_is_unanswered(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
+    async def test_in_flight_counts_unanswered_requests(self, sandbox: Sandbox, http: aiohttp.ClientSession) -> None:
         event = asyncio.Event()
         sandbox.fault(hold=event)
         async with asyncio.TaskGroup() as group:
@@ -337,7 +335,7 @@ class TestJournal:
 
 
 class TestData:
-    async def test_rows_can_come_and_go_while_it_runs(self, open_session: Open) -> None:
+    async def test_campaigns_can_be_added_and_removed_while_it_runs(self, open_session: Open) -> None:
         async with Sandbox([WIRE]) as sandbox, open_session(sandbox) as http:
             sandbox.add({**WIRE, "id": "c0"}, [{"id": "k1", "phoneNumber": "1"}], at=0)
             assert [campaign["id"] for campaign in sandbox.campaigns] == ["c0", "c1"]
@@ -345,19 +343,19 @@ class TestData:
             sandbox.remove("c1")
             assert await get(http, "/api/campaigns/c1") == 404
 
-    def test_what_is_not_there_cannot_be_taken_away_or_read(self) -> None:
+    def test_an_unknown_campaign_cannot_be_removed_or_read(self) -> None:
         with pytest.raises(KeyError):
             Sandbox().remove("c1")
         with pytest.raises(KeyError):
             Sandbox().contacts("c1")
 
-    async def test_what_is_handed_out_is_a_copy(self) -> None:
+    async def test_returned_rows_are_copies(self) -> None:
         sandbox = Sandbox([WIRE])
         sandbox.campaigns[0]["sender"] = "changed"
 
         assert sandbox.campaigns == [WIRE]
 
-    async def test_a_reset_goes_back_to_the_beginning(self, open_session: Open, new: dict[str, Any]) -> None:
+    async def test_a_reset_restores_the_initial_state(self, open_session: Open, new: dict[str, Any]) -> None:
         async with Sandbox([WIRE]) as sandbox, open_session(sandbox) as http:
             later = asyncio.Event()
             sandbox.fault(operation="create", nth=1, times=1, status=504, act_after=later)
@@ -380,7 +378,7 @@ class TestData:
             assert sandbox.requests[0].number == 1
 
     @pytest.mark.parametrize("given", ["k", None])
-    def test_a_reset_brings_the_key_back(self, given: str | None) -> None:
+    def test_a_reset_restores_the_key(self, given: str | None) -> None:
         sandbox = Sandbox(api_key=given)
         before = sandbox.api_key
         sandbox.api_key = "other"
@@ -389,7 +387,7 @@ class TestData:
 
         assert sandbox.api_key == before
 
-    def test_what_is_in_flight_stays_so_when_the_journal_is_cleared(self) -> None:
+    def test_requests_in_flight_still_count_after_the_log_is_cleared(self) -> None:
         journal = RequestLog()
         for _ in range(3):
             journal.begin()

@@ -1,4 +1,4 @@
-"""Filters and sorts against answers that the library Sieve itself gave."""
+"""Filters and sorts, compared with answers of the library Sieve itself."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ def ids(rows: Any) -> list[str]:
     return [row.wire["id"] for row in rows]
 
 
-def found(filters: str | None = None, sorts: str | None = None, **options: Any) -> list[str]:
+def find_ids(filters: str | None = None, sorts: str | None = None, **options: Any) -> list[str]:
     return ids(find(campaign_rows(), filters, sorts, CAMPAIGN_COLUMNS, **options).rows)
 
 
-def refused(filters: str) -> bool:
+def is_refused(filters: str) -> bool:
     return find(campaign_rows(), filters, None, CAMPAIGN_COLUMNS).failed != ""
 
 
 @pytest.mark.parametrize("case", UNPAGED, ids=lambda case: case["id"])
-def test_finds_what_the_library_found(case: dict[str, Any]) -> None:
+def test_results_are_those_of_the_library(case: dict[str, Any]) -> None:
     rows = [Row.of_campaign(wire) for wire in DATA["datasets"][case["dataset"]]]
     query = case["query"]
 
@@ -49,7 +49,7 @@ def test_finds_what_the_library_found(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: repr(vector["value"]))
-def test_an_escaped_value_finds_itself_alone_among_all_others(vector: dict[str, Any]) -> None:
+def test_an_escaped_value_finds_only_itself(vector: dict[str, Any]) -> None:
     rows = [Row({"id": other["value"], "name": other["value"]}) for other in VECTORS]
 
     result = find(rows, f"name=={vector['escaped']}", None, CONTACT_COLUMNS)
@@ -58,7 +58,7 @@ def test_an_escaped_value_finds_itself_alone_among_all_others(vector: dict[str, 
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: repr(vector["value"]))
-def test_a_group_in_brackets_takes_only_values_without_a_closing_one(
+def test_a_group_in_brackets_works_only_with_values_without_a_closing_bracket(
     vector: dict[str, Any],
 ) -> None:
     rows = [Row({"id": "x", "name": vector["value"]})]
@@ -70,7 +70,7 @@ def test_a_group_in_brackets_takes_only_values_without_a_closing_one(
 
 
 @pytest.mark.parametrize("value", NOT_SAYABLE, ids=repr)
-def test_a_value_that_cannot_be_said_is_not_found_by_plain_escapes(value: str) -> None:
+def test_a_value_that_cannot_be_expressed_is_not_found_by_escapes(value: str) -> None:
     rows = [Row({"id": "x", "name": value})]
     escaped = value.replace("\\", "\\\\").replace(",", "\\,").replace("|", "\\|").replace("==", "\\==")
 
@@ -87,26 +87,26 @@ def test_text_without_special_characters_finds_itself(value: str) -> None:
 
 
 @given(st.text(alphabet="ab\\,|<>=!@_-()* n"))
-def test_no_filter_whatever_is_worse_than_ignored(filters: str) -> None:
+def test_any_filter_is_applied_or_ignored(filters: str) -> None:
     result = find(campaign_rows(), filters, None, CAMPAIGN_COLUMNS)
 
     assert not result.failed or len(result.rows) == 12
 
 
 class TestReading:
-    def test_a_second_operator_cuts_the_value(self) -> None:
+    def test_a_second_operator_ends_the_value(self) -> None:
         assert parse_term("message@=a==b").values == ("a",)
 
-    def test_the_longest_operator_at_a_place_wins(self) -> None:
+    def test_the_longest_operator_at_a_position_wins(self) -> None:
         assert parse_term("message!_-=*x").operator == "!_-=*"
 
     def test_a_term_without_an_operator_has_no_values(self) -> None:
         assert parse_term("sender|message").values is None
 
-    def test_an_escaped_operator_is_freed_wherever_it_stands_in_the_value(self) -> None:
+    def test_an_escaped_operator_is_unescaped_anywhere_in_the_value(self) -> None:
         assert parse_term("message==a\\<b\\<c").values == ("a<b<c",)
 
-    def test_the_second_separator_behind_an_even_run_of_backslashes_is_live(self) -> None:
+    def test_a_separator_after_an_even_number_of_backslashes_separates(self) -> None:
         assert parse_term("message==a\\\\|b\\|c").values == ("a\\", "b|c")
 
     @pytest.mark.parametrize(
@@ -119,31 +119,31 @@ class TestReading:
             "==5",
         ],
     )
-    def test_brackets_and_names_that_break(self, filters: str) -> None:
-        assert refused(filters)
+    def test_invalid_brackets_and_names_are_errors(self, filters: str) -> None:
+        assert is_refused(filters)
 
 
 class TestValues:
     @pytest.mark.parametrize("value", ["100", "+100", " 100 ", "0x64", "#64", "&h64", "0X64"])
     def test_a_number_is_read_in_each_notation(self, value: str) -> None:
-        assert found(f"recipientCount=={value}") == ["c01"]
+        assert find_ids(f"recipientCount=={value}") == ["c01"]
 
     @pytest.mark.parametrize("value", ["-1", "0xFFFFFFFF"])
     def test_a_negative_number_is_read_with_a_sign_or_in_two_s_complement(self, value: str) -> None:
-        assert found(f"optOutLinkId=={value}") == ["c11"]
+        assert find_ids(f"optOutLinkId=={value}") == ["c11"]
 
     @pytest.mark.parametrize("value", ["", "1.0", "1e2", "1_000", "2147483648", "0x1FFFFFFFF", "0x", "٣", "one"])
-    def test_what_is_no_32_bit_number_is_an_error(self, value: str) -> None:
-        assert refused(f"recipientCount=={value}")
-        assert refused(f"optOutLinkId=={value}")
+    def test_a_value_that_is_not_a_32_bit_integer_is_an_error(self, value: str) -> None:
+        assert is_refused(f"recipientCount=={value}")
+        assert is_refused(f"optOutLinkId=={value}")
 
     @pytest.mark.parametrize("value", ["Completed", "COMPLETED", "5", "+5", "sending\\,cancelled"])
     def test_a_status_is_read_by_name_and_by_number(self, value: str) -> None:
-        assert found(f"status=={value}") == ["c02", "c07", "c08", "c11"]
+        assert find_ids(f"status=={value}") == ["c02", "c07", "c08", "c11"]
 
     @pytest.mark.parametrize("filters", ["status==Done", "status==", "status>1", "status@=5", "status==*5"])
-    def test_what_a_status_does_not_know_is_an_error(self, filters: str) -> None:
-        assert refused(filters)
+    def test_an_unknown_status_is_an_error(self, filters: str) -> None:
+        assert is_refused(filters)
 
     @pytest.mark.parametrize(
         "value",
@@ -159,7 +159,7 @@ class TestValues:
         ],
     )
     def test_a_date_is_read_in_each_notation(self, value: str) -> None:
-        assert found(f"startDateTime=={value}") == ["c01"]
+        assert find_ids(f"startDateTime=={value}") == ["c01"]
 
     @pytest.mark.parametrize(
         "value",
@@ -172,31 +172,31 @@ class TestValues:
             "tomorrow",
         ],
     )
-    def test_what_is_no_date_is_an_error(self, value: str) -> None:
-        assert refused(f"startDateTime=={value}")
+    def test_a_value_that_is_not_a_date_is_an_error(self, value: str) -> None:
+        assert is_refused(f"startDateTime=={value}")
 
     def test_an_empty_date_is_year_one_and_finds_nothing(self) -> None:
-        assert found("startDateTime==") == []
-        assert not refused("startDateTime==")
+        assert find_ids("startDateTime==") == []
+        assert not is_refused("startDateTime==")
 
     def test_a_month_alone_is_its_first_day(self) -> None:
-        assert found("startDateTime==2024-12") == ["c11"]
+        assert find_ids("startDateTime==2024-12") == ["c11"]
 
-    def test_a_date_with_z_is_brought_to_the_server_s_own_zone(self) -> None:
+    def test_a_date_with_z_is_converted_to_the_server_s_time_zone(self) -> None:
         zone = timezone(timedelta(hours=1))
 
-        assert found("startDateTime==2024-01-10T08:00:00Z", zone=zone) == ["c01"]
-        assert found("startDateTime==2024-01-10T09:00:00", zone=zone) == ["c01"]
+        assert find_ids("startDateTime==2024-01-10T08:00:00Z", zone=zone) == ["c01"]
+        assert find_ids("startDateTime==2024-01-10T09:00:00", zone=zone) == ["c01"]
 
-    def test_null_fits_optional_numbers_with_each_comparison(self) -> None:
-        assert found("optOutLinkId==*null") == ["c02", "c04", "c10"]
-        assert len(found("optOutLinkId!=null")) == 9
-        assert found("optOutLinkId>null") == []
-        assert not refused("optOutLinkId>null")
+    def test_null_can_be_compared_with_optional_numbers(self) -> None:
+        assert find_ids("optOutLinkId==*null") == ["c02", "c04", "c10"]
+        assert len(find_ids("optOutLinkId!=null")) == 9
+        assert find_ids("optOutLinkId>null") == []
+        assert not is_refused("optOutLinkId>null")
 
     @pytest.mark.parametrize("filters", ["recipientCount==null", "status!=null", "optOutLinkId@=null"])
-    def test_null_is_an_error_where_it_cannot_be(self, filters: str) -> None:
-        assert refused(filters)
+    def test_null_is_an_error_on_a_required_column(self, filters: str) -> None:
+        assert is_refused(filters)
 
 
 class TestCase:
@@ -224,7 +224,7 @@ class TestSorts:
 
         assert ids(sort(rows, "name", CONTACT_COLUMNS)) == ["a", "A", "b", "B"]
 
-    def test_rows_that_are_alike_keep_their_order_descending_too(self) -> None:
+    def test_equal_rows_keep_their_order_descending_too(self) -> None:
         rows = [Row({"id": key, "name": "x"}) for key in "cab"]
 
         assert ids(sort(rows, "-name", CONTACT_COLUMNS)) == ["c", "a", "b"]

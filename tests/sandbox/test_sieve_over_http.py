@@ -1,4 +1,4 @@
-"""The library's own answers, over a real socket."""
+"""The answers of the library Sieve, over a real socket."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def seeded(
         yield session
 
 
-async def test_a_raw_plus_is_a_blank(seeded: aiohttp.ClientSession) -> None:
+async def test_a_raw_plus_is_a_space(seeded: aiohttp.ClientSession) -> None:
     target = "/api/Campaigns/c01/Contacts?pageSize=100&filters=phoneNumber_="
 
     found: dict[str, list[str]] = {}
@@ -41,9 +41,9 @@ async def test_a_raw_plus_is_a_blank(seeded: aiohttp.ClientSession) -> None:
 
 
 @pytest.mark.parametrize("case", DATA["cases"], ids=lambda case: case["id"])
-async def test_answers_as_the_library_did(seeded: aiohttp.ClientSession, case: dict[str, Any]) -> None:
+async def test_answers_are_those_of_the_library(seeded: aiohttp.ClientSession, case: dict[str, Any]) -> None:
     path = "/api/Campaigns" if case["dataset"] == "campaigns" else "/api/Campaigns/c01/Contacts"
-    # No case counts on the default page size, which is the provider's and not the library's.
+    # No case depends on the default page size, which is the provider's and not the library's.
     query = {"pageSize": "100"} | {name: str(value) for name, value in case["query"].items()}
 
     async with seeded.get(path, params=query) as answer:

@@ -1,4 +1,4 @@
-"""The sandbox in a thread of its own: asked from any thread, and gone without a trace."""
+"""The sandbox in a thread of its own: used from any thread, and stopped without a leak."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def threaded() -> Iterator[ThreadedSandbox]:
 def ask(
     sandbox: ThreadedSandbox, method: str = "GET", path: str = "/api/Campaigns", body: Any = None
 ) -> tuple[int, Any]:
-    """Send one request over a connection of its own, and read its status and its JSON."""
+    """Send one request over a new connection, and return its status and its JSON."""
     headers = {"Authorization": f"Bearer {sandbox.api_key}", "Content-Type": "application/json"}
     with closing(http.client.HTTPConnection(urlsplit(sandbox.url).netloc, timeout=30)) as connection:
         connection.request(method, path, None if body is None else json.dumps(body), headers)
@@ -52,7 +52,7 @@ def ask(
 
 
 def in_thread(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """Do something in a thread of its own."""
+    """Run a function in a new thread."""
     future: Future[Any] = Future()
 
     def run() -> None:
@@ -65,17 +65,17 @@ def in_thread(work: Callable[..., Any], *arguments: Any) -> Future[Any]:
     return future
 
 
-def descriptors() -> int:
-    """How many files and sockets are open."""
+def count_descriptors() -> int:
+    """Return the number of open files and sockets."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
-def is_there() -> bool:
+def is_thread_running() -> bool:
     return any(thread.name == "campaigns-sandbox" for thread in threading.enumerate())
 
 
 class TestLife:
-    def test_it_serves_a_test_that_is_no_coroutine(self, threaded: ThreadedSandbox) -> None:
+    def test_it_serves_a_test_that_is_not_a_coroutine(self, threaded: ThreadedSandbox) -> None:
         status, page = ask(threaded)
 
         assert (status, page["items"]) == (200, [WIRE])
@@ -87,21 +87,21 @@ class TestLife:
         ):
             assert await answer.json() == WIRE
 
-    def test_it_takes_the_arguments_of_a_sandbox_and_says_so(self) -> None:
+    def test_it_has_the_parameters_of_a_sandbox(self) -> None:
         own = inspect.signature(ThreadedSandbox)
         assert list(own.parameters.values()) == list(inspect.signature(Sandbox).parameters.values())
         with ThreadedSandbox(api_key="k", prefix="/tenant", now=datetime(2031, 1, 1, tzinfo=UTC)) as sandbox:
             assert (sandbox.api_key, sandbox.url.endswith("/tenant")) == ("k", True)
             assert sandbox.clock.now() == datetime(2031, 1, 1, tzinfo=UTC)
 
-    def test_what_it_cannot_be_made_of_is_refused_before_it_starts(self) -> None:
+    def test_an_invalid_argument_is_refused_before_it_starts(self) -> None:
         with pytest.raises(ValueError, match="update_method"):
             ThreadedSandbox(update_method="PATCH")  # type: ignore[arg-type]
         with pytest.raises(TypeError, match="colour"):
             ThreadedSandbox(colour="red")  # type: ignore[call-arg]
-        assert not is_there()
+        assert not is_thread_running()
 
-    def test_a_taken_port_is_an_error_and_leaves_nothing_behind(self, threaded: ThreadedSandbox) -> None:
+    def test_a_taken_port_is_an_error_and_leaves_nothing_open(self, threaded: ThreadedSandbox) -> None:
         before = threading.enumerate()
         other = ThreadedSandbox(port=urlsplit(threaded.url).port or 0)
 
@@ -120,7 +120,7 @@ class TestLife:
             assert sandbox.url == url
             assert ask(sandbox)[0] == 200
 
-    def test_two_starts_are_one_too_many(self, threaded: ThreadedSandbox) -> None:
+    def test_a_second_start_is_refused(self, threaded: ThreadedSandbox) -> None:
         with pytest.raises(RuntimeError, match="running already"):
             threaded.start()
         assert ask(threaded)[0] == 200
@@ -130,7 +130,7 @@ class TestLife:
             sandbox.stop()
             sandbox.stop()
 
-    def test_what_needs_it_to_run_says_so_when_it_does_not(self) -> None:
+    def test_members_that_need_a_running_sandbox_raise_without_one(self) -> None:
         sandbox = ThreadedSandbox()
         for _ in range(2):
             for use in (
@@ -160,7 +160,7 @@ class TestLife:
         rule.release()
         assert (rule.fired, rule.stopped, sandbox.clock.running) == (1, True, False)
 
-    def test_what_was_sent_to_it_can_still_be_looked_at_when_it_has_stopped(self, new: dict[str, Any]) -> None:
+    def test_requests_can_be_read_after_it_has_stopped(self, new: dict[str, Any]) -> None:
         with ThreadedSandbox([WIRE]) as sandbox:
             rule = sandbox.fault(nth=2, status=504, act=True)
             keys = [ask(sandbox, "POST", body=new)[1]]
@@ -177,12 +177,12 @@ class TestLife:
         assert len(sandbox.double_sends()) == 1
         assert ThreadedSandbox([WIRE]).campaigns == [WIRE]
 
-    def test_its_repr_tells_where_it_is_and_no_key(self, threaded: ThreadedSandbox) -> None:
+    def test_its_repr_shows_the_url_and_no_key(self, threaded: ThreadedSandbox) -> None:
         assert repr(threaded) == f"<ThreadedSandbox {threaded.url}>"
 
-    def test_it_stops_with_requests_that_hang_and_connections_open_and_leaves_nothing_behind(self) -> None:
+    def test_it_stops_with_hanging_requests_and_open_connections_and_leaves_nothing_open(self) -> None:
         gc.collect()
-        open_before = descriptors()
+        open_before = count_descriptors()
         sandbox = ThreadedSandbox()
         sandbox.start()
         sandbox.fault(operation="list", hang=True)
@@ -198,12 +198,10 @@ class TestLife:
         with pytest.raises((http.client.HTTPException, ConnectionError)):
             hung.result(30)
         gc.collect()
-        assert not is_there()
-        assert descriptors() == open_before
+        assert not is_thread_running()
+        assert count_descriptors() == open_before
 
-    def test_its_loop_is_a_plain_one_whatever_the_tests_use_and_is_closed_in_the_end(
-        self, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_its_loop_is_a_selector_loop_under_any_policy_and_is_closed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse() -> asyncio.AbstractEventLoop:
             raise AssertionError("another kind of loop")
 
@@ -218,19 +216,19 @@ class TestLife:
 
 
 def public(kind: type) -> set[str]:
-    """The names that anyone may use."""
+    """Return the public names of a class."""
     return {name for name in dir(kind) if not name.startswith("_")}
 
 
 class TestMembers:
-    def test_it_has_what_a_sandbox_has_with_its_documentation(self) -> None:
+    def test_it_has_the_members_of_a_sandbox_with_their_documentation(self) -> None:
         assert public(Sandbox) == public(ThreadedSandbox)
         for name in public(ThreadedSandbox):
             assert inspect.getdoc(getattr(ThreadedSandbox, name)), name
         assert inspect.signature(ThreadedSandbox.contacts) == inspect.signature(Sandbox.contacts)
         assert list(inspect.signature(Sandbox.contacts).parameters) == ["self", "campaign_id"]
 
-    def test_what_is_created_can_be_looked_at(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
+    def test_created_campaigns_can_be_read(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
         status, key = ask(threaded, "POST", body=new)
 
         assert status == 201
@@ -242,7 +240,7 @@ class TestMembers:
         with pytest.raises(KeyError):
             threaded.contacts("other")
 
-    def test_rows_come_and_go(self, threaded: ThreadedSandbox) -> None:
+    def test_campaigns_can_be_added_and_removed(self, threaded: ThreadedSandbox) -> None:
         threaded.add({"id": "c0"}, [{"id": "k1"}], at=0)
         assert [row["id"] for row in threaded.campaigns] == ["c0", "c1"]
         assert threaded.contacts("c0") == [{"id": "k1"}]
@@ -271,7 +269,7 @@ class TestMembers:
 
         assert [(rule.number, rule.fault.status) for rule in threaded.faults] == [(1, 500), (2, 503)]
 
-    def test_what_hangs_is_answered_once_it_is_released(self, threaded: ThreadedSandbox) -> None:
+    def test_a_hanging_request_is_answered_once_it_is_released(self, threaded: ThreadedSandbox) -> None:
         rule = threaded.fault(operation="list", hang=True)
         first = in_thread(ask, threaded)
         threaded.wait_received(1, "list")
@@ -297,7 +295,7 @@ class TestMembers:
                 add()
         assert threaded.faults == ()
 
-    def test_fields_that_do_not_fit_are_refused_as_ever(self, threaded: ThreadedSandbox) -> None:
+    def test_invalid_fields_are_refused(self, threaded: ThreadedSandbox) -> None:
         with pytest.raises(ValueError, match="'status' must be <= 599"):
             threaded.fault(status=700)
 
@@ -327,7 +325,7 @@ class TestMembers:
         with pytest.raises(ValueError, match="requests_per_second"):
             threaded.rate_limit = -1
 
-    def test_a_double_send_is_found_without_telling_whom_it_met(
+    def test_a_double_send_is_found_and_shown_without_recipients(
         self, threaded: ThreadedSandbox, new: dict[str, Any]
     ) -> None:
         keys = [ask(threaded, "POST", body=new)[1]]
@@ -343,7 +341,7 @@ class TestMembers:
         assert not any(secret in text for secret in ("7700", "Ann", "Fore!", "Golf"))
         assert [(found.first, found.second) for found in threaded.double_sends()] == [tuple(keys)]
 
-    def test_a_reset_goes_back_to_the_beginning(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
+    def test_a_reset_restores_the_initial_state(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
         threaded.fault(operation="get", status=500)
         ask(threaded, "POST", body=new)
 
@@ -362,7 +360,7 @@ class TestWaiting:
         rule.release()
         assert create.result(30)[0] == 504
 
-    def test_it_waits_for_what_is_carried_out_after_the_answer(
+    def test_it_waits_for_a_request_that_is_carried_out_after_its_answer(
         self, threaded: ThreadedSandbox, new: dict[str, Any]
     ) -> None:
         threaded.fault(operation="create", status=504, act_after=0.05)
@@ -370,7 +368,7 @@ class TestWaiting:
         threaded.wait_acted(1, "create")
         assert len(threaded.created) == 1
 
-    def test_when_too_few_come_it_says_how_many_and_which(self, threaded: ThreadedSandbox) -> None:
+    def test_the_timeout_error_counts_the_requests_by_operation(self, threaded: ThreadedSandbox) -> None:
         for path in ("/api/Campaigns", "/api/Campaigns", "/api/Campaigns/c1", "/nowhere"):
             ask(threaded, path=path)
 
@@ -383,7 +381,7 @@ class TestWaiting:
         with pytest.raises(TimeoutError, match=r"^0 of 1 requests arrived within 0 seconds$"):
             threaded.wait_received(1, timeout=0)
 
-    async def test_in_a_coroutine_it_says_what_stood_still_meanwhile(self, threaded: ThreadedSandbox) -> None:
+    async def test_in_a_coroutine_the_timeout_error_names_the_blocked_loop(self, threaded: ThreadedSandbox) -> None:
         with pytest.raises(
             TimeoutError, match=r"blocked the event loop of its thread: wait with `await asyncio\.to_thread"
         ):
@@ -398,7 +396,7 @@ class TestWaiting:
         with pytest.raises(ValueError, match="operation must be one of"):
             threaded.wait_received(1, "send")  # type: ignore[arg-type]
 
-    def test_stopping_ends_the_waiting(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_stop_ends_the_wait(self, monkeypatch: pytest.MonkeyPatch) -> None:
         sandbox = ThreadedSandbox()
         sandbox.start()
         begun = threading.Event()
@@ -419,14 +417,14 @@ class TestWaiting:
 
 
 class TestThreads:
-    def test_it_can_be_asked_from_many_threads_at_once(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
+    def test_it_can_be_used_from_many_threads_at_once(self, threaded: ThreadedSandbox, new: dict[str, Any]) -> None:
         with ThreadPoolExecutor(8) as pool:
             found = list(pool.map(lambda _: (ask(threaded, "POST", body=new)[0], len(threaded.requests)), range(40)))
 
         assert {status for status, _ in found} == {201}
         assert len(threaded.created) == len({row["id"] for row in threaded.created}) == 40
 
-    def test_it_can_be_asked_by_its_own_faults(self, threaded: ThreadedSandbox) -> None:
+    def test_it_can_be_used_by_its_own_faults(self, threaded: ThreadedSandbox) -> None:
         def crowd_in(request: RecordedRequest) -> bool:
             threaded.add({"id": f"new{request.number}"})
             return len(threaded.requests) > 1
@@ -436,22 +434,22 @@ class TestThreads:
         assert [ask(threaded)[0] for _ in range(2)] == [200, 503]
         assert [row["id"] for row in threaded.campaigns] == ["c1", "new1", "new2"]
 
-    def test_its_own_thread_cannot_wait_and_is_told_so(self, threaded: ThreadedSandbox) -> None:
-        told: list[str] = []
+    def test_its_own_thread_cannot_wait(self, threaded: ThreadedSandbox) -> None:
+        errors: list[str] = []
 
         def wait(request: RecordedRequest) -> bool:
             try:
                 threaded.wait_received(2)
             except RuntimeError as error:
-                told.append(str(error))
+                errors.append(str(error))
             return False
 
         threaded.fault(when=wait, status=500)
 
         assert ask(threaded)[0] == 200
-        assert told == ["the sandbox's own thread cannot wait: no request arrives while it does"]
+        assert errors == ["the sandbox's own thread cannot wait: no request arrives while it does"]
 
-    def test_a_fault_that_keeps_the_thread_is_no_reason_to_hang(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_fault_that_blocks_the_thread_does_not_block_the_test(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(threaded_module, "TIMEOUT", 0.05)
         go_on, begun = threading.Event(), threading.Event()
 
