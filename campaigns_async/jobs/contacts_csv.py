@@ -13,7 +13,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 from attrs import define, field, frozen
+from msgspec.structs import replace
 
 from campaigns_async import _field_rules as rules
 from campaigns_async._checks import check_int
@@ -43,14 +45,14 @@ class ContactsPlan:
 
     Attributes:
         path: The path of the file.
-        shared: The fields that all campaigns share, by the API's names.
+        shared: A request body without contacts, with the fields that all campaigns share.
         start: The start time.
         split: The number of contacts in a campaign.
         rules: The treatment of duplicates and braces.
     """
 
     path: Path
-    shared: Mapping[str, Any] = field(repr=False)
+    shared: CampaignBody = field(repr=False)
     start: datetime
     split: int
     rules: PlanRules
@@ -59,18 +61,24 @@ class ContactsPlan:
 
     def options(self) -> Mapping[str, str]:
         """Return the file's SHA-256 and the shared fields, texts as digests."""
-        texts = {name: str(value) for name, value in self.shared.items() if name != "startDateTime"}
         with open_plan(self.path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
+        fields = {name: str(value) for name, value in self.shared_fields().items()}
         return {
             "plan": "contacts",
             "file": digest,
             "split": str(self.split),
             "duplicates": self.rules.duplicates,
             "allowBraces": str(self.rules.allow_braces).lower(),
-            "startDateTime": self.shared["startDateTime"],
-            **{name: hashlib.sha256(text.encode()).hexdigest() for name, text in texts.items()},
+            "startDateTime": fields.pop("startDateTime"),
+            **{name: hashlib.sha256(text.encode()).hexdigest() for name, text in fields.items()},
         }
+
+    def shared_fields(self) -> dict[str, Any]:
+        """Return the shared fields by the API's names."""
+        fields: dict[str, Any] = msgspec.to_builtins(self.shared)
+        del fields["contacts"]
+        return fields
 
     def lines(self) -> Iterator[ContactsLine | BadLine]:
         """Yield the campaigns, then a fault for each duplicate number if duplicates are refused."""
@@ -172,15 +180,7 @@ class ContactsLine:
         if has_groups:
             for contact in contacts:
                 contact.contact_group_id = contact.contact_group_id and contact.contact_group_id.lower()
-        shared = plan.shared
-        body = CampaignBody(
-            shared["startDateTime"],
-            shared["sender"],
-            shared["message"],
-            contacts,
-            shared.get("optOutLinkId"),
-            shared.get("trackLinkUrl"),
-        )
+        body = replace(plan.shared, contacts=contacts)
         key = str(self._index)
         return PlanRow(
             key, body.encode(), plan.start, body.sender, body.message, numbers, self._dropped, has_link(body)
@@ -189,7 +189,7 @@ class ContactsLine:
     def _check_contacts(self) -> None:
         contacts = [{name: cell for name, cell in zip(self._names, row, strict=True) if cell} for row in self._rows]
         # The message was checked when the plan was made.
-        faults = find_faults_in_json({**self._plan.shared, "contacts": contacts}, allow_braces=True)
+        faults = find_faults_in_json({**self._plan.shared_fields(), "contacts": contacts}, allow_braces=True)
         if faults:
             raise BadLineError(
                 *(
@@ -382,14 +382,7 @@ def contacts_plan(
     for name, reason in reasons.items():
         if reason is not None:
             raise InvalidArgumentError(f"{name} {reason}", parameter=name)
-    fields = {
-        "startDateTime": format_start(start),
-        "sender": sender,
-        "message": message,
-        "optOutLinkId": opt_out_link_id,
-        "trackLinkUrl": track_link_url,
-    }
-    shared = {name: value for name, value in fields.items() if value is not None}
+    shared = CampaignBody(format_start(start), sender, message, [], opt_out_link_id, track_link_url)
     plan = ContactsPlan(Path(path), shared, start, split, plan_rules)
     plan.check_head()
     return plan
