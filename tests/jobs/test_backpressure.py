@@ -1,4 +1,4 @@
-"""When a server that does not answer is tried again, and when a run gives up."""
+"""The pauses of a run whose server does not respond, and its end."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_server_says_how_long() -> None:
     assert backoff.remaining_pause == 17.0
 
 
-def test_many_rows_in_doubt_with_no_answer_between_them_are_an_outage() -> None:
+def test_many_consecutive_unknown_rows_are_an_outage() -> None:
     backoff, _ = made()
     for _ in range(499):
         backoff.record_unknown(ConnectionFailedError("dropped"))
@@ -70,7 +70,7 @@ def test_many_rows_in_doubt_with_no_answer_between_them_are_an_outage() -> None:
     assert backoff.remaining_pause == 0.5
 
 
-def test_no_pause_is_longer_than_the_patience() -> None:
+def test_no_pause_is_longer_than_give_up_after() -> None:
     backoff, clock = made(give_up_after=60)
     backoff.record_failure(ThrottledError("429", status=429, retry_after=3600.0))
     assert backoff.remaining_pause == 60

@@ -1,4 +1,4 @@
-"""A CSV of contacts becomes campaigns of so many people each; it is read as a spreadsheet writes it."""
+"""A CSV of contacts is split into campaigns, and is read as spreadsheets write it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ TWICE = (
 
 
 def plan_of(path: Path, content: str | bytes, **options: Any) -> Plan:
-    """A plan of a file with this content."""
+    """Make a plan of a file with this content."""
     file = path / "people.csv"
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
     return contacts_plan(file, **{"message": "Hello", "sender": "Golf", "start": START} | options)
 
 
 def faults_of(plan: Plan) -> list[str]:
-    """All that is wrong with it."""
+    """Return all faults."""
     bad: list[str] = []
     for line in plan.lines():
         if isinstance(line, BadLine):
@@ -113,7 +113,7 @@ def test_what_the_csv_module_writes_is_read_cell_by_cell(
     ]
 
 
-def test_a_number_twice_anywhere_in_the_file_is_told_with_both_lines(tmp_path: Path) -> None:
+def test_a_duplicate_number_is_reported_with_both_lines(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, people("07700900001", "2", "3", "4", "+44 7700 900001", "x", " x"), split=2)
     assert faults_of(plan) == [
         "line 6: phoneNumber: " + TWICE.format(2),
@@ -277,11 +277,11 @@ HEADERS: dict[str, tuple[str | bytes, str]] = {
 }
 
 
-@pytest.mark.parametrize(("content", "told"), HEADERS.values(), ids=HEADERS)
-def test_a_file_that_is_no_list_of_contacts_is_told(tmp_path: Path, content: str | bytes, told: str) -> None:
+@pytest.mark.parametrize(("content", "expected"), HEADERS.values(), ids=HEADERS)
+def test_a_file_that_is_not_a_csv_of_contacts_is_refused(tmp_path: Path, content: str | bytes, expected: str) -> None:
     with pytest.raises(PlanError) as caught:
         list(plan_of(tmp_path, content).lines())
-    assert str(caught.value) == told
+    assert str(caught.value) == expected
 
 
 NO_CSV = "is not CSV from here on: is a quote never closed, or a quote inside a cell not doubled?"
@@ -322,9 +322,9 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
 }
 
 
-@pytest.mark.parametrize(("content", "told"), ROWS.values(), ids=ROWS)
-def test_a_bad_row_is_told_by_its_line(tmp_path: Path, content: str | bytes, told: list[str]) -> None:
-    assert faults_of(plan_of(tmp_path, content)) == told
+@pytest.mark.parametrize(("content", "expected"), ROWS.values(), ids=ROWS)
+def test_a_bad_row_is_reported_by_its_line(tmp_path: Path, content: str | bytes, expected: list[str]) -> None:
+    assert faults_of(plan_of(tmp_path, content)) == expected
 
 
 ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -358,11 +358,11 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("options", "told"), ARGUMENTS.values(), ids=ARGUMENTS)
-def test_a_text_that_cannot_be_sent_is_told_at_once(tmp_path: Path, options: Any, told: str) -> None:
+@pytest.mark.parametrize(("options", "expected"), ARGUMENTS.values(), ids=ARGUMENTS)
+def test_a_text_that_cannot_be_sent_is_refused_at_once(tmp_path: Path, options: Any, expected: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         plan_of(tmp_path, people("077"), **options)
-    assert str(caught.value) == told
+    assert str(caught.value) == expected
 
 
 @pytest.mark.parametrize("options", [{"split": 0}, {"split": "5"}, {"duplicates": None}, {"allow_braces": 1}])
@@ -403,7 +403,7 @@ NUMBER = st.sampled_from(
 
 
 @given(st.lists(NUMBER | st.integers(447700900000, 447700900040).map(str) | st.integers(1, 10**15 - 1).map(str)))
-def test_numbers_are_found_twice_by_list_and_by_file_alike(numbers: list[str]) -> None:
+def test_a_list_and_a_file_have_the_same_duplicates(numbers: list[str]) -> None:
     collector = NumberCollector()
     for cut in (slice(0, 3), slice(3, None)):
         collector.add(canonicalize(numbers[cut]))

@@ -58,7 +58,7 @@ def journal_rows(journal: Path, *states: State) -> list[JournalRow]:
 
 
 def states(journal: Path) -> dict[State, int]:
-    return dict(Counter(entry.state for entry in journal_rows(journal)))
+    return dict(Counter(row.state for row in journal_rows(journal)))
 
 
 def quick(sandbox: Sandbox, **options: Any) -> CampaignsClient:
@@ -81,10 +81,10 @@ class TestSending:
         assert len(sandbox.created) == len(sandbox.requests) == 150
         sandbox.assert_no_double_send()
         ids = {campaign["id"]: campaign["contacts"][0]["phoneNumber"] for campaign in sandbox.created}
-        for entry in journal_rows(journal):
-            assert entry.state is State.CREATED
-            assert entry.campaign_id is not None
-            assert ids[entry.campaign_id] == new(int(entry.key.removeprefix("row "))).contacts[0].phone_number
+        for row in journal_rows(journal):
+            assert row.state is State.CREATED
+            assert row.campaign_id is not None
+            assert ids[row.campaign_id] == new(int(row.key.removeprefix("row "))).contacts[0].phone_number
         assert [each.phase for each in progress[:2]] == [Phase.CHECKING, Phase.SENDING]
         assert (progress[-1].created, progress[-1].created_now, progress[-1].total) == (150, 150, 150)
 
@@ -229,7 +229,7 @@ class TestRefusals:
                 assert len(sandbox.created) == 30
 
 
-class TestDoubt:
+class TestUnknown:
     @pytest.mark.parametrize(
         "fault",
         [
@@ -242,7 +242,7 @@ class TestDoubt:
         ],
         ids=str,
     )
-    async def test_what_is_in_doubt_is_found_or_sent_again(
+    async def test_an_unknown_row_is_found_or_sent_again(
         self, sandbox: Sandbox, journal: Path, fault: dict[str, Any]
     ) -> None:
         sandbox.fault(operation="create", every=3, times=10, **fault)
@@ -260,7 +260,7 @@ class TestDoubt:
             for _ in range(2):
                 summary = await send(client, rows(6), journal, reconcile=False)
                 assert (summary.created, summary.unknown, summary.ok) == (4, 2, False)
-                assert {entry.reason for entry in summary.unknown_rows} == {"504"}
+                assert {row.reason for row in summary.unknown_rows} == {"504"}
             assert len(sandbox.requests) == 6
             assert (await send(client, rows(6), journal)).ok
         sandbox.assert_no_double_send()
@@ -293,7 +293,7 @@ class TestDoubt:
         assert (summary.created, summary.found, summary.created_now) == (200, 200, 0)
         sandbox.assert_no_double_send()
 
-    async def test_equal_rows_stay_in_doubt_unless_their_counts_match(self, sandbox: Sandbox, journal: Path) -> None:
+    async def test_equal_rows_stay_unknown_unless_their_counts_match(self, sandbox: Sandbox, journal: Path) -> None:
         twins = [("a", new(1)), ("b", new(1))]
         sandbox.fault(operation="create", nth=1, times=1, drop="close", act=True)
         lost = sandbox.fault(operation="create", drop="close")
@@ -301,9 +301,9 @@ class TestDoubt:
             for _ in range(2):
                 summary = await send(client, twins, journal)
                 assert summary.unknown == 2
-                assert [
-                    [candidate.campaign_id for candidate in entry.candidates] for entry in summary.unknown_rows
-                ] == [[sandbox.created[0]["id"]]] * 2
+                assert [[candidate.campaign_id for candidate in row.candidates] for row in summary.unknown_rows] == [
+                    [sandbox.created[0]["id"]]
+                ] * 2
             assert lost.fired == 1  # nothing was sent again
 
             lost.stop()
@@ -311,11 +311,9 @@ class TestDoubt:
                 await other.campaigns.create(new(1))
             summary = await send(client, twins, journal)
         assert (summary.created, summary.found) == (2, 2)
-        assert {entry.campaign_id for entry in journal_rows(journal)} == {
-            campaign["id"] for campaign in sandbox.created
-        }
+        assert {row.campaign_id for row in journal_rows(journal)} == {campaign["id"] for campaign in sandbox.created}
 
-    async def test_what_another_row_is_known_to_have_made_is_nobody_elses(
+    async def test_the_campaign_of_a_created_row_is_no_candidate_of_another(
         self, sandbox: Sandbox, journal: Path
     ) -> None:
         twins = [("a", new(1)), ("b", new(1))]
@@ -325,7 +323,7 @@ class TestDoubt:
         assert (summary.created, summary.absent) == (2, 1)
         assert len(sandbox.created) == 2
 
-    async def test_a_list_that_cannot_be_read_leaves_everything_in_doubt(self, sandbox: Sandbox, journal: Path) -> None:
+    async def test_a_list_that_cannot_be_read_leaves_all_rows_unknown(self, sandbox: Sandbox, journal: Path) -> None:
         sandbox.fault(operation="create", times=2, drop="close")
         sandbox.fault(operation="list", status=403)
         async with quick(sandbox) as client:
@@ -333,7 +331,7 @@ class TestDoubt:
         assert (summary.created, summary.unknown) == (2, 2)
         assert len(sandbox.requests) < 20
 
-    async def test_an_older_twin_that_was_read_before_is_not_taken_for_a_row(
+    async def test_an_older_duplicate_that_was_read_before_is_not_taken_for_a_row(
         self, sandbox: Sandbox, journal: Path
     ) -> None:
         async with quick(sandbox) as other:
@@ -347,7 +345,7 @@ class TestDoubt:
 
 class TestOutages:
     @pytest.mark.slow
-    async def test_a_gateway_that_fails_for_everyone_leaves_few_rows_in_doubt(
+    async def test_a_gateway_that_fails_for_everyone_leaves_few_rows_unknown(
         self, sandbox: Sandbox, journal: Path
     ) -> None:
         sandbox.fault(operation="create", status=502)
@@ -657,7 +655,7 @@ class TestJournals:
             with pytest.raises(JournalError, match="hard link"):
                 await send(client, rows(2), journal.with_name("other"))
 
-    async def test_a_journal_that_cannot_be_written_stops_the_run_and_a_next_one_mends_it(
+    async def test_a_journal_that_cannot_be_written_stops_the_run_and_the_next_one_completes_it(
         self, sandbox: Sandbox, journal: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         commit, left = JournalFile.commit, itertools.count(2, -1)

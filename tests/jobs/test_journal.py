@@ -39,9 +39,9 @@ async def test_rows_are_handed_out_and_outcomes_taken(path: Path) -> None:
     assert await journal.latest_campaigns(3, exclude={"c-2"}) == ["c-1"]
     assert await journal.owners({"c-2", "c-9"}) == {"c-2": row_of(2).content}
     assert (await journal.counts())[State.SENDING] == 3
-    assert [entry.row_id for entry in await journal.rows(State.SENDING, limit=2)] == [3, 4]
+    assert [row.row_id for row in await journal.rows(State.SENDING, limit=2)] == [3, 4]
     await journal.drop_payloads()
-    assert [entry.payload is None for entry in await journal.rows(payload=True)] == [True, True, False, False, False]
+    assert [row.payload is None for row in await journal.rows(payload=True)] == [True, True, False, False, False]
     await journal.close()
 
 

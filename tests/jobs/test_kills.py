@@ -1,4 +1,4 @@
-"""Real processes that are killed, stopped and cut off while they send: each campaign stands on the server once.
+"""Real processes that are killed, stopped and cut off while they send: each campaign is on the server once.
 
 A short form runs with the other tests; with KILLS set, that many kills, and longer cuts.
 """
@@ -49,7 +49,7 @@ class Job:
     _environment: dict[str, str] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        # Taken once: a sandbox that is stopped does not tell.
+        # Read once: a sandbox that is stopped has no URL.
         self._environment = {**os.environ, **self.sandbox.environment}
         with (self.folder / "plan.ndjson").open("w") as file:
             for number in range(self.rows):
@@ -64,7 +64,7 @@ class Job:
 
     @contextmanager
     def process(self) -> Iterator[subprocess.Popen[str]]:
-        """Runs it; killed at the end, if it still runs."""
+        """Run it, and kill it at the end if it still runs."""
         command = [sys.executable, kill_child.__file__, str(self.folder / "plan.ndjson"), str(self.folder / "journal")]
         with subprocess.Popen(
             command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -75,7 +75,7 @@ class Job:
                 child.kill()
 
     def wait_for_requests(self, count: int, child: subprocess.Popen[str]) -> bool:
-        """Wait till so many more have arrived; False: it ended before."""
+        """Wait until `count` more requests have arrived; return False if the process ended before."""
         until = len(self.sandbox.requests) + count
         while child.poll() is None:
             try:
@@ -86,19 +86,19 @@ class Job:
         return False
 
     def finish(self) -> None:
-        """Run it till all is created."""
+        """Run it until all is created."""
         for _ in range(_RUNS):
             with self.process() as child:
-                told, _ = child.communicate(timeout=300 if IS_LONG else 60)
+                output, _ = child.communicate(timeout=300 if IS_LONG else 60)
             if child.returncode == 0:
                 break
-            assert child.returncode == 3, told
+            assert child.returncode == 3, output
         else:
-            pytest.fail(f"not all is created: {told}")
+            pytest.fail(f"not all is created: {output}")
         self.check()
 
     def check(self) -> None:
-        """Each row is on the server once, and the journal has it with its id."""
+        """Check that each row is on the server once, and in the journal with its id."""
         created = self.sandbox.created
         sent = Counter((one["message"], *(person["phoneNumber"] for person in one["contacts"])) for one in created)
         assert sent == Counter((message_of(number), phone_of(number)) for number in range(self.rows))
@@ -106,25 +106,25 @@ class Job:
         keys = {one["id"]: one["contacts"][0]["phoneNumber"] for one in created}
         with open_journal(self.folder / "journal") as journal:
             assert journal.counts()[State.CREATED] == self.rows
-            rows = {entry.key: entry.campaign_id for entry in journal.rows()}
+            rows = {row.key: row.campaign_id for row in journal.rows()}
         assert {key: keys[str(campaign_id)] for key, campaign_id in rows.items()} == {
             f"row {number}": phone_of(number) for number in range(self.rows)
         }
 
 
 def phone_of(number: int) -> str:
-    """Whom a row goes to."""
+    """Return the recipient of a row."""
     return f"07700{number:06}"
 
 
 def message_of(number: int) -> str:
-    """What it says: many have the same text."""
+    """Return the text of a row. Many rows have the same one."""
     return f"Tee time {number % 7}"
 
 
 @pytest.fixture
 def sandbox() -> Iterator[ThreadedSandbox]:
-    """On a port that it can come back to."""
+    """Run a sandbox on a port to which it can return."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
@@ -133,7 +133,7 @@ def sandbox() -> Iterator[ThreadedSandbox]:
 
 
 def spoil(sandbox: ThreadedSandbox) -> None:
-    """All that a bad day has: answers are lost, and a gateway gives up before the server acts."""
+    """Lose responses, and have a gateway give up before the server acts."""
     create = "create"
     sandbox.fault(operation=create, share=0.01, seed=1, drop="close", act=True)
     sandbox.fault(operation=create, share=0.01, seed=2, drop="close", act=False)
@@ -170,8 +170,8 @@ def test_stopped_for_longer_than_its_timeouts_it_sends_each_once(sandbox: Thread
             child.send_signal(signal.SIGSTOP)
             time.sleep(kill_child.READ_TIMEOUT + 0.5)
             child.send_signal(signal.SIGCONT)
-        told, _ = child.communicate(timeout=60)
-    assert child.returncode in {0, 3}, told
+        output, _ = child.communicate(timeout=60)
+    assert child.returncode in {0, 3}, output
     job.finish()
 
 
@@ -184,6 +184,6 @@ def test_cut_off_from_the_network_it_goes_on_and_sends_each_once(sandbox: Thread
         sandbox.stop()
         time.sleep(10.0 if IS_LONG else 1.5)
         sandbox.start()
-        told, _ = child.communicate(timeout=60)
-    assert child.returncode == 0, told
+        output, _ = child.communicate(timeout=60)
+    assert child.returncode == 0, output
     job.check()

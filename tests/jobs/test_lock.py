@@ -30,7 +30,7 @@ sys.stdin.read()
 
 @contextmanager
 def holder(path: Path) -> Iterator[subprocess.Popen[str]]:
-    """Another process that has it locked."""
+    """Run another process that has it locked."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -48,7 +48,7 @@ def test_a_second_process_is_refused_at_once(tmp_path: Path) -> None:
             JournalFile.open(tmp_path / "run")
 
 
-def test_a_process_that_is_killed_leaves_no_lock_behind(tmp_path: Path) -> None:
+def test_a_process_that_is_killed_leaves_no_lock(tmp_path: Path) -> None:
     with holder(tmp_path / "run") as process:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -103,15 +103,15 @@ def test_a_program_that_is_started_does_not_inherit_it(tmp_path: Path) -> None:
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_child_holds_nothing(tmp_path: Path) -> None:
     reader, writer = os.pipe()
-    told, tells = os.pipe()
+    ready, signal_ready = os.pipe()
     held_lock = lock(tmp_path / "run")
     child = os.fork()
     if child == 0:
-        os.write(tells, b".")
+        os.write(signal_ready, b".")
         os.read(reader, 1)
         os._exit(0)
     try:
-        os.read(told, 1)  # the child runs, and lives on until the end
+        os.read(ready, 1)  # the child runs, and lives on until the end
         with pytest.raises(JournalInUseError):  # the child's letting go is not the parent's
             lock(tmp_path / "run")
         held_lock.release()
@@ -119,7 +119,7 @@ def test_a_forked_child_holds_nothing(tmp_path: Path) -> None:
     finally:
         os.write(writer, b".")
         os.waitpid(child, 0)
-        for end in (reader, writer, told, tells):
+        for end in (reader, writer, ready, signal_ready):
             os.close(end)
 
 

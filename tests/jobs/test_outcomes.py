@@ -1,4 +1,4 @@
-"""What each way in which a create can go wrong means for its row."""
+"""The state of a row after each way in which its create can fail."""
 
 from __future__ import annotations
 

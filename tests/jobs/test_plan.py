@@ -28,7 +28,7 @@ GROUP = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
 def made(**fields: Any) -> dict[str, Any]:
-    """A line's object."""
+    """Make a line's object."""
     given: dict[str, Any] = {
         "key": "k",
         "startDateTime": "2031-06-27T09:30:00.000Z",
@@ -40,14 +40,14 @@ def made(**fields: Any) -> dict[str, Any]:
 
 
 def plan_of(path: Path, *given: dict[str, Any] | bytes, **options: Any) -> Plan:
-    """A plan file of these lines."""
+    """Make a plan of a file with these lines."""
     file = path / "plan.ndjson"
     file.write_bytes(b"".join(one if isinstance(one, bytes) else orjson.dumps(one) + b"\n" for one in given))
     return ndjson_plan(file, **options)
 
 
 def line_of(path: Path, given: dict[str, Any] | bytes, **options: Any) -> Read:
-    """The line of a plan of one."""
+    """Return the line of a plan of one."""
     [line] = lines_of(plan_of(path, given, **options))
     return line
 
@@ -149,15 +149,15 @@ def test_lines_are_whole_wherever_the_reader_cuts(tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("chunk", [5, 1 << 18])
-def test_a_line_that_is_too_long_is_told_and_the_next_is_read(
+def test_a_line_that_is_too_long_is_reported_and_the_next_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     monkeypatch.setattr("campaigns_async.jobs._plan_files._CHUNK", chunk)
     fits = orjson.dumps(made(key="a"))
     plan = plan_of(tmp_path, fits + b"\n", fits + b" \n", fits + b"\n", b"x" * 1000, max_line=len(fits))
-    told = f"is longer than {len(fits):,} bytes: split the campaign into several"
+    expected = f"is longer than {len(fits):,} bytes: split the campaign into several"
     first, second, third, fourth = plan.lines()
-    assert (second, fourth) == (BadLine(2, "", told), BadLine(4, "", told))
+    assert (second, fourth) == (BadLine(2, "", expected), BadLine(4, "", expected))
     assert not isinstance(first, BadLine)
     assert not isinstance(third, BadLine)
 
@@ -220,22 +220,22 @@ OBJECTS = st.fixed_dictionaries(
 quick = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
-def shuffled(value: Any, draw: Any) -> Any:
-    """The same JSON with names in another order, and nulls where names are absent."""
+def shuffle(value: Any, draw: Any) -> Any:
+    """Return the same JSON with names in another order, and nulls where names are absent."""
     if isinstance(value, list):
-        return [shuffled(one, draw) for one in value]
+        return [shuffle(one, draw) for one in value]
     if not isinstance(value, dict):
         return value
     names = ["optOutLinkId", "trackLinkUrl"] if "sender" in value else ["name", "custom1", "custom2", "contactGroupId"]
     nulls = {name: None for name in names if name not in value and draw(st.booleans())}
-    return {name: shuffled(one, draw) for name, one in draw(st.permutations([*value.items(), *nulls.items()]))}
+    return {name: shuffle(one, draw) for name, one in draw(st.permutations([*value.items(), *nulls.items()]))}
 
 
 @quick
 @given(given=OBJECTS, data=st.data())
 def test_equal_content_has_an_equal_digest_however_it_is_written(module_path: Path, given: Any, data: Any) -> None:
     line = line_of(module_path, given)
-    again = shuffled(given | {"key": "other"}, data.draw)
+    again = shuffle(given | {"key": "other"}, data.draw)
     text = json.dumps(
         again,
         ensure_ascii=data.draw(st.booleans()),
@@ -247,8 +247,8 @@ def test_equal_content_has_an_equal_digest_however_it_is_written(module_path: Pa
     assert -(2**63) <= line.content < 2**63
 
 
-def parts_of(given: Any) -> Iterator[tuple[Any, str]]:
-    """All places of a line that could change."""
+def find_parts(given: Any) -> Iterator[tuple[Any, str]]:
+    """Yield all places of a line that could change."""
     for name in given:
         if name not in ("key", "contacts"):
             yield given, name
@@ -263,7 +263,7 @@ def test_any_change_of_what_is_sent_changes_the_digest(module_path: Path, given:
     before = line_of(module_path, given)
     body = encode_model(before.campaign)
     changed = json.loads(json.dumps(given))
-    places = list(parts_of(changed))
+    places = list(find_parts(changed))
     where, name = data.draw(st.sampled_from(places))
     kind = data.draw(st.sampled_from(["change", "remove", "add contact", "order", "move"]))
     if kind == "change":
@@ -356,7 +356,7 @@ def test_reprs_show_nothing_of_a_line(tmp_path: Path) -> None:
     assert not any(word in shown for word in ("secret", "hush", "Hello", "900001"))
 
 
-def test_options_tell_a_list_with_keys_from_one_of_places(tmp_path: Path) -> None:
+def test_options_differ_between_a_list_with_keys_and_one_without(tmp_path: Path) -> None:
     line = line_of(tmp_path, made())
     campaign = line.campaign
     keyed, places = rows_plan({"k": campaign}), rows_plan([campaign, attrs.evolve(campaign, message="B")])
@@ -402,11 +402,11 @@ NO_PLANS: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("given", "told"), NO_PLANS.values(), ids=NO_PLANS)
-def test_what_is_no_plan_is_refused(given: Any, told: str) -> None:
+@pytest.mark.parametrize(("given", "expected"), NO_PLANS.values(), ids=NO_PLANS)
+def test_a_value_that_is_not_a_plan_is_refused(given: Any, expected: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         as_plan(given)
-    assert str(caught.value) == told
+    assert str(caught.value) == expected
 
 
 @pytest.mark.parametrize("options", [{"duplicates": "ignore"}, {"allow_braces": "yes"}, {"max_line": 0}])
@@ -426,14 +426,14 @@ LISTED: dict[str, tuple[Any, NewCampaign, str]] = {
 }
 
 
-@pytest.mark.parametrize(("key", "campaign", "told"), LISTED.values(), ids=LISTED)
-def test_a_bad_row_in_memory_is_told(key: Any, campaign: NewCampaign, told: str) -> None:
+@pytest.mark.parametrize(("key", "campaign", "expected"), LISTED.values(), ids=LISTED)
+def test_a_bad_row_in_memory_is_reported(key: Any, campaign: NewCampaign, expected: str) -> None:
     [line] = rows_plan([(key, campaign)]).lines()
-    assert list(map(str, bad_of(line))) == [told]
+    assert list(map(str, faults_of_line(line))) == [expected]
 
 
-def bad_of(line: Line | BadLine) -> tuple[BadLine, ...]:
-    """What is wrong with it."""
+def faults_of_line(line: Line | BadLine) -> tuple[BadLine, ...]:
+    """Return the faults."""
     if isinstance(line, BadLine):
         return (line,)
     with pytest.raises(BadLineError) as caught:
@@ -442,7 +442,7 @@ def bad_of(line: Line | BadLine) -> tuple[BadLine, ...]:
 
 
 @pytest.mark.parametrize("rows", [[], {}, ()])
-def test_a_plan_of_nothing_is_told(rows: Any) -> None:
+def test_an_empty_plan_is_refused(rows: Any) -> None:
     with pytest.raises(PlanError, match="holds no campaign"):
         rows_plan(rows)
 

@@ -42,7 +42,7 @@ def twice(first: int) -> str:
 
 
 def made(**fields: Any) -> dict[str, Any]:
-    """A line's object; what is ... is left out."""
+    """Make a line's object, without the fields that are `...`."""
     given = {
         "key": "k",
         "startDateTime": "2031-06-27T09:30:00.000Z",
@@ -169,8 +169,8 @@ LINES: dict[str, tuple[bytes, str]] = {
 }
 
 
-def told_of(path: Path, *lines: bytes) -> list[BadLine]:
-    """All that is wrong with a plan of these lines."""
+def faults_of(path: Path, *lines: bytes) -> list[BadLine]:
+    """Return all faults of a plan of these lines."""
     file = path / "plan.ndjson"
     file.write_bytes(b"\n".join(lines))
     bad: list[BadLine] = []
@@ -187,21 +187,21 @@ def told_of(path: Path, *lines: bytes) -> list[BadLine]:
 
 
 @pytest.mark.parametrize(("fields", "where", "reason"), FIELDS.values(), ids=FIELDS)
-def test_a_bad_field_is_told(tmp_path: Path, fields: dict[str, Any], where: str, reason: str) -> None:
-    [bad] = told_of(tmp_path, GOOD, b"", orjson.dumps(made(**fields)))
+def test_a_bad_field_is_reported(tmp_path: Path, fields: dict[str, Any], where: str, reason: str) -> None:
+    [bad] = faults_of(tmp_path, GOOD, b"", orjson.dumps(made(**fields)))
     assert bad == BadLine(3, where, reason)
 
 
 @pytest.mark.parametrize(("content", "reason"), LINES.values(), ids=LINES)
-def test_a_bad_line_is_told(tmp_path: Path, content: bytes, reason: str) -> None:
-    [bad] = told_of(tmp_path, GOOD, content)
+def test_a_bad_line_is_reported(tmp_path: Path, content: bytes, reason: str) -> None:
+    [bad] = faults_of(tmp_path, GOOD, content)
     assert bad == BadLine(2, "", reason)
 
 
-def test_all_that_is_wrong_with_a_line_is_told_at_once(tmp_path: Path) -> None:
+def test_all_faults_of_a_line_are_reported_at_once(tmp_path: Path) -> None:
     people = [ONE, {"phoneNumber": 1, "name": 2}, {"nmae": 3}, "hush", {"phoneNumber": " "}]
     given = made(sender="", message="{", startDateTime="now", optOutLinkId="1", trackLinkUrl="x", x=1, contacts=people)
-    assert [bad.field for bad in told_of(tmp_path, orjson.dumps(given))] == [
+    assert [bad.field for bad in faults_of(tmp_path, orjson.dumps(given))] == [
         "",
         "startDateTime",
         "sender",
@@ -256,8 +256,8 @@ FILES: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize(("make", "told"), FILES.values(), ids=FILES)
-def test_a_file_that_is_no_plan_is_told(tmp_path: Path, make: Any, told: str) -> None:
+@pytest.mark.parametrize(("make", "expected"), FILES.values(), ids=FILES)
+def test_a_file_that_is_not_a_plan_is_refused(tmp_path: Path, make: Any, expected: str) -> None:
     path = tmp_path / "my.plan"
     if isinstance(make, bytes):
         path.write_bytes(make)
@@ -265,12 +265,12 @@ def test_a_file_that_is_no_plan_is_told(tmp_path: Path, make: Any, told: str) ->
         make(path)
     with pytest.raises(PlanError) as caught:
         list(ndjson_plan(path).lines())
-    assert str(caught.value) == f"the plan 'my.plan' {told}"
+    assert str(caught.value) == f"the plan 'my.plan' {expected}"
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is forbidden here")
-def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
+def test_a_file_that_may_not_be_read_is_reported(tmp_path: Path) -> None:
     path = tmp_path / "my.plan"
     path.write_bytes(GOOD)
     path.chmod(0)
@@ -278,7 +278,7 @@ def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
         ndjson_plan(path)
 
 
-def test_a_file_that_goes_away_is_told_by_the_next_reading(tmp_path: Path) -> None:
+def test_a_file_that_goes_away_is_reported_by_the_next_reading(tmp_path: Path) -> None:
     path = tmp_path / "my.plan"
     path.write_bytes(GOOD)
     plan = ndjson_plan(path)
@@ -287,7 +287,7 @@ def test_a_file_that_goes_away_is_told_by_the_next_reading(tmp_path: Path) -> No
         next(plan.lines())
 
 
-def test_a_file_that_became_another_is_told_by_the_next_reading(tmp_path: Path) -> None:
+def test_a_file_that_became_another_is_reported_by_the_next_reading(tmp_path: Path) -> None:
     path = tmp_path / "my.plan"
     path.write_bytes(GOOD)
     plan = ndjson_plan(path)
@@ -296,7 +296,7 @@ def test_a_file_that_became_another_is_told_by_the_next_reading(tmp_path: Path) 
         next(plan.lines())
 
 
-def test_a_failing_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "my.plan"
     path.write_bytes(GOOD)
     plan = ndjson_plan(path)
@@ -322,11 +322,11 @@ ANYTHING: Any = st.recursive(
 @pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=300)
 @given(fields=st.dictionaries(st.sampled_from([*NAMES.split(", "), "hush"]), ANYTHING, max_size=4), start=st.booleans())
-def test_whatever_json_holds_a_line_is_taken_or_told_and_never_quoted(
+def test_whatever_json_holds_a_line_is_accepted_or_reported_and_never_quoted(
     tmp_path_factory: pytest.TempPathFactory, fields: dict[str, Any], start: bool
 ) -> None:
     line = json.dumps((made() if start else {}) | fields).encode()
-    for bad in told_of(tmp_path_factory.getbasetemp(), GOOD, line):
+    for bad in faults_of(tmp_path_factory.getbasetemp(), GOOD, line):
         assert bad.number == 2
         assert "hush" not in str(bad)
         assert "07700900100" not in str(bad)
@@ -334,14 +334,14 @@ def test_whatever_json_holds_a_line_is_taken_or_told_and_never_quoted(
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(st.binary(max_size=60))
-def test_whatever_bytes_a_line_holds_it_is_told(tmp_path_factory: pytest.TempPathFactory, line: bytes) -> None:
-    for bad in told_of(tmp_path_factory.getbasetemp(), GOOD + b"\n" * 5000, line):
+def test_any_bytes_of_a_line_are_reported(tmp_path_factory: pytest.TempPathFactory, line: bytes) -> None:
+    for bad in faults_of(tmp_path_factory.getbasetemp(), GOOD + b"\n" * 5000, line):
         assert bad.number > 1
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(st.integers(0, len(GOOD) - 1), st.sampled_from([b"", b"{", b'"', b",", b"\\", b"\xff", b"\x00", b"1"]))
-def test_a_line_with_one_byte_changed_is_taken_or_told(
+def test_a_line_with_one_byte_changed_is_accepted_or_reported(
     tmp_path_factory: pytest.TempPathFactory, at: int, byte: bytes
 ) -> None:
-    told_of(tmp_path_factory.getbasetemp(), GOOD + b"\n" * 5000, GOOD[:at] + byte + GOOD[at + 1 :])
+    faults_of(tmp_path_factory.getbasetemp(), GOOD + b"\n" * 5000, GOOD[:at] + byte + GOOD[at + 1 :])

@@ -28,22 +28,22 @@ SEEDS = int(os.environ.get("POWER_CUT_SEEDS", "2"))
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """In memory where there is such a thing: thousands of journals are opened here."""
+    """Make a folder in memory where that is possible: thousands of journals are opened here."""
     shm = "/dev/shm"  # noqa: S108 - a folder of its own in it
     with tempfile.TemporaryDirectory(dir=shm if os.access(shm, os.W_OK) else None) as name:
         yield Path(name)
 
 
 def steps(count: int, size: int) -> list[int]:
-    """The rows that each group of a run claims; they end a group later."""
+    """Return the number of rows that each group of a run claims; their outcomes come a group later."""
     return [size] * count
 
 
-def ended(row_id: int) -> Transition:
+def outcome_of(row_id: int) -> Transition:
     if row_id % 11 == 0:
         return Transition(row_id, State.FAILED, reason="refused")
     if row_id % 7 == 0:
-        return Transition(row_id, State.UNKNOWN, candidates=(PossibleMatch(f"lead-{row_id}", 3),))
+        return Transition(row_id, State.UNKNOWN, candidates=(PossibleMatch(f"candidate-{row_id}", 3),))
     return Transition(row_id, State.CREATED, f"campaign-{row_id}")
 
 
@@ -68,7 +68,7 @@ def run(disk: Disk, groups: list[int]) -> Run:
         disk.mark()
         snapshots.append(model.snapshot())
         for number, group in enumerate(part):
-            transitions = list(map(ended, before))
+            transitions = list(map(outcome_of, before))
             before = model.commit(transitions, claim=group, now=1_000.0 + number)
             assert [row.row_id for row in journal.commit(transitions, claim=group, now=1_000.0 + number)] == before
             disk.mark()
@@ -83,12 +83,12 @@ def run(disk: Disk, groups: list[int]) -> Run:
 
 
 def what_is_wrong(path: Path, run: Run, acknowledged: int) -> str | None:
-    """What a cut broke: None, if the journal is whole and holds what was acknowledged, or one group more."""
+    """Return what a cut broke; None if the journal is whole and holds what was acknowledged, or one group more."""
     try:
         with JournalFile.open(path) as journal:
             rows = tuple(journal.rows(payload=True))
             check = journal._connection.execute("PRAGMA integrity_check").fetchall()
-    except Exception as error:  # whatever it is, it is told
+    except Exception as error:  # any error is a fault
         return f"after {acknowledged}: {error!r}"
     if check != [("ok",)]:
         return f"after {acknowledged}: {check}"
@@ -183,7 +183,7 @@ def test_a_journal_goes_on_after_a_cut(folder: Path) -> None:
 
 
 class Failing:
-    """Fails from its nth operation on, until it is mended."""
+    """A disk that fails from its nth operation on, until `repair` is called."""
 
     def __init__(self, number: int, error: type[apsw.Error], kinds: set[str], *, once: bool = False) -> None:
         self.left = number
@@ -216,47 +216,47 @@ def test_a_disk_that_fails_at_any_write_loses_nothing(
     folder: Path, error: type[apsw.Error], kinds: set[str], reason: str
 ) -> None:
     groups = steps(14, 5)
-    told = 0
+    reported = 0
     for number in range(400):
         path = folder / str(number)
         failing = Failing(number, error, kinds)
-        told += outlive(path, failing, groups, reason)
+        reported += outlive(path, failing, groups, reason)
         if not failing.fired:
             break
     else:
         pytest.fail("the run never got by without a failure")
-    print(f"{number} failures, {told} of them told")
-    assert told > number / 2
+    print(f"{number} failures, {reported} of them reported")
+    assert reported > number / 2
 
 
 def outlive(path: Path, failing: Failing, groups: list[int], reason: str) -> int:
-    """Make a run with a failure in it, mend the disk, go on; how many times it was told."""
+    """Make a run with a failure in it, repair the disk, and go on; return how many times the failure was reported."""
     model = JournalModel()
     disk = Disk(path, fault=failing)
-    told = 0
+    reported = 0
 
     def insisting(write: Callable[[], object]) -> None:
-        nonlocal told
+        nonlocal reported
         try:
             write()
         except JournalWriteError as caught:
             assert reason in str(caught)
             assert tuple(journal.rows(payload=True)) == model.snapshot(), "what failed is not there, the rest is"
-            told += 1
+            reported += 1
             failing.mend()
             write()
 
     try:
         journal = JournalFile.open(path, connect=disk.connect)
     except JournalWriteError:
-        told += 1
+        reported += 1
         failing.mend()
         journal = JournalFile.open(path, connect=disk.connect)
     insisting(lambda: plan(journal, 70))
     model.plan(70)
     before: list[int] = []
     for group in groups:
-        transitions = list(map(ended, before))
+        transitions = list(map(outcome_of, before))
         insisting(partial(journal.commit, transitions, claim=group, now=1.0))
         before = model.commit(transitions, claim=group, now=1.0)
     insisting(journal.drop_payloads)
@@ -264,7 +264,7 @@ def outlive(path: Path, failing: Failing, groups: list[int], reason: str) -> int
     journal.close()
     with JournalFile.open(path) as reopened:
         assert tuple(reopened.rows(payload=True)) == model.snapshot()
-    return told
+    return reported
 
 
 def test_a_failed_commit_is_whole_or_absent_when_the_power_goes_then(folder: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_failed_commit_is_whole_or_absent_when_the_power_goes_then(folder: Pat
         failed = False
         before: list[int] = []
         for group in groups:
-            transitions = list(map(ended, before))
+            transitions = list(map(outcome_of, before))
             before = model.commit(transitions, claim=group, now=1.0)
             snapshots.append(model.snapshot())
             try:
@@ -303,7 +303,7 @@ def test_a_failed_commit_is_whole_or_absent_when_the_power_goes_then(folder: Pat
 
 
 def test_marks_come_one_a_transaction() -> None:
-    """The runs above are what they are taken for: all transactions differ, so a lost one shows."""
+    """Check an assumption of the runs above: all transactions differ, so that a lost one shows."""
     with tempfile.TemporaryDirectory() as name:
         made = run(Disk(Path(name, "run")), steps(4, 5))
     assert len(made.acknowledged) == 4 + 2 + 2 + 1

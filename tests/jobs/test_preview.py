@@ -21,8 +21,8 @@ NOW = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
 FINE = NewContact("07700900001")
 
 
-def previewed(plan: Plan) -> Preview:
-    """What it comes to."""
+def make_preview(plan: Plan) -> Preview:
+    """Return the preview of a plan."""
     preview = Preview(NOW)
     for each in lines_of(plan):
         preview.add(each.line, each.row)
@@ -36,7 +36,7 @@ def campaign(message: str = "Hello", contacts: int | list[NewContact] = 1, **fie
 
 
 def test_campaigns_contacts_and_parts_are_counted() -> None:
-    preview = previewed(rows_plan([campaign("a" * 161, 3), campaign("ç" * 71, 5), campaign("a", 7)]))
+    preview = make_preview(rows_plan([campaign("a" * 161, 3), campaign("ç" * 71, 5), campaign("a", 7)]))
     assert (preview.campaigns, preview.contacts, preview.parts) == (3, 15, 3 * 2 + 5 * 2 + 7)
     assert (preview.gsm_7, preview.ucs_2, preview.lengthened, preview.dropped) == (2, 1, 0, 0)
     assert [noted.count for noted in (preview.invalid_numbers, preview.long_senders, preview.passed_starts)] == [
@@ -48,7 +48,7 @@ def test_campaigns_contacts_and_parts_are_counted() -> None:
 
 def test_links_that_lengthen_a_text_are_counted() -> None:
     rows = [campaign(opt_out_link_id=0), campaign(track_link_url="https://golf.example"), campaign()]
-    assert previewed(rows_plan(rows)).lengthened == 2
+    assert make_preview(rows_plan(rows)).lengthened == 2
 
 
 def test_invalid_numbers_long_senders_and_passed_starts_are_named_by_their_place() -> None:
@@ -57,7 +57,7 @@ def test_invalid_numbers_long_senders_and_passed_starts_are_named_by_their_place
         campaign(sender="x" * 12, start_date_time=NOW - dt.timedelta(milliseconds=1)),
         campaign(contacts=[FINE, NewContact("hush"), NewContact("0770090000")]),
     ]
-    preview = previewed(rows_plan(rows))
+    preview = make_preview(rows_plan(rows))
     assert preview.long_senders.places == ["line 2: sender"]
     assert preview.passed_starts.places == ["line 2: startDateTime"]
     assert preview.invalid_numbers.places == ["line 3: contacts[1].phoneNumber", "line 3: contacts[2].phoneNumber"]
@@ -78,29 +78,29 @@ def test_invalid_numbers_long_senders_and_passed_starts_are_named_by_their_place
 
 
 def test_the_first_20_places_are_kept_and_all_are_counted() -> None:
-    noted = previewed(rows_plan([campaign(sender="x" * 12)] * 30)).long_senders
+    noted = make_preview(rows_plan([campaign(sender="x" * 12)] * 30)).long_senders
     assert (noted.count, len(noted.places), noted.places[-1]) == (30, 20, "line 20: sender")
 
 
-def test_a_place_is_where_the_contact_stands_in_the_file(tmp_path: Path) -> None:
+def test_a_place_is_the_contact_s_line_in_the_file(tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
     file.write_text("phoneNumber,name\n07700900001,\n+44 7700 900001,\n07700900002,\nhush,\n")
     plan = contacts_plan(file, message="Hello", sender="Golf", start=NOW, split=2, duplicates="drop")
-    preview = previewed(plan)
+    preview = make_preview(plan)
     assert preview.invalid_numbers.places == ["line 5: phoneNumber"]
     assert (preview.campaigns, preview.contacts, preview.dropped) == (2, 3, 1)
     people = [FINE, FINE, NewContact("hush")]
-    preview = previewed(rows_plan([campaign(contacts=people)], duplicates="drop"))
+    preview = make_preview(rows_plan([campaign(contacts=people)], duplicates="drop"))
     assert preview.invalid_numbers.places == ["line 1: contacts[2].phoneNumber"]
     assert (preview.contacts, preview.dropped, preview.parts) == (2, 1, 2)
 
 
-def test_now_must_know_its_time_zone() -> None:
+def test_now_must_have_a_time_zone() -> None:
     with pytest.raises(InvalidArgumentError, match="now must have a time zone"):
         Preview(dt.datetime(2031, 6, 27))
 
 
-def test_what_is_not_installed_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_package_is_named_with_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     imported = builtins.__import__
 
     def absent(name: str, *arguments: Any, **options: Any) -> Any:
@@ -117,8 +117,8 @@ def test_what_is_not_installed_is_told_with_what_to_do(monkeypatch: pytest.Monke
     assert caught.value.name == "phonenumbers"
 
 
-def judged(number: str) -> bool:
-    """What the library says."""
+def judge(number: str) -> bool:
+    """Return the verdict of phonenumbers."""
     try:
         parsed = phonenumbers.parse(number, "GB")
     except phonenumbers.NumberParseException:
@@ -133,14 +133,14 @@ def judged(number: str) -> bool:
     st.text("0123456789", min_size=0, max_size=11),
 )
 def test_the_short_cut_says_what_the_library_says(before: str, rest: str) -> None:
-    assert make_number_test()(before + rest) == judged(before + rest)
+    assert make_number_test()(before + rest) == judge(before + rest)
 
 
 @given(st.integers(0, 10**9 - 1), st.sampled_from(["07", "447", "+447", "00447"]))
 def test_every_british_mobile_number_is_possible(rest: int, before: str) -> None:
     number = f"{before}{rest:09}"
     assert make_number_test()(number)
-    assert judged(number)
+    assert judge(number)
 
 
 def test_a_number_of_no_end_is_none() -> None:

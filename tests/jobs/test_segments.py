@@ -15,7 +15,7 @@ ANY = st.one_of(GSM, st.sampled_from("ç“”\u200b😀👨‍👩‍👧𝒳")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("", Segments(Encoding.GSM_7, 0, 0, 1)),
         ("a" * 160, Segments(Encoding.GSM_7, 160, 160, 1)),
@@ -38,12 +38,12 @@ ANY = st.one_of(GSM, st.sampled_from("ç“”\u200b😀👨‍👩‍👧𝒳")
         ("\x00", Segments(Encoding.UCS_2, 1, 1, 1)),
     ],
 )
-def test_the_borders(text: str, told: Segments) -> None:
-    assert segments(text) == told
+def test_the_borders(text: str, expected: Segments) -> None:
+    assert segments(text) == expected
 
 
-def judged(text: str) -> tuple[str, int, int]:
-    """What smsutil says: encoding, units, parts."""
+def judge(text: str) -> tuple[str, int, int]:
+    """Return the encoding, units and parts by smsutil."""
     if not text:  # it calls an empty text UCS-2
         return "gsm0338", 0, 1
     split = smsutil.split(text)
@@ -53,14 +53,14 @@ def judged(text: str) -> tuple[str, int, int]:
 
 @given(st.one_of(st.text(GSM, max_size=700), st.text(ANY, max_size=400)))
 def test_smsutil_agrees(text: str) -> None:
-    told = segments(text)
-    encoding = "gsm0338" if told.encoding is Encoding.GSM_7 else "utf_16_be"
-    assert (encoding, told.units, told.parts) == judged(text)
-    assert told.characters == len(text)
+    expected = segments(text)
+    encoding = "gsm0338" if expected.encoding is Encoding.GSM_7 else "utf_16_be"
+    assert (encoding, expected.units, expected.parts) == judge(text)
+    assert expected.characters == len(text)
 
 
 @given(st.sampled_from("aç"), st.sampled_from("€😀"), st.integers(60, 320), st.integers(0, 200))
 def test_smsutil_agrees_around_each_border(first: str, pair: str, before: int, pairs: int) -> None:
     text = first * before + pair * pairs
-    told = segments(text)
-    assert (told.units, told.parts) == judged(text)[1:]
+    expected = segments(text)
+    assert (expected.units, expected.parts) == judge(text)[1:]

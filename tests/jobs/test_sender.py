@@ -1,4 +1,4 @@
-"""What a stop or a cut does while the journal is being written."""
+"""A stop or a cancellation while the journal is being written."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def sender_of(journal: SlowJournal, sent: list[int]) -> Sender:
         return f"c-{row.row_id}"
 
     def ignore(*_: Any) -> None:
-        """Nobody watches."""
+        """Do nothing."""
 
     time = asyncio.get_running_loop().time
     return Sender(

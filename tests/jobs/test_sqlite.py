@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def journal(path: Path) -> Iterator[JournalFile]:
-    """A journal with rows 1 to 5."""
+    """Make a journal with rows 1 to 5."""
     with JournalFile.open(path) as opened:
         plan(opened, 5)
         yield opened
@@ -442,7 +442,7 @@ OTHERS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize("read_only", [False, True])
 @pytest.mark.parametrize("kind", OTHERS)
-def test_what_is_no_journal_is_left_as_it_is(path: Path, kind: str, read_only: bool) -> None:
+def test_a_file_that_is_not_a_journal_is_refused_and_left_unchanged(path: Path, kind: str, read_only: bool) -> None:
     make, says = OTHERS[kind]
     make(path)
     before = path.read_bytes() if path.is_file() else None
@@ -457,7 +457,7 @@ def test_what_is_no_journal_is_left_as_it_is(path: Path, kind: str, read_only: b
 def test_a_foreign_database_that_is_being_written_gets_no_files_beside_it(path: Path) -> None:
     theirs = sqlite3.connect(path, isolation_level=None)
     theirs.execute("PRAGMA journal_mode = WAL").fetchall()
-    theirs.execute("CREATE TABLE theirs (a)")  # stands in their log alone
+    theirs.execute("CREATE TABLE theirs (a)")  # only in their write-ahead log
     files = {file: file.read_bytes() for file in path.parent.iterdir()}
     with pytest.raises(JournalError, match="not a journal"):
         JournalFile.open(path)
@@ -477,7 +477,7 @@ def test_a_file_in_which_there_is_nothing_becomes_a_journal(path: Path, make: An
     journal.close()
 
 
-def test_a_damaged_row_is_told(path: Path) -> None:
+def test_a_damaged_row_is_reported(path: Path) -> None:
     with JournalFile.open(path) as journal:
         plan(journal, 3_000)
     content = bytearray(path.read_bytes())
@@ -636,7 +636,7 @@ class Twins(RuleBasedStateMachine):
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scratch journals in memory, where there is such a thing: hundreds are made."""
+    """Keep scratch journals in memory where that is possible: hundreds are made."""
     if os.access("/dev/shm", os.W_OK):  # noqa: S108 - a folder of its own in it
         monkeypatch.setattr(tempfile, "tempdir", "/dev/shm")  # noqa: S108
 

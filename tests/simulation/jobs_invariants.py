@@ -1,4 +1,4 @@
-"""What must hold at each moment of a job's life, and at its end."""
+"""The invariants of a job, at each moment of its life and at its end."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _BODIES: dict[bytes, bytes] = {}
 
 
 def sameness(body: bytes) -> bytes:
-    """What twins have in common, whatever the order of names."""
+    """Return the body with its names in order, which equal campaigns have in common."""
     if body not in _BODIES:
         if len(_BODIES) > 10_000:
             _BODIES.clear()
@@ -33,7 +33,7 @@ def sameness(body: bytes) -> bytes:
 
 
 class Watch:
-    """Looks on while one life is lived."""
+    """The checks during one life."""
 
     def __init__(self, script: JobScript, journal: JournalOnDisk, server: JobServer) -> None:
         self._script = script
@@ -42,7 +42,7 @@ class Watch:
         self._inherited = {row.row_id: row.attempts for row in journal.rows.values() if row.state is State.SENDING}
         self._rows_before: Mapping[int, JournalRow] = journal.rows
         self._departed: Counter[bytes] = Counter()
-        self._begins_after_stop: int | None = None
+        self._claims_after_stop: int | None = None
         self._complaint: AssertionError | None = None
 
     def look(self, check: Callable[[], object]) -> None:
@@ -61,47 +61,47 @@ class Watch:
         if self._complaint is not None:
             raise self._complaint
 
-    def stopped(self) -> None:
-        """Someone has stopped it: what was being written may have begun rows, and nothing after that."""
-        self._begins_after_stop = 0
+    def note_stop(self) -> None:
+        """Note a stop: the write in progress may claim rows, and no later one."""
+        self._claims_after_stop = 0
 
-    def begun_here(self) -> list[JournalRow]:
-        """The rows that are *sending*, and that this life has begun."""
+    def sending_here(self) -> list[JournalRow]:
+        """Return the rows that are *sending* and that this life has claimed."""
         return [
             row
             for row in self._journal.rows.values()
             if row.state is State.SENDING and self._inherited.get(row.row_id) != row.attempts
         ]
 
-    def after_a_write(self) -> None:
-        """The journal is a new one."""
+    def check_write(self) -> None:
+        """Check the journal after a write."""
         rows = self._journal.rows
-        sending = len(self.begun_here())
+        sending = len(self.sending_here())
         most = self._script.most_sending
         assert sending <= most, f"{sending} rows are sending, though {most} are the most"
-        if self._begins_after_stop is not None:
+        if self._claims_after_stop is not None:
             before = self._rows_before
             begun = any(row.attempts > before[row_id].attempts for row_id, row in rows.items() if row_id in before)
-            self._begins_after_stop += begun
-            assert self._begins_after_stop <= 1, "rows were taken up after it was stopped"
+            self._claims_after_stop += begun
+            assert self._claims_after_stop <= 1, "rows were claimed after the stop"
         self._rows_before = rows
         self._check_ids()
-        self.nothing_twice()
+        self.check_no_duplicates()
 
-    def when_left(self, sent: Sent) -> None:
+    def check_departure(self, sent: Sent) -> None:
         """A create is about to leave."""
         content = sameness(sent.request.body or b"")
         self._departed[content] += 1
-        sending = [row for row in self.begun_here() if row.key in self._keys(content)]
+        sending = [row for row in self.sending_here() if row.key in self._keys(content)]
         under_way = sum(
             sameness(one.request.body or b"") == content and one.departed is not None and not one.ended
             for one in self._server.sent
             if one.request.body
         )
         assert under_way <= len(sending), f"a request left, and the journal calls {len(sending)} rows sending"
-        self.nothing_twice()
+        self.check_no_duplicates()
 
-    def nothing_twice(self) -> None:
+    def check_no_duplicates(self) -> None:
         """What the server has, and what will reach it yet, is never more than there are rows of it that may have been
         sent: a row that is planned, or failed, has nothing there. So none is sent twice, and nothing is sent again
         without a proof.
@@ -112,7 +112,7 @@ class Watch:
             keys = self._keys(content)
             may = [row for row in self._of(keys) if row.state not in {State.PLANNED, State.FAILED}]
             assert number <= len(keys), f"{number} on the server for {sorted(keys)}"
-            assert number <= len(may), f"{number} on the server for {_told(self._of(keys))}"
+            assert number <= len(may), f"{number} on the server for {_describe(self._of(keys))}"
 
     def _check_ids(self) -> None:
         made = {one.campaign_id: one for one in self._server.made}
@@ -134,9 +134,9 @@ class Watch:
     def _of(self, keys: Iterable[str]) -> list[JournalRow]:
         return [row for row in self._journal.rows.values() if row.key in keys]
 
-    def at_the_end(self, life: Life) -> None:
+    def check_end(self, life: Life) -> None:
         """It has ended by itself, or was stopped."""
-        self.nothing_twice()
+        self.check_no_duplicates()
         self._check_ids()
         states, error, summary = life.states, life.error, life.summary
         if error is not None:
@@ -144,24 +144,24 @@ class Watch:
             self._after_a_cancel()
             return
         assert summary is not None
-        told = {State[name.upper()]: getattr(summary, name) for name in ("planned", "sending", "created", "failed")}
-        assert told | {State.UNKNOWN: summary.unknown} == states, f"{summary}, but the journal says {states}"
-        assert not self.begun_here(), f"left sending, though it ended in peace: {_told(self.begun_here())}"
+        reported = {State[name.upper()]: getattr(summary, name) for name in ("planned", "sending", "created", "failed")}
+        assert reported | {State.UNKNOWN: summary.unknown} == states, f"{summary}, but the journal says {states}"
+        assert not self.sending_here(), f"left sending, though it ended in peace: {_describe(self.sending_here())}"
         nobody = life.stopped_at is None
         assert not (nobody and summary.stopped == "interrupted"), "it gave up, and says that it was interrupted"
         if summary.stopped is None:
-            assert not states[State.PLANNED], f"left planned, and nothing said: {_told(life.journal.rows.values())}"
+            assert not states[State.PLANNED], f"left planned, and nothing said: {_describe(life.journal.rows.values())}"
             assert not (self._script.reconcile and states[State.SENDING]), f"not looked for: {states}"
             assert life.stopped_at is None or not states[State.PLANNED]
         every = len(self._script.rows)
         assert not summary.ok or states[State.CREATED] == every, f"all is well, with {every} rows, and {states}"
-        doubts = states[State.SENDING] + states[State.UNKNOWN]
-        assert len(summary.unknown_rows) == doubts, "what is in doubt is not told"
+        unknown = states[State.SENDING] + states[State.UNKNOWN]
+        assert len(summary.unknown_rows) == unknown, "an unknown row is not reported"
 
     def _after_a_cancel(self) -> None:
         """What stays *sending* has left, for all that is known."""
         left = Counter(self._departed)
-        for row in self.begun_here():
+        for row in self.sending_here():
             content = next(one for one, keys in _keys_of(self._script).items() if row.key in keys)
             assert left[content], f"{row.key} is sending, and no request of it has left"
             left[content] -= 1
@@ -180,15 +180,15 @@ def _keys_of(script: JobScript) -> Mapping[bytes, frozenset[str]]:
 _KEYS: dict[int, Mapping[bytes, frozenset[str]]] = {}
 
 
-def _told(rows: Iterable[JournalRow]) -> str:
+def _describe(rows: Iterable[JournalRow]) -> str:
     return ", ".join(f"{row.key} {row.state.name}" for row in rows)
 
 
-def at_last(life: Life) -> None:
+def check_last(life: Life) -> None:
     """Nothing goes wrong any more, and it was run again until nothing changed: each is there exactly once.
 
-    But for what may rightly be in doubt for ever: where nothing is looked for, or the server alters what it is
-    given; twins of which some are there, and nobody can say which; and another text to the people of such twins,
+    But for what may rightly stay unknown for ever: where nothing is looked for, or the server alters what it is
+    given; equal rows of which some are there, and nobody can say which; and another text to the people of such twins,
     since the twins' campaigns that are nobody's may be altered ones of it; and a row that may be the campaign which
     another text to its people was given.
     """
@@ -201,22 +201,22 @@ def at_last(life: Life) -> None:
     puzzles = list(_puzzles(script, rows, made))
     for content, keys in _keys_of(script).items():
         states = Counter(rows[key].state for key in keys)
-        names = _told(rows[key] for key in keys)
-        in_doubt = states[State.SENDING] + states[State.UNKNOWN]
+        names = _describe(rows[key] for key in keys)
+        unknown_count = states[State.SENDING] + states[State.UNKNOWN]
         assert not states[State.PLANNED], f"never sent: {names}"
         assert not states[State.FAILED] or INVALID in content.decode(), f"failed: {names}"
-        if not in_doubt:
+        if not unknown_count:
             assert made[content] == states[State.CREATED], f"{made[content]} on the server for {names}"
         elif script.reconcile and script.is_plain:
             people = _people(content)
-            doubts = [rows[key] for key in keys if rows[key].state is not State.CREATED]
+            unknown = [rows[key] for key in keys if rows[key].state is not State.CREATED]
             assert any(people & _people(one) for one in puzzles) or all(
-                _may_be_anothers(row, rows.values()) for row in doubts
-            ), f"in doubt with {made[content]} on the server: {names}"
+                _may_be_anothers(row, rows.values()) for row in unknown
+            ), f"unknown with {made[content]} on the server: {names}"
 
 
 def _puzzles(script: JobScript, rows: Mapping[str, JournalRow], made: Counter[bytes]) -> Iterator[bytes]:
-    """Twins in doubt of which some are on the server, and not all."""
+    """Yield equal unknown rows of which some are on the server, and not all."""
     for content, keys in _keys_of(script).items():
         states = Counter(rows[key].state for key in keys)
         if 0 < made[content] - states[State.CREATED] < states[State.UNKNOWN]:

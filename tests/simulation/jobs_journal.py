@@ -1,4 +1,4 @@
-"""The file of a journal, as a process that died leaves it behind: kept after each write, and put back for another life."""
+"""The file of a journal, as a process that died leaves it: kept after each write, and restored for the next life."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class JournalOnDisk:
         self._read()
 
     def look(self) -> bool:
-        """See what is on the disk now; whether the rows are others than before, or the first ones."""
+        """Read what is on the disk now; return True if the rows are new or have changed."""
         files = Files(_read_bytes(self.path), _read_bytes(Path(f"{self.path}-wal")))
         if files == self.files:
             return False
@@ -52,7 +52,7 @@ class JournalOnDisk:
         return self.rows != before
 
     def counts(self) -> Mapping[State, int]:
-        """The rows, counted."""
+        """Count the rows by state."""
         counts = Counter(row.state for row in self.rows.values())
         return {state: counts[state] for state in State}
 

@@ -56,7 +56,7 @@ class Orders:
     """How a life is begun."""
 
     path: str
-    """Of the life, among those of the seed: everything in it is drawn from that."""
+    """Of the life, among those of the seed: everything in it is draw_script from that."""
     pause: float
     """Seconds between the end of the life before and its beginning."""
     interruption: Interruption | None = None
@@ -116,7 +116,7 @@ class Life:
             self.journal.delete()
             self.watch.complain()
         self.points.append(self._point("end"))
-        self.watch.at_the_end(self)
+        self.watch.check_end(self)
         assert not loop.faults, f"raised where nobody saw it: {loop.faults}"
         return self.points[-1]
 
@@ -157,7 +157,7 @@ class Life:
         if task.done():
             return
         self.stopped_at = self.loop.time()
-        self.watch.stopped()
+        self.watch.note_stop()
         if job is None:
             task.cancel()
         else:
@@ -179,7 +179,7 @@ class Life:
                 if self.journal.look():
                     assert len(self.points) < _MOST_POINTS, "it writes for ever"
                     self.points.append(before)
-                    self.watch.look(self.watch.after_a_write)
+                    self.watch.look(self.watch.check_write)
                     self.points.append(self._point("after a write"))
                 await asyncio.sleep(pause())
                 return done
@@ -206,7 +206,7 @@ class Life:
         return client
 
     def on_event(self, event: Event, /) -> None:
-        """What the client tells; it shows in the trace."""
+        """Note an event of the client for the trace."""
         self.server.note("event", str(event))
 
     def _be_fair(self) -> None:
@@ -235,14 +235,14 @@ class Life:
         return Point(kind, self.loop.time(), journal.rows, journal.files, self.server.standing(forced))
 
     def _on_left(self, sent: Sent) -> None:
-        self.watch.look(lambda: self.watch.when_left(sent))
+        self.watch.look(lambda: self.watch.check_departure(sent))
         self.points.append(self._point("left", forced=sent))
 
     def _on_made(self, body: bytes) -> None:
-        self.watch.look(self.watch.nothing_twice)
+        self.watch.look(self.watch.check_no_duplicates)
         self.points.append(self._point("made"))
 
     @property
     def states(self) -> Mapping[State, int]:
-        """The rows, counted."""
+        """Count the rows by state."""
         return self.journal.counts()

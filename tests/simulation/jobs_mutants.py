@@ -206,13 +206,13 @@ JOB_MUTANTS = (
     ),
     # Who gets which
     Mutant(
-        "twins are matched whatever their count",
+        "equal rows are matched whatever their count",
         "_reconcile.assignment",
         "len(certain[index]) == len(group.keys)",
         "0 < len(certain[index]) <= len(group.keys)",
     ),
     Mutant(
-        "of too few twins the rest is absent",
+        "of too few equal rows the rest is absent",
         "_reconcile.assignment",
         "            elif certain[index] or possible[index]:\n",
         "            elif 0 < len(certain[index]) < len(group.keys):\n"
@@ -232,7 +232,7 @@ JOB_MUTANTS = (
         "        if not numbers:\n            return range(len(self._groups))\n",
         "        if numbers:\n            return range(0)\n",
     ),
-    # What is told
+    # What is reported
     Mutant(
         "a run that gave up says nothing",
         "jobs.job",

@@ -43,14 +43,14 @@ def run(mutant: Mutant) -> Result:
 
 
 def _by(mutant: Mutant, done: subprocess.CompletedProcess[str]) -> str | None:
-    """What caught it; None where the run broke off before it could tell."""
+    """Return what caught it; None if the run broke off without a verdict."""
     if mutant.test is not None:
         failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
         return failed[0].split(" - ")[0].removeprefix("FAILED ") if failed else None
     lines = done.stderr.splitlines()
     seeds = [line for line in lines if line.startswith("seed ")]
-    told = next((line for line in lines if re.match(r"\w*Error: ", line) and "seed" not in line), "")
-    return f"{seeds[-1]}: {told[:120]}" if seeds else None
+    reported = next((line for line in lines if re.match(r"\w*Error: ", line) and "seed" not in line), "")
+    return f"{seeds[-1]}: {reported[:120]}" if seeds else None
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""What a seed of the crash simulation does: its plan, its settings and its weather. Drawn before anything runs."""
+"""The script of a seed of the crash simulation: its plan, its settings and its weather. Drawn before anything runs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INVALID = "0771"
 
 @frozen
 class JobScript:
-    """All that was drawn."""
+    """All that was draw_script."""
 
     seed: int
     rows: tuple[tuple[str, NewCampaign], ...]
@@ -46,18 +46,18 @@ class JobScript:
     stalls: float
     server_limit: int | None
     strangers: int
-    """How many campaigns of others, like ours but to other people, stand on the server."""
+    """How many campaigns of others, like ours but to other people, are on the server."""
     commit_takes: float
     """Seconds that a write to the journal takes at most."""
 
     @property
     def most_sending(self) -> int:
-        """How many rows may be *sending* at once."""
+        """The most rows that may be *sending* at once."""
         return self.max_concurrency + self.group
 
     @property
     def is_plain(self) -> bool:
-        """Whether the server keeps what it is given as it is, so that nothing but twins can stay in doubt."""
+        """True if the server stores requests unchanged, so that only equal rows can stay unknown."""
         return self.quirks.message_text is None and self.quirks.zone.utcoffset(None) == timedelta(0)
 
     def weather(self, path: str) -> faults.Weather:
@@ -66,7 +66,7 @@ class JobScript:
         return faults.draw_weather(dice, latest=self.latest, longest_wait=self.longest_wait * 1.3, honest=self.honest)
 
 
-def drawn(seed: int) -> JobScript:
+def draw_script(seed: int) -> JobScript:
     """The script of a seed."""
     dice = source(seed, "job")
     rows = _rows(dice)

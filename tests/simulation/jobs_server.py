@@ -1,6 +1,6 @@
 """The server as the crash simulation needs it: one that outlives the process which talks to it.
 
-A process that died leaves behind what the server holds, and the requests that are still on their way. Both are kept
+A process that died leaves what the server holds, and the requests that are still on their way. Both are kept
 as plain values, so that any moment of a run can be gone back to.
 """
 
@@ -24,7 +24,7 @@ from simulation.server import _ROUTER, ModelTransport, Sent, Server, VirtualCloc
 
 @frozen
 class Made:
-    """A campaign that stands on the server."""
+    """A campaign on the server."""
 
     campaign_id: str
     body: bytes | None = field(repr=False)
@@ -58,7 +58,7 @@ class JobServer(Server):
     on_left: Callable[[Sent], object] = field(kw_only=True)
     """A create is about to leave; nothing of it has happened."""
     on_made: Callable[[bytes], object] = field(kw_only=True)
-    """A campaign of this body was made; nobody was told."""
+    """A campaign of this body was made; no response was sent."""
     made: list[Made] = field(init=False, factory=list)
     _left: dict[int, Sent] = field(init=False, factory=dict)
     """Creates that have left and have not arrived."""

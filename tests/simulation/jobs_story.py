@@ -10,7 +10,7 @@ from attrs import define, field
 
 from campaigns_async.effects import State
 from campaigns_async.jobs import JournalRow
-from simulation.jobs_invariants import at_last
+from simulation.jobs_invariants import check_last
 from simulation.jobs_life import BIRTH, Interruption, Life, Orders, Point
 from simulation.jobs_script import JobScript
 from simulation.server import source
@@ -19,7 +19,7 @@ _AGAIN = 0.4
 """How often a life that began after a crash crashes, too."""
 _PAUSES = (0.001, 0.05, 0.5, 3.0, 100.0)
 _WILD = 4
-"""Lives in which things go wrong; behind those, all is calm."""
+"""Lives in which things go wrong; after those, all is calm."""
 _MOST_LIVES = 12
 
 
@@ -49,7 +49,7 @@ class Story:
         return self.counts
 
     def _go_on(self, life: Life, point: Point, path: str) -> None:
-        """From a crash, or from the end of a life, till there is nothing more to be known."""
+        """Go on from a crash, or from the end of a life, until nothing changes any more."""
         dice = source(self.script.seed, f"branch {path}")
         for number in range(_MOST_LIVES):
             if point.kind == "end":
@@ -72,7 +72,7 @@ class Story:
             point = dice.choice(life.points) if wild and dice.random() < _AGAIN else life.points[-1]
         assert _is_settled(life), f"seed {self.script.seed}, branch {path}: it changes for ever"
         try:
-            at_last(life)
+            check_last(life)
         except AssertionError as error:
             error.add_note(f"seed {self.script.seed}, branch {path}")
             raise
@@ -92,7 +92,7 @@ class Story:
 
 
 def _is_settled(life: Life) -> bool:
-    """Whether it is all done; or another life in fair weather would change nothing."""
+    """Return True if all is done, or another life in fair weather would change nothing."""
     summary, before = life.summary, life.before
     if summary is None or summary.ok:
         return summary is not None

@@ -1,6 +1,6 @@
 """Crashes a job at every point, seed by seed: `python -m simulation.jobs_sweep 10000`, from the folder `tests`.
 
-Goes on until so many crash points were tried, and prints how many they were, and what became of the rows.
+Goes on until that number of crash points was tried, and prints how many they were, and what became of the rows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
-from simulation.jobs_script import drawn
+from simulation.jobs_script import draw_script
 from simulation.jobs_story import Story
 
 Outcome = tuple[Counter[str], str | None]
@@ -24,7 +24,7 @@ _POINTS = "crash points"
 
 def sweep(seed: int) -> Outcome:
     """Try all crash points of a seed; what happened, and why it failed, if it did."""
-    story = Story(drawn(seed))
+    story = Story(draw_script(seed))
     gc.disable()  # what it finds, and when, must not depend on what ran before
     try:
         story.tell()
@@ -37,7 +37,7 @@ def sweep(seed: int) -> Outcome:
 
 
 def run_all(points: int, *, first: int = 0, processes: int = 1) -> Outcome:
-    """Run seeds until so many crash points were tried, or one fails."""
+    """Run seeds until that number of crash points was tried, or one fails."""
     counts: Counter[str] = Counter()
     for found, failure in _swept(first, processes):
         counts += found
@@ -63,7 +63,7 @@ def _swept(first: int, processes: int) -> Iterator[Outcome]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run as told by the command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="simulation.jobs_sweep", description=__doc__)
     parser.add_argument("points", type=int, help="how many crash points at least")
     parser.add_argument("--first", type=int, default=0, help="the seed to begin with")

@@ -1,4 +1,4 @@
-"""Wherever a job dies, and however often: run again, it sends each row once, and none twice."""
+"""A job may die at any point, any number of times: run again, it sends each row exactly once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from simulation.jobs_journal import Files, JournalOnDisk
 from simulation.jobs_life import BIRTH, Life, Orders, Point
 from simulation.jobs_mutants import JOB_MUTANTS
 from simulation.jobs_mutation import run
-from simulation.jobs_script import START, drawn
+from simulation.jobs_script import START, draw_script
 from simulation.jobs_server import Made, Standing
 from simulation.jobs_story import Story
 from simulation.jobs_sweep import run_all
@@ -55,7 +55,7 @@ def scene(*left: Left, made: tuple[Made, ...] = (), hidden: Callable[[Life], boo
     new = [NewCampaign(START, "Golf", "Rained off", [NewContact(f"07700900{number:03}")]) for number in range(2)]
     plan = rows_plan(list(zip(("row-0", "row-1"), new, strict=True)))
     script = evolve(
-        drawn(0),
+        draw_script(0),
         seed=-1,
         rows=(("row-0", new[0]), ("row-1", new[1])),
         plan=plan,
@@ -83,7 +83,7 @@ def scene(*left: Left, made: tuple[Made, ...] = (), hidden: Callable[[Life], boo
 
 @define(eq=False)
 class Hiding(Life):
-    """A life in which lists leave out the newest campaign as long as is told."""
+    """A life in which lists leave out the newest campaign for a given time."""
 
     hidden: Callable[[Life], bool] | None = None
 
@@ -128,7 +128,7 @@ def test_a_row_whose_id_was_unreadable_is_not_sent_again_though_it_is_gone() -> 
 
 def test_a_seed_gives_one_life_and_another_seed_another() -> None:
     def traces() -> list[list[object]]:
-        lives = [Life(drawn(seed), BIRTH, Orders("0", 0.0)) for seed in range(4)]
+        lives = [Life(draw_script(seed), BIRTH, Orders("0", 0.0)) for seed in range(4)]
         for life in lives:
             life.run()
         return [life.server.trace for life in lives]
@@ -139,11 +139,11 @@ def test_a_seed_gives_one_life_and_another_seed_another() -> None:
 
 
 def test_what_a_life_does_after_its_crash_reaches_nobody() -> None:
-    life = Life(drawn(0), BIRTH, Orders("0", 0.0))
+    life = Life(draw_script(0), BIRTH, Orders("0", 0.0))
     life.run()
     rows = [dict(point.rows) for point in life.points]
     standing = [point.standing for point in life.points]
-    Story(drawn(0)).tell("0.3")
+    Story(draw_script(0)).tell("0.3")
     Life(life.script, life.points[3], Orders("again", 0.5)).run()
     assert rows == [dict(point.rows) for point in life.points]
     assert standing == [point.standing for point in life.points]
@@ -163,5 +163,5 @@ def test_the_fault_is_caught(mutant: Mutant) -> None:
 
 @pytest.mark.skipif(REPLAY is None, reason="SIM_SEED says which seed to run again, and SIM_BRANCH which branch")
 def test_replay() -> None:
-    counts: Counter[str] = Story(drawn(int(REPLAY or 0))).tell(os.environ.get("SIM_BRANCH"))
+    counts: Counter[str] = Story(draw_script(int(REPLAY or 0))).tell(os.environ.get("SIM_BRANCH"))
     print(*counts.items(), sep="\n")

@@ -1,4 +1,4 @@
-"""A journal in plain dicts: what the one in a file is held against. And plans to fill them with."""
+"""A journal in plain dicts: the reference for the one in a file. And plans to fill them with."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ START = datetime(2031, 6, 27, 9, 30, tzinfo=UTC)
 
 
 def plan_of(count: int) -> Plan:
-    """A plan of so many rows."""
+    """Make a plan of `count` rows."""
     return rows_plan([(f"{KEY} {number}", new(number)) for number in range(1, count + 1)])
 
 
 def new(number: int) -> NewCampaign:
-    """The campaign of a row. Every tenth is long enough to be compressed."""
+    """Return the campaign of a row. Every tenth is long enough to be compressed."""
     text = "Hello. " * 60 if number % 10 == 0 else "Hello."
     return NewCampaign(START, "Golf", f"{text}{number}", [NewContact(f"0770090{number:04}")])
 
 
 @cache
 def row_of(number: int) -> Read:
-    """The row as the plan has it."""
+    """Return the row as the plan has it."""
     [line] = lines_of(rows_plan([(f"{KEY} {number}", new(number))]))
     return line
 
 
 def plan(journal: JournalFile, count: int, **options: bool) -> None:
-    """Have a journal know the plan of so many rows."""
+    """Add the plan of `count` rows to a journal."""
     journal.add_plan(plan_of(count), {}, **options)
 
 
@@ -49,11 +49,11 @@ class JournalModel:
         self.rows: dict[int, JournalRow] = {}
 
     def snapshot(self) -> tuple[JournalRow, ...]:
-        """All rows, payloads too."""
+        """Return all rows with their payloads."""
         return tuple(self.rows[row_id] for row_id in sorted(self.rows))
 
     def plan(self, count: int, *, retry_failed: bool = False) -> None:
-        """Take the plan of so many rows, or of more than before."""
+        """Add the plan of `count` rows, at least as many as before."""
         for number in range(len(self.rows) + 1, count + 1):
             read = row_of(number)
             self.rows[number] = JournalRow(number, read.key, read.content, State.PLANNED, payload=read.row.body)
@@ -64,7 +64,7 @@ class JournalModel:
                 )
 
     def commit(self, transitions: Sequence[Transition], *, claim: int = 0, now: float) -> list[int]:
-        """Record a group; the ids that were claimed."""
+        """Record a group; return the ids that were claimed."""
         rows = dict(self.rows)
         named = [each.row_id for each in transitions]
         if len(set(named)) < len(named) or not rows.keys() >= set(named):
@@ -72,24 +72,24 @@ class JournalModel:
         planned = [row.row_id for row in self.snapshot() if row.state is State.PLANNED][:claim]
         claimed = [row_id for row_id in planned if row_id not in named]
         for row_id in claimed:
-            rows[row_id] = _begun(rows[row_id], now)
+            rows[row_id] = _claim(rows[row_id], now)
         for each in transitions:
-            rows[each.row_id] = _moved(rows[each.row_id], each, now)
+            rows[each.row_id] = _move(rows[each.row_id], each, now)
         self.rows = rows
         return claimed
 
     def drop_payloads(self) -> None:
-        """Drop those of created rows."""
+        """Drop the payloads of created rows."""
         for row in self.snapshot():
             if row.state is State.CREATED:
                 self.rows[row.row_id] = evolve(row, payload=None)
 
     def counts(self) -> Mapping[State, int]:
-        """Rows by their state."""
+        """Count the rows by state."""
         return {state: sum(row.state is state for row in self.rows.values()) for state in State}
 
 
-def _begun(row: JournalRow, now: float) -> JournalRow:
+def _claim(row: JournalRow, now: float) -> JournalRow:
     return evolve(
         row,
         state=State.SENDING,
@@ -103,7 +103,7 @@ def _begun(row: JournalRow, now: float) -> JournalRow:
     )
 
 
-def _moved(row: JournalRow, each: Transition, now: float) -> JournalRow:
+def _move(row: JournalRow, each: Transition, now: float) -> JournalRow:
     check_move(row.state, each.state, exceptional=each.exceptional)
     return evolve(
         row,

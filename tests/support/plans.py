@@ -49,7 +49,7 @@ class Read:
 
 
 def read(lines: Iterable[Line | BadLine]) -> list[Read]:
-    """The lines, none of which is bad."""
+    """Read the lines, none of which is bad."""
     found: list[Read] = []
     for line in lines:
         assert not isinstance(line, BadLine), line
@@ -58,5 +58,5 @@ def read(lines: Iterable[Line | BadLine]) -> list[Read]:
 
 
 def lines_of(plan: Plan) -> list[Read]:
-    """The plan's lines, none of which is bad."""
+    """Read the plan's lines, none of which is bad."""
     return read(plan.lines())
