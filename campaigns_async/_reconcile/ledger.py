@@ -14,10 +14,10 @@ from campaigns_async.models import NewCampaign
 
 Content: TypeAlias = NewCampaign | Callable[[], NewCampaign]
 """A campaign, or a function that returns it, which is called only if the campaign is compared with another one."""
-Text: TypeAlias = tuple[datetime, str, str]
+_Text: TypeAlias = tuple[datetime, str, str]
 
 
-class Ids:
+class KnownIds:
     """Campaign ids in the order in which they became known. At least the newest `limit` ids are kept.
 
     The index is built at the first lookup, so a client that never searches needs only eight bytes for each id.
@@ -49,8 +49,8 @@ class Ids:
 
     def contains(self, campaign_id: str, before: int | None = None) -> bool:
         """Return True if an id is known, or with `before`, if it was known at that snapshot."""
-        for place in range(self._indexed, len(self._digests)):
-            self._first.setdefault(self._digests[place], self._forgotten + place)
+        for index in range(self._indexed, len(self._digests)):
+            self._first.setdefault(self._digests[index], self._forgotten + index)
         self._indexed = len(self._digests)
         first = self._first.get(hash(campaign_id))
         return first is not None and (before is None or first < before)
@@ -71,8 +71,8 @@ class Ledger:
     """
 
     def __init__(self, remember: int) -> None:
-        self.seen: Ids = Ids(remember)
-        self._claimed = Ids(remember)
+        self.seen: KnownIds = KnownIds(remember)
+        self._claimed = KnownIds(remember)
         self._unknown: dict[int, set[Hashable]] = {}  # owners of creates that were left unknown, by digest of content
         self._last_number = 0
         self._in_flight: dict[int, Content] = {}
@@ -128,7 +128,7 @@ def _digest(content: Content) -> int:
     return hash((_text_of(new), frozenset(contact.phone_number for contact in new.contacts)))
 
 
-def _text_of(content: Content) -> Text:
+def _text_of(content: Content) -> _Text:
     new = content if isinstance(content, NewCampaign) else content()
     start = new.start_date_time  # cut to milliseconds, as in a request and in a journal
     return start.replace(microsecond=start.microsecond // 1000 * 1000), new.sender, new.message
