@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from functools import partial
 
 from attrs import evolve
 
@@ -78,11 +79,7 @@ async def export_campaigns(
     output = check_output(CAMPAIGN_COLUMNS, out, format, fields, unfinished, excel=excel)
     campaigns = ListOptions(filters, sorts, page_size, prefetch)
     identity = {"kind": "campaigns", "server": client.base_url, **output.identity(), **campaigns.identity(Campaign)}
-
-    def walk(position: Position | None) -> AsyncGenerator[Step, None]:
-        return Walk(client, campaigns, ONLY_CAMPAIGNS, 1, position).steps()
-
-    return await _run(output, identity, on_progress, walk)
+    return await _run(output, identity, on_progress, partial(Walk, client, campaigns, ONLY_CAMPAIGNS, 1))
 
 
 async def export_contacts(
@@ -157,10 +154,7 @@ async def export_contacts(
         "campaign_ids": "" if ids is None else f"{len(ids)} {digest(*ids)}",
         "all_campaigns": str(ids is None),
     }
-
-    def walk(position: Position | None) -> AsyncGenerator[Step, None]:
-        return Walk(client, contacts, campaigns if ids is None else ids, parallel, position).steps()
-
+    walk = partial(Walk, client, contacts, campaigns if ids is None else ids, parallel)
     return await _run(output, identity, on_progress, walk)
 
 
@@ -192,7 +186,7 @@ async def _run(
     output: Output,
     identity: dict[str, str],
     on_progress: OnProgress | None,
-    walk: Callable[[Position | None], AsyncGenerator[Step, None]],
+    walk: Callable[[Position | None], Walk],
 ) -> ExportSummary:
     """Write all rows of a walk, which begins at the position where the unfinished export ended."""
     if on_progress is not None and not callable(on_progress):
@@ -208,7 +202,7 @@ async def _run(
             if target.resumed is not None:
                 start, resumed = target.resumed.position, target.resumed.rows
                 progress = evolve(progress, rows=resumed, resumed=resumed)
-            progress, position = await _write_all(target, encoder, walk(start), progress, on_progress)
+            progress, position = await _write_all(target, encoder, walk(start).steps(), progress, on_progress)
     finally:
         await target.aclose()
     return ExportSummary(
@@ -227,13 +221,13 @@ async def _run(
 async def _write_all(
     target: PartFile | StreamTarget,
     encoder: Encoder,
-    walk: AsyncGenerator[Step, None],
+    walked: AsyncGenerator[Step, None],
     progress: ExportProgress,
     on_progress: OnProgress | None,
 ) -> tuple[ExportProgress, Position]:
     """Write all steps of a walk and complete the output. Return the figures and the position at the end."""
     position = Position()
-    async with aclosing(walk) as steps:
+    async with aclosing(walked) as steps:
         async for step in steps:
             rows = progress.rows + sum(len(batch.rows) for batch in step.batches)
             # The header comes with the first rows, so that a run that resumes some rows knows that the header is there.

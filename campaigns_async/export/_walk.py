@@ -26,7 +26,7 @@ _STEP_ROWS: Final = 5000
 _STEP_ROUNDS: Final = 64
 """The most rounds in which a step collects pages."""
 ONLY_CAMPAIGNS: Final = (None,)
-"""The argument of a walk through campaigns, without their contacts."""
+"""The value of `Walk.campaigns` to read campaigns, without their contacts."""
 
 Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 
@@ -92,7 +92,7 @@ class _Cursor:
 
 
 class Walk:
-    """A walk through the contacts of campaigns: all those of a campaign, then those of the next one. Or through campaigns.
+    """A walk through campaigns, or through the contacts of campaigns, one campaign after the other.
 
     Each campaign that is read holds at most `2 * prefetch + 2` pages, so that memory does not depend on their sizes.
 
@@ -121,7 +121,7 @@ class Walk:
         self._start = position or Position()
         if not self._is_possible(self._start):
             raise ResumeError("the state of the unfinished export belongs to other campaigns: restart")
-        # After the campaigns that are complete; `_position` adds the one that is being read.
+        # After the campaigns that are complete; `_step` adds the one that is being read.
         self._end = evolve(self._start, campaign=None, checkpoint=None)
         self._cursors: deque[_Cursor] = deque()  # in the order of the campaigns
         self._slots = asyncio.Semaphore(parallel)

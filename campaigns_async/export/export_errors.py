@@ -1,4 +1,4 @@
-"""Errors of exports, and what an error of the operating system means for one. No message quotes a path or a value."""
+"""Errors of exports, and the translation of the operating system's errors. No message quotes a path or a value."""
 
 from __future__ import annotations
 
@@ -33,14 +33,11 @@ class ExportError(CampaignsError):
 
 
 class UnfinishedExportError(ExportError):
-    """An unfinished export is in the way: resume it or restart. Nothing was changed."""
+    """There is an unfinished export of this file: resume it or restart. Nothing was changed."""
 
 
 class ResumeError(ExportError):
-    """The unfinished export cannot be resumed by this call: other options, another server, or a changed file.
-
-    Nothing was changed.
-    """
+    """The unfinished export has other options or another server, or its file was changed. Nothing was changed."""
 
 
 class ExportInUseError(ExportError):
@@ -48,10 +45,10 @@ class ExportInUseError(ExportError):
 
 
 class ExportWriteError(ExportError):
-    """The disk, or the reader of the output, did not take the data. What was written before is kept.
+    """The output could not be written: the disk failed, or the reader of a pipe closed it. Earlier rows are kept.
 
     Attributes:
-        errno: The operating system's number, such as `errno.ENOSPC` or `errno.EPIPE`; None if it gave none.
+        errno: The operating system's error number, such as `errno.ENOSPC` or `errno.EPIPE`; None if there is no number.
     """
 
     def __init__(self, message: str, *, errno: int | None = None) -> None:
@@ -60,15 +57,15 @@ class ExportWriteError(ExportError):
 
 
 class UnwritableValueError(ExportError):
-    """The chosen format cannot hold a value; the message names its row and column, and what to do."""
+    """The format cannot hold a value. The message names its row and column, and what to do."""
 
 
 def explain_os_error(error: OSError, next_step: str) -> ExportWriteError:
-    """Return what an error means for an export, and what to do.
+    """Return an error that says what failed, and what to do.
 
     Args:
-        error: The error.
-        next_step: What to do once its cause is removed, such as "export again".
+        error: The operating system's error.
+        next_step: The step after the cause is removed, such as "export again".
     """
     reason, remedy = _REASONS.get(
         error.errno, (f"the output cannot be written ({error.strerror or type(error).__name__})", _REPAIRED)
