@@ -1,4 +1,4 @@
-"""What tests of exports share: many rows, walks to their end, and what must be left behind: nothing."""
+"""Fixtures of the tests of exports: rows, complete walks, and checks that no task or slot is left."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from campaigns_async.sandbox import Sandbox
 
 
 class Collect(Protocol):
-    """Walks to the end, or so many steps."""
+    """A function that walks to the end, or for `steps` steps."""
 
     async def __call__(self, walk: AsyncGenerator[Step, None], steps: int | None = None) -> list[Step]:
-        """The steps."""
+        """Return the steps."""
         ...
 
 
 @pytest.fixture
 def contacts() -> Callable[[int], list[dict[str, Any]]]:
-    """Contacts in wire form, whose ids sort as they count."""
+    """Return a function that makes contacts in wire form, whose ids sort by their number."""
     return lambda count: [{"id": f"p{number:06}", "phoneNumber": f"07700{number:06}"} for number in range(count)]
 
 
 @pytest.fixture
 def steps() -> Collect:
-    """Takes the steps of a walk."""
+    """Return a function that collects the steps of a walk."""
 
     async def collect(walk: AsyncGenerator[Step, None], steps: int | None = None) -> list[Step]:
         found: list[Step] = []
@@ -46,7 +46,7 @@ def steps() -> Collect:
 
 @pytest.fixture
 def nothing_left() -> Callable[[CampaignsClient], None]:
-    """Sees that no task of the package runs, and no slot is taken."""
+    """Return a function that checks that no task of the package runs, and no slot is taken."""
 
     def check(client: CampaignsClient) -> None:
         running = [task for task in asyncio.all_tasks() if is_ours(task) and not task.done()]
@@ -58,7 +58,7 @@ def nothing_left() -> Callable[[CampaignsClient], None]:
 
 
 def is_ours(task: asyncio.Task[Any]) -> bool:
-    """Whether a task runs code of the package, the sandbox's aside."""
+    """Return True if a task runs code of the package, except for the sandbox."""
     code = getattr(task.get_coro(), "cr_code", None)
     path = "" if code is None else code.co_filename
     return "campaigns_async" in path and "sandbox" not in path
@@ -66,7 +66,7 @@ def is_ours(task: asyncio.Task[Any]) -> bool:
 
 @pytest.fixture
 def quiet() -> Callable[[Sandbox], Any]:
-    """Waits till no more requests arrive, as the loop has turned many times; gives how many there were."""
+    """Return a function that waits until no more requests arrive, and returns their number."""
 
     async def wait(sandbox: Sandbox) -> int:
         still, seen = 0, -1
@@ -81,7 +81,7 @@ def quiet() -> Callable[[Sandbox], Any]:
 
 @pytest.fixture
 def contacts_alive() -> Callable[[], int]:
-    """Counts the contacts in memory, but for those that tests before have left."""
+    """Return a function that counts the contacts in memory, except those of earlier tests."""
     import gc
 
     others = [one for one in gc.get_objects() if type(one) is Contact]  # held, so that their number stays

@@ -1,4 +1,4 @@
-"""A walk through campaigns: in order, resumed behind any step, a few pages ahead, and gone without a trace."""
+"""A walk through campaigns: in order, resumed after any step, with prefetched pages, and without tasks left at the end."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ async def test_a_step_holds_what_is_there_up_to_a_bound(steps: Any) -> None:
     assert [[len(batch.rows) for batch in step.batches] for step in large if step.batches] == [[6000], [6000], [1000]]
 
 
-async def test_it_goes_on_behind_any_step_and_fetches_no_page_again(steps: Any) -> None:
+async def test_it_resumes_after_any_step_and_fetches_no_page_again(steps: Any) -> None:
     async with Sandbox(rows(95)) as sandbox, client_of(sandbox) as client:
         found = await steps(walk(client, prefetch=0))
         for number, step in enumerate(found):
@@ -97,7 +97,7 @@ async def test_the_next_page_is_asked_for_while_a_step_is_written() -> None:
             pages = 0
             async for step in walked:
                 pages += len(step.batches)
-                await sandbox.wait_received(min(7, pages + 1))  # or it would wait for ever
+                await sandbox.wait_received(min(7, pages + 1))  # or it would wait forever
 
 
 @pytest.mark.parametrize("prefetch", [0, 3])
@@ -111,7 +111,7 @@ async def test_it_stops_fetching_while_nobody_takes_anything(
         nothing_left(client)
 
 
-async def test_what_came_before_an_error_is_given_and_the_rest_can_be_had_later(
+async def test_what_came_before_an_error_is_given_and_the_rest_can_be_resumed(
     steps: Any, nothing_left: Callable[[CampaignsClient], None]
 ) -> None:
     async with Sandbox(rows(95)) as sandbox, client_of(sandbox) as client:
@@ -126,7 +126,7 @@ async def test_what_came_before_an_error_is_given_and_the_rest_can_be_had_later(
         assert ids(found + await steps(walk(client, position=found[-1].position))) == ALL
 
 
-async def test_cancelled_at_any_moment_it_leaves_nothing_behind(
+async def test_cancelled_at_any_moment_it_leaves_no_task(
     nothing_left: Callable[[CampaignsClient], None],
 ) -> None:
     async with Sandbox(rows(95)) as sandbox, client_of(sandbox) as client:
@@ -220,7 +220,7 @@ async def test_rows_that_come_and_go_while_it_walks_lose_none_that_stayed(seed: 
                     gone = dice.choice(present)
                     sandbox.remove(gone)
                     stayed.discard(gone)
-                while len(sandbox.campaigns) in told:  # a total that was told before would show nothing
+                while len(sandbox.campaigns) in told:  # a total that was sent before would show nothing
                     sandbox.add({"id": f"r{dice.randrange(3000):05}x{dice.random()}"})
                 told.add(len(sandbox.campaigns))
             return False

@@ -1,4 +1,4 @@
-"""A walk through the contacts of campaigns: in order, resumed behind any step, within its bounds."""
+"""A walk through the contacts of campaigns: in order, resumed after any step, within its bounds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def world(sizes: list[int], contacts: Any) -> Sandbox:
     return Sandbox([{"id": name} for name in given], given)
 
 
-def expected(sizes: list[int]) -> Rows:
+def expected_rows(sizes: list[int]) -> Rows:
     return [
         (name, f"p{number:06}") for name, size in zip(names(len(sizes)), sizes, strict=True) for number in range(size)
     ]
@@ -52,7 +52,7 @@ def walk(
     return Walk(client, ListOptions(**given), campaigns, parallel, position).steps()
 
 
-def taken(steps: list[Step]) -> Rows:
+def rows_of(steps: list[Step]) -> Rows:
     return [(batch.campaign_id, row.id) for step in steps for batch in step.batches for row in batch.rows]
 
 
@@ -67,10 +67,10 @@ async def test_all_contacts_come_once(named: bool, parallel: int, prefetch: int,
         ids = names(len(SIZES)) if named else None
         found = await steps(walk(client, ids, parallel=parallel, prefetch=prefetch))
         pages = Counter((one.path, one.query["page"]) for one in sandbox.requests)
-    rows = taken(found)
-    assert rows == expected(SIZES)
+    rows = rows_of(found)
+    assert rows == expected_rows(SIZES)
     for name in names(len(SIZES)):  # each campaign's own rows are in order either way
-        assert [row for row in rows if row[0] == name] == [row for row in expected(SIZES) if row[0] == name]
+        assert [row for row in rows if row[0] == name] == [row for row in expected_rows(SIZES) if row[0] == name]
     assert set(pages.values()) == {1}
     assert (found[-1].campaigns, found[-1].campaigns_total, found[-1].position.deleted_campaigns) == (10, 10, 0)
     counts = [step.campaigns for step in found]
@@ -86,7 +86,7 @@ async def test_no_campaigns_are_one_step_that_says_so(steps: Any) -> None:
 async def test_one_campaign_tells_how_many_contacts_there_are(steps: Any, contacts: Any) -> None:
     async with world([25], contacts) as sandbox, client_of(sandbox) as client:
         found = await steps(walk(client, ["c000"]))
-    assert taken(found) == expected([25])
+    assert rows_of(found) == expected_rows([25])
     assert {(step.total, step.campaigns, step.campaigns_total) for step in found} == {(25, None, None)}
 
 
@@ -101,10 +101,10 @@ async def test_it_goes_on_behind_any_step_and_fetches_no_page_again(named: bool,
             written = found[: number + 1]
             again = walk(client, ids, page_size=33, parallel=2, position=step.position)
             rest = await steps(again)
-            rows = taken(written + rest)
-            assert rows == expected(SIZES)
+            rows = rows_of(written + rest)
+            assert rows == expected_rows(SIZES)
             assert rest[-1].campaigns == 10
-            seen = Counter(campaign for campaign, _ in taken(written))
+            seen = Counter(campaign for campaign, _ in rows_of(written))
             for request in sandbox.requests[asked:]:
                 if request.operation == "contacts" and request.query["pagesize"] != "1":
                     assert int(request.query["page"]) > seen[request.path.split("/")[3]] // 10
@@ -120,11 +120,11 @@ async def test_cut_off_again_and_again_it_loses_and_repeats_nothing(contacts: An
                 options = {"parallel": dice.choice([1, 2, 7, 50]), "prefetch": dice.randint(0, 3)}
                 more = await steps(walk(client, position=position, **options), dice.randint(1, 4))
                 found += more
-                if more[-1].campaigns == 30 and not taken(more):
+                if more[-1].campaigns == 30 and not rows_of(more):
                     break
                 position = more[-1].position
-        rows = taken(found)
-        assert rows == expected(sizes)
+        rows = rows_of(found)
+        assert rows == expected_rows(sizes)
 
 
 async def test_many_small_campaigns_are_read_at_full_concurrency(contacts: Any, steps: Any) -> None:
@@ -132,7 +132,7 @@ async def test_many_small_campaigns_are_read_at_full_concurrency(contacts: Any, 
         sandbox.fault(operation="contacts", delay=0.005)
         found = await steps(walk(client, names(60), parallel=12))
         assert sandbox.max_in_flight == 12
-        assert taken(found) == expected([2] * 60)
+        assert rows_of(found) == expected_rows([2] * 60)
         assert len(found) < 40, "several campaigns go into one step"
 
 
@@ -145,7 +145,7 @@ async def test_a_step_is_filled_up_to_a_bound_and_what_is_left_comes_with_the_ne
                 found.append(step)
                 if len(found) == 1:
                     await quiet(sandbox)  # all the others are in hand
-        assert taken(found) == expected([2600] * 7)
+        assert rows_of(found) == expected_rows([2600] * 7)
         sizes = [sum(len(batch.rows) for batch in step.batches) for step in found]
         assert 3900 <= max(sizes) < 5000 + 1300
 
@@ -199,8 +199,10 @@ async def test_a_campaign_that_is_deleted_meanwhile_is_counted(contacts: Any, st
 
         sandbox.fault(when=delete, times=1, status=500)
         found = await steps(walk(client, parallel=1, prefetch=0))
-        rows = taken(found)
-        assert [row for row in rows if row[0] != "c001"] == expected([5]) + [("c003", f"p{n:06}") for n in range(8)]
+        rows = rows_of(found)
+        assert [row for row in rows if row[0] != "c001"] == expected_rows([5]) + [
+            ("c003", f"p{n:06}") for n in range(8)
+        ]
         assert 20 <= sum(row[0] == "c001" for row in rows) <= 30
         assert (found[-1].position.deleted_campaigns, found[-1].campaigns) == (2, 4)
         position = found[-1].position
@@ -213,10 +215,10 @@ async def test_a_campaign_that_is_deleted_before_its_export_is_resumed_is_counte
 ) -> None:
     async with world([60, 5], contacts) as sandbox, client_of(sandbox) as client:
         found = await steps(walk(client, prefetch=0), 1)
-        assert 0 < len(taken(found)) < 60
+        assert 0 < len(rows_of(found)) < 60
         sandbox.remove("c000")
         rest = await steps(walk(client, position=found[-1].position))
-    assert taken(rest) == [("c001", f"p{number:06}") for number in range(5)]
+    assert rows_of(rest) == [("c001", f"p{number:06}") for number in range(5)]
     assert (rest[-1].position.deleted_campaigns, rest[-1].campaigns) == (1, 2)
 
 
@@ -234,10 +236,10 @@ async def test_a_named_campaign_that_is_not_there_is_named(
         nothing_left(client)
         assert caught.value.status == 404
         assert isinstance(caught.value.__cause__, NotFoundError)
-        assert len(sandbox.requests) < 50, "it was told before its turn"
+        assert len(sandbox.requests) < 50, "it was reported before its turn"
 
 
-async def test_what_came_before_an_error_is_given_and_the_rest_can_be_had_later(
+async def test_what_came_before_an_error_is_given_and_the_rest_can_be_resumed(
     contacts: Any, steps: Any, nothing_left: Callable[[CampaignsClient], None]
 ) -> None:
     for operation, nth in [("contacts", 1), ("contacts", 8), ("contacts", 20), ("list", 1), ("list", 2), ("list", 3)]:
@@ -251,12 +253,12 @@ async def test_what_came_before_an_error_is_given_and_the_rest_can_be_had_later(
                         found.append(step)
             nothing_left(client)
             position = found[-1].position if found else None
-            rows = taken(found + await steps(walk(client, position=position, page_size=size)))
-        assert rows == expected(SIZES)
+            rows = rows_of(found + await steps(walk(client, position=position, page_size=size)))
+        assert rows == expected_rows(SIZES)
 
 
 @pytest.mark.parametrize("twice", [False, True])
-async def test_cancelled_at_any_moment_it_leaves_nothing_behind(
+async def test_cancelled_at_any_moment_it_leaves_no_task(
     twice: bool, contacts: Any, nothing_left: Callable[[CampaignsClient], None]
 ) -> None:
     async with world([5, 25, 12, 0, 3], contacts) as sandbox, client_of(sandbox) as client:
@@ -291,8 +293,8 @@ async def test_rows_that_come_and_go_between_runs_lose_none_that_stayed(seed: in
         while not over:
             async with client_of(sandbox) as client:
                 found = await steps(walk(client, position=position), dice.randint(1, 3))
-            seen += taken(found)
-            over = found[-1].campaigns == 6 and not taken(found)
+            seen += rows_of(found)
+            over = found[-1].campaigns == 6 and not rows_of(found)
             position = found[-1].position
             for name in names(6):
                 people: Any = sandbox._state.store.contacts(name)

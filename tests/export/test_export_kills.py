@@ -1,4 +1,4 @@
-"""Real processes that are killed while they export, as rows come and go: gone on with, no row is lost or there twice.
+"""Real processes that are killed while they export, as rows come and go: resumed, no row is lost or written twice.
 
 A short form runs with the other tests; with KILLS set, that many exports, each killed again and again.
 """
@@ -49,7 +49,7 @@ pytestmark = [
 
 @define
 class Account:
-    """Campaigns with contacts, which come and go before requests; each change shows in a total that was never told."""
+    """Campaigns with contacts, which come and go before requests; each change shows in a total that was never sent."""
 
     dice: random.Random
     sandbox: Sandbox
@@ -104,12 +104,12 @@ class Account:
             self.sandbox.add({"id": f"d{self._new()}"})
 
     def _more(self, name: str, total: int) -> int:
-        """How many rows come, -1 where one goes; the new total is one that never was before."""
-        told = self._totals.setdefault(name, {total})
+        """Return the number of rows that come, -1 if one goes; the new total is one that never was before."""
+        totals = self._totals.setdefault(name, {total})
         new = total - 1
-        if new in told or self.dice.random() < 0.5:
-            new = max(told) + self.dice.choice([1, 1, 2, 12])
-        told.add(new)
+        if new in totals or self.dice.random() < 0.5:
+            new = max(totals) + self.dice.choice([1, 1, 2, 12])
+        totals.add(new)
         return new - total
 
     def _new(self) -> str:
@@ -126,7 +126,7 @@ def people(count: int) -> list[dict[str, Any]]:
 
 @asynccontextmanager
 async def child(sandbox: Sandbox, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Runs the export; killed at the end, if it still runs."""
+    """Run the export, and kill it at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -144,8 +144,8 @@ async def child(sandbox: Sandbox, *arguments: str) -> AsyncIterator[asyncio.subp
         await process.communicate()
 
 
-async def killed(process: asyncio.subprocess.Process, sandbox: Sandbox, dice: random.Random, most: int) -> bool:
-    """Kill it after so many requests at most, and at any moment between two of them; False: it ended before."""
+async def run_and_kill(process: asyncio.subprocess.Process, sandbox: Sandbox, dice: random.Random, most: int) -> bool:
+    """Kill the process after at most `most` requests. Return False if it ended before."""
     until = len(sandbox.requests) + dice.randint(1, most)
     ended = asyncio.create_task(process.wait())
     arrived = asyncio.create_task(sandbox.wait_received(until))
@@ -168,7 +168,7 @@ async def test_killed_again_and_again_it_writes_each_row_once(number: int, tmp_p
     async with account.sandbox as sandbox:
         for _ in range(_KILLS):
             async with child(sandbox, kind, str(out)) as process:
-                if not await killed(process, sandbox, account.dice, most):
+                if not await run_and_kill(process, sandbox, account.dice, most):
                     break
             kills += 1
             assert not out.exists(), "it appeared before it was whole"
@@ -176,11 +176,11 @@ async def test_killed_again_and_again_it_writes_each_row_once(number: int, tmp_p
             if out.exists():
                 break
             async with child(sandbox, kind, str(out)) as process:
-                told, _ = await process.communicate()
-            assert process.returncode in (0, export_child.SHIFTED), told.decode()
+                output, _ = await process.communicate()
+            assert process.returncode in (0, export_child.SHIFTED), output.decode()
         requests = list(sandbox.requests)
     assert kills
-    rows = written(out)
+    rows = read_rows(out)
     found = [(row.get("campaignId", ""), row["id"]) for row in rows]
     assert len(found) == len(set(found)), "a row is there twice"
     stayed = {pair for pair in account.stayed if (pair[0] == "") == (kind == "campaigns")}
@@ -203,7 +203,7 @@ async def test_killed_again_and_again_it_writes_each_row_once(number: int, tmp_p
         assert len(pages) <= len({(one.path, one.query["page"]) for one in pages}) + kills * (3 * 4 + 3 + 12)
 
 
-def written(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a file."""
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()

@@ -1,4 +1,4 @@
-"""Whole exports over a real socket: what stands in the file, what is refused, and how a cut-off one goes on."""
+"""Complete exports over a real socket: the content of the file, refused arguments, and resumed exports."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ FILES = pytest.mark.parametrize("name", ["out.csv", "out.ndjson", "out.jsonl", "
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a file; no value is None."""
+    """Return the rows of a file; null is None."""
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
     if ".csv" in path.name:
@@ -285,11 +285,11 @@ async def test_a_folder_that_is_not_there_is_told_before_anything_is_asked(
     assert list(sandbox.requests) == []
 
 
-# Cut off, and gone on with
+# Interrupted and resumed
 
 
 async def cut_off(client: CampaignsClient, sandbox: Sandbox, out: Path, page: int = 6, **options: Any) -> None:
-    """Export till a page is refused."""
+    """Export until a page is refused."""
     stop = sandbox.fault(when=lambda request: request.query["page"] == str(page), times=1, status=403)
     with pytest.raises(PermissionDeniedError):
         await export_campaigns(client, out, page_size=10, **options)
@@ -325,7 +325,7 @@ async def test_one_that_lies_there_is_refused_till_it_is_said_what_to_do(tmp_pat
     assert ids(out) == ALL
 
 
-async def test_a_whole_one_is_left_as_it_is_where_it_was_to_be_gone_on_with(tmp_path: Path) -> None:
+async def test_a_complete_file_is_left_as_it_is_by_resume(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     async with Sandbox(rows(95)) as sandbox, client_of(sandbox) as client:
         await export_campaigns(client, out)
@@ -439,7 +439,7 @@ async def test_a_server_that_drops_the_filter_ends_it(tmp_path: Path) -> None:
     assert not (tmp_path / "out.csv").exists()
 
 
-async def test_a_list_that_moves_too_fast_can_be_gone_on_with_when_it_is_quieter(tmp_path: Path) -> None:
+async def test_a_list_that_moves_too_fast_can_be_resumed_when_it_is_quieter(tmp_path: Path) -> None:
     async with Sandbox([{"id": f"m{number:04}"} for number in range(100)]) as sandbox, client_of(sandbox) as client:
         stayed = [row["id"] for row in sandbox.campaigns]
 
@@ -473,7 +473,7 @@ async def test_a_value_that_cannot_be_written_ends_it_and_what_was_written_stays
 
 
 class Full(io.BytesIO):
-    """A stream that takes so many bytes."""
+    """A stream that takes a number of bytes."""
 
     def write(self, data: Any) -> int:
         if self.tell() + len(data) > 3000:

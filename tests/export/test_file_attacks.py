@@ -89,7 +89,7 @@ async def undisturbed(client: CampaignsClient, tmp_path: Path, name: str) -> byt
 
 @pytest.fixture
 def many(tmp_path: Path) -> Callable[[], Path]:
-    """Makes folders."""
+    """Return a function that makes folders."""
     numbers = itertools.count()
 
     def make() -> Path:
@@ -118,7 +118,7 @@ class Story:
     _acknowledged: list[tuple[float, int]] = field(factory=list)
 
     async def run(self, disk: Disk | None = None) -> None:
-        """Export, and look at the file if it is complete; what a killed process would do is left out."""
+        """Export, and check the file if it is complete."""
         export_seam.sync_every(float(SYNC_EVERY), lambda: self._now)
         self._acknowledged = []
         began = False
@@ -158,7 +158,7 @@ class Story:
         assert names(self.path.parent) <= ({self.path.name, state} if summary.already_complete else {self.path.name})
 
     def _keep(self, disk: Disk | None) -> None:
-        """What was reported so long ago is safe."""
+        """Note that rows reported `SYNC_EVERY` writes ago are safe."""
         for at, written in self._acknowledged:
             if at <= self._now - SYNC_EVERY and written > self.least:
                 self.least = written
@@ -309,7 +309,7 @@ async def test_a_disk_that_is_full_at_any_moment_loses_nothing(
                 part = Path(f"{story.path}.part")
                 assert ("what was written is kept" in str(error)) <= (part.exists() or story.path.exists())
                 if part.exists():
-                    assert undisturbed.startswith(_unpacked(part, name)), "no half row"
+                    assert undisturbed.startswith(_unpack(part, name)), "no half row"
             else:
                 break
             disk.fault = None
@@ -321,7 +321,7 @@ async def test_a_disk_that_is_full_at_any_moment_loses_nothing(
     assert number > 20
 
 
-def _unpacked(part: Path, name: str) -> bytes:
+def _unpack(part: Path, name: str) -> bytes:
     data = part.read_bytes()
     return gzip.decompress(data) if name.endswith(".gz") and data else data
 
@@ -415,12 +415,12 @@ def test_a_file_that_may_not_grow_is_resumed_once_it_may(tmp_path: Path) -> None
     with ThreadedSandbox(rows(1000)) as sandbox:
         for limit in (300, 20_000, 77_777, 77_777, 10_000_000):
             with child(sandbox, "campaigns", str(path), "--page-size", "20", "--file-limit", str(limit)) as process:
-                told, _ = process.communicate()
+                output, _ = process.communicate()
             if limit > 1_000_000:
-                assert process.returncode == 0, told
+                assert process.returncode == 0, output
             else:
-                assert process.returncode == 1, told
-                assert f"failed {errno.EFBIG} the file may not grow any further" in told
+                assert process.returncode == 1, output
+                assert f"failed {errno.EFBIG} the file may not grow any further" in output
                 part = Path(f"{path}.part")
                 assert part.exists() == (limit > 300)
                 assert not part.exists() or part.read_bytes().endswith(b"}\n"), "no half row"
@@ -451,8 +451,8 @@ def test_runs_that_race_never_write_to_one_file(tmp_path: Path) -> None:
                 with suppress(FileNotFoundError):
                     seen.add(path.read_bytes())
             for rival in rivals:
-                told, _ = rival.communicate(timeout=30)
-                assert rival.returncode == 0, told
+                output, _ = rival.communicate(timeout=30)
+                assert rival.returncode == 0, output
         finally:
             for rival in rivals:
                 rival.kill()
@@ -471,17 +471,17 @@ def test_a_second_process_is_refused_and_a_dead_one_holds_nothing(tmp_path: Path
         assert process.stdout is not None
         assert [process.stdout.readline().split()[0] for _ in range(4)] == ["resumed", "written", "written", "written"]
 
-        async def tried(unfinished: Any) -> int:
+        async def export_again(unfinished: Any) -> int:
             async with client_of(sandbox) as client:  # type: ignore[arg-type]  # has a URL and a key as well
                 summary = await export_campaigns(client, path, page_size=10, unfinished=unfinished)
             return summary.resumed
 
         for unfinished in ("refuse", "resume", "restart"):
             with pytest.raises(ExportInUseError, match="another run"):
-                asyncio.run(tried(unfinished))
+                asyncio.run(export_again(unfinished))
         process.kill()
         process.wait()
-        assert asyncio.run(tried("resume")) >= 30
+        assert asyncio.run(export_again("resume")) >= 30
 
 
 # Moments at which another run begins or ends
@@ -498,14 +498,14 @@ async def test_a_file_that_is_renamed_before_it_is_locked_is_not_written_to(
         part.write_bytes(b"the other run's, complete")
         ends = [True]
 
-        def locked(descriptor: int, how: int, ends: list[bool] = ends, part: Path = part) -> None:
+        def rename_and_lock(descriptor: int, how: int, ends: list[bool] = ends, part: Path = part) -> None:
             if ends:
                 ends.clear()
                 part.rename(part.with_suffix(""))
             flock(descriptor, how)
 
         with monkeypatch.context() as patched:
-            patched.setattr(fcntl, "flock", locked)
+            patched.setattr(fcntl, "flock", rename_and_lock)
             options: Any = {"unfinished": unfinished}
             summary = await export_campaigns(client, path, **options)
         assert summary.already_complete == (unfinished == "resume")
@@ -526,13 +526,13 @@ async def test_a_run_that_begins_as_another_ends_keeps_its_state(
             await export_contacts(client, path, PLACES, page_size=10)
         refused.append(True)
 
-    def replaced(source: Any, target: Any) -> None:
+    def replace_and_start_another(source: Any, target: Any) -> None:
         replace(source, target)
         if Path(target) == path and not refused:
             asyncio.run_coroutine_threadsafe(second(), loop).result(30)
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", replaced)
+        patched.setattr(os, "replace", replace_and_start_another)
         first = await export_contacts(client, path, PLACES, page_size=10)
     assert (first.rows, refused) == (TOTAL, [True])
     third = await export_contacts(client, path, PLACES, page_size=10, unfinished="resume")
@@ -546,10 +546,10 @@ async def test_a_file_that_never_stands_still_is_in_use(
 ) -> None:
     flock = fcntl.flock
 
-    def locked(descriptor: int, how: int) -> None:
+    def rename_and_lock(descriptor: int, how: int) -> None:
         (tmp_path / "out.csv.part").unlink()
         flock(descriptor, how)
 
-    monkeypatch.setattr(fcntl, "flock", locked)
+    monkeypatch.setattr(fcntl, "flock", rename_and_lock)
     with pytest.raises(ExportInUseError):
         await export_campaigns(client, tmp_path / "out.csv")

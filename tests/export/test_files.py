@@ -397,7 +397,7 @@ async def test_a_link_stays_one_and_what_it_leads_to_is_written(
     seen: set[str] = set()
     for _ in range(2):  # it leads to nothing, then to a file
         await export(client, link, on_progress=lambda _: seen.update(names(tmp_path / "data")))
-        assert "real.csv.part" in seen, "on the disk where the file is to be"
+        assert "real.csv.part" in seen, "on the disk of the complete file"
         assert link.is_symlink()
         assert real.read_bytes() == WHOLE
     assert (names(tmp_path / "data"), names(tmp_path)) == ({"real.csv"}, {"data", "out.csv"})
@@ -666,21 +666,21 @@ class Held:
         self.release = threading.Event()
         real = getattr(os, function)
 
-        def held(first: Any, *more: Any, **options: Any) -> Any:
+        def hold_once(first: Any, *more: Any, **options: Any) -> Any:
             is_ours = path in (first, *more) if not isinstance(first, int) else self._is_open(path, first)
             if is_ours and not self.begun.is_set():
                 self.begun.set()
                 assert self.release.wait(30)
             return real(first, *more, **options)
 
-        monkeypatch.setattr(os, function, held)
+        monkeypatch.setattr(os, function, hold_once)
 
     @staticmethod
     def _is_open(path: Path, descriptor: int) -> bool:
         return path.exists() and os.path.samestat(os.fstat(descriptor), path.stat())
 
 
-async def cancelled(task: asyncio.Task[Any], held: Held) -> None:
+async def cancel_and_release(task: asyncio.Task[Any], held: Held) -> None:
     """Cancel an export again and again; it ends when the operation under way does."""
     assert await asyncio.to_thread(held.begun.wait, 30)
     for _ in range(3):
@@ -699,19 +699,19 @@ async def test_a_cancelled_write_is_seen_to_its_end(
     path = tmp_path / "out.csv"
     with monkeypatch.context() as patched:
         held = Held(patched, "write", part_of(path))
-        await cancelled(asyncio.create_task(export(client, path)), held)
+        await cancel_and_release(asyncio.create_task(export(client, path)), held)
     assert part_of(path).read_bytes() == WHOLE[: 6 + 10 * 8]
     assert (await export(client, path, "resume")).resumed == 10
 
 
-async def test_a_cancelled_opening_leaves_no_lock_behind(
+async def test_a_cancelled_opening_leaves_no_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: CampaignsClient, sandbox: Sandbox
 ) -> None:
     path = tmp_path / "out.csv"
     await cut_off(client, sandbox, path)
     with monkeypatch.context() as patched:
         held = Held(patched, "ftruncate", part_of(path))
-        await cancelled(asyncio.create_task(export(client, path, "resume")), held)
+        await cancel_and_release(asyncio.create_task(export(client, path, "resume")), held)
     assert (await export(client, path, "resume")).resumed == 50
 
 
@@ -721,7 +721,7 @@ async def test_a_cancelled_end_is_complete(
     path = tmp_path / "out.csv"
     with monkeypatch.context() as patched:
         held = Held(patched, "replace", path)
-        await cancelled(asyncio.create_task(export(client, path)), held)
+        await cancel_and_release(asyncio.create_task(export(client, path)), held)
     assert (path.read_bytes(), names(tmp_path)) == (WHOLE, {"out.csv"})
 
 
@@ -752,7 +752,7 @@ async def test_it_is_made_durable_every_few_seconds_the_rows_first(
     export_seam.sync_every(3.0, lambda: now)
     fsync = os.fsync
 
-    def noted(descriptor: int) -> None:
+    def note_and_sync(descriptor: int) -> None:
         found = os.fstat(descriptor)
         kinds = {"part": part_of(path), "state": Path(f"{state_of(path)}.new"), "folder": tmp_path}
         synced.extend(kind for kind, at in kinds.items() if at.exists() and os.path.samestat(found, at.stat()))
@@ -763,7 +763,7 @@ async def test_it_is_made_durable_every_few_seconds_the_rows_first(
         counts.append(len(synced))
         now += 1.0
 
-    monkeypatch.setattr(os, "fsync", noted)
+    monkeypatch.setattr(os, "fsync", note_and_sync)
     counts: list[int] = []
     await cut_off(client, sandbox, path, page=10, on_progress=tick)
     once = ["part", "state", "folder"]

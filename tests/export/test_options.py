@@ -1,4 +1,4 @@
-"""Columns have the API's names, a file's name tells its format, and what is wrong is answered with what would be right."""
+"""Columns have the API's names, a file's suffix names its format, and errors say what would be right."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_wrong_name_is_not_quoted() -> None:
         ("a.csv.parquet", (Format.PARQUET, False)),
     ],
 )
-def test_the_suffix_tells_the_format(name: str, expected: tuple[Format, bool]) -> None:
+def test_the_suffix_names_the_format(name: str, expected: tuple[Format, bool]) -> None:
     assert find_format(Path("some.ndjson", name), None) == expected
 
 

@@ -23,7 +23,7 @@ from support import export_seam
 
 PAGE_SIZE = 10
 SHIFTED = 3
-"""The exit code where the rows moved too fast."""
+"""The exit code if the rows moved too fast."""
 
 
 def client_from_environment() -> CampaignsClient:
@@ -37,15 +37,15 @@ def client_from_environment() -> CampaignsClient:
 
 
 async def main(given: argparse.Namespace) -> int:
-    """Export; return 0 once the file is complete."""
-    told: list[int] = []
+    """Export, and return 0 once the file is complete."""
+    writes: list[int] = []
 
     def note(progress: ExportProgress) -> None:
-        if not told:
+        if not writes:
             print("resumed", progress.resumed, flush=True)
-        told.append(progress.rows)
+        writes.append(progress.rows)
         print("written", progress.rows, flush=True)
-        if given.stop_after is not None and len(told) == given.stop_after:
+        if given.stop_after is not None and len(writes) == given.stop_after:
             sys.stdin.read()
 
     async with client_from_environment() as client:

@@ -17,11 +17,11 @@ class Shifting:
     """Rows are their own ids. Between two reads rows may come or go; what changes shows in the total.
 
     Args:
-        count: Rows at first.
-        seed: Of all that is drawn.
+        count: Rows at the start.
+        seed: The seed of all random choices.
         change: The share of reads before which something changes.
         cap: The most rows on a page, whatever is asked for; rows skipped are not capped.
-        totals: Whether the server counts.
+        totals: True if the server counts.
     """
 
     def __init__(
@@ -35,8 +35,8 @@ class Shifting:
         self._cap = cap
         self._totals = totals
         self._made = 0
-        self._told = {0: count}
-        """Totals by the number of the read, from the last one whose answer arrived."""
+        self._totals_sent = {0: count}
+        """Totals by the number of the read, from the last one whose response arrived."""
 
     async def fetch(self, index: int, size: int) -> Page[str]:
         """Read a page at some moment between the question and the answer."""
@@ -47,14 +47,14 @@ class Shifting:
         start = (index - 1) * size
         items = tuple(self.rows[start : start + min(size, self._cap or size)])
         number, total = self.reads, len(self.rows)
-        self._told[number] = total
+        self._totals_sent[number] = total
         page = Page(index, -(-total // size) if self._totals else None, total if self._totals else None, items)
         await self._while()
-        self._told = {read: told for read, told in self._told.items() if read >= number}
+        self._totals_sent = {read: total for read, total in self._totals_sent.items() if read >= number}
         return page
 
     def listing(self, *, page_size: int, prefetch: int, start: Checkpoint | None = None) -> Paginator[str]:
-        """A paginator over it."""
+        """Return a paginator over the rows."""
         source = Source(self.fetch, list)
         return Paginator(source, start or Checkpoint("test", page_size), prefetch=prefetch)
 
@@ -63,15 +63,15 @@ class Shifting:
             await asyncio.sleep(0)
 
     def _move(self) -> None:
-        """Inserts and deletes that show in the total."""
+        """Insert and delete rows so that the total shows it."""
         while True:
             for _ in range(self.random.choice([1, 1, 1, 2, 3, 8, 40])):
                 if self.rows and self.random.random() < 0.5:
-                    gone = self.rows.pop(self.random.randrange(len(self.rows)))
-                    if gone in self.stable:
-                        self.stable.remove(gone)
+                    removed = self.rows.pop(self.random.randrange(len(self.rows)))
+                    if removed in self.stable:
+                        self.stable.remove(removed)
                 else:
                     self._made += 1
                     self.rows.insert(self.random.randrange(len(self.rows) + 1), f"n{self._made}")
-            if len(self.rows) not in self._told.values():
+            if len(self.rows) not in self._totals_sent.values():
                 return
