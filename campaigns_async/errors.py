@@ -1,7 +1,7 @@
 """All errors of the SDK.
 
-No message quotes what a caller or a server wrote: keys, phone numbers, names and messages must not reach a log through
-an exception. What the server said is in attributes, for code to read.
+No message quotes a text of the caller or the server: keys, phone numbers, names and messages must not reach a log
+through an exception. The server's texts are in attributes, for code to read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,16 @@ NO_CONTACT_ERRORS: Mapping[int, tuple[str, ...]] = MappingProxyType({})
 
 @frozen
 class Problem:
-    """A problem document (RFC 9457, `application/problem+json`), as far as it could be read."""
+    """A problem document (RFC 9457, `application/problem+json`), as far as it could be read.
+
+    Attributes:
+        type: A URI of the kind of problem.
+        title: The kind of problem, in words.
+        status: The HTTP status, by the document.
+        detail: The problem, in words.
+        trace_id: The server's id of the request.
+        errors: The messages by the server's own path: `{"Contacts[3].PhoneNumber": ("…",)}`.
+    """
 
     type: str | None = field(default=None, repr=False)
     title: str | None = field(default=None, repr=False)
@@ -37,13 +46,16 @@ class CampaignsError(Exception):
     """The base of all errors of this package.
 
     Attributes:
-        method: The HTTP method of the request that raised it, None where there was none.
-        path: Its path, without the query.
-        attempts: Requests that went out to the server, the failing one included.
-        elapsed: Seconds from the call to the error.
+        method: The HTTP method of the failed request; None if there was no request.
+        path: The path of the request, without the query.
+        attempts: Requests that were sent to the server, the failed one included.
+        elapsed: Seconds from the start of the call to the error.
         effect: What is known of the request's effect.
-        parameter: The name of the argument, setting or field that is to blame, None where there is none.
-        hint: What to do about it, None where the message says it all. The message is complete without the hint.
+        http_status: The status of the server's response; None if there was no response.
+        retry_after: Seconds that the server asked to wait; None if it did not ask.
+        request_id: The server's id of the request, for the provider's support; None if the response had none.
+        parameter: The name of the wrong argument, setting or field; None if there is none.
+        hint: How to fix the error; None if there is no more to say. The message is complete without the hint.
     """
 
     method: str | None = None
@@ -51,6 +63,9 @@ class CampaignsError(Exception):
     attempts: int = 0
     elapsed: float = 0.0
     effect: Effect = Effect.NOT_SENT
+    http_status: int | None = None
+    retry_after: float | None = None
+    request_id: str | None = None
 
     def __init__(self, message: str, *, parameter: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
@@ -59,10 +74,14 @@ class CampaignsError(Exception):
         self.hint = hint
 
     def attach(self, *, method: str, path: str, attempts: int, elapsed: float, effect: Effect) -> Self:
-        """Set the attributes of the request that raised the error, and return the error."""
+        """Set the attributes of the failed request, and return the error."""
         self.method, self.path = method, path
         self.attempts, self.elapsed, self.effect = attempts, elapsed, effect
         return self
+
+    def copy_response(self, other: CampaignsError) -> None:
+        """Set what another error knows of the server's response."""
+        self.http_status, self.retry_after, self.request_id = other.http_status, other.retry_after, other.request_id
 
     def __str__(self) -> str:
         if self.method is None:
@@ -80,7 +99,7 @@ def _restore(
     cls: type[CampaignsError], message: str, state: dict[str, Any], cause: CampaignsError | None
 ) -> CampaignsError:
     error = cls.__new__(cls)
-    error.args = (message,)  # by hand: the TimeoutErrors are OSErrors, whose __new__ leaves it to __init__
+    error.args = (message,)  # the TimeoutErrors are OSErrors, whose __new__ leaves `args` to __init__
     error.__dict__.update(state)
     if cause is not None:
         error.__cause__ = cause
@@ -88,11 +107,11 @@ def _restore(
 
 
 class ConfigurationError(CampaignsError, ValueError):
-    """A setting is out of range or of the wrong type, or a client is used where it cannot work. Nothing was sent."""
+    """A setting is out of range or of the wrong type, or a client is used in another event loop. Nothing was sent."""
 
 
 class InvalidArgumentError(CampaignsError, ValueError):
-    """An argument cannot be sent as it is; says which and why. Nothing was sent."""
+    """An argument cannot be sent as it is; the message says which and why. Nothing was sent."""
 
 
 class QueryError(CampaignsError, ValueError):
@@ -100,11 +119,11 @@ class QueryError(CampaignsError, ValueError):
 
 
 class ClientClosedError(CampaignsError):
-    """The client was closed before the request could go out. Nothing of it was sent."""
+    """The client was closed before the request was sent. Nothing was sent."""
 
 
 class PoolSaturatedError(CampaignsError):
-    """More calls wait for a slot than `max_waiting` allows. Nothing was sent."""
+    """As many calls as `max_waiting` allows are waiting for a slot already. Nothing was sent."""
 
 
 class PagingError(CampaignsError):
@@ -114,10 +133,10 @@ class PagingError(CampaignsError):
 
 
 class PageShiftedError(PagingError):
-    """Rows came or went while a listing was read, and the place could not be found again.
+    """Rows were added or deleted while a listing was read, and the next row could not be found.
 
     Attributes:
-        checkpoint: After the last row that was returned; for `resume_from=`, once the list changes less.
+        checkpoint: The position after the last row that was returned, for `resume_from=` once the list changes less.
     """
 
     def __init__(self, message: str, *, checkpoint: Checkpoint) -> None:
@@ -126,7 +145,7 @@ class PageShiftedError(PagingError):
 
 
 class FilterIgnoredError(CampaignsError):
-    """The server returned a row that plainly contradicts the filter: it silently dropped the filter.
+    """The server returned a row that contradicts the filter: it silently dropped the filter.
 
     Trust none of the rows: they may be all rows of the account.
     """
@@ -135,13 +154,11 @@ class FilterIgnoredError(CampaignsError):
 
 
 class APIError(CampaignsError):
-    """The server answered with a status other than success.
+    """The server's response has a status other than success.
 
     Attributes:
-        status: The HTTP status.
-        problem: The problem document, None where the body held none.
-        request_id: The server's id of the request, for its support; None where it named none.
-        retry_after: Seconds that the server asked to wait, None where it did not.
+        status: The HTTP status, also in `http_status`.
+        problem: The problem document; None if the body held none.
     """
 
     def __init__(
@@ -154,7 +171,7 @@ class APIError(CampaignsError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = status
+        self.status = self.http_status = status
         self.problem = problem
         self.request_id = request_id
         self.retry_after = retry_after
@@ -165,7 +182,7 @@ class ValidationFailedError(APIError):
 
     Attributes:
         errors: The server's messages by its own path: `{"Contacts[3].PhoneNumber": ("…",)}`.
-        contact_errors: The same by the contact's index, from 0.
+        contact_errors: The messages by the contact's index, from 0.
     """
 
     errors: Mapping[str, tuple[str, ...]] = NO_ERRORS
@@ -181,19 +198,19 @@ class PermissionDeniedError(APIError):
 
 
 class NotFoundError(APIError):
-    """There is no such campaign (404)."""
+    """There is no campaign with this id (404)."""
 
 
 class MethodNotAllowedError(APIError):
-    """The server takes another HTTP method here (405); the message names the setting to try."""
+    """The server expects another HTTP method (405); the message names the setting to change."""
 
 
 class ConflictError(APIError):
-    """The campaign cannot be changed any more (409)."""
+    """The campaign can no longer be changed (409)."""
 
 
 class PayloadTooLargeError(APIError):
-    """The request was too large for the server (413): send fewer contacts in a campaign."""
+    """The request is too large for the server (413): send fewer contacts in a campaign."""
 
 
 class ThrottledError(APIError):
@@ -205,11 +222,11 @@ class ServerError(APIError):
 
 
 class TransportError(CampaignsError):
-    """No complete answer was received."""
+    """No complete response was received."""
 
 
 class ConnectionFailedError(TransportError):
-    """A connection could not be made, or was lost; `effect` says if anything had gone out."""
+    """A connection could not be made, or was lost. `effect` says whether anything was sent."""
 
 
 class ConnectTimeoutError(ConnectionFailedError, TimeoutError):
@@ -217,7 +234,7 @@ class ConnectTimeoutError(ConnectionFailedError, TimeoutError):
 
 
 class ReadTimeoutError(TransportError, TimeoutError):
-    """The head of the answer, or the next byte of its body, did not come within `Timeouts.read` seconds."""
+    """The head of the response, or the next byte of its body, did not arrive within `Timeouts.read` seconds."""
 
 
 class DeadlineExceededError(TransportError, TimeoutError):
@@ -225,11 +242,10 @@ class DeadlineExceededError(TransportError, TimeoutError):
 
 
 class DecodeError(CampaignsError):
-    """The body of a success cannot be read.
+    """The body of a successful response cannot be read.
 
     Attributes:
         where: The place in the body: `$.items[3].status`.
-        status: The HTTP status.
     """
 
     effect = Effect.APPLIED
@@ -237,4 +253,9 @@ class DecodeError(CampaignsError):
     def __init__(self, message: str, *, where: str = "$", status: int | None = None) -> None:
         super().__init__(message)
         self.where = where
-        self.status = status
+        self.http_status = status
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status, also in `http_status`."""
+        return self.http_status

@@ -1,4 +1,4 @@
-"""The error of a create whose outcome is unknown; beside `errors`, since it carries campaigns."""
+"""The error of a create whose outcome is unknown. Not in `errors`, which the models import: it holds campaigns."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ class OutcomeUnknownError(CampaignsError):
     """A create may or may not have been carried out. Sending it again may text everyone twice.
 
     Attributes:
-        cause_type: The class of the error because of which the outcome is unknown.
-        status: The HTTP status, None where no complete answer came.
-        request_id: As in `APIError`.
-        retry_after: As in `APIError`: when the server may be asked again, not when the create may be repeated.
+        cause_type: The class of the error that left the outcome unknown.
         candidates: After reconciling: campaigns on the server that may be this one, the likeliest first.
+        retry_after: Seconds that the server asked to wait. It says when to look again, not when to repeat the create.
     """
 
     effect = Effect.UNKNOWN
@@ -32,6 +30,11 @@ class OutcomeUnknownError(CampaignsError):
     ) -> None:
         super().__init__(message)
         self.cause_type = cause_type
-        self.status = status
+        self.http_status = status
         self.request_id = request_id
         self.retry_after = retry_after
+
+    @property
+    def status(self) -> int | None:
+        """The HTTP status, also in `http_status`; None if no complete response was received."""
+        return self.http_status

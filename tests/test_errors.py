@@ -148,6 +148,18 @@ def test_a_refusal_without_details_has_none_and_nobody_can_add_to_all_of_them() 
         error.errors["a"] = ("b",)  # type: ignore[index]
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_every_error_says_what_a_web_app_needs_of_the_response(name: str) -> None:
+    options: dict[str, Any] = {"status": 503} if issubclass(ALL[name], errors.APIError) else {}
+    options |= {"cause_type": TimeoutError} if ALL[name] is campaigns_async.OutcomeUnknownError else {}
+    options |= {"checkpoint": Checkpoint("a digest", 100)} if ALL[name] is errors.PageShiftedError else {}
+    error = ALL[name]("x", **options)
+    assert (error.http_status, error.retry_after, error.request_id) == (options.get("status"), None, None)
+    other = errors.ThrottledError("x", status=429, request_id="r-1", retry_after=1.5)
+    error.copy_response(other)
+    assert (error.http_status, error.retry_after, error.request_id) == (429, 1.5, "r-1")
+
+
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES.keys())
 def test_an_error_names_the_parameter_to_blame_and_a_hint(copied: Any) -> None:
     error = errors.ConfigurationError("page_size must be at least 1", parameter="page_size", hint="leave it out")

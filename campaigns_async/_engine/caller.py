@@ -27,7 +27,6 @@ from campaigns_async.effects import (
     note_effect,
 )
 from campaigns_async.errors import (
-    APIError,
     CampaignsError,
     ConnectionFailedError,
     ConnectTimeoutError,
@@ -204,6 +203,7 @@ class Caller:
             try:
                 value = read(result)
             except CampaignsError as error:
+                error.http_status, error.request_id = result.status, read_request_id(result, None)
                 self._annotate(error, call)
                 self._report_finish(call, Effect.APPLIED, type(error).__name__)
                 raise
@@ -272,18 +272,16 @@ def exception_for(
     if out_of_time:
         late = DeadlineExceededError(f"no time for another attempt (Timeouts.deadline) after: {error.message}")
         late.__cause__ = error
+        late.copy_response(error)
         return late
     return error
 
 
 def _outcome_unknown(cause: CampaignsError) -> OutcomeUnknownError:
-    response = cause if isinstance(cause, APIError) else None
     error = OutcomeUnknownError(
         f"{cause.message}: it may have been carried out. Look for it on the server before you send it again",
         cause_type=type(cause),
-        status=None if response is None else response.status,
-        request_id=None if response is None else response.request_id,
-        retry_after=None if response is None else response.retry_after,
     )
     error.__cause__ = cause
+    error.copy_response(cause)
     return error

@@ -107,7 +107,7 @@ def read_campaign(response: Response) -> Campaign:
     try:
         return read_model(value, Campaign)
     except DecodeError as error:
-        error.status = response.status
+        error.http_status = response.status
         raise
 
 
@@ -136,7 +136,7 @@ def _read_page(response: Response, cls: type[M]) -> Page[M]:
     try:
         return _read_envelope(envelope, cls)
     except DecodeError as error:
-        error.status = response.status
+        error.http_status = response.status
         raise
 
 

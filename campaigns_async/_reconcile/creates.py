@@ -148,8 +148,9 @@ def _with_candidates(error: OutcomeUnknownError | DecodeError, candidates: tuple
         error.candidates, error.message = candidates, message
         return error
     # It was carried out; which campaign it made is unknown.
-    unknown = OutcomeUnknownError(message, cause_type=DecodeError, status=error.status)
+    unknown = OutcomeUnknownError(message, cause_type=DecodeError)
     unknown.candidates, unknown.__cause__ = candidates, error
+    unknown.copy_response(error)
     return unknown.attach(
         method=error.method or "",
         path=error.path or "",
