@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from campaigns_async import query as query
     from campaigns_async._engine.instrumentation import Stats as Stats
     from campaigns_async._http.response import Response as Response
+    from campaigns_async.campaigns import Campaigns as Campaigns
     from campaigns_async.client import CampaignsClient as CampaignsClient
     from campaigns_async.effects import Effect as Effect, effect_of as effect_of
     from campaigns_async.errors import (
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "_engine.instrumentation": "Stats",
+    "campaigns": "Campaigns",
     "client": "CampaignsClient",
     "outcome_unknown": "OutcomeUnknownError",
     "effects": "Effect effect_of",

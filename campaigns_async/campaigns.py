@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from campaigns_async._engine.caller import Caller
 from campaigns_async._http.problems import read_request_id
 from campaigns_async._http.request import (
-    CAMPAIGNS_PATH,
-    build_contacts,
     build_create,
     build_delete,
     build_get,
-    build_list,
     build_update,
-    contacts_path,
 )
-from campaigns_async._http.response import Response, read_campaign, read_contacts, read_created_id, read_nothing
+from campaigns_async._http.response import Response, read_campaign, read_created_id, read_nothing
+from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.creates import Creator
 from campaigns_async._reconcile.ledger import Ledger
-from campaigns_async._reconcile.search_listings import SearchListings
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items, Result
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
 from campaigns_async.values import Checkpoint
 
 if TYPE_CHECKING:
-    from campaigns_async.paging import Paginator, PaginatorFactory
+    from campaigns_async.paging import Paginator
     from campaigns_async.query._parse import Filters, Sorts
 
 
@@ -40,20 +36,21 @@ class Campaigns:
         *,
         ledger: Ledger,
         creator: Creator,
-        listings: SearchListings,
-        page_size: int,
+        paginators: Paginators,
+        base_url: str,
         update_method: str,
         delete_method: str,
-        limit: int,
     ) -> None:
         self._caller = caller
         self._ledger = ledger
         self._creator = creator
-        self._listings = listings
-        self._page_size = page_size
+        self._paginators = paginators
+        self._base_url = base_url
         self._update_method = update_method
         self._delete_method = delete_method
-        self._limit = limit
+
+    def __repr__(self) -> str:
+        return f"<Campaigns of {self._base_url}>"
 
     async def create(
         self,
@@ -139,18 +136,13 @@ class Campaigns:
             QueryError: If the server would not understand the filters or sorts: it would silently drop them all.
             InvalidArgumentError: If another argument is out of range or of the wrong type.
         """
-        return self._paginators.paginator(
-            "campaigns",
-            CAMPAIGNS_PATH,
-            Campaign,
-            build_list,
-            self._listings.read_campaigns,
-            filters,
-            sorts,
-            page_size,
-            prefetch,
-            resume_from,
-            check_filters,
+        return self._paginators.campaigns(
+            filters=filters,
+            sorts=sorts,
+            page_size=page_size,
+            prefetch=prefetch,
+            resume_from=resume_from,
+            check_filters=check_filters,
         )
 
     def contacts(
@@ -165,18 +157,14 @@ class Campaigns:
         check_filters: bool = True,
     ) -> Paginator[Contact]:
         """List a campaign's contacts (GET Campaign Contacts). Arguments as for `list`."""
-        return self._paginators.paginator(
-            f"contacts {campaign_id}",
-            contacts_path(campaign_id),
-            Contact,
-            partial(build_contacts, campaign_id),
-            read_contacts,
-            filters,
-            sorts,
-            page_size,
-            prefetch,
-            resume_from,
-            check_filters,
+        return self._paginators.contacts(
+            campaign_id,
+            filters=filters,
+            sorts=sorts,
+            page_size=page_size,
+            prefetch=prefetch,
+            resume_from=resume_from,
+            check_filters=check_filters,
         )
 
     def create_many(
@@ -196,7 +184,7 @@ class Campaigns:
             An iterator of `Outcome`, and an `async with` block.
         """
         create = partial(self._create_item, ignore_invalid_phone_numbers, _reconciled(on_unknown))
-        return FanOut(create, news, limit=self._limit, grace=self._caller.timeouts.grace)
+        return FanOut(create, news, limit=self._caller.pool.limiter.limit, grace=self._caller.timeouts.grace)
 
     async def _create_item(self, ignore_invalid: bool | None, reconcile: bool, new: NewCampaign) -> Result[str]:
         request_id: str | None = None
@@ -212,12 +200,6 @@ class Campaigns:
         else:
             campaign_id = await self._creator.create(new, request, read)
         return Result(campaign_id, request_id)
-
-    @cached_property
-    def _paginators(self) -> PaginatorFactory:
-        from campaigns_async.paging import PaginatorFactory  # noqa: PLC0415  # a program that only creates never lists
-
-        return PaginatorFactory(self._caller, self._page_size)
 
 
 def _reconciled(on_unknown: object) -> bool:

@@ -7,7 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from copy import copy
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar, overload
 
 from campaigns_async._checks import (
     check_api_key,
@@ -27,9 +27,9 @@ from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._http.aiohttp_transport import AiohttpTransport
 from campaigns_async._http.request import build_raw
 from campaigns_async._http.response import Response, read_raw
+from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.creates import Creator
 from campaigns_async._reconcile.ledger import Ledger
-from campaigns_async._reconcile.search_listings import SearchListings
 from campaigns_async._runtime import Runtime
 from campaigns_async.campaigns import Campaigns
 from campaigns_async.errors import ConfigurationError
@@ -49,10 +49,37 @@ _RETRY = RetryPolicy()
 _RECONCILE = ReconcilePolicy()
 
 
+class Resource(Generic[R]):
+    """A resource of a client: the class when read on `CampaignsClient`, so that `help` and autospecs show its methods."""
+
+    def __init__(self, cls: type[R]) -> None:
+        self._cls = cls
+        self.__doc__ = cls.__doc__
+
+    @overload
+    def __get__(self, client: None, owner: type[CampaignsClient]) -> type[R]: ...
+    @overload
+    def __get__(self, client: CampaignsClient, owner: type[CampaignsClient]) -> R: ...
+    def __get__(self, client: CampaignsClient | None, owner: type[CampaignsClient]) -> type[R] | R:
+        if client is None:
+            return self._cls
+        raise AttributeError(f"this {owner.__name__} was not initialized")  # each client keeps its resources itself
+
+
 class CampaignsClient:
     """A client of the Campaigns API: one for an application's life, within one event loop.
 
-    Built anywhere; opened on first use in the running loop; closed by `async with` or `aclose()`.
+    The client can be made anywhere. It is opened on first use in the running loop, and closed by `async with` or
+    `aclose()`.
+
+        start = datetime(2031, 6, 27, 9, 30, tzinfo=ZoneInfo("Europe/London"))
+        new = NewCampaign(start, "Golf Club", "The course is closed.", [NewContact("447700900123")])
+        async with CampaignsClient("https://host", "key") as client:
+            campaign_id = await client.campaigns.create(new)
+            campaign = await client.campaigns.get(campaign_id)
+
+    Attributes:
+        campaigns: The operations on campaigns; see `Campaigns`.
 
     Args:
         base_url: `https://host` or `https://host/prefix`; default: the environment's CAMPAIGNS_BASE_URL.
@@ -78,6 +105,8 @@ class CampaignsClient:
     Raises:
         ConfigurationError: If a setting is out of range or of the wrong type; says which and why.
     """
+
+    campaigns = Resource(Campaigns)
 
     def __init__(
         self,
@@ -144,17 +173,16 @@ class CampaignsClient:
     def _use(self, timeouts: Timeouts, retry: RetryPolicy) -> None:
         """Set up the operations with these options."""
         self._caller = Caller(self._pool, timeouts, retry)
-        self._listings = SearchListings(self._caller, self._ledger, self._page_size)
-        self._creator = Creator(self._caller, self._ledger, self._listings, self._reconcile)
-        self.campaigns: Campaigns = Campaigns(
+        paginators = Paginators(self._caller, self._page_size, self._ledger.seen.update)
+        self._creator = Creator(self._caller, self._ledger, paginators, self._reconcile)
+        self.__dict__["campaigns"] = Campaigns(  # found before the descriptor of the class, which costs a call
             self._caller,
             ledger=self._ledger,
             creator=self._creator,
-            listings=self._listings,
-            page_size=self._page_size,
+            paginators=paginators,
+            base_url=self._base_url,
             update_method=self._update_method,
             delete_method=self._delete_method,
-            limit=self._pool.limiter.limit,
         )
 
     def _runtime(self) -> Runtime:
@@ -163,9 +191,9 @@ class CampaignsClient:
             clock=self._pool.clock,
             random=self._pool.random,
             ledger=self._ledger,
-            listings=self._listings,
+            listings=self._creator.listings,
             get=self.campaigns.get,
-            create_encoded=self._creator.create_encoded,
+            creator=self._creator,
             rate_limit=None if rate is None else rate.rate,
             max_concurrency=self._pool.limiter.limit,
             base_url=self._base_url,

@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import islice
 from typing import Generic, Protocol, Self, TypeVar
 
-from attrs import frozen
-
 from campaigns_async._checks import check_int
 from campaigns_async._engine.caller import Caller
 from campaigns_async._http.request import Request
@@ -25,50 +23,68 @@ T = TypeVar("T")
 
 
 class Paginator(Generic[T]):
-    """A listing, to be iterated by the row or by the page; each iteration starts from the beginning.
+    """A listing. Iterate it for its rows; `pages()` iterates by the page. Each iteration starts from the beginning.
 
     Attributes:
-        checkpoint: How far the latest iteration has come; pickles. A row counts once it was handed out.
+        checkpoint: The position after the latest row that was returned, for `resume_from=`. It can be pickled.
     """
 
-    def __init__(self, source: Source[T], start: Checkpoint, *, prefetch: int) -> None:
+    def __init__(self, source: Source[T], start: Checkpoint, *, rows: str = "rows", prefetch: int) -> None:
         self._source = source
         self._start = start
+        self._rows = rows
         self._prefetch = prefetch
         self._window: Window[T] = Window(start, source.ids)
 
+    def __repr__(self) -> str:
+        return f"<Paginator of {self._rows}, page {self.checkpoint.page}>"
+
     @property
     def checkpoint(self) -> Checkpoint:
-        """How far the latest iteration has come."""
+        """The position after the latest row that was returned; of the latest iteration, if there are several."""
         return self._window.checkpoint
 
     def __aiter__(self) -> Rows[T]:
         return Rows(self._pages())
 
     def pages(self) -> Pages[T]:
-        """Iterate by the page, as the server cut them. The first page of a resumed walk may be shorter."""
+        """Iterate by the page, as the server returns them. The first page after `resume_from` may be shorter."""
         return self._pages()
 
-    async def count(self) -> int:
-        """Return the number of rows, as the server counts them, by one request for one row.
+    async def first(self) -> T | None:
+        """Return the first row, or None if there is none, by one request for one row.
 
-        A server that ignores the filter is found out only if that row contradicts it.
+        With `resume_from`, return the first row after the checkpoint; this may take a whole page.
 
         Raises:
-            CampaignsError: If the request failed, or the server does not say.
+            CampaignsError: If the request failed.
+        """
+        if self._start.rows:
+            rows = await self.collect(limit=1)
+        else:
+            rows = list((await self._source.fetch(1, 1)).items)
+        return rows[0] if rows else None
+
+    async def count(self) -> int:
+        """Return the number of rows that the server reports, by one request for one row.
+
+        A server that ignores the filter is noticed only if that row contradicts the filter.
+
+        Raises:
+            CampaignsError: If the request failed, or the server reports no number.
         """
         page = await self._source.fetch(1, 1)
         if page.total_records is not None:
             return page.total_records
         if not page.items:
             return 0
-        raise PagingError("this server does not tell how many rows there are: count them as they come")
+        raise PagingError("the server does not report the number of rows: iterate and count them")
 
     async def collect(self, limit: int | None = None) -> list[T]:
-        """Return all rows in a list, or the first ones.
+        """Return all rows, or the first `limit` rows.
 
         Args:
-            limit: The most rows to return, from 0; None for all.
+            limit: The maximum number of rows, from 0; None for all.
 
         Raises:
             CampaignsError: If a page could not be read.
@@ -167,51 +183,57 @@ class PageRequest(Protocol):
         ...
 
 
-@frozen
-class PaginatorFactory:
-    """The paginators of one client."""
+def paginate(
+    name: str,
+    path: str,
+    model: type[M],
+    build_request: PageRequest,
+    read: Callable[[Response], Page[M]],
+    caller: Caller,
+    default_page_size: int,
+    filters: Filters = None,
+    *,
+    sorts: Sorts = None,
+    page_size: int | None = None,
+    prefetch: int = 0,
+    resume_from: Checkpoint | None = None,
+    check_filters: bool = False,
+) -> Paginator[M]:
+    """Return a paginator over the rows of a model.
 
-    caller: Caller
-    page_size: int
+    Args:
+        name: Names the rows and their parent, such as `contacts abc`: a checkpoint of another listing is refused.
+        path: The path, for errors.
+        model: The class of the rows.
+        build_request: Builds the request for a page.
+        read: Reads the response.
+        caller: Sends the requests.
+        default_page_size: The page size where `page_size` is None.
+        filters: As for `Campaigns.list`.
+        sorts: As for `Campaigns.list`.
+        page_size: As for `Campaigns.list`.
+        prefetch: As for `Campaigns.list`.
+        resume_from: As for `Campaigns.list`.
+        check_filters: As for `Campaigns.list`.
 
-    def paginator(
-        self,
-        name: str,
-        path: str,
-        model: type[M],
-        request: PageRequest,
-        read: Callable[[Response], Page[M]],
-        filters: Filters = None,
-        sorts: Sorts = None,
-        page_size: int | None = None,
-        prefetch: int = 0,
-        resume_from: Checkpoint | None = None,
-        check_filters: bool = False,
-    ) -> Paginator[M]:
-        """Return a paginator over the rows of a model.
+    Raises:
+        QueryError: If the server would not understand the filters or sorts.
+        InvalidArgumentError: If another argument is out of range or of the wrong type.
+    """
+    where, order = compile_filter(filters, model), compile_sorts(sorts, model)
+    if page_size is not None:
+        check_int("page_size", page_size, ge=1, le=1_000_000, error=InvalidArgumentError)
+    check_int("prefetch", prefetch, ge=0, le=1000, error=InvalidArgumentError)
+    start = validate_checkpoint(resume_from, digest(name, where.text, order), page_size, default_page_size)
+    contradicts = where.contradicts if check_filters else None
 
-        `name` says what is listed, so that a checkpoint of another listing is refused; `path` where, for errors.
-        `request` builds the request for a page, and `read` reads the response. The arguments from `filters` on are
-        those of `campaigns.list`, in its order.
+    async def fetch(page: int, size: int) -> Page[M]:
+        found = await caller.run(build_request(page=page, page_size=size, filters=where.text, sorts=order), read)
+        if contradicts is not None:
+            _check_rows(found, contradicts, path)
+        return found
 
-        Raises:
-            QueryError: If the server would not understand the filters or sorts.
-            InvalidArgumentError: If another argument cannot be right.
-        """
-        where, order = compile_filter(filters, model), compile_sorts(sorts, model)
-        if page_size is not None:
-            check_int("page_size", page_size, ge=1, le=1_000_000, error=InvalidArgumentError)
-        check_int("prefetch", prefetch, ge=0, le=1000, error=InvalidArgumentError)
-        start = validate_checkpoint(resume_from, digest(name, where.text, order), page_size, self.page_size)
-        contradicts = where.contradicts if check_filters else None
-
-        async def fetch(page: int, size: int) -> Page[M]:
-            found = await self.caller.run(request(page=page, page_size=size, filters=where.text, sorts=order), read)
-            if contradicts is not None:
-                _check_rows(found, contradicts, path)
-            return found
-
-        return Paginator(Source(fetch, _ids, path), start, prefetch=prefetch)
+    return Paginator(Source(fetch, _ids, path), start, rows=name.partition(" ")[0], prefetch=prefetch)
 
 
 def _ids(rows: Sequence[Campaign | Contact]) -> list[str]:

@@ -26,6 +26,7 @@ LAYERS = [
     {"_engine"},
     {"_listing"},
     {"paging", "fanout"},
+    {"_paginators"},
     {"_reconcile"},
     {"_runtime"},
     {"campaigns"},

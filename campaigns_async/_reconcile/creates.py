@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from campaigns_async._engine.caller import Caller
 from campaigns_async._http.request import Request, build_encoded_create
 from campaigns_async._http.response import Response, read_created_id
+from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.ledger import Content, Ledger
-from campaigns_async._reconcile.search_listings import SearchListings
 from campaigns_async.effects import Effect, effect_of, note_effect
 from campaigns_async.errors import CampaignsError, DecodeError
 from campaigns_async.models import Campaign, NewCampaign
@@ -28,12 +28,12 @@ _ONLY = 0
 
 
 class Creator:
-    """Sends creates, and records in the ledger what became of them."""
+    """Sends creates, and records their outcomes in the ledger."""
 
-    def __init__(self, caller: Caller, ledger: Ledger, listings: SearchListings, policy: ReconcilePolicy) -> None:
+    def __init__(self, caller: Caller, ledger: Ledger, listings: Paginators, policy: ReconcilePolicy) -> None:
+        self.listings: Paginators = listings.exempt_from_max_waiting()
         self._caller = caller
         self._ledger = ledger
-        self._listings = listings
         self._policy = policy
 
     async def create(
@@ -65,7 +65,18 @@ class Creator:
         ignore_invalid_phone_numbers: bool | None = None,
         owner: Hashable = None,
     ) -> str:
-        """Send a create whose body is encoded already; `Runtime.create_encoded` says what the arguments are."""
+        """Send a create whose body is already encoded, with all guarantees of `Campaigns.create`; return the new id.
+
+        Args:
+            body: The JSON body, sent as it is.
+            content: Returns the campaign that `body` encodes. Called only if another create is compared with this one,
+                or if the outcome is unknown.
+            ignore_invalid_phone_numbers: As for `Campaigns.create`.
+            owner: Identifies the create in the ledger if it is looked for later; see `Ledger.leave_unknown`.
+
+        Raises:
+            CampaignsError: As for `Campaigns.create`.
+        """
         request = build_encoded_create(body, ignore_invalid_phone_numbers)
         return await self.create(content, request, owner=owner)
 
@@ -82,7 +93,7 @@ class Creator:
         from campaigns_async._reconcile.matching import Absent, Found, SearchTarget  # noqa: PLC0415  # few programs search
         from campaigns_async._reconcile.reconciler import Reconciler  # noqa: PLC0415  # likewise
 
-        self._listings.load()
+        self.listings.load()
         pool, ledger, policy = self._caller.pool, self._ledger, self._policy
         now, owner, attempts, known_before = pool.clock.now(), object(), 0, -1
 
@@ -104,7 +115,7 @@ class Creator:
             target = SearchTarget(new, ignore_invalid, policy.margin, now, pool.clock.monotonic(), known_before, owner)
             verdict = await self._search(
                 Reconciler(
-                    self._listings, ledger, policy, pool.clock, exclude_claimed, quota=pool.quota, serves_caller=True
+                    self.listings, ledger, policy, pool.clock, exclude_claimed, quota=pool.quota, serves_caller=True
                 ),
                 target,
             )

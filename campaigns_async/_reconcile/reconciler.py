@@ -17,10 +17,10 @@ from attrs import define, field
 
 from campaigns_async._engine.call import Clock
 from campaigns_async._engine.retry import RetryQuota
+from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.assignment import Assignment
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, SearchTarget, Unknown, Verdict
-from campaigns_async._reconcile.search_listings import SearchListings
 from campaigns_async.errors import APIError, CampaignsError, ClientClosedError, NotFoundError, PagingError
 from campaigns_async.fanout import FanOut
 from campaigns_async.models import Campaign, Contact
@@ -70,7 +70,7 @@ class Reconciler:
         looks: The number of looks so far.
     """
 
-    listings: SearchListings
+    listings: Paginators
     ledger: Ledger
     policy: ReconcilePolicy
     clock: Clock

@@ -228,7 +228,9 @@ class Job:
 
     async def _create(self, row: ClaimedRow) -> str:
         body, owner = row.body(), (self._path, row.row_id)  # `Recovery` uses the same owner
-        return await self._runtime.create_encoded(body, lambda: decode_campaign(body), self._ignore_invalid, owner)
+        return await self._runtime.creator.create_encoded(
+            body, lambda: decode_campaign(body), self._ignore_invalid, owner
+        )
 
     async def _reconcile(
         self, recovery: Recovery, rows: Collection[int] | None, *, sent_by: float | None, known_before: int
