@@ -12,8 +12,8 @@ from attrs import frozen
 
 from ._clock import STARTED, Clock, Lifecycle, Schedule
 from ._dotnet import TICKS_PER_SECOND, parse_iso_ticks, write_ticks
-from ._mobile_numbers import final_status_for, parse_mobile, write_mobile
-from ._request_bodies import NewBody, NewContact
+from ._mobile_numbers import get_final_status, parse_mobile, write_mobile
+from ._request_bodies import CreateBody, NewContact
 from ._rows import COMPLETED, SUBMITTED, Row, Wire
 from ._settings import Quirks, WireRow
 
@@ -88,11 +88,11 @@ class Store:
         self._by_id[campaign_id] = row
         self._contacts[campaign_id] = [Row(dict(contact)) for contact in contacts]
 
-    def create(self, new: NewBody) -> Row:
+    def create(self, new: CreateBody) -> Row:
         """Store a campaign that came over HTTP, with its contacts."""
-        campaign_id = self._new_id()
-        contacts = [self._contact_row(contact) for contact in new.contacts]
-        fields = self._as_stored(new.fields)
+        campaign_id = self._make_id()
+        contacts = [self._make_contact_row(contact) for contact in new.contacts]
+        fields = self._convert_fields(new.fields)
         wire: Wire = {"id": campaign_id, **fields, "recipientCount": len(contacts), "status": 0}
         row = Row.of_campaign(wire)
         self._rows.append(row)
@@ -105,7 +105,7 @@ class Store:
 
     def advance(self) -> None:
         """Move campaigns on to the statuses that they have reached by now."""
-        self._schedule.advance(self._clock.ticks())
+        self._schedule.advance(self._clock.now_ticks())
 
     def has_started(self, campaign_id: str) -> bool:
         """Return True if a campaign has started, and can no longer be changed."""
@@ -118,7 +118,7 @@ class Store:
         row = self._by_id.get(campaign_id)
         if row is None:
             return False
-        row.replace({**row.wire, **self._as_stored(fields)})
+        row.replace({**row.wire, **self._convert_fields(fields)})
         if row in self._created_rows:
             self._schedule.add(row)
         return True
@@ -138,7 +138,7 @@ class Store:
         """Return a campaign; None if there is no such campaign."""
         return self._by_id.get(campaign_id)
 
-    def contacts(self, campaign_id: str) -> Sequence[Row] | None:
+    def get_contacts(self, campaign_id: str) -> Sequence[Row] | None:
         """Return the contacts of a campaign; None if there is no such campaign."""
         return self._contacts.get(campaign_id)
 
@@ -148,7 +148,7 @@ class Store:
         row.hidden = is_hidden
         self._hidden.append(row)
 
-    def visible(self) -> Sequence[Row]:
+    def list_visible(self) -> Sequence[Row]:
         """Return the campaigns that lists show now."""
         if self._hidden:
             self._hidden = [row for row in self._hidden if row.hidden is not None and row.hidden()]
@@ -167,7 +167,7 @@ class Store:
         """The campaigns that were created over HTTP, as they were then, with their contacts."""
         return [{**wire, "contacts": [dict(row.wire) for row in contacts]} for wire, contacts in self._created]
 
-    def messages(self) -> Iterator[Wire]:
+    def list_messages(self) -> Iterator[Wire]:
         """Yield the message to each person, of created campaigns that were submitted."""
         for row in self._created_rows:
             campaign_id, status = row.wire["id"], row.wire["status"]
@@ -175,10 +175,10 @@ class Store:
                 continue
             for contact in self._contacts[campaign_id]:
                 number = contact.wire["phoneNumber"]
-                message_status = final_status_for(number) if status == COMPLETED else _MESSAGE_SENT
+                message_status = get_final_status(number) if status == COMPLETED else _MESSAGE_SENT
                 yield {"campaignId": campaign_id, "phoneNumber": number, "status": message_status}
 
-    def double_sends(self, within: timedelta) -> list[DoubleSend]:
+    def find_double_sends(self, within: timedelta) -> list[DoubleSend]:
         """Find pairs of created campaigns that send the same text from the same sender to the same people.
 
         Each campaign is compared with the last campaign before it, in order of their starts, to the same person.
@@ -189,27 +189,27 @@ class Store:
         reach = max(1.0, within.total_seconds() * TICKS_PER_SECOND)  # the same moment always counts
         shared: dict[tuple[str, str], int] = defaultdict(int)
         latest: dict[tuple[object, object], dict[str, Row]] = defaultdict(dict)
-        for row in sorted(self._created_rows, key=_start_of):
+        for row in sorted(self._created_rows, key=_get_start):
             last = latest[row.wire["sender"], row.wire["message"]]
             for contact in self._contacts[row.wire["id"]]:
                 number = contact.wire["phoneNumber"]
                 person = parse_mobile(number) or str(number)
                 previous = last.get(person)
-                if previous is not None and _start_of(row) - _start_of(previous) < reach:
+                if previous is not None and _get_start(row) - _get_start(previous) < reach:
                     shared[previous.wire["id"], row.wire["id"]] += 1
                 last[person] = row
         return [DoubleSend(first, second, people) for (first, second), people in shared.items()]
 
-    def trace_id(self) -> str:
+    def make_trace_id(self) -> str:
         """Return a random trace id, in the W3C form of ASP.NET's answers."""
         return f"00-{self._random.getrandbits(128):032x}-{self._random.getrandbits(64):016x}-00"
 
-    def _new_id(self) -> str:
+    def _make_id(self) -> str:
         while (campaign_id := f"{self._random.getrandbits(40):010x}") in self._by_id:
             pass
         return campaign_id
 
-    def _as_stored(self, fields: Wire) -> Wire:
+    def _convert_fields(self, fields: Wire) -> Wire:
         start = parse_iso_ticks(fields["startDateTime"])
         alter = self._quirks.message_text
         return {
@@ -218,7 +218,7 @@ class Store:
             "message": fields["message"] if alter is None else alter(fields["message"]),
         }
 
-    def _contact_row(self, contact: NewContact) -> Row:
+    def _make_contact_row(self, contact: NewContact) -> Row:
         style = self._quirks.phones
         if style is not None and contact.digits is not None:
             contact.wire["phoneNumber"] = write_mobile(contact.digits, style)
@@ -226,5 +226,5 @@ class Store:
         return Row(contact.wire)
 
 
-def _start_of(row: Row) -> int:
+def _get_start(row: Row) -> int:
     return row.ticks or 0

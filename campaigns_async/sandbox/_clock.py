@@ -60,7 +60,7 @@ class Clock:
             except OverflowError:  # the clock was moved to the end of a datetime's range
                 return _END if self._offset > timedelta() else _START
 
-    def ticks(self) -> int:
+    def now_ticks(self) -> int:
         """Return the time in ticks of 100 ns since year 1, the unit of start times."""
         return to_ticks(self.now())
 

@@ -83,7 +83,7 @@ class ConnectionServer(web.Server):
         self._all_closed = asyncio.Event()
         self._all_closed.set()
 
-    def connection_of(self, request: web.BaseRequest) -> Connection | None:
+    def find_connection(self, request: web.BaseRequest) -> Connection | None:
         """Return the connection over which a request came; None if the client has gone."""
         return self._open.get(request.protocol)
 

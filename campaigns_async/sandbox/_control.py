@@ -23,7 +23,7 @@ from ._payloads import (
     ClockChange,
     LogPage,
     Seeds,
-    fields_left_out,
+    list_unwritable_fields,
     read_faults,
     read_rate_limit,
     read_texts,
@@ -325,7 +325,7 @@ def _check_body(request: ControlRequest) -> None:
 
 def _write_rule(rule: Rule) -> dict[str, Any]:
     counts = {name: getattr(rule, name) for name in ("number", "seen", "fired", "stopped")}
-    return {**counts, "fault": write_fault(rule.fault), "not_shown": fields_left_out(rule.fault)}
+    return {**counts, "fault": write_fault(rule.fault), "not_shown": list_unwritable_fields(rule.fault)}
 
 
 def _write_request(request: RecordedRequest, key: str) -> dict[str, Any]:

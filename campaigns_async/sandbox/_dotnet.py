@@ -103,10 +103,10 @@ def parse_ticks(text: str, zone: tzinfo) -> int:
     offset = _parse_offset(match)
     if offset is None:
         return ticks
-    ticks -= _span_ticks(offset)
+    ticks -= _count_ticks(offset)
     local = (_YEAR_ONE + timedelta(microseconds=ticks // 10)).astimezone(zone)
     shift = local.utcoffset()
-    return ticks if shift is None else ticks + _span_ticks(shift)
+    return ticks if shift is None else ticks + _count_ticks(shift)
 
 
 def parse_iso_ticks(text: str) -> int | None:
@@ -118,7 +118,7 @@ def parse_iso_ticks(text: str) -> int | None:
         match = _DATE.fullmatch(text) if _ISO.fullmatch(text) else None
         if match is None:
             return None
-        ticks = _parse_local(match) - _span_ticks(_parse_offset(match) or timedelta())
+        ticks = _parse_local(match) - _count_ticks(_parse_offset(match) or timedelta())
         return ticks if 0 <= ticks < _END_OF_TIME else None
     except ValueError:
         return None
@@ -155,10 +155,10 @@ def _parse_offset(match: re.Match[str]) -> timedelta | None:
 
 def to_ticks(moment: datetime) -> int:
     """Return a time with a zone as ticks of 100 ns since year 1 in UTC."""
-    return _span_ticks(moment - _YEAR_ONE)
+    return _count_ticks(moment - _YEAR_ONE)
 
 
-def _span_ticks(span: timedelta) -> int:
+def _count_ticks(span: timedelta) -> int:
     return (span.days * 86_400 + span.seconds) * TICKS_PER_SECOND + span.microseconds * 10
 
 

@@ -45,7 +45,7 @@ class Exchange:
         if not carries_key(state.api_key, headers, routed.query, state.settings.auth):
             return _UNAUTHORISED
         if self.content is None:
-            return state.operations.problem(413)
+            return state.operations.build_problem(413)
         return state.operations.execute(routed, content_type=headers.get("Content-Type", ""), body=self.content)
 
     @property

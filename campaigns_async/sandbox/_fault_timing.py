@@ -38,7 +38,7 @@ async def apply_fault(rule: Rule, exchange: Exchange) -> SentResponse:
 async def _answer(rule: Rule, exchange: Exchange) -> SentResponse:
     fault, connection = rule.fault, exchange.connection
     exchange.record.fault = rule.number
-    answer = _faulty_answer(fault, _execute_early(fault, exchange) if fault.acts else None)
+    answer = _alter_answer(fault, _execute_early(fault, exchange) if fault.acts else None)
     if fault.delay:
         await asyncio.sleep(fault.delay)
     if fault.hold is not None:
@@ -80,7 +80,7 @@ async def _execute_late(exchange: Exchange, after: float | asyncio.Event) -> Non
     exchange.execute()
 
 
-def _faulty_answer(fault: Fault, answer: Answer | None) -> Answer:
+def _alter_answer(fault: Fault, answer: Answer | None) -> Answer:
     if answer is None or fault.status is not None:
         answer = Answer(fault.status or 200, content_type=TEXT)
     kind = answer.content_type if fault.body is None else TEXT

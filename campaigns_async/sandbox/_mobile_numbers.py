@@ -58,15 +58,15 @@ def _parse_international(text: str) -> str | None:
 def parse_mobile_with_magic(text: object) -> str | None:
     """Return the international digits of a mobile number; None for the magic recipients that are invalid, too."""
     digits = parse_mobile(text)
-    return None if _magic_choice(digits) == _MAGIC_INVALID else digits
+    return None if _find_magic_choice(digits) == _MAGIC_INVALID else digits
 
 
-def final_status_for(number: object) -> int:
+def get_final_status(number: object) -> int:
     """Return the final status of a message to a number: Delivered, or the status that a magic recipient selects."""
-    return _MAGIC_STATUSES.get(_magic_choice(parse_mobile(number)), _DELIVERED)
+    return _MAGIC_STATUSES.get(_find_magic_choice(parse_mobile(number)), _DELIVERED)
 
 
-def _magic_choice(digits: str | None) -> str:
+def _find_magic_choice(digits: str | None) -> str:
     match = _MAGIC.fullmatch(digits or "")
     return match["choice"] if match else ""
 

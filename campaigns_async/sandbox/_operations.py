@@ -15,7 +15,7 @@ from attrs import Factory, field, frozen
 from ._campaign_store import Store
 from ._dotnet import INT32_MAX, parse_int32, write_ticks
 from ._mobile_numbers import parse_mobile
-from ._request_bodies import InvalidRequestError, read_new, read_update
+from ._request_bodies import InvalidRequestError, read_create, read_update
 from ._routing import RoutedRequest
 from ._rows import CAMPAIGN_COLUMNS, CONTACT_COLUMNS, Columns, Row, Wire
 from ._settings import Quirks
@@ -107,19 +107,19 @@ class Operations:
         """Execute a request, if it is valid."""
         self.store.advance()
         if request.operation in {"create", "update"} and not _is_json(content_type) and body:
-            return self.problem(415)
+            return self.build_problem(415)
         try:
             return self._execute(request, body)
         except InvalidRequestError as error:
-            return self.problem(400, error.errors)
+            return self.build_problem(400, error.errors)
 
-    def problem(self, status: int, errors: Mapping[str, Sequence[str]] | None = None) -> Answer:
+    def build_problem(self, status: int, errors: Mapping[str, Sequence[str]] | None = None) -> Answer:
         """Build an RFC 7807 answer as ASP.NET Core writes it, with details for validation errors only."""
         kind, title = _PROBLEMS[status]
         body: Wire = {"type": kind, "title": title, "status": status}
         if errors is not None:
             body |= {"title": "One or more validation errors occurred.", "errors": errors}
-        body["traceId"] = self.store.trace_id()
+        body["traceId"] = self.store.make_trace_id()
         return Answer.of_json(body, status, PROBLEM)
 
     def _execute(self, request: RoutedRequest, body: bytes) -> Answer:
@@ -133,19 +133,19 @@ class Operations:
             case "delete":
                 return self._change(campaign_id, lambda: store.delete(campaign_id))
             case "list":
-                page = self._page(request, store.visible(), CAMPAIGN_COLUMNS, self._campaign)
-                return _ok([page] if self.quirks.list_in_array else page)
+                page = self._build_page(request, store.list_visible(), CAMPAIGN_COLUMNS, self._write_campaign)
+                return _build_ok([page] if self.quirks.list_in_array else page)
             case "contacts":
-                rows = store.contacts(campaign_id)
+                rows = store.get_contacts(campaign_id)
                 if rows is None:
-                    return self.problem(404)
-                return _ok(self._page(request, rows, CONTACT_COLUMNS, lambda row: row.wire))
+                    return self.build_problem(404)
+                return _build_ok(self._build_page(request, rows, CONTACT_COLUMNS, lambda row: row.wire))
             case _:
                 row = store.get(campaign_id)
-                return self.problem(404) if row is None else _ok(self._campaign(row))
+                return self.build_problem(404) if row is None else _build_ok(self._write_campaign(row))
 
     def _create(self, request: RoutedRequest, body: bytes) -> Answer:
-        new = read_new(body, ignore_invalid=request.ignore_invalid, parse_number=self.parse_number)
+        new = read_create(body, ignore_invalid=request.ignore_invalid, parse_number=self.parse_number)
         campaign_id: str = self.store.create(new).wire["id"]
         if self.quirks.bare_id:
             return Answer(201, campaign_id.encode(), TEXT, acted=True)
@@ -153,10 +153,10 @@ class Operations:
 
     def _change(self, campaign_id: str, change: Callable[[], bool]) -> Answer:
         if self.store.has_started(campaign_id):
-            return self.problem(409)
-        return Answer(204, acted=True) if change() else self.problem(404)
+            return self.build_problem(409)
+        return Answer(204, acted=True) if change() else self.build_problem(404)
 
-    def _page(
+    def _build_page(
         self, request: RoutedRequest, rows: Sequence[Row], columns: Columns, write: Callable[[Row], Wire]
     ) -> Wire:
         query, quirks = request.query, self.quirks
@@ -180,14 +180,14 @@ class Operations:
             "items": [write(row) for row in page],
         }
 
-    def _campaign(self, row: Row) -> Wire:
+    def _write_campaign(self, row: Row) -> Wire:
         style = self.quirks.dates
         if style is None or row.ticks is None:
             return row.wire
         return {**row.wire, "startDateTime": write_ticks(row.ticks, style)}
 
 
-def _ok(value: Any) -> Answer:
+def _build_ok(value: Any) -> Answer:
     return Answer.of_json(value, acted=True)
 
 

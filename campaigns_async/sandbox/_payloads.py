@@ -146,11 +146,11 @@ def read_faults(value: Any) -> list[Fault]:
 
 def write_fault(fault: Fault) -> dict[str, Any]:
     """Return the fields of a fault that differ from their defaults and that JSON can hold."""
-    left_out = fields_left_out(fault)
+    left_out = list_unwritable_fields(fault)
     return {name: value for name, value in _CONVERTER.unstructure(fault).items() if name not in left_out}
 
 
-def fields_left_out(fault: Fault) -> list[str]:
+def list_unwritable_fields(fault: Fault) -> list[str]:
     """Return the names of the fields that are set and that JSON cannot hold."""
     values = attrs.asdict(fault, recurse=False)
     return [name for name, value in values.items() if isinstance(value, asyncio.Event) or callable(value)]

@@ -38,7 +38,7 @@ class NewContact:
 
 
 @frozen
-class NewBody:
+class CreateBody:
     """The fields of a create, and the contacts that are stored."""
 
     fields: Wire
@@ -58,12 +58,12 @@ def read_update(body: bytes) -> Wire:
     return fields
 
 
-def read_new(
+def read_create(
     body: bytes,
     *,
     ignore_invalid: bool,
     parse_number: Callable[[object], str | None] = parse_mobile,
-) -> NewBody:
+) -> CreateBody:
     """Read the body of a create.
 
     Args:
@@ -88,22 +88,22 @@ def read_new(
             errors[f"Contacts[{index}].PhoneNumber"] = [f"The PhoneNumber field {problem}."]
     if errors:
         raise InvalidRequestError(errors)
-    return NewBody(fields, contacts)
+    return CreateBody(fields, contacts)
 
 
 def read_recipients(content: bytes) -> tuple[str, ...]:
     """Return the international digits of a create's contacts in order, skipping what cannot be read."""
     try:
-        contacts = _value(read_json(content), "contacts")
+        contacts = _get_value(read_json(content), "contacts")
     except ValueError:
         return ()
-    numbers = (parse_mobile(_value(contact, "phoneNumber")) for contact in contacts) if _is_list(contacts) else ()
+    numbers = (parse_mobile(_get_value(contact, "phoneNumber")) for contact in contacts) if _is_list(contacts) else ()
     return tuple(digits for digits in numbers if digits is not None)
 
 
-def _value(item: object, name: str) -> object:
+def _get_value(item: object, name: str) -> object:
     """Return the value that an object has under a name in any case; None without one."""
-    return _with_known_names(item).get(name) if _is_object(item) else None
+    return _normalize_names(item).get(name) if _is_object(item) else None
 
 
 def _read_object(body: bytes) -> Body:
@@ -115,7 +115,7 @@ def _read_object(body: bytes) -> Body:
         raise InvalidRequestError({"$": ["The request body is no valid JSON."]}) from error
     if not _is_object(item):
         raise _wrong_type("$", "an object")
-    return _with_known_names(item)
+    return _normalize_names(item)
 
 
 def _is_object(value: object) -> TypeGuard[Body]:
@@ -126,7 +126,7 @@ def _is_list(value: object) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
-def _with_known_names(item: Body) -> Body:
+def _normalize_names(item: Body) -> Body:
     """Return an object with the API's spelling of its names, which come in any case. The last of several wins."""
     if item.keys() <= _NAMES:
         return item
@@ -187,7 +187,7 @@ def _read_contacts(item: Body, errors: dict[str, list[str]]) -> list[Any]:
 def _read_contact(item: object, path: str) -> Wire:
     if not _is_object(item):
         raise _wrong_type(path, "an object")
-    contact = _with_known_names(item)
+    contact = _normalize_names(item)
     group = contact.get("contactGroupId")
     wire: Wire = {name: _read_text(contact, name, path) for name in _CONTACT_TEXTS}
     if group is not None and not (isinstance(group, str) and _UUID.fullmatch(group)):

@@ -70,7 +70,7 @@ class RequestHandler:
         log = self._state.log
         log.begin()
         try:
-            connection = self._server.connection_of(request) if self._server else None
+            connection = self._server.find_connection(request) if self._server else None
             return CLOSE if connection is None else await self._serve(request, connection)
         except (ConnectionError, web.RequestPayloadError):
             # The client went away before the request was complete.
@@ -81,7 +81,7 @@ class RequestHandler:
     async def _serve(self, request: web.BaseRequest, connection: Connection) -> SentResponse:
         content = await self._read(request, connection)
         path, _, query = request.raw_path.partition("?")
-        control_path = self._router.path_after(CONTROL, path)
+        control_path = self._router.strip_base(CONTROL, path)
         if control_path is not None:
             answer = self._control.answer(
                 ControlRequest(request.method, control_path, read_query(query), request.headers, content)

@@ -52,7 +52,7 @@ class Router:
         self._delete = ("DELETE", "POST") if delete == "both" else (delete,)
         self._allow = tuple(dict.fromkeys(("GET", *self._update, *self._delete)))
 
-    def path_after(self, base: str, path: str) -> str | None:
+    def strip_base(self, base: str, path: str) -> str | None:
         """Return the part of a path after the prefix and a base path; None if the path is not under them."""
         start = self._prefix + base
         below = path[len(start) :]
@@ -82,9 +82,9 @@ class Router:
         if method == "POST" and flag is not None:
             return RoutedRequest(method, "create", ("POST",), query, ignore_invalid=flag)
         allow = self._allow if flag is None or "POST" in self._allow else (*self._allow, "POST")
-        return RoutedRequest(method, self._operation_on_one(method, has_body=has_body), allow, query, campaign_id)
+        return RoutedRequest(method, self._find_operation(method, has_body=has_body), allow, query, campaign_id)
 
-    def _operation_on_one(self, method: str, *, has_body: bool) -> Operation | None:
+    def _find_operation(self, method: str, *, has_body: bool) -> Operation | None:
         if method == "GET":
             return "get"
         # If both are POST, only the body distinguishes them.

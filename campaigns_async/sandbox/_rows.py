@@ -45,15 +45,15 @@ class Row:
     @classmethod
     def of_campaign(cls, wire: Wire) -> Row:
         """Make a row of a campaign."""
-        return cls(wire, _start_ticks(wire))
+        return cls(wire, _parse_start(wire))
 
     def replace(self, wire: Wire) -> None:
         """Replace the fields. The previous dict is not changed."""
         self.wire = wire
-        self.ticks = _start_ticks(wire)
+        self.ticks = _parse_start(wire)
 
 
-def _start_ticks(wire: Wire) -> int | None:
+def _parse_start(wire: Wire) -> int | None:
     text = wire.get("startDateTime")
     return parse_iso_ticks(text) if isinstance(text, str) else None
 
@@ -80,7 +80,7 @@ Columns = Mapping[str, Column]
 
 
 # Seeds are not validated: a value of another type counts as null.
-def _text_column(name: str) -> Column:
+def _make_text_column(name: str) -> Column:
     def get(row: Row) -> str | None:
         value = row.wire.get(name)
         return value if isinstance(value, str) else None
@@ -88,7 +88,7 @@ def _text_column(name: str) -> Column:
     return Column(Kind.TEXT, get)
 
 
-def _int_column(name: str, kind: Kind) -> Column:
+def _make_int_column(name: str, kind: Kind) -> Column:
     def get(row: Row) -> int | None:
         value = row.wire.get(name)
         return value if isinstance(value, int) and not isinstance(value, bool) else None
@@ -96,16 +96,16 @@ def _int_column(name: str, kind: Kind) -> Column:
     return Column(kind, get)
 
 
-def _text_columns(*names: str) -> Columns:
-    return {name.lower(): _text_column(name) for name in names}
+def _make_text_columns(*names: str) -> Columns:
+    return {name.lower(): _make_text_column(name) for name in names}
 
 
 # Names are found in any case, hence in lower case here.
 CAMPAIGN_COLUMNS: Final[Columns] = {
-    **_text_columns("id", "sender", "message", "trackLinkUrl"),
+    **_make_text_columns("id", "sender", "message", "trackLinkUrl"),
     "startdatetime": Column(Kind.DATE, lambda row: row.ticks),
-    "recipientcount": _int_column("recipientCount", Kind.INT),
-    "status": _int_column("status", Kind.STATUS),
-    "optoutlinkid": _int_column("optOutLinkId", Kind.OPTIONAL_INT),
+    "recipientcount": _make_int_column("recipientCount", Kind.INT),
+    "status": _make_int_column("status", Kind.STATUS),
+    "optoutlinkid": _make_int_column("optOutLinkId", Kind.OPTIONAL_INT),
 }
-CONTACT_COLUMNS: Final[Columns] = _text_columns("id", "phoneNumber", "name", "custom1", "custom2")
+CONTACT_COLUMNS: Final[Columns] = _make_text_columns("id", "phoneNumber", "name", "custom1", "custom2")

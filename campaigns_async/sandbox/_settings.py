@@ -72,7 +72,7 @@ class RateLimit:
     retry_after: bool = field(default=True, validator=valid.flag)
 
 
-def as_rate_limit(limit: RateLimit | float | None) -> RateLimit | None:
+def to_rate_limit(limit: RateLimit | float | None) -> RateLimit | None:
     """Return a rate limit. A bare number is a rate.
 
     Raises:
@@ -104,11 +104,11 @@ def _read_faults(faults: Iterable[Fault]) -> Sequence[Fault]:
     return tuple(faults)
 
 
-def _key_or_random(key: str | None) -> str:
+def _read_key(key: str | None) -> str:
     return secrets.token_hex(16) if key is None else valid.check_api_key(key)
 
 
-def _without_slash(path: str) -> str:
+def _strip_slash(path: str) -> str:
     return path.rstrip("/") if isinstance(path, str) else path
 
 
@@ -122,14 +122,14 @@ class Settings:
 
     campaigns: Sequence[Wire] = field(default=(), converter=_read_campaigns)
     contacts: Mapping[str, Sequence[WireRow]] = field(default=None, converter=_read_contacts)
-    api_key: str = field(kw_only=True, default=None, converter=_key_or_random)
+    api_key: str = field(kw_only=True, default=None, converter=_read_key)
     host: str = field(kw_only=True, default="127.0.0.1", validator=valid.of_type("text, such as 127.0.0.1", str))
     port: int = field(kw_only=True, default=0, validator=and_(valid.whole, ge(0), le(65_535)))
-    prefix: str = field(kw_only=True, default="", converter=_without_slash, validator=valid.url_path)
+    prefix: str = field(kw_only=True, default="", converter=_strip_slash, validator=valid.url_path)
     update_method: UpdateMethod = field(kw_only=True, default="PUT", validator=valid.one_of(get_args(UpdateMethod)))
     delete_method: DeleteMethod = field(kw_only=True, default="DELETE", validator=valid.one_of(get_args(DeleteMethod)))
     auth: Auth = field(kw_only=True, default="any", validator=valid.one_of(get_args(Auth)))
-    rate_limit: RateLimit | None = field(kw_only=True, default=None, converter=as_rate_limit)
+    rate_limit: RateLimit | None = field(kw_only=True, default=None, converter=to_rate_limit)
     magic_recipients: bool = field(kw_only=True, default=False)
     lifecycle: Lifecycle | None = field(
         kw_only=True, default=None, validator=optional(valid.of_type("a Lifecycle or None", Lifecycle))

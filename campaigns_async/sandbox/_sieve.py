@@ -93,7 +93,7 @@ def find(
 
 def parse_filters(filters: str) -> list[Term]:
     """Parse a filter into terms, without checking names and values."""
-    return [parse_term(_without_brackets(term)) for term in _split_at_commas(filters) if term.strip(BLANKS)]
+    return [parse_term(_strip_brackets(term)) for term in _split_at_commas(filters) if term.strip(BLANKS)]
 
 
 def parse_term(text: str) -> Term:
@@ -102,7 +102,7 @@ def parse_term(text: str) -> Term:
     names = tuple(name.strip(BLANKS) for name in _split_unescaped(parts[0], "|"))
     if len(parts) == 1:
         return Term(names, "", None)
-    return Term(names, parts[1], tuple(map(_unescape, _split_unescaped(_free_operators(parts[2]), "|"))))
+    return Term(names, parts[1], tuple(map(_unescape, _split_unescaped(_unescape_operators(parts[2]), "|"))))
 
 
 def _split_unescaped(text: str, separator: str) -> list[str]:
@@ -116,7 +116,7 @@ def _split_at_commas(text: str) -> list[str]:
     return [first, *(piece.lstrip(BLANKS) for piece in others)]
 
 
-def _without_brackets(term: str) -> str:
+def _strip_brackets(term: str) -> str:
     text = term.replace("\\,", ",")
     if not term.startswith("("):
         return text
@@ -127,7 +127,7 @@ def _without_brackets(term: str) -> str:
     return text.replace(tail, "").replace("(", "").replace(")", "") + tail
 
 
-def _free_operators(value: str) -> str:
+def _unescape_operators(value: str) -> str:
     for match in _ESCAPED_OPERATOR.findall(value):
         value = value.replace("\\" + match, match)
     return value
@@ -148,10 +148,10 @@ def compile_filters(filters: str, columns: Columns, zone: tzinfo = UTC) -> list[
         alternatives = [
             test
             for name in term.names
-            for test in _compile_values(_column(name, columns), term.operator, term.values or (), zone)
+            for test in _compile_values(_find_column(name, columns), term.operator, term.values or (), zone)
         ]
         if alternatives:
-            tests.append(_any_of(alternatives))
+            tests.append(_combine_tests(alternatives))
     return tests
 
 
@@ -166,14 +166,14 @@ def _compile_values(column: Column, operator_: str, values: Sequence[str], zone:
         yield _compile(column, operator_, value, zone)
 
 
-def _column(name: str, columns: Columns) -> Column:
+def _find_column(name: str, columns: Columns) -> Column:
     column = columns.get(name.lower())
     if column is None:
         raise SieveError("unknown name")
     return column
 
 
-def _any_of(tests: list[Predicate]) -> Predicate:
+def _combine_tests(tests: list[Predicate]) -> Predicate:
     if len(tests) == 1:
         return tests[0]
     if len(tests) == 2:
@@ -257,14 +257,14 @@ def sort(rows: Sequence[Row], sorts: str, columns: Columns) -> Sequence[Row]:
             continue
         descending = term.startswith("-")
         name = term[1:] if descending else term
-        keys.setdefault(name, (_column(name, columns), descending))
+        keys.setdefault(name, (_find_column(name, columns), descending))
     # From the last key to the first: each pass is stable, so later keys decide ties.
     for column, descending in reversed(keys.values()):
-        rows = sorted(rows, key=_sort_key(column), reverse=descending)
+        rows = sorted(rows, key=_make_sort_key(column), reverse=descending)
     return rows
 
 
-def _sort_key(column: Column) -> Callable[[Row], tuple[Any, ...]]:
+def _make_sort_key(column: Column) -> Callable[[Row], tuple[Any, ...]]:
     get = column.get
     if column.kind is Kind.TEXT:
         # .NET's cultures ignore case first, then sort lower before upper.

@@ -52,7 +52,7 @@ class FaultFields(Where, total=False):
     hidden_for: float | asyncio.Event | None
 
 
-def _as_bytes(body: bytes | str | None) -> bytes | None:
+def _encode_body(body: bytes | str | None) -> bytes | None:
     return body.encode() if isinstance(body, str) else body
 
 
@@ -106,7 +106,7 @@ class Fault:
     status: int | None = field(default=None, validator=optional(and_(valid.whole, ge(200), le(599))))
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False, validator=valid.headers)
     body: bytes | None = field(
-        default=None, repr=False, converter=_as_bytes, validator=optional(valid.of_type("bytes or text", bytes))
+        default=None, repr=False, converter=_encode_body, validator=optional(valid.of_type("bytes or text", bytes))
     )
     content_type: str | None = field(default=None, validator=optional(valid.line))
     drop: Drop | None = field(default=None, validator=optional(valid.one_of(get_args(Drop))))

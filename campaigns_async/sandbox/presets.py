@@ -49,7 +49,7 @@ def throttled(retry_after: int | datetime | None = 1, **where: Unpack[Where]) ->
     Raises:
         ValueError: If `retry_after` is negative or a fraction, or a time that is not in UTC.
     """
-    return Fault(status=429, headers=_retry_after(retry_after), **where)
+    return Fault(status=429, headers=_build_headers(retry_after), **where)
 
 
 def unavailable(retry_after: int | datetime | None = None, **where: Unpack[Where]) -> Fault:
@@ -62,7 +62,7 @@ def unavailable(retry_after: int | datetime | None = None, **where: Unpack[Where
     Raises:
         ValueError: As in `throttled`.
     """
-    return Fault(status=503, headers=_retry_after(retry_after), **where)
+    return Fault(status=503, headers=_build_headers(retry_after), **where)
 
 
 def server_error(*, acted: bool = False, **where: Unpack[Where]) -> Fault:
@@ -78,7 +78,7 @@ def gateway_timeout(*, acted: bool = False, act_after: float | None = None, **wh
     Raises:
         ValueError: If both `acted` and `act_after` are given, or `act_after` is negative.
     """
-    return Fault(status=504, body=_page(504), content_type=_HTML, act=acted, act_after=act_after, **where)
+    return Fault(status=504, body=_render_page(504), content_type=_HTML, act=acted, act_after=act_after, **where)
 
 
 def lost_request(**where: Unpack[Where]) -> Fault:
@@ -107,7 +107,7 @@ def html_page(status: int = 502, *, acted: bool = False, **where: Unpack[Where])
     Raises:
         ValueError: If `status` is out of range.
     """
-    return Fault(status=status, body=_page(status), content_type=_HTML, act=acted, **where)
+    return Fault(status=status, body=_render_page(status), content_type=_HTML, act=acted, **where)
 
 
 def empty_answer(**where: Unpack[Where]) -> Fault:
@@ -152,7 +152,7 @@ def listed_late(seconds: float, **where: Unpack[Where]) -> Fault:
     return Fault(hidden_for=seconds, **where)
 
 
-def _retry_after(wait: int | datetime | None) -> dict[str, str]:
+def _build_headers(wait: int | datetime | None) -> dict[str, str]:
     if wait is None:
         return {}
     if isinstance(wait, datetime):
@@ -164,5 +164,5 @@ def _retry_after(wait: int | datetime | None) -> dict[str, str]:
     return {"Retry-After": str(wait)}
 
 
-def _page(status: int) -> str:
+def _render_page(status: int) -> str:
     return _PAGE.format(title=_TITLES.get(status, "This is not the page you are looking for"))

@@ -15,7 +15,7 @@ from ._request_handler import RequestHandler
 from ._request_log import RecordedRequest
 from ._routing import Operation
 from ._rows import Wire
-from ._settings import RateLimit, Settings, WireRow, as_rate_limit
+from ._settings import RateLimit, Settings, WireRow, to_rate_limit
 from ._state import State
 from ._validators import check_api_key
 from .faults import Fault, FaultFields, Rule
@@ -118,7 +118,7 @@ class SandboxBase:
         Raises:
             KeyError: If there is no such campaign.
         """
-        rows = self._state.store.contacts(campaign_id)
+        rows = self._state.store.get_contacts(campaign_id)
         if rows is None:
             raise KeyError(campaign_id)
         return [dict(row.wire) for row in rows]
@@ -132,7 +132,7 @@ class SandboxBase:
         """
         store = self._state.store
         store.advance()
-        return list(store.messages())
+        return list(store.list_messages())
 
     @in_loop
     def add(self, campaign: WireRow, contacts: Iterable[WireRow] = (), *, at: int | None = None) -> None:
@@ -167,7 +167,7 @@ class SandboxBase:
         Args:
             within: The longest span between the start times of a pair.
         """
-        return self._state.store.double_sends(within)
+        return self._state.store.find_double_sends(within)
 
     def assert_no_double_send(self, *, within: timedelta = A_DAY) -> None:
         """Fail if anyone would get the same text from the same sender twice.
@@ -227,7 +227,7 @@ class SandboxBase:
 
     @rate_limit.setter
     def rate_limit(self, limit: RateLimit | float | None) -> None:
-        new = as_rate_limit(limit)
+        new = to_rate_limit(limit)
         self._run(lambda: self._state.limit_rate(new))
 
     @property

@@ -59,7 +59,7 @@ class ThreadedSandbox(SandboxBase):
         with self._lock:
             if self._loop is not None:
                 raise RuntimeError("this sandbox is running already")
-            # The plain loop, whatever the policy of the tests is: connections are broken by its sockets.
+            # A selector loop under any event loop policy: a reset of a connection needs its socket.
             loop = asyncio.SelectorEventLoop()
             # A daemon, so that a stuck thread does not keep the process from ending.
             thread = threading.Thread(target=_run_forever, args=(loop,), name="campaigns-sandbox", daemon=True)
@@ -83,10 +83,10 @@ class ThreadedSandbox(SandboxBase):
             loop, self._loop = self._loop, None
             if loop is None or self._thread is None:
                 return
-            # After the work that was handed over before.
+            # It runs after the work that was submitted before.
             stopped = asyncio.run_coroutine_threadsafe(self._handler.stop(), loop)
             stopped.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
-        _result(stopped)
+        _get_result(stopped)
         _join(self._thread)
 
     def _run(self, work: Callable[[], T]) -> T:
@@ -98,7 +98,7 @@ class ThreadedSandbox(SandboxBase):
         with self._lock:
             future = None if self._loop is None else asyncio.run_coroutine_threadsafe(run_work(), self._loop)
         if future is not None:
-            return _result(future)
+            return _get_result(future)
         if self._thread is not None:
             _join(self._thread)
         return work()
@@ -113,16 +113,16 @@ class ThreadedSandbox(SandboxBase):
         if self._thread is threading.current_thread():
             raise RuntimeError("the sandbox's own thread cannot wait: no request arrives while it does")
         with self._lock:
-            loop = self._running_loop()
+            loop = self._require_loop()
             future = asyncio.run_coroutine_threadsafe(wait(), loop)
         try:
-            _result(future, timeout)
+            _get_result(future, timeout)
         except CancelledError:
             raise RuntimeError("the sandbox was stopped during the wait") from None
         except TimeoutError:
             raise TimeoutError(_describe_timeout(event, count, operation, timeout, self.requests)) from None
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
+    def _require_loop(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
             raise RuntimeError("this sandbox is not running: use it within `with ThreadedSandbox(...) as sandbox:`")
         return self._loop
@@ -134,7 +134,7 @@ class ThreadedSandbox(SandboxBase):
         Raises:
             RuntimeError: If it is not running.
         """
-        self._running_loop()
+        self._require_loop()
         return super().url
 
     def add_fault(self, fault: Fault) -> Rule:
@@ -188,7 +188,7 @@ def _run_forever(loop: asyncio.AbstractEventLoop) -> None:
         runner.get_loop().run_forever()
 
 
-def _result(future: Future[T], extra: float = 0) -> T:
+def _get_result(future: Future[T], extra: float = 0) -> T:
     try:
         return future.result(extra + TIMEOUT)
     except TimeoutError:

@@ -297,7 +297,7 @@ async def test_rows_that_come_and_go_between_runs_lose_none_that_stayed(seed: in
             over = found[-1].campaigns == 6 and not rows_of(found)
             position = found[-1].position
             for name in names(6):
-                people: Any = sandbox._state.store.contacts(name)
+                people: Any = sandbox._state.store.get_contacts(name)
                 for _ in range(dice.choice([0, 1, 2])):
                     gone = people.pop(dice.randrange(len(people)))
                     stayed.discard((name, gone.wire["id"]))

@@ -84,7 +84,7 @@ class Account:
         return False
 
     def move_contacts(self, name: str) -> None:
-        rows: Any = self.sandbox._state.store.contacts(name)
+        rows: Any = self.sandbox._state.store.get_contacts(name)
         if not rows:
             return
         more = self._more(name, len(rows))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, strategies as st
 
 from campaigns_async.sandbox import Fault
-from campaigns_async.sandbox._payloads import fields_left_out, read_faults, write_fault
+from campaigns_async.sandbox._payloads import list_unwritable_fields, read_faults, write_fault
 
 FIELDS = sorted(attrs.fields_dict(Fault).keys() - {"when", "hold"})
 SECONDS = st.floats(0, 1e6)
@@ -54,7 +54,7 @@ def test_a_written_fault_is_read_back(fields: dict[str, Any], effect: dict[str, 
     written = json.loads(json.dumps(write_fault(fault)))
 
     assert read_faults(written) == [fault]
-    assert fields_left_out(fault) == []
+    assert list_unwritable_fields(fault) == []
 
 
 @given(JSON | st.dictionaries(st.sampled_from(FIELDS), JSON))
@@ -77,8 +77,8 @@ def test_fields_that_json_cannot_hold_are_left_out_and_named() -> None:
     later = Fault(status=504, when=bool, hold=event, act_after=event)
     hidden = Fault(operation="create", hidden_for=event)
 
-    assert (write_fault(later), fields_left_out(later)) == ({"status": 504}, ["when", "act_after", "hold"])
-    assert (write_fault(hidden), fields_left_out(hidden)) == ({"operation": "create"}, ["hidden_for"])
+    assert (write_fault(later), list_unwritable_fields(later)) == ({"status": 504}, ["when", "act_after", "hold"])
+    assert (write_fault(hidden), list_unwritable_fields(hidden)) == ({"operation": "create"}, ["hidden_for"])
 
 
 def test_a_body_is_text_or_base64_if_it_is_not_utf_8() -> None:
