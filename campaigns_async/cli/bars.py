@@ -1,4 +1,4 @@
-"""The progress of a run on standard error: a bar on a terminal, a line every few seconds elsewhere."""
+"""The progress of a run on standard error: a bar on a terminal, a line every five seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -17,29 +17,34 @@ from rich.text import Text
 from campaigns_async.cli.console import current_invocation, print_line
 
 _LINE_INTERVAL: Final = 5.0
-_TICK: Final = 0.25
+_REFRESH_INTERVAL: Final = 0.25
 _BAR_WIDTH: Final = 24
 _RATE_WINDOW: Final = 20.0
-"""Seconds over which a rate is taken."""
 
 
 @frozen
-class Figures:
-    """The progress of a run at one moment. Parts that are not known are left out of what is shown."""
+class ProgressFigures:
+    """The progress of a run at one moment. What is not known yet is not shown.
 
-    doing: str
-    """What the run does, such as `sending`."""
+    Attributes:
+        activity: The current activity, such as `sending`.
+        done: The number of units that are done.
+        total: The number of all units.
+        unit: The plural noun of the units.
+        rate: Units per second.
+        details: Further facts, in words.
+    """
+
+    activity: str
     done: int = 0
     total: int | None = None
     unit: str = "rows"
     rate: float | None = None
-    """Units a second."""
     details: tuple[str, ...] = ()
-    """What else is shown, in words."""
 
     @property
     def count(self) -> str:
-        """How much is done, in words; empty if nothing is counted yet."""
+        """The count in words; empty if nothing is counted yet."""
         if self.total is not None:
             return f"{self.done:,} of {self.total:,} {self.unit}"
         return f"{self.done:,} {self.unit}" if self.done else ""
@@ -50,30 +55,30 @@ class Figures:
         return "" if self.rate is None else format_rate(self.rate)
 
     @property
-    def rest(self) -> str:
+    def extra(self) -> str:
         """The details, and the time left at this rate."""
         left = (self.total - self.done) / self.rate if self.total is not None and self.rate else 0
         return ", ".join([*self.details, *([f"{format_duration(left)} left"] if left > 0 else [])])
 
     @property
     def line(self) -> str:
-        """All of it in one line."""
-        parts = ", ".join(part for part in (self.count, self.speed, self.rest) if part)
-        return f"{self.doing}{': ' if self.count else ', '}{parts}" if parts else self.doing
+        """All figures in one line."""
+        parts = ", ".join(part for part in (self.count, self.speed, self.extra) if part)
+        return f"{self.activity}{': ' if self.count else ', '}{parts}" if parts else self.activity
 
 
 @define
 class Lines:
-    """A line every few seconds, for logs."""
+    """Lines for logs, one every five seconds."""
 
     _print: Callable[[str], None]
     _clock: Callable[[], float] = time.monotonic
     _due: float = field(default=0.0, init=False)
-    _latest: Figures | None = field(default=None, init=False)
-    _printed: Figures | None = field(default=None, init=False)
+    _latest: ProgressFigures | None = field(default=None, init=False)
+    _printed: ProgressFigures | None = field(default=None, init=False)
 
-    def show(self, figures: Figures, *, at_once: bool) -> None:
-        """Print a line if it is due, or if a new part of the run begins (`at_once`)."""
+    def show(self, figures: ProgressFigures, *, at_once: bool) -> None:
+        """Print the figures if a line is due, or at once."""
         self._latest = figures
         now = self._clock()
         if at_once or now >= self._due:
@@ -82,14 +87,14 @@ class Lines:
             self._print(figures.line)
 
     def say(self, text: str) -> None:
-        """Print a line between the figures."""
+        """Print a line of text between the figures."""
         self._print(text)
 
     def end(self) -> None:
-        """Print the last figures if their counts are not printed yet."""
+        """Print the last figures unless their counts were printed."""
         if self._latest is not None and self._printed is not None:
             latest, printed = self._latest, self._printed
-            if (latest.doing, latest.count) != (printed.doing, printed.count):
+            if (latest.activity, latest.count) != (printed.activity, printed.count):
                 self.show(latest, at_once=True)
 
 
@@ -117,43 +122,43 @@ class Bar:
             TextColumn("{task.fields[count]}", markup=False),
             TextColumn("{task.fields[speed]}", markup=False),
         )
-        # What others print to standard output is data, and stays there.
+        # Standard output is for data: rich must not redirect it.
         self._bar = _Progress(*columns, console=console, auto_refresh=False, redirect_stdout=False)
         self._task: TaskID | None = None
 
-    def show(self, figures: Figures, *, at_once: bool) -> None:
+    def show(self, figures: ProgressFigures, *, at_once: bool) -> None:
         """Draw the bar."""
         if self._task is None:
-            self._task = self._bar.add_task(figures.doing, total=None, count="", speed="")
+            self._task = self._bar.add_task(figures.activity, total=None, count="", speed="")
             self._bar.start()
-        self._bar.details = figures.rest
+        self._bar.details = figures.extra
         self._bar.update(
-            self._task, description=figures.doing, completed=figures.done, total=figures.total,
+            self._task, description=figures.activity, completed=figures.done, total=figures.total,
             count=figures.count.replace(" of ", "/"), speed=figures.speed,
         )  # fmt: skip
         self._bar.refresh()
 
     def say(self, text: str) -> None:
-        """Print a line above the bar."""
+        """Print a line of text above the bar."""
         self._bar.console.print(Text(text))
 
     def end(self) -> None:
-        """Leave the bar as it stands."""
+        """Stop drawing; the bar stays on the screen."""
         self._bar.stop()
 
 
 @define
 class Rate:
-    """The rate of a count over the last seconds."""
+    """The rate of a count over the last 20 seconds."""
 
     _past: deque[tuple[float, int]] = field(factory=deque[tuple[float, int]], init=False)
 
     def restart(self) -> None:
-        """Forget what was counted before."""
+        """Forget earlier counts."""
         self._past.clear()
 
     def update(self, now: float, done: int) -> float | None:
-        """Return the rate a second, None if there is none yet."""
+        """Take a new count, and return the rate per second; None before the second count."""
         self._past.append((now, done))
         while now - self._past[0][0] > _RATE_WINDOW:
             self._past.popleft()
@@ -163,28 +168,27 @@ class Rate:
 
 @define
 class ProgressView:
-    """Shows a run's figures. A terminal or pipe that is gone never harms the run."""
+    """The view of a run's figures. A terminal or pipe that is gone never harms the run."""
 
     _display: Bar | Lines
-    _figures: Callable[[], Figures | None]
-    """Returns the figures as they are now, None if there are none yet."""
+    _figures: Callable[[], ProgressFigures | None]
 
     def refresh(self, *, at_once: bool = False) -> None:
-        """Show the figures."""
+        """Show the current figures, if there are any."""
         figures = self._figures()
         if figures is not None:
             with suppress(OSError, ValueError):
                 self._display.show(figures, at_once=at_once)
 
     def say(self, text: str) -> None:
-        """Print a line between the figures."""
+        """Print a line of text between the figures."""
         with suppress(OSError, ValueError):
             self._display.say(text)
 
     async def run(self) -> None:
-        """Show the figures again and again."""
+        """Show the figures regularly, until cancelled."""
         while True:
-            await asyncio.sleep(_TICK)
+            await asyncio.sleep(_REFRESH_INTERVAL)
             self.refresh()
 
     def end(self) -> None:
@@ -195,12 +199,14 @@ class ProgressView:
 
 
 @asynccontextmanager
-async def show_progress(figures: Callable[[], Figures | None], *, bar: bool = True) -> AsyncGenerator[ProgressView]:
+async def show_progress(
+    figures: Callable[[], ProgressFigures | None], *, bar: bool = True
+) -> AsyncGenerator[ProgressView]:
     """Show a run's figures on standard error while the block runs.
 
     Args:
-        figures: Returns the figures as they are now, None if there are none yet.
-        bar: Show a bar on a terminal; False for lines there too.
+        figures: Returns the current figures, or None if there are no figures yet.
+        bar: Show a bar on a terminal; with False, lines are printed there too.
     """
     invocation = current_invocation()
     console = _Console(stderr=True, color_system=None if invocation.no_color else "auto")

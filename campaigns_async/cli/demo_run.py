@@ -33,7 +33,7 @@ from campaigns_async import (
     ReconcilePolicy,
     query,
 )
-from campaigns_async.cli.bars import Figures, show_progress
+from campaigns_async.cli.bars import ProgressFigures, show_progress
 from campaigns_async.cli.console import print_line, print_output, print_table
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.sandbox import Fault, Sandbox
@@ -133,7 +133,7 @@ class Demo:
 
     campaigns: Sequence[NewCampaign]
     sandbox: Sandbox
-    progress: Figures | None = None
+    progress: ProgressFigures | None = None
     counts: Counter[str] = Factory(Counter[str])
     ids: dict[int, str] = Factory(dict[int, str])
     differences: list[str] = Factory(list[str])
@@ -188,8 +188,8 @@ class Demo:
         if not is_so:
             self.differences.append(f"{what}: {otherwise}")
 
-    def _begin(self, doing: str, total: int, unit: str) -> None:
-        self.progress = Figures(doing, 0, total, unit)
+    def _begin(self, activity: str, total: int, unit: str) -> None:
+        self.progress = ProgressFigures(activity, 0, total, unit)
 
     def _step(self) -> None:
         if self.progress is not None:

@@ -10,7 +10,7 @@ from attrs import evolve
 from rich.console import Console
 
 from campaigns_async.cli import bars
-from campaigns_async.cli.bars import Bar, Figures, Lines, ProgressView, Rate, format_duration, show_progress
+from campaigns_async.cli.bars import Bar, Lines, ProgressFigures, ProgressView, Rate, format_duration, show_progress
 
 
 class Time:
@@ -20,7 +20,7 @@ class Time:
         return self.now
 
 
-START = Figures("sending", 0, 100)
+START = ProgressFigures("sending", 0, 100)
 
 
 def test_a_line_comes_at_once_where_a_part_begins_and_then_every_five_seconds() -> None:
@@ -48,16 +48,19 @@ def test_the_end_is_printed_unless_it_was() -> None:
 @pytest.mark.parametrize(
     ("figures", "line"),
     [
-        (Figures("checking"), "checking"),
-        (Figures("checking", details=("2 s so far",)), "checking, 2 s so far"),
-        (Figures("reading", 1234), "reading: 1,234 rows"),
-        (Figures("reading", 10, 70, "pages", 2.0, ("1 retry",)), "reading: 10 of 70 pages, 2.0/s, 1 retry, 30 s left"),
-        (Figures("reading", 70, 70, "pages", 1234.5), "reading: 70 of 70 pages, 1,234/s"),
-        (Figures("reading", 80, 70, "pages", 1.0), "reading: 80 of 70 pages, 1.0/s"),
-        (Figures("reading", 10, 70, "pages", 0.0), "reading: 10 of 70 pages, 0.0/s"),
+        (ProgressFigures("checking"), "checking"),
+        (ProgressFigures("checking", details=("2 s so far",)), "checking, 2 s so far"),
+        (ProgressFigures("reading", 1234), "reading: 1,234 rows"),
+        (
+            ProgressFigures("reading", 10, 70, "pages", 2.0, ("1 retry",)),
+            "reading: 10 of 70 pages, 2.0/s, 1 retry, 30 s left",
+        ),
+        (ProgressFigures("reading", 70, 70, "pages", 1234.5), "reading: 70 of 70 pages, 1,234/s"),
+        (ProgressFigures("reading", 80, 70, "pages", 1.0), "reading: 80 of 70 pages, 1.0/s"),
+        (ProgressFigures("reading", 10, 70, "pages", 0.0), "reading: 10 of 70 pages, 0.0/s"),
     ],
 )
-def test_what_is_not_known_is_left_out(figures: Figures, line: str) -> None:
+def test_what_is_not_known_is_left_out(figures: ProgressFigures, line: str) -> None:
     assert figures.line == line
 
 
@@ -92,7 +95,10 @@ def test_a_terminal_that_is_gone_harms_nothing(error: Exception) -> None:
 def test_a_bar_shows_the_figures_and_what_is_said_between() -> None:
     file = io.StringIO()
     bar = Bar(Console(file=file, force_terminal=True, width=80, color_system=None))
-    shown = [Figures("checking the plan"), Figures("sending", 40, 100, rate=12.0, details=("3 retries",))]
+    shown = [
+        ProgressFigures("checking the plan"),
+        ProgressFigures("sending", 40, 100, rate=12.0, details=("3 retries",)),
+    ]
     view = ProgressView(bar, lambda: shown[0])
     view.refresh()
     del shown[0]
@@ -109,9 +115,9 @@ def test_a_bar_shows_the_figures_and_what_is_said_between() -> None:
 async def test_figures_are_shown_again_and_again_and_at_the_end(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(bars, "_TICK", 0.001)
+    monkeypatch.setattr(bars, "_REFRESH_INTERVAL", 0.001)
     monkeypatch.setattr(bars, "_LINE_INTERVAL", 0.0)
-    printed = [Figures("sending", done, 5) for done in range(1, 6)]
+    printed = [ProgressFigures("sending", done, 5) for done in range(1, 6)]
     async with show_progress(lambda: printed.pop(0) if len(printed) > 1 else printed[0], bar=False):
         while len(printed) > 1:
             await asyncio.sleep(0.001)

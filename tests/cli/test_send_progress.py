@@ -48,10 +48,10 @@ def test_a_new_phase_begins_with_a_rate_of_its_own() -> None:
     figures.update(progress(Phase.CHECKING))
     time.now += 1
     assert figures.update(progress(created=10))
-    assert line(figures) == "sending: 10 of 100 rows, 3 retries, held back 0 s, 0 failed, 0 unknown"
+    assert line(figures) == "sending: 10 of 100 rows, 3 retries, 0 failed, 0 unknown"
     time.now += 5
     assert not figures.update(progress(created=35, failed=1))
-    assert line(figures) == ("sending: 36 of 101 rows, 5.2/s, 3 retries, held back 0 s, 1 failed, 0 unknown, 12 s left")
+    assert line(figures) == ("sending: 36 of 101 rows, 5.2/s, 3 retries, 1 failed, 0 unknown, 12 s left")
     assert figures.is_checked
 
 
@@ -68,6 +68,6 @@ def test_what_holds_it_back_is_told() -> None:
     figures = SendFigures(stats(held_for=62.0))
     figures.update(progress(created=7, unknown=2, held_back=90.0))
     assert line(figures) == (
-        "sending: 9 of 102 rows, 3 retries, held back 1 min 30 s, the server asks for 1 min 02 s more, "
+        "sending: 9 of 102 rows, 3 retries, held back for 1 min 30 s, the server asks for 1 min 02 s more, "
         "0 failed, 2 unknown"
     )
