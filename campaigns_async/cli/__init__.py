@@ -10,7 +10,7 @@ _EXTRA: Final = frozenset({"click", "phonenumbers", "rich"})
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit: 0 done, 1 failed, 2 wrong use, 130 interrupted, 141 nobody reads the output.
+    """Run the command line, and exit with its exit code: 0 done, 1 failed, 2 wrong use, 130 interrupted, 141 closed pipe.
 
     Args:
         arguments: The arguments after the program's name; None for those of the process.

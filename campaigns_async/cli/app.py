@@ -1,4 +1,4 @@
-"""The program `campaigns-async`: finds a command, runs it, and reports its error in one line."""
+"""The program `campaigns-async`: it finds a command, runs it, and reports an error in one line."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from campaigns_async.cli.options import Group
 
 
 class Entry(NamedTuple):
-    """The module that declares a command, and the line that the root's help shows."""
+    """The module that declares a command, and the command's line in the root's help."""
 
     module: str
     help: str
 
 
 COMMANDS: Final = {
-    "campaigns": Entry("campaigns_command", "List campaigns, or look at some."),
+    "campaigns": Entry("campaigns_command", "Show campaigns that are on the server."),
     "completion": Entry("completion", "Print the script that completes commands in your shell."),
     "demo": Entry("demo", "Create 500 campaigns on a sandbox that fails; check the count."),
     "export": Entry("export_command", "Write campaigns or contacts to CSV, NDJSON or Parquet."),
-    "journal": Entry("journal_command", "Look into a send's journal, and settle its rows by hand."),
-    "sandbox": Entry("sandbox_command", "Play the Campaigns API on this machine, to try things out."),
-    "send": Entry("send_command", "Create every campaign of a plan, each once, whatever dies."),
+    "journal": Entry("journal_command", "Show the journal of a send, and settle its rows by hand."),
+    "sandbox": Entry("sandbox_command", "Run a server on this machine that behaves like the API."),
+    "send": Entry("send_command", "Create each campaign of a plan once, whatever fails."),
 }
 
 
@@ -57,18 +57,18 @@ class Root(Group):
             return None
         command = getattr(import_module(f"campaigns_async.cli.{entry.module}"), cmd_name, None)
         if not isinstance(command, click.Command):
-            raise TypeError(f"{entry.module}.{cmd_name} is no command")
+            raise TypeError(f"{entry.module}.{cmd_name} is not a command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the commands' names, each with its line of help."""
+        """Write the names of the commands, each with its line of help."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name].help) for name in self.list_commands(ctx)])
 
 
 @click.group(PROGRAM, cls=Root)
 def root() -> None:
-    """Send SMS campaigns in high volume, and know what became of each."""
+    """Send SMS campaigns in high volume, and know the outcome of each."""
 
 
 def run(arguments: Sequence[str] | None, *, extra: Container[str] = ()) -> int:
@@ -76,7 +76,7 @@ def run(arguments: Sequence[str] | None, *, extra: Container[str] = ()) -> int:
 
     Args:
         arguments: The arguments after the program's name; None for those of the process.
-        extra: Packages whose absence is raised rather than reported.
+        extra: Packages of an extra. If one is missing, the error is raised, not reported.
 
     Raises:
         ModuleNotFoundError: If one of `extra` is not installed.
@@ -136,7 +136,7 @@ def _print_traceback(error: Exception, secrets: set[str]) -> None:
 
 
 def _discard_output() -> None:
-    """Discard what could not be written; Python would try again at exit, and complain."""
+    """Discard output that cannot be written: Python would try again at exit, and print an error."""
     try:
         _flush()
     except (click.ClickException, ValueError):

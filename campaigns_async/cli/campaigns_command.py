@@ -1,4 +1,4 @@
-"""`campaigns-async campaigns`: shows campaigns that are on the server."""
+"""`campaigns-async campaigns`: the campaigns that are on the server."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print a JSON objec
 
 @click.group("campaigns", cls=Group)
 def campaigns() -> None:
-    """List campaigns, or look at some."""
+    """Show campaigns that are on the server."""
 
 
 @campaigns.command("list")
-@click.option("--filter", "filters", metavar="TEXT", help="Only such campaigns, as in 'sender==Golf,status==5'.")
+@click.option("--filter", "filters", metavar="TEXT", help="Only matching campaigns, such as 'sender==Golf,status==5'.")
 @click.option(
     "--sort",
     "sorts",
     metavar="NAME,...",
     default="-startDateTime,id",
     show_default=True,
-    help="Order of the campaigns; - before a name for the greatest first.",
+    help="Order of the campaigns; - before a name puts the greatest first.",
 )
 @click.option(
     "--fields",
     metavar="NAME,...",
-    help="Fields to show, in this order. Default: those that a terminal has room for, else all.",
+    help="Fields to show, in this order. Default: those that fit a terminal, else all.",
 )
 @click.option(
     "--limit",
@@ -42,7 +42,7 @@ def campaigns() -> None:
     "--page-size",
     type=click.IntRange(1, 1_000_000),
     metavar="N",
-    help="Campaigns a request. Default: 1000, or --limit if that is less.",
+    help="Campaigns per request. Default: 1000, or --limit if that is less.",
 )
 @_JSON
 @connection_options
@@ -52,10 +52,10 @@ def list_(connection: ConnectionOptions, **given: Any) -> None:
     Filters, sorts and fields have the names of the API: id, startDateTime, sender, recipientCount,
     message, status, optOutLinkId, trackLinkUrl. A filter is in the server's language: a comma
     means "and", and == != > < >= <= compare; @= means "contains", _= "starts with". It is checked
-    before it is sent.
+    before it is sent. A table leaves out empty columns, and those that do not fit.
 
-    Exits with 0 when all went well, 1 when the server failed, 2 for a wrong option, 130 or 143
-    when it was interrupted, 141 when nobody reads the output.
+    Exits with 0 if all went well, 1 if the server failed, 2 for a wrong option, 130 or 143
+    if it was interrupted, 141 if its output is a closed pipe.
     """
     from campaigns_async.cli.campaigns_run import show_list
 
@@ -70,10 +70,10 @@ def list_(connection: ConnectionOptions, **given: Any) -> None:
 def get(connection: ConnectionOptions, campaign_ids: Sequence[str], fields: str | None, as_json: bool) -> None:
     """Show campaigns by their ids, with all their fields.
 
-    On a terminal a field a line, else a JSON object a line.
+    Prints a field a line on a terminal, else a JSON object a line.
 
-    Exits with 0 when all exist, 1 when one does not or the server failed, 2 for a wrong option,
-    130 or 143 when it was interrupted, 141 when nobody reads the output.
+    Exits with 0 if all exist, 1 if one does not or the server failed, 2 for a wrong option,
+    130 or 143 if it was interrupted, 141 if its output is a closed pipe.
     """
     from campaigns_async.cli.campaigns_run import show_each
 

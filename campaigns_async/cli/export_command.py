@@ -1,4 +1,4 @@
-"""`campaigns-async export`: campaigns and contacts to CSV, NDJSON or Parquet."""
+"""`campaigns-async export`: campaigns and contacts as CSV, NDJSON or Parquet."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ _file_options: Final = options(
         required=True,
         help="File that ends with .csv, .ndjson, .jsonl or .parquet; .gz may follow for text. -: standard output.",
     ),
-    click.option("--format", "form", type=click.Choice(EXPORT_FORMATS), help="Format, whatever the file's name."),
+    click.option("--format", "form", type=click.Choice(EXPORT_FORMATS), help="Format, regardless of the file's name."),
     click.option("--fields", metavar="NAME,...", help="Only these columns, in this order. Default: all."),
 )
 _page_options: Final = options(
     click.option(
         "--page-size", type=click.IntRange(1, 1_000_000), metavar="N", default=1000, show_default=True,
-        help="Rows a page.",
+        help="Rows per page.",
     ),
     click.option(
         "--prefetch", type=click.IntRange(0, 1000), metavar="N", default=3, show_default=True,
         help="Pages requested ahead.",
     ),
     click.option("--resume", is_flag=True, help="Resume an unfinished export of this file, if there is one."),
-    click.option("--restart", is_flag=True, help="Restart, whatever is left of an unfinished export."),
+    click.option("--restart", is_flag=True, help="Discard an unfinished export of this file, and start again."),
     click.option(
         "--excel", is_flag=True,
-        help="CSV for spreadsheets: a byte order mark, and an apostrophe before text that would run as a formula.",
+        help="CSV for spreadsheets: with a byte order mark, and an apostrophe before text that would run as a formula.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object on standard error."),
 )  # fmt: skip
@@ -49,8 +49,8 @@ def export() -> None:
 
 @export.command("campaigns")
 @_file_options
-@click.option("--filter", "filters", metavar="TEXT", help="Which campaigns, such as 'sender==Golf,status==5'.")
-@click.option("--sort", "sorts", metavar="NAME,...", default="id", show_default=True, help="Their order.")
+@click.option("--filter", "filters", metavar="TEXT", help="Only matching campaigns, such as 'sender==Golf,status==5'.")
+@click.option("--sort", "sorts", metavar="NAME,...", default="id", show_default=True, help="Order of the campaigns.")
 @_page_options
 @connection_options
 @click.pass_context
@@ -62,8 +62,8 @@ def campaigns(context: click.Context, /, connection: ConnectionOptions, **given:
     language, and are checked before they are sent.
 
     Exits with 0 if the file is complete, 1 if the server or the disk failed, 2 for a wrong option
-    or an unfinished export in the way, 130 or 143 if it was interrupted, 141 if nobody reads
-    the output any more. Unless it is 0, standard error says how to continue.
+    or an unfinished export in the way, 130 or 143 if it was interrupted, 141 if its output
+    is a closed pipe. Unless it is 0 or 141, standard error says how to continue.
     """
     from campaigns_async.cli.export_run import run_campaigns
 
@@ -75,12 +75,16 @@ def campaigns(context: click.Context, /, connection: ConnectionOptions, **given:
 @click.option(
     "--ids-file", type=FilePath(allow_dash=True), metavar="FILE|-", help="File with campaign ids, one a line."
 )
-@click.option("--all-campaigns", is_flag=True, help="The contacts of every campaign, in place of ids.")
-@click.option("--campaign-filter", metavar="TEXT", help="Which campaigns, with --all-campaigns; such as 'status==5'.")
-@click.option("--campaign-sort", metavar="NAME,...", help="Their order, with --all-campaigns. Default: id.")
+@click.option("--all-campaigns", is_flag=True, help="Export the contacts of all campaigns, instead of ids.")
+@click.option(
+    "--campaign-filter", metavar="TEXT", help="Only matching campaigns, such as 'status==5' (with --all-campaigns)."
+)
+@click.option("--campaign-sort", metavar="NAME,...", help="Order of the campaigns (with --all-campaigns). Default: id.")
 @_file_options
-@click.option("--filter", "filters", metavar="TEXT", help="Which contacts, such as 'name_=S'.")
-@click.option("--sort", "sorts", metavar="NAME,...", default="id", show_default=True, help="Order within a campaign.")
+@click.option("--filter", "filters", metavar="TEXT", help="Only matching contacts, such as 'name_=S'.")
+@click.option(
+    "--sort", "sorts", metavar="NAME,...", default="id", show_default=True, help="Order of the contacts of a campaign."
+)
 @click.option(
     "--parallel",
     type=click.IntRange(1, 1000),
@@ -102,8 +106,8 @@ def contacts(
     language, and are checked before they are sent. --campaign-filter and --campaign-sort take the names that campaigns have.
 
     Exits with 0 if the file is complete, 1 if the server or the disk failed, 2 for a wrong option
-    or an unfinished export in the way, 130 or 143 if it was interrupted, 141 if nobody reads
-    the output any more. Unless it is 0, standard error says how to continue.
+    or an unfinished export in the way, 130 or 143 if it was interrupted, 141 if its output
+    is a closed pipe. Unless it is 0 or 141, standard error says how to continue.
     """
     from campaigns_async.cli.export_run import run_contacts
 

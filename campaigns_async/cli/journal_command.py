@@ -1,4 +1,4 @@
-"""`campaigns-async journal`: shows a send's journal, and settles its rows by hand."""
+"""`campaigns-async journal`: the journal of a send, to look at and to settle rows by hand."""
 
 from __future__ import annotations
 
@@ -17,26 +17,30 @@ _FILE = click.argument("file", type=FilePath())
 
 @click.group("journal", cls=Group)
 def journal() -> None:
-    """Look into a send's journal, and settle its rows by hand."""
+    """Show the journal of a send, and settle its rows by hand."""
 
 
 @journal.command("show")
 @_FILE
 @click.option(
-    "--state", "states", type=click.Choice(JOURNAL_STATES), multiple=True, help="Only such rows; may be repeated."
+    "--state",
+    "states",
+    type=click.Choice(JOURNAL_STATES),
+    multiple=True,
+    help="Only rows in this state; may be repeated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a row, as for a pipe.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object a line, as for a pipe.")
 @click.option(
-    "--limit", type=click.IntRange(min=0), metavar="N", help="N rows at most. Default: 100 on a terminal, else all."
+    "--limit", type=click.IntRange(min=0), metavar="N", help="Most rows to show. Default: 100 on a terminal, else all."
 )
 def show(file: Path, states: Sequence[str], as_json: bool, limit: int | None) -> None:
-    """Show how many rows are in each state, and what became of each.
+    """Show the count of each state, and each row's outcome.
 
-    Only reads, so it may be called while a run goes on. On a pipe or in a
-    file, each row is a JSON object, and the counts go to stderr.
+    The journal is only read, so a run may be writing to it. In a pipe or a file, each row is a JSON
+    object a line, and the counts go to standard error.
 
-    planned: not sent. sending: on its way, or cut off, and then possibly sent. created: on the
-    server. failed: refused. unknown: possibly sent; its candidates are the campaigns that it may be.
+    planned: not sent. sending: in flight, or cut off and possibly sent. created: on the server.
+    failed: refused. unknown: possibly sent; the candidates are campaigns that may be the row's.
     """
     from campaigns_async.cli.journal_run import show_rows
     from campaigns_async.effects import State
@@ -47,41 +51,39 @@ def show(file: Path, states: Sequence[str], as_json: bool, limit: int | None) ->
 @journal.command("resolve")
 @_FILE
 @click.argument("key")
-@click.option("--created", metavar="CAMPAIGN_ID", help="It is on the server, as this campaign.")
-@click.option("--not-sent", is_flag=True, help="It is not on the server: the next run sends it.")
-@click.option("--failed", is_flag=True, help="It is not on the server, and is not to be sent by itself.")
+@click.option("--created", metavar="CAMPAIGN_ID", help="The row is on the server, as this campaign.")
+@click.option("--not-sent", is_flag=True, help="The row is not on the server; the next run sends it.")
+@click.option("--failed", is_flag=True, help="The row is not on the server, and no run sends it by itself.")
 def resolve(file: Path, key: str, created: str | None, not_sent: bool, failed: bool) -> None:
-    """Settle one row by your word.
+    """Settle one row whose outcome you know.
 
-    Takes rows whose outcome is unknown (unknown, or sending while no run goes on), and those that
-    failed: with --not-sent, or with --created if one was mended and sent from another journal.
-    Look on the server first: a row that is there and is called not sent is sent twice.
+    The row may be unknown, or sending if no run is active. It may also be failed: give --not-sent to
+    send it again, or --created if you fixed it and sent it with another journal. Look on the server
+    first: a row that is there and is settled as not sent will be sent twice.
     """
     from campaigns_async.cli.journal_run import resolve_row
     from campaigns_async.effects import State
 
     states = [State.CREATED] * (created is not None) + [State.PLANNED] * not_sent + [State.FAILED] * failed
     if len(states) != 1:
-        raise click.UsageError("say one of --created CAMPAIGN_ID, --not-sent and --failed")
+        raise click.UsageError("give one of --created CAMPAIGN_ID, --not-sent and --failed")
     resolve_row(file, key, states[0], created)
 
 
 @journal.command("export")
 @_FILE
-@click.option("--state", type=click.Choice(["failed"]), default="failed", show_default=True, help="Which rows.")
 @click.option(
     "--out",
     type=FilePath(allow_dash=True),
     default="-",
-    help="A new file, which only you may read: it holds phone numbers. Default: standard output.",
+    help="New file, which only you may read: it holds phone numbers. Default: standard output.",
 )
-def export(file: Path, state: str, out: Path) -> None:
-    """Write the failed rows as a plan that send takes, to be mended.
+def export(file: Path, out: Path) -> None:
+    """Write the failed rows as a plan, to fix them and send them.
 
-    Send it with a journal of its own, and then never this journal's rows with --retry-failed:
-    they would be sent twice. With "journal resolve FILE KEY --created ID" they can be settled here.
+    Send the plan with a journal of its own. After that, never use --retry-failed with this journal:
+    the rows would be sent twice. "journal resolve FILE KEY --created ID" settles them here.
     """
     from campaigns_async.cli.journal_run import export_failed
 
-    del state  # there is one choice
     export_failed(file, out)

@@ -1,4 +1,4 @@
-"""Base classes and shared options of the commands. Imports click and nothing else that is slow."""
+"""Base classes and shared options of the commands. Of the slow packages, only click is imported."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 KEY_VARIABLE: Final = "CAMPAIGNS_API_KEY"
 URL_VARIABLE: Final = "CAMPAIGNS_BASE_URL"
 DEFAULT_SPLIT: Final = 5000
-"""Contacts to a campaign."""
+"""The most contacts per campaign of a CSV."""
 
-# Copies of enumerations that are slow to import; a test holds them to the originals.
+# Copies of enumerations that are slow to import; a test compares them with the originals.
 AUTH_WAYS: Final = ("bearer", "header", "query")
 EXPORT_FORMATS: Final = ("csv", "ndjson", "parquet")
 JOURNAL_STATES: Final = ("planned", "sending", "created", "failed", "unknown")
@@ -175,8 +175,8 @@ _connection_options: Final = options(
         help=f"File that holds the key and nothing else. Default: {KEY_VARIABLE} in the environment.",
     ),
     click.option(
-        "--auth", type=click.Choice(AUTH_WAYS), default="bearer", show_default=True, help="Where the key is sent."
+        "--auth", type=click.Choice(AUTH_WAYS), default="bearer", show_default=True, help="Way to send the key."
     ),
     concurrency_option,
-    click.option("--rate", type=float, metavar="N", help="Most requests a second. Default: no limit."),
+    click.option("--rate", type=float, metavar="N", help="Most requests per second. Default: no limit."),
 )

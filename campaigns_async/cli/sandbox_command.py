@@ -1,4 +1,4 @@
-"""`campaigns-async sandbox`: a server that plays the API until it is stopped."""
+"""`campaigns-async sandbox`: a server that behaves like the API until it is stopped."""
 
 from __future__ import annotations
 
@@ -10,65 +10,72 @@ from campaigns_async.cli.options import SANDBOX_QUIRKS, Command, FilePath
 
 
 @click.command("sandbox", cls=Command)
-@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0: any that is free.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port to listen on; 0 for any free port.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--api-key-file",
     type=FilePath(),
     help="File with the key that requests must carry. Default: a random key. Never put a live key here.",
 )
-@click.option("--prefix", default="", metavar="PATH", help="Path in front of each path, such as /tenant.")
-@click.option("--data", type=FilePath(), help='JSON: {"campaigns": [...], "contacts": {"ID": [...]}}.')
+@click.option("--prefix", default="", metavar="PATH", help="Prefix of all paths, such as /tenant.")
 @click.option(
-    "--faults", metavar="FILE|JSON", help='What goes wrong: a JSON array, such as \'[{"nth": 2, "status": 503}]\'.'
+    "--data",
+    type=FilePath(),
+    help='JSON file of campaigns and contacts: {"campaigns": [...], "contacts": {"ID": [...]}}.',
 )
-@click.option("--rate-limit", type=float, metavar="N", help="Serve N requests a second; refuse the others.")
+@click.option("--faults", metavar="FILE|JSON", help='Faults: a JSON array, such as \'[{"nth": 2, "status": 503}]\'.')
+@click.option("--rate-limit", type=float, metavar="N", help="Serve N requests per second, and refuse the others.")
 @click.option(
-    "--rate-limit-status", type=click.Choice(["429", "503"]), help="Status of the answer to the others. Default: 429."
+    "--rate-limit-status", type=click.Choice(["429", "503"]), help="Status of a refused request. Default: 429."
 )
-@click.option("--magic-recipients", is_flag=True, help="The numbers 07700 9000NX decide what becomes of messages.")
+@click.option("--magic-recipients", is_flag=True, help="The numbers 07700 9000NX determine the status of a message.")
 @click.option(
-    "--now", metavar="TIME", help="Time at which the clock stands, such as 2031-06-27T09:30:00Z. Default: it runs."
+    "--now", metavar="TIME", help="Stop the clock at this time, such as 2031-06-27T09:30:00Z. Default: the clock runs."
 )
-@click.option("--seed", type=int, help="Generate the same ids each time.")
+@click.option("--seed", type=int, help="Seed of the generated ids, for the same ids each time.")
 @click.option(
     "--auth",
     type=click.Choice(["any", "bearer", "header", "query"]),
     default="any",
     show_default=True,
-    help="Way in which the key is taken.",
+    help="Accepted way to send the key.",
 )
 @click.option(
     "--update-method",
     type=click.Choice(["PUT", "POST", "both"]),
     default="PUT",
     show_default=True,
-    help="HTTP method of updates.",
+    help="HTTP method accepted for updates.",
 )
 @click.option(
     "--delete-method",
     type=click.Choice(["DELETE", "POST", "both"]),
     default="DELETE",
     show_default=True,
-    help="HTTP method of deletes.",
+    help="HTTP method accepted for deletes.",
 )
 @click.option(
     "--quirk",
     "quirks",
     multiple=True,
     metavar="NAME[=VALUE]",
-    help=f"Look of the answers; may be repeated: {', '.join(SANDBOX_QUIRKS)}.",
+    help=f"Deviation of the answers; may be repeated: {', '.join(SANDBOX_QUIRKS)}.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print where it is as one line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the URLs and the key as one line of JSON.")
 def sandbox(**given: Any) -> None:
-    """Play the Campaigns API on this machine, to try things out.
+    """Run a server on this machine that behaves like the API.
 
-    Once it listens, it prints its URL and key, the URL of its control, by which it can be watched
-    and steered over HTTP, and that of its OpenAPI document. Nothing is ever sent to anyone, and
-    CAMPAIGNS_API_KEY is not read.
+    Once it listens, it prints its URL and key, the URL of its control API, and the URL of that
+    API's OpenAPI document. Nothing is ever sent to anyone, and CAMPAIGNS_API_KEY is not read.
 
-    Ctrl-C and SIGTERM stop it within a second, whatever is still open, and its exit code is 0 then;
-    1 when it cannot listen, 2 when an option is wrong.
+    Ctrl-C and SIGTERM stop it within a second, whatever is still open. Exits with 0 then, 1 if it
+    cannot listen, 2 for a wrong option.
     """
     from campaigns_async.cli.sandbox_run import serve
 

@@ -1,4 +1,4 @@
-"""`campaigns-async send`: durable sends from the command line."""
+"""`campaigns-async send`: durable sends."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOption
     "--journal",
     type=FilePath(),
     required=True,
-    help="File that records what becomes of each row; made if it is not there.",
+    help="File that records the outcome of each row. It is made if it does not exist.",
 )
-@click.option("--contacts", type=FilePath(), help="A CSV of contacts, in place of PLAN.")
-@click.option("--message", metavar="TEXT", help="Text that all of them get, word for word (with --contacts).")
+@click.option("--contacts", type=FilePath(), help="CSV of contacts, instead of PLAN.")
+@click.option("--message", metavar="TEXT", help="Text that all contacts get, word for word (with --contacts).")
 @click.option(
     "--message-file",
     type=FilePath(),
-    help="File in UTF-8 that holds the text; a line end at its end is left out.",
+    help="File in UTF-8 with the text (with --contacts). One line end at its end is removed.",
 )
-@click.option("--sender", metavar="NAME", help="Sender that the texts show (with --contacts).")
+@click.option("--sender", metavar="NAME", help="Sender ID of the texts (with --contacts).")
 @click.option("--start", metavar="TIME", help="Start time, such as 2031-06-27T09:30:00Z (with --contacts).")
 @click.option(
-    "--split", type=click.IntRange(min=1), help=f"Contacts to a campaign (with --contacts). Default: {DEFAULT_SPLIT}."
+    "--split",
+    type=click.IntRange(min=1),
+    help=f"Most contacts per campaign (with --contacts). Default: {DEFAULT_SPLIT}.",
 )
 @click.option("--opt-out-link-id", type=int, metavar="ID", help="Opt-out link to include (with --contacts).")
 @click.option("--track-link-url", metavar="URL", help="Link to track (with --contacts).")
@@ -36,24 +38,27 @@ from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOption
     type=click.Choice(["refuse", "keep", "drop"]),
     default="refuse",
     show_default=True,
-    help="What to do with a number that occurs twice in a campaign, or in the CSV.",
+    help="Treatment of a number that occurs twice in a campaign, or in the CSV.",
 )
-@click.option("--allow-braces", is_flag=True, help="Accept messages with { and }, which are sent as they stand.")
+@click.option("--allow-braces", is_flag=True, help="Accept messages with { and }. They are sent unchanged.")
 @click.option(
     "--reconcile/--no-reconcile",
     default=True,
     show_default=True,
-    help="Look on the server for rows that may have been sent, or only report them.",
+    help="Search the server for rows that may have been sent, or only report them.",
 )
 @click.option(
-    "--settle", type=float, metavar="SECONDS", help="Time for which a row must be absent before it is sent again."
+    "--settle",
+    type=float,
+    metavar="SECONDS",
+    help="Time after which a row that is not found counts as absent, and is sent again.",
 )
 @click.option(
     "--ignore-invalid-phone-numbers/--validate-phone-numbers",
     default=None,
-    help="Have the server drop invalid numbers, or refuse the campaign. Default: the server's. The same in every run.",
+    help="Whether the server drops invalid numbers or refuses the campaign. Default: the server's. Must not change between runs.",
 )
-@click.option("--retry-failed", is_flag=True, help="Send the rows again that the server refused in an earlier run.")
+@click.option("--retry-failed", is_flag=True, help="Send the rows that the server refused in an earlier run again.")
 @click.option(
     "--give-up-after",
     type=float,
@@ -62,21 +67,21 @@ from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOption
     metavar="SECONDS",
     help="Stop if the server cannot be reached for this long.",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would be sent; needs no key, and changes nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be sent. Needs no key, and changes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @connection_options
 @click.pass_context
 def send(context: click.Context, /, connection: ConnectionOptions, **given: Any) -> None:
-    """Create every campaign of a plan, each once, whatever dies.
+    """Create each campaign of a plan once, whatever fails.
 
-    PLAN holds a campaign a line (NDJSON), with the API's names and a key of yours. It is checked
-    whole before anything is sent. The journal knows what became of each row: run the same command
-    again to go on after anything at all, and what is on the server already is not sent twice.
+    PLAN holds a campaign a line (NDJSON), with the API's names and a key of yours. The whole plan is
+    checked before anything is sent. The journal records the outcome of each row: after any failure,
+    run the same command again to continue. A row that is on the server is not sent twice.
 
-    The first Ctrl-C lets what is in flight finish, the second stops at once.
+    The first Ctrl-C lets the requests in flight finish, the second stops at once.
 
-    Exits with 0 when all are created, 1 when some are not, 2 for a wrong plan, journal or option,
-    130 or 143 when it was interrupted.
+    Exits with 0 if all campaigns are created, 1 if some are not, 2 for a wrong plan, journal or
+    option, 130 or 143 if it was interrupted.
     """
     from campaigns_async.cli.send_run import run_send
 

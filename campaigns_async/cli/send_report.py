@@ -1,4 +1,4 @@
-"""Prints how a send ended, with what can be done next, and what a dry run found."""
+"""The report of a send: its result, what can be done next, and the result of a dry run."""
 
 from __future__ import annotations
 
@@ -22,19 +22,21 @@ from campaigns_async.jobs.progress import Progress, Summary
 from campaigns_async.jobs.sqlite_reader import open_journal
 
 _SHOWN: Final = 20
-_LOST: Final = ("found", "absent")
-"""What a run that was cut off cannot know."""
+_TO_SEND: Final = "campaigns to send"
+_ALWAYS_SHOWN: Final = frozenset({State.CREATED, State.FAILED, State.UNKNOWN})
+_NOT_IN_JOURNAL: Final = ("found", "absent")
+"""Counts that are lost when a run is cut off."""
 
 
 class Step(NamedTuple):
-    """What can be done next."""
+    """Something that can be done next, and the command for it."""
 
     why: str
     command: str
 
 
 def read_summary(path: Path, latest: Progress | None, *, elapsed: float, stopped: str) -> Summary:
-    """Return what the journal says of a run that was cut off.
+    """Return the summary of a run that was cut off, by its journal.
 
     Raises:
         JournalError: If the journal cannot be read.
@@ -42,7 +44,7 @@ def read_summary(path: Path, latest: Progress | None, *, elapsed: float, stopped
     with open_journal(path) as journal:
         counts = journal.counts()
         if counts[State.SENDING]:
-            stopped += "; what was in flight may have been sent"
+            stopped += "; the requests in flight may have been carried out"
         return Summary(
             **{state.name.lower(): counts[state] for state in State},
             created_now=0 if latest is None else latest.created_now,
@@ -57,68 +59,69 @@ def read_summary(path: Path, latest: Progress | None, *, elapsed: float, stopped
 
 
 def name_csv_lines(summary: Summary, plan: Plan) -> Summary:
-    """Name the contacts that the server refused by their lines, if the plan is a CSV of contacts.
+    """Add the CSV's line numbers to the reasons of rows with refused contacts. Another plan's summary is returned as is.
 
-    Reads the file again as far as needed: a journal knows contacts by their place in the campaign only.
+    The journal knows a contact only by its index in the campaign, so the file is read again as far as needed.
     """
-    refused = {entry.key: entry for entry in summary.failures if entry.refused_contacts}
+    refused = {row.key: row for row in summary.failures if row.refused_contacts}
     if not refused or not isinstance(plan, ContactsPlan):
         return summary
     named: dict[str, JournalRow] = {}
     try:
         for place, line in enumerate(plan.lines(), 1):
-            entry = refused.get(str(place))
-            if entry is not None and not isinstance(line, BadLine) and digest(line.read().body) == entry.content:
-                lines = [line.locate(contact)[0] for contact in entry.refused_contacts]
-                what = (
-                    f"line {lines[0]} of the CSV was" if len(lines) == 1 else f"lines {first_of(lines)} of the CSV were"
-                )
-                named[entry.key] = evolve(entry, reason=f"{entry.reason}: {what} refused", refused_contacts=())
+            row = refused.get(str(place))
+            if row is not None and not isinstance(line, BadLine) and digest(line.read().body) == row.content:
+                lines = [line.locate(contact)[0] for contact in row.refused_contacts]
+                one = len(lines) == 1
+                where = f"line {lines[0]} of the CSV was" if one else f"lines {first_of(lines)} of the CSV were"
+                named[row.key] = evolve(row, reason=f"{row.reason}: {where} refused", refused_contacts=())
             if len(named) == len(refused):
                 break
-    except (JobError, BadLineError, IndexError):  # the file has changed: no line is better than a wrong one
+    except (JobError, BadLineError, IndexError):  # the file has changed: no line number is better than a wrong one
         return summary
-    return evolve(summary, failures=tuple(named.get(entry.key, entry) for entry in summary.failures))
+    return evolve(summary, failures=tuple(named.get(row.key, row) for row in summary.failures))
 
 
 def next_steps(summary: Summary, journal: Path, *, reconcile: bool) -> Iterator[Step]:
-    """Yield what can be done about the rows that are not created.
+    """Yield the steps for the rows that are not created.
 
     Args:
-        summary: How the run ended.
-        journal: Its journal.
+        summary: The summary of the run.
+        journal: The path of the journal.
         reconcile: The run's option of that name.
     """
     unknown = summary.sending + summary.unknown
     left = summary.planned or (summary.stopped is not None and not unknown)
     if left:
-        yield Step("to go on", same_command())
+        yield Step("to continue", same_command())
     elif unknown:
-        why = "to look for the unknown rows on the server"
+        why = "to search the server for the unknown rows"
         yield Step(f"{why} again", same_command()) if reconcile else Step(why, same_command("--reconcile"))
         states = ("--state", "unknown", "--state", "sending")
-        yield Step("to see the unknown rows and what they may be", journal_command("show", journal, *states))
+        yield Step(
+            "to see the unknown rows, and the campaigns that may be theirs", journal_command("show", journal, *states)
+        )
         key = summary.unknown_rows[0].key if summary.unknown_rows else "KEY"
         settle = journal_command("resolve", journal, "--created", "CAMPAIGN-ID", key=key)
-        yield Step("to settle one by hand, if you know (or with --not-sent, or --failed)", settle)
+        yield Step("to settle a row by hand, if you know its outcome (or with --not-sent, or --failed)", settle)
     if summary.failed:
         yield Step("to send the failed rows again", same_command("--retry-failed"))
 
 
 def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bool, as_json: bool) -> None:
-    """Print the summary to standard output, and what to do next to standard error.
+    """Print the summary to standard output, and the next steps to standard error.
 
     Args:
-        summary: Of the run, or of the journal if the run was cut off.
-        journal: The journal.
+        summary: The summary of the run, or of the journal if the run was cut off.
+        journal: The path of the journal.
         is_cut: True if the run was cut off.
         reconcile: The run's option of that name.
         as_json: Print one JSON object.
     """
     steps = list(next_steps(summary, journal, reconcile=reconcile))
     if as_json:
-        lost = dict.fromkeys(_LOST) if is_cut else {}
-        rows = {name: [row_to_dict(entry) for entry in getattr(summary, name)] for name in ("failures", "unknown_rows")}
+        lost = dict.fromkeys(_NOT_IN_JOURNAL) if is_cut else {}
+        rows = {name: [row_to_dict(row) for row in getattr(summary, name)] for name in ("failures", "unknown_rows")}
         ending = {"ok": summary.ok, **asdict(summary, recurse=False), **lost, **rows}
         print_output(json.dumps({**ending, "next": [step._asdict() for step in steps]}))
     else:
@@ -134,16 +137,20 @@ def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bo
 def _rows(summary: Summary, *, is_cut: bool) -> Iterator[tuple[str, str, str]]:
     for state in (State.CREATED, State.FAILED, State.UNKNOWN, State.SENDING, State.PLANNED):
         name = state.name.lower()
-        yield name, f"{getattr(summary, name):,}", MEANING[state]
-    yield "created now", f"{summary.created_now:,}", "by this run"
-    if not is_cut:
-        yield "found", f"{summary.found:,}", "were unknown, and are on the server"
-        yield "absent", f"{summary.absent:,}", "were unknown, and are surely not there: sent again"
-    yield "seconds", f"{summary.elapsed:,.1f}", f"of which held back {summary.held_back:,.1f}"
+        count = getattr(summary, name)
+        if count or state in _ALWAYS_SHOWN:
+            yield name, f"{count:,}", MEANING[state]
+    yield "created now", f"{summary.created_now:,}", "created by this run"
+    if summary.found and not is_cut:
+        yield "found", f"{summary.found:,}", "were unknown, and were found on the server"
+    if summary.absent and not is_cut:
+        yield "absent", f"{summary.absent:,}", "were unknown, and are not on the server: sent again"
+    held_back = f"held back for {summary.held_back:,.1f} of them" if summary.held_back >= 0.05 else ""
+    yield "seconds", f"{summary.elapsed:,.1f}", held_back
 
 
-def _describe(entries: Sequence[JournalRow]) -> list[str]:
-    return [f"{printable(entry.key)}: {details_of(entry) or 'cut off'}" for entry in entries]
+def _describe(rows: Sequence[JournalRow]) -> list[str]:
+    return [f"{printable(row.key)}: {details_of(row) or 'cut off'}" for row in rows]
 
 
 def _print_some(what: str, lines: Sequence[str], count: int) -> None:
@@ -155,40 +162,39 @@ def _print_some(what: str, lines: Sequence[str], count: int) -> None:
 
 
 def print_preview(counts: Mapping[State, int], preview: Preview, *, as_json: bool) -> None:
-    """Print what a run would send.
+    """Print the result of a dry run.
 
     Args:
-        counts: The rows, by their state as the run would find them.
+        counts: The number of rows in each state, as a run would find them.
         preview: Counts of what would be sent.
         as_json: Print one JSON object.
     """
     if as_json:
         print_output(json.dumps({state.name.lower(): counts[state] for state in State} | preview.as_dict()))
         return
-    first, *others = _preview_rows(counts, preview)
-    rows = [(name, f"{count:,}") for name, count in (first, *(row for row in others if row[1]))]
+    rows = [(name, f"{count:,}") for name, count in _preview_rows(counts, preview) if count or name == _TO_SEND]
     print_table(rows, "dry run: nothing was sent", ">count")
-    for what, noted in _noted(preview):
-        _print_some(what, noted.places, noted.count)
+    for what, finding in _findings(preview):
+        _print_some(what, finding.places, finding.count)
     if preview.lengthened:
         print_output(f"note: {LENGTHENED} ({count_of(preview.lengthened, 'campaign')})")
 
 
 def _preview_rows(counts: Mapping[State, int], preview: Preview) -> Iterator[tuple[str, int]]:
-    yield "campaigns to send", preview.campaigns
+    yield _TO_SEND, preview.campaigns
     yield "  contacts", preview.contacts
-    yield "  contacts left out, their number stands before them", preview.dropped
+    yield "  contacts dropped as duplicates", preview.dropped
     yield "  SMS parts", preview.parts
     yield "  campaigns in GSM-7", preview.gsm_7
     yield "  campaigns in UCS-2, with less than half the room", preview.ucs_2
-    yield "created already", counts[State.CREATED]
+    yield "already created", counts[State.CREATED]
     yield "failed, sent again with --retry-failed only", counts[State.FAILED]
-    yield "possibly sent, to be looked for first", counts[State.UNKNOWN] + counts[State.SENDING]
-    for what, noted in _noted(preview):
-        yield what, noted.count
+    yield "possibly sent, the server is searched first", counts[State.UNKNOWN] + counts[State.SENDING]
+    for what, finding in _findings(preview):
+        yield what, finding.count
 
 
-def _noted(preview: Preview) -> Iterator[tuple[str, Finding]]:
-    yield "no mobile number", preview.invalid_numbers
-    yield "sender of more than 11 characters", preview.long_senders
-    yield "start time that has passed", preview.passed_starts
+def _findings(preview: Preview) -> Iterator[tuple[str, Finding]]:
+    yield "not a mobile number", preview.invalid_numbers
+    yield "sender longer than 11 characters", preview.long_senders
+    yield "start time in the past", preview.passed_starts

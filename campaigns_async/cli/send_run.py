@@ -1,6 +1,6 @@
-"""Runs `send`.
+"""The run of `send`.
 
-What is slow to import is imported within the event loop, where a signal waits for its turn and is not lost.
+Slow imports are made within the event loop, where a signal waits for its turn and is not lost.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 from attrs import define, field, fields_dict, frozen
 
-from campaigns_async import CampaignsError, InvalidArgumentError
 from campaigns_async._checks import check_seconds
 from campaigns_async.cli.arguments import check_rate, check_setting, name_option, read_text
 from campaigns_async.cli.connection import ClientFactory, connect, print_faults, to_click_error
 from campaigns_async.cli.console import UsageFailure, print_line
 from campaigns_async.cli.options import DEFAULT_SPLIT, ConnectionOptions
 from campaigns_async.cli.signals import Interrupted, run as run_loop
+from campaigns_async.errors import CampaignsError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from campaigns_async.cli.bars import ProgressView
@@ -41,7 +41,7 @@ _ONLY_WITH_CONTACTS: Final = (
 
 @frozen
 class PlanOptions:
-    """The values of the options that name a plan."""
+    """The values of the options that describe a plan."""
 
     plan: str | None
     contacts: Path | None
@@ -64,9 +64,7 @@ class PlanOptions:
                 raise click.UsageError("name a PLAN, or a CSV with --contacts")
             for name in _ONLY_WITH_CONTACTS:
                 if getattr(self, name) is not None:
-                    raise click.UsageError(
-                        f"--{name.replace('_', '-')} goes with --contacts: each line of a PLAN has its own"
-                    )
+                    raise click.UsageError(f"{_option(name)} goes with --contacts: each line of a PLAN has its own")
         elif (self.message is None) == (self.message_file is None):
             raise click.UsageError("--contacts needs a text: pass --message or --message-file, and not both")
         elif self.sender is None or self.start is None:
@@ -78,8 +76,8 @@ class PlanOptions:
         """Return the plan; only the head of its file is read.
 
         Raises:
-            click.UsageError: If an option cannot be.
-            PlanError: If the file cannot be read, or is plainly no plan.
+            click.UsageError: If an option is wrong.
+            PlanError: If the file cannot be read, or is obviously no plan.
         """
         from campaigns_async._http.campaign_rules import Fault, parse_start
         from campaigns_async.jobs.contacts_csv import contacts_plan
@@ -105,63 +103,53 @@ class PlanOptions:
         except InvalidArgumentError as error:
             parameter = error.parameter or ""
             given_by = "message_file" if parameter == "message" and self.message is None else parameter
-            option = f"--{given_by.replace('_', '-')}"
-            message = name_option(option, parameter, error.message) if parameter else error.message
+            message = name_option(_option(given_by), parameter, error.message) if parameter else error.message
             raise click.UsageError(message) from None
 
     def _text(self) -> str:
-        """Return the text; a file's is taken word for word, without one line end at its end."""
+        """Return the text; a file's is taken word for word, without a line end at its end."""
         if self.message_file is None:
             return self.message or ""
         text = read_text("--message-file", self.message_file)
         return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
-@frozen
-class SendOptions:
-    """The values of the options besides those of the plan and the connection."""
-
-    journal: Path
-    reconcile: bool
-    settle: float | None
-    ignore_invalid_phone_numbers: bool | None
-    retry_failed: bool
-    give_up_after: float
-    dry_run: bool
-    as_json: bool
-
-    def check(self) -> None:
-        """Raise a UsageError if an option cannot be."""
-        if self.settle is not None:
-            settle = self.settle
-            check_setting(lambda: check_seconds("--settle", settle, ge=0.0))
-        check_setting(lambda: check_seconds("--give-up-after", self.give_up_after))
-        if not self.journal.absolute().parent.is_dir():
-            raise click.UsageError("--journal lies in a folder that is not there: make the folder first")
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
-def run_send(connection: ConnectionOptions, **given: Any) -> int:
+def run_send(connection: ConnectionOptions, *, journal: Path, dry_run: bool, as_json: bool, **given: Any) -> int:
     """Run `send` with the values of its options, and return the exit code.
 
+    Args:
+        connection: The options that say how the API is reached.
+        journal: The path of the journal.
+        dry_run: Show what would be sent, and send nothing.
+        as_json: Print the result as one JSON object.
+        **given: The fields of `PlanOptions`, and the options of a `Job`.
+
     Raises:
-        click.ClickException: If it cannot begin.
+        click.ClickException: If the run cannot begin.
     """
     plan = PlanOptions(**{name: given.pop(name) for name in fields_dict(PlanOptions)})
-    options = SendOptions(**given)
     plan.check()
-    options.check()
+    if given["settle"] is not None:
+        check_setting(lambda: check_seconds("--settle", given["settle"], ge=0.0))
+    check_setting(lambda: check_seconds("--give-up-after", given["give_up_after"]))
+    if not journal.absolute().parent.is_dir():
+        raise click.UsageError("--journal is in a folder that does not exist: make the folder first")
     try:
-        if options.dry_run:
+        if dry_run:
             check_rate(connection.rate)
-            return _run_dry(plan, options)
-        return Run(plan, options, connect(connection)).run()
+            return _run_dry(plan, journal, given, as_json=as_json)
+        return SendCommand(plan, journal, given, connect(connection), as_json).run()
     except CampaignsError as error:
         print_faults(error)
         raise to_click_error(error) from error
 
 
-def _run_dry(plan: PlanOptions, options: SendOptions) -> int:
-    stopped_by: list[int] = []
+def _run_dry(plan: PlanOptions, journal: Path, options: Mapping[str, Any], *, as_json: bool) -> int:
+    signals: list[int] = []
 
     async def work() -> tuple[Mapping[State, int], Preview] | None:
         from campaigns_async.jobs._plan_loader import StoppedError
@@ -172,40 +160,43 @@ def _run_dry(plan: PlanOptions, options: SendOptions) -> int:
             counts = await asyncio.to_thread(
                 preview_plan,
                 plan.open(),
-                options.journal,
+                journal,
                 preview,
-                ignore_invalid_phone_numbers=options.ignore_invalid_phone_numbers,
-                retry_failed=options.retry_failed,
-                stopping=lambda: bool(stopped_by),
+                ignore_invalid_phone_numbers=options["ignore_invalid_phone_numbers"],
+                retry_failed=options["retry_failed"],
+                stopping=lambda: bool(signals),
             )
         except StoppedError:
             return None
         return counts, preview
 
+    found = None
     try:
-        found = run_loop(work, first=stopped_by.append)
+        found = run_loop(work, first=signals.append)
     except Interrupted as error:
-        found, stopped_by = None, [error.exit_code - 128]
+        signals.append(error.exit_code - 128)
     except ModuleNotFoundError as error:
         if error.name != "phonenumbers":
             raise
         raise UsageFailure(str(error)) from None
     if found is None:
-        print_line("interrupted; nothing was sent, and the journal is as it was")
-        return 128 + stopped_by[0]
+        print_line("interrupted; nothing was sent, and the journal is unchanged")
+        return 128 + signals[0]
     from campaigns_async.cli.send_report import print_preview
 
-    print_preview(*found, as_json=options.as_json)
+    print_preview(*found, as_json=as_json)
     return 0
 
 
 @define
-class Run:
-    """A run from its first signal to its exit code."""
+class SendCommand:
+    """A send from its first signal to its exit code."""
 
     _plan: PlanOptions
-    _options: SendOptions
+    _journal: Path
+    _options: dict[str, Any]
     _make_client: ClientFactory
+    _as_json: bool
     _job: Job | None = field(default=None, init=False)
     _figures: SendFigures | None = field(default=None, init=False)
     _view: ProgressView | None = field(default=None, init=False)
@@ -238,20 +229,10 @@ class Run:
         from campaigns_async.cli.send_report import name_csv_lines
         from campaigns_async.jobs.job import Job
 
-        plan, options = self._plan.open(), self._options
+        plan = self._plan.open()
         async with self._make_client() as client:
             self._figures = figures = SendFigures(client.stats)
-            self._job = Job(
-                client,
-                plan,
-                journal=options.journal,
-                reconcile=options.reconcile,
-                ignore_invalid_phone_numbers=options.ignore_invalid_phone_numbers,
-                retry_failed=options.retry_failed,
-                settle=options.settle,
-                give_up_after=options.give_up_after,
-                on_progress=self._update,
-            )
+            self._job = Job(client, plan, journal=self._journal, on_progress=self._update, **self._options)
             if self._signal is not None:
                 self._job.stop()
             async with show_progress(figures.now) as self._view:
@@ -263,23 +244,23 @@ class Run:
             self._view.refresh(at_once=True)
 
     def _stop(self, number: int) -> None:
-        """Take the first signal: nothing more is sent."""
+        """Handle the first signal: nothing more is sent."""
         self._signal = number
         again = "press Ctrl-C again" if number == signal.SIGINT else "send the signal again"
         if self._view is not None:
-            self._view.say(f"finishing what is in flight; {again} to stop at once")
+            self._view.say(f"finishing the requests in flight; {again} to stop at once")
         if self._job is not None:
             self._job.stop()
 
     def _end_cut(self, stopped: str, exit_code: int) -> int:
-        """Print what the journal knows of a run that was cut off."""
+        """Print what the journal knows of a run that was cut off, and return the exit code."""
         from campaigns_async.cli.send_report import read_summary
         from campaigns_async.jobs.job_errors import JournalError
 
         latest = None if self._figures is None else self._figures.latest
         elapsed = time.monotonic() - self._began
         try:
-            summary = read_summary(self._options.journal, latest, elapsed=elapsed, stopped=stopped)
+            summary = read_summary(self._journal, latest, elapsed=elapsed, stopped=stopped)
         except JournalError:
             print_line(f"stopped: {stopped}")
         else:
@@ -289,5 +270,5 @@ class Run:
     def _print(self, summary: Summary, *, is_cut: bool = False) -> None:
         from campaigns_async.cli.send_report import print_ending
 
-        options = self._options
-        print_ending(summary, options.journal, is_cut=is_cut, reconcile=options.reconcile, as_json=options.as_json)
+        reconcile = self._options["reconcile"]
+        print_ending(summary, self._journal, is_cut=is_cut, reconcile=reconcile, as_json=self._as_json)

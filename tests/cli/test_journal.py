@@ -100,10 +100,10 @@ class TestShow:
         text = terminal.getvalue()
         assert "unknown 3 possibly sent: the outcome is unknown" in squeezed(text)
         assert text.splitlines()[-7:] == [
-            "unknown: unknown, 1 attempt, 2030-03-17T17:46:41Z, 504; may be C-8, C-9",
+            "unknown: unknown, 1 attempt, 2030-03-17T17:46:41Z, 504; possibly C-8, C-9",
             (
                 "sure: unknown, 1 attempt, 2030-03-17T17:46:41Z, DecodeError; "
-                "the server said that it was created, and not under which id"
+                "created on the server, which did not send the id"
             ),
             "-dash: unknown, 1 attempt, 2030-03-17T17:46:41Z, 504",
             "sending: sending, 1 attempt, 2030-03-17T17:46:40Z",
@@ -150,7 +150,7 @@ class TestResolve:
         for word in ("--not-sent", "--failed"):
             ended = command("journal", "resolve", journal, "sure", word)
             assert (ended.code, ended.out) == (2, "")
-            assert "find it there, and say --created" in ended.err
+            assert "give --created" in ended.err
         assert command("journal", "resolve", journal, "sure", "--created", "C-5").code == 0
         assert states(journal)["sure"] == (State.CREATED, "C-5")
 
@@ -163,19 +163,19 @@ class TestResolve:
         [
             (("nobody", "--not-sent"), "no row with that key"),
             (("\udcff", "--not-sent"), "no row with that key"),
-            (("planned", "--created", "C-5"), "planned, which is known"),
-            (("created", "--not-sent"), "created, which is known"),
+            (("planned", "--created", "C-5"), "that row is planned: there is nothing"),
+            (("created", "--not-sent"), "that row is created: there is nothing"),
             (("failed", "--created", "C-1"), "the row 'created''s already"),
-            (("failed", "--failed"), "failed already"),
+            (("failed", "--failed"), "is failed already"),
             (("unknown", "--created", "C-1"), "the row 'created''s already"),
             (("unknown", "--created", "c-1"), "the row 'created''s already"),
             (("unknown", "--created", ""), "needs a campaign's id"),
             (("unknown", "--created", " C-5"), "needs a campaign's id"),
             (("unknown", "--created", "C\n5"), "needs a campaign's id"),
             (("unknown", "--created", "C" * 201), "at most 200 characters"),
-            (("unknown",), "say one of --created CAMPAIGN_ID, --not-sent and --failed"),
-            (("unknown", "--failed", "--not-sent"), "say one of"),
-            (("unknown", "--failed", "--created", "C-5"), "say one of"),
+            (("unknown",), "give one of --created CAMPAIGN_ID, --not-sent and --failed"),
+            (("unknown", "--failed", "--not-sent"), "give one of"),
+            (("unknown", "--failed", "--created", "C-5"), "give one of"),
         ],
     )
     def test_what_cannot_be_is_one_line_and_changes_nothing(
@@ -201,16 +201,16 @@ class TestExport:
         path = tmp_path / "run.sqlite"
         JournalFile.open(path).close()
         ended = command("journal", "export", path)
-        assert (ended.code, ended.out, ended.err) == (0, "", "0 rows written; to be sent with another journal\n")
+        assert (ended.code, ended.out, ended.err) == (0, "", "0 rows written; send them with another journal\n")
 
     def test_the_failed_rows_are_a_plan(self, journal: Path, command: Command) -> None:
         ended = command("journal", "export", journal)
         assert (ended.code, json.loads(ended.out)) == (0, LINE)
         assert ended.err == (
-            "1 row written; to be sent with another journal\n"
-            "1 row left out: the journal does not hold what would be sent\n"
-            "whoever sends these from another journal must not use --retry-failed with this one: they would be sent "
-            "twice; to settle them here, once they are created:\n"
+            "1 row written; send them with another journal\n"
+            "1 row omitted: the journal no longer holds their content\n"
+            "once they are sent, never use --retry-failed with this journal: they would be sent twice; "
+            "to settle them here after they are created:\n"
             f"  campaigns-async journal resolve --created CAMPAIGN-ID {journal} KEY\n"
         )
 
@@ -222,7 +222,7 @@ class TestExport:
         out.write_text("mine")
         ended = command("journal", "export", journal, "--out", out)
         assert (ended.code, ended.out) == (2, "")
-        assert "--out is there already" in ended.err
+        assert "--out exists already" in ended.err
         assert out.read_text() == "mine"
 
     def test_a_folder_that_is_not_there_is_one_line(self, journal: Path, command: Command) -> None:

@@ -157,5 +157,5 @@ def test_a_key_in_the_environment_that_is_none_is_refused(command: Command, monk
 
 def test_what_is_no_command_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.COMMANDS, "demo", app.Entry("options", ""))
-    with pytest.raises(TypeError, match="no command"):
+    with pytest.raises(TypeError, match="is not a command"):
         app.root.get_command(click.Context(app.root), "demo")

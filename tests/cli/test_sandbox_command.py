@@ -209,7 +209,7 @@ class TestStopped:
     def test_its_help_says_how_it_ends(self, command: Command) -> None:
         ended = command("sandbox", "--help")
         assert ended.code == 0
-        assert "exit code is 0" in " ".join(ended.out.split())
+        assert "Exits with 0 then" in " ".join(ended.out.split())
 
     def test_its_help_loads_no_server(self) -> None:
         code = (

@@ -18,7 +18,7 @@ import pytest
 
 from campaigns_async import CampaignsClient
 from campaigns_async.cli.send_report import name_csv_lines, read_summary
-from campaigns_async.cli.send_run import Run
+from campaigns_async.cli.send_run import SendCommand
 from campaigns_async.effects import State
 from campaigns_async.jobs import BadLine, JournalRow, Summary, contacts_plan, ndjson_plan
 from campaigns_async.jobs._sqlite import JournalFile
@@ -114,7 +114,7 @@ class TestEndings:
         done = completed(arguments, folder, sandbox)
         assert done.returncode == 1
         assert "the server did not accept the API key" in summary(done)["stopped"]
-        assert summary(done)["next"] == [{"why": "to go on", "command": "run the same command again"}]
+        assert summary(done)["next"] == [{"why": "to continue", "command": "run the same command again"}]
         sandbox.api_key = KEY
         assert completed(arguments, folder, sandbox).returncode == 0
         assert len(sandbox.created) == 12
@@ -181,7 +181,7 @@ class TestSignals:
             process.send_signal(number)
             assert process.stderr is not None
             said = ""
-            while "finishing what is in flight" not in said:
+            while "finishing the requests in flight" not in said:
                 said = process.stderr.readline()
             rule.stop()
             rule.release()
@@ -210,14 +210,16 @@ class TestSignals:
         assert process.returncode == 130
         assert "sending 4 " in squeezed(out)
         assert "unknown: golf-2: cut off" in out
-        assert "stopped: cut off; what was in flight may have been sent" in err
+        assert "stopped: cut off; the requests in flight may have been carried out" in err
         rule.stop()
         assert commands(err) == ["run the same command again"]
         assert completed(list(self.ARGUMENTS), folder, sandbox).returncode == 0
         assert len(sandbox.created) == 12
         sandbox.assert_no_double_send()
 
-    @pytest.mark.parametrize(("begun", "told"), [(0, "cut off"), (1, "cut off; what was in flight may have been sent")])
+    @pytest.mark.parametrize(
+        ("begun", "told"), [(0, "cut off"), (1, "cut off; the requests in flight may have been carried out")]
+    )
     def test_what_was_in_flight_is_spoken_of_only_if_something_was(self, begun: int, told: str, folder: Path) -> None:
         with JournalFile.open(folder / "run.sqlite") as journal:
             journal.add_plan(ndjson_plan(folder / "plan.ndjson"), {})
@@ -233,7 +235,7 @@ class TestSignals:
             process.send_signal(signal.SIGINT)
             out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == 130
-        assert "planned 0 " in squeezed(out)
+        assert "planned" not in squeezed(out)
         assert commands(err) == ["run the same command again"]
         assert not sandbox.requests
 
@@ -241,9 +243,9 @@ class TestSignals:
         self, folder: Path, sandbox: ThreadedSandbox, command: Command, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         caught = asyncio.Event()
-        stop, enter = Run._stop, CampaignsClient.__aenter__
+        stop, enter = SendCommand._stop, CampaignsClient.__aenter__
 
-        def noted(self: Run, number: int) -> None:
+        def noted(self: SendCommand, number: int) -> None:
             stop(self, number)
             caught.set()
 
@@ -252,7 +254,7 @@ class TestSignals:
             await caught.wait()
             return await enter(self)
 
-        monkeypatch.setattr(Run, "_stop", noted)
+        monkeypatch.setattr(SendCommand, "_stop", noted)
         monkeypatch.setattr(CampaignsClient, "__aenter__", entered)
         for name, value in sandbox.environment.items():
             monkeypatch.setenv(name, value)
@@ -275,7 +277,7 @@ class TestSignals:
         monkeypatch.setattr("campaigns_async.jobs._preview.Preview.add", add)
         ended = command("send", folder / "plan.ndjson", "--journal", folder / "run.sqlite", "--dry-run")
         assert (ended.code, ended.out) == (code, "")
-        assert ended.err == "interrupted; nothing was sent, and the journal is as it was\n"
+        assert ended.err == "interrupted; nothing was sent, and the journal is unchanged\n"
         assert len(seen) < 100_000
 
     def test_a_signal_that_was_ignored_by_a_background_job_s_shell_works(
@@ -404,7 +406,7 @@ class TestDryRun:
         assert told["long_senders"] == {"count": 1, "places": ["line 3: sender"]}
         assert told["passed_starts"] == {"count": 1, "places": ["line 3: startDateTime"]}
         text = completed([*arguments, "--journal", "other", "--dry-run"], folder, None).stdout
-        assert "no mobile number: line 4: contacts[2].phoneNumber\n" in text
+        assert "not a mobile number: line 4: contacts[2].phoneNumber\n" in text
         assert "12345" not in text
 
     def test_it_shows_what_a_journal_knows_and_leaves_it_as_it_is(self, folder: Path, sandbox: ThreadedSandbox) -> None:

@@ -154,7 +154,7 @@ PLAN = ["send", "good.ndjson", "--journal", "run.sqlite"]
 WRONG = {
     "no plan": (["send", "--journal", "run.sqlite"], "name a PLAN, or a CSV with --contacts"),
     "no journal": (["send", "good.ndjson"], "--journal"),
-    "a journal in no folder": (["send", "good.ndjson", "--journal", "none/run"], "--journal lies in a folder that is not"),
+    "a journal in no folder": (["send", "good.ndjson", "--journal", "none/run"], "--journal is in a folder that does not exist"),
     "two plans": ([*PLAN, "other"], "other"),
     "a plan and contacts": ([*PLAN, "--contacts", "people.csv"], "PLAN or --contacts, not both"),
     "standard input": (["send", "-", "--journal", "run.sqlite"], "save it to a file"),
