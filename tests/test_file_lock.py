@@ -10,13 +10,13 @@ import pytest
 from campaigns_async._file_lock import is_locked, lock_file
 
 
-def opened(path: Path) -> int:
+def open_file(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
-def test_one_at_a_time_holds_a_file_whatever_it_calls_it(tmp_path: Path) -> None:
-    with lock_file(opened(tmp_path / "file"), "one") as lock:
-        refused = opened(tmp_path / "file")
+def test_a_file_is_locked_once_under_any_name(tmp_path: Path) -> None:
+    with lock_file(open_file(tmp_path / "file"), "one") as lock:
+        refused = open_file(tmp_path / "file")
         with pytest.raises(BlockingIOError):
             lock_file(refused, "two")
         with pytest.raises(OSError, match="Bad file descriptor"):
@@ -25,13 +25,13 @@ def test_one_at_a_time_holds_a_file_whatever_it_calls_it(tmp_path: Path) -> None
         assert not is_locked("two")
         assert lock.descriptor >= 0
     assert not is_locked("one")
-    lock_file(opened(tmp_path / "file"), "two").release()
+    lock_file(open_file(tmp_path / "file"), "two").release()
 
 
-def test_let_go_it_has_no_descriptor_that_could_be_another_files(tmp_path: Path) -> None:
-    lock = lock_file(opened(tmp_path / "file"), "one")
+def test_a_released_lock_has_no_descriptor(tmp_path: Path) -> None:
+    lock = lock_file(open_file(tmp_path / "file"), "one")
     lock.release()
-    reused = opened(tmp_path / "other")
+    reused = open_file(tmp_path / "other")
     assert lock.descriptor == -1
     lock.release()
     os.fstat(reused)
@@ -40,8 +40,8 @@ def test_let_go_it_has_no_descriptor_that_could_be_another_files(tmp_path: Path)
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="has no fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_child_can_neither_hold_nor_write(tmp_path: Path) -> None:
-    lock = lock_file(opened(tmp_path / "file"), "one")
+def test_a_forked_child_has_no_lock(tmp_path: Path) -> None:
+    lock = lock_file(open_file(tmp_path / "file"), "one")
     child = os.fork()
     if child == 0:
         os._exit(0 if lock.descriptor == -1 and not is_locked("one") else 1)
@@ -50,7 +50,7 @@ def test_a_forked_child_can_neither_hold_nor_write(tmp_path: Path) -> None:
     lock.release()
 
 
-def test_what_cannot_be_locked_says_so(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_locked_raises_an_os_error(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     os.close(writer)

@@ -13,7 +13,7 @@ ALLOWED = {(P, S), (S, C), (S, F), (S, U), (S, P), (U, C), (U, P), (U, U), (U, F
 
 
 @pytest.mark.parametrize(("old", "new"), list(product(State, State)))
-def test_a_row_goes_where_it_may_and_nowhere_else(old: State, new: State) -> None:
+def test_only_the_listed_moves_are_allowed(old: State, new: State) -> None:
     if (old, new) in ALLOWED:
         check_move(old, new)
     else:
@@ -21,16 +21,16 @@ def test_a_row_goes_where_it_may_and_nowhere_else(old: State, new: State) -> Non
             check_move(old, new)
 
 
-def test_a_row_that_was_created_stays_so() -> None:
+def test_a_created_row_never_moves() -> None:
     assert MOVES[State.CREATED] == frozenset()
 
 
-def test_nothing_is_created_failed_or_in_doubt_without_having_been_recorded_as_sending() -> None:
+def test_a_planned_row_moves_only_to_sending() -> None:
     assert MOVES[State.PLANNED] == {State.SENDING}
     assert origins(State.SENDING) == {State.PLANNED}
 
 
-def test_the_numbers_are_those_of_journals_already_written() -> None:
+def test_the_numbers_of_states_never_change() -> None:
     assert [(state.name, int(state)) for state in State] == [
         ("PLANNED", 0),
         ("SENDING", 1),
@@ -40,5 +40,5 @@ def test_the_numbers_are_those_of_journals_already_written() -> None:
     ]
 
 
-def test_origins_are_the_moves_backwards() -> None:
+def test_origins_are_the_inverse_of_moves() -> None:
     assert {(old, new) for new in State for old in origins(new)} == ALLOWED

@@ -9,7 +9,7 @@ import pytest
 from campaigns_async._threads import wait_to_end
 
 
-async def test_it_is_seen_to_its_end_however_often_it_is_cancelled() -> None:
+async def test_the_wait_ends_after_the_work_even_if_it_is_cancelled() -> None:
     let, done = asyncio.Event(), list[str]()
 
     async def work() -> str:
@@ -30,7 +30,7 @@ async def test_it_is_seen_to_its_end_however_often_it_is_cancelled() -> None:
     assert await wait_to_end(work()) == "result"
 
 
-async def test_what_it_raises_comes_out_unless_the_wait_was_cancelled() -> None:
+async def test_the_error_of_the_work_is_raised_unless_the_wait_was_cancelled() -> None:
     let = asyncio.Event()
 
     async def work() -> None:

@@ -23,7 +23,7 @@ def expire(queue: TimeoutQueue) -> None:
     queue._expire(_Late())  # type: ignore[arg-type]
 
 
-async def under_two(outer: TimeoutQueue, inner: TimeoutQueue, told: list[str]) -> str:
+async def run_under_two(outer: TimeoutQueue, inner: TimeoutQueue, consumers: list[str]) -> str:
     """A call with a deadline, and an attempt of it with another; tells whose cancellation it took."""
     now = asyncio.get_running_loop().time()
     whole = outer.start(now)
@@ -35,13 +35,13 @@ async def under_two(outer: TimeoutQueue, inner: TimeoutQueue, told: list[str]) -
         except asyncio.CancelledError:
             if not part.consume_cancellation():
                 raise
-            told.append("inner")
+            consumers.append("inner")
         finally:
             part.stop()
     except asyncio.CancelledError:
         if not whole.consume_cancellation():
             raise
-        told.append("outer")
+        consumers.append("outer")
     finally:
         whole.stop()
     return "over"
@@ -60,10 +60,10 @@ CASES: dict[str, tuple[list[str], list[str]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_who_cut_it_off(case: str) -> None:
+async def test_each_deadline_knows_its_own_cancellation(case: str) -> None:
     events, expected = CASES[case]
-    outer, inner, told = TimeoutQueue(60.0), TimeoutQueue(30.0), list[str]()
-    task = asyncio.create_task(under_two(outer, inner, told))
+    outer, inner, consumers = TimeoutQueue(60.0), TimeoutQueue(30.0), list[str]()
+    task = asyncio.create_task(run_under_two(outer, inner, consumers))
     await asyncio.sleep(0)
     does: dict[str, Callable[[], object]] = {
         "inner": lambda: expire(inner),
@@ -74,14 +74,14 @@ async def test_who_cut_it_off(case: str) -> None:
         does[event]()
     done, _ = await asyncio.wait([task])
     assert done == {task}
-    assert told == expected
+    assert consumers == expected
     assert task.cancelled() == ("cancel" in events)
     assert task.cancelling() == events.count("cancel"), "only what others asked of it is left"
     assert not outer.running
     assert not inner.running
 
 
-async def test_a_cancellation_asked_before_is_not_its_own() -> None:
+async def test_an_earlier_cancellation_is_not_consumed() -> None:
     queue = TimeoutQueue(30.0)
 
     async def work() -> str:
@@ -108,7 +108,7 @@ async def test_a_cancellation_asked_before_is_not_its_own() -> None:
     assert task.cancelling() == 1
 
 
-async def test_what_was_stopped_does_not_begin_any_more() -> None:
+async def test_a_stopped_deadline_does_not_begin() -> None:
     queue = TimeoutQueue(30.0)
     deadline = queue.for_current_task()
     deadline.stop()
@@ -119,7 +119,7 @@ async def test_what_was_stopped_does_not_begin_any_more() -> None:
     assert not deadline.consume_cancellation()
 
 
-async def test_one_that_is_swallowed_is_taken_back() -> None:
+async def test_a_swallowed_cancellation_is_taken_back() -> None:
     queue = TimeoutQueue(30.0)
     deadline = queue.start(0.0)
     expire(queue)
@@ -131,7 +131,7 @@ async def test_one_that_is_swallowed_is_taken_back() -> None:
     assert task.cancelling() == 0
 
 
-async def test_one_timer_serves_all(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_timer_serves_all_timeouts_of_a_queue(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     timers: list[float] = []
     real = loop.call_at
@@ -150,7 +150,7 @@ async def test_one_timer_serves_all(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not queue.running
 
 
-async def test_a_timer_that_has_come_counts_until_it_is_done_with(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_timer_counts_as_set_until_it_has_expired_its_deadlines(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     queue = TimeoutQueue(30.0)
     first = queue.start(loop.time())
@@ -167,7 +167,7 @@ async def test_a_timer_that_has_come_counts_until_it_is_done_with(monkeypatch: p
     second.stop()
 
 
-def test_queues_of_one_length_are_one() -> None:
+def test_there_is_one_queue_for_each_length() -> None:
     queues = TimeoutQueues()
     queue = queues.for_seconds(5.0)
     assert queues.for_seconds(5) is queue

@@ -29,7 +29,7 @@ def request(operation: Operation) -> Request:
     return Request(operation, "POST", "/api/Campaigns")
 
 
-def made(
+def build_error_for(
     result: Response | Failure, effect: Effect, operation: Operation = Operation.CREATE, *, late: bool = False
 ) -> e.CampaignsError:
     """The error of a call that ended so."""
@@ -39,32 +39,34 @@ def made(
 
 @pytest.mark.parametrize("operation", Operation)
 @pytest.mark.parametrize(("kind", "expected"), KINDS.items())
-def test_without_an_answer_the_error_is_of_what_failed(
+def test_a_failure_without_response_has_the_error_of_its_kind(
     kind: FailureKind, expected: tuple[type[e.CampaignsError], str], operation: Operation
 ) -> None:
     for effect in Effect:
         if effect is Effect.UNKNOWN and operation in CREATES:
             continue
-        error = made(Failure(kind, sent=False), effect, operation)
+        error = build_error_for(Failure(kind, sent=False), effect, operation)
         assert (type(error), error.message) == expected
         assert error.__cause__ is None
 
 
 @pytest.mark.parametrize("kind", FailureKind)
-def test_what_the_system_called_it_is_told(kind: FailureKind) -> None:
-    error = made(Failure(kind, sent=False, detail="Connection refused"), Effect.NOT_SENT)
+def test_the_message_names_the_detail_of_the_failure(kind: FailureKind) -> None:
+    error = build_error_for(Failure(kind, sent=False, detail="Connection refused"), Effect.NOT_SENT)
     assert error.message == f"{KINDS[kind][1]} (Connection refused)"
 
 
-def test_every_kind_of_failure_has_its_error() -> None:
+def test_every_kind_of_failure_has_an_error() -> None:
     assert set(KINDS) == set(FailureKind)
 
 
 @pytest.mark.parametrize("operation", CREATES)
 @pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("kind", FailureKind)
-def test_a_create_in_doubt_always_raises_outcome_unknown(kind: FailureKind, late: bool, operation: Operation) -> None:
-    error = made(Failure(kind, sent=True, detail="Broken pipe"), Effect.UNKNOWN, operation, late=late)
+def test_a_create_of_unknown_outcome_always_raises_outcome_unknown(
+    kind: FailureKind, late: bool, operation: Operation
+) -> None:
+    error = build_error_for(Failure(kind, sent=True, detail="Broken pipe"), Effect.UNKNOWN, operation, late=late)
     assert isinstance(error, OutcomeUnknownError)
     assert error.cause_type is KINDS[kind][0]
     assert (error.status, error.request_id) == (None, None)
@@ -76,25 +78,29 @@ def test_a_create_in_doubt_always_raises_outcome_unknown(kind: FailureKind, late
 
 @pytest.mark.parametrize("operation", CREATES)
 @pytest.mark.parametrize("status", [100, 408, 500, 502, 503, 504, 599, 999])
-def test_a_create_in_doubt_after_an_answer_tells_its_status_and_its_id(status: int, operation: Operation) -> None:
-    error = made(Response(status, {"x-request-id": "r-1"}, b""), Effect.UNKNOWN, operation)
+def test_a_create_of_unknown_outcome_has_the_status_and_the_request_id_of_the_response(
+    status: int, operation: Operation
+) -> None:
+    error = build_error_for(Response(status, {"x-request-id": "r-1"}, b""), Effect.UNKNOWN, operation)
     assert isinstance(error, OutcomeUnknownError)
     assert (error.status, error.request_id) == (status, "r-1")
     assert isinstance(error.__cause__, error.cause_type)
     assert isinstance(error.__cause__, e.APIError)
 
 
-def test_a_create_that_was_in_doubt_once_stays_so_when_a_later_attempt_was_rejected() -> None:
-    error = made(Response(429, {"Retry-After": "7"}, b""), Effect.UNKNOWN)
+def test_an_unknown_create_stays_unknown_after_a_later_attempt_was_rejected() -> None:
+    error = build_error_for(Response(429, {"Retry-After": "7"}, b""), Effect.UNKNOWN)
     assert isinstance(error, OutcomeUnknownError)
     assert error.cause_type is e.ThrottledError
 
 
 @pytest.mark.parametrize("operation", OTHERS)
 @pytest.mark.parametrize("effect", Effect)
-def test_what_may_be_repeated_raises_what_happened_even_in_doubt(operation: Operation, effect: Effect) -> None:
-    assert type(made(Response(500, {}, b""), effect, operation)) is e.ServerError
-    assert type(made(Failure(FailureKind.DROPPED, sent=True), effect, operation)) is e.ConnectionFailedError
+def test_an_idempotent_request_raises_the_error_itself_even_if_its_effect_is_unknown(
+    operation: Operation, effect: Effect
+) -> None:
+    assert type(build_error_for(Response(500, {}, b""), effect, operation)) is e.ServerError
+    assert type(build_error_for(Failure(FailureKind.DROPPED, sent=True), effect, operation)) is e.ConnectionFailedError
 
 
 @pytest.mark.parametrize("operation", CREATES)
@@ -102,15 +108,13 @@ def test_what_may_be_repeated_raises_what_happened_even_in_doubt(operation: Oper
     ("status", "cls"),
     [(400, e.ValidationFailedError), (401, e.AuthenticationError), (429, e.ThrottledError), (307, e.APIError)],
 )
-def test_a_create_that_was_rejected_raises_the_error_of_its_status(
-    status: int, cls: type, operation: Operation
-) -> None:
-    assert type(made(Response(status, {}, b""), Effect.REJECTED, operation)) is cls
+def test_a_rejected_create_raises_the_error_of_its_status(status: int, cls: type, operation: Operation) -> None:
+    assert type(build_error_for(Response(status, {}, b""), Effect.REJECTED, operation)) is cls
 
 
 @pytest.mark.parametrize("operation", Operation)
-def test_a_call_without_time_for_another_attempt_says_so_and_why_it_was_due(operation: Operation) -> None:
-    error = made(Response(429, {"Retry-After": "7"}, b""), Effect.REJECTED, operation, late=True)
+def test_a_call_without_time_for_another_attempt_says_so_and_names_the_cause(operation: Operation) -> None:
+    error = build_error_for(Response(429, {"Retry-After": "7"}, b""), Effect.REJECTED, operation, late=True)
     assert isinstance(error, e.DeadlineExceededError)
     assert isinstance(error, TimeoutError)
     assert error.message.startswith("no time for another attempt (Timeouts.deadline) after: 429: ")
@@ -119,7 +123,7 @@ def test_a_call_without_time_for_another_attempt_says_so_and_why_it_was_due(oper
     assert cause.retry_after == 7
 
 
-def test_a_retry_after_that_is_a_date_is_counted_from_now() -> None:
-    error = made(Response(503, {"Retry-After": "Mon, 01 Jan 2024 00:00:09 GMT"}, b""), Effect.REJECTED)
+def test_a_retry_after_date_is_counted_from_now() -> None:
+    error = build_error_for(Response(503, {"Retry-After": "Mon, 01 Jan 2024 00:00:09 GMT"}, b""), Effect.REJECTED)
     assert isinstance(error, e.ThrottledError)
     assert error.retry_after == 9

@@ -44,14 +44,14 @@ places = st.floats(0, 1)
     ("attempt", "most"),
     [(1, 0.25), (2, 0.5), (3, 1), (4, 2), (5, 4), (6, 8), (7, 16), (8, 20), (9, 20), (60, 20), (61, 20), (1000, 20)],
 )
-def test_the_range_doubles_from_the_base_to_the_cap_and_begins_at_zero(attempt: int, most: float) -> None:
+def test_the_range_starts_at_zero_and_doubles_from_the_base_to_the_cap(attempt: int, most: float) -> None:
     random = Fixed(1.0)
     assert retry.backoff(POLICY, attempt, random) == most
     assert random.ranges == [(0.0, most)]
 
 
 @given(policies, st.integers(1, 10**9), places)
-def test_a_backoff_lies_between_zero_and_the_cap_however_many_attempts(
+def test_a_backoff_is_between_zero_and_the_cap_after_any_number_of_attempts(
     policy: RetryPolicy, attempt: int, place: float
 ) -> None:
     seconds = retry.backoff(policy, attempt, Fixed(place))
@@ -66,7 +66,7 @@ def test_a_later_attempt_never_has_the_smaller_range(policy: RetryPolicy, attemp
 
 @pytest.mark.parametrize("policy", [RetryPolicy(base=1e308, cap=1e308), RetryPolicy(base=5e-324, cap=1e308)])
 @pytest.mark.parametrize("attempt", [1, 2, 1000, 10**9])
-def test_the_ends_of_what_can_be_set_do_not_overflow(policy: RetryPolicy, attempt: int) -> None:
+def test_the_largest_and_smallest_settings_do_not_overflow(policy: RetryPolicy, attempt: int) -> None:
     assert 0 <= retry.backoff(policy, attempt, Fixed(1.0)) <= policy.cap
 
 
@@ -77,26 +77,26 @@ def test_the_jitter_is_full_and_even() -> None:
         assert abs(drawn[500 * quarter] - 5 * quarter) < 1
 
 
-def test_without_a_word_of_the_server_a_wait_is_the_backoff() -> None:
+def test_without_retry_after_a_wait_is_the_backoff() -> None:
     random = Fixed(0.5)
     assert wait_after(POLICY, 3, None, random) == 0.5
     assert random.ranges == [(0.0, 1.0)]
 
 
 @given(policies, st.integers(1, 10**9), st.floats(0, 1e9), places)
-def test_a_wait_that_the_server_asked_for_is_never_shorter_and_at_most_a_base_longer(
+def test_a_wait_is_never_shorter_than_retry_after_and_at_most_a_base_longer(
     policy: RetryPolicy, attempt: int, asked: float, place: float
 ) -> None:
     seconds = wait_after(policy, attempt, asked, Fixed(place))
     assert asked <= seconds <= asked + policy.base
 
 
-def test_the_jitter_spreads_those_who_were_told_the_same_second() -> None:
+def test_the_jitter_spreads_clients_with_the_same_retry_after() -> None:
     random = Random(1)
     waits = {wait_after(POLICY, 1, 7.0, random) for _ in range(100)}
     assert len(waits) == 100
     assert max(waits) - min(waits) > 0.2
 
 
-def test_an_endless_wait_stays_endless() -> None:
+def test_an_infinite_wait_stays_infinite() -> None:
     assert wait_after(POLICY, 1, math.inf, Fixed(0.5)) == math.inf

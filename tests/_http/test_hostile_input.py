@@ -110,28 +110,28 @@ def create(client: CampaignsClient) -> Awaitable[object]:
     return client.campaigns.create(new_campaign())
 
 
-def listed(client: CampaignsClient) -> Awaitable[object]:
+def list_all(client: CampaignsClient) -> Awaitable[object]:
     return client.campaigns.list().collect()
 
 
-def got(client: CampaignsClient) -> Awaitable[object]:
+def get(client: CampaignsClient) -> Awaitable[object]:
     return client.campaigns.get("a")
 
 
 ANSWERS: dict[str, tuple[Callable[[str], Response], Call]] = {
     "id": (lambda text: Response(201, {}, text.encode()), create),
     "quoted id": (lambda text: Response(201, {}, f'"{text}"'.encode()), create),
-    "page": (lambda text: Response(200, {}, text.encode()), listed),
-    "status": (lambda text: Response(200, {}, orjson.dumps({"id": "a", "status": text})), got),
-    "date": (lambda text: Response(200, {}, orjson.dumps({"id": "a", "startDateTime": text})), got),
+    "page": (lambda text: Response(200, {}, text.encode()), list_all),
+    "status": (lambda text: Response(200, {}, orjson.dumps({"id": "a", "status": text})), get),
+    "date": (lambda text: Response(200, {}, orjson.dumps({"id": "a", "startDateTime": text})), get),
     "status in a page": (
         lambda text: Response(200, {}, orjson.dumps({"items": [{"id": "a", "status": text}]})),
-        listed,
+        list_all,
     ),
     "problem": (lambda text: Response(400, {}, text.encode()), create),
-    "retry-after": (lambda text: Response(503, {"Retry-After": text[:LONGEST_HEADER]}, b""), got),
-    "allow": (lambda text: Response(405, {"Allow": text[:LONGEST_HEADER]}, b""), got),
-    "request id": (lambda text: Response(500, {"x-request-id": text[:LONGEST_HEADER]}, b""), got),
+    "retry-after": (lambda text: Response(503, {"Retry-After": text[:LONGEST_HEADER]}, b""), get),
+    "allow": (lambda text: Response(405, {"Allow": text[:LONGEST_HEADER]}, b""), get),
+    "request id": (lambda text: Response(500, {"x-request-id": text[:LONGEST_HEADER]}, b""), get),
 }
 
 
@@ -161,7 +161,7 @@ async def test_errors_by_the_thousand_are_read(piece: str) -> None:
             assert len(str(caught.value)) < 1000
 
 
-def construct(base_url: str, key: str) -> None:
+def construct_client(base_url: str, key: str) -> None:
     CampaignsClient(base_url, key)
 
 
@@ -170,9 +170,9 @@ GIVEN: dict[str, Callable[[CampaignsClient, str], Awaitable[object] | None]] = {
     "path": lambda client, text: client.request("GET", f"/{text}"),
     "verb": lambda client, text: client.request(text, "/"),
     "filters": lambda client, text: client.campaigns.list(filters=text).collect(),
-    "base url": lambda _, text: construct(f"http://host/{text}", "key"),
-    "host": lambda _, text: construct(f"http://{text}", "key"),
-    "key": lambda _, text: construct("http://host", text),
+    "base url": lambda _, text: construct_client(f"http://host/{text}", "key"),
+    "host": lambda _, text: construct_client(f"http://{text}", "key"),
+    "key": lambda _, text: construct_client("http://host", text),
 }
 
 

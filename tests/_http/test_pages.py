@@ -28,18 +28,18 @@ def body(*rows: object, **envelope: object) -> bytes:
     return orjson.dumps({**ENVELOPE, **envelope, "items": rows})
 
 
-def other_way(raw: bytes, cls: type) -> Page[Any]:
+def read_by_converters(raw: bytes, cls: type) -> Page[Any]:
     """Without msgspec."""
     return response._read_envelope(response.single(Response(200, {}, raw).json()), cls)
 
 
-def agree(raw: bytes, cls: type) -> bool:
+def check_agreement(raw: bytes, cls: type) -> bool:
     """Whether it is read at all; if so, it is what the other way reads."""
     page = pages.read_page(raw, cls)
     if page is None:
         return False
     # A name that it does not know is skipped, be it UTF-8 or not.
-    same = other_way(raw.decode(errors="replace").encode(), cls)
+    same = read_by_converters(raw.decode(errors="replace").encode(), cls)
     assert page == same
     assert (type(page.index), type(page.total_pages), type(page.total_records)) == (
         type(same.index),
@@ -51,45 +51,45 @@ def agree(raw: bytes, cls: type) -> bool:
 
 
 @BOTH
-def test_what_is_as_documented_is_read_here(cls: type) -> None:
-    assert agree(body(), cls)
-    assert agree(body(WIRE[cls], dict.fromkeys(WIRE[cls]) | {"id": "b"}, {"id": "c"}), cls)
-    assert agree(orjson.dumps({"items": [WIRE[cls]]}), cls)
-    assert agree(body({**WIRE[cls], "new": {"deep": [1]}}, links=[{"rel": "next"}]), cls)
-    assert agree(body({**WIRE[cls], "id": 'Zoë 🏌️ " \\ \n \x00 \ud7ff'}), cls)
+def test_a_documented_page_is_read_by_the_fast_reader(cls: type) -> None:
+    assert check_agreement(body(), cls)
+    assert check_agreement(body(WIRE[cls], dict.fromkeys(WIRE[cls]) | {"id": "b"}, {"id": "c"}), cls)
+    assert check_agreement(orjson.dumps({"items": [WIRE[cls]]}), cls)
+    assert check_agreement(body({**WIRE[cls], "new": {"deep": [1]}}, links=[{"rel": "next"}]), cls)
+    assert check_agreement(body({**WIRE[cls], "id": 'Zoë 🏌️ " \\ \n \x00 \ud7ff'}), cls)
 
 
 @pytest.mark.parametrize("text", UTC_DATES)
-def test_dates_are_read_here_and_their_seventh_digit_is_cut(text: str) -> None:
-    assert agree(body({**FULL, "startDateTime": text}), Campaign)
+def test_the_fast_reader_reads_dates_and_cuts_the_seventh_digit(text: str) -> None:
+    assert check_agreement(body({**FULL, "startDateTime": text}), Campaign)
 
 
 @pytest.mark.parametrize("number", [*CampaignStatus, -1, 6, 99, 2**63 - 1])
-def test_statuses_are_read_here_known_or_not(number: int) -> None:
-    assert agree(body({**FULL, "status": int(number)}), Campaign)
+def test_the_fast_reader_reads_known_and_unknown_statuses(number: int) -> None:
+    assert check_agreement(body({**FULL, "status": int(number)}), Campaign)
 
 
 @pytest.mark.parametrize(("name", "cls"), [(name, cls) for cls, wire in WIRE.items() for name in wire])
-def test_whatever_a_field_holds_is_read_as_the_other_way_or_not_here(name: str, cls: type) -> None:
+def test_any_field_value_is_read_as_by_the_converters_or_left_to_them(name: str, cls: type) -> None:
     for value in (*ODD, *BAD_DATES, 2**63, -(2**63)):
         if value != "\ud800":
-            agree(body(WIRE[cls], {**WIRE[cls], name: value}), cls)
+            check_agreement(body(WIRE[cls], {**WIRE[cls], name: value}), cls)
 
 
 @BOTH
 @pytest.mark.parametrize("name", ENVELOPE)
 @pytest.mark.parametrize("value", [None, 0, -1, True, 1.0, "1", 2**63, 2**64, 2**70], ids=repr)
-def test_whatever_the_envelope_holds_is_read_as_the_other_way_or_not_here(cls: type, name: str, value: object) -> None:
+def test_any_envelope_value_is_read_as_by_the_converters_or_left_to_them(cls: type, name: str, value: object) -> None:
     raw = body().replace(b'"%s":1' % name.encode(), b'"%s":%s' % (name.encode(), str_of(value)))
-    agree(raw, cls)
+    check_agreement(raw, cls)
 
 
 @pytest.mark.parametrize("name", ["recipientCount", "status", "optOutLinkId"])
 @pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, 2**64, 2**70, -(2**63), -(2**63) - 1, -(2**70)])
-def test_a_number_beyond_64_bits_is_left_to_the_other_way(name: str, number: int) -> None:
+def test_a_number_beyond_64_bits_is_left_to_the_converters(name: str, number: int) -> None:
     raw = body(FULL).replace(b'"%s":%d' % (name.encode(), FULL[name]), b'"%s":%d' % (name.encode(), number))
     assert b"%d" % number in raw
-    assert agree(raw, Campaign) == (-(2**63) <= number < 2**63)
+    assert check_agreement(raw, Campaign) == (-(2**63) <= number < 2**63)
 
 
 def str_of(value: object) -> bytes:
@@ -120,11 +120,11 @@ def str_of(value: object) -> bytes:
     ],
     ids=lambda raw: repr(raw[:40]),
 )
-def test_what_needs_a_closer_look_is_not_read_here(raw: bytes, cls: type) -> None:
+def test_an_undocumented_page_is_left_to_the_converters(raw: bytes, cls: type) -> None:
     assert pages.read_page(raw, cls) is None
 
 
-def test_the_depth_of_a_page_is_bounded_whatever_the_interpreters_limit() -> None:
+def test_the_depth_of_a_page_is_bounded_at_any_recursion_limit() -> None:
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(1_000_000)
     try:
@@ -144,33 +144,33 @@ def test_the_depth_of_a_page_is_bounded_whatever_the_interpreters_limit() -> Non
 
 
 @BOTH
-def test_a_key_that_comes_twice_is_the_later_one(cls: type) -> None:
-    assert agree(b'{"items":[{"id":"a","id":"b"}],"items":[{"id":"c","id":"d"}]}', cls)
+def test_the_last_of_duplicate_keys_counts(cls: type) -> None:
+    assert check_agreement(b'{"items":[{"id":"a","id":"b"}],"items":[{"id":"c","id":"d"}]}', cls)
 
 
 @BOTH
-def test_any_one_byte_changed_changes_nothing_between_the_two(cls: type) -> None:
+def test_both_readers_agree_after_any_changed_byte(cls: type) -> None:
     whole = body(WIRE[cls])
     read = 0
     for place in range(len(whole)):
         for byte in b'\x00"\\{}[],:09-.enu \x80\xff':
-            read += agree(whole[:place] + bytes([byte]) + whole[place + 1 :], cls)
+            read += check_agreement(whole[:place] + bytes([byte]) + whole[place + 1 :], cls)
     assert read > len(whole), "nothing was read, so nothing was compared"
 
 
 @BOTH
 @given(rows=st.lists(odd_rows, max_size=3))
 @example(rows=[])
-def test_any_page_is_read_as_the_other_way_or_not_here(cls: type, rows: list[object]) -> None:
+def test_any_page_is_read_as_by_the_converters_or_left_to_them(cls: type, rows: list[object]) -> None:
     try:
         raw = body(*rows)
     except TypeError:  # half of a surrogate pair
         return
-    agree(raw, cls)
+    check_agreement(raw, cls)
 
 
 @pytest.mark.parametrize(("wire", "cls"), [(FULL, Campaign), (PERSON, Contact)])
-def test_a_row_of_a_page_is_frozen_and_like_any_other(wire: dict[str, Any], cls: type) -> None:
+def test_a_row_of_a_page_is_frozen_and_equal_to_a_constructed_one(wire: dict[str, Any], cls: type) -> None:
     page: Any = pages.read_page(body(wire), cls)
     (row,) = page.items
     made = cls(*attrs.astuple(codec.read_model(wire, cls), recurse=False))
@@ -199,14 +199,14 @@ good_rows = st.fixed_dictionaries(
 
 
 @given(st.lists(good_rows))
-def test_good_pages_never_take_the_slow_way(rows: list[Any]) -> None:
+def test_documented_pages_never_use_the_converters(rows: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(response, "_read_envelope", None)
         found = read_campaigns(Response(200, {}, body(*rows)))
     assert [row.id for row in found.items] == [row["id"] for row in rows]
 
 
-def test_a_page_that_needs_a_closer_look_alone_takes_the_slow_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_an_undocumented_page_uses_the_converters(monkeypatch: pytest.MonkeyPatch) -> None:
     slow: list[object] = []
     read = response._read_envelope
 

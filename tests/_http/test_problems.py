@@ -29,7 +29,7 @@ LONGEST = 1e9
 GET = Request(Operation.GET, "GET", "/api/Campaigns/a")
 
 
-def answer(status: int, body: bytes | str = b"", **headers: str) -> Response:
+def build_response(status: int, body: bytes | str = b"", **headers: str) -> Response:
     """A failure; header names with underscores for hyphens."""
     named = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
     return Response(status, named, body if isinstance(body, bytes) else body.encode())
@@ -37,7 +37,7 @@ def answer(status: int, body: bytes | str = b"", **headers: str) -> Response:
 
 def error_of(status: int, body: bytes | str = b"", request: Request = GET, **headers: str) -> e.APIError:
     """The error of this failure."""
-    response = answer(status, body, **headers)
+    response = build_response(status, body, **headers)
     return build_error(request, response, retry_after=read_retry_after(response, now=NOW))
 
 
@@ -54,7 +54,7 @@ CLASSES = {
 }
 
 
-def test_every_status_has_its_class() -> None:
+def test_every_status_has_its_error_class() -> None:
     for status in (*range(100, 200), *range(300, 600), 600, 999):
         expected = CLASSES.get(status, e.ServerError if status >= 500 else e.APIError)
         assert type(error_of(status)) is expected, status
@@ -83,7 +83,7 @@ BODIES: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_no_body_keeps_an_error_from_being_made(body: bytes) -> None:
+def test_an_error_is_built_from_any_body(body: bytes) -> None:
     for status in (302, 400, 401, 404, 405, 408, 409, 413, 422, 429, 500, 502, 503):
         found = error_of(status, body)
         assert found.problem is None or body.startswith(b'{"errors"'), status
@@ -91,7 +91,7 @@ def test_no_body_keeps_an_error_from_being_made(body: bytes) -> None:
         assert found.__context__ is None, status
 
 
-def test_a_problem_document_is_read_whole() -> None:
+def test_all_fields_of_a_problem_document_are_read() -> None:
     body = json.dumps(
         {
             "type": "https://tools.ietf.org/html/rfc7231#section-6.5.1",
@@ -121,7 +121,7 @@ def test_a_problem_document_is_read_whole() -> None:
         assert str(found) == "400: the server refused the request: Contacts[3].PhoneNumber, Sender"
 
 
-def test_what_is_of_the_wrong_type_in_a_problem_is_left_out() -> None:
+def test_fields_of_the_wrong_type_in_a_problem_are_ignored() -> None:
     body = '{"type": 5, "title": [], "status": true, "detail": {}, "traceId": 7, "errors": 8}'
     assert error_of(400, body).problem == Problem()
 
@@ -158,7 +158,7 @@ def test_errors_are_read_in_every_shape(value: Any, expected: dict[str, tuple[st
     assert found.errors == expected
 
 
-def test_bare_messages_by_path_are_errors_too() -> None:
+def test_a_bare_model_state_is_read() -> None:
     found = error_of(400, '{"Contacts[1].PhoneNumber": ["a"], "Sender": ["b"]}')
     assert isinstance(found, ValidationFailedError)
     assert found.errors == {"Contacts[1].PhoneNumber": ("a",), "Sender": ("b",)}
@@ -167,7 +167,7 @@ def test_bare_messages_by_path_are_errors_too() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 404, 500])
-def test_other_failures_keep_their_problem_too(status: int) -> None:
+def test_errors_of_other_statuses_have_their_problem_too(status: int) -> None:
     assert error_of(status, '{"title": "No"}').problem == Problem(title="No")
 
 
@@ -195,20 +195,20 @@ def test_other_failures_keep_their_problem_too(status: int) -> None:
     ],
     ids=ascii,
 )
-def test_a_contacts_errors_are_found_by_its_index(path: str, index: int | None) -> None:
+def test_the_index_of_a_contact_is_read_from_the_path(path: str, index: int | None) -> None:
     found = error_of(400, json.dumps({"errors": {path: ["a"]}}))
     assert isinstance(found, ValidationFailedError)
     assert found.contact_errors == ({} if index is None else {index: ("a",)})
 
 
-def test_a_contacts_errors_of_several_fields_are_put_together() -> None:
+def test_errors_of_several_fields_of_a_contact_are_merged() -> None:
     said = {"Contacts[3].PhoneNumber": ["a"], "Sender": ["b"], "Contacts[3].Name": ["c"], "Contacts[1]": ["d"]}
     found = error_of(400, json.dumps({"errors": said}))
     assert isinstance(found, ValidationFailedError)
     assert found.contact_errors == {3: ("a", "c"), 1: ("d",)}
 
 
-def test_only_places_that_are_ours_are_shown_and_only_a_few() -> None:
+def test_a_message_shows_at_most_five_known_paths() -> None:
     hostile = {"447700900123": ["a"], "Contacts[1].Ann Smith": ["b"], "Contacts[447700900123]": ["c"]}
     assert str(error_of(400, json.dumps({"errors": hostile}))) == "400: the server refused the request: see .errors"
     known = {f"Contacts[{index}].PhoneNumber": ["a"] for index in range(8)}
@@ -251,7 +251,7 @@ def test_a_405_of_an_operation_without_a_setting_names_none(operation: Operation
         ("GET SECRET", ""),
     ],
 )
-def test_of_the_allow_header_only_methods_are_told(allow: str, said: str) -> None:
+def test_only_methods_of_the_allow_header_are_shown(allow: str, said: str) -> None:
     assert str(error_of(405, Allow=allow)) == f"405: the server does not take this method here{said}"
 
 
@@ -312,43 +312,43 @@ WAITS: dict[str, float | None] = {
 
 
 @pytest.mark.parametrize(("text", "expected"), WAITS.items(), ids=lambda value: ascii(value)[:40])
-def test_retry_after_is_seconds_or_a_date_or_nothing(text: str, expected: float | None) -> None:
-    found = read_retry_after(answer(503, Retry_After=text), now=NOW)
+def test_retry_after_is_seconds_a_date_or_none(text: str, expected: float | None) -> None:
+    found = read_retry_after(build_response(503, Retry_After=text), now=NOW)
     assert found == expected
     assert type(error_of(503, Retry_After=text)) is (e.ServerError if expected is None else ThrottledError)
 
 
-def test_retry_after_is_found_whatever_its_spelling_and_may_be_absent() -> None:
-    assert read_retry_after(answer(429, RETRY_AFTER="7"), now=NOW) == 7
-    assert read_retry_after(answer(429), now=NOW) is None
+def test_retry_after_is_found_in_any_letter_case_and_may_be_missing() -> None:
+    assert read_retry_after(build_response(429, RETRY_AFTER="7"), now=NOW) == 7
+    assert read_retry_after(build_response(429), now=NOW) is None
 
 
 @given(st.text() | st.text(st.sampled_from("0123456789SunNov, :-+.GMT")))
 @more_examples(5)
-def test_any_retry_after_is_seconds_from_zero_or_nothing(text: str) -> None:
-    found = read_retry_after(answer(503, Retry_After=text), now=NOW)
+def test_any_retry_after_is_at_least_zero_or_none(text: str) -> None:
+    found = read_retry_after(build_response(503, Retry_After=text), now=NOW)
     assert found is None or found >= 0
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2068, 1, 1)), st.integers(-(10**6), 10**6))
-def test_any_date_is_the_seconds_to_it_and_never_less_than_none(moment: datetime, seconds: int) -> None:
+def test_a_retry_after_date_is_the_seconds_until_it_at_least_zero(moment: datetime, seconds: int) -> None:
     now = moment.replace(microsecond=0, tzinfo=UTC)
     then = format_datetime(now + timedelta(seconds=seconds), usegmt=True)
-    assert read_retry_after(answer(503, Retry_After=then), now=now) == max(0, seconds)
+    assert read_retry_after(build_response(503, Retry_After=then), now=now) == max(0, seconds)
 
 
-def test_a_throttled_error_tells_how_long() -> None:
+def test_a_throttled_error_shows_retry_after() -> None:
     assert str(error_of(429)) == "429: the server asked to slow down"
     assert str(error_of(429, Retry_After="7")) == "429: the server asked to slow down, for 7 s"
     assert str(error_of(429, Retry_After="9" * 400)) == "429: the server asked to slow down, for 1e+09 s"
 
 
 @pytest.mark.parametrize("name", ["x-request-id", "Request-Id", "X-Correlation-ID"])
-def test_the_request_id_is_taken_from_the_answers_headers(name: str) -> None:
+def test_the_request_id_is_read_from_the_headers(name: str) -> None:
     assert error_of(500, '{"traceId": "t"}', **{name: "r-1.2:3|4/5+6=7_8"}).request_id == "r-1.2:3|4/5+6=7_8"
 
 
-def test_the_first_header_that_holds_a_request_id_counts_and_the_trace_id_is_the_last_resort() -> None:
+def test_the_first_header_with_a_request_id_counts_before_the_trace_id() -> None:
     body = '{"traceId": "t"}'
     headers = {"x-request-id": "a", "request-id": "b", "x-correlation-id": "c"}
     assert error_of(500, body, **headers).request_id == "a"
@@ -361,7 +361,7 @@ def test_the_first_header_that_holds_a_request_id_counts_and_the_trace_id_is_the
 @pytest.mark.parametrize(
     "text", ["", " ", "a b", "a\nb", "<b>", "x" * 129, "x" * 1_000_000, "é", "'a'"], ids=lambda text: ascii(text)[:20]
 )
-def test_what_is_no_request_id_is_passed_over(text: str) -> None:
+def test_an_invalid_request_id_is_ignored(text: str) -> None:
     found = error_of(500, json.dumps({"traceId": text}), X_Request_Id=text)
     assert found.request_id is None
     assert found.problem == Problem()

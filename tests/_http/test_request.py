@@ -60,25 +60,25 @@ def test_the_six_operations_are_the_documented_requests() -> None:
     assert build_delete("abc").body == b"", "without one, nothing would tell when it goes out"
 
 
-def test_what_to_do_about_bad_numbers_is_a_path_of_its_own() -> None:
+def test_ignore_invalid_phone_numbers_selects_the_path() -> None:
     assert build_create(NEW, True).path == "/api/campaigns/true"
     assert build_create(NEW, False).path == "/api/campaigns/false"
     assert build_create(NEW, None).path == ROOT
 
 
-def test_update_and_delete_go_by_post_where_the_server_takes_that() -> None:
+def test_update_and_delete_use_post_if_the_setting_says_so() -> None:
     assert outline(build_update("abc", UPDATE, "POST")) == (Operation.UPDATE, "POST", f"{ROOT}/abc", "")
     assert outline(build_delete("abc", "POST")) == (Operation.DELETE, "POST", f"{ROOT}/abc", "")
 
 
 @pytest.mark.parametrize("value", [UPDATE, {"sender": "SECRET"}, None, "SECRET"])
-def test_nothing_but_a_new_campaign_is_created(value: Any) -> None:
+def test_create_refuses_other_types(value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=rf"\Anew must be a NewCampaign, not {type(value).__name__}\Z"):
         build_create(value)
 
 
 @pytest.mark.parametrize("value", [NEW, {"sender": "SECRET"}, None, "SECRET"])
-def test_nothing_but_an_update_is_put(value: Any) -> None:
+def test_update_refuses_other_types(value: Any) -> None:
     with pytest.raises(
         InvalidArgumentError, match=rf"\Achanged must be a CampaignUpdate, not {type(value).__name__}\Z"
     ):
@@ -86,7 +86,7 @@ def test_nothing_but_an_update_is_put(value: Any) -> None:
 
 
 @pytest.mark.parametrize("value", [0, 1, "true", "false", "", object()])
-def test_whether_to_ignore_bad_numbers_is_true_or_false_and_nothing_like_it(value: Any) -> None:
+def test_ignore_invalid_phone_numbers_refuses_other_types(value: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Aignore_invalid_phone_numbers must be a bool, not "):
         build_create(NEW, value)
 
@@ -146,7 +146,7 @@ def test_an_id_that_would_address_another_path_is_refused_and_not_quoted(address
 
 
 @pytest.mark.parametrize("address", ADDRESSING, ids=NAMES)
-def test_a_whole_file_is_no_id(address: Any) -> None:
+def test_an_id_of_thousands_of_characters_is_refused(address: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Acampaign_id is 3,000 characters long: an id has at most 500\Z"):
         address("a" * 3000)
 
@@ -159,13 +159,13 @@ def test_an_empty_id_is_refused(address: Any) -> None:
 
 @pytest.mark.parametrize("address", ADDRESSING, ids=NAMES)
 @pytest.mark.parametrize("campaign_id", [None, 5, b"abc", True, ["abc"]], ids=ascii)
-def test_an_id_that_is_no_text_is_refused(address: Any, campaign_id: Any) -> None:
+def test_an_id_of_another_type_is_refused(address: Any, campaign_id: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=rf"\Acampaign_id must be a str, not {type(campaign_id).__name__}\Z"):
         address(campaign_id)
 
 
 @pytest.mark.parametrize("campaign_id", ["true", "false", "True", "FALSE", "tRuE"])
-def test_true_and_false_are_no_ids_where_the_method_is_post_and_would_create(campaign_id: str) -> None:
+def test_true_and_false_are_refused_as_ids_with_post_which_would_create(campaign_id: str) -> None:
     for address in (ADDRESSING[2], ADDRESSING[4]):
         with pytest.raises(InvalidArgumentError, match="must not be true or false with the method POST"):
             address(campaign_id)
@@ -230,7 +230,7 @@ def test_any_text_is_refused_or_stays_one_segment_below_campaigns(campaign_id: s
 
 
 @given(st.text(), st.text())
-def test_any_filter_and_sort_arrives_as_it_was_written_or_is_refused(filters: str, sorts: str) -> None:
+def test_any_filter_and_sort_arrives_unchanged_or_is_refused(filters: str, sorts: str) -> None:
     try:
         query = build_list(page=1, page_size=2, filters=filters, sorts=sorts).query
     except InvalidArgumentError as error:
@@ -244,7 +244,7 @@ def test_any_filter_and_sort_arrives_as_it_was_written_or_is_refused(filters: st
 
 
 @pytest.mark.parametrize("name", ["filters", "sorts"])
-def test_a_filter_or_sort_that_utf8_cannot_carry_is_refused_by_name(name: str) -> None:
+def test_a_filter_or_sort_with_a_lone_surrogate_is_refused_by_name(name: str) -> None:
     options: Any = {name: "phoneNumber==SECRET\ud800"}
     for call in (build_list, lambda **more: build_contacts("abc", **more)):
         with pytest.raises(InvalidArgumentError, match=rf"\A{name} contains a lone surrogate") as caught:
@@ -252,7 +252,7 @@ def test_a_filter_or_sort_that_utf8_cannot_carry_is_refused_by_name(name: str) -
         assert caught.value.__context__ is None, "a UnicodeEncodeError holds the text"
 
 
-def test_a_plus_travels_escaped_since_a_raw_one_would_arrive_as_a_blank() -> None:
+def test_a_plus_is_escaped() -> None:
     assert build_list(page=1, page_size=1, filters="a==+44 7").query.endswith("&filters=a%3D%3D%2B44%207")
 
 
@@ -264,7 +264,7 @@ def test_a_plus_travels_escaped_since_a_raw_one_would_arrive_as_a_blank() -> Non
         (Auth.QUERY, None, "api-key=k%2F%2B%3D"),
     ],
 )
-def test_the_key_travels_in_one_place_only(auth: Auth, header: tuple[str, str] | None, query: str) -> None:
+def test_the_key_is_sent_in_one_place_only(auth: Auth, header: tuple[str, str] | None, query: str) -> None:
     credentials = build_credentials(auth, "k/+=")
     headers = dict(credentials.headers)
     assert headers.pop("Accept") == "application/json"
@@ -287,13 +287,13 @@ VERBS = {
 
 
 @pytest.mark.parametrize(("verb", "operation"), VERBS.items())
-def test_a_raw_request_is_repeated_as_its_verb_allows(verb: str, operation: Operation) -> None:
+def test_the_operation_of_a_raw_request_follows_from_its_method(verb: str, operation: Operation) -> None:
     for spelling in (verb, verb.lower(), verb.title()):
         assert outline(build_raw(spelling, "/api/x")) == (operation, verb, "/api/x", "")
 
 
 @pytest.mark.parametrize("verb", ["", " GET", "GET ", "GET\r\n", "TRACE", "CONNECT", "FETCH", "PO\u017fT"])
-def test_an_unknown_verb_is_refused(verb: str) -> None:
+def test_an_unknown_method_is_refused(verb: str) -> None:
     if verb == "PO\u017fT":
         assert verb.upper() == "POST", "long s: upper case makes a POST of it, and so it is treated"
         assert build_raw(verb, "/").operation is Operation.RAW_SEND
@@ -303,7 +303,7 @@ def test_an_unknown_verb_is_refused(verb: str) -> None:
 
 
 @pytest.mark.parametrize("verb", [None, 5, b"GET"])
-def test_a_verb_that_is_no_text_is_refused(verb: Any) -> None:
+def test_a_method_of_another_type_is_refused(verb: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Amethod must be a str, not "):
         build_raw(verb, "/api/x")
 
@@ -345,7 +345,7 @@ BAD_PATHS = [
 
 
 @pytest.mark.parametrize("path", GOOD_PATHS)
-def test_a_raw_path_is_sent_as_it_is(path: str) -> None:
+def test_a_raw_path_is_sent_unchanged(path: str) -> None:
     assert build_raw("GET", path).path == path
     assert URL(f"https://host{path}", encoded=True).raw_path == path
 
@@ -358,7 +358,7 @@ def test_a_raw_path_that_leads_elsewhere_is_refused(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [None, 5, b"/api", ["/"]])
-def test_a_raw_path_that_is_no_text_is_refused(path: Any) -> None:
+def test_a_raw_path_of_another_type_is_refused(path: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Apath must be a str, not "):
         build_raw("GET", path)
 
@@ -379,7 +379,7 @@ def test_any_raw_path_is_refused_or_stays_on_the_host_and_below_the_prefix(path:
 
 
 @given(st.lists(st.tuples(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8")))))
-def test_any_params_arrive_as_they_were_passed(pairs: list[tuple[str, str]]) -> None:
+def test_any_params_arrive_unchanged(pairs: list[tuple[str, str]]) -> None:
     for params in (pairs, tuple(pairs), iter(pairs)):
         query = build_raw("GET", "/api/x", params=params).query
         assert parse_qsl(query, keep_blank_values=True) == pairs
@@ -387,7 +387,7 @@ def test_any_params_arrive_as_they_were_passed(pairs: list[tuple[str, str]]) -> 
     assert build_raw("GET", "/api/x", params=dict(pairs)).query.count("=") == len(dict(pairs))
 
 
-def test_params_are_escaped_whole() -> None:
+def test_all_reserved_characters_of_params_are_escaped() -> None:
     params = {"filters": "a==+44,b", "a&b=c": "d?e#f/g"}
     assert build_raw("GET", "/", params=params).query == "filters=a%3D%3D%2B44%2Cb&a%26b%3Dc=d%3Fe%23f%2Fg"
 
@@ -409,14 +409,14 @@ BAD_PARAMS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize(("params", "said"), BAD_PARAMS, ids=lambda value: ascii(value)[:40])
-def test_params_that_are_no_pairs_of_text_are_refused_and_not_quoted(params: Any, said: str) -> None:
+def test_params_of_other_types_are_refused_and_not_quoted(params: Any, said: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         build_raw("GET", "/api/x", params=params)
     assert str(caught.value) == said
     assert caught.value.__context__ is None
 
 
-def endless() -> list[Any]:
+def build_cycle() -> list[Any]:
     """A list that holds itself."""
     inner: list[Any] = ["SECRET"]
     inner.append(inner)
@@ -432,7 +432,7 @@ def endless() -> list[Any]:
         {"a": "SECRET\ud800"},
         float("nan"),
         {"SECRET"},
-        endless(),
+        build_cycle(),
         NEW,
     ],
     ids=[
@@ -446,7 +446,7 @@ def endless() -> list[Any]:
         "model",
     ],
 )
-def test_a_body_that_json_cannot_hold_is_refused_and_not_quoted(json: Any) -> None:
+def test_a_body_that_json_cannot_encode_is_refused_and_not_quoted(json: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"\Ajson must be a JSON value") as caught:
         build_raw("POST", "/api/x", json=json)
     assert "SECRET" not in str(caught.value)
@@ -454,13 +454,13 @@ def test_a_body_that_json_cannot_hold_is_refused_and_not_quoted(json: Any) -> No
 
 
 @pytest.mark.parametrize("json", [{}, [], "", 0, False, {"a": [1, None, "é"]}])
-def test_a_body_is_sent_as_json_even_where_it_is_empty(json: Any) -> None:
+def test_an_empty_value_is_sent_as_json(json: Any) -> None:
     body = build_raw("POST", "/api/x", json=json).body
     assert body is not None
     assert orjson.loads(body) == json
 
 
-def test_without_a_body_none_is_sent() -> None:
+def test_a_raw_request_without_json_has_no_body() -> None:
     assert build_raw("POST", "/api/x").body is None
 
 

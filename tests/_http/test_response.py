@@ -32,7 +32,7 @@ DEEP_OBJECT = b'{"items":' * 100_000 + b"1" + b"}" * 100_000
 CONTENT_TYPES = [None, "application/json", "application/json; charset=utf-8", "text/plain", "text/html", "nonsense"]
 
 
-def answer(body: bytes | str, status: int = 200, content_type: str | None = "application/json") -> Response:
+def build_response(body: bytes | str, status: int = 200, content_type: str | None = "application/json") -> Response:
     """A response with this body."""
     raw = body if isinstance(body, bytes) else body.encode()
     return Response(status, {} if content_type is None else {"Content-Type": content_type}, raw)
@@ -121,22 +121,22 @@ BAD_IDS: list[bytes] = [
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
 def test_an_id_is_read_as_a_json_string_or_as_bare_text_whatever_the_content_type(content_type: str | None) -> None:
     for body, expected in GOOD_IDS.items():
-        assert read_created_id(answer(body, 201, content_type)) == expected
+        assert read_created_id(build_response(body, 201, content_type)) == expected
 
 
 @pytest.mark.parametrize("body", BAD_IDS, ids=lambda value: ascii(value)[:40])
-def test_what_is_no_id_is_a_decode_error_that_says_the_campaign_is_there(body: bytes) -> None:
+def test_an_unreadable_id_is_a_decode_error_that_says_the_campaign_was_created(body: bytes) -> None:
     with pytest.raises(DecodeError, match=r"created \(status 201\).*do not send it again") as caught:
-        read_created_id(answer(body, 201))
+        read_created_id(build_response(body, 201))
     assert (caught.value.where, caught.value.status, caught.value.effect) == ("$", 201, Effect.APPLIED)
     assert ("has an empty body" in str(caught.value)) is (not body.strip())
     assert caught.value.__context__ is None
 
 
 @given(st.text(min_size=1).filter(lambda text: text.strip() == text))
-def test_any_text_in_a_json_string_is_the_id_itself_or_refused(text: str) -> None:
+def test_any_json_string_is_the_id_or_refused(text: str) -> None:
     try:
-        found = read_created_id(answer(json.dumps(text), 201))
+        found = read_created_id(build_response(json.dumps(text), 201))
     except DecodeError:
         assert not text.isprintable() or len(text) > 200 or set("\"'<>{}\ufffd") & set(text)
     else:
@@ -146,7 +146,7 @@ def test_any_text_in_a_json_string_is_the_id_itself_or_refused(text: str) -> Non
 @given(st.binary())
 def test_any_bytes_are_an_id_or_a_decode_error(body: bytes) -> None:
     try:
-        found = read_created_id(answer(body, 201))
+        found = read_created_id(build_response(body, 201))
     except DecodeError:
         return
     assert found
@@ -165,11 +165,11 @@ READERS: list[tuple[Callable[[Response], Any], dict[str, Any], Any]] = [
 @pytest.mark.parametrize(("read", "row", "model"), READERS)
 @pytest.mark.parametrize("prefix", [b"", BOM, b" \r\n"])
 @pytest.mark.parametrize("wrapped", [False, True])
-def test_a_page_is_an_object_or_an_array_that_holds_only_it(
+def test_a_page_is_an_object_or_an_array_of_one_object(
     read: Any, row: Any, model: Any, wrapped: bool, prefix: bytes
 ) -> None:
     envelope = {**COUNTS, "items": [row], "more": {}}
-    page = read(answer(prefix + json.dumps([envelope] if wrapped else envelope).encode()))
+    page = read(build_response(prefix + json.dumps([envelope] if wrapped else envelope).encode()))
     assert (page.index, page.total_pages, page.total_records, page.items) == (2, 3, 25, (model,))
 
 
@@ -179,23 +179,23 @@ def test_a_count_that_is_null_or_missing_is_none(name: str, missing: bool) -> No
     envelope: dict[str, Any] = {**COUNTS, "items": [], name: None}
     if missing:
         del envelope[name]
-    page = read_campaigns(answer(json.dumps(envelope)))
+    page = read_campaigns(build_response(json.dumps(envelope)))
     counts = {"pageIndex": page.index, "totalPages": page.total_pages, "totalRecords": page.total_records}
     assert counts == {**COUNTS, name: None}
 
 
 @pytest.mark.parametrize("name", COUNTS)
 @pytest.mark.parametrize("value", ["-1", "true", '"5"', "1.5", "[]", "{}", "1" * 30])
-def test_a_count_that_is_no_count_is_named(name: str, value: str) -> None:
-    error = unread(read_campaigns, f'{{"items": [], "{name}": {value}}}')
+def test_an_invalid_count_is_named(name: str, value: str) -> None:
+    error = read_error(read_campaigns, f'{{"items": [], "{name}": {value}}}')
     assert str(error) == f"$.{name}: expected a whole number from 0"
     assert error.where == f"$.{name}"
 
 
-def unread(read: Callable[[Response], Any], body: bytes | str) -> DecodeError:
+def read_error(read: Callable[[Response], Any], body: bytes | str) -> DecodeError:
     """The error that reading this body raises; chained to nothing, and telling the status."""
     with pytest.raises(DecodeError) as caught:
-        read(answer(body, 203))
+        read(build_response(body, 203))
     assert caught.value.__context__ is None
     assert caught.value.status == 203
     return caught.value
@@ -242,24 +242,24 @@ BROKEN: list[tuple[bytes | str, str, str]] = [
 
 @pytest.mark.parametrize("read", [read_campaigns, read_contacts])
 @pytest.mark.parametrize(("body", "where", "said"), BROKEN, ids=lambda value: ascii(value)[:40])
-def test_a_broken_page_is_a_decode_error_that_says_where(read: Any, body: Any, where: str, said: str) -> None:
-    error = unread(read, body)
+def test_an_invalid_page_is_a_decode_error_with_its_place(read: Any, body: Any, where: str, said: str) -> None:
+    error = read_error(read, body)
     assert (error.where, str(error)) == (where, said)
 
 
-def test_a_campaigns_status_is_named_with_its_row_in_the_wires_spelling() -> None:
+def test_the_place_of_an_invalid_status_has_the_row_and_the_wire_name() -> None:
     rows = ", ".join(['{"id": "a"}'] * 3 + ['{"id": "a", "status": "?"}'])
-    assert unread(read_campaigns, f'{{"items": [{rows}]}}').where == "$.items[3].status"
+    assert read_error(read_campaigns, f'{{"items": [{rows}]}}').where == "$.items[3].status"
 
 
-def test_a_deeply_nested_field_is_a_fault_and_no_recursion_error() -> None:
+def test_a_deeply_nested_field_is_a_decode_error() -> None:
     body = '{"items": [{"id": "a", "sender": ' + "[" * 900 + "]" * 900 + "}]}"
-    assert unread(read_campaigns, body).where == "$.items[0].sender"
+    assert read_error(read_campaigns, body).where == "$.items[0].sender"
 
 
 @pytest.mark.parametrize("body", [b'{"id": "a"}', b'[{"id": "a"}]', BOM + b'{"id": "a"}'])
-def test_a_campaign_is_an_object_or_an_array_that_holds_only_it(body: bytes) -> None:
-    assert read_campaign(answer(body)) == Campaign("a")
+def test_a_campaign_is_an_object_or_an_array_of_one_object(body: bytes) -> None:
+    assert read_campaign(build_response(body)) == Campaign("a")
 
 
 @pytest.mark.parametrize(
@@ -273,26 +273,26 @@ def test_a_campaign_is_an_object_or_an_array_that_holds_only_it(body: bytes) -> 
         ('{"id": "a", "optOutLinkId": "x"}', "$.optOutLinkId"),
     ],
 )
-def test_a_broken_campaign_is_a_decode_error_that_says_where(body: str, where: str) -> None:
-    assert unread(read_campaign, body).where == where
+def test_an_invalid_campaign_is_a_decode_error_with_its_place(body: str, where: str) -> None:
+    assert read_error(read_campaign, body).where == where
 
 
 @given(st.binary())
 def test_any_bytes_are_a_page_or_a_decode_error(body: bytes) -> None:
     for read in (read_campaigns, read_contacts, read_campaign):
         try:
-            read(answer(body))
+            read(build_response(body))
         except DecodeError as error:
             assert error.__context__ is None
 
 
-def test_a_raw_response_is_handed_on_and_reads_its_json_when_asked() -> None:
-    response = answer(b'\xef\xbb\xbf{"a": [1, null]}')
+def test_a_raw_response_is_returned_unchanged_and_decodes_its_json_on_demand() -> None:
+    response = build_response(b'\xef\xbb\xbf{"a": [1, null]}')
     assert read_raw(response) is response
     assert response.json() == {"a": [1, None]}
-    assert read_nothing(answer("anything")) is None
+    assert read_nothing(build_response("anything")) is None
 
 
-def test_a_raw_response_without_json_says_so() -> None:
-    error = unread(Response.json, "<html>")
+def test_a_raw_response_without_json_raises_a_decode_error() -> None:
+    error = read_error(Response.json, "<html>")
     assert error.effect is Effect.APPLIED

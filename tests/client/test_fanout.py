@@ -24,7 +24,7 @@ from campaigns_async import (
 from campaigns_async.sandbox import Sandbox
 
 
-async def test_every_item_comes_back_once_with_its_id(client: CampaignsClient, sandbox: Sandbox) -> None:
+async def test_every_item_has_one_outcome_with_its_id(client: CampaignsClient, sandbox: Sandbox) -> None:
     news = [new_campaign(n) for n in range(120)]
     seen = {}
     async for outcome in client.campaigns.create_many(news):
@@ -37,7 +37,7 @@ async def test_every_item_comes_back_once_with_its_id(client: CampaignsClient, s
     assert {seen[index]: news[index].message for index in seen} == on_server
 
 
-async def test_outcomes_come_as_they_complete(sandbox: Sandbox) -> None:
+async def test_outcomes_come_in_the_order_of_completion(sandbox: Sandbox) -> None:
     release = asyncio.Event()
     sandbox.fault(operation="create", nth=1, times=1, hold=release)
     async with client_of(sandbox) as client:
@@ -50,7 +50,7 @@ async def test_outcomes_come_as_they_complete(sandbox: Sandbox) -> None:
     assert sorted(order) == list(range(5))
 
 
-async def test_one_that_fails_never_stops_the_others(client: CampaignsClient, sandbox: Sandbox) -> None:
+async def test_a_failed_item_does_not_stop_the_others(client: CampaignsClient, sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", nth=3, times=1, status=400)
     sandbox.fault(operation="create", nth=6, times=1, status=500)
     news = [new_campaign(n) for n in range(10)]
@@ -67,7 +67,7 @@ async def test_one_that_fails_never_stops_the_others(client: CampaignsClient, sa
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-async def test_the_intake_is_only_as_fast_as_the_pool(sandbox: Sandbox, kind: str) -> None:
+async def test_items_are_read_only_as_fast_as_the_pool_takes_them(sandbox: Sandbox, kind: str) -> None:
     taken = handed_out = worst = 0
 
     def news() -> Iterator[NewCampaign]:
@@ -91,7 +91,7 @@ async def test_the_intake_is_only_as_fast_as_the_pool(sandbox: Sandbox, kind: st
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-async def test_when_the_input_raises_what_is_in_flight_is_handed_out_first(sandbox: Sandbox, kind: str) -> None:
+async def test_an_error_of_the_input_is_raised_after_the_outcomes_in_flight(sandbox: Sandbox, kind: str) -> None:
     def news() -> Iterator[NewCampaign]:
         yield from (new_campaign(n) for n in range(3))
         raise LookupError("row 4 is no campaign")
@@ -108,7 +108,7 @@ async def test_when_the_input_raises_what_is_in_flight_is_handed_out_first(sandb
     assert len(outcomes) == len(sandbox.created) == 3
 
 
-async def test_leaving_the_block_lets_what_is_in_flight_finish(sandbox: Sandbox) -> None:
+async def test_the_end_of_the_block_waits_for_requests_in_flight(sandbox: Sandbox) -> None:
     closed = False
 
     async def news() -> AsyncIterator[NewCampaign]:
@@ -131,7 +131,7 @@ async def test_leaving_the_block_lets_what_is_in_flight_finish(sandbox: Sandbox)
         assert client.stats().in_flight == 0
 
 
-async def test_what_the_grace_does_not_suffice_for_is_listed_in_doubt(sandbox: Sandbox) -> None:
+async def test_requests_cancelled_after_the_grace_are_unresolved(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", nth=2, act=True, status=504, hold=asyncio.Event())
     async with client_of(sandbox, max_concurrency=3, timeouts=Timeouts(grace=0.05)) as client:
         async with client.campaigns.create_many(new_campaign(n) for n in range(50)) as outcomes:
@@ -147,7 +147,7 @@ async def test_what_the_grace_does_not_suffice_for_is_listed_in_doubt(sandbox: S
     assert len(sandbox.created) == 4
 
 
-async def test_what_was_read_but_not_sent_is_told_as_such(sandbox: Sandbox) -> None:
+async def test_items_that_were_read_and_not_sent_are_not_sent_outcomes(sandbox: Sandbox) -> None:
     async with client_of(sandbox, max_concurrency=2, timeouts=Timeouts(grace=0)) as client:
         slots = [await client._pool.limiter.acquire() for _ in range(2)]
         async with client.campaigns.create_many(new_campaign(n) for n in range(9)) as outcomes:
@@ -164,7 +164,7 @@ async def test_what_was_read_but_not_sent_is_told_as_such(sandbox: Sandbox) -> N
     assert list(sandbox.requests) == []
 
 
-async def test_an_iterator_that_is_dropped_stops_at_once(sandbox: Sandbox) -> None:
+async def test_a_garbage_collected_iterator_stops_at_once(sandbox: Sandbox) -> None:
     taken = 0
 
     async def news() -> AsyncIterator[NewCampaign]:
@@ -187,7 +187,7 @@ async def test_an_iterator_that_is_dropped_stops_at_once(sandbox: Sandbox) -> No
         assert taken == before <= 7
 
 
-async def test_the_consumer_may_be_cancelled_and_come_back(sandbox: Sandbox) -> None:
+async def test_iteration_may_continue_after_a_cancellation(sandbox: Sandbox) -> None:
     release = asyncio.Event()
     sandbox.fault(operation="create", hold=release)
     async with client_of(sandbox) as client:
@@ -200,7 +200,7 @@ async def test_the_consumer_may_be_cancelled_and_come_back(sandbox: Sandbox) -> 
         assert len([outcome async for outcome in outcomes]) == 3
 
 
-async def test_the_pool_is_kept_full_while_the_caller_is_busy_with_an_outcome(sandbox: Sandbox) -> None:
+async def test_the_pool_stays_full_while_an_outcome_is_processed(sandbox: Sandbox) -> None:
     async with client_of(sandbox, max_concurrency=2) as client:
         release = asyncio.Event()
         sandbox.fault(operation="create", nth=2, hold=release)
@@ -210,7 +210,7 @@ async def test_the_pool_is_kept_full_while_the_caller_is_busy_with_an_outcome(sa
             release.set()
 
 
-async def test_any_operation_is_fanned_out() -> None:
+async def test_map_runs_any_operation() -> None:
     async with Sandbox(rows(20)) as sandbox, client_of(sandbox, max_concurrency=3) as client:
         ids = [f"c{n:03}" for n in range(20)] + ["gone"]
         found = {outcome.item: outcome async for outcome in client.map(client.campaigns.get, ids)}
@@ -226,7 +226,7 @@ async def test_any_operation_is_fanned_out() -> None:
 
 
 @pytest.mark.parametrize("items", [5, None, "text", b"bytes"])
-async def test_what_cannot_be_iterated_is_refused(client: CampaignsClient, items: object) -> None:
+async def test_an_input_that_is_not_iterable_is_refused(client: CampaignsClient, items: object) -> None:
     with pytest.raises(InvalidArgumentError, match="iterable"):
         client.campaigns.create_many(items)  # type: ignore[arg-type]
 
@@ -235,7 +235,7 @@ async def test_an_empty_input_ends_at_once(client: CampaignsClient) -> None:
     assert [outcome async for outcome in client.campaigns.create_many([])] == []
 
 
-async def test_a_closed_client_fails_each_item_and_ends(sandbox: Sandbox) -> None:
+async def test_each_item_fails_on_a_closed_client(sandbox: Sandbox) -> None:
     client = client_of(sandbox)
     await client.aclose()
     outcomes = [outcome async for outcome in client.campaigns.create_many([new_campaign()])]
@@ -247,7 +247,7 @@ class Fatal(BaseException):
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, Fatal])
-async def test_an_input_that_breaks_off_is_never_taken_for_its_end(
+async def test_an_aborted_input_is_never_taken_for_its_end(
     client: CampaignsClient, sandbox: Sandbox, error: type[BaseException]
 ) -> None:
     async def news() -> AsyncIterator[NewCampaign]:
@@ -262,7 +262,7 @@ async def test_an_input_that_breaks_off_is_never_taken_for_its_end(
     assert len(outcomes) == len(sandbox.created) == 10
 
 
-async def test_an_operation_that_ends_in_no_exception_still_has_its_outcome(client: CampaignsClient) -> None:
+async def test_an_operation_that_raises_a_base_exception_still_has_its_outcome(client: CampaignsClient) -> None:
     async def operation(number: int) -> int:
         if number == 3:
             raise Fatal
@@ -276,7 +276,7 @@ async def test_an_operation_that_ends_in_no_exception_still_has_its_outcome(clie
     assert [outcome.effect for outcome in outcomes if not outcome.ok] == [Effect.UNKNOWN]
 
 
-async def test_workers_are_kept_and_none_is_left_behind() -> None:
+async def test_workers_are_reused_and_all_of_them_end() -> None:
     workers = set[asyncio.Task[object]]()
     most = 0
 
@@ -298,7 +298,7 @@ async def test_workers_are_kept_and_none_is_left_behind() -> None:
 
 
 @pytest.mark.parametrize("turns", [1, 2])
-async def test_a_worker_that_others_cancel_is_told_of_and_replaced(turns: int) -> None:
+async def test_a_worker_cancelled_from_outside_is_reported_and_replaced(turns: int) -> None:
     async def operation(number: int) -> int:
         if number < 2:
             await asyncio.Event().wait()

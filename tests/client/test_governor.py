@@ -60,7 +60,7 @@ def test_no_window_of_a_second_holds_more_than_the_rate(rate: float, seed: int, 
         assert sum(start <= moment < start + window for moment in left) <= most
 
 
-def test_the_first_second_brings_no_burst() -> None:
+def test_the_first_second_has_no_burst() -> None:
     limiter, now, left = RateLimiter(10), 0.0, []
     while now < 1.0:
         if limiter.delay(now) == 0.0:
@@ -91,7 +91,7 @@ async def test_a_rate_limit_is_kept_over_all_calls(sandbox: Sandbox) -> None:
 
 
 @pytest.mark.parametrize("status", [429, 503])
-async def test_a_hold_keeps_back_all_requests_of_the_client(sandbox: Sandbox, status: int) -> None:
+async def test_a_pause_holds_all_requests_of_the_client(sandbox: Sandbox, status: int) -> None:
     sandbox.fault(operation="create", nth=1, times=1, status=status, headers={"Retry-After": "0.3"})
     async with client_of(sandbox) as client:
         first = asyncio.create_task(client.campaigns.create(new_campaign(0)))
@@ -110,7 +110,7 @@ async def test_a_hold_keeps_back_all_requests_of_the_client(sandbox: Sandbox, st
     assert len(sandbox.created) == (20 if status == 429 else 19), "a create that met 503 is never repeated"
 
 
-async def test_a_hold_longer_than_is_honoured_holds_nobody_else_back(sandbox: Sandbox) -> None:
+async def test_a_retry_after_above_the_maximum_pauses_no_other_call(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", nth=1, times=1, status=429, headers={"Retry-After": "3600"})
     async with client_of(sandbox) as client:
         with pytest.raises(ThrottledError) as throttled:
@@ -120,7 +120,7 @@ async def test_a_hold_longer_than_is_honoured_holds_nobody_else_back(sandbox: Sa
         await client.campaigns.create(new_campaign(2))
 
 
-async def test_a_429_without_a_time_backs_off_its_own_call_only(sandbox: Sandbox) -> None:
+async def test_a_429_without_retry_after_delays_only_its_own_call(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", nth=1, times=1, status=429)
     async with client_of(
         sandbox, retry=RetryPolicy(base=10_000, cap=10_000), timeouts=Timeouts(deadline=None)
@@ -133,7 +133,7 @@ async def test_a_429_without_a_time_backs_off_its_own_call_only(sandbox: Sandbox
         await asyncio.gather(slow, return_exceptions=True)
 
 
-async def test_a_hold_is_bounded_by_the_deadline_of_who_waits(sandbox: Sandbox) -> None:
+async def test_a_pause_is_bounded_by_the_deadline_of_the_waiting_call(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", nth=1, times=1, status=429, headers={"Retry-After": "30"})
     async with client_of(sandbox, retry=RetryPolicy(attempts=1)) as client:
         with pytest.raises(ThrottledError):
@@ -145,7 +145,7 @@ async def test_a_hold_is_bounded_by_the_deadline_of_who_waits(sandbox: Sandbox) 
     assert len(sandbox.requests) == 1
 
 
-async def test_in_a_full_outage_the_quota_keeps_a_server_from_being_hammered(sandbox: Sandbox) -> None:
+async def test_the_quota_bounds_retries_in_an_outage(sandbox: Sandbox) -> None:
     sandbox.fault(status=500)
     calls = 1500
     async with client_of(sandbox) as client:
@@ -157,7 +157,7 @@ async def test_in_a_full_outage_the_quota_keeps_a_server_from_being_hammered(san
     assert stats.retry_quota < 5
 
 
-async def test_successes_pay_the_quota_back() -> None:
+async def test_successes_refill_the_quota() -> None:
     async with Sandbox(rows(1)) as sandbox, client_of(sandbox, retry=RetryPolicy(quota=5, base=0.001)) as client:
         sandbox.fault(times=1, status=500)
         await client.campaigns.get("c000")
@@ -171,7 +171,7 @@ async def test_successes_pay_the_quota_back() -> None:
 
 
 @given(st.lists(st.booleans(), max_size=300), st.integers(0, 100))
-def test_the_quota_is_never_below_nothing_or_above_its_capacity(steps: list[bool], capacity: int) -> None:
+def test_the_quota_is_never_below_zero_or_above_its_capacity(steps: list[bool], capacity: int) -> None:
     quota = RetryQuota(capacity)
     for take in steps:
         if take:
@@ -181,7 +181,7 @@ def test_the_quota_is_never_below_nothing_or_above_its_capacity(steps: list[bool
         assert 0 <= quota.left <= capacity
 
 
-async def test_an_overloaded_pool_raises_rather_than_queues(sandbox: Sandbox) -> None:
+async def test_a_saturated_pool_raises_an_error_instead_of_queueing(sandbox: Sandbox) -> None:
     release = asyncio.Event()
     sandbox.fault(operation="create", hold=release)
     async with client_of(sandbox, max_concurrency=2, overload="raise", max_waiting=3) as client:
@@ -197,7 +197,7 @@ async def test_an_overloaded_pool_raises_rather_than_queues(sandbox: Sandbox) ->
     assert len(sandbox.created) == 5
 
 
-async def test_a_call_that_has_begun_is_never_turned_away() -> None:
+async def test_a_started_call_is_exempt_from_max_waiting() -> None:
     limiter = CapacityLimiter(1, clock=Clock(), random=random.Random(1), max_waiting=0)
     slot = await limiter.acquire()
     again = asyncio.create_task(limiter.acquire(exempt_from_max_waiting=True))
@@ -226,12 +226,12 @@ async def test_a_call_that_has_begun_is_never_turned_away() -> None:
         ({"update_method": "PATCH"}, "update_method"),
     ],
 )
-def test_a_limit_that_cannot_be_right_is_refused(settings: dict[str, Any], named: str) -> None:
+def test_an_invalid_setting_is_refused(settings: dict[str, Any], named: str) -> None:
     with pytest.raises(ConfigurationError, match=named):
         CampaignsClient("http://localhost", "key", **settings)
 
 
-async def test_stats_tell_what_happened(sandbox: Sandbox) -> None:
+async def test_stats_count_calls_attempts_and_retries(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", nth=1, times=1, status=429, headers={"Retry-After": "0"})
     sandbox.fault(operation="create", nth=3, times=1, status=500)
     async with client_of(sandbox, rate_limit=1000) as client:
@@ -244,7 +244,7 @@ async def test_stats_tell_what_happened(sandbox: Sandbox) -> None:
     assert stats.sent_last_second == 3
 
 
-async def test_a_limiter_tells_how_long_it_is_paused() -> None:
+async def test_a_limiter_grants_one_slot_after_the_other_after_a_pause() -> None:
     clock = HandClock()
     limiter = CapacityLimiter(2, clock=clock, random=random.Random(1), stagger=0.25)
     limiter.pause_for(3.0)
@@ -269,7 +269,7 @@ class HandClock(Clock):
         return self.now_at
 
 
-async def test_one_who_was_let_go_is_not_counted_as_waiting(sandbox: Sandbox) -> None:
+async def test_a_call_with_a_slot_does_not_count_as_waiting(sandbox: Sandbox) -> None:
     async with client_of(sandbox, max_concurrency=1, overload="raise", max_waiting=1) as client:
 
         async def calls() -> None:
@@ -280,7 +280,7 @@ async def test_one_who_was_let_go_is_not_counted_as_waiting(sandbox: Sandbox) ->
     assert len(sandbox.created) == 60
 
 
-async def test_an_outage_is_not_hammered_by_those_who_reconcile(sandbox: Sandbox) -> None:
+async def test_the_quota_bounds_searches_in_an_outage(sandbox: Sandbox) -> None:
     sandbox.fault(status=500)
     policy = ReconcilePolicy(settle=0.01, timeout=5, pause=0.005)
     calls = 1500
@@ -291,7 +291,7 @@ async def test_an_outage_is_not_hammered_by_those_who_reconcile(sandbox: Sandbox
     assert len(sandbox.requests) <= 1.1 * calls
 
 
-async def test_closing_turns_away_who_backs_off(sandbox: Sandbox) -> None:
+async def test_closing_ends_the_pause_of_a_call_that_backs_off(sandbox: Sandbox) -> None:
     client = client_of(sandbox)
     sandbox.fault(operation="create", status=429, headers={"Retry-After": "10"})
     call = asyncio.create_task(client.campaigns.create(new_campaign()))

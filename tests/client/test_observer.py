@@ -1,4 +1,4 @@
-"""What an observer is told, and that it can harm nothing."""
+"""What an observer is received, and that it can harm nothing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from campaigns_async import (
 from campaigns_async.sandbox import Sandbox
 
 
-async def test_each_attempt_wait_and_outcome_is_told_in_order() -> None:
+async def test_events_come_in_order() -> None:
     recorder = Recorder()
     async with Sandbox(rows(1)) as sandbox, client_of(sandbox, observer=recorder) as client:
         sandbox.fault(times=1, status=503)
@@ -56,7 +56,7 @@ async def test_each_attempt_wait_and_outcome_is_told_in_order() -> None:
     assert (call.operation, call.attempts, call.effect, call.error_type) == (Operation.GET, 3, Effect.APPLIED, None)
 
 
-async def test_a_cancelled_create_tells_its_effect(sandbox: Sandbox) -> None:
+async def test_the_event_of_a_cancelled_create_has_its_effect(sandbox: Sandbox) -> None:
     recorder = Recorder()
     async with client_of(sandbox, observer=recorder) as client:
         sandbox.fault(operation="create", hold=asyncio.Event())
@@ -69,7 +69,7 @@ async def test_a_cancelled_create_tells_its_effect(sandbox: Sandbox) -> None:
     assert [(event.error_type, event.effect) for event in recorder.calls] == [("CancelledError", Effect.UNKNOWN)]
 
 
-async def test_a_failed_create_tells_its_error(sandbox: Sandbox) -> None:
+async def test_the_event_of_a_failed_create_has_its_error(sandbox: Sandbox) -> None:
     recorder = Recorder()
     async with client_of(sandbox, observer=recorder) as client:
         sandbox.fault(status=500)
@@ -78,7 +78,7 @@ async def test_a_failed_create_tells_its_error(sandbox: Sandbox) -> None:
     assert [event.error_type for event in recorder.calls] == ["OutcomeUnknownError"]
 
 
-async def test_events_are_numbered_over_all_calls_and_name_their_call(sandbox: Sandbox) -> None:
+async def test_events_have_increasing_ids_and_the_id_of_their_call(sandbox: Sandbox) -> None:
     recorder = Recorder()
     async with client_of(sandbox, observer=recorder) as client:
         sandbox.fault(operation="create", nth=3, times=1, status=429)
@@ -96,7 +96,7 @@ async def test_events_are_numbered_over_all_calls_and_name_their_call(sandbox: S
     assert all(kinds == once for kinds in by_call.values() if len(kinds) == 4)
 
 
-async def test_the_ends_tell_the_server_s_id_of_the_request(sandbox: Sandbox) -> None:
+async def test_finish_events_have_the_request_id(sandbox: Sandbox) -> None:
     recorder = Recorder()
     async with client_of(sandbox, observer=recorder) as client:
         sandbox.fault(times=1, status=429, headers={"x-request-id": "first"})
@@ -107,9 +107,7 @@ async def test_the_ends_tell_the_server_s_id_of_the_request(sandbox: Sandbox) ->
 
 
 @pytest.mark.parametrize("on_unknown", ["raise", "reconcile"])
-async def test_outcomes_tell_the_server_s_id_of_the_request(
-    sandbox: Sandbox, on_unknown: Literal["raise", "reconcile"]
-) -> None:
+async def test_outcomes_have_the_request_id(sandbox: Sandbox, on_unknown: Literal["raise", "reconcile"]) -> None:
     sandbox.fault(operation="create", nth=1, times=1, status=400, headers={"x-request-id": "failed-1"})
     sandbox.fault(
         operation="create", nth=2, times=1, status=201, body='"c-2"', headers={"x-request-id": "made-2"}, act=True
@@ -124,12 +122,12 @@ WHO: ContextVar[str] = ContextVar("WHO")
 
 
 @pytest.mark.parametrize("end", ["answered", "failed", "cancelled", "late", "refused by the transport"])
-async def test_every_start_has_its_end_in_the_caller_s_task_and_context(sandbox: Sandbox, end: str) -> None:
-    told: list[tuple[type, str, asyncio.Task[object] | None]] = []
+async def test_every_start_event_has_an_end_event_in_the_callers_task_and_context(sandbox: Sandbox, end: str) -> None:
+    received: list[tuple[type, str, asyncio.Task[object] | None]] = []
 
     class Contextual:
         def on_event(self, event: Event, /) -> None:
-            told.append((type(event), WHO.get("nobody"), asyncio.current_task()))
+            received.append((type(event), WHO.get("nobody"), asyncio.current_task()))
 
     match end:
         case "failed":
@@ -153,12 +151,12 @@ async def test_every_start_has_its_end_in_the_caller_s_task_and_context(sandbox:
                 await sandbox.wait_received(1)
                 call.cancel()
             await asyncio.wait([call])
-    assert [kind for kind, _, _ in told] == [CallStarted, AttemptStarted, AttemptFinished, CallFinished]
-    assert {(who, task) for _, who, task in told} == {("somebody", call)}
+    assert [kind for kind, _, _ in received] == [CallStarted, AttemptStarted, AttemptFinished, CallFinished]
+    assert {(who, task) for _, who, task in received} == {("somebody", call)}
 
 
 class Tracer(Recorder):
-    """Adds headers, told from outside."""
+    """Adds headers, received from outside."""
 
     def __init__(self, added: Any) -> None:
         super().__init__()
@@ -212,7 +210,7 @@ REFUSED_HEADERS = {
 
 
 @pytest.mark.parametrize("added", REFUSED_HEADERS.values(), ids=REFUSED_HEADERS.keys())
-async def test_headers_that_would_change_what_a_request_is_are_dropped(
+async def test_headers_that_would_change_the_request_are_dropped(
     sandbox: Sandbox, caplog: pytest.LogCaptureFixture, added: Any
 ) -> None:
     tracer = Tracer({**added, "x-good": "1"} if isinstance(added, dict) else added)
@@ -233,7 +231,7 @@ async def test_headers_that_would_change_what_a_request_is_are_dropped(
         assert secret not in caplog.text
 
 
-async def test_a_flood_of_headers_is_cut(sandbox: Sandbox) -> None:
+async def test_only_the_first_twenty_headers_are_sent(sandbox: Sandbox) -> None:
     async with client_of(sandbox, observer=Tracer({f"x-{number}": "1" for number in range(10_000)})) as client:
         await client.campaigns.create(new_campaign())
     assert sum(name.lower().startswith("x-") for name in sandbox.requests[0].headers) == 20
@@ -251,7 +249,7 @@ async def test_an_observer_that_raises_harms_no_send(sandbox: Sandbox, caplog: p
     assert "07700900123" not in caplog.text
 
 
-def test_what_is_no_observer_is_refused() -> None:
+def test_an_object_without_on_event_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="on_event"):
         CampaignsClient("http://localhost", "key", observer=print)  # type: ignore[arg-type]
     with pytest.raises(ConfigurationError, match="headers"):

@@ -44,7 +44,7 @@ async def test_in_flight_reaches_the_limit_under_load_and_never_passes_it(sandbo
     assert len(sandbox.created) == 40
 
 
-async def test_calls_are_served_first_come_first_served(sandbox: Sandbox) -> None:
+async def test_calls_are_served_in_their_order(sandbox: Sandbox) -> None:
     async with client_of(sandbox, max_concurrency=1) as client:
         await asyncio.gather(*(client.campaigns.create(new_campaign(n)) for n in range(20)))
     assert [created["message"] for created in sandbox.created] == [new_campaign(n).message for n in range(20)]
@@ -66,7 +66,7 @@ async def test_a_call_that_backs_off_holds_no_slot(sandbox: Sandbox) -> None:
 @pytest.mark.parametrize("on_unknown", ["raise", "reconcile"])
 @pytest.mark.parametrize("how", ["cancelled", "deadline"])
 @pytest.mark.parametrize("stage", ["queueing", "connecting", "waiting", "reading", "backing off"])
-async def test_a_call_cut_off_at_any_stage_gives_its_slot_back_and_says_what_is_known(
+async def test_a_call_cancelled_at_any_stage_releases_its_slot_and_has_its_effect(
     stage: str, how: str, on_unknown: Any
 ) -> None:
     reached = asyncio.Event()
@@ -85,7 +85,7 @@ async def test_a_call_cut_off_at_any_stage_gives_its_slot_back_and_says_what_is_
     policy = RetryPolicy(base=10_000, cap=10_000, attempts=2)
     deadline = 0.2
     async with raw_server(serve) as server:
-        connector = ConnectorThatHangs() if stage == "connecting" else None
+        connector = HangingConnector() if stage == "connecting" else None
         async with aiohttp.ClientSession(connector=connector) as session:
             client = CampaignsClient(
                 server.url,
@@ -115,8 +115,8 @@ async def test_a_call_cut_off_at_any_stage_gives_its_slot_back_and_says_what_is_
                 call.cancel()
                 with pytest.raises(asyncio.CancelledError) as cancelled:
                     await call
-                told = {"waiting": Effect.UNKNOWN, "reading": Effect.UNKNOWN, "backing off": Effect.REJECTED}
-                assert effect_of(cancelled.value) is told.get(stage, Effect.NOT_SENT)
+                effects = {"waiting": Effect.UNKNOWN, "reading": Effect.UNKNOWN, "backing off": Effect.REJECTED}
+                assert effect_of(cancelled.value) is effects.get(stage, Effect.NOT_SENT)
             else:
                 with pytest.raises(CampaignsError) as late:
                     await call
@@ -136,7 +136,7 @@ async def test_a_call_cut_off_at_any_stage_gives_its_slot_back_and_says_what_is_
     gc.collect()  # an unretrieved exception would be reported now, and fail the test
 
 
-class ConnectorThatHangs(aiohttp.TCPConnector):
+class HangingConnector(aiohttp.TCPConnector):
     """Never gets a connection."""
 
     def __init__(self) -> None:
@@ -163,7 +163,7 @@ async def test_a_storm_of_cancellations_loses_no_slot(sandbox: Sandbox) -> None:
         await client.campaigns.list().collect()
 
 
-async def test_a_slot_handed_to_one_who_is_cancelled_in_the_same_turn_is_passed_on() -> None:
+async def test_a_slot_granted_to_a_call_that_is_cancelled_in_the_same_iteration_is_passed_on() -> None:
     limiter = CapacityLimiter(1, clock=Clock(), random=random.Random(1))
     slot = await limiter.acquire()
     first, second = asyncio.create_task(limiter.acquire()), asyncio.create_task(limiter.acquire())
@@ -177,7 +177,7 @@ async def test_a_slot_handed_to_one_who_is_cancelled_in_the_same_turn_is_passed_
     assert limiter.in_flight == 0
 
 
-async def test_nobody_overtakes_one_who_waits() -> None:
+async def test_no_call_overtakes_a_waiting_call() -> None:
     limiter = CapacityLimiter(1, clock=Clock(), random=random.Random(1))
     slot = await limiter.acquire()
     waiting = asyncio.create_task(limiter.acquire())
@@ -196,7 +196,7 @@ async def test_a_borrowed_session_is_used_and_never_closed() -> None:
         assert not session.closed
 
 
-async def test_a_borrowed_session_that_was_closed_is_told_so(sandbox: Sandbox) -> None:
+async def test_a_closed_borrowed_session_raises_a_clear_error(sandbox: Sandbox) -> None:
     async with aiohttp.ClientSession() as session:
         client = client_of(sandbox, session=session)
     with pytest.raises(ClientClosedError, match="closed by its owner") as closed:
@@ -220,7 +220,7 @@ async def test_a_borrowed_session_with_few_connections_waits_within_the_deadline
     assert len(sandbox.requests) == 1
 
 
-def test_a_client_is_built_outside_a_loop_and_bound_to_the_first() -> None:
+def test_a_client_is_constructed_outside_a_loop_and_belongs_to_the_first_loop() -> None:
     client = CampaignsClient("http://127.0.0.1:9", "key", retry=RetryPolicy(attempts=1))
 
     async def use() -> None:
@@ -246,7 +246,7 @@ def test_a_client_is_built_outside_a_loop_and_bound_to_the_first() -> None:
     asyncio.run(other.aclose())
 
 
-async def test_a_closed_client_turns_calls_away_and_may_be_closed_again(sandbox: Sandbox) -> None:
+async def test_a_closed_client_refuses_calls_and_may_be_closed_again(sandbox: Sandbox) -> None:
     client = client_of(sandbox)
     await client.campaigns.create(new_campaign())
     await client.aclose()
@@ -258,7 +258,7 @@ async def test_a_closed_client_turns_calls_away_and_may_be_closed_again(sandbox:
     assert len(sandbox.created) == 1
 
 
-async def test_closing_lets_what_is_in_flight_finish_and_turns_away_who_waits(sandbox: Sandbox) -> None:
+async def test_closing_waits_for_requests_in_flight_and_refuses_waiting_calls(sandbox: Sandbox) -> None:
     client = client_of(sandbox, max_concurrency=1)
     release = asyncio.Event()
     sandbox.fault(operation="create", hold=release)
@@ -277,7 +277,7 @@ async def test_closing_lets_what_is_in_flight_finish_and_turns_away_who_waits(sa
     await closing
 
 
-async def test_closing_waits_no_longer_than_its_grace(sandbox: Sandbox) -> None:
+async def test_closing_waits_at_most_for_the_grace(sandbox: Sandbox) -> None:
     client = client_of(sandbox, timeouts=Timeouts(grace=0.02))
     sandbox.fault(operation="create", hold=asyncio.Event())
     call = asyncio.create_task(client.campaigns.create(new_campaign()))
@@ -287,7 +287,7 @@ async def test_closing_waits_no_longer_than_its_grace(sandbox: Sandbox) -> None:
         await call
 
 
-async def test_options_are_a_view_on_the_same_pool(sandbox: Sandbox) -> None:
+async def test_a_view_with_other_options_shares_the_pool(sandbox: Sandbox) -> None:
     async with client_of(sandbox, max_concurrency=1) as client:
         view = client.with_options(timeouts=Timeouts(deadline=0.05), retry=RetryPolicy(attempts=1))
         sandbox.fault(operation="create", times=1, delay=30)
@@ -301,7 +301,7 @@ async def test_options_are_a_view_on_the_same_pool(sandbox: Sandbox) -> None:
             client.with_options(timeouts=5)  # type: ignore[arg-type]
 
 
-async def test_views_with_a_deadline_each_leave_nothing_behind(sandbox: Sandbox) -> None:
+async def test_views_with_different_deadlines_leave_no_queue(sandbox: Sandbox) -> None:
     async with client_of(sandbox) as client:
         for number in range(200):
             view = client.with_options(timeouts=Timeouts(deadline=0.5 + number / 1e6))

@@ -37,7 +37,7 @@ SILENT_AFTER = {
 
 
 @pytest.mark.parametrize("after", SILENT_AFTER)
-async def test_a_server_that_falls_silent_is_given_up(after: str) -> None:
+async def test_a_server_that_stops_sending_is_a_read_timeout(after: str) -> None:
     gone = asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -69,7 +69,7 @@ async def test_a_server_that_falls_silent_is_given_up(after: str) -> None:
 
 
 @pytest.mark.slow
-async def test_a_slow_body_is_waited_for_as_long_as_it_comes() -> None:
+async def test_a_slow_body_is_read_as_long_as_bytes_arrive() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while True:
@@ -102,7 +102,7 @@ class _SlowResolver(AbstractResolver):
 
 
 @pytest.mark.slow
-async def test_what_comes_before_the_request_and_after_the_answer_does_not_count() -> None:
+async def test_connecting_and_processing_do_not_count_as_reading() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             await read_request(reader)
@@ -132,7 +132,7 @@ async def test_what_comes_before_the_request_and_after_the_answer_does_not_count
         assert client.stats().attempts == 1
 
 
-async def test_a_head_that_drips_is_given_up_all_the_same() -> None:
+async def test_a_head_that_arrives_byte_by_byte_is_a_read_timeout() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         while True:
@@ -149,7 +149,7 @@ async def test_a_head_that_drips_is_given_up_all_the_same() -> None:
 
 
 @pytest.mark.slow
-async def test_answers_that_came_while_the_loop_stood_still_are_taken() -> None:
+async def test_responses_that_arrived_while_the_loop_was_blocked_are_read() -> None:
     read, calls = 0.5, 10
     received, go, answered = threading.Semaphore(0), threading.Event(), threading.Semaphore(0)
 

@@ -33,7 +33,7 @@ STRAYS = [
 
 
 @pytest.mark.parametrize("stray", STRAYS, ids=lambda stray: stray[9:12].decode())
-async def test_an_answer_that_came_before_the_request_is_not_its_answer(stray: bytes) -> None:
+async def test_a_response_that_arrived_before_the_request_is_not_used(stray: bytes) -> None:
     acted: list[bytes] = []
     idle = asyncio.Event()
 
@@ -62,7 +62,7 @@ async def test_an_answer_that_came_before_the_request_is_not_its_answer(stray: b
 
 
 @pytest.mark.parametrize("operation", ["get", "delete"])
-async def test_no_other_operation_takes_a_stray_answer_either(operation: str) -> None:
+async def test_no_operation_uses_a_stray_response(operation: str) -> None:
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -83,7 +83,7 @@ async def test_no_other_operation_takes_a_stray_answer_either(operation: str) ->
             assert len(asked) == number + 1
 
 
-async def test_a_stray_leaves_no_cookie_and_its_connection_is_not_used_whatever_hooks_a_session_has() -> None:
+async def test_a_stray_response_leaves_no_cookie_and_its_connection_is_closed_despite_hooks() -> None:
     asked: list[bytes] = []
     idle = asyncio.Event()
 
@@ -140,7 +140,7 @@ async def test_no_hook_of_a_session_puts_the_key_into_an_error() -> None:
     assert "SECRET-KEY" not in "".join(traceback.format_exception(caught.value))
 
 
-async def test_an_answer_larger_than_may_be_is_given_up() -> None:
+async def test_a_response_above_max_response_size_is_aborted() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError):
             await read_request(reader)
@@ -158,14 +158,14 @@ async def test_an_answer_larger_than_may_be_is_given_up() -> None:
         assert failed.value.effect is Effect.UNKNOWN
 
 
-async def test_a_session_that_sends_its_headers_first_is_refused() -> None:
+async def test_a_session_with_the_header_expect_is_refused() -> None:
     """A server may act on them alone, and nothing tells that they went out."""
     async with aiohttp.ClientSession(headers={"expect": "100-continue"}) as session:
         with pytest.raises(ConfigurationError, match="Expect"):
             CampaignsClient("https://api.example", "key", session=session)
 
 
-async def test_an_upgrade_that_nobody_asked_for_leaves_no_connection() -> None:
+async def test_an_unrequested_upgrade_closes_the_connection() -> None:
     asyncio.get_running_loop().set_debug(True)  # an unclosed response warns
     gone = asyncio.Event()
 
@@ -190,7 +190,9 @@ LARGE = b'{"id": "one", "message": "' + b"m" * 1000 + b'"}'
 @pytest.mark.parametrize(
     ("encoding", "body"), [(b"identity", LARGE), (b"gzip", gzip.compress(LARGE))], ids=["plain", "gzip"]
 )
-async def test_a_whole_answer_larger_than_may_be_is_given_up_too(encoding: bytes, body: bytes, *, lent: bool) -> None:
+async def test_a_response_in_one_chunk_above_max_response_size_is_aborted(
+    encoding: bytes, body: bytes, *, lent: bool
+) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n" % (encoding, len(body))
     async with raw_server(head + body) as server, aiohttp.ClientSession() as session:
         for most, fits in ((len(LARGE), True), (len(LARGE) - 1, False)):

@@ -39,7 +39,7 @@ async def test_creates_with_a_rate_limit_finish() -> None:
 
 
 @on_uvloop
-async def test_a_hold_ends() -> None:
+async def test_a_pause_ends() -> None:
     async with Sandbox() as sandbox, client_of(sandbox) as client:
         sandbox.fault(operation="create", times=1, status=429, headers={"Retry-After": "0.0004"})
         await asyncio.gather(*(client.campaigns.create(new_campaign(number)) for number in range(50)))
@@ -62,16 +62,16 @@ async def test_the_deadline_and_the_read_timeout_fire() -> None:
                 await client.with_options(timeouts=Timeouts(deadline=0.0004, grace=0)).campaigns.create(new_campaign())
 
 
-async def test_a_response_that_came_while_the_loop_was_blocked_is_in_time() -> None:
-    await came_meanwhile()
+async def test_a_response_that_arrived_while_the_loop_was_blocked_is_in_time() -> None:
+    await receive_while_blocked()
 
 
 @on_uvloop
-async def test_a_response_that_came_while_uvloop_was_blocked_is_in_time() -> None:
-    await came_meanwhile()
+async def test_a_response_that_arrived_while_uvloop_was_blocked_is_in_time() -> None:
+    await receive_while_blocked()
 
 
-async def came_meanwhile() -> None:
+async def receive_while_blocked() -> None:
     loop, (near, far) = asyncio.get_running_loop(), socket.socketpair()
 
     def block() -> None:  # as a handler of another connection: what has come on ours is read after the timers are due
@@ -89,7 +89,7 @@ async def came_meanwhile() -> None:
 
 
 @on_uvloop
-async def test_a_read_is_repeated_and_counted() -> None:
+async def test_a_read_is_retried_and_counted() -> None:
     served = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
