@@ -63,7 +63,7 @@ class ContactsPlan:
         """Return the file's SHA-256 and the shared fields, texts as digests."""
         with open_plan(self.path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        fields = {name: str(value) for name, value in self.shared_fields().items()}
+        fields = {name: str(value) for name, value in self.dump_shared().items()}
         return {
             "plan": "contacts",
             "file": digest,
@@ -74,8 +74,8 @@ class ContactsPlan:
             **{name: hashlib.sha256(text.encode()).hexdigest() for name, text in fields.items()},
         }
 
-    def shared_fields(self) -> dict[str, Any]:
-        """Return the shared fields by the API's names."""
+    def dump_shared(self) -> dict[str, Any]:
+        """Return the shared fields as JSON values, by the API's names."""
         fields: dict[str, Any] = msgspec.to_builtins(self.shared)
         del fields["contacts"]
         return fields
@@ -189,7 +189,7 @@ class ContactsLine:
     def _check_contacts(self) -> None:
         contacts = [{name: cell for name, cell in zip(self._names, row, strict=True) if cell} for row in self._rows]
         # The message was checked when the plan was made.
-        faults = find_faults_in_json({**self._plan.shared_fields(), "contacts": contacts}, allow_braces=True)
+        faults = find_faults_in_json({**self._plan.dump_shared(), "contacts": contacts}, allow_braces=True)
         if faults:
             raise BadLineError(
                 *(
