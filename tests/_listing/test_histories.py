@@ -41,7 +41,7 @@ def test_each_row_that_is_not_deleted_comes_once_or_it_raises(count: int, size: 
 
 
 def apply(rows: list[str], changes: list[tuple[bool, float]], made: int) -> tuple[list[str], int]:
-    """The rows after some changes: True inserts, False deletes, at a share of the length."""
+    """Return the rows after some changes: True inserts, False deletes, at a fraction of the length."""
     rows = list(rows)
     for insert, share in changes:
         place = int(share * len(rows))

@@ -75,7 +75,7 @@ class Held:
         return Page(index, 40, 40 * size, tuple(f"{index}.{row}" for row in range(size)))
 
     async def answer(self, *indexes: int) -> None:
-        """All in the same turn of the loop."""
+        """Answer all of them in the same iteration of the loop."""
         for index in indexes:
             self.waiting.pop(index).set_result(None)
         await settle()
@@ -322,7 +322,7 @@ class Walk:
         self.window: Window[str] = Window(Checkpoint("test", size), list)
 
     def read(self) -> list[str]:
-        """The next new rows; none at the end."""
+        """Return the next new rows; no rows at the end."""
         while (wanted := self.window.next_request()) is not None:
             index, size = wanted
             if self.restless:
@@ -334,7 +334,7 @@ class Walk:
         return []
 
     def rest(self) -> list[str]:
-        """All rows to the end."""
+        """Return all rows up to the end."""
         found = self.read()
         return found + self.rest() if found else []
 

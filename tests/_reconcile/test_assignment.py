@@ -25,7 +25,7 @@ def number(person: int) -> str:
 
 
 def store(campaign_id: str, sent: NewCampaign) -> Candidate:
-    """As the server has it."""
+    """Return the candidate that the server has for a campaign."""
     contacts = tuple(Contact(f"{campaign_id}-{i}", each.phone_number) for i, each in enumerate(sent.contacts))
     campaign = Campaign(
         campaign_id, sent.start_date_time, sent.sender, len(contacts), sent.message, CampaignStatus.PENDING

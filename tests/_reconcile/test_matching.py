@@ -49,19 +49,19 @@ def is_excluded_by(of: SearchTarget, contacts: Sequence[Contact]) -> bool:
 def target(
     *numbers: str | NewContact, ignore: bool | None = None, margin: float = 54_000.0, **fields: Any
 ) -> SearchTarget:
-    """A create of a campaign to these numbers."""
+    """Return a create of a campaign to these numbers."""
     contacts = [number if isinstance(number, NewContact) else NewContact(number) for number in numbers]
     new = NewCampaign(START, "PawsParlour", TEXT, contacts)  # type: ignore[arg-type]
     return SearchTarget(attrs.evolve(new, **fields), ignore, margin)
 
 
 def server_contacts(*numbers: str | Contact | None) -> tuple[Contact, ...]:
-    """Contacts as the server lists them."""
+    """Return contacts as the server lists them."""
     return tuple(n if isinstance(n, Contact) else Contact(str(at), n) for at, n in enumerate(numbers))
 
 
 def image(of: SearchTarget, **fields: Any) -> Campaign:
-    """The campaign as a server lists it, with some fields changed."""
+    """Return the campaign as a server lists it, with some fields changed."""
     new = of.new
     campaign = Campaign(
         "c1",
@@ -79,7 +79,7 @@ def image(of: SearchTarget, **fields: Any) -> Campaign:
 def match(
     of: SearchTarget, contacts: Iterable[str | Contact | None] | None = None, *, complete: bool = True, **fields: Any
 ) -> Match:
-    """The match of its image with these contacts, or with those that were sent."""
+    """Compare its image with these contacts, or with those that were sent."""
     theirs = [contact.phone_number for contact in of.new.contacts] if contacts is None else contacts
     return compare(of, Candidate(image(of, **fields), server_contacts(*theirs), complete))
 
@@ -469,7 +469,7 @@ def test_the_work_grows_with_the_number_of_contacts_and_not_with_its_square() ->
 
 
 def steps(count: int) -> int:
-    """Functions called, Python's and C's, to compare so many contacts that are hard to tell apart."""
+    """Count the function calls, of Python and C, that a comparison of `count` similar contacts takes."""
     ours = [NewContact(f"0612{at:07}", "Ann") for at in range(count)]  # each ends like one of theirs, none is equal
     theirs = [Contact(str(at), f"+33612{at:07}") for at in range(count)]
     ours += [NewContact(ANN, f"Name {at}") for at in range(count)]

@@ -1,4 +1,4 @@
-"""What holds for any campaign, any harmless change, and any candidates."""
+"""Properties of the matching, for any campaign, any harmless change, and any candidates."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def targets(draw: st.DrawFn, *, least: int = 1) -> SearchTarget:
 
 
 def digits(text: str) -> str | None:
-    """A second way to read what this file writes; None for what a server may leave out."""
+    """Parse a number that this file writes, by other means; None for one that a server may leave out."""
     plain = "".join(str(unicodedata.decimal(c)) if c.isdecimal() else c for c in text)
     plain = "".join(c for c in plain.replace("(0)", "") if c.isdigit())
     plain = plain.removeprefix("00") if plain.startswith("00") else plain
@@ -104,7 +104,7 @@ def digits(text: str) -> str | None:
 
 @st.composite
 def provable_image(draw: st.DrawFn, of: SearchTarget) -> Candidate:
-    """What a server may make of it that can still be proved to be ours."""
+    """Draw a change that a server may make and that leaves the campaign provably ours."""
     new = of.new
     kept: list[Contact] = []
     keep_invalid = of.ignore_invalid_phone_numbers is False or draw(st.booleans())
@@ -140,7 +140,7 @@ def provable_image(draw: st.DrawFn, of: SearchTarget) -> Candidate:
 
 @st.composite
 def image(draw: st.DrawFn, of: SearchTarget) -> Candidate:
-    """What a server may make of it, and leave unknown."""
+    """Draw a change that a server may make, after which the create stays unknown."""
     candidate = draw(provable_image(of))
     campaign, contacts = candidate.campaign, candidate.contacts or ()
     start = campaign.start_date_time
@@ -175,7 +175,7 @@ def hide(contact: Contact) -> str | None:
 
 @st.composite
 def to_others(draw: st.DrawFn, of: SearchTarget) -> Candidate:
-    """All as ours, but for the people."""
+    """Draw a campaign equal to ours but for its recipients."""
     ours = {digits(contact.phone_number) for contact in of.new.contacts}
     theirs = draw(st.lists(numbers.filter(lambda number: number not in ours), min_size=1, max_size=6))
     candidate = draw(provable_image(of))

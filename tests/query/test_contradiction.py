@@ -38,13 +38,13 @@ TEXT_TESTS: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def holds_against(text: str, row: Campaign | Contact) -> bool:
-    """Whether a filter in plain text is contradicted."""
+def contradicts_text(text: str, row: Campaign | Contact) -> bool:
+    """Return True if a row contradicts a filter in plain text."""
     return contradicts(parse_filters(text, type(row)), row)
 
 
 def contradicts(filters: query.Expression | Sequence[Condition], row: Campaign | Contact) -> bool:
-    """Whether a row contradicts a filter."""
+    """Return True if a row contradicts a filter."""
     return compile_contradiction(filters.conditions if isinstance(filters, query.Expression) else filters)(row)
 
 
@@ -127,7 +127,7 @@ class TestPlainContradictions:
     )
     def test_is_one(self, expression: query.Expression, row: Campaign | Contact) -> None:
         assert contradicts(expression, row) is True
-        assert holds_against(str(expression), row) is True
+        assert contradicts_text(str(expression), row) is True
 
     @pytest.mark.parametrize(
         ("text", "row"),
@@ -140,7 +140,7 @@ class TestPlainContradictions:
         ],
     )
     def test_is_one_in_plain_text(self, text: str, row: Campaign) -> None:
-        assert holds_against(text, row)
+        assert contradicts_text(text, row)
 
 
 class TestDoubts:
@@ -329,7 +329,7 @@ class TestRowsThatAServerFinds:
         filters = f"startDateTime{operator}2031-05-01T09:30:00Z"
 
         if server.find([Row.of_campaign(wire)], filters, None, CAMPAIGN_COLUMNS, zone).rows:
-            assert not holds_against(filters, read_model(wire, Campaign))
+            assert not contradicts_text(filters, read_model(wire, Campaign))
 
 
 def _texts(field: Any) -> st.SearchStrategy[query.Expression]:

@@ -51,7 +51,7 @@ def is_refused(case: dict[str, Any]) -> bool:
 
 
 def meaning(term: server.Term) -> tuple[str | None, ...]:
-    """The values as the sandbox's server means them: without `null`, and with its last backslash gone."""
+    """Return the values as the sandbox's server reads them: None for null, and without the last backslash of `\\null`."""
     equality = term.operator.rstrip("*") in ("==", "!=")
     values: list[str | None] = []
     for value in term.values or ():
@@ -69,7 +69,7 @@ def names_found(filters: str, texts: list[str]) -> list[str]:
 
 
 def others(text: str) -> list[str]:
-    """Texts that a slip of the pen would find in place of it."""
+    """Return texts that a mistake in escaping would find in its place."""
     return [
         *(text + extra for extra in ("\\", " ", "x", "|", ",", "==", "*")),
         *(extra + text for extra in ("\\", " ", "x", "|", ",", "==", "*")),
