@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from io import BufferedReader
-from itertools import accumulate, chain, islice, starmap
+from itertools import accumulate, chain, islice, pairwise, starmap
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -29,14 +30,14 @@ from campaigns_async._http.campaign_rules import (
 )
 from campaigns_async._phone_numbers import canonicalize
 from campaigns_async.errors import InvalidArgumentError
-from campaigns_async.jobs._duplicates import NumberCollector, describe_duplicate
 from campaigns_async.jobs._plan_files import BadTextError, describe, open_plan, read_head, read_text_lines
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, PlanError
-from campaigns_async.jobs.plans import Duplicates, PlanRow, PlanRules, has_link
+from campaigns_async.jobs.plans import Duplicates, PlanRow, PlanRules, describe_duplicate, has_link
 
 _NOT_CSV: Final = "is not CSV from here on: is a quote never closed, or a quote inside a cell not doubled?"
 _WRONG_LENGTH: Final = "has {} cells, but the header has {}: does a cell contain a comma without quotes around it?"
 _BLOCK: Final = 5_000
+_MAX_DIGITS: Final = 15
 
 
 @frozen
@@ -83,7 +84,7 @@ class ContactsPlan:
     def lines(self) -> Iterator[ContactsLine | BadLine]:
         """Yield the campaigns, then a fault for each duplicate number if duplicates are refused."""
         with open_plan(self.path) as file:
-            numbers = NumberCollector()
+            numbers = _NumberCollector()
             if self.rules.duplicates == "drop":
                 for block in _read_blocks(file, self.path):
                     if not isinstance(block, BadLine):
@@ -284,6 +285,39 @@ def _read_blocks(file: BufferedReader, path: Path) -> Iterator[_Block | BadLine]
             yield _Block(names, rows, lines)
     if fault is not None:
         yield fault
+
+
+class _NumberCollector:
+    """A collection of the canonical numbers of a whole file, at 8 bytes each, that finds the duplicates."""
+
+    def __init__(self) -> None:
+        self._digits = array("Q")
+        self._texts: set[str] = set()
+        self._duplicate_texts: set[str] = set()
+
+    def add(self, numbers: Sequence[str]) -> None:
+        """Add canonical numbers."""
+        if _fit_uint64(numbers):
+            self._digits.extend(map(int, numbers))
+            return
+        for number in numbers:
+            if _fit_uint64((number,)):
+                self._digits.append(int(number))
+            elif number in self._texts:
+                self._duplicate_texts.add(number)
+            elif number:  # an empty number is reported as another fault
+                self._texts.add(number)
+
+    def duplicates(self) -> Collection[str]:
+        """Return the numbers that were added more than once."""
+        digits = sorted(self._digits)
+        return self._duplicate_texts | {str(each) for each, following in pairwise(digits) if each == following}
+
+
+def _fit_uint64(numbers: Sequence[str]) -> bool:
+    """Return True if all numbers are at most 15 digits without a leading zero, which `int` and `str` round-trip."""
+    text = "".join(numbers)
+    return text.isascii() and text.isdecimal() and min(numbers) >= "1" and max(map(len, numbers)) <= _MAX_DIGITS
 
 
 @define

@@ -25,8 +25,8 @@ from campaigns_async._http.campaign_rules import (
     parse_start,
 )
 from campaigns_async._http.codec import to_body
+from campaigns_async._phone_numbers import canonicalize
 from campaigns_async.errors import InvalidArgumentError
-from campaigns_async.jobs._duplicates import describe_duplicate, find_duplicates
 from campaigns_async.jobs._plan_files import LONGEST_LINE, describe, open_plan, read_head, read_lines
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, PlanError
 from campaigns_async.models import NewCampaign, NewContact
@@ -215,6 +215,28 @@ class _Line:
 def has_link(body: CampaignBody) -> bool:
     """Return True if the server puts a link into the text."""
     return body.opt_out_link_id is not None or body.track_link_url is not None
+
+
+def find_duplicates(numbers: Sequence[str]) -> dict[int, int]:
+    """Map the index of each duplicate to the index at which its number occurs first."""
+    canonical = canonicalize(numbers)
+    if len(set(canonical)) == len(canonical):
+        return {}
+    first: dict[str, int] = {}
+    duplicates: dict[int, int] = {}
+    for index, number in enumerate(canonical):
+        earlier = first.setdefault(number, index)
+        if earlier != index:
+            duplicates[index] = earlier
+    return duplicates
+
+
+def describe_duplicate(first: str) -> str:
+    """Return the fault of a duplicate number that occurs first at the place `first`."""
+    return (
+        f"is also the number of {first}, which would be texted twice: remove one, "
+        'or drop (duplicates="drop") or keep (duplicates="keep") the later ones'
+    )
 
 
 @define(eq=False, repr=False)

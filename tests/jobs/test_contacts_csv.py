@@ -20,9 +20,9 @@ from campaigns_async import ConfigurationError, InvalidArgumentError, NewCampaig
 from campaigns_async._http.codec import encode_model
 from campaigns_async._phone_numbers import canonicalize
 from campaigns_async.jobs import BadLine, BadLineError, Plan, PlanError, contacts_plan, ndjson_plan, rows_plan
-from campaigns_async.jobs._duplicates import NumberCollector, find_duplicates
 from campaigns_async.jobs._sqlite import JournalFile
-from campaigns_async.jobs.contacts_csv import ContactsPlan
+from campaigns_async.jobs.contacts_csv import ContactsPlan, _NumberCollector
+from campaigns_async.jobs.plans import find_duplicates
 
 START = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
 GROUP = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
@@ -404,7 +404,7 @@ NUMBER = st.sampled_from(
 
 @given(st.lists(NUMBER | st.integers(447700900000, 447700900040).map(str) | st.integers(1, 10**15 - 1).map(str)))
 def test_a_list_and_a_file_have_the_same_duplicates(numbers: list[str]) -> None:
-    collector = NumberCollector()
+    collector = _NumberCollector()
     for cut in (slice(0, 3), slice(3, None)):
         collector.add(canonicalize(numbers[cut]))
     from campaigns_async._phone_numbers import to_international
