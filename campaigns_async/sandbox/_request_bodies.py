@@ -79,7 +79,7 @@ def read_create(
     fields = _read_fields(new, errors)
     contacts: list[NewContact] = []
     for index, item in enumerate(_read_contacts(new, errors)):
-        wire = _read_contact(item, f"$.contacts[{index}]")
+        wire = _read_contact(item, index)
         contact = NewContact(wire, parse_number(wire["phoneNumber"]))
         if contact.digits is not None:
             contacts.append(contact)
@@ -138,17 +138,11 @@ def _wrong_type(path: str, kind: str) -> InvalidRequestError:
     return InvalidRequestError({path: [f"The JSON value could not be converted to {kind}. Path: {path}"]})
 
 
-def _read_text(item: Body, name: str, path: str) -> str | None:
-    value = item.get(name)
-    if value is not None and not isinstance(value, str):
-        raise _wrong_type(f"{path}.{name}", "System.String")
-    return value
-
-
 def _read_fields(item: Body, errors: dict[str, list[str]]) -> Wire:
     fields: Wire = {name: item.get(name) for name in _UPDATE_FIELDS}
     for name in ("startDateTime", "sender", "message", "trackLinkUrl"):
-        _read_text(item, name, "$")
+        if fields[name] is not None and not isinstance(fields[name], str):
+            raise _wrong_type(f"$.{name}", "System.String")
     start = fields["startDateTime"]
     if start is not None and parse_iso_ticks(start) is None:
         raise _wrong_type("$.startDateTime", "System.DateTime")
@@ -184,12 +178,17 @@ def _read_contacts(item: Body, errors: dict[str, list[str]]) -> list[Any]:
     return contacts
 
 
-def _read_contact(item: object, path: str) -> Wire:
+def _read_contact(item: object, index: int) -> Wire:
     if not _is_object(item):
-        raise _wrong_type(path, "an object")
+        raise _wrong_type(f"$.contacts[{index}]", "an object")
     contact = _normalize_names(item)
+    wire: Wire = {}
+    for name in _CONTACT_TEXTS:
+        value = contact.get(name)
+        if value is not None and not isinstance(value, str):
+            raise _wrong_type(f"$.contacts[{index}].{name}", "System.String")
+        wire[name] = value
     group = contact.get("contactGroupId")
-    wire: Wire = {name: _read_text(contact, name, path) for name in _CONTACT_TEXTS}
     if group is not None and not (isinstance(group, str) and _UUID.fullmatch(group)):
-        raise _wrong_type(f"{path}.contactGroupId", "System.Guid")
+        raise _wrong_type(f"$.contacts[{index}].contactGroupId", "System.Guid")
     return wire
