@@ -402,15 +402,18 @@ class TestClock:
     def test_it_is_set_and_moved_and_runs(self) -> None:
         sandbox = ThreadedSandbox()
 
-        def put(body: Any) -> Any:
+        def set_clock(body: Any) -> Any:
             return read(ask(sandbox, "PUT", "/clock", body=body))
 
-        assert put({"now": "2031-06-27T10:30:00+01:00"}) == {"now": "2031-06-27T09:30:00.000000Z", "running": False}
-        assert put({"move": 1.5}) == {"now": "2031-06-27T09:30:01.500000Z", "running": False}
-        assert put({"move": -1.5, "running": True})["running"] is True
+        assert set_clock({"now": "2031-06-27T10:30:00+01:00"}) == {
+            "now": "2031-06-27T09:30:00.000000Z",
+            "running": False,
+        }
+        assert set_clock({"move": 1.5}) == {"now": "2031-06-27T09:30:01.500000Z", "running": False}
+        assert set_clock({"move": -1.5, "running": True})["running"] is True
         assert sandbox.clock.running
         assert sandbox.clock.now() - datetime(2031, 6, 27, 9, 30, tzinfo=UTC) < timedelta(hours=1)
-        stopped = put({"running": False})
+        stopped = set_clock({"running": False})
         assert stopped["running"] is False
         assert read(ask(sandbox, path="/clock")) == stopped
 

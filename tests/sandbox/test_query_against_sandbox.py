@@ -97,29 +97,29 @@ def values_near(*texts: Text) -> list[Text]:
 
 
 @frozen
-class Asked:
+class Search:
     """A sandbox and a client of it, which stay open from one example to the next."""
 
     runner: asyncio.Runner
     sandbox: Sandbox
     client: CampaignsClient
 
-    def campaigns(self, rows: Iterable[dict[str, Any]], **asked: Any) -> list[str]:
+    def campaigns(self, rows: Iterable[dict[str, Any]], **search: Any) -> list[str]:
         """Return the ids of a list, from a sandbox with exactly these campaigns."""
         self.sandbox.reset()
         for row in rows:
             self.sandbox.add(row)
-        return self.runner.run(_ids(self.client.campaigns.list(**self._paged(asked))))
+        return self.runner.run(_ids(self.client.campaigns.list(**self._paging(search))))
 
-    def contacts(self, rows: Iterable[dict[str, Any]], **asked: Any) -> list[str]:
+    def contacts(self, rows: Iterable[dict[str, Any]], **search: Any) -> list[str]:
         """Return the ids of a campaign's contacts, from a sandbox with exactly these contacts."""
         self.sandbox.reset()
         self.sandbox.add({"id": "c"}, rows)
-        return self.runner.run(_ids(self.client.campaigns.contacts("c", **self._paged(asked))))
+        return self.runner.run(_ids(self.client.campaigns.contacts("c", **self._paging(search))))
 
     @staticmethod
-    def _paged(asked: dict[str, Any]) -> dict[str, Any]:
-        return {"page_size": 10_000, **asked}
+    def _paging(search: dict[str, Any]) -> dict[str, Any]:
+        return {"page_size": 10_000, **search}
 
     def texts(self, column: str, values: Sequence[Text], filters: query.Expression) -> list[Text]:
         """Return the values of the rows that are found, among rows with one value each."""
@@ -134,17 +134,17 @@ async def _ids(rows: Any) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def asked() -> Iterator[Asked]:
+def search() -> Iterator[Search]:
     with asyncio.Runner() as runner:
         sandbox = Sandbox(seed=1, quirks=Quirks(strict_filters=True))
         runner.run(sandbox.start())
-        client = runner.run(_entered(client_of(sandbox)))
-        yield Asked(runner, sandbox, client)
+        client = runner.run(_enter(client_of(sandbox)))
+        yield Search(runner, sandbox, client)
         runner.run(client.aclose())
         runner.run(sandbox.stop())
 
 
-async def _entered(client: CampaignsClient) -> CampaignsClient:
+async def _enter(client: CampaignsClient) -> CampaignsClient:
     return await client.__aenter__()
 
 
@@ -170,7 +170,7 @@ def predicate(way: str, text: str, *, ignore_case: bool = False, negate: bool = 
     return holds
 
 
-def said(build: Callable[[], query.Expression], *texts: Text) -> query.Expression | None:
+def build_or_none(build: Callable[[], query.Expression], *texts: Text) -> query.Expression | None:
     """Return the filter; None if it is refused, which is right for few texts only."""
     try:
         return build()
@@ -181,9 +181,9 @@ def said(build: Callable[[], query.Expression], *texts: Text) -> query.Expressio
         return None
 
 
-def made(build: Callable[[], query.Expression], *texts: Text) -> query.Expression:
+def build_or_reject(build: Callable[[], query.Expression], *texts: Text) -> query.Expression:
     """Return the filter, or end the example if it is refused."""
-    expression = said(build, *texts)
+    expression = build_or_none(build, *texts)
     event("refused" if expression is None else "sent")
     return reject() if expression is None else expression
 
@@ -203,12 +203,12 @@ class TestText:
     @example("a\\,b|c==d", "message", "equals", False)
     @example("%2C+&filters=x#\0", "message", "equals", False)
     @example("-=*", "name", "startswith", True)
-    def test_finds_its_rows_and_no_others(self, asked: Asked, text: str, column: str, way: str, negate: bool) -> None:
+    def test_finds_its_rows_and_no_others(self, search: Search, text: str, column: str, way: str, negate: bool) -> None:
         build = getattr(FIELDS[column], way)
-        expression = made(lambda: ~build(text) if negate else build(text), text)
+        expression = build_or_reject(lambda: ~build(text) if negate else build(text), text)
         values = values_near(text)
 
-        found = asked.texts(column, values, expression)
+        found = search.texts(column, values, expression)
 
         assert found == list(filter(predicate(way, text, negate=negate), values))
 
@@ -223,13 +223,13 @@ class TestText:
     @example("*İi", "name", "contains", False)
     @example("\u212a", "name", "equals", True)
     def test_case_is_ignored_one_character_for_one(
-        self, asked: Asked, text: str, column: str, way: str, negate: bool
+        self, search: Search, text: str, column: str, way: str, negate: bool
     ) -> None:
         build = functools.partial(getattr(FIELDS[column], way), ignore_case=True)
-        expression = made(lambda: ~build(text) if negate else build(text), text)
+        expression = build_or_reject(lambda: ~build(text) if negate else build(text), text)
         values = values_near(text)
 
-        found = asked.texts(column, values, expression)
+        found = search.texts(column, values, expression)
 
         assert found == list(filter(predicate(way, text, ignore_case=True, negate=negate), values))
 
@@ -240,40 +240,42 @@ class TestText:
     @example(["x", " inner ", "y"], "name")
     @example(["a|b", "a", "b"], "name")
     def test_in_finds_each_of_its_values_and_its_contrary_all_others(
-        self, asked: Asked, texts: list[Text], column: str
+        self, search: Search, texts: list[Text], column: str
     ) -> None:
-        expression = made(lambda: FIELDS[column].in_(*texts), *texts)
+        expression = build_or_reject(lambda: FIELDS[column].in_(*texts), *texts)
         values = values_near(*texts)
 
-        assert asked.texts(column, values, expression) == [value for value in values if value in texts]
-        contrary = said(lambda: ~expression, *texts)
+        assert search.texts(column, values, expression) == [value for value in values if value in texts]
+        contrary = build_or_none(lambda: ~expression, *texts)
         if contrary is not None:
             others = [value for value in values if value is not None and value not in texts]
-            assert asked.texts(column, values, contrary) == others
+            assert search.texts(column, values, contrary) == others
 
     @given(text=TEXTS, other=TEXTS, way=st.sampled_from(list(WAYS)))
-    def test_two_conditions_both_hold(self, asked: Asked, text: str, other: str, way: str) -> None:
-        expression = made(lambda: (C.message == text) & ~getattr(C.sender, way)(other), text, other)
+    def test_two_conditions_both_hold(self, search: Search, text: str, other: str, way: str) -> None:
+        expression = build_or_reject(lambda: (C.message == text) & ~getattr(C.sender, way)(other), text, other)
         pairs = [(text, miss) for miss in values_near(other)] + [(miss, "y") for miss in values_near(text)]
         rows = [{"id": f"r{at}", "message": one, "sender": two} for at, (one, two) in enumerate(pairs)]
         contrary = predicate(way, other, negate=True)
 
-        found = asked.campaigns(rows, filters=expression)
+        found = search.campaigns(rows, filters=expression)
 
         assert found == [f"r{at}" for at, (one, two) in enumerate(pairs) if one == text and contrary(two)]
 
     @given(text=TEXTS, way=st.sampled_from(list(WAYS)), negate=st.booleans())
     @example("(x)", "equals", False)
     @example("a)", "contains", True)
-    def test_any_of_several_fields(self, asked: Asked, text: str, way: str, negate: bool) -> None:
+    def test_any_of_several_fields(self, search: Search, text: str, way: str, negate: bool) -> None:
         either = query.any_of(K.name, K.custom1)
-        expression = made(lambda: ~getattr(either, way)(text) if negate else getattr(either, way)(text), text)
+        expression = build_or_reject(
+            lambda: ~getattr(either, way)(text) if negate else getattr(either, way)(text), text
+        )
         misses = values_near(text)
         pairs = [*((text, miss) for miss in misses), *((miss, text) for miss in misses), *((m, "y") for m in misses)]
         rows = [{"id": f"r{at}", "name": one, "custom1": two} for at, (one, two) in enumerate(pairs)]
         holds, of = predicate(way, text, negate=negate), all if negate else any
 
-        found = asked.contacts(rows, filters=expression)
+        found = search.contacts(rows, filters=expression)
 
         assert found == [f"r{at}" for at, pair in enumerate(pairs) if of(map(holds, pair))]
 
@@ -306,12 +308,12 @@ class TestWhatIsRefused:
                 assert ~~getattr(K.name, way)(text, ignore_case=True) == getattr(K.name, way)(text, ignore_case=True)
             C.message.in_(text, None, "other", text)
 
-    def test_a_common_text_finds_itself_alone(self, asked: Asked) -> None:
+    def test_a_common_text_finds_itself_alone(self, search: Search) -> None:
         chosen = random.Random(8)
         values = sorted({" ".join(chosen.choices(self.WORDS, k=chosen.randint(1, 8))) for _ in range(400)})
 
         for text in values[::10]:
-            assert asked.texts("message", values, C.message == text) == [text]
+            assert search.texts("message", values, C.message == text) == [text]
 
     def test_of_hostile_texts_few_are_and_each_is_of_a_kind_that_cannot_be_said(self) -> None:
         chosen = random.Random(9)
@@ -319,7 +321,7 @@ class TestWhatIsRefused:
         texts += ["".join(chosen.choices(PIECES, k=chosen.randint(0, 7))) for _ in range(2000)]
         within = [text for text in texts if not is_blank_outside(text)]
 
-        refused = [text for text in within if said(lambda text=text: C.message == text, text) is None]
+        refused = [text for text in within if build_or_none(lambda text=text: C.message == text, text) is None]
 
         assert len(within) > 2000
         assert len(refused) / len(within) < 0.01
@@ -362,36 +364,36 @@ class TestNumbers:
         column=st.sampled_from(["recipientCount", "optOutLinkId"]),
         negate=st.booleans(),
     )
-    def test_are_compared(self, asked: Asked, value: int, way: str, column: str, negate: bool) -> None:
+    def test_are_compared(self, search: Search, value: int, way: str, column: str, negate: bool) -> None:
         field = C.recipient_count if column == "recipientCount" else C.opt_out_link_id
         values = [*ints_near([value]), *([None] if column == "optOutLinkId" else [])]
         expression = getattr(field, way)(value)
 
-        found = asked.campaigns(
+        found = search.campaigns(
             [{"id": str(have), column: have} for have in values], filters=~expression if negate else expression
         )
 
         assert found == [str(have) for have in values if holds_for(way, value, have, negate=negate)]
 
     @given(chosen=st.lists(st.none() | INTS, min_size=1, max_size=5))
-    def test_in_finds_each_and_its_contrary_all_others(self, asked: Asked, chosen: list[int | None]) -> None:
+    def test_in_finds_each_and_its_contrary_all_others(self, search: Search, chosen: list[int | None]) -> None:
         values = [*ints_near(value for value in chosen if value is not None), None]
         rows = [{"id": str(have), "optOutLinkId": have} for have in values]
         expression = C.opt_out_link_id.in_(*chosen)
 
-        assert asked.campaigns(rows, filters=expression) == [str(have) for have in values if have in chosen]
+        assert search.campaigns(rows, filters=expression) == [str(have) for have in values if have in chosen]
         others = [str(have) for have in values if have is not None and have not in chosen]
-        assert asked.campaigns(rows, filters=~expression) == others
+        assert search.campaigns(rows, filters=~expression) == others
 
     @given(
         chosen=st.lists(st.sampled_from(CampaignStatus) | st.integers(-3, 70), min_size=1, max_size=4),
         negate=st.booleans(),
     )
-    def test_a_status_is_one_of_its_numbers(self, asked: Asked, chosen: list[int], negate: bool) -> None:
+    def test_a_status_is_one_of_its_numbers(self, search: Search, chosen: list[int], negate: bool) -> None:
         values = list(range(-4, 72))
         expression = C.status.in_(*chosen) if len(chosen) > 1 else C.status == chosen[0]
 
-        found = asked.campaigns(
+        found = search.campaigns(
             [{"id": str(have), "status": have} for have in values], filters=~expression if negate else expression
         )
 
@@ -411,7 +413,7 @@ def ticks_of(moment: dt.datetime) -> int:
     return (moment - YEAR_ONE) // dt.timedelta(microseconds=1) * 10
 
 
-def written(ticks: int, form: int) -> str:
+def write_time(ticks: int, form: int) -> str:
     """Write a time in ticks of 100 ns since year 1, in one of the notations of rows."""
     seconds, fraction = divmod(ticks, TICKS)
     moment = YEAR_ONE + dt.timedelta(seconds=seconds)
@@ -424,16 +426,16 @@ def written(ticks: int, form: int) -> str:
 class TestDates:
     @given(moment=MOMENTS, way=st.sampled_from(list(COMPARED)), negate=st.booleans())
     @example(dt.datetime(2031, 5, 1, 9, 30, 0, 120_000, tzinfo=dt.UTC), "__eq__", False)
-    def test_are_compared_to_the_last_digit(self, asked: Asked, moment: dt.datetime, way: str, negate: bool) -> None:
+    def test_are_compared_to_the_last_digit(self, search: Search, moment: dt.datetime, way: str, negate: bool) -> None:
         wanted = ticks_of(moment)
         around = (0, 1, 10, 10_000, TICKS, 3600 * TICKS, 86_400 * TICKS, 300 * 86_400 * TICKS)
         starts = sorted({wanted + sign * step for step in around for sign in (1, -1)})
         rows = [
-            {"id": f"{form}/{start}", "startDateTime": written(start, form)} for start in starts for form in range(3)
+            {"id": f"{form}/{start}", "startDateTime": write_time(start, form)} for start in starts for form in range(3)
         ]
         expression = getattr(C.start_date_time, way)(moment)
 
-        found = asked.campaigns(
+        found = search.campaigns(
             [*rows, {"id": "none", "startDateTime": None}], filters=~expression if negate else expression
         )
 
@@ -443,15 +445,15 @@ class TestDates:
 
     @given(first=MOMENTS, length=st.timedeltas(dt.timedelta(0), dt.timedelta(days=300)))
     def test_a_range_holds_its_beginning_and_not_its_end(
-        self, asked: Asked, first: dt.datetime, length: dt.timedelta
+        self, search: Search, first: dt.datetime, length: dt.timedelta
     ) -> None:
         begin = ticks_of(first)
         end = begin + length // dt.timedelta(microseconds=1) * 10
         starts = sorted({begin, end, begin - 1, begin + 1, end - 1, end + 1, (begin + end) // 2})
-        rows = [{"id": str(start), "startDateTime": written(start, 1)} for start in starts]
+        rows = [{"id": str(start), "startDateTime": write_time(start, 1)} for start in starts]
         field = C.start_date_time
 
-        found = asked.campaigns(rows, filters=(field >= first) & (field < first + length))
+        found = search.campaigns(rows, filters=(field >= first) & (field < first + length))
 
         assert found == [str(start) for start in starts if begin <= start < end]
 
@@ -508,7 +510,7 @@ class TestSorts:
     )
     def test_order_rows_that_a_filter_leaves_across_pages(
         self,
-        asked: Asked,
+        search: Search,
         wires: list[dict[str, Any]],
         names: list[tuple[str, bool]],
         page_size: int,
@@ -518,7 +520,7 @@ class TestSorts:
         sorts = [SORTED[name][0].desc() if descending else SORTED[name][0].asc() for name, descending in names]
         filters = None if chosen is None else C.status != chosen
 
-        found = asked.campaigns(rows, filters=filters, sorts=sorts, page_size=page_size)
+        found = search.campaigns(rows, filters=filters, sorts=sorts, page_size=page_size)
 
         kept = [row for row in rows if row["status"] != chosen]
         assert found == [row["id"] for row in in_order(kept, names)]
