@@ -109,6 +109,12 @@ class AiohttpTransport:
             name = type(error).__name__
         raise ConfigurationError(f"the aiohttp session refused to send the request ({name})")
 
+    def reuse(self, response: Response) -> None:
+        """Do nothing yet: aiohttp returns the connection to its pool by itself."""
+
+    def discard(self, response: Response) -> None:
+        """Do nothing yet: aiohttp returns the connection to its pool by itself."""
+
     async def close(self) -> None:
         """Close the session if it is not borrowed."""
         if self._session is not None and not self._borrowed:

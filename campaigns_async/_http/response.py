@@ -23,11 +23,14 @@ class Response:
         status: The HTTP status.
         headers: The headers. Names are found in any letter case.
         body: The body.
+        connection: The transport's handle of the connection that the response came over, for `Transport.reuse` and
+            `Transport.discard`; None without one.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
+    connection: object | None = field(default=None, repr=False, eq=False)
 
     def json(self) -> Any:
         """Return the body as JSON.

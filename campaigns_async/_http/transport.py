@@ -31,11 +31,13 @@ class Failure:
         kind: The reason.
         sent: True if any byte of the request may have gone out.
         detail: The reason in the words of the operating system or the HTTP library; never an address or a value.
+        status: The HTTP status if the head of a response arrived and its body was cut; else None.
     """
 
     kind: FailureKind
     sent: bool
     detail: str = ""
+    status: int | None = None
 
 
 class SendMarker:
@@ -83,6 +85,17 @@ class Transport(Protocol):
             marker: Marked before the first byte may leave.
             headers: Further headers, already validated.
         """
+        ...
+
+    def reuse(self, response: Response) -> None:
+        """Let the response's connection carry another request. Call it for a documented success only.
+
+        Until `reuse` or `discard` is called, the connection carries nothing.
+        """
+        ...
+
+    def discard(self, response: Response) -> None:
+        """Close the response's connection now: whatever else arrives over it must not answer another request."""
         ...
 
     async def close(self) -> None:

@@ -216,6 +216,12 @@ class ModelTransport:
             if silence is not None:
                 silence.cancel()
 
+    def reuse(self, response: Response) -> None:
+        """Do nothing: the model has no connections yet."""
+
+    def discard(self, response: Response) -> None:
+        """Do nothing: the model has no connections yet."""
+
     async def close(self) -> None:
         """Drop all open requests."""
         self.closed = True
