@@ -1,4 +1,4 @@
-"""Whether a request was carried out, and whether it goes out again: the whole table, written a second time."""
+"""The effect of an attempt, and if it is retried: the whole table, written a second time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NOT_SENT, REJECTED, UNKNOWN, APPLIED = Effect.NOT_SENT, Effect.REJECTED, Effect.
 
 
 def expect_of_create(status: int, rejected: tuple[int, ...]) -> tuple[Effect, bool]:
-    """The documented table, line by line: what a create that met this status means, and whether it goes out again."""
+    """Return the effect of a create that got this status, and True if it is retried: the documented table by line."""
     if status in range(200, 300):  # a complete 2xx, whether its id can be read or not
         return APPLIED, False
     if status in rejected:  # of a server that is known to have done nothing then
@@ -54,14 +54,14 @@ def expect_of_create(status: int, rejected: tuple[int, ...]) -> tuple[Effect, bo
 
 
 def is_retried(status: int, rejected: tuple[int, ...]) -> bool:
-    """Reads, updates and deletes: after 408, 429 and 5xx; never after another 4xx, a 3xx, or a success."""
+    """Return True if a read, update or delete is retried: after 408, 429 and 5xx, never after another status."""
     if status in range(200, 300):
         return False
     return status in (408, 429) or status >= 500 or status in rejected
 
 
 def classify(operation: Operation, status: int, rejected: tuple[int, ...]) -> AttemptOutcome:
-    """What a response has shown."""
+    """Return the conclusion from a response."""
     return classify_attempt(operation, status, rejected_statuses=rejected)
 
 

@@ -1,4 +1,4 @@
-"""Where a row may go."""
+"""The moves that a row may make."""
 
 from __future__ import annotations
 

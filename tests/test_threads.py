@@ -1,4 +1,4 @@
-"""What a cancelled wait makes of work that it waits for."""
+"""Waits that end only after the work, even if they are cancelled."""
 
 from __future__ import annotations
 

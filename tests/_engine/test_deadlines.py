@@ -1,4 +1,4 @@
-"""Deadlines cut a task off, and know their own cancellation from those of others."""
+"""Deadlines cancel a task, and know their own cancellation from all others."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from campaigns_async._http.deadlines import Deadline, TimeoutQueue, TimeoutQueue
 
 
 class _Late:
-    """A loop whose time has come for every deadline."""
+    """A loop at whose time every deadline has passed."""
 
     def time(self) -> float:
         return float("inf")
 
 
 def expire(queue: TimeoutQueue) -> None:
-    """As the queue's timer does, once all of its deadlines have passed."""
+    """Expire all deadlines of a queue, as its timer does."""
     queue._expire(_Late())  # type: ignore[arg-type]
 
 
 async def run_under_two(outer: TimeoutQueue, inner: TimeoutQueue, consumers: list[str]) -> str:
-    """A call with a deadline, and an attempt of it with another; tells whose cancellation it took."""
+    """Wait under two deadlines, as a call and its attempt do, and note which of them consumed a cancellation."""
     now = asyncio.get_running_loop().time()
     whole = outer.start(now)
     try:

@@ -1,4 +1,4 @@
-"""The error that ends a call: which, because of what, and quoting nothing."""
+"""The error that ends a call: its class, its cause and its message."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ KINDS: dict[FailureKind, tuple[type[e.CampaignsError], str]] = {
 
 
 def request(operation: Operation) -> Request:
-    """A request of this kind."""
+    """Build a request of an operation."""
     return Request(operation, "POST", "/api/Campaigns")
 
 
 def build_error_for(
     result: Response | Failure, effect: Effect, operation: Operation = Operation.CREATE, *, late: bool = False
 ) -> e.CampaignsError:
-    """The error of a call that ended so."""
+    """Return the error of a call with this result."""
     wait = read_retry_after(result, now=NOW) if isinstance(result, Response) else None
     return exception_for(request(operation), result, effect, retry_after=wait, out_of_time=late)
 

@@ -1,4 +1,4 @@
-"""How long a call waits: within bounds, spread over them, and never less than the server asked for."""
+"""The pause before a retry: within bounds, spread over them, and never shorter than Retry-After."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from campaigns_async._http.request import Request
 
 
 class Fixed(Random):
-    """Draws the same place of every range, and remembers the ranges."""
+    """A source of randomness that draws the same place of every range, and remembers the ranges."""
 
     def __init__(self, place: float) -> None:
         self.place = place
@@ -27,7 +27,7 @@ class Fixed(Random):
 
 
 def wait_after(policy: RetryPolicy, attempt: int, retry_after: float | None, random: Fixed | Random) -> float:
-    """Seconds that a call waits after its attempt of this number."""
+    """Return seconds that a call waits after the attempt with this number."""
     call = Call(Request(Operation.GET, "GET", "/"), 0.0, None, None)
     call.attempts, call.retry_after = attempt, retry_after
     return retry.RetryAfterOrBackoff(call, policy, random)()

@@ -37,7 +37,7 @@ def patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
 
 
 def children(tree: Any) -> Iterator[tuple[Any, Any]]:
-    """The nodes right below one, through groups and branches."""
+    """Yield the nodes right below a node, through groups and branches."""
     for code, value in tree:
         name = str(code)
         if name == "SUBPATTERN":
@@ -51,27 +51,27 @@ def children(tree: Any) -> Iterator[tuple[Any, Any]]:
             yield code, value
 
 
-def nested_repeats(tree: Any, inside: bool = False) -> bool:
-    """Whether a repeat without an end lies within another."""
+def has_nested_repeats(tree: Any, inside: bool = False) -> bool:
+    """Return True if a repeat without an end is within another one."""
     for code, value in children(tree):
         if "REPEAT" in str(code):
             unbounded = value[1] is parser.MAXREPEAT
-            if (inside and unbounded) or nested_repeats(value[2], inside or unbounded):
+            if (inside and unbounded) or has_nested_repeats(value[2], inside or unbounded):
                 return True
     return False
 
 
-def test_the_search_for_nested_repeats_finds_them() -> None:
+def test_the_search_for_has_nested_repeats_finds_them() -> None:
     for bad in (r"(a+)+", r"((a|b)*c)*", r"(?:a*b?)+\Z", r"(x(y(z+))*)*"):
-        assert nested_repeats(parser.parse(bad)), bad
+        assert has_nested_repeats(parser.parse(bad)), bad
     for good in (r"a+b*", r"(a{1,9})+", r"(?:a|b)*", r"(?:a+){0,3}"):
-        assert not nested_repeats(parser.parse(good)), good
+        assert not has_nested_repeats(parser.parse(good)), good
 
 
 def test_no_pattern_repeats_a_repeat() -> None:
     found = dict(patterns())
     assert len(found) >= 10
-    assert [name for name, each in found.items() if nested_repeats(parser.parse(each.pattern, each.flags))] == []
+    assert [name for name, each in found.items() if has_nested_repeats(parser.parse(each.pattern, each.flags))] == []
 
 
 PIECES = [

@@ -1,4 +1,4 @@
-"""What the quick reader reads of a page is what the converters read; what it does not read is left to them."""
+"""The fast reader of pages reads the same values as the converters, or leaves a page to them."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ BOTH = pytest.mark.parametrize("cls", WIRE)
 
 
 def body(*rows: object, **envelope: object) -> bytes:
-    """A page."""
+    """Build the body of a page."""
     return orjson.dumps({**ENVELOPE, **envelope, "items": rows})
 
 
 def read_by_converters(raw: bytes, cls: type) -> Page[Any]:
-    """Without msgspec."""
+    """Read a page without msgspec."""
     return response._read_envelope(response.single(Response(200, {}, raw).json()), cls)
 
 
 def check_agreement(raw: bytes, cls: type) -> bool:
-    """Whether it is read at all; if so, it is what the other way reads."""
+    """Return True if the fast reader reads the page; then check that the converters read the same values."""
     page = pages.read_page(raw, cls)
     if page is None:
         return False
@@ -164,7 +164,7 @@ def test_both_readers_agree_after_any_changed_byte(cls: type) -> None:
 def test_any_page_is_read_as_by_the_converters_or_left_to_them(cls: type, rows: list[object]) -> None:
     try:
         raw = body(*rows)
-    except TypeError:  # half of a surrogate pair
+    except TypeError:  # a lone surrogate
         return
     check_agreement(raw, cls)
 
@@ -210,11 +210,11 @@ def test_only_an_undocumented_page_uses_the_converters(monkeypatch: pytest.Monke
     slow: list[object] = []
     read = response._read_envelope
 
-    def counted(envelope: object, cls: type) -> Page[Any]:
+    def count_envelopes(envelope: object, cls: type) -> Page[Any]:
         slow.append(envelope)
         return read(envelope, cls)
 
-    monkeypatch.setattr(response, "_read_envelope", counted)
+    monkeypatch.setattr(response, "_read_envelope", count_envelopes)
     for rows in ([PERSON], [PERSON, {"id": 5}], [PERSON]):
         assert len(read_contacts(Response(200, {}, body(*rows))).items) == len(rows)
     assert len(slow) == 1

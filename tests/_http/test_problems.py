@@ -1,4 +1,4 @@
-"""What a failure means: its class, its wait, its ids, whatever its body holds."""
+"""The error of a failure response: its class, Retry-After, ids and messages, for any body."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ GET = Request(Operation.GET, "GET", "/api/Campaigns/a")
 
 
 def build_response(status: int, body: bytes | str = b"", **headers: str) -> Response:
-    """A failure; header names with underscores for hyphens."""
+    """Build a failure response. Names of headers have underscores in place of hyphens."""
     named = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
     return Response(status, named, body if isinstance(body, bytes) else body.encode())
 
 
 def error_of(status: int, body: bytes | str = b"", request: Request = GET, **headers: str) -> e.APIError:
-    """The error of this failure."""
+    """Return the error of a failure response."""
     response = build_response(status, body, **headers)
     return build_error(request, response, retry_after=read_retry_after(response, now=NOW))
 

@@ -52,13 +52,13 @@ SHOWN: list[Callable[[Any], str]] = [
 ]
 
 
-def marked(name: str) -> str:
+def mark_text(name: str) -> str:
     """Return a text that no output may show."""
     return f"{MARK}-{name}"
 
 
 def reachable(error: BaseException) -> list[BaseException]:
-    """Return the error and all behind it: causes, and contexts even where they are suppressed."""
+    """Return the error with its causes and contexts, suppressed ones included."""
     found: list[BaseException] = []
     left: list[BaseException | None] = [error]
     while left:
@@ -70,7 +70,7 @@ def reachable(error: BaseException) -> list[BaseException]:
 
 
 def check_error(error: BaseException) -> None:
-    """Fail where an error, or one behind it, shows the mark or belongs to another library."""
+    """Fail if the error, a cause or a context shows the mark or belongs to another library."""
     for one in reachable(error):
         assert isinstance(one, CampaignsError), f"{type(one).__name__} can be reached"
         for show in SHOWN:
@@ -81,12 +81,14 @@ def check_error(error: BaseException) -> None:
         assert MARK not in "".join(traceback.format_exception(error, chain=chain))
 
 
-CONTACT = NewContact(marked("phone"), marked("name"), marked("custom1"), marked("custom2"), UUID(int=5))
-NEW = NewCampaign(START, marked("sender"), marked("message"), [CONTACT], 5, f"https://{marked('link')}")
-UPDATE = CampaignUpdate(START, marked("sender"), marked("message"), 5, marked("link"))
-CAMPAIGN = Campaign("c1", START, marked("sender"), 5, marked("message"), None, 5, marked("link"))
-PERSON = Contact("p1", marked("phone"), marked("name"), marked("custom1"), marked("custom2"))
-PROBLEM = Problem(marked("type"), marked("title"), 400, marked("detail"), None, {marked("path"): (marked("text"),)})
+CONTACT = NewContact(mark_text("phone"), mark_text("name"), mark_text("custom1"), mark_text("custom2"), UUID(int=5))
+NEW = NewCampaign(START, mark_text("sender"), mark_text("message"), [CONTACT], 5, f"https://{mark_text('link')}")
+UPDATE = CampaignUpdate(START, mark_text("sender"), mark_text("message"), 5, mark_text("link"))
+CAMPAIGN = Campaign("c1", START, mark_text("sender"), 5, mark_text("message"), None, 5, mark_text("link"))
+PERSON = Contact("p1", mark_text("phone"), mark_text("name"), mark_text("custom1"), mark_text("custom2"))
+PROBLEM = Problem(
+    mark_text("type"), mark_text("title"), 400, mark_text("detail"), None, {mark_text("path"): (mark_text("text"),)}
+)
 VALUES: dict[str, Any] = {
     "contact to create": CONTACT,
     "campaign to create": NEW,
@@ -355,7 +357,7 @@ fields = st.sampled_from(
 )
 
 
-def served(status: int, headers: dict[str, str], *bodies: bytes) -> None:
+def serve(status: int, headers: dict[str, str], *bodies: bytes) -> None:
     """Check all calls against a server that gives these answers."""
 
     async def check() -> None:
@@ -370,14 +372,14 @@ def served(status: int, headers: dict[str, str], *bodies: bytes) -> None:
 @given(st.dictionaries(fields.filter("id".__ne__), markers))
 def test_whatever_a_server_writes_no_model_and_no_error_shows_it(wire: dict[str, Any]) -> None:
     row = {"id": "a", **wire}
-    served(200, {}, json.dumps(row).encode(), json.dumps({"items": [row]}).encode())
+    serve(200, {}, json.dumps(row).encode(), json.dumps({"items": [row]}).encode())
 
 
 @given(markers, st.sampled_from([307, 400, 401, 404, 405, 409, 413, 422, 429, 500, 503]))
 def test_whatever_problem_a_server_writes_no_error_shows_it(said: Any, status: int) -> None:
     body = json.dumps({"type": said, "title": said, "detail": said, "errors": said}).encode()
     headers = {"Retry-After": json.dumps(said), "Allow": json.dumps(said), "Request-Id": f"{MARK} no id"}
-    served(status, headers, body, json.dumps(said).encode())
+    serve(status, headers, body, json.dumps(said).encode())
 
 
 @given(

@@ -1,4 +1,4 @@
-"""What is sent: paths that an id cannot leave, queries that arrive as they were meant, and the raw way in."""
+"""Requests: paths that an id cannot leave, queries that arrive unchanged, and raw requests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ ROOT = "/api/Campaigns"
 
 
 def outline(request: Request) -> tuple[Operation, str, str, str]:
-    """All but the body."""
+    """Return a request without its body."""
     return request.operation, request.method, request.path, request.query
 
 
@@ -57,7 +57,7 @@ def test_the_six_operations_are_the_documented_requests() -> None:
     assert listed.body is people.body is build_get("abc").body is None
     assert orjson.loads(build_create(NEW).body or b"")["contacts"] == [{"phoneNumber": "1"}]
     assert orjson.loads(build_update("abc", UPDATE).body or b"")["sender"] == "Golf"
-    assert build_delete("abc").body == b"", "without one, nothing would tell when it goes out"
+    assert build_delete("abc").body == b"", "only the write of a body shows when a request leaves"
 
 
 def test_ignore_invalid_phone_numbers_selects_the_path() -> None:
@@ -273,7 +273,7 @@ def test_the_key_is_sent_in_one_place_only(auth: Auth, header: tuple[str, str] |
     assert credentials.query == query
 
 
-# The raw way in
+# Raw requests
 
 VERBS = {
     "GET": Operation.RAW_READ,
@@ -417,7 +417,7 @@ def test_params_of_other_types_are_refused_and_not_quoted(params: Any, said: str
 
 
 def build_cycle() -> list[Any]:
-    """A list that holds itself."""
+    """Build a list that contains itself."""
     inner: list[Any] = ["SECRET"]
     inner.append(inner)
     return inner

@@ -1,4 +1,4 @@
-"""What a success means: ids, campaigns and pages in every form that a server may give them."""
+"""Values of successful responses: ids, campaigns and pages in every form that a server may send."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CONTENT_TYPES = [None, "application/json", "application/json; charset=utf-8", "t
 
 
 def build_response(body: bytes | str, status: int = 200, content_type: str | None = "application/json") -> Response:
-    """A response with this body."""
+    """Build a response with this body."""
     raw = body if isinstance(body, bytes) else body.encode()
     return Response(status, {} if content_type is None else {"Content-Type": content_type}, raw)
 
@@ -193,7 +193,7 @@ def test_an_invalid_count_is_named(name: str, value: str) -> None:
 
 
 def read_error(read: Callable[[Response], Any], body: bytes | str) -> DecodeError:
-    """The error that reading this body raises; chained to nothing, and telling the status."""
+    """Return the error that reading this body raises. Check that it is not chained and has the status."""
     with pytest.raises(DecodeError) as caught:
         read(build_response(body, 203))
     assert caught.value.__context__ is None

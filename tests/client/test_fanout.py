@@ -1,4 +1,4 @@
-"""`create_many` and `map`: as they complete, as fast as the pool, and nothing forgotten."""
+"""`create_many` and `map`: outcomes in the order of completion, as fast as the pool, and none missing."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ async def test_each_item_fails_on_a_closed_client(sandbox: Sandbox) -> None:
 
 
 class Fatal(BaseException):
-    """No Exception."""
+    """An error that is not an `Exception`."""
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, Fatal])

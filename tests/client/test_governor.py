@@ -1,4 +1,4 @@
-"""Limits that hold for all of a client's requests: the rate, the server's holds, the retry quota, the queue."""
+"""Limits over all requests of a client: the rate, the server's pauses, the retry quota, the queue."""
 
 from __future__ import annotations
 
@@ -254,13 +254,13 @@ async def test_a_limiter_grants_one_slot_after_the_other_after_a_pause() -> None
     assert limiter.paused_for == 0.0
     clock.now_at += 0.25
     assert limiter.try_acquire()
-    assert not limiter.try_acquire(), "those who were held are let go one by one"
+    assert not limiter.try_acquire(), "after a pause, slots are granted one by one"
     clock.now_at += 0.25
     assert limiter.try_acquire()
 
 
 class HandClock(Clock):
-    """Stands still until the test moves it."""
+    """A clock that stops until the test moves it."""
 
     def __init__(self) -> None:
         self.now_at = 100.0

@@ -1,4 +1,4 @@
-"""What an observer is received, and that it can harm nothing."""
+"""Events for an observer, which can harm nothing."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ async def test_every_start_event_has_an_end_event_in_the_callers_task_and_contex
 
 
 class Tracer(Recorder):
-    """Adds headers, received from outside."""
+    """An observer that adds the given headers."""
 
     def __init__(self, added: Any) -> None:
         super().__init__()

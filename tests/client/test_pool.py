@@ -1,4 +1,4 @@
-"""The pool: never above its limit, up to it under load, fair, and no slot is ever lost."""
+"""The pool: it reaches its limit under load, never exceeds it, is fair, and loses no slot."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def test_a_call_cancelled_at_any_stage_releases_its_slot_and_has_its_effec
 
 
 class HangingConnector(aiohttp.TCPConnector):
-    """Never gets a connection."""
+    """A connector that never gets a connection."""
 
     def __init__(self) -> None:
         super().__init__()

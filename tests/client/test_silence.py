@@ -1,4 +1,4 @@
-"""`Timeouts.read`: how long an answer may be waited for, and what does not count as waiting for it."""
+"""`Timeouts.read`: the wait for a response, and the times that do not count as waiting."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class _SlowResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        """Nothing to give back."""
+        """Close nothing: the resolver has no resources."""
 
 
 @pytest.mark.slow

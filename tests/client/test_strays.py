@@ -1,4 +1,4 @@
-"""Answers that belong to nobody: one that lies on a connection before anything was asked over it."""
+"""Stray responses: a response that arrived on a connection before a request was sent over it."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ async def test_a_response_above_max_response_size_is_aborted() -> None:
 
 
 async def test_a_session_with_the_header_expect_is_refused() -> None:
-    """A server may act on them alone, and nothing tells that they went out."""
+    """Check the header Expect: a server may act on the headers alone, and nothing shows when they leave."""
     async with aiohttp.ClientSession(headers={"expect": "100-continue"}) as session:
         with pytest.raises(ConfigurationError, match="Expect"):
             CampaignsClient("https://api.example", "key", session=session)
@@ -183,7 +183,7 @@ async def test_an_unrequested_upgrade_closes_the_connection() -> None:
 
 
 LARGE = b'{"id": "one", "message": "' + b"m" * 1000 + b'"}'
-"""Larger than may be; its compressed form is not."""
+"""A body above the maximum, whose compressed form is below it."""
 
 
 @pytest.mark.parametrize("lent", [False, True])

@@ -20,7 +20,7 @@ uvloop = pytest.importorskip("uvloop")
 
 
 def on_uvloop(test: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-    """Run an async test on uvloop; what gets stuck fails within ten seconds."""
+    """Run an async test on uvloop. A test that hangs fails within ten seconds."""
 
     @wraps(test)
     def run() -> None:
