@@ -67,7 +67,7 @@ def read_page(body: bytes, cls: type[M]) -> Page[M] | None:
     return None
 
 
-def _mutable_twin(cls: type) -> Any:
+def _make_mutable(cls: type) -> Any:
     """Return a subclass of a frozen attrs class whose instances are made without arguments and can be changed.
 
     A frozen attrs class sets each field with a function call, which costs more than the rest of reading a row. To make
@@ -77,7 +77,7 @@ def _mutable_twin(cls: type) -> Any:
     return type(f"Mutable{cls.__name__}", (cls,), {"__slots__": (), **plain})
 
 
-_MutableContact, _MutableCampaign = _mutable_twin(Contact), _mutable_twin(Campaign)
+_MutableContact, _MutableCampaign = _make_mutable(Contact), _mutable_twin(Campaign)
 
 
 def _convert_contacts(values: Iterable[_Contact]) -> list[Contact]:
