@@ -77,7 +77,7 @@ def _make_mutable(cls: type) -> Any:
     return type(f"Mutable{cls.__name__}", (cls,), {"__slots__": (), **plain})
 
 
-_MutableContact, _MutableCampaign = _make_mutable(Contact), _mutable_twin(Campaign)
+_MutableContact, _MutableCampaign = _make_mutable(Contact), _make_mutable(Campaign)
 
 
 def _convert_contacts(values: Iterable[_Contact]) -> list[Contact]:
