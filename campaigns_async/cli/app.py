@@ -103,7 +103,7 @@ def _flush() -> None:
         if sys.stdout is not None:  # None if it was closed before the program began
             sys.stdout.flush()
     except OSError as error:
-        raise to_output_error(error) from error
+        raise to_output_error(error.errno) from error
 
 
 def _report(error: Exception, *, debug: bool) -> int:

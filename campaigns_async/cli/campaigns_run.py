@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -13,7 +12,6 @@ import click
 from campaigns_async.cli.arguments import check_filter, check_ids, check_sort, columns_of
 from campaigns_async.cli.connection import connect, run_with_client
 from campaigns_async.cli.console import (
-    OutputClosed,
     binary_output,
     count_of,
     is_terminal,
@@ -23,6 +21,7 @@ from campaigns_async.cli.console import (
     print_rich,
     printable,
     rich_console,
+    to_output_error,
 )
 from campaigns_async.cli.options import ConnectionOptions
 from campaigns_async.errors import NotFoundError
@@ -163,9 +162,7 @@ async def _print_json(pages: Rows, columns: Sequence[Column]) -> None:
                     await target.write(encoder.encode(Batch(rows[start : start + _BATCH])))
         await target.finish()
     except ExportWriteError as error:
-        if error.errno == errno.EPIPE:
-            raise OutputClosed from error
-        raise click.ClickException(f"standard output: {error.message}") from error
+        raise to_output_error(error.errno) from error
     finally:
         await target.aclose()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -135,14 +136,14 @@ def print_output(text: str | bytes, *, newline: bool = True) -> None:
     try:
         click.echo(text, nl=newline)
     except OSError as error:
-        raise to_output_error(error) from error
+        raise to_output_error(error.errno) from error
 
 
-def to_output_error(error: OSError) -> click.ClickException:
-    """Return the error for a failure to write standard output."""
-    if isinstance(error, BrokenPipeError):
+def to_output_error(number: int | None) -> click.ClickException:
+    """Return the error for a failure to write standard output, by its errno."""
+    if number == errno.EPIPE:
         return OutputClosed()
-    return click.ClickException(f"standard output cannot be written: {error.strerror or type(error).__name__}")
+    return click.ClickException(f"standard output cannot be written: {os.strerror(number or errno.EIO)}")
 
 
 def is_terminal() -> bool:

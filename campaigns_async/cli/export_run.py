@@ -28,6 +28,7 @@ from campaigns_async.cli.console import (
     print_note,
     printable,
     same_command,
+    to_output_error,
 )
 from campaigns_async.cli.options import ConnectionOptions
 from campaigns_async.cli.run_figures import ExportFigures
@@ -227,8 +228,10 @@ class ExportCommand:
             print_note(f"{deleted} deleted during the export: only the contacts that were read before are included")
 
     def _failure_of(self, error: CampaignsError) -> click.ClickException:
-        if isinstance(error, ExportWriteError) and error.errno == errno.EPIPE and self._path is None:
-            return OutputClosed()
+        if isinstance(error, ExportWriteError) and self._path is None:
+            shown = to_output_error(error.errno)
+            so_far = f"; {count_of(self._rows, 'row')} went out before" if self._rows else ""
+            return shown if isinstance(shown, OutputClosed) else self._failure(f"{shown.message}{so_far}", 1, None)
         shown = click.ClickException(error.message) if isinstance(error, ExportError) else to_click_error(error)
         code = 2 if isinstance(error, _WRONG_USE) else shown.exit_code
         return self._failure(shown.message, code, self._next_step(error))

@@ -44,6 +44,7 @@ def on_terminal(
     *,
     out: bool = True,
     columns: int = 80,
+    no_color: str | None = None,
     meanwhile: Callable[[subprocess.Popen[bytes]], object] | None = None,
 ) -> Shown:
     """Run `campaigns-async` on a terminal of its own.
@@ -54,12 +55,15 @@ def on_terminal(
         environment: What it finds.
         out: True if standard output is the terminal too; otherwise it is a pipe.
         columns: The width of the terminal.
+        no_color: The value of NO_COLOR; None if it is not set.
         meanwhile: Is called once it has written something to the terminal.
     """
     master, slave = pty.openpty()
     tty.setraw(slave)  # as it was written: no \n that becomes \r\n
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     given = {name: value for name, value in environment.items() if name not in {"COLUMNS", "NO_COLOR", "CI"}}
+    if no_color is not None:
+        given["NO_COLOR"] = no_color
     process = subprocess.Popen(
         [sys.executable, "-m", "campaigns_async", *arguments],
         cwd=folder, env={**given, "TERM": "xterm-256color"}, stdin=slave, stderr=slave,

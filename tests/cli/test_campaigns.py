@@ -171,7 +171,7 @@ class TestList:
     def test_no_room(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
         done = in_shell(f"{sys.executable} -m campaigns_async campaigns list > /dev/full", tmp_path, shared)
         assert done.returncode == 1
-        assert done.stderr.startswith("campaigns-async: standard output: ")
+        assert done.stderr.startswith("campaigns-async: standard output cannot be written: No space left on device")
         assert done.stderr.count("\n") == 1
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
