@@ -50,7 +50,8 @@ _GZIP_FORMAT: Final = 31
 class PartFile:
     """The part file of an export, which this process has locked.
 
-    Each write to a compressed file is a gzip member of its own, so that a file can be cut off between two writes.
+    After an error, only `aclose` may be called. Each write to a compressed file is a gzip member of its own, so that the
+    file can be cut off between two writes.
 
     Args:
         output: The file, its format, and what to do about an unfinished export. A symbolic link is followed and kept.
@@ -80,7 +81,6 @@ class PartFile:
     _saved: bytes | None = field(init=False, default=None)  # the content of the state file
     _synced_at: float = field(init=False, default=float("-inf"))
     _has_sync_failed: bool = field(init=False, default=False)
-    _failure: ExportWriteError | None = field(init=False, default=None)
 
     async def open(self) -> bool:
         """Open and lock the part file. Returns False if the export was to be resumed but is complete.
@@ -229,7 +229,7 @@ class PartFile:
         return False
 
     def _write(self, data: bytes, rows: int, position: Position | None) -> None:
-        with self._stop_on_failure():
+        with self._explain_errors():
             if data:
                 self._append(data)
             if position is not None and self._options.is_resumable:
@@ -272,7 +272,7 @@ class PartFile:
             raise
 
     def _finish(self) -> None:
-        with self._stop_on_failure():
+        with self._explain_errors():
             if self._options.gzip and not self._offset:
                 self._append(b"")  # an empty file is no gzip file
             if self._old_mode is not None:
@@ -300,7 +300,6 @@ class PartFile:
                 self._discard()
         self._is_open = False
         self._lock.release()
-        self._failure = self._failure or ExportWriteError("the output is closed", errno=errno.EBADF)
 
     def _discard(self) -> None:
         """Remove the part file, or empty it if there is an old file to replace."""
@@ -312,25 +311,16 @@ class PartFile:
             self._part.unlink()
 
     @contextmanager
-    def _stop_on_failure(self) -> Generator[None]:
-        """Refuse all writes after a failure, so that no incomplete file appears under the name."""
-        if self._failure is not None:
-            raise ExportWriteError(self._failure.message, errno=self._failure.errno)
-        # Kept if an interrupt ends the block: how much was written is unknown then.
-        self._failure = ExportWriteError("an earlier write failed: export again, or resume")
+    def _explain_errors(self) -> Generator[None]:
+        """Translate an error of the operating system. The rows before it are kept, if they can be made durable."""
         try:
             yield
         except OSError as error:
             with suppress(OSError):
                 self._save()  # there may be room again, since the incomplete rows are cut off
             is_kept = self._saved is not None
-            self._failure = explain_os_error(error, "resume: what was written is kept" if is_kept else "export again")
-        except ExportWriteError as error:
-            self._failure = error
-        else:
-            self._failure = None
-            return
-        raise self._failure
+            step = "resume: what was written is kept" if is_kept else "export again"
+            raise explain_os_error(error, step) from None
 
     def _cut_back(self) -> None:
         os.ftruncate(self._lock.descriptor, self._offset)
