@@ -31,7 +31,7 @@ class ListOptions(TypedDict, total=False):
 
 @define(eq=False, repr=False)
 class Paginators:
-    """Builds the paginators of a client.
+    """The paginators of a client.
 
     Attributes:
         caller: Sends the requests for pages.

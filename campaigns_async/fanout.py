@@ -75,6 +75,9 @@ class FanOut(Generic[T, R]):
         self._grace = grace
         self.unresolved: tuple[Outcome[T, R], ...] = ()
 
+    def __repr__(self) -> str:
+        return f"<FanOut, {len(self._pool.ready)} outcomes ready{', all items read' if self._pool.is_over else ''}>"
+
     def __aiter__(self) -> Self:
         return self
 

@@ -115,6 +115,9 @@ class Rows(AsyncIterator[T]):
         self._pages = pages
         self._left: Iterator[T] = iter(())
 
+    def __repr__(self) -> str:
+        return f"<Rows of {self._pages!r}>"
+
     def __aiter__(self) -> Self:
         return self
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import warnings
 from collections.abc import Mapping
 
 import aiohttp
@@ -114,6 +115,16 @@ class AiohttpTransport:
 
     def discard(self, response: Response) -> None:
         """Do nothing yet: aiohttp returns the connection to its pool by itself."""
+
+    def __del__(self) -> None:
+        session: aiohttp.ClientSession | None = self.__dict__.get("_session")  # absent where __init__ raised
+        if session is not None and not self._borrowed and not session.closed:
+            warnings.warn(
+                f"CampaignsClient of {self._base_url} was never closed: use 'async with', or await aclose()",
+                ResourceWarning,
+                stacklevel=2,
+                source=self,
+            )
 
     async def close(self) -> None:
         """Close the session if it is not borrowed."""

@@ -71,6 +71,9 @@ class Pages(Generic[T]):
         self._reading_fetch: _Fetch[T] | None = None  # its fetch, if it was prefetched
         self._closed = False
 
+    def __repr__(self) -> str:
+        return f"<Pages of {self._source.path}>"
+
     def __aiter__(self) -> Self:
         return self
 

@@ -141,6 +141,9 @@ class Job:
         self._is_started = False
         self._is_checked = False
 
+    def __repr__(self) -> str:
+        return f"<Job with journal {self._path.name}>"
+
     def stop(self) -> None:
         """Send nothing more. Requests in flight finish and are recorded. May be called from a signal handler."""
         self._stopping = True

@@ -44,6 +44,9 @@ class JournalReader:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
+    def __repr__(self) -> str:
+        return "<JournalReader>"
+
     def __enter__(self) -> Self:
         return self
 

@@ -267,6 +267,9 @@ class CampaignFields:
 
     __slots__ = ()
 
+    def __repr__(self) -> str:
+        return "<CampaignFields>"
+
     id: Final = TextField.of(Campaign, "id")
     start_date_time: Final = DateField.of(Campaign, "start_date_time")
     sender: Final = TextField.of(Campaign, "sender")
@@ -289,6 +292,9 @@ class ContactFields:
     """
 
     __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "<ContactFields>"
 
     id: Final = TextField.of(Contact, "id")
     phone_number: Final = TextField.of(Contact, "phone_number")
