@@ -82,7 +82,13 @@ _MODULES = {
     "client": "CampaignsClient",
     "outcome_unknown": "OutcomeUnknownError",
     "effects": "Effect effect_of",
-    "errors": "APIError AuthenticationError CampaignsError ClientClosedError ConfigurationError ConflictError ConnectionFailedError ConnectTimeoutError DeadlineExceededError DecodeError FilterIgnoredError InvalidArgumentError MethodNotAllowedError NotFoundError PageShiftedError PagingError PayloadTooLargeError PermissionDeniedError PoolSaturatedError Problem QueryError ReadTimeoutError ServerError ThrottledError TransportError ValidationFailedError",
+    "errors": """
+        APIError AuthenticationError CampaignsError ClientClosedError ConfigurationError ConflictError
+        ConnectionFailedError ConnectTimeoutError DeadlineExceededError DecodeError FilterIgnoredError
+        InvalidArgumentError MethodNotAllowedError NotFoundError PageShiftedError PagingError
+        PayloadTooLargeError PermissionDeniedError PoolSaturatedError Problem QueryError ReadTimeoutError
+        ServerError ThrottledError TransportError ValidationFailedError
+    """,
     "events": "AttemptFinished AttemptStarted CallFinished CallStarted Event HeaderObserver Observer Reconciled Waiting",
     "fanout": "FanOut Outcome",
     "models": "Campaign CampaignStatus CampaignUpdate Contact NewCampaign NewContact Page",

@@ -62,35 +62,50 @@ def is_non_idempotent(operation: Operation) -> bool:
 # Table 1: an attempt
 
 
+class Met(Enum):
+    """The end of an attempt without a status, or with a status that a setting explains.
+
+    Attributes:
+        NO_CONNECTION: No byte of the request went out.
+        NO_RESPONSE: The request may have gone out, and there is no complete response.
+        REJECTED_STATUS: A status that this server answers only if it did nothing (`RetryPolicy.rejected_statuses`).
+    """
+
+    NO_CONNECTION = "no connection"
+    NO_RESPONSE = "no response"
+    REJECTED_STATUS = "rejected status"
+
+
 @frozen
-class _Belief:
+class _AttemptBelief:
     """A line of table 1.
 
     Attributes:
-        met: Statuses of complete responses.
+        met: Statuses of complete responses, or other ends; None for any.
         effect: The effect of the request.
         transient: True if the same request may succeed later.
     """
 
-    met: Container[int]
+    met: Container[int | Met] | None
     effect: Effect
     transient: bool
 
 
 _SUCCESSES: Final = range(200, 300)
-_ATTEMPTS: Final = (  # the first line with the status counts
-    _Belief((307, 308), Effect.REJECTED, transient=False),  # "repeat it elsewhere"
-    _Belief(range(300, 400), Effect.UNKNOWN, transient=False),  # 301 to 303 may also follow a POST that was carried out
-    _Belief((408,), Effect.UNKNOWN, transient=True),
-    _Belief((429,), Effect.REJECTED, transient=True),
-    _Belief(range(400, 500), Effect.REJECTED, transient=False),
-    # A proxy may answer 5xx after it has forwarded the request: Varnish answers a slow server's 503, with Retry-After.
-    _Belief(range(500, 1000), Effect.UNKNOWN, transient=True),
+_ATTEMPTS: Final = (  # the first line that fits counts
+    _AttemptBelief((Met.NO_CONNECTION,), Effect.NOT_SENT, transient=True),
+    _AttemptBelief((Met.NO_RESPONSE,), Effect.UNKNOWN, transient=True),
+    _AttemptBelief((Met.REJECTED_STATUS,), Effect.REJECTED, transient=True),
+    _AttemptBelief(_SUCCESSES, Effect.APPLIED, transient=False),
+    _AttemptBelief((307, 308), Effect.REJECTED, transient=False),  # they ask for a repeat elsewhere
+    _AttemptBelief(range(300, 400), Effect.UNKNOWN, transient=False),  # 303 may follow a POST that was carried out
+    _AttemptBelief((408,), Effect.UNKNOWN, transient=True),
+    _AttemptBelief((429,), Effect.REJECTED, transient=True),
+    _AttemptBelief(range(400, 500), Effect.REJECTED, transient=False),
+    # A proxy may answer 5xx after it forwarded the request: Varnish answers 503 with Retry-After for a slow server.
+    _AttemptBelief(range(500, 1000), Effect.UNKNOWN, transient=True),
+    _AttemptBelief(None, Effect.UNKNOWN, transient=False),
 )
-_NO_STATUS: Final = _Belief((), Effect.UNKNOWN, transient=False)
-_REJECTED_BY_SETTING: Final = _Belief((), Effect.REJECTED, transient=True)
-_NO_CONNECTION: Final = _Belief((), Effect.NOT_SENT, transient=True)
-_NO_RESPONSE: Final = _Belief((), Effect.UNKNOWN, transient=True)
 
 
 @frozen
@@ -126,14 +141,14 @@ def classify_attempt(
         sent: True if any byte of the request may have gone out. Ignored if there is a status.
         rejected_statuses: Statuses that this server answers only if it did nothing.
     """
-    if status is None:
-        belief = _NO_RESPONSE if sent else _NO_CONNECTION
-    elif status in _SUCCESSES:
+    if status in _SUCCESSES:  # without a search in the table: almost every attempt
         return _APPLIED
-    elif status in rejected_statuses:
-        belief = _REJECTED_BY_SETTING
+    met: int | Met
+    if status is None:
+        met = Met.NO_RESPONSE if sent else Met.NO_CONNECTION
     else:
-        belief = next((belief for belief in _ATTEMPTS if status in belief.met), _NO_STATUS)
+        met = Met.REJECTED_STATUS if status in rejected_statuses else status
+    belief = next(belief for belief in _ATTEMPTS if belief.met is None or met in belief.met)
     return AttemptOutcome(
         belief.effect,
         retryable=belief.transient and (belief.effect in _NOTHING_DONE or not is_non_idempotent(operation)),
@@ -230,9 +245,7 @@ _ROWS: Final = (  # the first line that fits counts
     _RowBelief(Effect.NOT_SENT, (Cause.CLIENT,), State.PLANNED, RunAction.STOP),
     _RowBelief(Effect.NOT_SENT, (Cause.ARGUMENT,), State.FAILED, RunAction.CONTINUE),
     _RowBelief(Effect.NOT_SENT, None, State.PLANNED, RunAction.BACK_OFF),
-    _RowBelief(
-        Effect.REJECTED, (Cause.CLIENT,), State.PLANNED, RunAction.STOP
-    ),  # the key was refused, and then renewed
+    _RowBelief(Effect.REJECTED, (Cause.CLIENT,), State.PLANNED, RunAction.STOP),  # no new key after a 401
     _RowBelief(Effect.REJECTED, (Cause.NO_RESPONSE,), State.PLANNED, RunAction.BACK_OFF),  # of a later attempt
     _RowBelief(Effect.REJECTED, range(300, 400), State.PLANNED, RunAction.STOP),
     _RowBelief(Effect.REJECTED, (401, 404, 405), State.PLANNED, RunAction.STOP),

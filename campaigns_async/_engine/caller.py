@@ -50,7 +50,7 @@ _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
 
 @define(eq=False, repr=False)
 class Caller:
-    """A maker of calls with one set of options, on the pool that all calls of a client share.
+    """A caller of the API with one set of options. All callers of a client share one pool.
 
     Attributes:
         pool: The shared state.

@@ -63,7 +63,7 @@ class RateLimiter:
 
 
 class CapacityLimiter:
-    """A number of slots and a fair queue for them. A slot is handed out as the `SendMarker` of the request it is for.
+    """A number of slots and a fair queue for them. Each slot is the `SendMarker` of its request.
 
     A slot that is released goes to the first call in the queue, so that no later call overtakes it. The queue stops
     during a pause that the server has asked for, and moves no faster than the rate.

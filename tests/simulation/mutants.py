@@ -49,7 +49,9 @@ _SCENES = "simulation/test_scenes.py"
 MUTANTS = (
     # What is sent again
     Mutant("a create of unknown outcome is sent again", "effects", _SAFE, "True"),
-    Mutant("a drop counts as not sent", "effects", "_NO_RESPONSE if sent else _NO_CONNECTION", "_NO_CONNECTION"),
+    Mutant(
+        "a drop counts as not sent", "effects", "Met.NO_RESPONSE if sent else Met.NO_CONNECTION", "Met.NO_CONNECTION"
+    ),
     Mutant(
         "a 5xx counts as rejected",
         "effects",
