@@ -16,13 +16,13 @@ class Clock:
         return self.now
 
 
-def made(give_up_after: float = 60.0) -> tuple[Backoff, Clock]:
+def make_backoff(give_up_after: float = 60.0) -> tuple[Backoff, Clock]:
     clock = Clock()
     return Backoff(give_up_after, clock), clock
 
 
 def test_nothing_holds_a_run_back_that_gets_answers() -> None:
-    backoff, _ = made()
+    backoff, _ = make_backoff()
     assert not backoff.is_active
     assert not backoff.is_pausing
     assert backoff.remaining_pause is None
@@ -30,7 +30,7 @@ def test_nothing_holds_a_run_back_that_gets_answers() -> None:
 
 
 def test_each_failure_after_a_pause_doubles_it() -> None:
-    backoff, clock = made(give_up_after=1000)
+    backoff, clock = make_backoff(give_up_after=1000)
     pauses = []
     for _ in range(9):
         backoff.record_failure(ConnectionFailedError("refused"))
@@ -45,20 +45,20 @@ def test_each_failure_after_a_pause_doubles_it() -> None:
 
 
 def test_failures_that_were_in_flight_together_count_once() -> None:
-    backoff, _ = made()
+    backoff, _ = make_backoff()
     for _ in range(32):
         backoff.record_failure(ConnectionFailedError("refused"))
     assert backoff.remaining_pause == 0.5
 
 
 def test_the_server_says_how_long() -> None:
-    backoff, _ = made()
+    backoff, _ = make_backoff()
     backoff.record_failure(ThrottledError("429", status=429, retry_after=17.0))
     assert backoff.remaining_pause == 17.0
 
 
 def test_many_consecutive_unknown_rows_are_an_outage() -> None:
-    backoff, _ = made()
+    backoff, _ = make_backoff()
     for _ in range(499):
         backoff.record_unknown(ConnectionFailedError("dropped"))
     assert not backoff.is_active
@@ -71,7 +71,7 @@ def test_many_consecutive_unknown_rows_are_an_outage() -> None:
 
 
 def test_no_pause_is_longer_than_give_up_after() -> None:
-    backoff, clock = made(give_up_after=60)
+    backoff, clock = make_backoff(give_up_after=60)
     backoff.record_failure(ThrottledError("429", status=429, retry_after=3600.0))
     assert backoff.remaining_pause == 60
     clock.now += 60
@@ -80,7 +80,7 @@ def test_no_pause_is_longer_than_give_up_after() -> None:
 
 
 def test_an_answer_ends_it() -> None:
-    backoff, clock = made(give_up_after=10)
+    backoff, clock = make_backoff(give_up_after=10)
     backoff.record_failure(ConnectionFailedError("refused"))
     clock.now += 9
     backoff.record_response()
@@ -94,7 +94,7 @@ def test_an_answer_ends_it() -> None:
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 40)), max_size=30))
 def test_it_is_over_only_after_so_long_without_an_answer(history: list[tuple[bool, float]]) -> None:
-    backoff, clock = made(give_up_after=60)
+    backoff, clock = make_backoff(give_up_after=60)
     since: float | None = None
     for answered, wait in history:
         if answered:

@@ -288,7 +288,7 @@ NO_CSV = "is not CSV from here on: is a quote never closed, or a quote inside a 
 ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "no number": ("phoneNumber,name\n,hush\n", ["line 2: phoneNumber: is missing"]),
     "a blank number": (people("077", " "), ["line 3: phoneNumber: must not be blank"]),
-    "a group that is none": (
+    "an invalid group": (
         "phoneNumber,contactGroupId\n077,hush\n",
         ["line 2: contactGroupId: must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"],
     ),
@@ -351,7 +351,7 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
         {"opt_out_link_id": "7"},
         "opt_out_link_id must be a whole number, without quotes, that fits in 64 bits",
     ),
-    "a link that is none": (
+    "an invalid link": (
         {"track_link_url": "golf.example"},
         "track_link_url must be a link that begins with http:// or https://",
     ),

@@ -15,7 +15,7 @@ from campaigns_async.jobs._sqlite import JournalFile, SqliteJournal
 from campaigns_async.jobs.journal import ClaimedRow, Transition, compress, decompress
 
 
-async def opened(path: Path, rows: int) -> SqliteJournal:
+async def open_with_rows(path: Path, rows: int) -> SqliteJournal:
     journal = await SqliteJournal.open(path)
     await journal.add_plan(plan_of(rows), {}, retry_failed=False, stopping=lambda: False)
     return journal
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def test_rows_are_handed_out_and_outcomes_taken(path: Path) -> None:
-    journal = await opened(path, 5)
+    journal = await open_with_rows(path, 5)
     first = await journal.commit([], claim=2, now=1.0)
     assert [(row.row_id, row.body()) for row in first] == [(1, row_of(1).row.body), (2, row_of(2).row.body)]
     outcomes = [Transition(1, State.CREATED, "c-1"), Transition(2, State.PLANNED)]
@@ -49,12 +49,12 @@ async def test_all_of_its_work_is_done_in_one_other_thread(path: Path, monkeypat
     threads: set[int] = set()
     commit = JournalFile.commit
 
-    def noted(journal: JournalFile, *arguments: Any, **options: Any) -> list[ClaimedRow]:
+    def note_thread(journal: JournalFile, *arguments: Any, **options: Any) -> list[ClaimedRow]:
         threads.add(threading.get_ident())
         return commit(journal, *arguments, **options)
 
-    monkeypatch.setattr(JournalFile, "commit", noted)
-    journal = await opened(path, 9)
+    monkeypatch.setattr(JournalFile, "commit", note_thread)
+    journal = await open_with_rows(path, 9)
     await asyncio.gather(*(journal.commit([], claim=1, now=1.0) for _ in range(9)))
     await journal.close()
     assert len(threads) == 1
@@ -64,7 +64,7 @@ async def test_all_of_its_work_is_done_in_one_other_thread(path: Path, monkeypat
 async def test_a_cancelled_commit_has_its_effect_before_the_cancellation_goes_on(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    journal = await opened(path, 3)
+    journal = await open_with_rows(path, 3)
     entered, leave = threading.Event(), threading.Event()
     commit = JournalFile.commit
 

@@ -133,7 +133,7 @@ def sandbox() -> Iterator[ThreadedSandbox]:
 
 
 def spoil(sandbox: ThreadedSandbox) -> None:
-    """Lose responses, and have a gateway give up before the server acts."""
+    """Drop responses, and have a gateway give up before the server acts."""
     create = "create"
     sandbox.fault(operation=create, share=0.01, seed=1, drop="close", act=True)
     sandbox.fault(operation=create, share=0.01, seed=2, drop="close", act=False)

@@ -27,7 +27,7 @@ START = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
 GROUP = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 
 
-def made(**fields: Any) -> dict[str, Any]:
+def make_object(**fields: Any) -> dict[str, Any]:
     """Make a line's object."""
     given: dict[str, Any] = {
         "key": "k",
@@ -68,7 +68,7 @@ def test_a_line_becomes_a_campaign(tmp_path: Path) -> None:
         },
         {"phoneNumber": "07700900002", "name": None},
     ]
-    line = line_of(tmp_path, made(contacts=people, optOutLinkId=7, trackLinkUrl="https://golf.example/a"))
+    line = line_of(tmp_path, make_object(contacts=people, optOutLinkId=7, trackLinkUrl="https://golf.example/a"))
     assert (line.number, line.key, line.dropped) == (1, "k", 0)
     contacts = [NewContact("+44 7700 900001", "Zoë", "a", "", UUID(GROUP)), NewContact("07700900002")]
     assert line.campaign == NewCampaign(START, "Golf", "Hello", contacts, 7, "https://golf.example/a")
@@ -92,7 +92,7 @@ TEXTS = {
 @pytest.mark.parametrize("null", [{}, {"name": None}])  # what holds a null is read in another way
 def test_texts_are_sent_word_for_word(tmp_path: Path, text: str, escaped: bool, null: dict[str, None]) -> None:
     people = [{"phoneNumber": " 07700900001", "name": text, "custom1": text, "custom2": text}, {"phoneNumber": "1"}]
-    given = made(message=text, sender=text, contacts=people)
+    given = make_object(message=text, sender=text, contacts=people)
     written = given | {"contacts": [people[0], people[1] | null]}
     line = line_of(tmp_path, json.dumps(written, ensure_ascii=escaped).encode())
     assert orjson.loads(encode_model(line.campaign)) == {name: value for name, value in given.items() if name != "key"}
@@ -113,14 +113,14 @@ def test_texts_are_sent_word_for_word(tmp_path: Path, text: str, escaped: bool, 
     ],
 )
 def test_start_times_are_read_as_they_are_written_and_sent_in_utc(tmp_path: Path, given: str, sent: str) -> None:
-    line = line_of(tmp_path, made(startDateTime=given))
+    line = line_of(tmp_path, make_object(startDateTime=given))
     assert orjson.loads(encode_model(line.campaign))["startDateTime"] == sent
-    assert line.content == line_of(tmp_path, made(startDateTime=sent)).content
+    assert line.content == line_of(tmp_path, make_object(startDateTime=sent)).content
 
 
 def test_blank_lines_count_as_lines_but_not_as_campaigns(tmp_path: Path) -> None:
-    one = orjson.dumps(made(key="one"))
-    plan = plan_of(tmp_path, b"\xef\xbb\xbf\n" + one + b"\r\n \t\r\n" + b"{\n" + orjson.dumps(made(key="two")))
+    one = orjson.dumps(make_object(key="one"))
+    plan = plan_of(tmp_path, b"\xef\xbb\xbf\n" + one + b"\r\n \t\r\n" + b"{\n" + orjson.dumps(make_object(key="two")))
     first, bad, second = plan.lines()
     assert [(line.number, line.key) for line in read([first, second])] == [(2, "one"), (5, "two")]
     assert not isinstance(bad, BadLine)
@@ -130,7 +130,7 @@ def test_blank_lines_count_as_lines_but_not_as_campaigns(tmp_path: Path) -> None
 
 
 def test_lines_start_at_the_top_in_each_call(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, *(made(key=f"{number}") for number in range(5)))
+    plan = plan_of(tmp_path, *(make_object(key=f"{number}") for number in range(5)))
     first, second = plan.lines(), plan.lines()
     next(first)
     next(first)
@@ -141,7 +141,9 @@ def test_lines_start_at_the_top_in_each_call(tmp_path: Path) -> None:
 @pytest.mark.parametrize("chunk", [1, 2, 7, 64, 1 << 18])
 def test_lines_are_whole_wherever_the_reader_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr("campaigns_async.jobs._plan_files._CHUNK", chunk)
-    content = b"\xef\xbb\xbf" + b"\n".join([orjson.dumps(made(key=f"{n}", message="é" * n + "!")) for n in range(9)])
+    content = b"\xef\xbb\xbf" + b"\n".join(
+        [orjson.dumps(make_object(key=f"{n}", message="é" * n + "!")) for n in range(9)]
+    )
     lines = lines_of(plan_of(tmp_path, content))
     assert [(line.number, line.key, line.campaign.message) for line in lines] == [
         (n + 1, f"{n}", "é" * n + "!") for n in range(9)
@@ -153,7 +155,7 @@ def test_a_line_that_is_too_long_is_reported_and_the_next_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
     monkeypatch.setattr("campaigns_async.jobs._plan_files._CHUNK", chunk)
-    fits = orjson.dumps(made(key="a"))
+    fits = orjson.dumps(make_object(key="a"))
     plan = plan_of(tmp_path, fits + b"\n", fits + b" \n", fits + b"\n", b"x" * 1000, max_line=len(fits))
     expected = f"is longer than {len(fits):,} bytes: split the campaign into several"
     first, second, third, fourth = plan.lines()
@@ -174,7 +176,7 @@ def _peak(plan: Plan) -> int:
 
 
 def test_memory_is_that_of_a_line_however_long_the_plan(tmp_path: Path) -> None:
-    one = orjson.dumps(made(message="x" * 1000)) + b"\n"
+    one = orjson.dumps(make_object(message="x" * 1000)) + b"\n"
     short, long = (_peak(plan_of(tmp_path, one * count)) for count in (500, 10_000))
     assert long < short + 300_000
     assert long < 3_000_000  # of a file of more than 10 MB
@@ -303,10 +305,10 @@ def test_a_plan_of_wire_lines_is_the_same_plan(module_path: Path, given: list[An
 
 
 def test_wire_is_one_line_of_ndjson(tmp_path: Path) -> None:
-    wire = line_of(tmp_path, made(message="a\r\nb", key="ключ")).wire
+    wire = line_of(tmp_path, make_object(message="a\r\nb", key="ключ")).wire
     assert wire.endswith(b"}\n")
     assert wire.count(b"\n") == 1
-    assert orjson.loads(wire) == made(message="a\r\nb", key="ключ")
+    assert orjson.loads(wire) == make_object(message="a\r\nb", key="ключ")
 
 
 TWICE = [
@@ -319,13 +321,13 @@ TWICE = [
 
 
 def test_a_number_twice_is_kept_where_that_is_allowed(tmp_path: Path) -> None:
-    line = line_of(tmp_path, made(contacts=TWICE), duplicates="keep")
+    line = line_of(tmp_path, make_object(contacts=TWICE), duplicates="keep")
     assert [person.phone_number for person in line.campaign.contacts] == [one["phoneNumber"] for one in TWICE]
     assert line.dropped == 0
 
 
 def test_the_later_of_a_number_twice_are_dropped_where_that_is_allowed(tmp_path: Path) -> None:
-    line = line_of(tmp_path, made(contacts=TWICE), duplicates="drop")
+    line = line_of(tmp_path, make_object(contacts=TWICE), duplicates="drop")
     campaign = line.campaign
     assert [(person.phone_number, person.name) for person in campaign.contacts] == [
         ("+44 7700 900001", "A"),
@@ -335,21 +337,23 @@ def test_the_later_of_a_number_twice_are_dropped_where_that_is_allowed(tmp_path:
     assert line.dropped == 2
     assert [line.locate(index) for index in range(3)] == [(1, "contacts[0]."), (1, "contacts[1]."), (1, "contacts[3].")]
     left = [TWICE[0], TWICE[1], TWICE[3]]
-    assert line.content == line_of(tmp_path, made(contacts=left)).content
+    assert line.content == line_of(tmp_path, make_object(contacts=left)).content
     assert orjson.loads(line.wire)["contacts"] == left
     [listed] = lines_of(
-        rows_plan([("k", line_of(tmp_path, made(contacts=TWICE), duplicates="keep").campaign)], duplicates="drop")
+        rows_plan(
+            [("k", line_of(tmp_path, make_object(contacts=TWICE), duplicates="keep").campaign)], duplicates="drop"
+        )
     )
     assert (listed.campaign, listed.content, listed.dropped) == (campaign, line.content, 2)
 
 
 def test_braces_are_sent_as_they_stand_where_that_is_allowed(tmp_path: Path) -> None:
-    line = line_of(tmp_path, made(message="Hi {name}"), allow_braces=True)
+    line = line_of(tmp_path, make_object(message="Hi {name}"), allow_braces=True)
     assert line.campaign.message == "Hi {name}"
 
 
 def test_reprs_show_nothing_of_a_line(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, made(key="secret", sender="hush"))
+    plan = plan_of(tmp_path, make_object(key="secret", sender="hush"))
     [line] = lines_of(plan)
     listed = rows_plan([("secret", line.campaign)])
     shown = repr([plan, line, listed, *listed.lines()])
@@ -357,17 +361,17 @@ def test_reprs_show_nothing_of_a_line(tmp_path: Path) -> None:
 
 
 def test_options_differ_between_a_list_with_keys_and_one_without(tmp_path: Path) -> None:
-    line = line_of(tmp_path, made())
+    line = line_of(tmp_path, make_object())
     campaign = line.campaign
     keyed, places = rows_plan({"k": campaign}), rows_plan([campaign, attrs.evolve(campaign, message="B")])
-    assert (keyed.options(), keyed.is_positional) == (plan_of(tmp_path, made()).options(), False)
+    assert (keyed.options(), keyed.is_positional) == (plan_of(tmp_path, make_object()).options(), False)
     assert places.is_positional
     assert [line.key for line in lines_of(places)] == ["1", "2"]
     assert places.options() != keyed.options()
 
 
 def test_what_is_handed_over_becomes_a_plan(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, made())
+    plan = plan_of(tmp_path, make_object())
     campaign = lines_of(plan)[0].campaign
     path = tmp_path / "plan.ndjson"
     for handed in (plan, path, str(path), {"k": campaign}, [("k", campaign)], (("k", campaign),)):
@@ -412,7 +416,7 @@ def test_a_value_that_is_not_a_plan_is_refused(given: Any, expected: str) -> Non
 @pytest.mark.parametrize("options", [{"duplicates": "ignore"}, {"allow_braces": "yes"}, {"max_line": 0}])
 def test_an_option_that_cannot_be_is_refused(tmp_path: Path, options: Any) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(options))):
-        plan_of(tmp_path, made(), **options)
+        plan_of(tmp_path, make_object(), **options)
 
 
 LISTED: dict[str, tuple[Any, NewCampaign, str]] = {

@@ -41,7 +41,7 @@ def twice(first: int) -> str:
     )
 
 
-def made(**fields: Any) -> dict[str, Any]:
+def make_object(**fields: Any) -> dict[str, Any]:
     """Make a line's object, without the fields that are `...`."""
     given = {
         "key": "k",
@@ -135,7 +135,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
         f"has a name that is none of {CONTACT_NAMES}; custom1 must be written exactly so",
     ),
 }  # fmt: skip
-GOOD = orjson.dumps(made())
+GOOD = orjson.dumps(make_object())
 LINES: dict[str, tuple[bytes, str]] = {
     "no JSON": (b"hush", "is no JSON from its character 1 on: each line takes one JSON object"),
     "half an object": (GOOD[:-1], "ends before its JSON does: a campaign stands on one line, closed by a brace"),
@@ -162,7 +162,7 @@ LINES: dict[str, tuple[bytes, str]] = {
         GOOD.replace(b"Hello", b"\\ud83d"),
         "contains a lone surrogate, which UTF-8 cannot encode",
     ),
-    "a depth hidden behind a name": (
+    "a depth hidden by a repeated name": (
         GOOD.replace(b'"contacts"', b'"contacts":' + b"[" * 1000 + b"]" * 1000 + b',"contacts"'),
         "is nested too deeply for a campaign",
     ),
@@ -188,7 +188,7 @@ def faults_of(path: Path, *lines: bytes) -> list[BadLine]:
 
 @pytest.mark.parametrize(("fields", "where", "reason"), FIELDS.values(), ids=FIELDS)
 def test_a_bad_field_is_reported(tmp_path: Path, fields: dict[str, Any], where: str, reason: str) -> None:
-    [bad] = faults_of(tmp_path, GOOD, b"", orjson.dumps(made(**fields)))
+    [bad] = faults_of(tmp_path, GOOD, b"", orjson.dumps(make_object(**fields)))
     assert bad == BadLine(3, where, reason)
 
 
@@ -200,7 +200,9 @@ def test_a_bad_line_is_reported(tmp_path: Path, content: bytes, reason: str) -> 
 
 def test_all_faults_of_a_line_are_reported_at_once(tmp_path: Path) -> None:
     people = [ONE, {"phoneNumber": 1, "name": 2}, {"nmae": 3}, "hush", {"phoneNumber": " "}]
-    given = made(sender="", message="{", startDateTime="now", optOutLinkId="1", trackLinkUrl="x", x=1, contacts=people)
+    given = make_object(
+        sender="", message="{", startDateTime="now", optOutLinkId="1", trackLinkUrl="x", x=1, contacts=people
+    )
     assert [bad.field for bad in faults_of(tmp_path, orjson.dumps(given))] == [
         "",
         "startDateTime",
@@ -228,7 +230,7 @@ FILES: dict[str, tuple[Any, str]] = {
     "blank lines": (b"\n \n\t\r\n", "holds no campaign: write one JSON object a line"),
     "an array": (b"[\n" + GOOD + b"\n]", "is a JSON array: write one object a line, as jq -c '.[]' does"),
     "an object over lines": (
-        orjson.dumps(made(), option=orjson.OPT_INDENT_2),
+        orjson.dumps(make_object(), option=orjson.OPT_INDENT_2),
         "holds an object over several lines: write one object a line, as jq -c does",
     ),
     "a CSV": (
@@ -325,7 +327,7 @@ ANYTHING: Any = st.recursive(
 def test_whatever_json_holds_a_line_is_accepted_or_reported_and_never_quoted(
     tmp_path_factory: pytest.TempPathFactory, fields: dict[str, Any], start: bool
 ) -> None:
-    line = json.dumps((made() if start else {}) | fields).encode()
+    line = json.dumps((make_object() if start else {}) | fields).encode()
     for bad in faults_of(tmp_path_factory.getbasetemp(), GOOD, line):
         assert bad.number == 2
         assert "hush" not in str(bad)

@@ -37,7 +37,7 @@ def sender_of(journal: SlowJournal, sent: list[int]) -> Sender:
         return f"c-{row.row_id}"
 
     def ignore(*_: Any) -> None:
-        """Do nothing."""
+        """Ignore the call."""
 
     time = asyncio.get_running_loop().time
     return Sender(

@@ -89,7 +89,7 @@ class Watch:
         self.check_no_duplicates()
 
     def check_departure(self, sent: Sent) -> None:
-        """A create is about to leave."""
+        """Check a create that is about to leave."""
         content = sameness(sent.request.body or b"")
         self._departed[content] += 1
         sending = [row for row in self.sending_here() if row.key in self._keys(content)]
@@ -102,7 +102,7 @@ class Watch:
         self.check_no_duplicates()
 
     def check_no_duplicates(self) -> None:
-        """What the server has, and what will reach it yet, is never more than there are rows of it that may have been
+        """Check that what the server has, and what will reach it yet, is never more than there are rows of it that may have been
         sent: a row that is planned, or failed, has nothing there. So none is sent twice, and nothing is sent again
         without a proof.
         """
@@ -135,7 +135,7 @@ class Watch:
         return [row for row in self._journal.rows.values() if row.key in keys]
 
     def check_end(self, life: Life) -> None:
-        """It has ended by itself, or was stopped."""
+        """Check a life that has ended by itself or was stopped."""
         self.check_no_duplicates()
         self._check_ids()
         states, error, summary = life.states, life.error, life.summary
@@ -159,7 +159,7 @@ class Watch:
         assert len(summary.unknown_rows) == unknown, "an unknown row is not reported"
 
     def _after_a_cancel(self) -> None:
-        """What stays *sending* has left, for all that is known."""
+        """Check that each row that stays *sending* may have left."""
         left = Counter(self._departed)
         for row in self.sending_here():
             content = next(one for one, keys in _keys_of(self._script).items() if row.key in keys)
@@ -185,11 +185,11 @@ def _describe(rows: Iterable[JournalRow]) -> str:
 
 
 def check_last(life: Life) -> None:
-    """Nothing goes wrong any more, and it was run again until nothing changed: each is there exactly once.
+    """Check that each row is on the server exactly once, after calm runs until nothing changed.
 
     But for what may rightly stay unknown for ever: where nothing is looked for, or the server alters what it is
-    given; equal rows of which some are there, and nobody can say which; and another text to the people of such twins,
-    since the twins' campaigns that are nobody's may be altered ones of it; and a row that may be the campaign which
+    given; equal rows of which some are there, and nobody can say which; and another text to the people of such rows,
+    since the campaigns that are nobody's may be altered ones of it; and a row that may be the campaign which
     another text to its people was given.
     """
     script, made = life.script, Counter[bytes]()
@@ -224,7 +224,7 @@ def _puzzles(script: JobScript, rows: Mapping[str, JournalRow], made: Counter[by
 
 
 def _may_be_anothers(row: JournalRow, rows: Iterable[JournalRow]) -> bool:
-    """Whether it may be a campaign that a row of another text was given, as its own altered."""
+    """Return True if it may be a campaign that a row of another text was given, as its own altered."""
     given = {each.campaign_id for each in rows if each.content != row.content and each.campaign_id is not None}
     return any(candidate.campaign_id in given for candidate in row.candidates)
 

@@ -17,7 +17,7 @@ from campaigns_async.jobs import JournalRow, open_journal
 
 @frozen
 class Files:
-    """What is on the disk: the database, and the writes that it does not hold yet."""
+    """The content of the disk: the database, and the writes that it does not hold yet."""
 
     database: bytes = field(default=b"", repr=len)
     log: bytes = field(default=b"", repr=len)

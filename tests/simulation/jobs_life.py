@@ -53,20 +53,25 @@ class Interruption:
 
 @frozen
 class Orders:
-    """How a life is begun."""
+    """The start of a life.
+
+    Attributes:
+        path: The path of the life, among those of the seed: everything in it is drawn from that.
+        pause: Seconds between the end of the life before and its start.
+        interruption: A stop or a cancellation.
+        retry_failed: The job's option.
+        calm: True if nothing goes wrong any more.
+        looks_first: True if the client has read lists before.
+        set_back: Seconds by which the wall clock was set back.
+    """
 
     path: str
-    """Of the life, among those of the seed: everything in it is draw_script from that."""
     pause: float
-    """Seconds between the end of the life before and its beginning."""
     interruption: Interruption | None = None
     retry_failed: bool = False
     calm: bool = False
-    """Whether nothing goes wrong any more."""
     looks_first: bool = False
-    """Whether the client has been used to read lists before."""
     set_back: float = 0.0
-    """Seconds by which the clock on the wall has been set back."""
 
 
 @define(eq=False)
@@ -86,7 +91,7 @@ class Life:
     stopped_at: float | None = field(init=False, default=None)
 
     def run(self) -> Point:
-        """Live it; what is left at the end.
+        """Run the life; return what is left at its end.
 
         Raises:
             AssertionError: Something did not hold.
@@ -164,7 +169,7 @@ class Life:
             job.stop()
 
     def _worker(self) -> Callable[[Callable[[], T]], Coroutine[None, None, T]]:
-        """What the journal does in its thread is done in the loop, one piece after the other; each takes its time."""
+        """Return a worker that does the work of the journal's thread in the loop, one piece after the other, with pauses."""
         dice = source(self.script.seed, f"writer {self.orders.path}")
         turn = asyncio.Lock()
 

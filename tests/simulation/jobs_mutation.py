@@ -19,7 +19,7 @@ POINTS = os.environ.get("SIM_MUTANT_POINTS", "6000")
 
 
 def run(mutant: Mutant) -> Result:
-    """Patch a copy, and run what should catch it."""
+    """Change a copy, and run what should catch it."""
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(PACKAGE, Path(folder, PACKAGE.name), ignore=shutil.ignore_patterns("__pycache__", ".*"))
         Path(folder, PACKAGE.name, mutant.path).write_text(mutant.source())

@@ -21,7 +21,7 @@ INVALID = "0771"
 
 @frozen
 class JobScript:
-    """All that was draw_script."""
+    """All that was drawn."""
 
     seed: int
     rows: tuple[tuple[str, NewCampaign], ...]
@@ -61,13 +61,13 @@ class JobScript:
         return self.quirks.message_text is None and self.quirks.zone.utcoffset(None) == timedelta(0)
 
     def weather(self, path: str) -> faults.Weather:
-        """Of one life of the process."""
+        """Draw the weather of one life of the process."""
         dice = source(self.seed, f"weather {path}")
         return faults.draw_weather(dice, latest=self.latest, longest_wait=self.longest_wait * 1.3, honest=self.honest)
 
 
 def draw_script(seed: int) -> JobScript:
-    """The script of a seed."""
+    """Draw the script of a seed."""
     dice = source(seed, "job")
     rows = _rows(dice)
     plan = rows_plan(rows)

@@ -45,7 +45,7 @@ class OnItsWay:
 
 @frozen
 class Standing:
-    """What the server holds at some moment, and what will reach it yet."""
+    """The content of the server at some moment, and what will reach it yet."""
 
     made: tuple[Made, ...] = ()
     coming: tuple[OnItsWay, ...] = ()
@@ -67,7 +67,7 @@ class JobServer(Server):
     _arriving: Sent | None = field(init=False, default=None)
 
     def begin(self, standing: Standing) -> None:
-        """Go on from what an earlier process left."""
+        """Start from what an earlier process left."""
         for made in standing.made:
             self._put(made)
         for coming in standing.coming:
@@ -81,11 +81,11 @@ class JobServer(Server):
         self.made.append(made)
 
     def put_stranger(self, wire: dict[str, Any], contacts: list[dict[str, Any]]) -> None:
-        """One that others have made."""
+        """Add a campaign that others have made."""
         self._put(Made(wire["id"], None, wire, tuple(contacts)))
 
     def standing(self, forced: Sent | None = None) -> Standing:
-        """What outlives the process if it dies now: a connection that breaks takes some requests with it.
+        """Return what outlives the process if it dies now: a connection that breaks takes some requests with it.
 
         Args:
             forced: A request that is to act after that, however it was meant.
@@ -99,7 +99,7 @@ class JobServer(Server):
         return Standing(tuple(self.made), tuple(coming))
 
     def still_coming(self) -> Iterator[bytes]:
-        """The bodies of what will act yet."""
+        """Yield the bodies of what will act yet."""
         for coming in self._coming:
             yield coming.request.body or b""
         for sent in self._left.values():
@@ -118,17 +118,17 @@ class JobServer(Server):
             self._keep(self.store.all[-1], self._arriving.request.body or b"", self._arriving.plan.hidden)
 
     def arrives(self, sent: Sent) -> None:
-        """It is on its way no more."""
+        """Record that a request has arrived."""
         self._left.pop(sent.number, None)
         self._arriving = sent
 
     def forget(self, sent: Sent) -> None:
-        """It was let go of before it arrived."""
+        """Drop a request that did not arrive."""
         self._left.pop(sent.number, None)
 
     def _keep(self, row: Row, body: bytes, hidden: float) -> None:
         campaign_id = row.wire["id"]
-        contacts = tuple(contact.wire for contact in self.store.contacts(campaign_id) or ())
+        contacts = tuple(contact.wire for contact in self.store.get_contacts(campaign_id) or ())
         self.made.append(Made(campaign_id, body, dict(row.wire), contacts, self.loop.time() + hidden))
         self.on_made(body)
 

@@ -31,7 +31,7 @@ class Story:
     counts: Counter[str] = field(factory=Counter)
 
     def tell(self, only: str | None = None) -> Counter[str]:
-        """Live through all of it; what happened.
+        """Run all lives; return counts of what happened.
 
         Args:
             only: The path of a branch, to live through that alone.
@@ -49,7 +49,7 @@ class Story:
         return self.counts
 
     def _go_on(self, life: Life, point: Point, path: str) -> None:
-        """Go on from a crash, or from the end of a life, until nothing changes any more."""
+        """Continue from a crash, or from the end of a life, until nothing changes any more."""
         dice = source(self.script.seed, f"branch {path}")
         for number in range(_MOST_LIVES):
             if point.kind == "end":

@@ -51,7 +51,7 @@ class Left:
 
 
 def scene(*left: Left, made: tuple[Made, ...] = (), hidden: Callable[[Life], bool] | None = None) -> Life:
-    """A life in fair weather that begins with this journal, of a plan of two rows to other people, and this server."""
+    """Make a life in fair weather that begins with this journal, of a plan of two rows to other people, and this server."""
     new = [NewCampaign(START, "Golf", "Rained off", [NewContact(f"07700900{number:03}")]) for number in range(2)]
     plan = rows_plan(list(zip(("row-0", "row-1"), new, strict=True)))
     script = evolve(
@@ -93,7 +93,7 @@ class Hiding(Life):
         return super()._client()
 
 
-def made(campaign_id: str, person: int) -> Made:
+def make_campaign(campaign_id: str, person: int) -> Made:
     new = NewCampaign(START, "Golf", "Rained off", [NewContact(f"07700900{person:03}")])
     contacts = ({"id": "c", "phoneNumber": new.contacts[0].phone_number},)
     return Made(campaign_id, codec.encode_model(new), to_wire(campaign_id, new), contacts)
@@ -105,7 +105,7 @@ def lists(life: Life) -> int:
 
 def test_one_look_that_sees_nothing_is_not_believed() -> None:
     left = Left(attempted_at=1.0)
-    life = scene(left, made=(made("mine", 0),), hidden=lambda life: lists(life) <= 1)
+    life = scene(left, made=(make_campaign("mine", 0),), hidden=lambda life: lists(life) <= 1)
     assert {row.key: row.campaign_id for row in life.journal.rows.values()}["row-0"] == "mine"
     assert lists(life) == 2
     assert life.summary is not None
@@ -115,7 +115,7 @@ def test_one_look_that_sees_nothing_is_not_believed() -> None:
 def test_a_clock_that_was_set_back_does_not_make_the_settling_time_short() -> None:
     ended = time_of_day(1000.0).timestamp() + 3600.0
     left = Left(attempted_at=ended, ended_at=ended)
-    life = scene(left, made=(made("mine", 0),), hidden=lambda life: life.loop.time() < 1000.0 + SETTLE)
+    life = scene(left, made=(make_campaign("mine", 0),), hidden=lambda life: life.loop.time() < 1000.0 + SETTLE)
     assert {row.key: row.campaign_id for row in life.journal.rows.values()}["row-0"] == "mine"
 
 

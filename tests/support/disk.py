@@ -140,7 +140,7 @@ class Disk:
         real(path, **more)
 
     def cut(self, moment: int, seed: int, to: Path) -> int:
-        """Write what a power cut leaves after so many operations; returns the last safe number, -1 for none."""
+        """Write what a power cut leaves after `moment` operations; return the last safe number, -1 for none."""
         draw = random.Random(f"{moment} {seed}")
         luck = draw.choice([0.0, 0.5, 0.9, 1.0])
         safe = -1

@@ -34,7 +34,7 @@ _NAMES = itertools.count(1)
 
 @frozen
 class Op:
-    """Something that SQLite did to a file; or `mark`, something that the test was told."""
+    """Something that SQLite did to a file; or `mark`, something that the test noted."""
 
     kind: Literal["open", "write", "sync", "truncate", "delete", "mark"]
     file: str = ""
@@ -49,7 +49,7 @@ Fault = Callable[[Op], None]
 
 
 class Disk:
-    """Records what SQLite does to the file at `path`, and can fail.
+    """A recorder of what SQLite does to the file at `path`, and can fail.
 
     Args:
         path: Of the database.
@@ -86,23 +86,23 @@ class Disk:
         return name.removeprefix(str(self.path))
 
     def connect(self, name: str, /, **_: Any) -> Any:
-        """In place of `sqlite3.connect`."""
+        """Replace `sqlite3.connect`."""
         with _errors():
             connection = apsw.Connection(
                 name, apsw.SQLITE_OPEN_URI | apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE, self._vfs.name
             )
-            connection.set_wal_hook(self._checkpointed)
+            connection.set_wal_hook(self._checkpoint_after_commit)
         return _Connection(connection, self._synchronous)
 
-    def _checkpointed(self, connection: apsw.Connection, schema: str, pages: int) -> int:
-        """What SQLite does by itself after a commit. It forgives what fails there; apsw would raise it."""
+    def _checkpoint_after_commit(self, connection: apsw.Connection, schema: str, pages: int) -> int:
+        """Run the checkpoint that SQLite runs after a commit. SQLite ignores its errors; apsw would raise them."""
         if pages >= self._checkpoint:
             with suppress(apsw.Error):
                 connection.wal_checkpoint(schema)
         return apsw.SQLITE_OK
 
     def images(self) -> Iterator[Image]:
-        """What is on the disk after each operation: one image a moment, the first before all of them."""
+        """Yield what is on the disk after each operation: one image a moment, the first before all of them."""
         image = Image()
         for suffix, content in self._before.items():
             image.files[suffix] = _File(content)
@@ -119,7 +119,7 @@ class _File:
     pending: list[Op] = field(factory=list)
 
     def name_synced(self) -> None:
-        """The folder is synced: whether there is such a file is settled, what is in it is not."""
+        """Record a sync of the folder: whether there is such a file is settled, what is in it is not."""
         for number, op in reversed(list(enumerate(self.pending))):
             if op.kind == "delete":
                 self.durable = None
@@ -131,7 +131,7 @@ class _File:
 
 @define
 class Image:
-    """What the disk holds, and what it may lose."""
+    """The content of the disk, and what it may lose."""
 
     marks: int = 0
     files: dict[str, _File] = field(factory=dict)
@@ -146,7 +146,7 @@ class Image:
                 file.pending.append(op)
             # SQLite syncs the folder with the first sync of a journal that it made.
             named = op.kind == "delete" or (op.file != "" and any(each.kind == "open" for each in file.pending))
-            file.durable = _written(file, 1.0, random.Random(0), garbage=False)
+            file.durable = _write_pending(file, 1.0, random.Random(0), garbage=False)
             file.pending.clear()
             if named:
                 for each in self.files.values():
@@ -160,14 +160,14 @@ class Image:
         luck = draw.choice([0.0, 0.5, 0.9, 1.0])
         garbage = draw.random() < 0.3
         for suffix, file in self.files.items():
-            content = _written(file, luck, draw, garbage=garbage)
+            content = _write_pending(file, luck, draw, garbage=garbage)
             if content is not None:
                 (folder / f"{name}{suffix}").write_bytes(content)
         return folder / name
 
 
-def _written(file: _File, luck: float, draw: random.Random, *, garbage: bool) -> bytes | None:
-    """A file after its pending operations, each of which reaches the disk, or part of it, with some luck."""
+def _write_pending(file: _File, luck: float, draw: random.Random, *, garbage: bool) -> bytes | None:
+    """Return a file after its pending operations, each of which reaches the disk, or part of it, with some luck."""
     content = None if file.durable is None else bytearray(file.durable)
     for op in file.pending:
         kept = draw.random() < luck
@@ -241,7 +241,7 @@ class _VfsFile(apsw.VFSFile):
 
 
 class _errors:  # noqa: N801 - a block
-    """Raises sqlite3's errors for apsw's."""
+    """A block that raises sqlite3's errors for apsw's."""
 
     def __enter__(self) -> Self:
         return self
@@ -275,7 +275,7 @@ class _Cursor:
 
 
 class _Connection:
-    """Looks like sqlite3's, as far as the journal uses it."""
+    """A connection with those methods of sqlite3's that the journal uses."""
 
     def __init__(self, connection: apsw.Connection, synchronous: str | None) -> None:
         self._connection = connection
