@@ -125,18 +125,10 @@ def parse_iso_ticks(text: str) -> int | None:
 
 
 def _parse_local(match: re.Match[str]) -> int:
-    part = match.groupdict()
-    moment = datetime(
-        int(part["year"] or part["year2"]),
-        int(part["month"] or part["month2"]),
-        int(part["day"] or part["day2"] or 1),
-        int(part["hour"] or 0),
-        int(part["minute"] or 0),
-        int(part["second"] or 0),
-        tzinfo=UTC,
-    )
-    ticks = to_ticks(moment)
-    if fraction := part["fraction"]:
+    year, month, day = (int(match[name] or match[f"{name}2"] or 1) for name in ("year", "month", "day"))
+    hour, minute, second = (int(match[name] or 0) for name in ("hour", "minute", "second"))
+    ticks = to_ticks(datetime(year, month, day, hour, minute, second, tzinfo=UTC))
+    if fraction := match["fraction"]:
         ticks += round(int(fraction) * TICKS_PER_SECOND / 10 ** len(fraction))
     return ticks
 

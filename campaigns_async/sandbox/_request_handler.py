@@ -128,8 +128,7 @@ class RequestHandler:
 
     def _refuse_over_limit(self) -> Answer | None:
         limiter = self._state.limiter
-        wait = 0.0 if limiter is None else limiter.take(asyncio.get_running_loop().time())
-        if limiter is None or not wait:
+        if limiter is None or not (wait := limiter.take(asyncio.get_running_loop().time())):
             return None
         limit = limiter.limit
         return Answer(limit.status, headers={"Retry-After": str(math.ceil(wait))} if limit.retry_after else {})

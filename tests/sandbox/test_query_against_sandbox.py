@@ -326,9 +326,9 @@ class TestWhatIsRefused:
         assert len(within) > 2000
         assert len(refused) / len(within) < 0.01
 
-    @given(text=ANY_TEXTS, blank=st.sampled_from(BLANKS), behind=st.booleans())
-    def test_blanks_outside_always_are(self, text: str, blank: str, behind: bool) -> None:
-        text = text + blank if behind else blank + text
+    @given(text=ANY_TEXTS, blank=st.sampled_from(BLANKS), at_end=st.booleans())
+    def test_blanks_outside_always_are(self, text: str, blank: str, at_end: bool) -> None:
+        text = text + blank if at_end else blank + text
         for way in WAYS:
             with pytest.raises(QueryError, match="blanks at its beginning or end"):
                 getattr(C.message, way)(text)
