@@ -1,10 +1,12 @@
-"""Exports to CSV, NDJSON and Parquet, in flat memory. A file is complete or does not exist; an unfinished one can be resumed.
+"""Exports to CSV, NDJSON and Parquet, in flat memory.
+
+A file is complete or does not exist. An unfinished CSV or NDJSON export can be resumed.
 
     await export_campaigns(client, "campaigns.csv")
     await export_contacts(client, "contacts.ndjson.gz", all_campaigns=True, unfinished="resume")
     await export_contacts(client, "golf.parquet", ["3fa85f64"], fields=["phoneNumber", "name"])
 
-Until a file is complete, it is `NAME.part`, with the state that a later run needs to resume it beside it.
+Until a file is complete it is `NAME.part`, and `NAME.part.progress` is the state from which a later run resumes it.
 """
 
 from campaigns_async.export._exports import export_campaigns, export_contacts

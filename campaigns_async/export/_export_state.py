@@ -1,4 +1,4 @@
-"""The state file of an unfinished export, `NAME.part.progress`: its content, and its replacement that survives a power cut."""
+"""The state file of an unfinished export, `NAME.part.progress`. Its replacement survives a power cut."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class ListOptions:
         check_int("prefetch", self.prefetch, ge=0, le=1000, error=InvalidArgumentError)
 
     def identity(self, model: type[M], prefix: str = "") -> dict[str, str]:
-        """Return what identifies the rows, by the names of the options. Filters are digested: they can hold phone numbers.
+        """Return the options that identify the rows, by their names. Filters are digested: they can hold phone numbers.
 
         Args:
             model: The model of the rows.

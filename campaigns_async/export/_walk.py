@@ -37,7 +37,7 @@ class Position:
 
     Attributes:
         campaign: The campaign whose contacts come next.
-        checkpoint: The place in its contacts, or in the list of campaigns if these are exported; None for the first row.
+        checkpoint: The place in its contacts, or in the list of campaigns if these are exported; None for the start.
         listing: The place after `campaign` in the list of campaigns, if the contacts of a list are exported.
         done: Campaigns that are complete, including deleted ones.
         deleted_campaigns: Campaigns that were deleted before all their contacts were read.
