@@ -220,6 +220,14 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def intermediaries(session: nox.Session) -> None:
+    """Create campaigns through nginx, Varnish and HAProxy; needs the Debian packages nginx-light, varnish and haproxy."""
+    install(session, "tests", extra=LIGHT)
+    # By its path: `-m pytest` would put the checkout before the installed wheel. Four at once: most only wait.
+    session.run(f"{session.bin}/pytest", "--numprocesses=4", "tests/intermediaries", *session.posargs)
+
+
+@nox.session
 def contract(session: nox.Session) -> None:
     """Check the sandbox against its own OpenAPI document: schemathesis must find nothing."""
     install(session, "contract", extra=LIGHT)

@@ -1,0 +1,78 @@
+"""Creates through real proxies: one campaign at most, and no report that is wrong about it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from support.made import new_campaign
+
+from campaigns_async.sandbox import Sandbox
+from intermediaries.programs import Run
+from intermediaries.scenarios import SCENARIOS, Scenario
+from intermediaries.truth import check_reports, client_through, create_in_all_ways, create_one
+
+_DOCUMENTED: Final = "a success is what is documented"
+_CUT: Final = "a 201 whose body is cut short is APPLIED without id"
+_FIREWALL: Final = "403 in another form than the API's is UNKNOWN and stops a run"
+_MISSING: Final = {
+    "nginx: late response as a maintenance page": _DOCUMENTED,
+    "nginx: body stalls": _CUT,
+    "varnish: body stalls": _CUT,
+    "nginx: body cut": _CUT,
+    "varnish: body cut": _CUT,
+    "haproxy: body cut": _CUT,
+    "nginx: 403 before the server": _FIREWALL,
+    "haproxy: 403 after the server": _FIREWALL,
+    "nginx: maintenance page": _DOCUMENTED,
+    "nginx: healthy": _DOCUMENTED,
+    "nginx: 204": _DOCUMENTED,
+    "haproxy: 201 with another text": _DOCUMENTED,
+    "haproxy: 200 with JSON": _DOCUMENTED,
+}
+"""Scenarios that fail, with the rule that the client lacks."""
+_WRONG: Final = {
+    "haproxy: 403 after the server",
+    "nginx: maintenance page",
+    "nginx: healthy",
+    "nginx: 204",
+    "haproxy: 201 with another text",
+    "haproxy: 200 with JSON",
+}
+"""Those among them in which a report is wrong, and not only less than it could be."""
+
+
+def params(scenarios: Mapping[str, Scenario], failing: Collection[str]) -> list[Any]:
+    """Return the parameters of a test, with marks on those that fail."""
+    return [
+        pytest.param(
+            scenario,
+            id=name,
+            marks=[pytest.mark.xfail(strict=True, reason=f"missing rule: {_MISSING[name]}")] if name in failing else [],
+        )
+        for name, scenario in scenarios.items()
+    ]
+
+
+@pytest.mark.parametrize("scenario", params(SCENARIOS, _MISSING))
+async def test_a_create_is_reported_as_it_is(sandbox: Sandbox, run: Run, scenario: Scenario) -> None:
+    if scenario.fault:
+        sandbox.fault(operation="create", **scenario.fault)
+    async with run(scenario.build(sandbox.url)) as proxy, client_through(proxy.url, sandbox) as client:
+        report = await create_one(client, new_campaign())
+    await check_reports(sandbox, [report])
+    assert (report.effect, len(sandbox.created)) == (scenario.effect, scenario.created), report
+    assert len([each for each in sandbox.requests if each.operation == "create"]) <= 1
+
+
+@pytest.mark.parametrize("scenario", params(SCENARIOS, _WRONG))
+async def test_no_way_to_create_reports_what_is_wrong(
+    sandbox: Sandbox, run: Run, tmp_path: Path, scenario: Scenario
+) -> None:
+    if scenario.fault:
+        sandbox.fault(operation="create", every=3, **scenario.fault)
+    async with run(scenario.build(sandbox.url, share=33)) as proxy:
+        reports = await create_in_all_ways(proxy.url, sandbox, tmp_path)
+    await check_reports(sandbox, [report for each in reports.values() for report in each])
