@@ -1,4 +1,4 @@
-"""Checks of settings and arguments. Each error names the setting and the range; none quotes the value of a secret."""
+"""Checks of settings and arguments. Each error names the setting and its range, and quotes no secret."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ _LONGEST_SHOWN = 10**15
 
 
 def is_int(value: object) -> TypeGuard[int]:
-    """Return whether a value is an int, and no bool."""
+    """Return True if a value is an int and not a bool."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def is_utf8(text: str) -> bool:
-    """Return whether UTF-8 can encode a text: it cannot encode a lone surrogate."""
+    """Return True if UTF-8 can encode a text. It cannot encode a lone surrogate."""
     return text.isascii() or _SURROGATE.search(text) is None
 
 
 def find_date_fault(value: object) -> str | None:
-    """Return why a value is no moment that can be told in UTC, or None."""
+    """Return why a value cannot be converted to UTC; None if it can."""
     if not isinstance(value, datetime):
         return f"must be a datetime, not {type(value).__name__}"
     try:
@@ -50,7 +50,7 @@ def find_date_fault(value: object) -> str | None:
         value.astimezone(UTC)
     except OverflowError:
         return OUT_OF_RANGE
-    except Exception:  # a caller's own tzinfo may raise anything, and quote anything
+    except Exception:  # a tzinfo of the caller's own may raise anything, and quote anything
         return "has a time zone that fails"
     return None
 
@@ -93,10 +93,10 @@ def check_seconds(name: str, value: object, *, ge: float | None = None, le: floa
 def check_choice(
     name: str, value: object, allowed: tuple[C, ...], *, error: type[CampaignsError] = ConfigurationError
 ) -> C:
-    """Return the one of a few values that equals `value`.
+    """Return the allowed value that equals `value`.
 
     Raises:
-        ConfigurationError: If none does. Another class where `error` names it.
+        ConfigurationError: If no allowed value equals `value`. Another class where `error` names it.
     """
     for choice in allowed:
         if value == choice:
@@ -117,31 +117,31 @@ def check_instance(name: str, value: object, cls: type[C], *, error: type[Campai
 
 
 def check_api_key(name: str, value: object) -> str:
-    """Return a key that fits in a header: visible ASCII, no blanks.
+    """Return an API key that fits in a header: visible ASCII without blanks.
 
     Raises:
-        ConfigurationError: If it does not fit. The key is not quoted.
+        ConfigurationError: If the key does not fit. The message does not quote the key.
     """
     if not isinstance(value, str):
         raise ConfigurationError(
-            f"{name} must be text or an async callable that gives text, not {type(value).__name__}", parameter=name
+            f"{name} must be text or an async callable that returns text, not {type(value).__name__}", parameter=name
         )
     if not value:
         raise ConfigurationError(f"{name} is empty", parameter=name)
     if not _KEY.match(value):
         raise ConfigurationError(
-            f"{name} holds a blank, a line break or a character outside ASCII, which no key does: "
-            "was it read from a file without stripping the end of the line?",
+            f"{name} contains a blank, a line break or a character outside ASCII, which no key does: "
+            "was it read from a file without removing the line break?",
             parameter=name,
         )
     return value
 
 
 def check_base_url(name: str, value: object) -> str:
-    """Return an http or https URL without query, fragment, credentials and a slash at its end.
+    """Return an http or https URL without query, fragment and credentials. Remove slashes at its end.
 
     Raises:
-        ConfigurationError: If it is no such URL.
+        ConfigurationError: If `value` is not such a URL.
     """
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be text, not {type(value).__name__}", parameter=name)
@@ -170,16 +170,16 @@ def _find_url_fault(url: str) -> str | None:
 
 
 def is_path(text: str) -> bool:
-    """Return whether it is a percent-encoded path without query, fragment and dot segments, disguised ones included."""
+    """Return True for a percent-encoded path without query, fragment and dot segments, encoded ones included."""
     if not _PATH.match(text) or _BAD_ESCAPE.search(text):
         return False
-    # What a server may see, should it decode slashes too, and drop parameters (`..;a`).
+    # A server may decode slashes too, and drop parameters (`..;a`).
     segments = _SLASH.split(unquote(text, "latin-1"))
     return not any(segment.partition(";")[0] in (".", "..") for segment in segments)
 
 
 def _split(url: str) -> SplitResult | None:
-    """Its parts; None where it has none, or a port that cannot be."""
+    """Split a URL. Return None if it has no parts, or an impossible port."""
     try:
         parts = urlsplit(url)
         bad = parts.port == 0 or parts.netloc.endswith(":")

@@ -1,4 +1,4 @@
-"""The parts of a client that the package's own larger pieces, such as durable sends, work with.
+"""The parts of a client that other parts of the package use, such as durable sends.
 
 Internal: users have `CampaignsClient`. `campaigns_async.client.runtime_of` returns a client's runtime.
 """

@@ -1,10 +1,11 @@
-"""`client.campaigns`: the six operations (provider's documentation, Campaigns)."""
+"""The operations on campaigns: `client.campaigns` (provider's documentation, Campaigns)."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from campaigns_async._checks import check_choice
 from campaigns_async._engine.caller import Caller
 from campaigns_async._http.problems import read_request_id
 from campaigns_async._http.request import (
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 
 class Campaigns:
-    """The campaigns of an account. Every method raises a `CampaignsError` when it fails."""
+    """The campaigns of an account: `client.campaigns`. Every method raises a `CampaignsError` if it fails.
+
+    campaign_id = await client.campaigns.create(NewCampaign(start, sender, message, contacts))
+    """
 
     def __init__(
         self,
@@ -58,15 +62,15 @@ class Campaigns:
         ignore_invalid_phone_numbers: bool | None = None,
         on_unknown: Literal["raise", "reconcile"] = "raise",
     ) -> str:
-        """Create a campaign (POST). Sent again only where it is certain that nothing was done.
+        """Create a campaign (POST). It is sent again only if the server certainly did not create it.
 
         Args:
             new: The campaign and its contacts.
-            ignore_invalid_phone_numbers: If True, contacts with an invalid number are left out. If False, they are
-                named in a `ValidationFailedError`. If None, the plain path is used, where the documentation leaves
-                it open.
-            on_unknown: What to do if the outcome is unknown: "raise" an error, or "reconcile": look for the campaign
-                on the server, return its id if it is there, and send it again only if it is certainly absent.
+            ignore_invalid_phone_numbers: With True, the server drops contacts with an invalid number. With False, it
+                refuses the campaign and a `ValidationFailedError` names the contacts. With None, the request has no
+                such flag, and the documentation does not say which of the two happens.
+            on_unknown: With "raise", an unknown outcome raises an error. With "reconcile", the campaign is looked for
+                on the server: its id is returned if it is there, and it is sent again only if it is certainly absent.
 
         Returns:
             The new campaign's id.
@@ -74,11 +78,11 @@ class Campaigns:
         Raises:
             InvalidArgumentError: If the campaign cannot be sent as it is. Nothing was sent.
             ValidationFailedError: If the server refused the campaign; `contact_errors` says which contacts and why.
-            OutcomeUnknownError: If the campaign may or may not have been created: look before you send it again.
+            OutcomeUnknownError: If the campaign may have been created: look for it before you send it again.
             DecodeError: If the campaign was created, but its id cannot be read.
         """
         request = build_create(new, ignore_invalid_phone_numbers)
-        if on_unknown != "raise" and _reconciled(on_unknown):
+        if on_unknown != "raise" and _must_reconcile(on_unknown):
             return await self._creator.create_reconciled(new, ignore_invalid_phone_numbers, request)
         return await self._creator.create(new, request)
 
@@ -93,11 +97,11 @@ class Campaigns:
         return campaign
 
     async def update(self, campaign_id: str, changed: CampaignUpdate) -> None:
-        """Replace a campaign (PUT, or POST by `update_method`), but for its contacts.
+        """Replace a campaign, except its contacts (PUT, or POST by `update_method`).
 
         Raises:
             NotFoundError: If there is no campaign with this id.
-            ConflictError: If the campaign has begun.
+            ConflictError: If sending has begun.
         """
         await self._caller.run(build_update(campaign_id, changed, self._update_method), read_nothing)
 
@@ -107,7 +111,7 @@ class Campaigns:
         Raises:
             NotFoundError: If there is no campaign with this id, unless an earlier attempt of this call may have
                 deleted it.
-            ConflictError: If the campaign has begun.
+            ConflictError: If sending has begun.
         """
         await self._caller.run(build_delete(campaign_id, self._delete_method), read_nothing)
 
@@ -121,19 +125,19 @@ class Campaigns:
         resume_from: Checkpoint | None = None,
         check_filters: bool = True,
     ) -> Paginator[Campaign]:
-        """List the campaigns (GET), in order, page by page as they are needed.
+        """List the campaigns in order (GET). Pages are fetched when they are needed.
 
         Args:
-            filters: An expression on `query.campaign`, text in the server's language (`sender==Golf`), which is
-                checked too, or `query.raw(…)`, which is not.
+            filters: An expression on `query.campaign`, or text in the server's language (`sender==Golf`). Both are
+                checked; `query.raw(…)` is not.
             sorts: `query.campaign.start_date_time.desc()`, text (`-startDateTime`), or several of them.
             page_size: Rows per page, from 1 to 1,000,000; None for the client's setting.
-            prefetch: Pages fetched ahead of the one being read, from 0 to 1,000.
-            resume_from: A paginator's checkpoint, to continue after it.
-            check_filters: If True, a row that plainly contradicts the filter raises `FilterIgnoredError`.
+            prefetch: Pages to fetch ahead of the page that is read, from 0 to 1,000.
+            resume_from: A paginator's checkpoint, after which to continue.
+            check_filters: If True, a row that contradicts the filter raises `FilterIgnoredError`.
 
         Raises:
-            QueryError: If the server would not understand the filters or sorts: it would silently drop them all.
+            QueryError: If the server would not understand the filters or sorts, and so silently ignore all of them.
             InvalidArgumentError: If another argument is out of range or of the wrong type.
         """
         return self._paginators.campaigns(
@@ -156,7 +160,7 @@ class Campaigns:
         resume_from: Checkpoint | None = None,
         check_filters: bool = True,
     ) -> Paginator[Contact]:
-        """List a campaign's contacts (GET Campaign Contacts). Arguments as for `list`."""
+        """List the contacts of a campaign (GET Campaign Contacts). The arguments are those of `list`."""
         return self._paginators.contacts(
             campaign_id,
             filters=filters,
@@ -173,17 +177,17 @@ class Campaigns:
         ignore_invalid_phone_numbers: bool | None = None,
         on_unknown: Literal["raise", "reconcile"] = "raise",
     ) -> FanOut[NewCampaign, str]:
-        """Create many campaigns in parallel; outcomes come as they complete, failed ones among them.
+        """Create many campaigns in parallel. Outcomes are returned as they complete, failures included.
 
         Args:
-            news: An iterable or async iterable, read only as fast as the pool takes it.
+            news: An iterable or async iterable. It is read only as fast as requests are sent.
             ignore_invalid_phone_numbers: As for `create`.
             on_unknown: As for `create`.
 
         Returns:
-            An iterator of `Outcome`, and an `async with` block.
+            An async iterator of `Outcome`, best used in an `async with` block.
         """
-        create = partial(self._create_item, ignore_invalid_phone_numbers, _reconciled(on_unknown))
+        create = partial(self._create_item, ignore_invalid_phone_numbers, _must_reconcile(on_unknown))
         return FanOut(create, news, limit=self._caller.pool.limiter.limit, grace=self._caller.timeouts.grace)
 
     async def _create_item(self, ignore_invalid: bool | None, reconcile: bool, new: NewCampaign) -> Result[str]:
@@ -202,7 +206,5 @@ class Campaigns:
         return Result(campaign_id, request_id)
 
 
-def _reconciled(on_unknown: object) -> bool:
-    if on_unknown not in ("raise", "reconcile"):
-        raise InvalidArgumentError('on_unknown must be "raise" or "reconcile"')
-    return on_unknown == "reconcile"
+def _must_reconcile(on_unknown: object) -> bool:
+    return check_choice("on_unknown", on_unknown, ("raise", "reconcile"), error=InvalidArgumentError) == "reconcile"

@@ -67,9 +67,9 @@ class Resource(Generic[R]):
 
 
 class CampaignsClient:
-    """A client of the Campaigns API: one for an application's life, within one event loop.
+    """A client of the Campaigns API. An application needs one client in one event loop, as long as it runs.
 
-    The client can be made anywhere. It is opened on first use in the running loop, and closed by `async with` or
+    The client can be created anywhere. It is opened on first use in the running loop, and closed by `async with` or
     `aclose()`.
 
         start = datetime(2031, 6, 27, 9, 30, tzinfo=ZoneInfo("Europe/London"))
@@ -82,28 +82,29 @@ class CampaignsClient:
         campaigns: The operations on campaigns; see `Campaigns`.
 
     Args:
-        base_url: `https://host` or `https://host/prefix`; default: the environment's CAMPAIGNS_BASE_URL.
-        api_key: Text, or an async callable that returns it and is called again once after a 401; default: the
-            environment's CAMPAIGNS_API_KEY.
-        auth: Where the key travels.
-        max_concurrency: Requests in flight at most, from 1.
-        rate_limit: Requests per second at most, from 0.001, over all calls of the client; above 1 the fraction is cut
-            off. None for no limit.
-        timeouts: In seconds.
-        retry: When and how often a request is sent again, where that is safe.
-        reconcile: How a create whose outcome is unknown is looked for, with `on_unknown="reconcile"`.
+        base_url: `https://host` or `https://host/prefix`. Without it, the environment variable CAMPAIGNS_BASE_URL.
+        api_key: The key, or an async callable that returns the key and is called again once after a 401. Without it,
+            the environment variable CAMPAIGNS_API_KEY.
+        auth: The place of the key in a request.
+        max_concurrency: The maximum number of requests in flight, from 1.
+        rate_limit: The maximum number of requests per second over all calls of the client, from 0.001. Above 1, a
+            fraction is cut off. None for no limit.
+        timeouts: The timeouts of connections, responses and calls, in seconds.
+        retry: The retry policy of requests that are safe to send again.
+        reconcile: The policy of a search for a create with unknown outcome, with `on_unknown="reconcile"`.
         page_size: Rows per page of a listing, from 1 to 1,000,000.
-        update_method: PUT, or POST.
-        delete_method: DELETE, or POST.
-        overload: With "wait", calls queue for a slot. With "raise", they raise `PoolSaturatedError` if `max_waiting`
-            calls wait already.
-        max_waiting: Calls that may wait, from 0, with overload="raise"; default: as many as `max_concurrency`.
+        update_method: The HTTP method of updates: PUT, or POST.
+        delete_method: The HTTP method of deletes: DELETE, or POST.
+        overload: With "wait", calls queue for a slot. With "raise", a call raises `PoolSaturatedError` if `max_waiting`
+            calls are already waiting.
+        max_waiting: The maximum number of waiting calls with overload="raise", from 0. Without it, `max_concurrency`.
         observer: Receives an event for each call, attempt and wait, and may add headers to attempts.
-        session: The caller's own aiohttp session; never closed by the client.
-        max_response_size: Bytes that a response may have, unpacked, from 1,024; a larger one is given up.
+        session: Your own aiohttp session. The client never closes it.
+        max_response_size: The maximum size of a decompressed response, in bytes, from 1,024. A larger response is
+            abandoned.
 
     Raises:
-        ConfigurationError: If a setting is out of range or of the wrong type; says which and why.
+        ConfigurationError: If a setting is out of range or of the wrong type. Names the setting in `parameter`.
     """
 
     campaigns = Resource(Campaigns)
@@ -212,14 +213,13 @@ class CampaignsClient:
     async def aclose(self) -> None:
         """Refuse new and waiting calls, let requests in flight finish within `Timeouts.grace`, and close.
 
-        Safe to call twice. Does nothing on a view made by `with_options`, and never closes a borrowed
-        session.
+        Further calls do nothing. A view made by `with_options` does nothing either. Your own session stays open.
         """
         if self._owns_pool:
             await self._pool.close(self._caller.timeouts.grace)
 
     def with_options(self, *, timeouts: Timeouts | None = None, retry: RetryPolicy | None = None) -> CampaignsClient:
-        """Return a view with other options on the same pool and session; it is closed with its client.
+        """Return a view with other options on the same pool and session. It is closed with its client.
 
         Raises:
             ConfigurationError: If an option is of the wrong type.
@@ -239,7 +239,7 @@ class CampaignsClient:
 
     @property
     def max_concurrency(self) -> int:
-        """Requests in flight at most."""
+        """The maximum number of requests in flight."""
         return self._pool.limiter.limit
 
     @property
@@ -249,7 +249,7 @@ class CampaignsClient:
 
     @property
     def timeouts(self) -> Timeouts:
-        """The timeouts of this client or view; `attrs.evolve` changes one of them for `with_options`."""
+        """The timeouts of this client or view. Use `attrs.evolve` to change one of them for `with_options`."""
         return self._caller.timeouts
 
     @property
@@ -258,11 +258,11 @@ class CampaignsClient:
         return self._caller.retry
 
     def map(self, operation: Callable[[T], Awaitable[R]], items: Items[T]) -> FanOut[T, R]:
-        """Run any operation over many items in parallel, as `campaigns.create_many` does.
+        """Run an operation over many items in parallel, as `campaigns.create_many` does.
 
         Args:
-            operation: For example `client.campaigns.get`.
-            items: An iterable or async iterable, read only as fast as items are processed.
+            operation: An async function of an item, such as `client.campaigns.get`.
+            items: An iterable or async iterable. It is read only as fast as items are processed.
         """
         return FanOut(operation, items, limit=self._pool.limiter.limit, grace=self._caller.timeouts.grace)
 
@@ -274,16 +274,16 @@ class CampaignsClient:
         params: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
         json: object = None,
     ) -> Response:
-        """Send any request through the same pool, with the same certainty.
+        """Send any request through the same pool, with the same guarantees.
 
         Args:
-            method: GET, HEAD, OPTIONS, PUT and DELETE are repeated as reads are; POST and PATCH as a create is.
-            path: Below `base_url`, percent-encoded: `/api/SMSMessages`.
-            params: The query.
+            method: GET, HEAD, OPTIONS, PUT and DELETE are retried like reads; POST and PATCH like a create.
+            path: The path below `base_url`, percent-encoded: `/api/SMSMessages`.
+            params: The query parameters.
             json: The body.
 
         Returns:
-            The response to a success, as it came; `.json()` returns its body.
+            The successful response as it is; `.json()` returns its body.
 
         Raises:
             InvalidArgumentError: If the request cannot be sent as it is. Nothing was sent.
@@ -292,7 +292,7 @@ class CampaignsClient:
         return await self._caller.run(build_raw(method, path, params=params, json=json), read_raw)
 
     def stats(self) -> Stats:
-        """Return a snapshot of what the client is doing."""
+        """Return a snapshot of the client's activity."""
         return self._pool.stats()
 
     def __repr__(self) -> str:
@@ -308,7 +308,7 @@ class CampaignsClient:
 
 
 def runtime_of(client: CampaignsClient) -> Runtime:
-    """Return the client's runtime. Internal: for the package's own larger pieces, such as durable sends."""
+    """Return the client's runtime. Internal: for other parts of the package, such as durable sends."""
     return client._runtime()  # pyright: ignore[reportPrivateUsage]  # of this module
 
 

@@ -54,7 +54,7 @@ class CampaignsError(Exception):
         http_status: The status of the server's response; None if there was no response.
         retry_after: Seconds that the server asked to wait; None if it did not ask.
         request_id: The server's id of the request, for the provider's support; None if the response had none.
-        parameter: The name of the wrong argument, setting or field; None if there is none.
+        parameter: The name of the wrong argument, setting or field; None if no name applies.
         hint: How to fix the error; None if there is no more to say. The message is complete without the hint.
     """
 

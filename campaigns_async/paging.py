@@ -1,4 +1,4 @@
-"""A listing, to be iterated by the row or by the page."""
+"""Paginators: iterate a listing by the row or by the page."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Paginator(Generic[T]):
         return self._pages()
 
     async def first(self) -> T | None:
-        """Return the first row, or None if there is none, by one request for one row.
+        """Return the first row, by one request for one row. Return None if the listing is empty.
 
         With `resume_from`, return the first row after the checkpoint; this may take a whole page.
 
@@ -109,7 +109,7 @@ class Paginator(Generic[T]):
 
 
 class Rows(AsyncIterator[T]):
-    """An iterator over rows, which closes itself when it is dropped."""
+    """An iterator over rows. It closes itself when it is garbage-collected."""
 
     def __init__(self, pages: Pages[T]) -> None:
         self._pages = pages
@@ -131,31 +131,31 @@ class Rows(AsyncIterator[T]):
             self._left = found[0]
 
     async def aclose(self) -> None:
-        """Stop, and cancel the prefetched pages."""
+        """Stop, and cancel the requests for prefetched pages."""
         await self._pages.aclose()
 
 
 def read_at_full_speed(listing: Paginator[T]) -> Pages[T]:
-    """Iterate by the page with `prefetch` pages on their way all the time, for a reader about as fast as the server.
+    """Iterate by the page with `prefetch` requests in flight all the time, for a reader about as fast as the server.
 
-    The next page is requested as soon as one has come, rather than when one is handed out. For that, up to
-    `2 * prefetch - 1` pages are requested or held ahead of the one being read.
+    The next page is requested as soon as a page arrives, rather than when a page is returned. For that, up to
+    `2 * prefetch - 1` pages are in flight or in memory ahead of the page that is read.
     """
     return listing._pages(keep_full=True)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # of this module
 
 
 def digest(*parts: str | None) -> str:
-    """Return a digest of what is listed: filters can hold phone numbers, a digest does not."""
+    """Return a digest of a listing's name, filters and sorts, which may contain phone numbers."""
     return hashlib.sha256(
         "\x00".join("" if part is None else f"={part}" for part in parts).encode("utf-8", "surrogatepass")
     ).hexdigest()[:16]
 
 
 def validate_checkpoint(resume_from: object, listing: str, page_size: int | None, default: int) -> Checkpoint:
-    """Return the checkpoint to start at.
+    """Return the checkpoint at which to start.
 
     Raises:
-        InvalidArgumentError: If `resume_from` is no checkpoint, or one of another listing or page size.
+        InvalidArgumentError: If `resume_from` is not a checkpoint, or belongs to another listing or page size.
     """
     if resume_from is None:
         return Checkpoint(listing, default if page_size is None else page_size)
@@ -165,7 +165,7 @@ def validate_checkpoint(resume_from: object, listing: str, page_size: int | None
         )
     if resume_from.listing != listing:
         raise InvalidArgumentError(
-            "resume_from belongs to another listing: hand it to the same call with the same filters and sorts",
+            "resume_from belongs to another listing: pass it to the same call with the same filters and sorts",
             parameter="resume_from",
         )
     if page_size is not None and page_size != resume_from.page_size:
@@ -179,7 +179,7 @@ M = TypeVar("M", Campaign, Contact)
 
 
 class PageRequest(Protocol):
-    """Build the request for one page."""
+    """A function that builds the request for one page."""
 
     def __call__(self, *, page: int, page_size: int, filters: str | None, sorts: str | None) -> Request:
         """Return the request."""
@@ -247,7 +247,7 @@ def _check_rows(page: Page[M], contradicts: Callable[[M], bool], path: str) -> N
     for number, row in enumerate(page.items, 1):
         if contradicts(row):
             raise FilterIgnoredError(
-                f"row {number} of page {page.index} plainly contradicts the filter: the server has ignored it, and "
-                "answers with rows that were not asked for. Trust none of them",
+                f"row {number} of page {page.index} contradicts the filter: the server ignored the filter, and "
+                "returned rows that do not match. Trust none of them",
                 hint="check_filters=False lets such rows through",
             ).attach(method="GET", path=path, attempts=1, elapsed=0.0, effect=Effect.APPLIED)

@@ -81,7 +81,7 @@ def check_key(value: object) -> str | None:
         return BLANK
     if len(value) > _LONGEST_KEY:
         return f"must have at most {_LONGEST_KEY} characters, not {len(value)}"
-    return "must hold no control characters, such as line breaks and tabs" if _NOT_IN_KEY.search(value) else None
+    return "must not contain control characters, such as line breaks and tabs" if _NOT_IN_KEY.search(value) else None
 
 
 def parse_start(value: object) -> datetime | Fault:
@@ -115,8 +115,8 @@ def describe_unknown(names: Mapping[str, object], known: Sequence[str]) -> str:
     """Describe an object with a name that the API does not know, without quoting the name."""
     by_letters = {_letters(name): name for name in known}
     meant = sorted({by_letters[_letters(name)] for name in names if name not in known and _letters(name) in by_letters})
-    reason = f"has a name that is none of {', '.join(known)}"
-    return f"{reason}; {meant[0]} must be written exactly so" if meant else reason
+    reason = f"has a name other than {', '.join(known)}"
+    return f"{reason}; {meant[0]} must be spelled exactly like this" if meant else reason
 
 
 def _letters(name: str) -> str:
@@ -153,7 +153,7 @@ class _LineBody(CampaignBody, rename="camel", forbid_unknown_fields=True, omit_d
 
 
 class PlanCampaign(NamedTuple):
-    """A campaign of a plan's line, with nothing wrong in it."""
+    """A valid campaign of a plan's line."""
 
     key: str
     body: CampaignBody
@@ -204,7 +204,7 @@ def explain_line(line: bytes, *, allow_braces: bool = False) -> Faults:
         return (Fault("", _describe_bad_json(line)),)
     if not isinstance(value, dict):
         kind = "an array" if isinstance(value, list) else "a single value"
-        return (Fault("", f"is {kind}, and no JSON object: a campaign stands in braces, with its names"),)
+        return (Fault("", f"is {kind}, not a JSON object: write each campaign as an object, in braces"),)
     given = cast("dict[str, object]", value)
     key = check_key(given.get("key"))
     faults = find_faults_in_json(given, allow_braces=allow_braces)
@@ -286,14 +286,14 @@ def _describe_bad_json(line: bytes) -> str:
     except RecursionError:
         return "is nested too deeply for a campaign"
     except ValueError:
-        return "holds NaN or Infinity, which is no JSON"
+        return "contains NaN or Infinity, which JSON does not have"
     else:
         return LONE_SURROGATE
     if text[at:].strip() in {",", "]", "],"}:
-        return "has a comma or a bracket behind its object: the plan is no array, but one object a line"
+        return "has a comma or a bracket after its object: a plan is not an array, but one object a line"
     if at >= len(text.rstrip("\r")):
-        return "ends before its JSON does: a campaign stands on one line, closed by a brace"
-    return f"is no JSON from its character {at + 1} on: each line takes one JSON object"
+        return "ends before its JSON does: write each campaign on one line, up to its closing brace"
+    return f"is not JSON from its character {at + 1} on: write one JSON object a line"
 
 
 def _refuse_constant(_: str) -> NoReturn:

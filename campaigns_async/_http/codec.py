@@ -58,10 +58,10 @@ def decode_json(body: bytes) -> Any:
 
 
 def is_too_deep(body: bytes) -> bool:
-    """Return whether JSON is nested so deeply that reading it could overflow the stack.
+    """Return True if JSON is nested so deeply that decoding it could overflow the stack.
 
-    msgspec counts on the interpreter's limit, which on Python 3.11 a program may have raised beyond what the stack
-    holds.
+    msgspec relies on the interpreter's recursion limit. On Python 3.11 a program may have set a limit that is too high
+    for the stack.
     """
     if sys.getrecursionlimit() <= _MOST_FRAMES:
         return False
@@ -80,17 +80,17 @@ def is_too_deep(body: bytes) -> bool:
 
 
 class _UnreadableError(ValueError):
-    """Says what was expected, without what was found."""
+    """A reason that names the expected value, and does not quote the value found."""
 
 
 def read_model(value: object, cls: type[M], *, where: str = "$") -> M:
-    """Return the model that a JSON value stands for.
+    """Return the model that a JSON value encodes.
 
     Raises:
-        DecodeError: If it does not fit. Says where.
+        DecodeError: If the value does not fit. Its `where` is the place.
     """
     hook = _readers()[cls]
-    with suppress(Exception):  # whatever the quick converter meets, the detailed one names
+    with suppress(Exception):  # the detailed converter names the fault
         return hook(value, cls)  # type: ignore[no-any-return]  # cattrs types its hooks so
     raise _explain(value, cls, where)
 
@@ -99,7 +99,7 @@ def read_models(values: Sequence[object], cls: type[M], *, where: str = "$") -> 
     """Return the models of a JSON array.
 
     Raises:
-        DecodeError: If one does not fit. Says which, and where.
+        DecodeError: If a value does not fit. Its `where` is the place.
     """
     hook = _readers()[cls]
     with suppress(Exception):
@@ -108,10 +108,10 @@ def read_models(values: Sequence[object], cls: type[M], *, where: str = "$") -> 
 
 
 def read_status(value: object, _: object = None) -> CampaignStatus | None:
-    """Return the status that a number, or a name, stands for.
+    """Return the status with a number or a name.
 
     Raises:
-        ValueError: If it is neither. Quotes no value.
+        ValueError: If `value` is neither a number nor a known name. Does not quote it.
     """
     if value is None:
         return None
@@ -126,10 +126,10 @@ def read_status(value: object, _: object = None) -> CampaignStatus | None:
 
 
 def read_date(value: object, _: object = None) -> datetime | None:
-    """Return the moment in UTC that a text stands for. A seventh fractional digit is cut.
+    """Return the moment that a text names, in UTC. A seventh fractional digit is cut.
 
     Raises:
-        ValueError: If it is not an ISO 8601 date. Quotes no value.
+        ValueError: If `value` is not an ISO 8601 date. Does not quote it.
     """
     if value is None:
         return None
@@ -189,20 +189,20 @@ def _only_objects(structure: Callable[[Any, Any], M]) -> Callable[[object, Any],
     return hook
 
 
-@cache  # made where it is needed first, which in many programs is never
+@cache  # built on first use: many programs read no models
 def _readers() -> dict[type, Callable[[object, Any], Any]]:
     converter = _make_reader(detailed=False)  # stops at the first fault
     return {cls: converter.get_structure_hook(cls) for cls in (Campaign, Contact)}
 
 
 @cache
-def _detailed_reader() -> Converter:
+def _build_detailed_reader() -> Converter:
     return _make_reader(detailed=True)
 
 
 def _explain(value: object, cls: type[M], where: str) -> DecodeError:
     try:
-        _detailed_reader().structure(value, cls)
+        _build_detailed_reader().structure(value, cls)
     except BaseValidationError as error:
         text = transform_error(error, path=where, format_exception=_describe)[0]
         reason, _, path = text.rpartition(" @ ")
@@ -270,15 +270,15 @@ def _to_update_body(changed: CampaignUpdate) -> _UpdateBody:
 
 
 def is_object(value: object) -> TypeGuard[dict[str, object]]:
-    """Return whether a JSON value is an object."""
+    """Return True if a JSON value is an object."""
     return isinstance(value, dict)
 
 
 def is_array(value: object) -> TypeGuard[list[object]]:
-    """Return whether a JSON value is an array."""
+    """Return True if a JSON value is an array."""
     return isinstance(value, list)
 
 
 def single(value: object) -> object:
-    """Return the item of an array of one: the documentation shows the list's envelope within an array."""
+    """Return the only item of an array of one: the documentation shows the list's envelope in an array."""
     return value[0] if is_array(value) and len(value) == 1 else value

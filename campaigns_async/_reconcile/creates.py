@@ -1,4 +1,4 @@
-"""Send creates: the one operation that is never repeated while it may have been carried out."""
+"""Send creates: the only operation that is never repeated while its outcome is unknown."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("campaigns_async")
 _ONLY = 0
-"""The key of a create that is looked for alone."""
+"""The key of a create in a search for one create."""
 
 
 class Creator:
-    """Sends creates, and records their outcomes in the ledger."""
+    """The sender of creates. It records their outcomes in the ledger."""
 
     def __init__(self, caller: Caller, ledger: Ledger, listings: Paginators, policy: ReconcilePolicy) -> None:
         self.listings: Paginators = listings.exempt_from_max_waiting()
@@ -151,7 +151,7 @@ class Creator:
 
 
 def _with_candidates(error: OutcomeUnknownError | DecodeError, candidates: tuple[Campaign, ...]) -> CampaignsError:
-    """Return the error with the campaigns that a search found and could not prove to be the create's."""
+    """Return the error with the campaigns that a search found and could not prove to be created by it."""
     if not candidates:
         return error
     message = f"{error.message}. {len(candidates)} campaigns on the server may be it: see .candidates"
