@@ -234,7 +234,7 @@ BAD_KEYS: list[Any] = [
 @pytest.mark.parametrize("key", BAD_KEYS, ids=ascii)
 def test_a_key_that_fits_no_header_is_refused_and_not_quoted(key: str) -> None:
     with pytest.raises(
-        ConfigurationError, match="api_key holds a blank, a line break or a character outside ASCII"
+        ConfigurationError, match="api_key contains a blank, a line break or a character outside ASCII"
     ) as caught:
         check_api_key("api_key", key)
     assert "SECRET" not in str(caught.value)

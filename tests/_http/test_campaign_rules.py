@@ -153,16 +153,16 @@ def test_all_faults_of_a_line_are_found_at_once() -> None:
     ("line", "reason"),
     [
         (b"", "ends before its JSON does"),
-        (b"hush", "is no JSON from its character 1 on"),
+        (b"hush", "is not JSON from its character 1 on"),
         (b'{"key":"\xe9"}', "is not in UTF-8 from its byte 9 on"),
-        ('{"é":"ü",x}'.encode(), "is no JSON from its character 10 on"),
-        (b'{"key":NaN}', "holds NaN or Infinity, which is no JSON"),
+        ('{"é":"ü",x}'.encode(), "is not JSON from its character 10 on"),
+        (b'{"key":NaN}', "contains NaN or Infinity, which JSON does not have"),
         (b'{"key":"\\ud83d"}', "contains a lone surrogate"),
-        (b'{"key":1},', "has a comma or a bracket behind its object"),
+        (b'{"key":1},', "has a comma or a bracket after its object"),
         (b"[" * 100_000, "is nested too deeply"),
         (b'{"key":' + b"[" * 100_000, "is nested too deeply"),
-        (b"[1]", "is an array, and no JSON object"),
-        (b"1", "is a single value, and no JSON object"),
+        (b"[1]", "is an array, not a JSON object"),
+        (b"1", "is a single value, not a JSON object"),
     ],
 )
 def test_a_line_that_is_no_object_is_refused_as_a_whole(line: bytes, reason: str) -> None:

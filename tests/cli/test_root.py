@@ -151,7 +151,7 @@ def test_a_key_in_the_environment_that_is_none_is_refused(command: Command, monk
     monkeypatch.setenv("CAMPAIGNS_API_KEY", "s3cret key")
     ended = command("campaigns", "list", "--base-url", "http://127.0.0.1:9")
     assert ended.code == 2
-    assert "CAMPAIGNS_API_KEY holds a blank" in ended.err
+    assert "CAMPAIGNS_API_KEY contains a blank" in ended.err
     assert "s3cret" not in ended.err
 
 

@@ -59,7 +59,7 @@ SECRET = "07700900777"
 PLANS: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
     "blank lines only": (b"\n\n \n", "holds no campaign"),
-    "no JSON": (b"Dear all\n", "line 1: is no JSON"),
+    "no JSON": (b"Dear all\n", "line 1: is not JSON"),
     "cut off": (one()[:-20], "line 1: ends before its JSON does"),
     "an array of campaigns": (b"[" + one().strip() + b"]", "write one object a line"),
     "an object over several lines": (json.dumps(line(1), indent=1).encode(), "over several lines"),
@@ -84,7 +84,7 @@ PLANS: dict[str, tuple[bytes, str]] = {
     "a day that is none": (one(startDateTime="2031-04-31T09:30:00Z"), "line 1: startDateTime: must be"),
     "a link that is none": (one(trackLinkUrl="example.org"), "line 1: trackLinkUrl: must be a link"),
     "an opt-out link in quotes": (one(optOutLinkId="7"), "line 1: optOutLinkId: must be a whole number"),
-    "an unknown name": (one(Sender="x"), "sender must be written exactly so"),
+    "an unknown name": (one(Sender="x"), "sender must be spelled exactly like this"),
     "no contacts": (one(contacts=[]), "line 1: contacts: must be an array of at least one contact"),
     "contacts that are none": (one(contacts={}), "line 1: contacts: must be an array"),
     "a contact that is a number": (one(contacts=["07700900101"]), "line 1: contacts[0]: must be a JSON object"),
@@ -126,7 +126,7 @@ def test_a_dry_run_says_of_a_bad_plan_what_the_run_says(here: Path, command: Com
 CSVS = {
     "no header": (b"07700900101\n", "must begin with a header"),
     "semicolons": (b"phoneNumber;name\n07700900101;x\n", "separate its cells with commas"),
-    "an unknown column": (b"phoneNumber,nickname\n07700900101,x\n", "a name that is none of"),
+    "an unknown column": (b"phoneNumber,nickname\n07700900101,x\n", "a name other than"),
     "only a header": (b"phoneNumber\n", "holds no contacts"),
     "a cell too many": (b"phoneNumber,name\n07700900101,x,y\n07700900102,x\n", "line 2: has 3 cells"),
     "an open quote": (b'phoneNumber,name\n07700900101,"x\n', "line 2: is not CSV"),

@@ -245,15 +245,15 @@ HEADERS: dict[str, tuple[str | bytes, str]] = {
     "an unknown column": (
         "phoneNumber,hush\n",
         (
-            "the header of the plan 'people.csv' has a name that is none of "
+            "the header of the plan 'people.csv' has a name other than "
             "phoneNumber, name, custom1, custom2, contactGroupId"
         ),
     ),
     "a column in another spelling": (
         "phoneNumber,Custom 1\n",
         (
-            "the header of the plan 'people.csv' has a name that is none of "
-            "phoneNumber, name, custom1, custom2, contactGroupId; custom1 must be written exactly so"
+            "the header of the plan 'people.csv' has a name other than "
+            "phoneNumber, name, custom1, custom2, contactGroupId; custom1 must be spelled exactly like this"
         ),
     ),
     "a column twice": ("phoneNumber,name,name\n", "the header of the plan 'people.csv' has a name twice: keep one"),

@@ -425,7 +425,7 @@ LISTED: dict[str, tuple[Any, NewCampaign, str]] = {
     "half a surrogate in a key": (
         "\udfff",
         ONE,
-        "line 1: key: must hold no control characters, such as line breaks and tabs",
+        "line 1: key: must not contain control characters, such as line breaks and tabs",
     ),
 }
 

@@ -64,12 +64,12 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
     "a newline in a key": (
         {"key": "hush\n"},
         "key",
-        "must hold no control characters, such as line breaks and tabs",
+        "must not contain control characters, such as line breaks and tabs",
     ),
     "a C1 control in a key": (
         {"key": "hush\x85"},
         "key",
-        "must hold no control characters, such as line breaks and tabs",
+        "must not contain control characters, such as line breaks and tabs",
     ),
     "no sender": ({"sender": ...}, "sender", "is missing"),
     "a blank sender": ({"sender": "\t"}, "sender", "must not be blank"),
@@ -126,33 +126,36 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
         "contacts[1].phoneNumber",
         twice(0),
     ),
-    "an unknown name": ({"hush": 1}, "", f"has a name that is none of {NAMES}"),
-    "a name in another spelling": ({"start_date_time": 1}, "", f"has a name that is none of {NAMES}; startDateTime must be written exactly so"),
-    "a contact's unknown name": ({"contacts": [ONE | {"hush": "a"}]}, "contacts[0]", f"has a name that is none of {CONTACT_NAMES}"),
+    "an unknown name": ({"hush": 1}, "", f"has a name other than {NAMES}"),
+    "a name in another spelling": ({"start_date_time": 1}, "", f"has a name other than {NAMES}; startDateTime must be spelled exactly like this"),
+    "a contact's unknown name": ({"contacts": [ONE | {"hush": "a"}]}, "contacts[0]", f"has a name other than {CONTACT_NAMES}"),
     "a contact's name in another spelling": (
         {"contacts": [ONE | {"Custom 1": "a"}]},
         "contacts[0]",
-        f"has a name that is none of {CONTACT_NAMES}; custom1 must be written exactly so",
+        f"has a name other than {CONTACT_NAMES}; custom1 must be spelled exactly like this",
     ),
 }  # fmt: skip
 GOOD = orjson.dumps(make_object())
 LINES: dict[str, tuple[bytes, str]] = {
-    "no JSON": (b"hush", "is no JSON from its character 1 on: each line takes one JSON object"),
-    "half an object": (GOOD[:-1], "ends before its JSON does: a campaign stands on one line, closed by a brace"),
-    "an array": (b"[" + GOOD + b"]", "is an array, and no JSON object: a campaign stands in braces, with its names"),
-    "text": (b'"hush"', "is a single value, and no JSON object: a campaign stands in braces, with its names"),
-    "null": (b"null", "is a single value, and no JSON object: a campaign stands in braces, with its names"),
+    "no JSON": (b"hush", "is not JSON from its character 1 on: write one JSON object a line"),
+    "half an object": (
+        GOOD[:-1],
+        "ends before its JSON does: write each campaign on one line, up to its closing brace",
+    ),
+    "an array": (b"[" + GOOD + b"]", "is an array, not a JSON object: write each campaign as an object, in braces"),
+    "text": (b'"hush"', "is a single value, not a JSON object: write each campaign as an object, in braces"),
+    "null": (b"null", "is a single value, not a JSON object: write each campaign as an object, in braces"),
     "an object of an array": (
         GOOD + b",",
-        "has a comma or a bracket behind its object: the plan is no array, but one object a line",
+        "has a comma or a bracket after its object: a plan is not an array, but one object a line",
     ),
     "two objects in a line": (
         GOOD + GOOD,
-        f"is no JSON from its character {len(GOOD) + 1} on: each line takes one JSON object",
+        f"is not JSON from its character {len(GOOD) + 1} on: write one JSON object a line",
     ),
     "NaN": (
         GOOD.replace(b'"Hello"', b"NaN"),
-        "holds NaN or Infinity, which is no JSON",
+        "contains NaN or Infinity, which JSON does not have",
     ),
     "Latin-1": (
         GOOD.replace(b"Hello", b"H\xe9llo"),
