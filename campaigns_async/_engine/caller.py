@@ -268,7 +268,7 @@ def exception_for(
         cls, message = _BY_KIND[result.kind]
         error = cls(f"{message} ({result.detail})" if result.detail else message)
     if effect is Effect.UNKNOWN and is_non_idempotent(request.operation):
-        return _outcome_unknown(error)
+        return _build_outcome_unknown(error)
     if out_of_time:
         late = DeadlineExceededError(f"no time for another attempt (Timeouts.deadline) after: {error.message}")
         late.__cause__ = error
@@ -277,7 +277,7 @@ def exception_for(
     return error
 
 
-def _outcome_unknown(cause: CampaignsError) -> OutcomeUnknownError:
+def _build_outcome_unknown(cause: CampaignsError) -> OutcomeUnknownError:
     error = OutcomeUnknownError(
         f"{cause.message}: it may have been carried out. Look for it on the server before you send it again",
         cause_type=type(cause),

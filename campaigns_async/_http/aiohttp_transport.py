@@ -83,7 +83,7 @@ class AiohttpTransport:
         try:
             response = await session.request(
                 request.method,
-                self._url(request, credentials),
+                self._build_url(request, credentials),
                 headers=headers,
                 skip_auto_headers=None if request.body else ("Content-Type",),
                 data=body,
@@ -97,16 +97,16 @@ class AiohttpTransport:
                 return Failure(FailureKind.DROPPED, sent=True, detail="the response is larger than max_response_size")
             return Response(response.status, response.headers, content)
         except aiohttp.ClientConnectorError as error:
-            return Failure(FailureKind.CONNECT, sent=False, detail=_detail(error))
+            return Failure(FailureKind.CONNECT, sent=False, detail=_describe(error))
         except aiohttp.ConnectionTimeoutError:
             return Failure(FailureKind.CONNECT_TIMEOUT, sent=False)
         except TimeoutError:
             return Failure(FailureKind.READ_TIMEOUT, sent=marker.sent)
         except (aiohttp.ClientError, _DroppedError, OSError) as error:
-            return Failure(FailureKind.DROPPED, sent=marker.sent, detail=_detail(error))
+            return Failure(FailureKind.DROPPED, sent=marker.sent, detail=_describe(error))
         except Exception as error:  # hooks of a borrowed session may raise anything
             if marker.sent:
-                return Failure(FailureKind.DROPPED, sent=True, detail=_detail(error))
+                return Failure(FailureKind.DROPPED, sent=True, detail=_describe(error))
             name = type(error).__name__
         raise ConfigurationError(f"the aiohttp session refused to send the request ({name})")
 
@@ -165,7 +165,7 @@ class AiohttpTransport:
         )
         return self._session
 
-    def _url(self, request: Request, credentials: Credentials) -> URL:
+    def _build_url(self, request: Request, credentials: Credentials) -> URL:
         parts = (request.path, request.query, credentials.query)
         if self._latest_url is None or self._latest_url[0] != parts:
             query = "&".join(filter(None, parts[1:]))
@@ -246,7 +246,7 @@ class _DroppedError(Exception):
     """A stand-in for an error after which aiohttp would resend the request by itself."""
 
 
-def _detail(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     """Return a description of an aiohttp error without its text, which may contain the URL, and so the API key."""
     if isinstance(error, _DroppedError):
         return str(error)

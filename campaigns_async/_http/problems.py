@@ -118,16 +118,16 @@ def read_problem(body: bytes) -> Problem | None:
         return None
     if not is_object(value):
         return None
-    trace = _text(value.get("traceId"))
+    trace = _text_or_none(value.get("traceId"))
     status = value.get("status")
     errors: dict[str, tuple[str, ...]] = {}
     for path, messages in _walk_errors(value if _is_model_state(value) else value.get("errors")):
         errors[path] = errors.get(path, ()) + messages
     return Problem(
-        type=_text(value.get("type")),
-        title=_text(value.get("title")),
+        type=_text_or_none(value.get("type")),
+        title=_text_or_none(value.get("title")),
         status=status if is_int(status) else None,
-        detail=_text(value.get("detail")),
+        detail=_text_or_none(value.get("detail")),
         trace_id=trace if trace and re.match(_ID, trace) else None,
         errors=errors,
     )
@@ -202,5 +202,5 @@ def _suggest_setting(request: Request, response: Response) -> str:
     return text
 
 
-def _text(value: object) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None
