@@ -58,7 +58,7 @@ class Sender:
     async def run(self) -> None:
         """Send the planned rows until none is left or `stop` is called.
 
-        All outcomes are recorded before this returns or raises.
+        Outcomes are recorded before this returns or raises, unless the journal cannot be written.
 
         Raises:
             JournalWriteError: If the journal could not be written. Nothing more was sent.

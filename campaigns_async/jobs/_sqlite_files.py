@@ -135,7 +135,7 @@ def lock(path: Path) -> FileLock:
 
     Raises:
         JournalInUseError: If this process or another one has locked the journal.
-        JournalError: If there is another file at the path, or no lock file can be created.
+        JournalError: If the file at the path is not a journal, or the lock file cannot be created.
     """
     lock_path = _lock_path(path)
     # A file that this process has locked is a journal, and closing it here would drop SQLite's POSIX locks on it.

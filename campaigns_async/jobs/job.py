@@ -58,7 +58,7 @@ async def send(
         retry_failed: Send again the rows that the server refused in an earlier run.
         settle: Seconds, from 0, that a campaign must be absent before its row is sent again. By default the client's
             `reconcile.settle`.
-        give_up_after: Seconds, above 0, after which the run stops if the server cannot be reached or throttles.
+        give_up_after: Seconds, above 0, of an outage or of throttling after which the run stops.
         on_progress: Called after each commit. Must not block. Its exceptions are logged.
 
     Returns:
