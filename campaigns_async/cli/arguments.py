@@ -14,7 +14,6 @@ import click
 from campaigns_async._checks import check_api_key, check_seconds
 from campaigns_async.cli.console import current_invocation
 from campaigns_async.cli.options import KEY_VARIABLE
-from campaigns_async.errors import ConfigurationError, InvalidArgumentError, QueryError
 
 if TYPE_CHECKING:
     from campaigns_async.export._options import Column
@@ -28,14 +27,14 @@ def check_setting(check: Callable[[], T], option: str = "", parameter: str = "")
     """Return what the check of a value returns, and convert its error to a UsageError.
 
     Args:
-        check: Returns the value, or raises the reason why it is wrong.
+        check: Returns the value, or raises a ValueError with the reason why it is wrong.
         option: The option that sets the value; empty if the error's message names it already.
         parameter: The name that the message may begin with. The option replaces it.
     """
     try:
         return check()
-    except (ConfigurationError, InvalidArgumentError, QueryError) as error:
-        raise click.UsageError(name_option(option, parameter, error.message) if option else error.message) from None
+    except ValueError as error:
+        raise click.UsageError(name_option(option, parameter, str(error)) if option else str(error)) from None
 
 
 def name_option(option: str, parameter: str, message: str) -> str:

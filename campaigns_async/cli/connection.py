@@ -71,17 +71,17 @@ def run_with_client(make_client: ClientFactory, work: Callable[[CampaignsClient]
 
 
 def to_click_error(error: CampaignsError) -> click.ClickException:
-    """Return the line for an error, with exit code 2 if the call was wrong and 1 otherwise."""
+    """Convert an error to a line, with exit code 2 for wrong use and 1 otherwise."""
     from campaigns_async.jobs.job_errors import JobError, JournalInUseError, JournalWriteError, PlanError
 
     message = str(error)
     if isinstance(error, PlanError) and error.count > len(error.lines) > 0:
         message += f"; the first {len(error.lines)} are shown above"
     for cls, advice in (
-        (AuthenticationError, f"look at {KEY_VARIABLE} or --api-key-file, and at --auth"),
-        (ConnectionFailedError, f"look at {URL_VARIABLE} or --base-url, and whether the server runs"),
-        (JournalWriteError, "what was acknowledged is safe: make room or mend it, then run the same command again"),
-        (JournalInUseError, "wait until it has ended, or stop it (`journal show` can look meanwhile)"),
+        (AuthenticationError, f"check {KEY_VARIABLE} or --api-key-file, and --auth"),
+        (ConnectionFailedError, f"check {URL_VARIABLE} or --base-url, and that the server runs"),
+        (JournalWriteError, "the results so far are safe: fix the disk or make room, then run the same command again"),
+        (JournalInUseError, "wait until it ends, or stop it (`journal show` works in the meantime)"),
     ):
         if isinstance(error, cls):
             message += f"; {advice}"
@@ -91,7 +91,7 @@ def to_click_error(error: CampaignsError) -> click.ClickException:
 
 
 def print_faults(error: CampaignsError) -> None:
-    """Print what is wrong with the lines of a plan."""
+    """Print the faults of a plan, a line each."""
     from campaigns_async.jobs.job_errors import PlanError
 
     for line in error.lines if isinstance(error, PlanError) else ():

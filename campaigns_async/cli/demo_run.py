@@ -97,7 +97,7 @@ def add_faults(sandbox: Sandbox, seed: int) -> None:
 
 
 class Comparison(NamedTuple):
-    """A figure as the client, the server and the plan have it. None stands for one that has none."""
+    """A figure as counted by the client and the server, and as planned. None if it was not counted there."""
 
     name: str
     client: float | str | None = None
@@ -297,10 +297,10 @@ def run_demo(*, concurrency: int, seed: int) -> int:
     try:
         rows = run_loop(work)
     except Interrupted as error:
-        print_line(f"interrupted{_created_so_far(demo)}")
+        print_line(f"interrupted{_describe_created(demo)}")
         return error.exit_code
     except CampaignsError as error:
-        raise click.ClickException(f"{error}: please report it{_created_so_far(demo)}") from error
+        raise click.ClickException(f"{error}: please report it{_describe_created(demo)}") from error
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise click.ClickException(f"the sandbox cannot be started: {why}") from error
@@ -315,7 +315,7 @@ def run_demo(*, concurrency: int, seed: int) -> int:
     return 0
 
 
-def _created_so_far(demo: Demo) -> str:
+def _describe_created(demo: Demo) -> str:
     if not demo.ids and not demo.counts["left"]:
         return ""
     created = f"{len(demo.ids)} of {len(demo.campaigns)} campaigns were created"

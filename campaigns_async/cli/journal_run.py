@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 import click
 from attrs import asdict
 
+from campaigns_async._checks import is_utf8
 from campaigns_async.cli.connection import to_click_error
 from campaigns_async.cli.console import (
     PROGRAM,
@@ -117,9 +118,9 @@ def resolve_row(file: Path, key: str, state: State, campaign_id: str | None) -> 
         click.ClickException: If there is no such row, its outcome is known, or the id is another row's.
     """
     with _as_click_errors():
-        open_journal(file).close()  # JournalFile.open would make a journal if there is none
+        open_journal(file).close()  # JournalFile.open would make a missing journal
     with _as_click_errors(), JournalFile.open(file) as journal:
-        row = journal.row(key) if _is_utf_8(key) else None
+        row = journal.row(key) if is_utf8(key) else None
         if row is None:
             raise UsageFailure("the journal has no row with that key: `journal show` lists them")
         _check_move(row, state)
@@ -152,14 +153,6 @@ def _check_new_id(journal: JournalReader, campaign_id: str) -> None:
     for row in journal.rows(State.CREATED):
         if row.campaign_id is not None and row.campaign_id.lower() == campaign_id.lower():
             raise UsageFailure(f"that campaign is the row {printable(row.key)!r}'s already: check the id")
-
-
-def _is_utf_8(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def export_failed(file: Path, out: Path) -> None:

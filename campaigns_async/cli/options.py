@@ -63,7 +63,7 @@ _SWITCHES: Final = frozenset({"-q", "--quiet", "--no-color", "--debug"})
 
 
 class Command(click.Command):
-    """A command with the options that every command has. Without any argument, one that needs some prints its help."""
+    """A command with the options that all commands share."""
 
     @property
     def needs_arguments(self) -> bool:
@@ -75,10 +75,10 @@ class Command(click.Command):
         return [*self.params, *SHARED_OPTIONS]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments, or print the help if there are none.
+        """Parse the arguments. Without any argument, print the help if the command needs some.
 
         Raises:
-            click.UsageError: If an option is unknown; it suggests a similar one.
+            click.UsageError: If an option is unknown. The message suggests a similar option.
         """
         if self.needs_arguments and not ctx.resilient_parsing and _SWITCHES.issuperset(args):
             args = [*args, "--help"]
@@ -99,16 +99,13 @@ class Group(Command, click.Group):
     group_class: type[click.Group | type] | None = type
     needs_arguments = True
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **{"no_args_is_help": False, **options})
-
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Return the command that the first argument names.
 
         Raises:
-            click.UsageError: If there is no such command; it suggests a similar one, or lists the commands.
+            click.UsageError: If there is no such command. The message suggests a similar one, or lists all.
         """
         command = self.get_command(ctx, args[0])
         if command is None and not ctx.resilient_parsing:

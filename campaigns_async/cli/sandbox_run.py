@@ -1,4 +1,4 @@
-"""Runs `sandbox`: builds a sandbox from the options, and serves until a signal comes."""
+"""The run of `sandbox`: it builds a sandbox from the options, and serves until a signal."""
 
 from __future__ import annotations
 
@@ -7,22 +7,20 @@ import errno
 import json
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from campaigns_async.cli.arguments import read_bytes, read_key
-from campaigns_async.cli.console import print_note, print_output
+from campaigns_async.cli.arguments import check_setting, read_bytes, read_key
+from campaigns_async.cli.console import print_note, print_output, suggest
 from campaigns_async.cli.options import SANDBOX_QUIRKS
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 
 if TYPE_CHECKING:
     from campaigns_async.sandbox import Quirks, RateLimit, Sandbox
-
-T = TypeVar("T")
 
 _HOST: Final = re.compile(r"[0-9A-Za-z._:-]+")
 
@@ -41,23 +39,10 @@ def serve(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Serve until a signal comes.
-
-    Args:
-        host: The address to listen on.
-        api_key_file: Holds the key.
-        prefix: A path in front of each path.
-        data: A file with campaigns and contacts.
-        faults: Faults as JSON, or a file with them.
-        rate_limit: Requests a second.
-        rate_limit_status: The status of the answer to the others.
-        now: The time at which the clock stands.
-        quirks: Names of quirks, with values.
-        as_json: Print one line of JSON.
-        **given: Arguments of `Sandbox`.
+    """Serve until a signal, with the values of the options; `given` are arguments of `Sandbox`.
 
     Raises:
-        click.ClickException: If an option is wrong, or the port cannot be listened on.
+        click.ClickException: If an option is wrong, or the sandbox cannot listen.
     """
     from campaigns_async._checks import is_path
     from campaigns_async.sandbox import Sandbox
@@ -69,7 +54,7 @@ def serve(
         raise click.UsageError("--prefix must be a path that begins with a slash, such as /tenant")
     seeds = Seeds()
     if data is not None:
-        seeds = _check("--data", lambda: structure(_read_json("--data", read_bytes("--data", data)), Seeds))
+        seeds = check_setting(lambda: structure(_read_json("--data", read_bytes("--data", data)), Seeds), "--data")
     sandbox = Sandbox(
         seeds.campaigns,
         seeds.contacts,
@@ -77,9 +62,9 @@ def serve(
         host=host,
         prefix=prefix,
         rate_limit=_read_limit(rate_limit, rate_limit_status),
-        now=None if now is None else _check("--now", lambda: structure(now, datetime)),
+        now=None if now is None else check_setting(lambda: structure(now, datetime), "--now"),
         quirks=_read_quirks(quirks),
-        faults=() if faults is None else _check("--faults", lambda: read_faults(_read_inline_or_file(faults))),
+        faults=() if faults is None else check_setting(lambda: read_faults(_read_inline_or_file(faults)), "--faults"),
         **given,
     )
     try:
@@ -106,7 +91,7 @@ def _print_places(sandbox: Sandbox, host: str, *, as_json: bool) -> None:
     if not is_loopback(host):
         print_note(
             f"warning: {host} can be reached from other machines, without encryption; "
-            "whoever has the key can steer the sandbox"
+            "everyone with the key can control the sandbox"
         )
     control = f"{sandbox.url}/_sandbox"
     places = {"url": sandbox.url, "api_key": sandbox.api_key, "control": control, "openapi": f"{control}/openapi.json"}
@@ -120,34 +105,24 @@ def _print_places(sandbox: Sandbox, host: str, *, as_json: bool) -> None:
 def _describe(error: OSError | UnicodeError, host: str, port: int) -> str:
     code = error.errno if isinstance(error, OSError) else None
     if code == errno.EADDRINUSE:
-        return f"port {port} of {host} is in use: name another with --port, or 0 for any that is free"
+        return f"port {port} of {host} is in use: choose another with --port, or 0 for any free port"
     if code == errno.EACCES:
-        return f"port {port} is not yours to use: name one from 1024 on with --port"
-    # A positive number is the system's; name resolution has its own numbers and words.
+        return f"port {port} needs more rights: choose one from 1024 on with --port"
+    # A positive number is an errno. Name resolution has its own numbers and messages.
     why = os.strerror(code) if code is not None and code > 0 else getattr(error, "strerror", None)
-    return f"cannot listen on {host}, port {port}: {why or 'no such name'}: look at --host"
-
-
-def _check(option: str, read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except ValueError as error:
-        raise click.UsageError(f"{option}: {error}") from None
+    return f"cannot listen on {host}, port {port}: {why or 'no such name'}: check --host"
 
 
 def _read_json(option: str, content: bytes) -> object:
     from campaigns_async.sandbox._dotnet import read_json
 
-    try:
-        return read_json(content)
-    except ValueError as error:
-        raise click.UsageError(f"{option} is {error}") from None
+    return check_setting(lambda: read_json(content), option)
 
 
 def _read_inline_or_file(text: str) -> object:
-    if text.lstrip().startswith(("[", "{")):
-        return _read_json("--faults", text.encode("utf-8", "surrogateescape"))
-    return _read_json("--faults", read_bytes("--faults", Path(text)))
+    is_inline = text.lstrip().startswith(("[", "{"))
+    content = text.encode("utf-8", "surrogateescape") if is_inline else read_bytes("--faults", Path(text))
+    return _read_json("--faults", content)
 
 
 def _read_limit(rate: float | None, status: str | None) -> RateLimit | None:
@@ -171,6 +146,6 @@ def _read_quirks(texts: Sequence[str]) -> Quirks:
         name, sign, value = text.partition("=")
         name = name.replace("-", "_")
         if name not in SANDBOX_QUIRKS:
-            raise click.UsageError(f"--quirk has no such name; there are {', '.join(SANDBOX_QUIRKS)}")
+            raise click.UsageError(f"--quirk: unknown quirk {name!r}{suggest(name, SANDBOX_QUIRKS, 'quirks')}")
         given[name] = value if sign else "true"
-    return _check("--quirk", lambda: read_texts(given, Quirks))
+    return check_setting(lambda: read_texts(given, Quirks), "--quirk")

@@ -1,4 +1,4 @@
-"""Runs a command's coroutine, and ends it in good order on Ctrl-C."""
+"""Ctrl-C and other signals: they cancel a command's coroutine, which tidies up before the program exits."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ T = TypeVar("T")
 
 
 class Interrupted(Exception):
-    """A signal ended the run, after it had tidied up.
+    """The end of a run by a signal, after it tidied up.
 
     Attributes:
-        exit_code: 128 and the signal's number, as in a shell.
+        exit_code: 128 plus the signal's number, as in a shell.
     """
 
     def __init__(self, number: int) -> None:
@@ -27,22 +27,22 @@ class Interrupted(Exception):
 def run(work: Callable[[], Awaitable[T]], *, first: Callable[[int], object] | None = None) -> T:
     """Run a coroutine in an event loop of its own.
 
-    SIGINT, SIGTERM and SIGHUP cancel the coroutine; a second signal cancels its tidying up too.
+    SIGINT, SIGTERM and SIGHUP cancel the coroutine. A second signal cancels its cleanup too.
 
     Args:
         work: Returns the coroutine.
-        first: Called with the number of the first signal, which then cancels nothing: the work ends by itself.
+        first: Called with the number of the first signal instead of a cancellation; the work then ends by itself.
 
     Raises:
         Interrupted: If a signal ended the coroutine.
     """
     try:
-        return asyncio.run(_guarded(work, first))
+        return asyncio.run(_run_with_handlers(work, first))
     except KeyboardInterrupt:  # the loop takes no signal handlers on Windows
         raise Interrupted(signal.SIGINT) from None
 
 
-async def _guarded(work: Callable[[], Awaitable[T]], first: Callable[[int], object] | None) -> T:
+async def _run_with_handlers(work: Callable[[], Awaitable[T]], first: Callable[[int], object] | None) -> T:
     loop = asyncio.get_running_loop()
     task = asyncio.ensure_future(work())
     caught: list[int] = []
@@ -55,7 +55,7 @@ async def _guarded(work: Callable[[], Awaitable[T]], first: Callable[[int], obje
             task.cancel()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    # SIGHUP: the terminal is gone. Under nohup the signal is ignored, and the run goes on.
+    # SIGHUP: the terminal was closed. nohup ignores the signal, and so must we.
     if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     for number in numbers:
@@ -68,7 +68,7 @@ async def _guarded(work: Callable[[], Awaitable[T]], first: Callable[[int], obje
             raise
         raise Interrupted(caught[0]) from None
     except Exception as error:
-        if caught and first is None:  # tidying up failed, or what the signal ended too is gone
+        if caught and first is None:  # the cleanup failed
             raise Interrupted(caught[0]) from error
         raise
     finally:

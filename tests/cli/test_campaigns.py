@@ -227,11 +227,11 @@ class TestList:
         monkeypatch.setenv("CAMPAIGNS_API_KEY", "another-key")
         ended = command("campaigns", "list")
         assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
-        assert "look at CAMPAIGNS_API_KEY or --api-key-file, and at --auth" in ended.err
+        assert "check CAMPAIGNS_API_KEY or --api-key-file, and --auth" in ended.err
         assert "another-key" not in ended.err
         ended = command("campaigns", "list", "--base-url", f"http://127.0.0.1:{unused_tcp_port}")
         assert (ended.code, ended.out, ended.err.count("\n")) == (1, "", 1)
-        assert "look at CAMPAIGNS_BASE_URL or --base-url" in ended.err
+        assert "check CAMPAIGNS_BASE_URL or --base-url" in ended.err
 
 
 class TestGet:

@@ -227,16 +227,16 @@ class TestRefused:
             ended = command("sandbox", "--port", str(port))
         assert (ended.code, ended.out) == (1, "")
         assert ended.err == (
-            f"campaigns-async: port {port} of 127.0.0.1 is in use: name another with --port, "
-            "or 0 for any that is free\n"
+            f"campaigns-async: port {port} of 127.0.0.1 is in use: choose another with --port, "
+            "or 0 for any free port\n"
         )
 
     @pytest.mark.parametrize(
         ("host", "told"),
         [
-            ("192.0.2.1", "look at --host"),
-            ("no-such-host.invalid", "look at --host"),
-            ("x" * 70 + ".invalid", "look at --host"),
+            ("192.0.2.1", "check --host"),
+            ("no-such-host.invalid", "check --host"),
+            ("x" * 70 + ".invalid", "check --host"),
         ],
     )
     def test_an_address_that_is_not_this_machine_s_is_one_line(self, command: Command, host: str, told: str) -> None:
@@ -252,7 +252,7 @@ class TestRefused:
         monkeypatch.setattr("campaigns_async.sandbox.Sandbox.start", forbidden)
         ended = command("sandbox", "--port", "80")
         assert (ended.code, ended.out) == (1, "")
-        assert ended.err == ("campaigns-async: port 80 is not yours to use: name one from 1024 on with --port\n")
+        assert ended.err == ("campaigns-async: port 80 needs more rights: choose one from 1024 on with --port\n")
 
     @pytest.mark.parametrize(
         ("arguments", "told"),
@@ -267,7 +267,7 @@ class TestRefused:
             (["--rate-limit", "nan"], "--rate-limit must be more than 0"),
             (["--rate-limit", "1", "--rate-limit-status", "500"], "--rate-limit-status"),
             (["--rate-limit-status", "503"], "--rate-limit-status goes with --rate-limit"),
-            (["--faults", "[{]"], "--faults is not JSON"),
+            (["--faults", "[{]"], "--faults: not JSON"),
             (["--faults", '[{"nht": 1}]'], "--faults: unknown name 'nht'; known are operation, nth,"),
             (["--faults", "no-such-file"], "--faults cannot be read: No such file"),
             (["--data", "no-such-file"], "--data cannot be read: No such file"),
@@ -277,7 +277,7 @@ class TestRefused:
             (["--auth", "basic"], "--auth"),
             (["--update-method", "PATCH"], "--update-method"),
             (["--delete-method", "GET"], "--delete-method"),
-            (["--quirk", "zone=UTC"], "--quirk has no such name; there are bare_id, list_in_array,"),
+            (["--quirk", "zone=UTC"], "--quirk: unknown quirk 'zone'; the quirks are bare_id, list_in_array,"),
             (["--quirk", "bare_id=yes"], "--quirk: must be true or false @ $.bare_id"),
             (["--quirk", "dates"], "--quirk: must be one of milliseconds, bare,"),
             (["--quirk", "max_page_size=0"], "--quirk: 'max_page_size' must be >= 1"),

@@ -441,7 +441,7 @@ class TestJournalInTheWay:
         held.close()
         assert (done.returncode, done.stdout) == (2, "")
         assert done.stderr.splitlines()[-1].startswith(
-            "campaigns-async: the journal is in use: another run writes to it; wait until it has ended"
+            "campaigns-async: the journal is in use: another run writes to it; wait until it ends"
         )
         assert not sandbox.requests
 
