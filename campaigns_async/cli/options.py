@@ -65,11 +65,6 @@ _SWITCHES: Final = frozenset({"-q", "--quiet", "--no-color", "--debug"})
 class Command(click.Command):
     """A command with the options that all commands share."""
 
-    @property
-    def needs_arguments(self) -> bool:
-        """True if the command can do nothing without arguments."""
-        return any(parameter.required for parameter in self.params)
-
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
         """Return the command's own parameters, then those that every command has."""
         return [*self.params, *SHARED_OPTIONS]
@@ -80,7 +75,8 @@ class Command(click.Command):
         Raises:
             click.UsageError: If an option is unknown. The message suggests a similar option.
         """
-        if self.needs_arguments and not ctx.resilient_parsing and _SWITCHES.issuperset(args):
+        needs_some = isinstance(self, Group) or any(parameter.required for parameter in self.params)
+        if needs_some and not ctx.resilient_parsing and _SWITCHES.issuperset(args):
             args = [*args, "--help"]
         try:
             return super().parse_args(ctx, args)
@@ -97,7 +93,6 @@ class Group(Command, click.Group):
 
     command_class: type[click.Command] | None = Command
     group_class: type[click.Group | type] | None = type
-    needs_arguments = True
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

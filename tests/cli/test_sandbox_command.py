@@ -227,8 +227,7 @@ class TestRefused:
             ended = command("sandbox", "--port", str(port))
         assert (ended.code, ended.out) == (1, "")
         assert ended.err == (
-            f"campaigns-async: port {port} of 127.0.0.1 is in use: choose another with --port, "
-            "or 0 for any free port\n"
+            f"campaigns-async: port {port} of 127.0.0.1 is in use: choose another with --port, or 0 for any free port\n"
         )
 
     @pytest.mark.parametrize(
