@@ -20,7 +20,6 @@ from msgspec.structs import replace
 
 from campaigns_async import _field_rules as rules
 from campaigns_async._checks import check_int
-from campaigns_async._field_rules import format_start
 from campaigns_async._http.campaign_rules import (
     CONTACT_NAMES,
     CampaignBody,
@@ -29,7 +28,6 @@ from campaigns_async._http.campaign_rules import (
     find_faults_in_json,
 )
 from campaigns_async._phone_numbers import canonicalize
-from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.jobs._plan_files import BadTextError, describe, open_plan, read_head, read_text_lines
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, PlanError
 from campaigns_async.jobs.plans import Duplicates, PlanRow, PlanRules, describe_duplicate, has_link
@@ -406,17 +404,14 @@ def contacts_plan(
     """
     check_int("split", split, ge=1)
     plan_rules = PlanRules(duplicates, allow_braces)
-    reasons = {
-        "start": rules.check_start(start),
-        "sender": rules.check_text(sender),
-        "message": rules.check_text(message) or (None if allow_braces else rules.check_braces(message)),
-        "opt_out_link_id": rules.check_link_id(opt_out_link_id),
-        "track_link_url": rules.check_link(track_link_url),
-    }
-    for name, reason in reasons.items():
-        if reason is not None:
-            raise InvalidArgumentError(f"{name} {reason}", parameter=name)
-    shared = CampaignBody(format_start(start), sender, message, [], opt_out_link_id, track_link_url)
+    rules.raise_first(
+        start=rules.check_start(start),
+        sender=rules.check_text(sender),
+        message=rules.check_text(message) or (None if allow_braces else rules.check_braces(message)),
+        opt_out_link_id=rules.check_link_id(opt_out_link_id),
+        track_link_url=rules.check_link(track_link_url),
+    )
+    shared = CampaignBody(rules.format_start(start), sender, message, [], opt_out_link_id, track_link_url)
     plan = ContactsPlan(Path(path), shared, start, split, plan_rules)
     plan.check_head()
     return plan
