@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from enum import IntEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from uuid import UUID
 
 import attrs
@@ -91,7 +91,7 @@ def _to_json(value: object) -> object:
     if isinstance(value, _WireModel):
         return value.to_dict()
     if isinstance(value, tuple):
-        return [_to_json(each) for each in value]
+        return [_to_json(each) for each in cast("tuple[object, ...]", value)]
     if isinstance(value, datetime):
         return rules.format_start(value)
     if isinstance(value, UUID):

@@ -25,6 +25,7 @@ from campaigns_async import (
     CallFinished,
     CallStarted,
     Campaign,
+    Campaigns,
     CampaignsClient,
     CampaignsError,
     CampaignStatus,
@@ -90,6 +91,8 @@ def models() -> None:
     assert_type(campaign.recipient_count, int | None)
     assert_type(campaign.status, CampaignStatus | None)
     assert_type(campaign.to_update(), CampaignUpdate)
+    assert_type(campaign.to_dict(), dict[str, object])
+    assert_type(new.to_dict(), dict[str, object])
     assert_type(attrs.evolve(campaign.to_update(), message="Later."), CampaignUpdate)
     CampaignUpdate(START, "Golf", "See you.")
 
@@ -139,6 +142,17 @@ class Metrics:
                 assert_type(event.verdict, str)
                 assert_type(event.looks, int)
                 assert_type(event.elapsed, float)
+
+
+async def surface(client: CampaignsClient, error: CampaignsError) -> None:
+    assert_type(CampaignsClient.campaigns, type[Campaigns])
+    assert_type(client.campaigns, Campaigns)
+    assert_type(await client.campaigns.create(NewCampaign(START, "Golf", "Hi", [NewContact("1")])), str)
+    assert_type(await client.campaigns.list().first(), Campaign | None)
+    assert_type(await client.campaigns.contacts("abc").first(), Contact | None)
+    assert_type(error.http_status, int | None)
+    assert_type(error.retry_after, float | None)
+    assert_type(error.request_id, str | None)
 
 
 class KeyFile:
