@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from campaigns_async._checks import check_api_key, check_seconds
-from campaigns_async.cli.console import current_invocation
+from campaigns_async.cli.console import get_invocation
 from campaigns_async.cli.options import KEY_VARIABLE
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def read_key(path: Path | None) -> str:
     else:
         name, key = "the key in --api-key-file", read_text("--api-key-file", path).strip()
     key = check_setting(lambda: check_api_key(name, key))
-    current_invocation().secrets.add(key)
+    get_invocation().secrets.add(key)
     return key
 
 
@@ -98,7 +98,7 @@ def check_sort(option: str, text: str, model: type[M]) -> None:
         raise click.UsageError(f"{option} names no field: write one such as id, or -id for the greatest first")
 
 
-def columns_of(text: str | None, columns: Sequence[Column]) -> tuple[Column, ...]:
+def find_columns(text: str | None, columns: Sequence[Column]) -> tuple[Column, ...]:
     """Return the columns that `--fields a,b` names; all columns if `text` is None."""
     from campaigns_async.export._options import choose_columns
 

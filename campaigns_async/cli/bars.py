@@ -14,7 +14,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from campaigns_async.cli.console import current_invocation, print_line
+from campaigns_async.cli.console import get_invocation, print_line
 
 _LINE_INTERVAL: Final = 5.0
 _REFRESH_INTERVAL: Final = 0.25
@@ -208,7 +208,7 @@ async def show_progress(
         figures: Returns the current figures, or None if there are no figures yet.
         bar: Show a bar on a terminal; with False, lines are printed there too.
     """
-    invocation = current_invocation()
+    invocation = get_invocation()
     console = _Console(stderr=True, color_system=None if invocation.no_color else "auto")
     display = Bar(console) if bar and console.is_interactive else Lines(print_line)
     view = ProgressView(display, (lambda: None) if invocation.quiet else figures)

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import click
 
-from campaigns_async.cli.arguments import check_filter, check_ids, check_sort, columns_of
+from campaigns_async.cli.arguments import check_filter, check_ids, check_sort, find_columns
 from campaigns_async.cli.connection import connect, run_with_client
 from campaigns_async.cli.console import (
-    binary_output,
-    count_of,
+    format_count,
     is_terminal,
+    make_console,
+    open_output,
     print_line,
     print_note,
     print_output,
     print_rich,
     printable,
-    rich_console,
     to_output_error,
 )
 from campaigns_async.cli.options import ConnectionOptions
@@ -63,7 +63,7 @@ def show_list(
     """
     check_filter("--filter", filters, Campaign)
     check_sort("--sort", sorts, Campaign)
-    columns = columns_of(fields, CAMPAIGN_COLUMNS)
+    columns = find_columns(fields, CAMPAIGN_COLUMNS)
     make_client = connect(options)
     as_table = is_terminal() and not as_json
     if as_table and limit is None:
@@ -85,7 +85,7 @@ def show_list(
         if rows:
             _print_list(rows, columns, choose=fields is None)
         if total is None or total <= len(rows):
-            print_note(count_of(len(rows), "campaign"))
+            print_note(format_count(len(rows), "campaign"))
         else:
             print_note(f"the first {len(rows):,} of {total:,} campaigns: --limit N shows more, --json all as JSON")
 
@@ -99,7 +99,7 @@ def show_each(options: ConnectionOptions, campaign_ids: Sequence[str], fields: s
         click.ClickException: If an option is wrong, a campaign does not exist, or the server fails.
     """
     check_ids(campaign_ids, "ID")
-    columns = columns_of(fields, CAMPAIGN_COLUMNS)
+    columns = find_columns(fields, CAMPAIGN_COLUMNS)
     make_client = connect(options)
 
     async def work(client: CampaignsClient) -> None:
@@ -153,7 +153,7 @@ async def _print_json(pages: Rows, columns: Sequence[Column]) -> None:
     from campaigns_async.export._encoders import Batch, NdjsonEncoder
     from campaigns_async.export._stream import StreamTarget
 
-    target = StreamTarget(binary_output())
+    target = StreamTarget(open_output())
     encoder = NdjsonEncoder(columns)
     try:
         async with aclosing(pages):
@@ -180,7 +180,7 @@ def _print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: 
     from rich.table import Table
     from rich.text import Text
 
-    cells = {column.name: [_cell(column, row) for row in rows] for column in columns}
+    cells = {column.name: [_format_cell(column, row) for row in rows] for column in columns}
     if choose:
         cells = {name: values for name, values in cells.items() if any(values)}
     widths = {name: max(map(cell_len, [name, *values])) for name, values in cells.items()}
@@ -203,7 +203,7 @@ def _print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: 
 
 
 def _columns_that_fit(widths: Mapping[str, int]) -> list[str]:
-    left = rich_console().width + _GAP
+    left = make_console().width + _GAP
     chosen: set[str] = set()
     for name in sorted(widths, key=lambda name: _IMPORTANCE.index(name) if name in _IMPORTANCE else len(_IMPORTANCE)):
         needed = min(widths[name], _TEXTS.get(name, widths[name])) + _GAP
@@ -222,12 +222,12 @@ def _print_campaign(campaign: Campaign, columns: Sequence[Column]) -> None:
     table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
     for column in columns:
-        table.add_row(Text(column.name), Text(_cell(column, campaign, full=True)))
+        table.add_row(Text(column.name), Text(_format_cell(column, campaign, full=True)))
     print_rich(table)
     print_output("")
 
 
-def _cell(column: Column, campaign: Campaign, *, full: bool = False) -> str:
+def _format_cell(column: Column, campaign: Campaign, *, full: bool = False) -> str:
     value = getattr(campaign, column.attribute or "")
     if value is None:
         return ""

@@ -38,7 +38,7 @@ class Invocation:
         self.secrets: set[str] = set()
 
 
-def current_invocation() -> Invocation:
+def get_invocation() -> Invocation:
     """Return the state of this call of the program."""
     context = click.get_current_context(silent=True)
     return (context and context.find_object(Invocation)) or Invocation()
@@ -79,7 +79,7 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
-def count_of(count: int, one: str, many: str | None = None) -> str:
+def format_count(count: int, one: str, many: str | None = None) -> str:
     """Return a count with its noun: `1 row`, `1,200 rows`."""
     return f"1 {one}" if count == 1 else f"{count:,} {many or f'{one}s'}"
 
@@ -109,7 +109,7 @@ def describe_unexpected(error: BaseException) -> str:
     return f"{UNEXPECTED}: {type(error).__name__}{why}"
 
 
-def same_command(*also: str) -> str:
+def advise_same_command(*also: str) -> str:
     """Return the advice to run the same command again, with these options added."""
     return f"run the same command again{' with ' if also else ''}{' '.join(also)}"
 
@@ -122,7 +122,7 @@ def print_line(text: str) -> None:
 
 def print_note(text: str) -> None:
     """Print a line to standard error, unless it is closed or `--quiet` was given."""
-    if not current_invocation().quiet:
+    if not get_invocation().quiet:
         print_line(text)
 
 
@@ -151,7 +151,7 @@ def is_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
-def binary_output() -> BinaryIO:
+def open_output() -> BinaryIO:
     """Return standard output for bytes; on a terminal, control characters in JSON are escaped.
 
     Raises:
@@ -162,17 +162,17 @@ def binary_output() -> BinaryIO:
     return cast("BinaryIO", TerminalJson(sys.stdout.buffer)) if is_terminal() else sys.stdout.buffer
 
 
-def rich_console() -> Console:
+def make_console() -> Console:
     """Return a console for standard output, without colors if they are not wanted."""
     from rich.console import Console
 
-    return Console(color_system=None if current_invocation().no_color else "auto")
+    return Console(color_system=None if get_invocation().no_color else "auto")
 
 
 def print_rich(what: RenderableType) -> None:
     """Print a table as wide as the terminal."""
     # Captured: a rich console ends the process without a word if the pipe is closed.
-    console = rich_console()
+    console = make_console()
     with console.capture() as captured:
         console.print(what)
     text = captured.get()

@@ -233,7 +233,7 @@ class Demo:
         self._begin("reading contacts", len(chosen), "campaigns")
         indices = {self.ids[index]: index for index in chosen}
         count = 0
-        async with client.map(partial(_recipients_of, client), indices) as outcomes:
+        async with client.map(partial(_fetch_recipients, client), indices) as outcomes:
             async for outcome in outcomes:
                 if outcome.error is not None and not isinstance(outcome.error, NotFoundError):
                     raise outcome.error
@@ -252,10 +252,10 @@ class Demo:
             self.sandbox.assert_no_double_send()
         except AssertionError as error:
             self.differences.append(str(error))
-        return {wire["id"]: _content_on_server(wire) for wire in self.sandbox.created}
+        return {wire["id"]: _read_content(wire) for wire in self.sandbox.created}
 
 
-async def _recipients_of(client: CampaignsClient, campaign_id: str) -> tuple[object, ...]:
+async def _fetch_recipients(client: CampaignsClient, campaign_id: str) -> tuple[object, ...]:
     return _recipients([each async for each in client.campaigns.contacts(campaign_id)])
 
 
@@ -268,7 +268,7 @@ def _content(new: NewCampaign) -> Content:
     return (new.start_date_time, new.sender, new.message, _recipients(new.contacts))
 
 
-def _content_on_server(wire: dict[str, Any]) -> Content:
+def _read_content(wire: dict[str, Any]) -> Content:
     recipients = tuple(sorted((each["phoneNumber"][-10:], each["name"] or "") for each in wire["contacts"]))
     return (datetime.fromisoformat(wire["startDateTime"]), wire["sender"], wire["message"], recipients)
 

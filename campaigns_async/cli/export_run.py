@@ -13,21 +13,21 @@ import click
 from attrs import asdict, define, field
 
 from campaigns_async import CampaignsError, FilterIgnoredError, InvalidArgumentError, NotFoundError
-from campaigns_async.cli.arguments import M, check_filter, check_ids, check_sort, columns_of, read_text
+from campaigns_async.cli.arguments import M, check_filter, check_ids, check_sort, find_columns, read_text
 from campaigns_async.cli.bars import format_rate, show_progress
 from campaigns_async.cli.connection import ClientFactory, connect, to_click_error
 from campaigns_async.cli.console import (
     OutputClosed,
     RunFailed,
     UsageFailure,
-    binary_output,
-    count_of,
+    advise_same_command,
     describe_unexpected,
+    format_count,
     is_terminal,
+    open_output,
     print_line,
     print_note,
     printable,
-    same_command,
     to_output_error,
 )
 from campaigns_async.cli.options import ConnectionOptions
@@ -117,7 +117,7 @@ def _check_options(
     if not out:
         raise click.UsageError("--out is empty: name a file, or - for standard output")
     path = None if out == "-" else Path(out)
-    columns = columns_of(fields, known)
+    columns = find_columns(fields, known)
     chosen = None if form is None else Format(form)
     if path is not None:
         try:
@@ -186,15 +186,15 @@ class ExportCommand:
         try:
             summary = run_loop(self._work)
         except Interrupted as error:
-            raise self._failure("interrupted", error.exit_code, self._how_to_continue()) from error
+            raise self._make_failure("interrupted", error.exit_code, self._advise_continuing()) from error
         except CampaignsError as error:
-            raise self._failure_of(error) from error
+            raise self._to_failure(error) from error
         except ModuleNotFoundError as error:
             raise UsageFailure(str(error)) from error
         except click.ClickException:
             raise
         except Exception as error:  # of any kind: what was written is kept
-            raise self._failure(describe_unexpected(error), 1, self._how_to_continue()) from error
+            raise self._make_failure(describe_unexpected(error), 1, self._advise_continuing()) from error
         if self._as_json:
             path = None if summary.path is None else str(summary.path)
             print_line(json.dumps({"ok": True, **asdict(summary), "path": path}))
@@ -203,7 +203,7 @@ class ExportCommand:
         return 0
 
     async def _work(self) -> ExportSummary:
-        out: Path | BinaryIO = binary_output() if self._path is None else self._path
+        out: Path | BinaryIO = open_output() if self._path is None else self._path
         bar = self._path is not None or not is_terminal()
         async with self._make_client() as client:
             self._figures = figures = ExportFigures(client.stats)
@@ -221,57 +221,59 @@ class ExportCommand:
         now = summary.rows - summary.resumed
         speed = f" ({format_rate(now / summary.elapsed)})" if now and summary.elapsed > 0 else ""
         resumed = f", {summary.resumed:,} of them from before" if summary.resumed else ""
-        of = "" if summary.campaigns is None else f" of {count_of(summary.campaigns, 'campaign')}"
-        print_note(f"{count_of(summary.rows, 'row')}{of} {place}{resumed}, in {summary.elapsed:,.1f} s{speed}")
+        of = "" if summary.campaigns is None else f" of {format_count(summary.campaigns, 'campaign')}"
+        print_note(f"{format_count(summary.rows, 'row')}{of} {place}{resumed}, in {summary.elapsed:,.1f} s{speed}")
         if summary.deleted_campaigns:
-            deleted = count_of(summary.deleted_campaigns, "campaign was", "campaigns were")
+            deleted = format_count(summary.deleted_campaigns, "campaign was", "campaigns were")
             print_note(f"{deleted} deleted during the export: only the contacts that were read before are included")
 
-    def _failure_of(self, error: CampaignsError) -> click.ClickException:
+    def _to_failure(self, error: CampaignsError) -> click.ClickException:
         if isinstance(error, ExportWriteError) and self._path is None:
             shown = to_output_error(error.errno)
-            so_far = f"; {count_of(self._rows, 'row')} went out before" if self._rows else ""
-            return shown if isinstance(shown, OutputClosed) else self._failure(f"{shown.message}{so_far}", 1, None)
+            so_far = f"; {format_count(self._rows, 'row')} went out before" if self._rows else ""
+            return shown if isinstance(shown, OutputClosed) else self._make_failure(f"{shown.message}{so_far}", 1, None)
         shown = click.ClickException(error.message) if isinstance(error, ExportError) else to_click_error(error)
         code = 2 if isinstance(error, _WRONG_USE) else shown.exit_code
-        return self._failure(shown.message, code, self._next_step(error))
+        return self._make_failure(shown.message, code, self._advise_next_step(error))
 
-    def _failure(self, line: str, exit_code: int, step: str | None) -> RunFailed:
+    def _make_failure(self, line: str, exit_code: int, step: str | None) -> RunFailed:
         lines = [] if step is None else [step]
         if self._as_json:
             path = None if self._path is None else str(self._path)
             lines.append(json.dumps({"ok": False, "path": path, "rows": self._rows, "error": line, "next": step}))
         return RunFailed(line, exit_code, lines)
 
-    def _next_step(self, error: CampaignsError) -> str | None:
+    def _advise_next_step(self, error: CampaignsError) -> str | None:
         """Return the advice after an error; None if the same command would fail again."""
         match error:
             case UnfinishedExportError():
-                return same_command("--resume, or with --restart" if self._is_kept else "--restart")
+                return advise_same_command("--resume, or with --restart" if self._is_kept else "--restart")
             case ResumeError():
-                return self._same_command("--restart")
+                return self._advise_option("--restart")
             case NotFoundError() | FilterIgnoredError():
-                restart = self._same_command("--restart") if self._is_kept else same_command()
+                restart = self._advise_option("--restart") if self._is_kept else advise_same_command()
                 return f"{restart} without it" if isinstance(error, NotFoundError) else restart
             case ExportError() if not isinstance(error, ExportWriteError):
                 return None
             case ExportWriteError() if not self._is_kept and error.errno in _WRONG_PLACE:
                 return None
             case _:
-                return self._how_to_continue()
+                return self._advise_continuing()
 
-    def _how_to_continue(self) -> str:
+    def _advise_continuing(self) -> str:
         if self._path is None:
-            return f"{count_of(self._rows or 0, 'row')} went to standard output; to restart, {same_command()}"
+            return (
+                f"{format_count(self._rows or 0, 'row')} went to standard output; to restart, {advise_same_command()}"
+            )
         if self._is_kept:
-            return f"what was written is kept in {self._name}.part; to continue, {self._same_command('--resume')}"
+            return f"what was written is kept in {self._name}.part; to continue, {self._advise_option('--resume')}"
         why = "nothing is kept" if self._is_resumable else "Parquet cannot be resumed, and nothing is kept"
-        return f"{why}; to restart, {same_command()}"
+        return f"{why}; to restart, {advise_same_command()}"
 
-    def _same_command(self, option: str) -> str:
+    def _advise_option(self, option: str) -> str:
         given = f"--{self._options['unfinished']}"
         in_place = f" in place of {given}" if given not in {option, "--refuse"} else ""
-        return f"{same_command(option)}{in_place}"
+        return f"{advise_same_command(option)}{in_place}"
 
     @property
     def _name(self) -> str:

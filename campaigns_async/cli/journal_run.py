@@ -22,7 +22,7 @@ from campaigns_async.cli.connection import to_click_error
 from campaigns_async.cli.console import (
     PROGRAM,
     UsageFailure,
-    count_of,
+    format_count,
     is_terminal,
     print_note,
     print_output,
@@ -63,7 +63,7 @@ def _as_click_errors() -> Generator[None]:
         raise to_click_error(error) from error
 
 
-def journal_command(name: str, journal: Path, *options: str, key: str | None = None) -> str:
+def format_journal_command(name: str, journal: Path, *options: str, key: str | None = None) -> str:
     """Return a command of `journal`, quoted for a shell."""
     arguments = [str(journal), *([] if key is None else [key])]
     dashes = ["--"] if any(argument.startswith("-") for argument in arguments) else []
@@ -93,20 +93,20 @@ def show_rows(file: Path, states: set[State], *, as_json: bool, limit: int | Non
         print_table(rows, "state", ">rows", "meaning")
         by_state = chain.from_iterable(journal.rows(state) for state in _ORDER if state in states)
         for row in islice(by_state, limit):
-            print_output(_row_line(row))  # a table would cut ids, which people copy
+            print_output(_format_row(row))  # a table would cut ids, which people copy
         more = sum(counts[state] for state in states) - (limit or 0)
         if more > 0:
             print_note(f"and {more:,} more: show them with --limit N, or --json")
 
 
-def _row_line(row: JournalRow) -> str:
+def _format_row(row: JournalRow) -> str:
     latest = max(filter(None, (row.attempted_at, row.ended_at)), default=None)
     parts = (
         row.state.name.lower(),
         printable(row.campaign_id or ""),
-        count_of(row.attempts, "attempt"),
+        format_count(row.attempts, "attempt"),
         format_time(latest),
-        details_of(row),
+        describe_details(row),
     )
     return f"{printable(row.key)}: {', '.join(part for part in parts if part)}"
 
@@ -167,11 +167,11 @@ def export_failed(file: Path, out: Path) -> None:
         else:
             with _new_file(out) as target:
                 written, without = _write_failed(journal, target.write)
-    print_note(f"{count_of(written, 'row')} written; send them with another journal")
+    print_note(f"{format_count(written, 'row')} written; send them with another journal")
     if without:
-        print_note(f"{count_of(without, 'row')} omitted: the journal no longer holds their content")
+        print_note(f"{format_count(without, 'row')} omitted: the journal no longer holds their content")
     if written:
-        settle = journal_command("resolve", file, "--created", "CAMPAIGN-ID", key="KEY")
+        settle = format_journal_command("resolve", file, "--created", "CAMPAIGN-ID", key="KEY")
         print_note(
             "once they are sent, never use --retry-failed with this journal: they would be sent twice; "
             f"to settle them here after they are created:\n  {settle}"
@@ -221,7 +221,7 @@ def row_to_dict(row: JournalRow) -> dict[str, Any]:
         "attempts": row.attempts,
         "attempted_at": format_time(row.attempted_at),
         "ended_at": format_time(row.ended_at),
-        "reason": reason_of(row),
+        "reason": describe_reason(row),
         "created_without_id": row.created_without_id,
         "candidates": [asdict(candidate) for candidate in row.candidates],
     }
@@ -232,21 +232,21 @@ def format_time(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def reason_of(row: JournalRow) -> str | None:
+def describe_reason(row: JournalRow) -> str | None:
     """Return the reason why a row failed or is unknown, with the contacts that the server refused."""
     if not row.refused_contacts:
         return row.reason
-    return f"{row.reason}: contacts {first_of(row.refused_contacts)} (from 0) were refused"
+    return f"{row.reason}: contacts {list_first(row.refused_contacts)} (from 0) were refused"
 
 
-def first_of(numbers: Sequence[int]) -> str:
+def list_first(numbers: Sequence[int]) -> str:
     """Return the first ten numbers in words."""
     return ", ".join(map(str, numbers[:_SHOWN])) + (", ..." if len(numbers) > _SHOWN else "")
 
 
-def details_of(row: JournalRow) -> str:
+def describe_details(row: JournalRow) -> str:
     """Return the facts about a row besides its key and state, in words."""
-    parts = [reason_of(row) or ""]
+    parts = [describe_reason(row) or ""]
     if row.created_without_id:
         parts.append("created on the server, which did not send the id")
     if row.candidates:

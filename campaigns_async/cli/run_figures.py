@@ -10,7 +10,7 @@ from attrs import Factory, define, field
 
 from campaigns_async._engine.instrumentation import Stats
 from campaigns_async.cli.bars import ProgressFigures, Rate, format_duration
-from campaigns_async.cli.console import count_of
+from campaigns_async.cli.console import format_count
 from campaigns_async.jobs.progress import Phase, Progress
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ _ACTIVITIES: Final = {
 }
 
 
-def _count_if_any(count: int, one: str, many: str) -> list[str]:
-    return [count_of(count, one, many)] if count else []
+def _list_if_any(count: int, one: str, many: str) -> list[str]:
+    return [format_count(count, one, many)] if count else []
 
 
 @define
@@ -36,7 +36,7 @@ class _RunFigures:
     _began: float = field(default=Factory(lambda self: self._clock(), takes_self=True), init=False)
     _rate: Rate = field(factory=Rate, init=False)
 
-    def _server_pause(self) -> Iterator[str]:
+    def _describe_pause(self) -> Iterator[str]:
         held_for = self._stats().held_for
         if held_for >= 0.05:
             yield f"the server asks for {format_duration(held_for)} more"
@@ -58,7 +58,7 @@ class ExportFigures(_RunFigures):
     def now(self) -> ProgressFigures | None:
         """Return the current figures; None while a quick answer may still come."""
         now, progress, retries = self._clock(), self.latest, self._stats().retries
-        details = [*_count_if_any(retries, "retry", "retries"), *self._server_pause()]
+        details = [*_list_if_any(retries, "retry", "retries"), *self._describe_pause()]
         if progress is None:
             return (
                 ProgressFigures("asking the server", details=tuple(details))
@@ -68,7 +68,7 @@ class ExportFigures(_RunFigures):
         done, total, unit = progress.rows, progress.total, "rows"
         if progress.campaigns_total is not None:
             if total is None:
-                details.insert(0, count_of(progress.rows, "row"))
+                details.insert(0, format_count(progress.rows, "row"))
                 done, total, unit = progress.campaigns or 0, progress.campaigns_total, "campaigns"
             else:
                 details.insert(0, f"{progress.campaigns or 0:,} of {progress.campaigns_total:,} campaigns")
@@ -108,9 +108,9 @@ class SendFigures(_RunFigures):
         # Before this run sends, rows in the state `sending` were cut off in an earlier run.
         unknown = progress.unknown + (progress.sending if progress.phase is Phase.RECONCILING else 0)
         details = [
-            *_count_if_any(self._stats().retries, "retry", "retries"),
+            *_list_if_any(self._stats().retries, "retry", "retries"),
             *([f"held back for {format_duration(progress.held_back)}"] if progress.held_back >= 1 else []),
-            *self._server_pause(),
+            *self._describe_pause(),
             f"{progress.failed:,} failed",
             f"{unknown:,} unknown",
         ]

@@ -10,8 +10,15 @@ from typing import Final, NamedTuple
 
 from attrs import asdict, evolve
 
-from campaigns_async.cli.console import count_of, print_line, print_output, print_table, printable, same_command
-from campaigns_async.cli.journal_run import MEANING, details_of, first_of, journal_command, row_to_dict
+from campaigns_async.cli.console import (
+    advise_same_command,
+    format_count,
+    print_line,
+    print_output,
+    print_table,
+    printable,
+)
+from campaigns_async.cli.journal_run import MEANING, describe_details, format_journal_command, list_first, row_to_dict
 from campaigns_async.effects import State
 from campaigns_async.jobs._preview import LENGTHENED, Finding, Preview
 from campaigns_async.jobs.contacts_csv import ContactsPlan
@@ -73,7 +80,7 @@ def name_csv_lines(summary: Summary, plan: Plan) -> Summary:
             if row is not None and not isinstance(line, BadLine) and digest(line.read().body) == row.content:
                 lines = [line.locate(contact)[0] for contact in row.refused_contacts]
                 one = len(lines) == 1
-                where = f"line {lines[0]} of the CSV was" if one else f"lines {first_of(lines)} of the CSV were"
+                where = f"line {lines[0]} of the CSV was" if one else f"lines {list_first(lines)} of the CSV were"
                 named[row.key] = evolve(row, reason=f"{row.reason}: {where} refused", refused_contacts=())
             if len(named) == len(refused):
                 break
@@ -82,7 +89,7 @@ def name_csv_lines(summary: Summary, plan: Plan) -> Summary:
     return evolve(summary, failures=tuple(named.get(row.key, row) for row in summary.failures))
 
 
-def next_steps(summary: Summary, journal: Path, *, reconcile: bool) -> Iterator[Step]:
+def list_next_steps(summary: Summary, journal: Path, *, reconcile: bool) -> Iterator[Step]:
     """Yield the steps for the rows that are not created.
 
     Args:
@@ -93,19 +100,22 @@ def next_steps(summary: Summary, journal: Path, *, reconcile: bool) -> Iterator[
     unknown = summary.sending + summary.unknown
     left = summary.planned or (summary.stopped is not None and not unknown)
     if left:
-        yield Step("to continue", same_command())
+        yield Step("to continue", advise_same_command())
     elif unknown:
         why = "to search the server for the unknown rows"
-        yield Step(f"{why} again", same_command()) if reconcile else Step(why, same_command("--reconcile"))
+        yield (
+            Step(f"{why} again", advise_same_command()) if reconcile else Step(why, advise_same_command("--reconcile"))
+        )
         states = ("--state", "unknown", "--state", "sending")
         yield Step(
-            "to see the unknown rows, and the campaigns that may be theirs", journal_command("show", journal, *states)
+            "to see the unknown rows, and the campaigns that may be theirs",
+            format_journal_command("show", journal, *states),
         )
         key = summary.unknown_rows[0].key if summary.unknown_rows else "KEY"
-        settle = journal_command("resolve", journal, "--created", "CAMPAIGN-ID", key=key)
+        settle = format_journal_command("resolve", journal, "--created", "CAMPAIGN-ID", key=key)
         yield Step("to settle a row by hand, if you know its outcome (or with --not-sent, or --failed)", settle)
     if summary.failed:
-        yield Step("to send the failed rows again", same_command("--retry-failed"))
+        yield Step("to send the failed rows again", advise_same_command("--retry-failed"))
 
 
 def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bool, as_json: bool) -> None:
@@ -118,23 +128,23 @@ def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bo
         reconcile: The run's option of that name.
         as_json: Print one JSON object.
     """
-    steps = list(next_steps(summary, journal, reconcile=reconcile))
+    steps = list(list_next_steps(summary, journal, reconcile=reconcile))
     if as_json:
         lost = dict.fromkeys(_NOT_IN_JOURNAL) if is_cut else {}
         rows = {name: [row_to_dict(row) for row in getattr(summary, name)] for name in ("failures", "unknown_rows")}
         ending = {"ok": summary.ok, **asdict(summary, recurse=False), **lost, **rows}
         print_output(json.dumps({**ending, "next": [step._asdict() for step in steps]}))
     else:
-        print_table(_rows(summary, is_cut=is_cut), "state", ">rows", "meaning")
-        _print_some("failed", _describe(summary.failures), summary.failed)
-        _print_some("unknown", _describe(summary.unknown_rows), summary.sending + summary.unknown)
+        print_table(_list_counts(summary, is_cut=is_cut), "state", ">rows", "meaning")
+        _print_some("failed", _describe_rows(summary.failures), summary.failed)
+        _print_some("unknown", _describe_rows(summary.unknown_rows), summary.sending + summary.unknown)
     if summary.stopped is not None:
         print_line(f"stopped: {printable(summary.stopped)}")
     for step in steps:
         print_line(f"{step.why}:\n  {step.command}")
 
 
-def _rows(summary: Summary, *, is_cut: bool) -> Iterator[tuple[str, str, str]]:
+def _list_counts(summary: Summary, *, is_cut: bool) -> Iterator[tuple[str, str, str]]:
     for state in (State.CREATED, State.FAILED, State.UNKNOWN, State.SENDING, State.PLANNED):
         name = state.name.lower()
         count = getattr(summary, name)
@@ -149,8 +159,8 @@ def _rows(summary: Summary, *, is_cut: bool) -> Iterator[tuple[str, str, str]]:
     yield "seconds", f"{summary.elapsed:,.1f}", held_back
 
 
-def _describe(rows: Sequence[JournalRow]) -> list[str]:
-    return [f"{printable(row.key)}: {details_of(row) or 'cut off'}" for row in rows]
+def _describe_rows(rows: Sequence[JournalRow]) -> list[str]:
+    return [f"{printable(row.key)}: {describe_details(row) or 'cut off'}" for row in rows]
 
 
 def _print_some(what: str, lines: Sequence[str], count: int) -> None:
@@ -172,15 +182,15 @@ def print_preview(counts: Mapping[State, int], preview: Preview, *, as_json: boo
     if as_json:
         print_output(json.dumps({state.name.lower(): counts[state] for state in State} | preview.as_dict()))
         return
-    rows = [(name, f"{count:,}") for name, count in _preview_rows(counts, preview) if count or name == _TO_SEND]
+    rows = [(name, f"{count:,}") for name, count in _list_preview(counts, preview) if count or name == _TO_SEND]
     print_table(rows, "dry run: nothing was sent", ">count")
-    for what, finding in _findings(preview):
+    for what, finding in _list_findings(preview):
         _print_some(what, finding.places, finding.count)
     if preview.lengthened:
-        print_output(f"note: {LENGTHENED} ({count_of(preview.lengthened, 'campaign')})")
+        print_output(f"note: {LENGTHENED} ({format_count(preview.lengthened, 'campaign')})")
 
 
-def _preview_rows(counts: Mapping[State, int], preview: Preview) -> Iterator[tuple[str, int]]:
+def _list_preview(counts: Mapping[State, int], preview: Preview) -> Iterator[tuple[str, int]]:
     yield _TO_SEND, preview.campaigns
     yield "  contacts", preview.contacts
     yield "  contacts dropped as duplicates", preview.dropped
@@ -190,11 +200,11 @@ def _preview_rows(counts: Mapping[State, int], preview: Preview) -> Iterator[tup
     yield "already created", counts[State.CREATED]
     yield "failed, sent again with --retry-failed only", counts[State.FAILED]
     yield "possibly sent, the server is searched first", counts[State.UNKNOWN] + counts[State.SENDING]
-    for what, finding in _findings(preview):
+    for what, finding in _list_findings(preview):
         yield what, finding.count
 
 
-def _findings(preview: Preview) -> Iterator[tuple[str, Finding]]:
+def _list_findings(preview: Preview) -> Iterator[tuple[str, Finding]]:
     yield "not a mobile number", preview.invalid_numbers
     yield "sender longer than 11 characters", preview.long_senders
     yield "start time in the past", preview.passed_starts

@@ -64,7 +64,7 @@ class PlanOptions:
                 raise click.UsageError("name a PLAN, or a CSV with --contacts")
             for name in _ONLY_WITH_CONTACTS:
                 if getattr(self, name) is not None:
-                    raise click.UsageError(f"{_option(name)} goes with --contacts: each line of a PLAN has its own")
+                    raise click.UsageError(f"{_to_option(name)} goes with --contacts: each line of a PLAN has its own")
         elif (self.message is None) == (self.message_file is None):
             raise click.UsageError("--contacts needs a text: pass --message or --message-file, and not both")
         elif self.sender is None or self.start is None:
@@ -103,7 +103,7 @@ class PlanOptions:
         except InvalidArgumentError as error:
             parameter = error.parameter or ""
             given_by = "message_file" if parameter == "message" and self.message is None else parameter
-            message = name_option(_option(given_by), parameter, error.message) if parameter else error.message
+            message = name_option(_to_option(given_by), parameter, error.message) if parameter else error.message
             raise click.UsageError(message) from None
 
     def _text(self) -> str:
@@ -114,7 +114,7 @@ class PlanOptions:
         return text.removesuffix("\n").removesuffix("\r") if text.endswith("\n") else text
 
 
-def _option(name: str) -> str:
+def _to_option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 

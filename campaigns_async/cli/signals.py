@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -38,7 +37,7 @@ def run(work: Callable[[], Awaitable[T]], *, first: Callable[[int], object] | No
     """
     try:
         return asyncio.run(_run_with_handlers(work, first))
-    except KeyboardInterrupt:  # the loop takes no signal handlers on Windows
+    except KeyboardInterrupt:  # before the handlers are in place
         raise Interrupted(signal.SIGINT) from None
 
 
@@ -56,10 +55,10 @@ async def _run_with_handlers(work: Callable[[], Awaitable[T]], first: Callable[[
 
     numbers = [signal.SIGINT, signal.SIGTERM]
     # SIGHUP: the terminal was closed. nohup ignores the signal, and so must we.
-    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     for number in numbers:
-        with suppress(NotImplementedError, RuntimeError, ValueError):  # Windows; not the main thread
+        with suppress(RuntimeError, ValueError):  # not the main thread
             loop.add_signal_handler(number, stop, number)
     try:
         return await task
@@ -73,5 +72,5 @@ async def _run_with_handlers(work: Callable[[], Awaitable[T]], first: Callable[[
         raise
     finally:
         for number in numbers:
-            with suppress(NotImplementedError, RuntimeError, ValueError):  # as above
+            with suppress(RuntimeError, ValueError):  # as above
                 loop.remove_signal_handler(number)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from campaigns_async.cli.console import printable, same_command
-from campaigns_async.cli.journal_run import journal_command
+from campaigns_async.cli.console import advise_same_command, printable
+from campaigns_async.cli.journal_run import format_journal_command
 
 from .conftest import Command
 
@@ -18,8 +18,8 @@ def test_what_would_steer_a_terminal_is_not_printed() -> None:
 
 
 def test_the_same_command_again() -> None:
-    assert same_command() == "run the same command again"
-    assert same_command("--retry-failed") == "run the same command again with --retry-failed"
+    assert advise_same_command() == "run the same command again"
+    assert advise_same_command("--retry-failed") == "run the same command again with --retry-failed"
 
 
 @pytest.mark.parametrize("name", ["run.sqlite", "a b's", "-run", "--journal"])
@@ -29,7 +29,7 @@ def test_a_printed_command_of_journal_is_read_as_it_was_meant(
 ) -> None:
     read: list[object] = []
     monkeypatch.setattr("campaigns_async.cli.journal_run.resolve_row", lambda *given: read.extend(given))
-    program, *words = shlex.split(journal_command("resolve", Path(name), "--created", "C-1", key=key))
+    program, *words = shlex.split(format_journal_command("resolve", Path(name), "--created", "C-1", key=key))
     assert program == "campaigns-async"
     assert command(*words).code == 0
     assert [read[0], read[1], read[3]] == [Path(name), key, "C-1"]

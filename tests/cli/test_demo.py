@@ -114,8 +114,8 @@ def test_a_figure_that_differs_is_shown_and_the_exit_code_is_1(
 
 
 def test_contacts_of_somebody_else_are_noticed(few: None, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    stored = demo_run._content_on_server
-    monkeypatch.setattr(demo_run, "_content_on_server", lambda wire: stored({**wire, "contacts": wire["contacts"][1:]}))
+    stored = demo_run._read_content
+    monkeypatch.setattr(demo_run, "_read_content", lambda wire: stored({**wire, "contacts": wire["contacts"][1:]}))
     own_sandbox_with(monkeypatch, operation="list", nth=50)
     ended = command("demo")
     assert ended.code == 1
