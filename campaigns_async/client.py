@@ -107,7 +107,7 @@ class CampaignsClient:
         ConfigurationError: If a setting is out of range or of the wrong type. Names the setting in `parameter`.
     """
 
-    campaigns = Resource(Campaigns)
+    campaigns: Resource[Campaigns] = Resource(Campaigns)
 
     def __init__(
         self,

@@ -54,8 +54,8 @@ COPIES = {
 }
 
 
-def made(cls: type[CampaignsError]) -> CampaignsError:
-    """An error of this class with something in every attribute."""
+def build_error(cls: type[CampaignsError]) -> CampaignsError:
+    """Build an error of a class with a value in every attribute."""
     options: dict[str, Any] = {}
     if issubclass(cls, errors.APIError):
         options = {"status": 400, "problem": PROBLEM, "request_id": "r-1", "retry_after": 1.5}
@@ -79,14 +79,14 @@ def test_the_family_tree_is_the_documented_one() -> None:
 @pytest.mark.parametrize("name", ["ConnectTimeoutError", "ReadTimeoutError", "DeadlineExceededError"])
 def test_timeouts_are_caught_as_timeout_errors_too(name: str) -> None:
     with pytest.raises(TimeoutError) as caught:
-        raise made(ALL[name])
+        raise build_error(ALL[name])
     assert isinstance(caught.value, errors.TransportError)
 
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 @pytest.mark.parametrize("name", ALL)
 def test_an_error_keeps_all_it_carries_when_copied(name: str, copied: Any) -> None:
-    error, cause, root = made(ALL[name]), made(errors.ServerError), made(errors.ReadTimeoutError)
+    error, cause, root = build_error(ALL[name]), build_error(errors.ServerError), build_error(errors.ReadTimeoutError)
     error.__cause__, cause.__cause__ = cause, root
     error.add_note("a note")
     again = copied(error)
@@ -102,7 +102,7 @@ def test_an_error_keeps_all_it_carries_when_copied(name: str, copied: Any) -> No
 
 @pytest.mark.parametrize("copied", COPIES.values(), ids=COPIES)
 def test_a_copy_of_an_error_without_a_cause_has_none(copied: Any) -> None:
-    again = copied(made(errors.NotFoundError))
+    again = copied(build_error(errors.NotFoundError))
     assert again.__cause__ is None
     assert again.__suppress_context__ is False
 
@@ -115,7 +115,7 @@ def test_a_cause_of_the_callers_own_does_not_stand_in_the_way_of_pickling() -> N
 
 @pytest.mark.parametrize("name", ALL)
 def test_an_error_tells_the_request_its_attempts_its_time_and_its_effect(name: str) -> None:
-    assert str(made(ALL[name])) == "what happened [PUT /api/Campaigns/a, 3 attempts, 1.25 s, UNKNOWN]"
+    assert str(build_error(ALL[name])) == "what happened [PUT /api/Campaigns/a, 3 attempts, 1.25 s, UNKNOWN]"
 
 
 def test_one_attempt_is_written_as_one() -> None:

@@ -27,18 +27,18 @@ LINE: dict[str, Any] = {
 }
 
 
-def parsed(**fields: Any) -> PlanCampaign | tuple[Fault, ...]:
+def parse(**fields: Any) -> PlanCampaign | tuple[Fault, ...]:
     return parse_campaign(json.dumps(LINE | fields).encode())
 
 
 def body_of(**fields: Any) -> bytes:
-    outcome = parsed(**fields)
+    outcome = parse(**fields)
     assert isinstance(outcome, PlanCampaign)
     return outcome.body.encode()
 
 
-def said_of(**fields: Any) -> list[tuple[str, str]]:
-    outcome = parsed(**fields)
+def faults_of(**fields: Any) -> list[tuple[str, str]]:
+    outcome = parse(**fields)
     assert not isinstance(outcome, PlanCampaign)
     return [(fault.path, fault.reason) for fault in outcome]
 
@@ -121,7 +121,7 @@ def test_a_start_is_read_in_utc_and_cut_to_milliseconds(text: str, moment: datet
 
 @pytest.mark.parametrize("key", [None, "", " ", "a\n", "k" * 201, 7])
 def test_a_line_is_refused_for_its_key_alone(key: object) -> None:
-    assert [path for path, _ in said_of(key=key)] == ["key"]
+    assert [path for path, _ in faults_of(key=key)] == ["key"]
     assert parse_campaign(json.dumps({name: value for name, value in LINE.items() if name != "key"}).encode())[0] == (
         Fault("key", "is missing: each campaign needs its own key, which stays the same in every run")
     )
@@ -129,7 +129,7 @@ def test_a_line_is_refused_for_its_key_alone(key: object) -> None:
 
 def test_all_faults_of_a_line_are_found_at_once() -> None:
     people = [{"phoneNumber": 1, "name": 2}, {"nmae": 3}, "hush", {"phoneNumber": " "}]
-    found = said_of(
+    found = faults_of(
         key=" ", sender="", message="{", startDateTime="now", optOutLinkId="1", trackLinkUrl="x", x=1, contacts=people
     )
     assert [path for path, _ in found] == [
@@ -204,6 +204,6 @@ def test_both_readings_of_a_line_agree_and_quote_nothing(fields: dict[str, Any])
 
 def test_braces_are_refused_where_they_are_not_allowed() -> None:
     for message in ("Hello {name}", "Hello }"):
-        assert said_of(message=message) == [("message", BRACES)]
+        assert faults_of(message=message) == [("message", BRACES)]
         line = json.dumps(LINE | {"message": message}).encode()
         assert isinstance(parse_campaign(line, allow_braces=True), PlanCampaign)

@@ -35,13 +35,13 @@ UPDATE = CampaignUpdate(START, "Golf", "Hi")
 CONTACT = NewContact("447700900123", "Ann")
 
 
-def written(value: NewCampaign | CampaignUpdate) -> Any:
-    """The JSON value that is sent for it."""
+def encode(value: NewCampaign | CampaignUpdate) -> Any:
+    """Return the JSON value that is sent for a model."""
     return orjson.loads(codec.encode_model(value))
 
 
 def refusal(model: NewCampaign | CampaignUpdate | NewContact, **fields: Any) -> str:
-    """Why a model with these fields is refused where it is made; checked to be chained to nothing."""
+    """Return the message that refuses a model with these fields. Assert that the error is chained to none."""
     with pytest.raises(InvalidArgumentError) as caught:
         attrs.evolve(model, **fields)
     assert caught.value.__cause__ is None
@@ -51,13 +51,13 @@ def refusal(model: NewCampaign | CampaignUpdate | NewContact, **fields: Any) -> 
 
 
 def with_contact(**fields: Any) -> NewCampaign:
-    """A campaign whose fourth contact has these fields."""
+    """Return a campaign whose fourth contact has these fields."""
     return attrs.evolve(NEW, contacts=[*NEW.contacts[:3], attrs.evolve(NEW.contacts[3], **fields)])
 
 
 def test_a_campaign_is_written_in_the_wires_spelling_field_by_field() -> None:
     contact = NewContact("447700900123", "Ann", "a", "b", GROUP)
-    assert written(NewCampaign(START, "Golf", "Hi", [contact], 7, "https://x.example")) == {
+    assert encode(NewCampaign(START, "Golf", "Hi", [contact], 7, "https://x.example")) == {
         "startDateTime": "2023-06-27T03:10:04.492Z",
         "sender": "Golf",
         "message": "Hi",
@@ -76,7 +76,7 @@ def test_a_campaign_is_written_in_the_wires_spelling_field_by_field() -> None:
 
 
 def test_an_update_is_written_without_contacts() -> None:
-    assert written(attrs.evolve(UPDATE, opt_out_link_id=7, track_link_url="https://x.example")) == {
+    assert encode(attrs.evolve(UPDATE, opt_out_link_id=7, track_link_url="https://x.example")) == {
         "startDateTime": "2023-06-27T03:10:04.492Z",
         "sender": "Golf",
         "message": "Hi",
@@ -86,16 +86,16 @@ def test_an_update_is_written_without_contacts() -> None:
 
 
 def test_none_is_left_out_and_what_is_merely_empty_is_not() -> None:
-    assert written(UPDATE).keys() == {"startDateTime", "sender", "message"}
-    assert written(with_contact())["contacts"][3] == {"phoneNumber": "4"}
-    assert written(NewCampaign(START, "Golf", "Hi", [NewContact("1", "", "", "")], 0)) == {
+    assert encode(UPDATE).keys() == {"startDateTime", "sender", "message"}
+    assert encode(with_contact())["contacts"][3] == {"phoneNumber": "4"}
+    assert encode(NewCampaign(START, "Golf", "Hi", [NewContact("1", "", "", "")], 0)) == {
         "startDateTime": "2023-06-27T03:10:04.492Z",
         "sender": "Golf",
         "message": "Hi",
         "contacts": [{"phoneNumber": "1", "name": "", "custom1": "", "custom2": ""}],
         "optOutLinkId": 0,
     }
-    assert written(CampaignUpdate(START, "", "", 0, "")) == {
+    assert encode(CampaignUpdate(START, "", "", 0, "")) == {
         "startDateTime": "2023-06-27T03:10:04.492Z",
         "sender": "",
         "message": "",
@@ -105,7 +105,7 @@ def test_none_is_left_out_and_what_is_merely_empty_is_not() -> None:
 
 
 class Moment(datetime):
-    """What libraries of their own make of datetime."""
+    """A subclass, as some libraries return it."""
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ class Moment(datetime):
 )
 def test_a_date_is_written_as_utc_cut_to_milliseconds_with_z(moment: datetime, text: str) -> None:
     assert format_start(moment) == text
-    assert written(attrs.evolve(UPDATE, start_date_time=moment))["startDateTime"] == text
+    assert encode(attrs.evolve(UPDATE, start_date_time=moment))["startDateTime"] == text
 
 
 class NoZone(tzinfo):
@@ -169,7 +169,7 @@ def test_a_start_that_is_no_certain_moment_is_refused_by_name(model: Any, value:
 
 
 def no_text(value: object) -> str:
-    """What is said of a value that is no text."""
+    """Return the reason why a value is refused as a text."""
     return "is missing" if value is None else f"must be text, in quotes, not {type(value).__name__}"
 
 
@@ -252,7 +252,7 @@ def test_a_link_id_that_is_no_64_bit_integer_is_refused_by_name(model: Any, valu
 
 @pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 0])
 def test_a_link_id_may_be_any_64_bit_integer(value: int) -> None:
-    assert written(attrs.evolve(UPDATE, opt_out_link_id=value))["optOutLinkId"] == value
+    assert encode(attrs.evolve(UPDATE, opt_out_link_id=value))["optOutLinkId"] == value
 
 
 @pytest.mark.parametrize("value", [str(GROUP), GROUP.bytes, 5, True])
@@ -314,12 +314,12 @@ class SpecialCampaign(NewCampaign):
 
 def test_text_and_numbers_of_classes_of_their_own_are_written_as_what_they_are() -> None:
     update = attrs.evolve(UPDATE, sender=Sender.GOLF, message=Text("Hi"), opt_out_link_id=Number.SEVEN)
-    assert written(update) == written(attrs.evolve(UPDATE, opt_out_link_id=7))
+    assert encode(update) == encode(attrs.evolve(UPDATE, opt_out_link_id=7))
 
 
 def test_models_of_classes_of_their_own_are_checked_and_written_as_what_they_are() -> None:
     special = SpecialCampaign(START, "Golf", "Hi", [VipContact("1")])
-    assert written(special) == written(NewCampaign(START, "Golf", "Hi", [NewContact("1")]))
+    assert encode(special) == encode(NewCampaign(START, "Golf", "Hi", [NewContact("1")]))
     assert refusal(VipContact("1"), name=5) == "name must be text, in quotes, not int"
     assert refusal(special, contacts=[]) == "contacts must hold at least one contact"
 
@@ -338,7 +338,7 @@ def test_a_time_zone_that_fails_after_the_check_is_refused_when_it_is_sent() -> 
 
 
 class Later(datetime):
-    """Says something else of itself."""
+    """A moment that `replace` moves to another year."""
 
     def replace(self, *args: Any, **kwargs: Any) -> Any:
         return super().replace(*args, **kwargs, year=2999)
@@ -369,14 +369,14 @@ def test_a_model_of_odd_values_is_refused_where_it_is_made_or_can_be_written(val
         assert error.parameter is not None
         assert "SECRET" not in str(error)
     else:
-        assert without_none(new.to_dict()) == written(new)
+        assert without_none(new.to_dict()) == encode(new)
     with suppress(InvalidArgumentError):
         update = CampaignUpdate(start, sender, message, link_id, link)
-        assert without_none(update.to_dict()) == written(update)
+        assert without_none(update.to_dict()) == encode(update)
 
 
 def without_none(value: Any) -> Any:
-    """A JSON value without its nulls."""
+    """Return a JSON value without its nulls."""
     if isinstance(value, list):
         return [without_none(each) for each in value]
     if isinstance(value, dict):
@@ -423,7 +423,7 @@ def test_an_update_made_from_what_was_read_keeps_all_fields(campaign: Campaign) 
 )
 def test_whatever_start_can_be_read_can_be_written_back(start: str) -> None:
     campaign = codec.read_model({"id": "a", "startDateTime": start, "sender": "s", "message": "m"}, Campaign)
-    again = codec.read_model({"id": "a", **written(campaign.to_update())}, Campaign)
+    again = codec.read_model({"id": "a", **encode(campaign.to_update())}, Campaign)
     assert again.start_date_time is not None
     assert campaign.start_date_time is not None
     assert timedelta(0) <= campaign.start_date_time - again.start_date_time < timedelta(milliseconds=1)
@@ -446,7 +446,7 @@ def test_whatever_start_can_be_read_can_be_written_back(start: str) -> None:
     )
 )
 def test_whatever_fits_the_model_is_written_whole_and_without_null(new: NewCampaign) -> None:
-    wire = written(new)
+    wire = encode(new)
     assert wire["sender"] == new.sender
     assert wire["message"] == new.message
     assert wire.get("optOutLinkId") == new.opt_out_link_id

@@ -98,7 +98,7 @@ async def test_a_server_that_acts_and_answers_otherwise_gets_one_post_from_one_c
     assert len(carried_out) == failed.value.attempts == 1
 
 
-async def test_a_silent_server_leaves_a_create_in_doubt(sandbox: Sandbox) -> None:
+async def test_a_silent_server_leaves_a_create_unknown(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", act=True, delay=60, status=504)
     async with client_of(sandbox, timeouts=Timeouts(read=0.05)) as client:
         with pytest.raises(OutcomeUnknownError) as failed:
@@ -111,7 +111,7 @@ async def test_a_silent_server_leaves_a_create_in_doubt(sandbox: Sandbox) -> Non
     "garbage",
     [b"\x00\xff\xfe garbage", b"HTTP/1.1 abc OK\r\n\r\n", b"HTTP/1.1 201 Created\r\nContent-Length: x\r\n\r\n", b""],
 )
-async def test_garbage_leaves_a_create_in_doubt(garbage: bytes) -> None:
+async def test_garbage_leaves_a_create_unknown(garbage: bytes) -> None:
     async with raw_server(garbage) as server, CampaignsClient(server.url, "key", retry=QUICK) as client:
         with pytest.raises(OutcomeUnknownError) as failed:
             await client.campaigns.create(new_campaign())
@@ -126,7 +126,7 @@ async def test_a_raw_post_is_as_careful_as_a_create(sandbox: Sandbox) -> None:
     assert len(sandbox.requests) == 1
 
 
-async def test_a_create_over_a_stale_connection_is_in_doubt_and_not_repeated(sandbox: Sandbox) -> None:
+async def test_a_create_over_a_stale_connection_is_unknown_and_not_repeated(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", nth=1, times=1, stale=True)
     async with client_of(sandbox, max_concurrency=1) as client:
         await client.campaigns.create(new_campaign(1))

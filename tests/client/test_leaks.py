@@ -69,20 +69,20 @@ def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
 def check(texts: list[str]) -> None:
     for text in texts:
         for what, mark in MARKS.items():
-            assert mark not in text, f"the {what} is told"
+            assert mark not in text, f"the {what} is shown"
 
 
-def told(error: BaseException) -> list[str]:
-    """All ways in which an exception can be told, with whatever hangs on it."""
+def renderings_of(error: BaseException) -> list[str]:
+    """Return every text of an exception, of its cause and of its context."""
     found = [str(error), repr(error), *traceback.format_exception(error)]
     for other in (error.__cause__, error.__context__):
         if other is not None:
-            found += told(other)
+            found += renderings_of(other)
     return found
 
 
 async def calls(client: CampaignsClient) -> list[str]:
-    """Each operation once; what was told of it."""
+    """Run each operation once, and return the texts of its outcome."""
     campaigns = client.campaigns
     texts = [repr(client), repr(client.stats())]
     by_number = query.contact.phone_number == MARKS["number"]
@@ -98,40 +98,38 @@ async def calls(client: CampaignsClient) -> list[str]:
         try:
             texts.append(repr(await call))
         except Exception as error:
-            texts += told(error)
+            texts += renderings_of(error)
     texts += [repr(outcome) async for outcome in campaigns.create_many([NEW])]
     return texts
 
 
 @pytest.mark.parametrize("auth", list(Auth))
 @pytest.mark.parametrize("fault", HOSTILE.values(), ids=HOSTILE.keys())
-async def test_a_server_that_says_all_it_knows_is_not_repeated(
-    fault: dict[str, Any], auth: Auth, lines: list[str]
-) -> None:
+async def test_the_texts_of_a_hostile_server_are_not_shown(fault: dict[str, Any], auth: Auth, lines: list[str]) -> None:
     asyncio.get_running_loop().set_debug(True)
     recorder = Recorder()
     async with Sandbox(api_key=MARKS["key"]) as sandbox:
         sandbox.fault(**fault)
-        async with client_of(sandbox, auth=auth, observer=recorder, **hurried()) as client:
+        async with client_of(sandbox, auth=auth, observer=recorder, **quick_options()) as client:
             check(await calls(client))
     check([repr(event) for event in recorder.events])
     gc.collect()
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-async def test_no_failure_on_the_way_tells_what_was_sent(case: Case, lines: list[str]) -> None:
+async def test_no_failed_request_shows_its_content(case: Case, lines: list[str]) -> None:
     async with Sandbox(api_key=MARKS["key"]) as sandbox:
         sandbox.fault(**case.fault)
-        async with client_of(sandbox, auth=Auth.QUERY, **hurried()) as client:
+        async with client_of(sandbox, auth=Auth.QUERY, **quick_options()) as client:
             check(await calls(client))
 
 
-async def test_a_host_that_is_not_there_tells_no_key(lines: list[str]) -> None:
-    async with CampaignsClient("http://127.0.0.1:9", MARKS["key"], auth=Auth.QUERY, **hurried()) as client:
+async def test_an_unreachable_host_shows_no_key(lines: list[str]) -> None:
+    async with CampaignsClient("http://127.0.0.1:9", MARKS["key"], auth=Auth.QUERY, **quick_options()) as client:
         check(await calls(client))
 
 
-def hurried() -> dict[str, Any]:
+def quick_options() -> dict[str, Any]:
     return {
         "retry": RetryPolicy(attempts=2, base=0.001, cap=0.002),
         "timeouts": Timeouts(connect=2, read=0.2),

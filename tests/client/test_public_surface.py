@@ -1,4 +1,4 @@
-"""What users meet first: help, reprs, autospecs, and a word about a client that was never closed."""
+"""First impressions: help, reprs, autospecs, and the warning about a client that was never closed."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ asyncio.run(main())
 
 
 def run(action: str) -> tuple[str, str]:
-    """The sandbox's address, and what a program wrote on stderr that does this with its client."""
+    """Run a program that does `action` with its client. Return the sandbox's address, and the program's stderr."""
     command = [sys.executable, "-W", "error::ResourceWarning", "-c", PROGRAM.format(action)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return done.stdout.strip(), done.stderr

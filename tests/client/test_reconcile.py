@@ -1,4 +1,4 @@
-"""A create in doubt is looked for: exactly one campaign comes of it, or an error that lists candidates."""
+"""A create with unknown outcome is looked for: exactly one campaign comes of it, or an error that lists candidates."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ IN_DOUBT: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("act", [False, True], ids=["before it acted", "after it acted"])
 @pytest.mark.parametrize("fault", IN_DOUBT.values(), ids=IN_DOUBT.keys())
-async def test_exactly_one_campaign_comes_of_a_create_in_doubt(
+async def test_exactly_one_campaign_comes_of_an_unknown_create(
     sandbox: Sandbox, fault: dict[str, Any], act: bool
 ) -> None:
     sandbox.fault(operation="create", times=1, act=act, **fault)
@@ -76,7 +76,7 @@ async def test_whatever_goes_wrong_one_campaign_comes_of_it_or_an_error_that_tel
             if error.effect in (Effect.NOT_SENT, Effect.REJECTED):
                 assert sandbox.created == []
             if times == 1:
-                assert case.effect is not Effect.UNKNOWN, "one failure that leaves doubt is settled"
+                assert case.effect is not Effect.UNKNOWN, "a failure with unknown outcome was not settled"
         else:
             assert [created["id"] for created in sandbox.created] == [campaign_id]
 
@@ -148,7 +148,7 @@ async def test_a_copy_that_was_known_before_is_not_taken_for_ours(sandbox: Sandb
     assert [created["id"] for created in sandbox.created] == [first, second]
 
 
-async def test_two_creates_in_doubt_never_take_the_same_campaign(sandbox: Sandbox) -> None:
+async def test_two_unknown_creates_never_take_the_same_campaign(sandbox: Sandbox) -> None:
     twins = [new_campaign(), new_campaign()]
     sandbox.fault(operation="create", nth=1, times=1, drop="close", act=True)
     sandbox.fault(operation="create", times=1, drop="close", act=False)
@@ -160,15 +160,15 @@ async def test_two_creates_in_doubt_never_take_the_same_campaign(sandbox: Sandbo
     assert len(found) == 2
 
 
-async def test_two_that_both_fit_are_doubt_and_are_listed(sandbox: Sandbox) -> None:
+async def test_two_that_both_match_are_unknown_and_are_listed(sandbox: Sandbox) -> None:
     async with reconciling(sandbox) as another:
         await another.campaigns.create(new_campaign())
     sandbox.fault(operation="create", times=1, drop="close", act=True)
     async with reconciling(sandbox) as client:
-        with pytest.raises(OutcomeUnknownError) as doubt:
+        with pytest.raises(OutcomeUnknownError) as unknown:
             await client.campaigns.create(new_campaign(), on_unknown="reconcile")
-    assert {one.id for one in doubt.value.candidates} == {created["id"] for created in sandbox.created}
-    assert "2 campaigns on the server may be it" in str(doubt.value)
+    assert {one.id for one in unknown.value.candidates} == {created["id"] for created in sandbox.created}
+    assert "2 campaigns on the server may be it" in str(unknown.value)
     assert sum(request.operation == "create" for request in sandbox.requests) == 2
 
 
@@ -180,13 +180,13 @@ async def test_numbers_in_another_notation_are_the_same_numbers(phones: Any) -> 
         assert len(sandbox.created) == 1
 
 
-async def test_a_text_that_the_server_altered_is_doubt_and_never_sent_again() -> None:
+async def test_a_text_that_the_server_altered_is_unknown_and_never_sent_again() -> None:
     quirks = Quirks(message_text=lambda text: text.replace("%", " percent") + " STOP to 80800")
     async with Sandbox(quirks=quirks) as sandbox, reconciling(sandbox) as client:
         sandbox.fault(operation="create", times=1, status=500, act=True)
-        with pytest.raises(OutcomeUnknownError) as doubt:
+        with pytest.raises(OutcomeUnknownError) as unknown:
             await client.campaigns.create(new_campaign(), on_unknown="reconcile")
-        assert len(doubt.value.candidates) == len(sandbox.created) == 1
+        assert len(unknown.value.candidates) == len(sandbox.created) == 1
 
 
 async def test_left_out_numbers_are_a_subset_and_still_ours(sandbox: Sandbox) -> None:
@@ -207,7 +207,7 @@ async def test_a_server_in_another_zone_is_looked_through_all_the_same() -> None
         assert len(sandbox.created) == 1
 
 
-async def test_a_server_that_will_not_say_leaves_it_in_doubt(sandbox: Sandbox) -> None:
+async def test_a_server_that_will_not_say_leaves_it_unknown(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", times=1, status=500, act=True)
     sandbox.fault(operation="list", status=403)
     async with reconciling(sandbox) as client:
@@ -216,7 +216,7 @@ async def test_a_server_that_will_not_say_leaves_it_in_doubt(sandbox: Sandbox) -
     assert len(sandbox.created) == 1
 
 
-async def test_a_search_that_takes_too_long_ends_in_doubt(sandbox: Sandbox) -> None:
+async def test_a_search_that_takes_too_long_ends_unknown(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", times=1, status=500, act=True)
     sandbox.fault(operation="list", status=500)
     async with reconciling(sandbox, reconcile=ReconcilePolicy(settle=0.05, timeout=0.3, pause=0.05)) as client:
@@ -285,7 +285,7 @@ async def test_the_search_is_told_to_the_observer(sandbox: Sandbox) -> None:
     assert (event.verdict, event.looks >= 2) == ("absent", True)
 
 
-async def test_a_search_that_is_cancelled_leaves_the_create_in_doubt(sandbox: Sandbox) -> None:
+async def test_a_search_that_is_cancelled_leaves_the_create_unknown(sandbox: Sandbox) -> None:
     sandbox.fault(operation="create", times=1, status=500, act=True)
     sandbox.fault(operation="list", hold=asyncio.Event())
     async with reconciling(sandbox) as client:
@@ -348,7 +348,7 @@ async def test_a_server_that_caps_its_pages_hides_nothing_from_the_search() -> N
         assert [created["id"] for created in sandbox.created] == [campaign_id]
 
 
-async def test_a_start_that_has_passed_and_was_put_at_now_is_doubt_and_not_absence(sandbox: Sandbox) -> None:
+async def test_a_start_that_has_passed_and_was_moved_to_now_is_unknown_and_not_absent(sandbox: Sandbox) -> None:
     past = dt.datetime.now(dt.UTC) - dt.timedelta(days=2)
     new = new_campaign(start_date_time=past)
     sandbox.add(
@@ -362,14 +362,14 @@ async def test_a_start_that_has_passed_and_was_put_at_now_is_doubt_and_not_absen
     )
     sandbox.fault(operation="create", times=1, status=502)
     async with reconciling(sandbox) as client:
-        with pytest.raises(OutcomeUnknownError) as doubt:
+        with pytest.raises(OutcomeUnknownError) as unknown:
             await client.campaigns.create(new, on_unknown="reconcile")
-    assert [one.id for one in doubt.value.candidates] == ["moved"]
+    assert [one.id for one in unknown.value.candidates] == ["moved"]
     assert sandbox.created == []
 
 
 @pytest.mark.parametrize("start", ["0001-01-02T00:00:00+00:00", "9999-12-31T23:00:00+00:00"])
-async def test_the_ends_of_the_calendar_do_not_displace_the_doubt(sandbox: Sandbox, start: str) -> None:
+async def test_the_ends_of_the_calendar_do_not_replace_the_unknown_outcome(sandbox: Sandbox, start: str) -> None:
     sandbox.fault(operation="create", times=1, status=500, act=True)
     async with reconciling(sandbox) as client:
         new = new_campaign(start_date_time=dt.datetime.fromisoformat(start))

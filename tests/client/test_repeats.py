@@ -82,7 +82,7 @@ async def test_the_last_of_several_failures_is_raised_with_what_all_of_them_leav
         assert (failed.value.attempts, failed.value.effect) == (5, Effect.UNKNOWN)
 
 
-async def test_a_delete_that_finds_nothing_after_a_doubtful_attempt_is_done() -> None:
+async def test_a_delete_that_finds_nothing_after_an_unknown_attempt_is_applied() -> None:
     async with Sandbox(rows(2)) as sandbox, client_of(sandbox) as client:
         sandbox.fault(operation="delete", times=1, drop="close", act=True)
         await client.campaigns.delete("c000")
@@ -215,8 +215,8 @@ async def call(client: CampaignsClient, operation: str) -> object:
     raise AssertionError(operation)
 
 
-async def test_where_the_means_of_repeating_cannot_be_loaded_what_came_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "tenacity", None)  # as if there were no file to be had for it
+async def test_the_first_failure_is_raised_if_tenacity_cannot_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tenacity", None)  # as with EMFILE
     async with Sandbox() as sandbox, client_of(sandbox) as client:
         sandbox.fault(operation="get", status=500)
         with pytest.raises(ServerError) as failed:

@@ -27,7 +27,7 @@ class Response(aiohttp.ClientResponse):
 
 
 class Answers(aioresponses):
-    """Answers with such responses."""
+    """Responses of this class."""
 
     def add(self, url: Any, **options: Any) -> None:
         super().add(url, **{"response_class": Response, **options})
@@ -35,7 +35,7 @@ class Answers(aioresponses):
 
 @pytest.fixture
 def answers() -> Iterator[Answers]:
-    """What aiohttp is to be answered."""
+    """Replace the responses of aiohttp."""
     with Answers() as mocked:
         yield mocked
 
@@ -61,7 +61,7 @@ async def test_a_read_that_fails_without_a_byte_is_repeated(answers: Answers, er
         assert (await client.campaigns.get("abc")).id == "abc"
 
 
-async def test_a_create_of_which_no_byte_went_out_is_sent_again_and_never_in_doubt(answers: Answers) -> None:
+async def test_a_create_of_which_no_byte_went_out_is_sent_again_and_never_unknown(answers: Answers) -> None:
     answers.post(f"{BASE}/api/Campaigns", exception=aiohttp.ServerDisconnectedError(), repeat=True)
     async with CampaignsClient(BASE, "secret", retry=QUICK) as client:
         with pytest.raises(ConnectionFailedError) as failed:
