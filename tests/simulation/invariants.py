@@ -15,14 +15,18 @@ from campaigns_async import (
     AttemptStarted,
     CallFinished,
     CallStarted,
+    DecodeError,
     Effect,
     Operation,
+    OutcomeUnknownError,
     Reconciled,
     Waiting,
+    effect_of,
 )
 from campaigns_async._engine.retry import RETRY_COST, SUCCESS_RETURNS
 from simulation.script import Create
 from simulation.server import Sent
+from simulation.setting import CHANGED
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -38,6 +42,8 @@ def find_violations(world: World) -> Iterator[str]:
     """Yield a message for each invariant that does not hold."""
     yield from _check_nothing_left(world)
     yield from _check_each_at_most_once(world)
+    yield from _check_documented(world)
+    yield from _check_changes(world)
     yield from _check_runs(world)
     yield from _check_starts_and_ends(world)
     yield from _check_limits(world)
@@ -74,7 +80,10 @@ def _check_group(world: World, group: list[Create]) -> Iterator[str]:
     values = {create.value for create in group if create.value is not None}
     if not values <= made:
         yield f"an id was returned that belongs to no such create ({names}), made: {sorted(made)}"
-    effects = Counter(create.effect for create in group if create.taken)
+    given_twice = _find_ids_given_twice(world)
+    effects = Counter(
+        Effect.UNKNOWN if create.value in given_twice else create.effect for create in group if create.taken
+    )
     applied, unknown = effects[Effect.APPLIED], effects[Effect.UNKNOWN] + effects[None]
     if len(group) > 1 and any(create.reconcile for create in group):
         # If a create was applied without an id, a duplicate may have found its campaign.
@@ -89,6 +98,40 @@ def _check_group(world: World, group: list[Create]) -> Iterator[str]:
                 yield f"{len(own)} campaigns made by create {create.number}: {_describe(create)}"
             if create.value is not None and [act.campaign_id for act in own] != [create.value]:
                 yield f"create {create.number} returned {create.value}, and made {own}"
+
+
+def _find_ids_given_twice(world: World) -> set[str]:
+    """Return the ids that the client reported as given to two creates: too late for the create that had returned."""
+    return {
+        event.campaign_id  # type: ignore[attr-defined]
+        for events in world.events.values()
+        for event in events
+        if type(event).__name__ == "DuplicateId"
+    }
+
+
+def _check_documented(world: World) -> Iterator[str]:
+    """Check that no create is left unknown if the server always answered as it is documented."""
+    sent: dict[bytes | None, list[Sent]] = defaultdict(list)
+    for one in world.server.sent:
+        sent[one.request.body].append(one)
+    for create in world.script.creates:
+        if not isinstance(create.error, (OutcomeUnknownError, DecodeError)):
+            continue
+        if all(one.departed is None or one.got_its_own_reply for one in sent[create.body]):
+            yield f"create {create.number} is unknown, though the server answered as documented: {create.error!r}"
+
+
+def _check_changes(world: World) -> Iterator[str]:
+    for change in world.script.changes:
+        row = world.server.store.get(change.campaign_id)
+        if change.what == "delete":
+            is_done = row is None
+        else:
+            is_done = row is not None and str(row.wire["message"]).lower() == CHANGED
+        effect = Effect.APPLIED if change.error is None else effect_of(change.error)
+        if (effect is Effect.APPLIED and not is_done) or (effect in _NOTHING_DONE and is_done):
+            yield f"{change.what} {change.number}: {change.error!r} {effect}, but done: {is_done}"
 
 
 def _describe(create: Create) -> str:
@@ -143,6 +186,7 @@ def _check_runs(world: World) -> Iterator[str]:
         deadline = min([longest, *(one.deadline for one in run.sent)])
         if end.elapsed > deadline + _LATE:
             yield f"{end}: outlasted its deadline of {deadline} s"
+        yield from _check_documented_attempts(run)
         if end.operation is Operation.CREATE:
             yield from _check_create(run, acted)
     count["waits"] = sum(isinstance(event, Waiting) for events in world.events.values() for event in events)
@@ -156,6 +200,12 @@ def _check_runs(world: World) -> Iterator[str]:
         for event in events:
             if isinstance(event, Reconciled) and event.elapsed > world.script.reconcile.timeout + _LATE:
                 yield f"{event}: outlasted its timeout"
+
+
+def _check_documented_attempts(run: _Run) -> Iterator[str]:
+    for event, sent in zip(run.attempts, run.sent, strict=False):
+        if sent.got_its_own_reply and event.effect is Effect.UNKNOWN:
+            yield f"{event}, though the server answered as documented"
 
 
 def _check_starts_and_ends(world: World) -> Iterator[str]:
@@ -194,14 +244,21 @@ def _check_create(run: _Run, acted: set[int]) -> Iterator[str]:
         did = sent.number in acted
         if did and event.effect in _NOTHING_DONE:
             yield f"{event}, but it was carried out"
-        if not did and event.effect is Effect.APPLIED:
+        if sent.got_a_created_without_id and event.effect is not Effect.APPLIED:
+            yield f"{event}, though the status says that it was carried out"
+        if not did and event.effect is Effect.APPLIED and not sent.was_given_anothers_id:
             yield f"{event}, but it was not carried out"
         # The effect of an attempt that was cut off is that of the call: unchanged if nothing departed.
         if event.effect is not before and (sent.departed is None) != (event.effect is Effect.NOT_SENT):
             yield f"{event}, but it departed at {sent.departed}"
         before = event.effect if event.effect is not Effect.NOT_SENT else before
     number = sum(sent.number in acted for sent in run.sent)
-    if number > 1 or (number and run.end.effect in _NOTHING_DONE) or (not number and run.end.effect is Effect.APPLIED):
+    any_lie = any(sent.was_given_anothers_id for sent in run.sent)
+    if (
+        number > 1
+        or (number and run.end.effect in _NOTHING_DONE)
+        or (not number and run.end.effect is Effect.APPLIED and not any_lie)
+    ):
         yield f"{run.end}, but it was carried out {number} times"
 
 

@@ -19,6 +19,7 @@ from campaigns_async._http.transport import Failure
 from campaigns_async.sandbox._operations import Answer
 from campaigns_async.sandbox._rows import Row
 from campaigns_async.values import Operation
+from simulation.connections import Connection
 from simulation.server import _ROUTER, ModelTransport, Sent, Server, VirtualClock
 
 
@@ -163,10 +164,10 @@ class JobTransport(ModelTransport):
                 self.server.forget(sent)
             raise
 
-    def _arrive(self, sent: Sent, credentials: Credentials, future: asyncio.Future[Response | Failure]) -> None:
+    def _arrive(self, sent: Sent, credentials: Credentials, connection: Connection) -> None:
         assert isinstance(self.server, JobServer)
         self.server.arrives(sent)
-        super()._arrive(sent, credentials, future)
+        super()._arrive(sent, credentials, connection)
 
 
 class JobClock(VirtualClock):

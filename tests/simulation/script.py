@@ -51,6 +51,26 @@ class Create:
     effect: Effect | None = None
 
 
+@define(eq=False)
+class Change:
+    """An update or a deletion of a campaign from before the run, which nothing else changes.
+
+    Attributes:
+        what: "update" or "delete".
+        error: The error that it ended with.
+    """
+
+    number: int
+    what: str
+    after: float
+    error: BaseException | None = None
+
+    @property
+    def campaign_id(self) -> str:
+        """The id of the campaign."""
+        return f"changing{self.number}"
+
+
 @frozen
 class FanOut:
     """Creates that `create_many` or `map` runs.
@@ -80,7 +100,8 @@ class Script:
         timeouts: The timeouts of the client, then of its views.
         rotations: The times at which the key changes; None for a fixed key.
         snatched: The probability that a waiting call is cancelled when a slot becomes free.
-        others: Reads and changes besides the creates.
+        others: Reads besides the creates.
+        changes: Updates and deletions.
         strangers: Times at which somebody else creates a campaign like one of these, to other people.
         former: Creates for which the server holds an equal campaign from before, which the client has seen.
     """
@@ -103,6 +124,7 @@ class Script:
     singles: list[Create] = field(factory=list)
     fan_outs: list[FanOut] = field(factory=list)
     others: list[tuple[float, str]] = field(factory=list)
+    changes: list[Change] = field(factory=list)
     strangers: list[tuple[float, Create]] = field(factory=list)
     former: list[Create] = field(factory=list)
 
@@ -206,8 +228,11 @@ def _fill(script: Script, dice: random.Random, calls: int) -> None:
         del creates[-size:]
     script.singles = creates
     script.others = [
-        (dice.random() * spread, dice.choice(("get", "update", "delete", "list", "missing")))
-        for _ in range(dice.randint(0, 8))
+        (dice.random() * spread, dice.choice(("get", "list", "missing"))) for _ in range(dice.randint(0, 5))
+    ]
+    script.changes = [
+        Change(number, dice.choice(("update", "delete")), dice.random() * spread)
+        for number in range(dice.randint(0, 6))
     ]
     everyone = script.creates
     if dice.random() < 0.3:

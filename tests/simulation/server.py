@@ -1,19 +1,20 @@
 """A model of the server, and a transport to it, without sockets and in virtual time.
 
-Once a request has left, the server acts, even if the client no longer waits for the response.
+Once a request has left, the server acts, even if the client no longer waits for the response. What the client gets is
+another matter: see `replies` and `connections`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
-from attrs import define, field
-from multidict import CIMultiDict
+from attrs import define, evolve, field
 
 from campaigns_async._engine.call import Clock
 from campaigns_async._http.request import Credentials, Request
@@ -25,10 +26,13 @@ from campaigns_async.sandbox._operations import Answer, Operations
 from campaigns_async.sandbox._routing import Router
 from campaigns_async.settings import Timeouts
 from campaigns_async.values import Operation
+from simulation.connections import Connection, Connections, Pending, Reply
 from simulation.faults import Plan, Weather
 from simulation.loop import VirtualLoop
+from simulation.replies import write_reply, write_response
 
 _ROUTER = Router()
+LEGACY = "SIM_LEGACY" in os.environ
 _EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 
 
@@ -46,7 +50,12 @@ def time_of_day(seconds: float) -> datetime:
 
 @define(eq=False)
 class Sent:
-    """A request that was handed to the transport."""
+    """A request that was handed to the transport.
+
+    Attributes:
+        reply: The reply that answered it, which may have been meant for another request; None without one.
+        was_given_anothers_id: True if the response is a documented success with an id that another create was given.
+    """
 
     number: int
     began: float
@@ -56,8 +65,23 @@ class Sent:
     plan: Plan
     deadline: float
     departed: float | None = None
+    reply: Reply | None = None
+    was_given_anothers_id: bool = False
     ended: float = 0.0
     ended_turn: int = 0
+
+    @property
+    def got_its_own_reply(self) -> bool:
+        """True if a documented response that was meant for this request answered it."""
+        return self.reply is not None and self.reply.documented and self.reply.request == self.number
+
+    @property
+    def got_a_created_without_id(self) -> bool:
+        """True if a 201 that is cut short or empty answered this request, for which it was meant."""
+        if self.reply is None or self.reply.request != self.number or self.reply.result.status != 201:
+            return False
+        result = self.reply.result
+        return isinstance(result, Failure) or not result.body.strip()
 
 
 @define(eq=False)
@@ -90,6 +114,7 @@ class Server:
         longest_wait: The longest Retry-After that the client obeys.
         after_each: Called when a request has ended, before a waiting call can get its slot.
         limit: The number of requests that it accepts within a second.
+        given: Ids that creates were given in documented responses, the newest last.
     """
 
     loop: VirtualLoop
@@ -106,6 +131,7 @@ class Server:
     holds: list[Hold] = field(factory=list)
     trace: list[object] = field(factory=list)
     kinds: Counter[str] = field(factory=Counter)
+    given: list[str] = field(factory=list)
     _operations: Operations = field(init=False)
     _arrived: deque[float] = field(factory=deque)
 
@@ -120,7 +146,10 @@ class Server:
     def act(self, sent: Sent, credentials: Credentials) -> Answer:
         """Execute a request."""
         request, plan = sent.request, sent.plan
-        routed = _ROUTER.route(request.method, f"{request.path}?{request.query}", has_body=bool(request.body))
+        path = request.path
+        if plan.names == "other" and request.operation is Operation.GET and self.given:
+            path = f"{path.rpartition('/')[0]}/{self.given[-1]}"  # the object of another campaign
+        routed = _ROUTER.route(request.method, f"{path}?{request.query}", has_body=bool(request.body))
         if credentials.headers.get("Authorization") != f"Bearer {self.key}":
             return Answer(401)
         answer = self._operations.execute(routed, content_type="application/json", body=request.body or b"")
@@ -150,8 +179,12 @@ class ModelTransport:
     """A transport to the model."""
 
     server: Server
-    _waiting: dict[asyncio.Future[Response | Failure], Sent] = field(factory=dict)
+    connections: Connections = field(init=False)
+    _waiting: dict[Pending, Sent] = field(factory=dict)
     closed: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        self.connections = Connections(self.server.loop)
 
     async def send(
         self,
@@ -166,7 +199,7 @@ class ModelTransport:
         assert not self.closed, "a request after the transport was closed"
         task = asyncio.current_task()
         assert task is not None
-        plan = server.weather.plan(loop.time(), reads=request.method == "GET")
+        plan = server.weather.plan(loop.time(), request.method)
         deadline = 10_000.0 if timeouts.deadline is None else timeouts.deadline
         sent = Sent(len(server.sent), loop.time(), loop.turn, request, task, plan, deadline)
         server.sent.append(sent)
@@ -178,9 +211,22 @@ class ModelTransport:
             sent.ended, sent.ended_turn = loop.time(), loop.turn
             loop.call_soon(server.after_each)
         server.note("response", sent.number, result.kind if isinstance(result, Failure) else result.status)
-        if isinstance(result, Response) and result.status in (429, 503):
-            self._hold(sent, result)
+        if isinstance(result, Response):
+            self._on_response(sent, result)
         return result
+
+    def _on_response(self, sent: Sent, response: Response) -> None:
+        assert isinstance(response.connection, Connection)
+        self.connections.unjudged[response.connection] = response
+        if LEGACY:
+            self.reuse(response)
+        if response.status in (429, 503):
+            self._hold(response)
+        if response.status == 201 and sent.request.operation is Operation.CREATE:
+            campaign_id = response.body.decode().strip('"')
+            sent.was_given_anothers_id = campaign_id in self.server.given
+            if sent.got_its_own_reply:
+                self.server.given.append(campaign_id)
 
     async def _exchange(
         self, sent: Sent, credentials: Credentials, timeouts: Timeouts, marker: SendMarker
@@ -198,57 +244,58 @@ class ModelTransport:
         marker.mark()
         sent.departed = loop.time()
         self.server.note("departed", sent.number)
-        future: asyncio.Future[Response | Failure] = loop.create_future()
-        acting = loop.call_later(plan.travel, self._arrive, sent, credentials, future)
+        connection = self.connections.take(fresh=bool(plan.connecting))
+        pending = connection.expect()
+        acting = loop.call_later(plan.travel, self._arrive, sent, credentials, connection)
         silence: asyncio.TimerHandle | None = None
         if plan.kind != "crawling":  # its bytes arrive one by one, and none is late
-            late = Failure(FailureKind.READ_TIMEOUT, sent=True)
-            silence = loop.call_later(timeouts.read, _answer, future, late)
-        self._waiting[future] = sent
+            late = Reply(sent.number, Failure(FailureKind.READ_TIMEOUT, sent=True))
+            silence = loop.call_later(timeouts.read, _answer, pending, late)
+        self._waiting[pending] = sent
         try:
-            return await future
+            sent.reply = await pending
         except asyncio.CancelledError:
+            connection.close()
             if plan.forgets:
                 acting.cancel()
             raise
         finally:
-            del self._waiting[future]
+            del self._waiting[pending]
             if silence is not None:
                 silence.cancel()
+        if isinstance(sent.reply.result, Failure):
+            connection.close()
+        return sent.reply.result
 
     def reuse(self, response: Response) -> None:
-        """Do nothing: the model has no connections yet."""
+        """Let the response's connection carry another request."""
+        self.connections.reuse(response.connection)
 
     def discard(self, response: Response) -> None:
-        """Do nothing: the model has no connections yet."""
+        """Close the response's connection."""
+        self.connections.discard(response.connection)
 
     async def close(self) -> None:
         """Drop all open requests."""
         self.closed = True
-        for future in self._waiting:
-            _answer(future, Failure(FailureKind.DROPPED, sent=True))
+        for pending, sent in self._waiting.items():
+            _answer(pending, Reply(sent.number, Failure(FailureKind.DROPPED, sent=True)))
 
-    def _arrive(self, sent: Sent, credentials: Credentials, future: asyncio.Future[Response | Failure]) -> None:
+    def _arrive(self, sent: Sent, credentials: Credentials, connection: Connection) -> None:
         plan, server = sent.plan, self.server
-        result: Response | Failure
+        if plan.kind == "same id" and not server.given:
+            plan = sent.plan = evolve(plan, kind="fine", acts=True, status=0, body=None)
         if plan.kind in ("fine", "slow") and server.is_full():
-            result = _response(Answer(429), retry_after="1" if sent.number % 3 else None)
+            result: Response | Failure = write_response(Answer(429), "1" if sent.number % 3 else None)
         else:
             answer = server.act(sent, credentials) if plan.acts else Answer(plan.status or 500)
-            if plan.kind == "silent":
+            if plan.kind in ("silent", "unread"):
                 return
-            result = self._result(plan, answer)
-        server.loop.call_later(plan.back, _answer, future, result)
-
-    def _result(self, plan: Plan, answer: Answer) -> Response | Failure:
-        if plan.kind in ("dropped", "cut"):
-            detail = "ServerDisconnectedError" if plan.kind == "dropped" else "ClientPayloadError"
-            return Failure(FailureKind.DROPPED, sent=True, detail=detail)
-        if plan.kind == "unreadable" and answer.status < 300:
-            return _response(Answer(answer.status, plan.body or b""))
-        if plan.status and answer.status not in (400, 401, 404):
-            return _response(Answer(plan.status), retry_after=self._retry_after(plan))
-        return _response(answer)
+            result = write_reply(plan, answer, self._retry_after(plan), server.given)
+        reply = Reply(sent.number, result, plan.is_documented)
+        server.loop.call_later(plan.back, connection.deliver, reply)
+        if plan.again is not None:
+            server.loop.call_later(plan.back + plan.again, connection.deliver, reply)
 
     def _retry_after(self, plan: Plan) -> str | None:
         if plan.retry_after is None:
@@ -258,7 +305,7 @@ class ModelTransport:
             return format_datetime(moment.replace(microsecond=0), usegmt=True)
         return f"{plan.retry_after:g}"
 
-    def _hold(self, sent: Sent, response: Response) -> None:
+    def _hold(self, response: Response) -> None:
         text = response.headers.get("Retry-After")
         if text is None:
             return
@@ -272,16 +319,9 @@ class ModelTransport:
             self.server.holds.append(Hold(len(self.server.sent), now, self.server.loop.turn, now + wait))
 
 
-def _answer(future: asyncio.Future[Response | Failure], result: Response | Failure) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
-def _response(answer: Answer, retry_after: str | None = None) -> Response:
-    headers: CIMultiDict[str] = CIMultiDict({"content-type": answer.content_type})
-    if retry_after is not None:
-        headers["retry-after"] = retry_after
-    return Response(answer.status, headers, answer.body)
+def _answer(pending: Pending, reply: Reply) -> None:
+    if not pending.done():
+        pending.set_result(reply)
 
 
 def source(seed: int, what: str) -> random.Random:

@@ -14,6 +14,9 @@ from simulation.server import ModelTransport, VirtualClock, source
 if TYPE_CHECKING:
     from simulation.world import World
 
+CHANGED = "changed"
+"""The text of an updated campaign."""
+
 
 def build(world: World, **others: Any) -> CampaignsClient:
     """Build the client of a world: the real one, but for its transport, clock and random numbers."""

@@ -22,6 +22,7 @@ _CHUNK = 50
 def tally(world: World) -> Counter[str]:
     """Count what happened in a world."""
     counts: Counter[str] = Counter(world.server.kinds)
+    counts.update(f"seeds with {kind}" for kind in world.server.kinds)
     for create in world.script.creates:
         counts["creates"] += create.taken
         counts["left unknown"] += create.effect is not None and create.effect.name == "UNKNOWN"

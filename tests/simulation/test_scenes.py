@@ -53,7 +53,7 @@ class ScriptedWeather(Weather):
         self.plans = list(plans)
         self.then = then
 
-    def plan(self, now: float, *, reads: bool) -> Plan:
+    def plan(self, now: float, method: str) -> Plan:
         return self.plans.pop(0) if self.plans else self.then
 
 
@@ -134,7 +134,7 @@ def test_a_search_ends_when_the_client_is_closed() -> None:
 
 
 def test_a_create_that_was_applied_is_never_sent_again_even_if_no_list_shows_it() -> None:
-    unreadable = Plan("unreadable", 0.0, 0.01, 0.01, body=b"{}", hidden=3000.0)
+    unreadable = Plan("empty", 0.0, 0.01, 0.01, status=201, body=b"", hidden=3000.0)
     world = scene(ScriptedWeather(unreadable, then=FINE), reconcile=ReconcilePolicy())
 
     async def main() -> str:
@@ -146,7 +146,7 @@ def test_a_create_that_was_applied_is_never_sent_again_even_if_no_list_shows_it(
 
 
 def test_a_campaign_without_a_readable_id_is_not_taken_by_a_duplicate() -> None:
-    unreadable = evolve(PLANS["dropped"], kind="unreadable", acts=True, body=b"{}")
+    unreadable = evolve(PLANS["dropped"], kind="empty", acts=True, status=201, body=b"")
     world = scene(ScriptedWeather(unreadable, PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())
     new = world.script.creates[0].new
 

@@ -7,7 +7,7 @@ import gc
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -18,9 +18,9 @@ from campaigns_async.effects import Effect, effect_of
 from campaigns_async.fanout import FanOut as Outcomes
 from simulation import invariants
 from simulation.loop import VirtualLoop
-from simulation.script import Create, FanOut, Script, draw_script
+from simulation.script import Change, Create, FanOut, Script, draw_script
 from simulation.server import Server, source
-from simulation.setting import build, take_campaigns_late, take_creates, take_creates_late, to_wire
+from simulation.setting import CHANGED, build, take_campaigns_late, take_creates, take_creates_late, to_wire
 
 _STEADY = "steady"
 """The id of a campaign from before the run, far outside the range of the searches."""
@@ -96,11 +96,14 @@ class World:
         script, server = self.script, self.server
         self.client = build(self)
         self.views = [self.client, *(self.client.with_options(timeouts=one) for one in script.timeouts[1:])]
-        server.store.seed(to_wire(_STEADY, script.creates[0].new, start="2040-01-01T00:00:00.000Z"), [], None)
+        for campaign_id in (_STEADY, *(one.campaign_id for one in script.changes)):
+            wire = to_wire(campaign_id, script.creates[0].new, start="2040-01-01T00:00:00.000Z")
+            server.store.seed(wire, [], None)
         await self._meet_the_former()
         tasks = [asyncio.create_task(self._single(one)) for one in script.singles]
         tasks += [asyncio.create_task(self._fan_out(one)) for one in script.fan_outs]
         tasks += [asyncio.create_task(self._other(after, what)) for after, what in script.others]
+        tasks += [asyncio.create_task(self._change(one)) for one in script.changes]
         for number, (after, like) in enumerate(script.strangers):
             self.loop.call_later(after, self._insert, f"stranger{number}", like.new, number % 2)
         for number, after in enumerate(script.rotations or ()):
@@ -245,18 +248,27 @@ class World:
 
     async def _other(self, after: float, what: str) -> None:
         await asyncio.sleep(after)
-        campaigns, new = self.client.campaigns, self.script.creates[0].new
-        changed = CampaignUpdate(new.start_date_time.replace(year=2040), new.sender, "changed")
-        doing: dict[str, Any] = {
-            "get": lambda: campaigns.get(_STEADY),
-            "missing": lambda: campaigns.get("nobody"),
-            "update": lambda: campaigns.update(_STEADY, changed),
-            "delete": lambda: campaigns.delete(_STEADY),
-            "list": lambda: campaigns.list(page_size=7).collect(limit=30),
-        }
-        done: Awaitable[object] = doing[what]()
+        campaigns = self.client.campaigns
         with suppress(CampaignsError):
-            await done
+            if what == "list":
+                await campaigns.list(page_size=7).collect(limit=30)
+                return
+            campaign_id = _STEADY if what == "get" else "nobody"
+            got = await campaigns.get(campaign_id)
+            if got.id != campaign_id:
+                self.complaints.append(f"asked for {campaign_id}, and got {got.id}")
+
+    async def _change(self, change: Change) -> None:
+        await asyncio.sleep(change.after)
+        campaigns, new = self.client.campaigns, self.script.creates[0].new
+        try:
+            if change.what == "delete":
+                await campaigns.delete(change.campaign_id)
+            else:
+                start = new.start_date_time.replace(year=2040)
+                await campaigns.update(change.campaign_id, CampaignUpdate(start, new.sender, CHANGED))
+        except CampaignsError as error:
+            change.error = error
 
     async def _close(self, after: float) -> None:
         await asyncio.sleep(after)
