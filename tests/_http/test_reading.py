@@ -18,12 +18,12 @@ from campaigns_async._http import codec
 
 
 def campaign(**wire: Any) -> Campaign:
-    """A campaign read from an id and these fields."""
+    """Read a campaign with an id and these fields."""
     return codec.read_model({"id": "a", **wire}, Campaign)
 
 
 def fault(value: object, cls: type = Campaign, where: str = "$") -> DecodeError:
-    """The error that reading this value raises, checked to be chained to nothing."""
+    """Return the error of reading a value. Assert that it is chained to none."""
     with pytest.raises(DecodeError) as caught:
         codec.read_model(value, cls, where=where)
     assert caught.value.__cause__ is None

@@ -1,4 +1,4 @@
-"""What a create does when something goes wrong: never two campaigns, and the right word for what is known."""
+"""Creates that fail: never two campaigns, and the right effect."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ HOSTILE: dict[str, dict[str, Any]] = {
 
 @pytest.fixture
 def lines(caplog: pytest.LogCaptureFixture) -> Iterator[list[str]]:
-    """All that is logged at DEBUG, by whomever, the event loop's debug mode included."""
+    """Collect all log records at DEBUG, those of the event loop's debug mode included."""
     with caplog.at_level(logging.DEBUG):
         seen: list[str] = []
         yield seen

@@ -15,7 +15,15 @@ import pytest
 from support.made import new_campaign
 
 import campaigns_async
-from campaigns_async import Campaign, Campaigns, CampaignsClient, InvalidArgumentError
+from campaigns_async import (
+    Campaign,
+    Campaigns,
+    CampaignsClient,
+    CampaignsError,
+    DecodeError,
+    InvalidArgumentError,
+    RetryPolicy,
+)
 from campaigns_async.sandbox import Sandbox
 
 # Help
@@ -145,6 +153,40 @@ async def test_wrong_arguments_are_refused_by_every_way_in(client: CampaignsClie
             new_campaign(**wrong)
         assert caught.value.parameter == next(iter(wrong))
     assert list(sandbox.requests) == []
+
+
+# Errors
+
+
+async def test_one_handler_of_a_web_app_serves_every_error(sandbox: Sandbox, client: CampaignsClient) -> None:
+    headers = {"Retry-After": "7", "X-Request-Id": "r-1"}
+    found: dict[str, tuple[int | None, float | None, str | None]] = {}
+    sandbox.fault(operation="create", times=1, status=503, headers=headers)
+    sandbox.fault(operation="get", status=404, headers={"X-Request-Id": "r-2"})
+    async with CampaignsClient("http://127.0.0.1:9", "key", retry=RetryPolicy(attempts=1)) as nobody:
+        for call in (
+            client.campaigns.create(new_campaign()),
+            client.campaigns.get("abc"),
+            nobody.campaigns.get("abc"),
+        ):
+            with pytest.raises(CampaignsError) as caught:
+                await call
+            error = caught.value
+            found[type(error).__name__] = (error.http_status, error.retry_after, error.request_id)
+    assert found == {
+        "OutcomeUnknownError": (503, 7, "r-1"),
+        "NotFoundError": (404, None, "r-2"),
+        "ConnectionFailedError": (None, None, None),
+    }
+
+
+async def test_an_error_of_reading_a_success_has_its_status_and_request_id(
+    sandbox: Sandbox, client: CampaignsClient
+) -> None:
+    sandbox.fault(operation="create", status=201, body=b"", headers={"X-Request-Id": "r-1"})
+    with pytest.raises(DecodeError) as caught:
+        await client.campaigns.create(new_campaign())
+    assert (caught.value.http_status, caught.value.request_id) == (201, "r-1")
 
 
 # Never closed

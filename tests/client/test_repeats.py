@@ -197,7 +197,7 @@ async def test_each_status_with_each_kind_of_body_gives_its_error(status: int, b
 
 
 async def call(client: CampaignsClient, operation: str) -> object:
-    """One call of an operation on the first of the rows."""
+    """Run an operation on the first row."""
     new = new_campaign()
     match operation:
         case "get":

@@ -1,4 +1,4 @@
-"""Where no server is needed: what is handed to aiohttp, by aioresponses."""
+"""Requests as aiohttp receives them, by aioresponses: no server is needed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BASE = "https://campaigns.example/tenant"
 
 
 class Response(aiohttp.ClientResponse):
-    """Fills in what aiohttp 3.14 asks for, and aioresponses does not hand over."""
+    """A response with the arguments that aiohttp 3.14 needs and aioresponses does not pass."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if aiohttp.__version__ >= "3.14":
