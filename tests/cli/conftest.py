@@ -15,7 +15,7 @@ from campaigns_async.cli import main
 
 @frozen
 class Ended:
-    """How a command ended."""
+    """The end of a command: its exit code and output."""
 
     code: object
     out: str
@@ -53,7 +53,7 @@ def no_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def line(number: int, **fields: Any) -> dict[str, Any]:
-    """A line of a plan, which differs by its number."""
+    """Return a line of a plan. Lines with different numbers differ."""
     given: dict[str, Any] = {
         "key": f"golf-{number}",
         "startDateTime": f"2031-05-{1 + number % 28:02}T09:30:00.000Z",
@@ -68,5 +68,5 @@ def line(number: int, **fields: Any) -> dict[str, Any]:
 
 
 def ndjson(*lines: dict[str, Any]) -> bytes:
-    """A plan file's content."""
+    """Return the content of a plan file."""
     return b"".join(json.dumps(one, ensure_ascii=False).encode() + b"\n" for one in lines)

@@ -1,4 +1,4 @@
-"""`campaigns-async` beside a sandbox: by a call, in a shell, or as a process of its own."""
+"""Helpers that run `campaigns-async` against a sandbox: by a call, in a shell, or as a process."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from campaigns_async.cli import main
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 PATIENCE = 40.0
-"""Seconds; what takes so long has gone wrong."""
+"""Seconds after which a test gives up."""
 KEY = "s3cret-of-the-sandbox"
 
 
 def environment(sandbox: ThreadedSandbox | None) -> dict[str, str]:
-    """What the process finds: a sandbox, or nothing."""
+    """Return the environment of a process, with the variables of a sandbox if one is given."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CAMPAIGNS_")}
     return {**kept, "COLUMNS": "80", **({} if sandbox is None else sandbox.environment)}
 
@@ -66,7 +66,7 @@ def completed(
 
 @contextmanager
 def written_to(descriptor: int, file: IO[bytes]) -> Iterator[None]:
-    """Have a file in place of standard output (1) or standard error (2), of the process and of Python."""
+    """Redirect standard output (1) or standard error (2), of the process and of Python, to a file."""
     name = {1: "stdout", 2: "stderr"}[descriptor]
     before = os.dup(descriptor)
     getattr(sys, name).flush()
@@ -99,7 +99,7 @@ def in_shell(line: str, folder: Path, sandbox: ThreadedSandbox | None) -> subpro
 
 @contextmanager
 def running(arguments: list[str], folder: Path, sandbox: ThreadedSandbox) -> Iterator[subprocess.Popen[str]]:
-    """Run a command meanwhile, in a process of its own."""
+    """Run a command in a process while the block runs."""
     with subprocess.Popen(
         [sys.executable, "-m", "campaigns_async", *arguments],
         cwd=folder, env=environment(sandbox), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -111,7 +111,7 @@ def running(arguments: list[str], folder: Path, sandbox: ThreadedSandbox) -> Ite
 
 
 def write_many(path: Path, count: int) -> None:
-    """A plan of so many campaigns, each to somebody else."""
+    """Write a plan of `count` campaigns, each with another recipient."""
     with path.open("w") as plan:
         for number in range(count):
             plan.write(
@@ -126,12 +126,12 @@ def squeezed(text: str) -> str:
 
 
 def commands(err: str) -> list[str]:
-    """The commands that it says to go on with."""
+    """Return the commands that a message prints as next steps."""
     return [line.strip() for line in err.splitlines() if line.startswith("  ")]
 
 
 def same_again(arguments: Iterable[str], advice: str) -> list[str]:
-    """The arguments of a command that was printed as the same one again, with some options."""
+    """Return the arguments for the advice to run the same command again with some options."""
     begin, _, also = advice.partition(" with ")
     assert begin == "run the same command again"
     return [*arguments, *also.split()]

@@ -23,17 +23,20 @@ from .send_support import PATIENCE
 
 @frozen
 class Shown:
-    """How a command ended, and what it wrote."""
+    """The end of a command: its exit code and output.
+
+    Attributes:
+        terminal: The output on the terminal, with escape sequences.
+        out: The content of standard output, if that was a pipe.
+    """
 
     code: int
     terminal: str
-    """What the terminal got, escape sequences included."""
     out: str = ""
-    """What standard output got, where that was a pipe."""
 
     @property
     def text(self) -> str:
-        """What the terminal got, without the sequences that a bar and a table's styles are made of."""
+        """The output on the terminal, without escape sequences."""
         return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self.terminal).replace("\r", "\n")
 
 
@@ -50,16 +53,16 @@ def on_terminal(
     """Run `campaigns-async` on a terminal of its own.
 
     Args:
-        arguments: Of `campaigns-async`.
-        folder: Where it works.
-        environment: What it finds.
+        arguments: The arguments of `campaigns-async`.
+        folder: The working directory.
+        environment: The environment.
         out: True if standard output is the terminal too; otherwise it is a pipe.
         columns: The width of the terminal.
         no_color: The value of NO_COLOR; None if it is not set.
-        meanwhile: Is called once it has written something to the terminal.
+        meanwhile: Called once, after the first output on the terminal.
     """
     master, slave = pty.openpty()
-    tty.setraw(slave)  # as it was written: no \n that becomes \r\n
+    tty.setraw(slave)  # without translation of \n to \r\n
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     given = {name: value for name, value in environment.items() if name not in {"COLUMNS", "NO_COLOR", "CI"}}
     if no_color is not None:
@@ -83,7 +86,7 @@ def on_terminal(
         for end in ready:
             try:
                 data = os.read(end, 65536)
-            except OSError:  # EIO: the last of its holders is gone
+            except OSError:  # EIO: the process closed the terminal
                 data = b""
             if data:
                 got[end].append(data)

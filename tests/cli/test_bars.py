@@ -77,7 +77,7 @@ def test_a_rate_is_that_of_the_last_seconds() -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (62.0, "1 min 02 s"), (3725.0, "1 h 02 min")]
 )
-def test_a_duration_is_told_in_words(seconds: float, text: str) -> None:
+def test_a_duration_is_shown_in_words(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
 
 

@@ -149,7 +149,7 @@ class TestList:
         assert "\u2026" in first
         assert len(first.rstrip()) <= 80
 
-    def test_none_are_told_in_a_word(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
+    def test_no_rows_are_one_line(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
         shown = on_terminal(["campaigns", "list", "--filter", "sender==Nobody"], tmp_path, environment(shared))
         assert (shown.code, shown.text) == (0, "0 campaigns\n")
 
@@ -158,7 +158,7 @@ class TestList:
         assert (shown.code, shown.terminal) == (0, "")
         assert len(parsed(shown.out)) == 2
 
-    def test_nobody_reads_on(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
+    def test_a_closed_pipe_ends_it_silently(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
         read, write = os.pipe()
         os.close(read)
         with os.fdopen(write, "wb") as nobody:
@@ -185,7 +185,7 @@ class TestList:
         assert (process.returncode, out, err) == (code, "", "interrupted\n")
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "expected"),
         [
             (["--filter", "Sender=Golf"], "--filter: term 1: unknown operator "),
             (["--filter", "start_date_time>2031"], "--filter: term 1: unknown field"),
@@ -209,13 +209,13 @@ class TestList:
             (["--base-url", "nowhere"], "--base-url must begin with"),
         ],
     )
-    def test_what_cannot_be_is_one_line_and_nothing_is_asked(
-        self, arguments: list[str], told: str, sandbox: ThreadedSandbox, command: Command
+    def test_a_wrong_option_is_one_line_and_no_request_is_sent(
+        self, arguments: list[str], expected: str, sandbox: ThreadedSandbox, command: Command
     ) -> None:
         before = len(sandbox.requests)
         ended = command("campaigns", "list", *arguments)
         assert (ended.code, ended.out) == (2, "")
-        assert told in ended.err
+        assert expected in ended.err
         assert ended.err.endswith("(see: campaigns-async campaigns list --help)\n")
         assert ended.err.count("\n") == 1
         assert len(sandbox.requests) == before
@@ -273,20 +273,20 @@ class TestGet:
         )
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "expected"),
         [
             (["a", ""], "ID 2 is empty"),
             (["a/b"], "ID 1 contains a slash"),
             (["a", "--fields", "x"], "--fields: unknown field 'x'; the fields are id,"),
         ],
     )
-    def test_what_cannot_be_is_one_line_and_nothing_is_asked(
-        self, arguments: list[str], told: str, sandbox: ThreadedSandbox, command: Command
+    def test_a_wrong_option_is_one_line_and_no_request_is_sent(
+        self, arguments: list[str], expected: str, sandbox: ThreadedSandbox, command: Command
     ) -> None:
         before = len(sandbox.requests)
         ended = command("campaigns", "get", *arguments)
         assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
-        assert told in ended.err
+        assert expected in ended.err
         assert len(sandbox.requests) == before
 
     def test_a_server_that_fails_is_one_line(self, sandbox: ThreadedSandbox, command: Command) -> None:

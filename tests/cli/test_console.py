@@ -13,7 +13,7 @@ from campaigns_async.cli.journal_run import format_journal_command
 from .conftest import Command
 
 
-def test_what_would_steer_a_terminal_is_not_printed() -> None:
+def test_control_characters_are_not_printed() -> None:
     assert printable("Siân \x1b[2J\u202e7\n") == "Siân \ufffd[2J\ufffd7\ufffd"
 
 

@@ -43,7 +43,7 @@ class Made(Exception):
 @pytest.mark.parametrize("words", LEAVES, ids=name_of)
 @pytest.mark.parametrize("place", ["root", "command"])
 @pytest.mark.parametrize("debug", [False, True])
-def test_what_nobody_expects_is_a_line_and_with_debug_a_traceback(
+def test_an_unexpected_error_is_a_line_and_with_debug_a_traceback(
     words: Words, place: str, debug: bool, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -64,7 +64,7 @@ def test_what_nobody_expects_is_a_line_and_with_debug_a_traceback(
         assert ended.err == "campaigns-async: unexpected error: Made; --debug shows where\n"
 
 
-def test_what_the_system_says_of_an_error_is_told(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_system_s_reason_for_an_error_is_shown(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(**_: object) -> None:
         raise OSError(28, "No space left on device", "Siân.csv")
 
@@ -139,7 +139,7 @@ def test_a_path_that_may_be_a_key_is_not_shown_with_debug_either(command: Comman
     assert KEY not in ended.err
 
 
-def test_what_the_package_raises_unforeseen_is_no_traceback_either(
+def test_an_unexpected_error_of_the_package_is_no_traceback_either(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(**_: object) -> None:
@@ -150,7 +150,7 @@ def test_what_the_package_raises_unforeseen_is_no_traceback_either(
 
 
 @pytest.mark.parametrize("words", [("--help",), ("send", "--help"), ("--version",)], ids=name_of)
-def test_nobody_reads_the_help(words: Words) -> None:
+def test_help_into_a_closed_pipe_ends_silently(words: Words) -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "wb") as nobody:

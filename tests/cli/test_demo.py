@@ -37,17 +37,17 @@ def own_sandbox_with(monkeypatch: pytest.MonkeyPatch, **fault: Any) -> None:
 def test_it_adds_up_and_shows_nothing_of_what_was_sent(command: Command) -> None:
     ended = command("demo", "--seed", "7")
     assert (ended.code, ended.out.splitlines()[-1]) == (0, "All figures agree.")
-    told = figures(ended.out)
-    assert told["campaigns created"] == ["500", "500", "500"]
-    assert told["on the server exactly once"] == ["500", "500"]
-    assert told["creates with an unknown outcome"] == ["14"]
-    assert told["found on the server"] == ["4"]
-    assert told["not on the server, sent again"] == ["10"]
-    assert told["still unknown, not sent again"] == ["0", "0"]
-    assert told["throttled (429, 503)"] == ["20", "20"]
-    assert told["connections dropped"] == ["13", "13"]
-    assert told["contacts read, of 25 campaigns"] == ["500", "500"]
-    client, server = told["requests"]
+    result = figures(ended.out)
+    assert result["campaigns created"] == ["500", "500", "500"]
+    assert result["on the server exactly once"] == ["500", "500"]
+    assert result["creates with an unknown outcome"] == ["14"]
+    assert result["found on the server"] == ["4"]
+    assert result["not on the server, sent again"] == ["10"]
+    assert result["still unknown, not sent again"] == ["0", "0"]
+    assert result["throttled (429, 503)"] == ["20", "20"]
+    assert result["connections dropped"] == ["13", "13"]
+    assert result["contacts read, of 25 campaigns"] == ["500", "500"]
+    client, server = result["requests"]
     assert client == server
     for campaign in demo_run.make_campaigns(7):
         for secret in (campaign.sender, campaign.message, *(each.phone_number for each in campaign.contacts)):

@@ -92,8 +92,8 @@ class TestWhole:
         assert [json.loads(line) for line in lines] == [
             {"status": 5, "id": f"c{number:03}"} for number in range(29, 0, -6)
         ]
-        told = json.loads(done.stderr.splitlines()[-1])
-        assert (told["ok"], told["path"], told["rows"], told["resumed"]) == (True, "some.jsonl.gz", 5, 0)
+        result = json.loads(done.stderr.splitlines()[-1])
+        assert (result["ok"], result["path"], result["rows"], result["resumed"]) == (True, "some.jsonl.gz", 5, 0)
 
     def test_csv_for_spreadsheets(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         done = completed(
@@ -177,7 +177,7 @@ class TestStreams:
         assert f"{form} is not for a terminal: use a pipe" in shown.terminal
         assert not sandbox.requests
 
-    def test_nobody_reads_on(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
+    def test_a_closed_pipe_ends_it_silently(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         line = f"({sys.executable} -m campaigns_async {' '.join(ALL)} --out - --format csv; echo code $? >&2) | head -1"
         done = in_shell(line, tmp_path, sandbox)
         assert done.stdout == '"campaignId","id","phoneNumber","name","custom1","custom2"\n'
@@ -272,8 +272,8 @@ class TestCutOff:
         done = completed([*ALL, "--out", "all.parquet", "--json"], tmp_path, sandbox)
         assert done.returncode == 1
         step = "Parquet cannot be resumed, and nothing is kept; to restart, run the same command again"
-        told = json.loads(done.stderr.splitlines()[-1])
-        assert (told["ok"], told["path"], told["next"]) == (False, "all.parquet", step)
+        result = json.loads(done.stderr.splitlines()[-1])
+        assert (result["ok"], result["path"], result["next"]) == (False, "all.parquet", step)
         finishes([*ALL, "--out", "all.parquet"], tmp_path, sandbox)
 
     def test_a_full_disk_keeps_what_is_written_and_the_same_command_with_resume_completes_it(
@@ -330,8 +330,8 @@ class TestCutOff:
             cut_off, sandbox,
         )  # fmt: skip
         assert (done.returncode, done.stdout) == (2, "")
-        told = next(line for line in done.stderr.splitlines() if line.startswith("campaigns-async: "))
-        assert "(campaign_sorts, filters differ)" in told
+        result = next(line for line in done.stderr.splitlines() if line.startswith("campaigns-async: "))
+        assert "(campaign_sorts, filters differ)" in result
         assert done.stderr.endswith("run the same command again with --restart in place of --resume\n")
 
     def test_one_in_use_is_refused(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
@@ -363,7 +363,7 @@ class TestCutOff:
         finishes(["export", "contacts", "c001", "--out", "x.csv", "--restart"], tmp_path, sandbox)
         assert len(read(tmp_path / "x.csv")) == 1 + CONTACTS
 
-    def test_one_that_is_deleted_meanwhile_is_told(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
+    def test_a_campaign_deleted_during_the_export_is_reported(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         sandbox.fault(operation="contacts", nth=70, times=1, status=404)
         done = completed([*ALL, "--out", "x.csv"], tmp_path, sandbox)
         assert done.returncode == 0

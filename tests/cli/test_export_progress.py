@@ -63,7 +63,7 @@ def test_where_nothing_is_known_rows_are_counted() -> None:
     assert lines(evolve(ROWS, total=None), {"rows": 7}) == ["exporting: 7 rows, 7.0/s"]
 
 
-def test_a_slow_server_and_one_that_holds_back_are_told() -> None:
+def test_a_slow_server_and_its_retry_after_are_shown() -> None:
     time, printed = Time(), list[str]()
     figures = ExportFigures(stats(1, 62.0), time)
     view = ProgressView(Lines(printed.append, time), figures.now)

@@ -93,14 +93,14 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "told"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("arguments", "expected"), WRONG.values(), ids=WRONG)
 def test_wrong_options_are_one_line_that_says_where_to_look(
-    arguments: list[str], told: str, here: Path, shared: ThreadedSandbox, command: Command
+    arguments: list[str], expected: str, here: Path, shared: ThreadedSandbox, command: Command
 ) -> None:
     before = sorted(here.iterdir())
     ended = command(*arguments)
     assert (ended.code, ended.out) == (2, "")
-    assert told in ended.err
+    assert expected in ended.err
     assert ended.err.endswith(f"(see: campaigns-async {' '.join(arguments[:2])} --help)\n")
     assert ended.err.count("\n") == 1
     assert KEY not in ended.err
@@ -129,14 +129,14 @@ def test_pyarrow_is_asked_for_if_it_is_missing(
 
 
 @pytest.mark.parametrize(
-    ("out", "told"), [("folder/../folder.csv/x.csv", "the folder does not exist"), ("folder.csv", "is a folder")]
+    ("out", "expected"), [("folder/../folder.csv/x.csv", "the folder does not exist"), ("folder.csv", "is a folder")]
 )
-def test_where_no_file_can_be_is_one_line(out: str, told: str, here: Path, command: Command) -> None:
+def test_an_impossible_path_is_one_line(out: str, expected: str, here: Path, command: Command) -> None:
     if out == "folder.csv":
         (here / out).mkdir()
     ended = command(*CAMPAIGNS, "--out", out)
     assert (ended.code, ended.out) == (1, "")
-    assert told in ended.err.splitlines()[0]
+    assert expected in ended.err.splitlines()[0]
     assert "same command" not in ended.err, "it would end the same"
 
 
@@ -147,7 +147,7 @@ def test_a_name_that_is_too_long_is_one_line(here: Path, command: Command) -> No
     assert ended.err.count("\n") == 1
 
 
-def test_what_a_filter_asks_for_is_not_told(here: Path, shared: ThreadedSandbox, command: Command) -> None:
+def test_the_value_of_a_filter_is_not_shown(here: Path, shared: ThreadedSandbox, command: Command) -> None:
     shared.fault(status=403, times=1)
     ended = command(*CONTACTS, "c1", "--out", "x.csv", "--filter", "phoneNumber==07700900123,name==Ann")
     assert ended.code == 1

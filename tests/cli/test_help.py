@@ -1,4 +1,4 @@
-"""`--help` of every command: it fits, it is whole, and it starts with click alone."""
+"""`--help` of every command: it fits a terminal, is complete, and imports click alone."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_each_says_what_it_does_and_what_its_options_are_for(words: Words) -> No
         assert not isinstance(option, click.Option) or option.help
 
 
-def test_what_is_written_twice_because_it_is_slow_to_import_is_the_same() -> None:
+def test_copies_of_slow_enumerations_are_equal_to_the_originals() -> None:
     assert list(options.AUTH_WAYS) == [way.value for way in Auth]
     assert list(options.EXPORT_FORMATS) == [form.value for form in Format]
     states = next(each for each in ALL["journal", "show"].params if each.name == "states")

@@ -159,7 +159,7 @@ class TestResolve:
         assert states(journal)["-dash"] == (State.PLANNED, None)
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "expected"),
         [
             (("nobody", "--not-sent"), "no row with that key"),
             (("\udcff", "--not-sent"), "no row with that key"),
@@ -178,13 +178,13 @@ class TestResolve:
             (("unknown", "--failed", "--created", "C-5"), "give one of"),
         ],
     )
-    def test_what_cannot_be_is_one_line_and_changes_nothing(
-        self, arguments: tuple[str, ...], told: str, journal: Path, command: Command
+    def test_a_wrong_resolution_is_one_line_and_changes_nothing(
+        self, arguments: tuple[str, ...], expected: str, journal: Path, command: Command
     ) -> None:
         before = states(journal)
         ended = command("journal", "resolve", journal, *arguments)
         assert (ended.code, ended.out) == (2, "")
-        assert told in ended.err
+        assert expected in ended.err
         assert ended.err.count("\n") == 1
         assert states(journal) == before
 
@@ -197,7 +197,7 @@ class TestResolve:
 
 
 class TestExport:
-    def test_none_are_told_in_a_word(self, tmp_path: Path, command: Command) -> None:
+    def test_no_rows_are_one_line(self, tmp_path: Path, command: Command) -> None:
         path = tmp_path / "run.sqlite"
         JournalFile.open(path).close()
         ended = command("journal", "export", path)
@@ -249,12 +249,12 @@ class TestExport:
             rule = sandbox.fault(operation="create", times=3, status=422)
             completed(["send", "plan.ndjson", "--journal", "run.sqlite"], tmp_path, sandbox)
             rule.stop()
-            told = completed(["journal", "export", "run.sqlite", "--out", "failed.ndjson"], tmp_path, None)
+            result = completed(["journal", "export", "run.sqlite", "--out", "failed.ndjson"], tmp_path, None)
             done = completed(["send", "failed.ndjson", "--journal", "failed.sqlite"], tmp_path, sandbox)
             assert done.returncode == 0
             assert len(sandbox.created) == 4
             sandbox.assert_no_double_send()
-            (settle,) = commands(told.stderr)
+            (settle,) = commands(result.stderr)
             for row in map(json.loads, (tmp_path / "failed.ndjson").read_text().splitlines()):
                 (made,) = [each["id"] for each in sandbox.created if each["message"] == row["message"]]
                 words = settle.replace("KEY", row["key"]).replace("CAMPAIGN-ID", made)

@@ -1,4 +1,4 @@
-"""The root: what it loads, and what it says to wrong arguments."""
+"""The root: its imports, and its messages for wrong arguments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .conftest import Command
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run this in a fresh interpreter."""
+    """Run code in a new interpreter."""
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 
@@ -72,7 +72,7 @@ def test_ctrl_c_within_a_command_is_one_line(command: Command, monkeypatch: pyte
     assert ended.err.strip() == "campaigns-async: interrupted"
 
 
-def test_it_tells_its_version(command: Command) -> None:
+def test_the_version_is_shown(command: Command) -> None:
     ended = command("--version")
     assert (ended.code, ended.out) == (0, f"campaigns-async, version {__version__}\n")
 
@@ -117,14 +117,14 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("arguments", "told"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("arguments", "expected"), WRONG.values(), ids=WRONG)
 def test_wrong_arguments_are_one_line_that_says_where_to_look(
-    arguments: list[str], told: str, command: Command
+    arguments: list[str], expected: str, command: Command
 ) -> None:
     ended = command(*arguments)
     assert ended.code == 2
     assert ended.out == ""
-    assert told in ended.err
+    assert expected in ended.err
     assert "--help" in ended.err
     assert ended.err.count("\n") == 1
     assert "s3cret" not in ended.err
@@ -137,17 +137,19 @@ KEY_FILES = {
 }
 
 
-@pytest.mark.parametrize(("content", "told"), KEY_FILES.values(), ids=KEY_FILES)
-def test_a_key_file_that_holds_no_key_is_refused(content: bytes, told: str, tmp_path: Path, command: Command) -> None:
+@pytest.mark.parametrize(("content", "expected"), KEY_FILES.values(), ids=KEY_FILES)
+def test_a_key_file_that_holds_no_key_is_refused(
+    content: bytes, expected: str, tmp_path: Path, command: Command
+) -> None:
     path = tmp_path / "key"
     path.write_bytes(content)
     ended = command("campaigns", "list", "--base-url", "http://127.0.0.1:9", "--api-key-file", path)
     assert ended.code == 2
-    assert told in ended.err
+    assert expected in ended.err
     assert ended.err.count("\n") == 1
 
 
-def test_a_key_in_the_environment_that_is_none_is_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_key_in_the_environment_is_refused(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAMPAIGNS_API_KEY", "s3cret key")
     ended = command("campaigns", "list", "--base-url", "http://127.0.0.1:9")
     assert ended.code == 2
@@ -155,7 +157,7 @@ def test_a_key_in_the_environment_that_is_none_is_refused(command: Command, monk
     assert "s3cret" not in ended.err
 
 
-def test_what_is_no_command_is_a_fault_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_module_without_its_command_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.COMMANDS, "demo", app.Entry("options", ""))
     with pytest.raises(TypeError, match="is not a command"):
         app.root.get_command(click.Context(app.root), "demo")

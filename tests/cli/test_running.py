@@ -66,16 +66,16 @@ def test_what_goes_wrong_as_it_tidies_up_is_an_interruption_still() -> None:
 
 
 def test_but_not_where_the_work_was_to_end_by_itself() -> None:
-    told: list[int] = []
+    signals: list[int] = []
 
     async def work() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
-        while not told:
+        while not signals:
             await asyncio.sleep(0)
         raise KeyError
 
     with pytest.raises(KeyError):
-        run(work, first=told.append)
+        run(work, first=signals.append)
 
 
 def test_python_s_own_handler_is_back_afterwards() -> None:

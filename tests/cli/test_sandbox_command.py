@@ -37,14 +37,14 @@ NEW = {
 
 @frozen
 class Running:
-    """A sandbox in a process of its own, and what it told of itself."""
+    """A sandbox in a process of its own, and the places that it printed."""
 
     process: subprocess.Popen[str]
-    told: dict[str, str]
+    places: dict[str, str]
 
     @property
     def port(self) -> int:
-        return int(self.told["url"].split(":")[2].split("/")[0])
+        return int(self.places["url"].split(":")[2].split("/")[0])
 
     def connect(self, host: str = "127.0.0.1") -> http.client.HTTPConnection:
         return http.client.HTTPConnection(host, self.port, timeout=_PATIENCE)
@@ -54,7 +54,7 @@ class Running:
     ) -> tuple[int, Any]:
         """A status, and the body where that is JSON."""
         connection = self.connect()
-        given = {"api-key": self.told["api_key"] if key is None else key, **headers}
+        given = {"api-key": self.places["api_key"] if key is None else key, **headers}
         if body is not None:
             given["Content-Type"] = "application/json"
         connection.request(method, path, None if body is None else json.dumps(body), given)
@@ -93,19 +93,19 @@ def running(*arguments: str | Path, port: int = 0, **environment: str) -> Iterat
 class TestStarted:
     def test_it_tells_where_it_is_and_with_which_key(self) -> None:
         with running() as sandbox:
-            assert list(sandbox.told) == ["url", "api_key", "control", "openapi"]
-            assert sandbox.told["url"].startswith("http://127.0.0.1:")
-            assert sandbox.told["control"] == f"{sandbox.told['url']}/_sandbox"
-            assert sandbox.told["openapi"] == f"{sandbox.told['url']}/_sandbox/openapi.json"
+            assert list(sandbox.places) == ["url", "api_key", "control", "openapi"]
+            assert sandbox.places["url"].startswith("http://127.0.0.1:")
+            assert sandbox.places["control"] == f"{sandbox.places['url']}/_sandbox"
+            assert sandbox.places["openapi"] == f"{sandbox.places['url']}/_sandbox/openapi.json"
             assert sandbox.ask("POST", "/api/Campaigns", NEW)[0] == 201
             assert sandbox.ask("GET", "/api/Campaigns", key="another")[0] == 401
-            assert sandbox.ask("GET", "/_sandbox/openapi.json")[1]["servers"][0]["url"] == sandbox.told["url"]
+            assert sandbox.ask("GET", "/_sandbox/openapi.json")[1]["servers"][0]["url"] == sandbox.places["url"]
             assert sandbox.stop() == (0, "", "")
 
     def test_or_in_one_line_of_json(self) -> None:
         with running("--json", "--prefix", "/tenant") as sandbox:
-            assert list(sandbox.told) == ["url", "api_key", "control", "openapi"]
-            assert sandbox.told["control"].endswith("/tenant/_sandbox")
+            assert list(sandbox.places) == ["url", "api_key", "control", "openapi"]
+            assert sandbox.places["control"].endswith("/tenant/_sandbox")
             assert sandbox.ask("GET", "/tenant/api/Campaigns")[0] == 200
             assert sandbox.stop() == (0, "", "")
 
@@ -115,7 +115,7 @@ class TestStarted:
 
     def test_the_live_key_is_not_read(self) -> None:
         with running(CAMPAIGNS_API_KEY="s3cret-live") as sandbox:
-            assert sandbox.told["api_key"] != "s3cret-live"
+            assert sandbox.places["api_key"] != "s3cret-live"
             assert sandbox.ask("GET", "/api/Campaigns", key="s3cret-live")[0] == 401
 
     def test_a_key_can_come_from_a_file(self, tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ class TestOptions:
             assert sandbox.ask("DELETE", "/api/Campaigns/c1")[0] == 418
             assert sandbox.ask("POST", "/api/Campaigns/c1")[0] == 418
             assert sandbox.ask("PUT", "/api/Campaigns/c1", NEW)[0] == 405
-            assert sandbox.ask("GET", f"/api/Campaigns?api-key={sandbox.told['api_key']}", key="")[0] == 401
+            assert sandbox.ask("GET", f"/api/Campaigns?api-key={sandbox.places['api_key']}", key="")[0] == 401
             assert sandbox.ask("GET", "/_sandbox/clock")[1] == {"now": "2031-01-01T00:00:00.000000Z", "running": False}
             assert sandbox.ask("GET", "/_sandbox/rate-limit")[1] == {
                 "requests_per_second": 1000, "burst": None, "status": 503, "retry_after": True,
@@ -193,7 +193,7 @@ class TestStopped:
             kept.request("GET", "/_sandbox/journal")
             kept.getresponse().read()
             hanging = sandbox.connect()
-            hanging.request("GET", "/api/Campaigns", headers={"api-key": sandbox.told["api_key"]})
+            hanging.request("GET", "/api/Campaigns", headers={"api-key": sandbox.places["api_key"]})
             half = socket.create_connection(("127.0.0.1", sandbox.port), timeout=_PATIENCE)
             half.sendall(b"POST /api/Campaigns HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
             while not sandbox.ask("GET", "/_sandbox/journal")[1]["total"]:
@@ -231,17 +231,17 @@ class TestRefused:
         )
 
     @pytest.mark.parametrize(
-        ("host", "told"),
+        ("host", "expected"),
         [
             ("192.0.2.1", "check --host"),
             ("no-such-host.invalid", "check --host"),
             ("x" * 70 + ".invalid", "check --host"),
         ],
     )
-    def test_an_address_that_is_not_this_machine_s_is_one_line(self, command: Command, host: str, told: str) -> None:
+    def test_an_address_of_another_machine_is_one_line(self, command: Command, host: str, expected: str) -> None:
         ended = command("sandbox", "--port", "0", "--host", host)
         assert (ended.code, ended.out) == (1, "")
-        assert told in ended.err
+        assert expected in ended.err
         assert ended.err.count("\n") == 1
 
     def test_a_port_of_the_system_s_is_one_line(self, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,7 +254,7 @@ class TestRefused:
         assert ended.err == ("campaigns-async: port 80 needs more rights: choose one from 1024 on with --port\n")
 
     @pytest.mark.parametrize(
-        ("arguments", "told"),
+        ("arguments", "expected"),
         [
             (["--port", "65536"], "--port"),
             (["--host", ""], "--host must be an address"),
@@ -285,30 +285,30 @@ class TestRefused:
         ],
     )
     def test_a_wrong_option_is_one_line_that_says_where_to_look(
-        self, arguments: list[str], told: str, command: Command
+        self, arguments: list[str], expected: str, command: Command
     ) -> None:
         ended = command("sandbox", "--port", "0", *arguments)
         assert (ended.code, ended.out) == (2, "")
-        assert told in ended.err
+        assert expected in ended.err
         assert "--help" in ended.err
         assert ended.err.count("\n") == 1
         assert "s3cret" not in ended.err
 
     @pytest.mark.parametrize(
-        ("content", "told"),
+        ("content", "expected"),
         [(b"", "is empty"), (b"one\ntwo\n", "line break"), (b"\xff\xfe", "no text file")],
     )
     def test_a_file_that_holds_no_key_is_refused(
-        self, content: bytes, told: str, tmp_path: Path, command: Command
+        self, content: bytes, expected: str, tmp_path: Path, command: Command
     ) -> None:
         path = tmp_path / "key"
         path.write_bytes(content)
         ended = command("sandbox", "--port", "0", "--api-key-file", path)
         assert (ended.code, ended.out) == (2, "")
-        assert told in ended.err
+        assert expected in ended.err
         assert ended.err.count("\n") == 1
 
-    def test_data_that_cannot_be_put_in_is_refused(self, tmp_path: Path, command: Command) -> None:
+    def test_invalid_data_is_refused(self, tmp_path: Path, command: Command) -> None:
         path = tmp_path / "data.json"
         path.write_text('{"campaigns": [{"id": "c1"}, {"id": "c1"}]}')
         ended = command("sandbox", "--port", "0", "--data", path)

@@ -62,8 +62,8 @@ class TestEndings:
 
     def test_a_second_run_sends_nothing(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         completed(SEND, folder, sandbox)
-        told = summary(completed([*SEND, "--json"], folder, sandbox))
-        assert (told["ok"], told["created"], told["created_now"]) == (True, 12, 0)
+        result = summary(completed([*SEND, "--json"], folder, sandbox))
+        assert (result["ok"], result["created"], result["created_now"]) == (True, 12, 0)
         assert len(sandbox.created) == 12
 
     def test_some_refused_is_1_and_the_printed_command_sends_them_again(
@@ -186,10 +186,10 @@ class TestSignals:
             rule.stop()
             rule.release()
             out, err = process.communicate(timeout=PATIENCE)
-        told = json.loads(out)
+        result = json.loads(out)
         assert process.returncode == code
-        assert (told["created"], told["planned"], told["sending"]) == (6, 6, 0)
-        assert told["stopped"] == "interrupted"
+        assert (result["created"], result["planned"], result["sending"]) == (6, 6, 0)
+        assert result["stopped"] == "interrupted"
         assert commands(err) == ["run the same command again"]
         assert completed(list(self.ARGUMENTS), folder, sandbox).returncode == 0
         assert len(sandbox.created) == 12
@@ -218,14 +218,16 @@ class TestSignals:
         sandbox.assert_no_double_send()
 
     @pytest.mark.parametrize(
-        ("begun", "told"), [(0, "cut off"), (1, "cut off; the requests in flight may have been carried out")]
+        ("begun", "expected"), [(0, "cut off"), (1, "cut off; the requests in flight may have been carried out")]
     )
-    def test_what_was_in_flight_is_spoken_of_only_if_something_was(self, begun: int, told: str, folder: Path) -> None:
+    def test_requests_in_flight_are_mentioned_only_if_there_were_any(
+        self, begun: int, expected: str, folder: Path
+    ) -> None:
         with JournalFile.open(folder / "run.sqlite") as journal:
             journal.add_plan(ndjson_plan(folder / "plan.ndjson"), {})
             journal.commit([], claim=begun, now=1.0)
         summary = read_summary(folder / "run.sqlite", None, elapsed=1.0, stopped="cut off")
-        assert (summary.stopped, summary.sending, summary.ok) == (told, begun, False)
+        assert (summary.stopped, summary.sending, summary.ok) == (expected, begun, False)
 
     def test_during_the_check_of_the_plan_nothing_is_sent(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         write_many(folder / "plan.ndjson", 100_000)
@@ -326,7 +328,7 @@ class TestContacts:
             (b"\xef\xbb\xbfOne ", "One "),
         ],
     )
-    def test_a_text_can_come_from_a_file_whose_last_line_end_is_none_of_it(
+    def test_a_text_can_come_from_a_file_without_its_last_line_end(
         self, folder: Path, sandbox: ThreadedSandbox, content: bytes, sent: str, command: Command,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:  # fmt: skip
@@ -341,7 +343,7 @@ class TestContacts:
         assert ended.code == 0
         assert [each["message"] for each in sandbox.created] == [sent]
 
-    def test_a_refused_contact_is_told_by_its_line(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+    def test_a_refused_contact_is_named_by_its_line(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         self.CSV = "phoneNumber,name\n07700900101,Siân\n07700900102,Bob\n12345,Eve\n\n12346,Mallory\n"
         done = self.send(folder, sandbox, "--message", "Fore!", "--split", "2")
         assert done.returncode == 1
@@ -354,7 +356,7 @@ class TestContacts:
         ]
 
     @pytest.mark.parametrize("changed", ["another person", "another row", "no CSV", "gone"])
-    def test_no_line_is_told_of_a_csv_that_has_changed(self, changed: str, folder: Path) -> None:
+    def test_no_line_is_named_if_the_csv_has_changed(self, changed: str, folder: Path) -> None:
         path = folder / "people.csv"
         path.write_text(self.CSV, encoding="utf-8")
         start = datetime(2031, 6, 27, tzinfo=UTC)
@@ -397,14 +399,14 @@ class TestDryRun:
         rows.append(line(3, contacts=contacts))
         (folder / "plan.ndjson").write_bytes(ndjson(*rows))
         arguments = [*SEND, "--duplicates", "drop"]
-        told = summary(completed([*arguments, "--dry-run", "--json"], folder, None))
+        result = summary(completed([*arguments, "--dry-run", "--json"], folder, None))
         completed(arguments, folder, sandbox)
-        assert (told["planned"], told["campaigns"], told["contacts"], told["dropped"]) == (4, 4, 8, 1)
-        assert sum(len(each["contacts"]) for each in sandbox.created) == told["contacts"] - 2  # the last is refused
-        assert (told["gsm_7"], told["ucs_2"], told["parts"]) == (0, 4, 8 + 2)
-        assert told["invalid_numbers"] == {"count": 1, "places": ["line 4: contacts[2].phoneNumber"]}
-        assert told["long_senders"] == {"count": 1, "places": ["line 3: sender"]}
-        assert told["passed_starts"] == {"count": 1, "places": ["line 3: startDateTime"]}
+        assert (result["planned"], result["campaigns"], result["contacts"], result["dropped"]) == (4, 4, 8, 1)
+        assert sum(len(each["contacts"]) for each in sandbox.created) == result["contacts"] - 2  # the last is refused
+        assert (result["gsm_7"], result["ucs_2"], result["parts"]) == (0, 4, 8 + 2)
+        assert result["invalid_numbers"] == {"count": 1, "places": ["line 4: contacts[2].phoneNumber"]}
+        assert result["long_senders"] == {"count": 1, "places": ["line 3: sender"]}
+        assert result["passed_starts"] == {"count": 1, "places": ["line 3: startDateTime"]}
         text = completed([*arguments, "--journal", "other", "--dry-run"], folder, None).stdout
         assert "not a mobile number: line 4: contacts[2].phoneNumber\n" in text
         assert "12345" not in text
@@ -415,10 +417,10 @@ class TestDryRun:
         before = (folder / "run.sqlite").read_bytes()
         held = JournalFile.open(folder / "run.sqlite")  # as a run that goes on
         with_plan = [*SEND, "--ignore-invalid-phone-numbers", "--dry-run", "--json"]
-        told = summary(completed(with_plan, folder, None))
+        result = summary(completed(with_plan, folder, None))
         again = summary(completed([*with_plan, "--retry-failed"], folder, None))
         held.close()
-        assert (told["created"], told["failed"], told["campaigns"]) == (10, 2, 0)
+        assert (result["created"], result["failed"], result["campaigns"]) == (10, 2, 0)
         assert (again["created"], again["failed"], again["campaigns"]) == (10, 0, 2)
         assert (folder / "run.sqlite").read_bytes() == before
         refused = completed([*SEND, "--validate-phone-numbers", "--dry-run"], folder, None)
@@ -445,7 +447,7 @@ class TestJournalInTheWay:
         )
         assert not sandbox.requests
 
-    def test_a_file_that_is_none_is_2_and_is_left_as_it_is(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+    def test_a_file_that_is_no_journal_is_2_and_is_left_unchanged(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         (folder / "run.sqlite").write_text("Dear diary")
         done = completed(SEND, folder, sandbox)
         assert (done.returncode, done.stdout) == (2, "")

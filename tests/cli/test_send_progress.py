@@ -64,7 +64,7 @@ def test_what_an_earlier_run_left_on_its_way_is_unknown_while_it_is_looked_for()
     assert line(figures).endswith(", 2 unknown")
 
 
-def test_what_holds_it_back_is_told() -> None:
+def test_the_time_held_back_is_shown() -> None:
     figures = SendFigures(stats(held_for=62.0))
     figures.update(progress(created=7, unknown=2, held_back=90.0))
     assert line(figures) == (

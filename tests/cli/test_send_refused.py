@@ -100,14 +100,14 @@ PLANS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("dry", [False, True], ids=["run", "dry run"])
-@pytest.mark.parametrize(("content", "told"), PLANS.values(), ids=PLANS)
-def test_a_bad_plan_is_told_and_nothing_is_sent(
-    content: bytes, told: str, dry: bool, here: Path, sandbox: ThreadedSandbox, command: Command
+@pytest.mark.parametrize(("content", "expected"), PLANS.values(), ids=PLANS)
+def test_the_faults_of_a_plan_are_shown_and_nothing_is_sent(
+    content: bytes, expected: str, dry: bool, here: Path, sandbox: ThreadedSandbox, command: Command
 ) -> None:
     (here / "plan.ndjson").write_bytes(content)
     ended = command("send", "plan.ndjson", "--journal", "run.sqlite", *["--dry-run"] * dry)
     assert (ended.code, ended.out) == (2, "")
-    assert told in ended.err
+    assert expected in ended.err
     assert "Traceback" not in ended.err
     assert SECRET not in ended.err
     assert not sandbox.requests
@@ -117,10 +117,10 @@ def test_a_dry_run_says_of_a_bad_plan_what_the_run_says(here: Path, command: Com
     (here / "plan.ndjson").write_bytes(b"".join(one(key=f"{number}", sender=7) for number in range(25)))
     run = command("send", "plan.ndjson", "--journal", "run.sqlite")
     dry = command("send", "plan.ndjson", "--journal", "run.sqlite", "--dry-run")
-    told = [text for text in run.err.splitlines() if not text.startswith("checking")]
-    assert told == dry.err.splitlines()
-    assert told[:20] == [f"line {number}: sender: must be text, in quotes, not int" for number in range(1, 21)]
-    assert told[20:] == ["campaigns-async: the plan has 25 faults; nothing was sent; the first 20 are shown above"]
+    result = [text for text in run.err.splitlines() if not text.startswith("checking")]
+    assert result == dry.err.splitlines()
+    assert result[:20] == [f"line {number}: sender: must be text, in quotes, not int" for number in range(1, 21)]
+    assert result[20:] == ["campaigns-async: the plan has 25 faults; nothing was sent; the first 20 are shown above"]
 
 
 CSVS = {
@@ -138,14 +138,14 @@ CONTACTS = ["send", "--journal", "run.sqlite", "--contacts", "people.csv"]
 FULL = [*CONTACTS, "--message", "Fore!", "--sender", "Golf", "--start", "2031-06-27T09:30Z"]
 
 
-@pytest.mark.parametrize(("content", "told"), CSVS.values(), ids=CSVS)
-def test_a_bad_csv_is_told_and_nothing_is_sent(
-    content: bytes, told: str, here: Path, sandbox: ThreadedSandbox, command: Command
+@pytest.mark.parametrize(("content", "expected"), CSVS.values(), ids=CSVS)
+def test_the_faults_of_a_csv_are_shown_and_nothing_is_sent(
+    content: bytes, expected: str, here: Path, sandbox: ThreadedSandbox, command: Command
 ) -> None:
     (here / "people.csv").write_bytes(content)
     ended = command(*FULL)
     assert (ended.code, ended.out) == (2, "")
-    assert told in ended.err
+    assert expected in ended.err
     assert SECRET not in ended.err
     assert not sandbox.requests
 
@@ -192,13 +192,13 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("arguments", "told"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("arguments", "expected"), WRONG.values(), ids=WRONG)
 def test_wrong_options_are_one_line_that_says_where_to_look(
-    arguments: list[str], told: str, here: Path, sandbox: ThreadedSandbox, command: Command
+    arguments: list[str], expected: str, here: Path, sandbox: ThreadedSandbox, command: Command
 ) -> None:
     ended = command(*arguments)
     assert (ended.code, ended.out) == (2, "")
-    assert told in ended.err
+    assert expected in ended.err
     assert "(see: campaigns-async send --help)" in ended.err
     assert ended.err.count("\n") == 1
     assert "k3y-in-ps" not in ended.err
@@ -206,16 +206,16 @@ def test_wrong_options_are_one_line_that_says_where_to_look(
     assert not (here / "run.sqlite").exists()
 
 
-def test_it_is_told_where_a_message_file_is_wrong(here: Path, command: Command) -> None:
+def test_the_fault_of_a_message_file_is_located(here: Path, command: Command) -> None:
     start = ["--sender", "x", "--start", "2031-06-27T09:30Z", "--message-file", "text"]
-    for content, told in (
+    for content, expected in (
         (b"caf\xe9", "--message-file is no text file in UTF-8"),
         (b"Dear {you}", "--message-file holds {"),
     ):
         (here / "text").write_bytes(content)
         ended = command(*CONTACTS, *start)
         assert ended.code == 2
-        assert told in ended.err
+        assert expected in ended.err
 
 
 @pytest.mark.parametrize("variable", ["CAMPAIGNS_API_KEY", "CAMPAIGNS_BASE_URL"])

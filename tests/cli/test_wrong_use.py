@@ -12,7 +12,7 @@ SECRET = "k3y-in-ps"
 
 
 def needed(words: Words) -> list[str]:
-    """What the command cannot do without, made up."""
+    """Return invented values of the arguments that a command needs."""
     given: list[str] = []
     for parameter in LEAVES[words].params:
         if parameter.required and isinstance(parameter, click.Option):
@@ -22,14 +22,14 @@ def needed(words: Words) -> list[str]:
     return given
 
 
-def assert_one_line(ended: Ended, words: Words, told: str = "") -> None:
+def assert_one_line(ended: Ended, words: Words, expected: str = "") -> None:
     assert (ended.code, ended.out) == (2, "")
     assert ended.err.count("\n") == 1
     path = " ".join(["campaigns-async", *words])
     assert ended.err.startswith(f"{path}: ")
     assert ended.err.endswith(f" (see: {path} --help)\n")
     assert len(ended.err) > len(f"{path}:  (see: {path} --help)\n") + 10
-    assert told in ended.err
+    assert expected in ended.err
     assert SECRET not in ended.err
     assert "\x1b" not in ended.err
 
@@ -46,7 +46,7 @@ def test_a_key_as_an_argument_is_not_repeated(words: Words, command: Command) ->
 
 
 @pytest.mark.parametrize("words", ALL, ids=name_of)
-def test_what_would_steer_a_terminal_is_not_repeated(words: Words, command: Command) -> None:
+def test_control_characters_are_not_repeated(words: Words, command: Command) -> None:
     assert_one_line(command(*words, "--a\x1b[2J\nb"), words)
 
 
@@ -129,5 +129,5 @@ CHOICES = [
 
 
 @pytest.mark.parametrize(("words", "option"), CHOICES, ids=lambda value: str(value))
-def test_what_is_none_of_a_few(words: Words, option: str, command: Command) -> None:
+def test_a_value_that_is_not_a_choice(words: Words, option: str, command: Command) -> None:
     assert_one_line(command(*words, *needed(words), option, "no-such"), words, option)

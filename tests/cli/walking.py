@@ -1,4 +1,4 @@
-"""Every command there is, found by walking from the root: a new one cannot be forgotten."""
+"""All commands, found by walking from the root, so that no new command is forgotten."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def _below(command: click.Command, context: click.Context, words: Words) -> Iter
 
 
 ALL: dict[Words, click.Command] = dict(_below(root, click.Context(root), ()))
-"""By its words: `("export", "contacts")`; the groups and the root too."""
+"""The commands by their words, such as `("export", "contacts")`, with the groups and the root."""
 LEAVES: dict[Words, click.Command] = {
     words: command for words, command in ALL.items() if not isinstance(command, click.Group)
 }
 
 
 def name_of(words: Words) -> str:
-    """For the names of tests."""
+    """Return the name of a command for the names of tests."""
     return "-".join(words) or "root"
