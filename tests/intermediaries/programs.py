@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
@@ -21,6 +22,7 @@ _START, _STOP = 30, 10
 """Seconds. Varnish compiles its configuration with a C compiler when it starts."""
 _PORTS = 5
 """Ports to try: another process may take a free port before the proxy does."""
+_RESPONSE = re.compile(r"([0-9]+) ([A-Z]+) ([0-9]+)")
 
 
 @frozen
@@ -40,6 +42,21 @@ class Program:
     command: Callable[[Path, int], Sequence[str]]
 
 
+@frozen
+class Response:
+    """A response of a proxy.
+
+    Attributes:
+        connection: A number of the client's connection.
+        method: The method of the request.
+        status: The status.
+    """
+
+    connection: str
+    method: str
+    status: int
+
+
 @define(eq=False)
 class Proxy:
     """A running proxy.
@@ -55,6 +72,12 @@ class Proxy:
     directory: Path
     process: asyncio.subprocess.Process
     output: list[str] = field(factory=list[str])
+
+    @property
+    def responses(self) -> list[Response]:
+        """The responses that it has sent, in order. Varnish writes none."""
+        lines = (_RESPONSE.fullmatch(line) for line in self.output)
+        return [Response(found[1], found[2], int(found[3])) for found in lines if found]
 
     @property
     def pids(self) -> set[int]:
@@ -97,12 +120,10 @@ async def run_proxy(program: Program, directory: Path) -> AsyncIterator[Proxy]:
             start_new_session=True,  # Ctrl-C at the terminal stops the tests, which stop the proxy
         )
         proxy = Proxy(f"http://127.0.0.1:{port}", directory, process)
-        is_ready = asyncio.Event()
+        is_ready = asyncio.get_running_loop().create_future()
         reading = asyncio.create_task(_read_output(proxy, program.ready, is_ready))
         try:
-            async with asyncio.timeout(_START):
-                await is_ready.wait()
-            if process.returncode is None and not reading.done():
+            if await asyncio.wait_for(is_ready, _START):
                 yield proxy
                 return
         finally:
@@ -119,16 +140,17 @@ def _free_port() -> int:
         return port
 
 
-async def _read_output(proxy: Proxy, ready: str, is_ready: asyncio.Event) -> None:
+async def _read_output(proxy: Proxy, ready: str, is_ready: asyncio.Future[bool]) -> None:
     """Read the output until the last process that can write to it has ended."""
     assert proxy.process.stdout is not None
     try:
         async for line in proxy.process.stdout:
             proxy.output.append(line.decode(errors="replace").rstrip())
-            if ready in proxy.output[-1]:
-                is_ready.set()
+            if ready in proxy.output[-1] and not is_ready.done():
+                is_ready.set_result(True)
     finally:
-        is_ready.set()  # it has ended
+        if not is_ready.done():
+            is_ready.set_result(False)
 
 
 async def _stop(proxy: Proxy, reading: asyncio.Task[None]) -> None:
@@ -146,7 +168,8 @@ async def _stop(proxy: Proxy, reading: asyncio.Task[None]) -> None:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         await proxy.process.wait()
-        pytest.fail(f"{len(left)} processes of {proxy.directory.name} were left running", pytrace=False)
+        await reading
+        pytest.fail(f"{len(left)} process(es) of {proxy.directory.name} did not stop", pytrace=False)
     finally:
         reading.cancel()
 
@@ -187,7 +210,7 @@ def nginx(backend: str, *, server: str = "", http: str = "", location: str = "",
             http {{
                 {paths}
                 log_format short '$connection $request_method $status';
-                access_log requests.log short;
+                access_log /dev/stdout short;
                 split_clients $request_id $drawn {{ {draw} }}
                 map $drawn$request_method $hit {{ default 0; 1POST 1; }}
                 upstream backend {{ server {address} max_fails=0; server {address} max_fails=0; keepalive 8; }}

@@ -1,0 +1,113 @@
+"""Proxies that repeat requests, or answer from a cache."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from support.made import new_campaign
+
+from campaigns_async import Auth, Effect, ReconcilePolicy
+from campaigns_async.jobs import send
+from campaigns_async.sandbox import Sandbox
+from intermediaries.programs import Run, haproxy, nginx, varnish
+from intermediaries.truth import (
+    PROXY_WAITS,
+    READ,
+    SLOW,
+    Way,
+    check_reports,
+    client_through,
+    create_many,
+    create_one,
+    effects,
+    send_rows,
+    wait_idle,
+)
+
+_MS: Final = f"{PROXY_WAITS * 1000:.0f}ms"
+_CACHE: Final = "proxy_cache_path cache keys_zone=lists:1m;"
+_TWICE: Final = "missing rule: an id that another create was given is UNKNOWN"
+_CACHED: Final = "missing rule: a search does not believe a list that a cache has kept"
+
+REPEATING: Final = {
+    "nginx": partial(
+        nginx, location=f"proxy_read_timeout {_MS}; proxy_next_upstream error timeout http_504 non_idempotent;"
+    ),
+    "haproxy": partial(haproxy, frontend="retry-on all-retryable-errors\nretries 1", timeouts={"server": _MS}),
+}
+
+
+@pytest.mark.parametrize("on_unknown", ["raise", "reconcile"])
+@pytest.mark.parametrize("proxy", REPEATING.values(), ids=REPEATING.keys())
+async def test_a_proxy_that_repeats_creates_is_not_told_from_one_that_does_not(
+    sandbox: Sandbox, run: Run, proxy: Any, on_unknown: str
+) -> None:
+    """No client can prevent it: it sends one request, and never calls the campaigns absent."""
+    sandbox.fault(operation="create", delay=SLOW)
+    async with run(proxy(sandbox.url)) as running, client_through(running.url, sandbox) as client:
+        report = await create_one(client, new_campaign(), on_unknown=on_unknown)
+    await wait_idle(sandbox)
+    assert len(sandbox.created) == 2
+    assert len([response for response in running.responses if response.method == "POST"]) == 1
+    assert report.effect is Effect.UNKNOWN
+
+
+@pytest.mark.xfail(strict=True, reason=_TWICE)
+@pytest.mark.parametrize("way", [create_many, send_rows])
+async def test_a_cached_response_to_a_create_is_no_proof_for_another(
+    sandbox: Sandbox, run: Run, tmp_path: Path, way: Way
+) -> None:
+    cached = "proxy_cache lists; proxy_cache_methods POST; proxy_cache_valid any 60s; proxy_cache_key $request_uri;"
+    async with run(nginx(sandbox.url, http=_CACHE, location=cached)) as running:
+        async with client_through(running.url, sandbox) as client:
+            reports = await way(client, map(new_campaign, count()), tmp_path)
+    await check_reports(sandbox, reports)
+    assert effects(reports)[Effect.UNKNOWN] >= 1
+
+
+@pytest.fixture
+async def sandbox_with_header() -> AsyncIterator[Sandbox]:
+    """Run a sandbox whose key is in a header that no cache knows: Varnish never keeps responses to Authorization."""
+    async with Sandbox(seed=1, auth="header") as running:
+        yield running
+
+
+CACHING: Final = {
+    "nginx": partial(nginx, http=_CACHE, location="proxy_cache lists; proxy_cache_valid any 60s;"),
+    "varnish": varnish,
+}
+_SETTINGS: Final = {"auth": Auth.HEADER, "reconcile": ReconcilePolicy(settle=2 * READ, timeout=10)}
+
+
+@pytest.mark.xfail(strict=True, reason=_CACHED)
+@pytest.mark.parametrize("proxy", CACHING.values(), ids=CACHING.keys())
+async def test_a_cached_list_does_not_prove_that_a_create_is_absent(
+    sandbox_with_header: Sandbox, run: Run, proxy: Any
+) -> None:
+    sandbox = sandbox_with_header
+    # The first look, before the server acts, is kept for the looks after it.
+    sandbox.fault(operation="create", times=1, status=504, act_after=READ)
+    async with run(proxy(sandbox.url)) as running, client_through(running.url, sandbox, **_SETTINGS) as client:
+        report = await create_one(client, new_campaign(), on_unknown="reconcile")
+    await check_reports(sandbox, [report])
+
+
+@pytest.mark.xfail(strict=True, reason=_CACHED)
+@pytest.mark.parametrize("proxy", CACHING.values(), ids=CACHING.keys())
+async def test_a_cached_list_does_not_prove_that_a_row_is_absent(
+    sandbox_with_header: Sandbox, run: Run, tmp_path: Path, proxy: Any
+) -> None:
+    sandbox = sandbox_with_header
+    # The search after the first request is right: the row is absent. Its list is kept for the search after the second.
+    sandbox.fault(operation="create", times=1, drop="close", act=False)
+    sandbox.fault(operation="create", nth=2, times=1, drop="close", act=True)
+    settings = {**_SETTINGS, "reconcile": ReconcilePolicy(settle=0.1, timeout=10)}
+    async with run(proxy(sandbox.url)) as running, client_through(running.url, sandbox, **settings) as client:
+        await send(client, {"row": new_campaign()}, tmp_path / "run.sqlite", give_up_after=5)
+    await wait_idle(sandbox)
+    assert len(sandbox.created) == 1

@@ -1,0 +1,84 @@
+"""Durable sends through a proxy that answers in the server's place."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import pytest
+from support.made import new_campaign
+
+from campaigns_async.jobs import State, open_journal, send
+from campaigns_async.sandbox import Sandbox
+from intermediaries.programs import Run, nginx
+from intermediaries.scenarios import FOREIGN, REFUSED, Scenario
+from intermediaries.truth import GIVE_UP_AFTER, client_through, wait_idle
+
+_ROWS: Final = 50
+_PLAN: Final = {f"row {number}": new_campaign(number) for number in range(_ROWS)}
+_IN_FLIGHT: Final = 4
+_OUTAGE: Final = "missing rule: another service's body backs a run off at the first"
+_STOPS: Final = "missing rule: 403 in another form than the API's is UNKNOWN and stops a run"
+
+OUTAGES: Final = {
+    "haproxy: 503 before the server": None,
+    "nginx: maintenance page": _OUTAGE,
+    "nginx: healthy": _OUTAGE,
+    "nginx: 204": _OUTAGE,
+    "haproxy: 200 with JSON": _OUTAGE,
+    "nginx: 403 before the server": _STOPS,
+    **{name: None for name in FOREIGN if "https" in name},
+}
+"""Scenarios that leave only the rows in flight unknown, with the rule that the client lacks, if there is one."""
+_SCENARIOS: Final = {**REFUSED, **FOREIGN}
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(
+            _SCENARIOS[name], id=name, marks=[pytest.mark.xfail(strict=True, reason=missing)] if missing else []
+        )
+        for name, missing in OUTAGES.items()
+    ],
+)
+async def test_a_run_leaves_few_rows_unknown(sandbox: Sandbox, run: Run, tmp_path: Path, scenario: Scenario) -> None:
+    async with (
+        run(scenario.build(sandbox.url)) as proxy,
+        client_through(proxy.url, sandbox, max_concurrency=_IN_FLIGHT) as client,
+    ):
+        summary = await send(client, _PLAN, tmp_path / "run.sqlite", reconcile=False, give_up_after=GIVE_UP_AFTER)
+    assert summary.unknown <= 2 * _IN_FLIGHT
+    assert (summary.created, summary.failed, summary.planned) == (0, 0, _ROWS - summary.unknown)
+    assert summary.stopped
+    assert not sandbox.created
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(
+            "default_type text/html; return 200 '<html>We will be back soon.</html>'",
+            id="a page with 200",
+            marks=pytest.mark.xfail(strict=True, reason=_OUTAGE),
+        ),
+        pytest.param("return 503", id="503"),
+        pytest.param("return 429", id="429"),
+    ],
+)
+async def test_a_run_goes_on_after_a_maintenance(sandbox: Sandbox, run: Run, tmp_path: Path, answer: str) -> None:
+    journal = tmp_path / "run.sqlite"
+    under_maintenance = f"if (-f $document_root/maintenance) {{ {answer}; }}"
+    async with run(nginx(sandbox.url, server=f"root {tmp_path}; {under_maintenance}")) as proxy:
+        flag = tmp_path / "maintenance"
+        flag.touch()
+        async with client_through(proxy.url, sandbox, max_concurrency=_IN_FLIGHT) as client:
+            asyncio.get_running_loop().call_later(1.0, flag.unlink)
+            summary = await send(client, _PLAN, journal, give_up_after=20)
+    await wait_idle(sandbox)
+    assert summary.ok, summary
+    assert len(sandbox.created) == _ROWS
+    sandbox.assert_no_double_send()
+    with open_journal(journal) as reader:
+        assert {row.campaign_id for row in reader.rows(State.CREATED)} == {made["id"] for made in sandbox.created}
