@@ -106,9 +106,12 @@ def show_each(options: ConnectionOptions, campaign_ids: Sequence[str], fields: s
         missing: list[str] = []
         found = _read_each(client, campaign_ids, missing)
         if is_terminal() and not as_json:
+            separator = ""
             async with aclosing(found):
                 async for (campaign,), _ in found:
+                    print_output(separator, newline=False)
                     _print_campaign(campaign, columns)
+                    separator = "\n"
         else:
             await _print_json(found, columns)
         if missing:
@@ -214,7 +217,7 @@ def _columns_that_fit(widths: Mapping[str, int]) -> list[str]:
 
 
 def _print_campaign(campaign: Campaign, columns: Sequence[Column]) -> None:
-    """Print a campaign with a field a line, and an empty line after it."""
+    """Print a campaign with a field a line."""
     from rich.table import Table
     from rich.text import Text
 
@@ -224,7 +227,6 @@ def _print_campaign(campaign: Campaign, columns: Sequence[Column]) -> None:
     for column in columns:
         table.add_row(Text(column.name), Text(_format_cell(column, campaign, full=True)))
     print_rich(table)
-    print_output("")
 
 
 def _format_cell(column: Column, campaign: Campaign, *, full: bool = False) -> str:

@@ -20,7 +20,7 @@ _QUIET_SECONDS: Final = 1.0
 """Nothing is shown for an export whose first answer comes within this time."""
 _ACTIVITIES: Final = {
     Phase.CHECKING: "checking the plan",
-    Phase.RECONCILING: "looking for rows that may have been sent",
+    Phase.RECONCILING: "searching the server",
     Phase.SENDING: "sending",
 }
 

@@ -58,7 +58,7 @@ def test_a_new_phase_begins_with_a_rate_of_its_own() -> None:
 def test_what_an_earlier_run_left_on_its_way_is_unknown_while_it_is_looked_for() -> None:
     figures = SendFigures(stats())
     figures.update(progress(Phase.RECONCILING, sending=9, unknown=2))
-    assert line(figures).startswith("looking for rows that may have been sent: 2 of 111 rows")
+    assert line(figures).startswith("searching the server: 2 of 111 rows")
     assert line(figures).endswith(", 11 unknown")
     figures.update(progress(Phase.SENDING, sending=9, unknown=2))
     assert line(figures).endswith(", 2 unknown")
