@@ -123,6 +123,7 @@ class Watch:
                 continue
             assert row.campaign_id is not None
             taken[row.campaign_id] += 1
+            assert row.campaign_id in made, f"{row.key} took {row.campaign_id}, which is no campaign"
             body = made[row.campaign_id].body
             assert body is not None, f"{row.key} took a stranger's"
             assert row.key in self._keys(sameness(body)), f"{row.key} took another row's"

@@ -19,6 +19,7 @@ from campaigns_async.effects import State
 from campaigns_async.jobs import Job, JournalRow, Summary
 from simulation.jobs_invariants import Watch
 from simulation.jobs_journal import Files, JournalOnDisk
+from simulation.jobs_outage import OutageWatch
 from simulation.jobs_script import JobScript
 from simulation.jobs_server import JobClock, JobServer, JobTransport, Standing
 from simulation.loop import VirtualLoop
@@ -103,6 +104,7 @@ class Life:
         loop._until = loop._now + 3600.0
         self.journal = JournalOnDisk(before.files)
         loop.run_work = self._worker()
+        outage = OutageWatch(script)
         self.server = JobServer(
             loop,
             script.weather(orders.path),
@@ -113,7 +115,10 @@ class Life:
             limit=script.server_limit,
             on_left=self._on_left,
             on_made=self._on_made,
+            on_begun=lambda sent: self.watch.look(lambda: outage.check_begin(sent)),
+            on_ended=outage.note_end,
         )
+        self.server.given = [row.campaign_id for row in before.rows.values() if row.campaign_id is not None]
         self.watch = Watch(script, self.journal, self.server)
         try:
             loop.run(self._main())

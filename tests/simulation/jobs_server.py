@@ -60,6 +60,10 @@ class JobServer(Server):
     """A create is about to leave; nothing of it has happened."""
     on_made: Callable[[bytes], object] = field(kw_only=True)
     """A campaign of this body was made; no response was sent."""
+    on_begun: Callable[[Sent], object] = field(kw_only=True)
+    """A create was handed to the transport."""
+    on_ended: Callable[[Sent], object] = field(kw_only=True)
+    """A request has ended."""
     made: list[Made] = field(init=False, factory=list)
     _left: dict[int, Sent] = field(init=False, factory=dict)
     """Creates that have left and have not arrived."""
@@ -114,6 +118,12 @@ class JobServer(Server):
             if sent.request.operation is Operation.CREATE:
                 self._left[sent.number] = sent
                 self.on_left(sent)
+        elif what[0] == "send":
+            sent = self.sent[what[1]]  # type: ignore[index]
+            if sent.request.operation is Operation.CREATE:
+                self.on_begun(sent)
+        elif what[0] == "response":
+            self.on_ended(self.sent[what[1]])  # type: ignore[index]
         elif what[0] == "act":
             assert self._arriving is not None
             self._keep(self.store.all[-1], self._arriving.request.body or b"", self._arriving.plan.hidden)

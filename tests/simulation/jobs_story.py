@@ -63,7 +63,7 @@ class Story:
                 f"{path}+{number}",
                 pause=dice.choice(_PAUSES) * (0.5 + dice.random()),
                 interruption=_interruption(dice, 0.15) if wild else None,
-                retry_failed=dice.random() < 0.3,
+                retry_failed=dice.random() < 0.3 or not wild,
                 calm=not wild,
                 looks_first=dice.random() < 0.15,
                 set_back=dice.choice((1.0, 3600.0)) * (number + 1) if dice.random() < 0.2 else 0.0,
@@ -88,6 +88,7 @@ class Story:
             error.add_note(f"seed {self.script.seed}, life {orders.path}")
             raise
         self.counts["lives"] += 1
+        self.counts.update(f"lives with {kind}" for kind in life.server.kinds)
         return life
 
 

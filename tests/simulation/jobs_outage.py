@@ -1,0 +1,65 @@
+"""The check of how a job meets an outage: it sends no create into it, but for one after each sign of life."""
+
+from __future__ import annotations
+
+from campaigns_async._http.response import Response
+from campaigns_async.values import Operation
+from simulation.faults import LIES
+from simulation.jobs_script import JobScript
+from simulation.server import Sent
+
+_SLACK = 5.0
+"""Seconds that a create may wait between being taken up and being sent, without a rate limit."""
+
+
+class OutageWatch:
+    """A record of the outage that the client can see: responses to creates that leave the outcome unknown."""
+
+    def __init__(self, script: JobScript) -> None:
+        self._script = script
+        self._since: float | None = None
+        self._allowed = 0
+        self._repeatable: set[bytes | None] = set()
+
+    def check_begin(self, sent: Sent) -> None:
+        """Check a create that is about to be sent."""
+        if (
+            not LIES or self._since is None or sent.request.body in self._repeatable
+        ):  # another attempt of a call is no other row
+            return
+        assert self._allowed > 0, "a row was sent into an outage, and no GET had shown that it is over"
+        self._allowed -= 1
+        lasted = sent.began - self._since
+        most = self._script.give_up_after + _SLACK
+        assert self._script.rate_limit is not None or lasted <= most, f"a row was sent {lasted} s into an outage"
+
+    def note_end(self, sent: Sent) -> None:
+        """Note the end of a request."""
+        is_create = sent.request.operation is Operation.CREATE
+        if is_create:
+            self._note_repeatable(sent)
+        if self._since is None:
+            if is_create and self._is_outage(sent):
+                self._since, self._allowed = sent.ended, self._script.max_concurrency  # what the workers hold
+        elif sent.got_its_own_reply:
+            if is_create:
+                self._since = None
+            else:
+                self._allowed = max(self._allowed, 1)
+
+    def _note_repeatable(self, sent: Sent) -> None:
+        result = None if sent.reply is None else sent.reply.result
+        if result is None or result.status == 429 or result.status in self._script.honest:
+            self._repeatable.add(sent.request.body)
+        else:
+            self._repeatable.discard(sent.request.body)
+
+    def _is_outage(self, sent: Sent) -> bool:
+        """Return True if the response is one by which an intermediary says that the server cannot be reached."""
+        result = None if sent.reply is None else sent.reply.result
+        return (
+            isinstance(result, Response)
+            and result.status == sent.plan.status
+            and result.status not in self._script.honest
+            and sent.plan.kind in ("unavailable", "maintenance")
+        )
