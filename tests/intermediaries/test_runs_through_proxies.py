@@ -12,7 +12,7 @@ from support.made import new_campaign
 from campaigns_async.jobs import State, open_journal, send
 from campaigns_async.sandbox import Sandbox
 from intermediaries.programs import Run, nginx
-from intermediaries.scenarios import FOREIGN, REFUSED, Scenario
+from intermediaries.scenarios import FOREIGN, LATE, REFUSED, Scenario
 from intermediaries.truth import GIVE_UP_AFTER, client_through, wait_idle
 
 _ROWS: Final = 50
@@ -53,6 +53,25 @@ async def test_a_run_leaves_few_rows_unknown(sandbox: Sandbox, run: Run, tmp_pat
     assert (summary.created, summary.failed, summary.planned) == (0, 0, _ROWS - summary.unknown)
     assert summary.stopped
     assert not sandbox.created
+
+
+@pytest.mark.parametrize("scenario", LATE.values(), ids=LATE.keys())
+async def test_a_second_run_through_a_faster_server_settles_every_row(
+    sandbox: Sandbox, run: Run, tmp_path: Path, scenario: Scenario
+) -> None:
+    journal = tmp_path / "run.sqlite"
+    rule = sandbox.fault(operation="create", every=3, **scenario.fault)
+    async with run(scenario.build(sandbox.url)) as proxy:
+        async with client_through(proxy.url, sandbox, max_concurrency=_IN_FLIGHT) as client:
+            first = await send(client, _PLAN, journal, reconcile=False, give_up_after=GIVE_UP_AFTER)
+        rule.stop()
+        await wait_idle(sandbox)
+        async with client_through(proxy.url, sandbox) as client:
+            second = await send(client, _PLAN, journal, give_up_after=GIVE_UP_AFTER)
+    assert first.unknown
+    assert second.ok, second
+    assert len(sandbox.created) == _ROWS
+    sandbox.assert_no_double_send()
 
 
 @pytest.mark.parametrize(
