@@ -33,7 +33,7 @@ OUTAGES = ("refused", "connect_timeout", "dropped", "silent", "status", "unavail
 LYING_OUTAGES = ("unavailable", "maintenance", "foreign", "blocked", "redirect", "unread")
 STATUSES = (408, 500, 502, 503, 504)
 REDIRECTS = (301, 302, 303, 307, 308)
-KINDS: Final = tuple(sorted({kind for mood in (*MOODS, *LYING_MOODS) for kind in mood}))
+KINDS: Final = tuple(sorted({kind for mood in (MOODS + LYING_MOODS if LIES else MOODS) for kind in mood}))
 """All kinds of plans."""
 
 _HTML, _JSON, _TEXT, _PROBLEM = "text/html; charset=utf-8", "application/json", "text/plain", "application/problem+json"
@@ -123,6 +123,7 @@ class Weather:
             settling time must cover them.
         longest_wait: The longest Retry-After, in seconds.
         honest: Statuses by which this server says that it did nothing.
+        skew: Seconds by which the server's clock is ahead of the client's.
         calm: True while nothing goes wrong.
     """
 
@@ -132,6 +133,7 @@ class Weather:
     latest: float = 1.0
     longest_wait: float = 4.0
     honest: tuple[int, ...] = ()
+    skew: float = 0.0
     calm: bool = False
     _kinds: tuple[str, ...] = field(init=False)
     _weights: tuple[float, ...] = field(init=False)
@@ -273,4 +275,5 @@ def draw_weather(random_: random.Random, *, latest: float, longest_wait: float, 
         kinds = (*OUTAGES, *LYING_OUTAGES) if LIES else OUTAGES
         outages.append((start, start + random_.random() * 15, random_.choice(kinds)))
     mood = random_.choice((*MOODS, *LYING_MOODS) if LIES else MOODS)
-    return Weather(random_, mood, tuple(outages), latest, longest_wait, honest)
+    skew = random_.choice((0.0, 0.0, -3600.0, 7200.0)) if LIES else 0.0
+    return Weather(random_, mood, tuple(outages), latest, longest_wait, honest, skew)

@@ -58,6 +58,9 @@ def _check_nothing_left(world: World) -> Iterator[str]:
     for create in world.script.singles:
         if not create.ended:
             yield f"create {create.number} never ended"
+        deadline = world.script.timeouts[create.view].deadline
+        if not create.reconcile and deadline is not None and create.lasted > deadline + _LATE:
+            yield f"create {create.number} took {create.lasted} s, though its deadline was {deadline} s"
 
 
 def _check_each_at_most_once(world: World) -> Iterator[str]:

@@ -88,7 +88,7 @@ class Story:
             error.add_note(f"seed {self.script.seed}, life {orders.path}")
             raise
         self.counts["lives"] += 1
-        self.counts.update(f"lives with {kind}" for kind in life.server.kinds)
+        self.counts += life.server.kinds
         return life
 
 

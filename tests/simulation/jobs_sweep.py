@@ -15,8 +15,10 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
+from simulation.faults import KINDS
 from simulation.jobs_script import draw_script
 from simulation.jobs_story import Story
+from simulation.sweep import IN_SEEDS, find_rare_kinds, print_counts
 
 Outcome = tuple[Counter[str], str | None]
 _POINTS = "crash points"
@@ -33,6 +35,7 @@ def sweep(seed: int) -> Outcome:
     finally:
         gc.enable()
     story.counts["seeds"] += 1
+    story.counts.update(IN_SEEDS + kind for kind in KINDS if story.counts[kind])
     return story.counts, None
 
 
@@ -72,8 +75,11 @@ def main(arguments: list[str] | None = None) -> int:
     began = time.monotonic()
     counts, failure = run_all(options.points, first=options.first, processes=options.processes)
     took = time.monotonic() - began
-    print(*(f"{count:>10,} {what}" for what, count in sorted(counts.items())), sep="\n")
+    print_counts(counts)
     print(f"{counts[_POINTS]:,} crash points of {counts['seeds']:,} seeds in {took:.0f} s")
+    rare = find_rare_kinds(counts)
+    if rare and failure is None:
+        failure = f"in less than 1 % of the seeds: {', '.join(rare)}"
     if failure is not None:
         print(failure, file=sys.stderr)
     return int(failure is not None)

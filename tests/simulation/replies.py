@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from multidict import CIMultiDict
 
@@ -16,13 +16,13 @@ _PASSED_ON = (400, 401, 404)
 _NOBODY = "5f0c7a1e-0000-4000-8000-000000000000"
 
 
-def write_reply(plan: Plan, answer: Answer, retry_after: str | None, others: Sequence[str]) -> Response | Failure:
+def write_reply(plan: Plan, answer: Answer, wait: Mapping[str, str], others: Sequence[str]) -> Response | Failure:
     """Return what the client gets for the server's answer.
 
     Args:
         plan: The course of the request.
         answer: The right answer, or the plan's status if the server did not act.
-        retry_after: The value of Retry-After.
+        wait: The headers that ask to wait.
         others: Ids that earlier creates were given, the newest last.
     """
     if plan.kind == "dropped":
@@ -34,9 +34,9 @@ def write_reply(plan: Plan, answer: Answer, retry_after: str | None, others: Seq
         return write_response(answer)
     if plan.body is not None:
         body = plan.body.replace(b"%s", _choose_id(plan, answer, others).encode())
-        return write_response(Answer(plan.status, body, plan.content_type), retry_after)
+        return write_response(Answer(plan.status, body, plan.content_type), wait)
     if plan.status:
-        return write_response(Answer(plan.status), retry_after)
+        return write_response(Answer(plan.status), wait)
     return write_response(answer)
 
 
@@ -46,9 +46,6 @@ def _choose_id(plan: Plan, answer: Answer, others: Sequence[str]) -> str:
     return others[-1] if plan.names == "other" and others else _NOBODY
 
 
-def write_response(answer: Answer, retry_after: str | None = None) -> Response:
-    """Return an answer as a response."""
-    headers: CIMultiDict[str] = CIMultiDict({"content-type": answer.content_type})
-    if retry_after is not None:
-        headers["retry-after"] = retry_after
-    return Response(answer.status, headers, answer.body)
+def write_response(answer: Answer, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer as a response, with further headers."""
+    return Response(answer.status, CIMultiDict({"content-type": answer.content_type, **(headers or {})}), answer.body)

@@ -31,6 +31,7 @@ class Create:
         timeout: Seconds of a timeout of the user's own, around the call.
         taken: True if the call has started, or a fan-out has read the item.
         cut: True if the simulation cancelled the call.
+        lasted: Seconds that the call took, if it was a single one.
     """
 
     number: int
@@ -45,6 +46,7 @@ class Create:
     timeout: float | None
     taken: bool = False
     cut: bool = False
+    lasted: float = 0.0
     ended: bool = False
     value: str | None = None
     error: BaseException | None = None

@@ -27,7 +27,7 @@ from campaigns_async.sandbox._routing import Router
 from campaigns_async.settings import Timeouts
 from campaigns_async.values import Operation
 from simulation.connections import Connection, Connections, Pending, Reply
-from simulation.faults import Plan, Weather
+from simulation.faults import LIES, Plan, Weather
 from simulation.loop import VirtualLoop
 from simulation.replies import write_reply, write_response
 
@@ -286,37 +286,46 @@ class ModelTransport:
         if plan.kind == "same id" and not server.given:
             plan = sent.plan = evolve(plan, kind="fine", acts=True, status=0, body=None)
         if plan.kind in ("fine", "slow") and server.is_full():
-            result: Response | Failure = write_response(Answer(429), "1" if sent.number % 3 else None)
+            result: Response | Failure = write_response(Answer(429), {"retry-after": "1"} if sent.number % 3 else {})
         else:
             answer = server.act(sent, credentials) if plan.acts else Answer(plan.status or 500)
             if plan.kind in ("silent", "unread"):
                 return
-            result = write_reply(plan, answer, self._retry_after(plan), server.given)
+            result = write_reply(plan, answer, self._ask_to_wait(plan), server.given)
         reply = Reply(sent.number, result, plan.is_documented)
         server.loop.call_later(plan.back, connection.deliver, reply)
         if plan.again is not None:
             server.loop.call_later(plan.back + plan.again, connection.deliver, reply)
 
-    def _retry_after(self, plan: Plan) -> str | None:
+    def _ask_to_wait(self, plan: Plan) -> Mapping[str, str]:
+        """Return the headers that ask to wait: seconds, or a date by the server's clock."""
         if plan.retry_after is None:
-            return None
-        if plan.as_date:
-            moment = time_of_day(self.server.loop.time() + plan.retry_after)
-            return format_datetime(moment.replace(microsecond=0), usegmt=True)
-        return f"{plan.retry_after:g}"
+            return {}
+        if not plan.as_date:
+            return {"retry-after": f"{plan.retry_after:g}"}
+        now = self.server.loop.time() + self.server.weather.skew
+        return {"date": _write_date(now), "retry-after": _write_date(now + plan.retry_after)}
 
     def _hold(self, response: Response) -> None:
         text = response.headers.get("Retry-After")
         if text is None:
             return
-        now = self.server.loop.time()
         if text[0].isalpha():
-            moment = datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
-            wait = (moment - time_of_day(now)).total_seconds()
+            now = _read_date(response.headers["date"]) if LIES else time_of_day(self.server.loop.time())
+            wait = (_read_date(text) - now).total_seconds()
         else:
             wait = float(text)
         if 0 < wait <= self.server.longest_wait:
-            self.server.holds.append(Hold(len(self.server.sent), now, self.server.loop.turn, now + wait))
+            at = self.server.loop.time()
+            self.server.holds.append(Hold(len(self.server.sent), at, self.server.loop.turn, at + wait))
+
+
+def _write_date(seconds: float) -> str:
+    return format_datetime(time_of_day(seconds).replace(microsecond=0), usegmt=True)
+
+
+def _read_date(text: str) -> datetime:
+    return datetime.strptime(text, "%a, %d %b %Y %H:%M:%S GMT").replace(tzinfo=UTC)
 
 
 def _answer(pending: Pending, reply: Reply) -> None:

@@ -14,15 +14,17 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
 from campaigns_async import Reconciled
+from simulation.faults import KINDS
 from simulation.world import World, run
 
 _CHUNK = 50
+IN_SEEDS = "seeds with "
 
 
 def tally(world: World) -> Counter[str]:
     """Count what happened in a world."""
     counts: Counter[str] = Counter(world.server.kinds)
-    counts.update(f"seeds with {kind}" for kind in world.server.kinds)
+    counts.update(IN_SEEDS + kind for kind in world.server.kinds)
     for create in world.script.creates:
         counts["creates"] += create.taken
         counts["left unknown"] += create.effect is not None and create.effect.name == "UNKNOWN"
@@ -58,11 +60,29 @@ def main(arguments: list[str] | None = None) -> int:
     counts, failure = run_all(range(options.first, options.first + options.seeds), options.processes)
     took = time.monotonic() - began
     counts["virtual hours"] //= 3600
-    print(*(f"{count:>10,} {what}" for what, count in sorted(counts.items())), sep="\n")
+    print_counts(counts)
     print(f"{counts['seeds']:,} seeds in {took:.0f} s, {60 * counts['seeds'] / took:,.0f} a minute")
+    rare = find_rare_kinds(counts)
+    if rare and failure is None:
+        failure = f"in less than 1 % of the seeds: {', '.join(rare)}"
     if failure is not None:
         print(failure, file=sys.stderr)
     return int(failure is not None)
+
+
+def print_counts(counts: Counter[str]) -> None:
+    """Print how often each thing happened, and in how many of the seeds each kind of fault did."""
+    for what, count in sorted(counts.items()):
+        if not what.startswith(IN_SEEDS):
+            share = (
+                f"  in {counts[IN_SEEDS + what] / max(counts['seeds'], 1):.1%} of the seeds" if what in KINDS else ""
+            )
+            print(f"{count:>10,} {what}{share}")
+
+
+def find_rare_kinds(counts: Counter[str]) -> list[str]:
+    """Return the kinds of faults that occur in less than one percent of the seeds: such a sweep shows nothing of them."""
+    return [kind for kind in KINDS if counts[IN_SEEDS + kind] * 100 < counts["seeds"]]
 
 
 def run_all(seeds: range, processes: int) -> tuple[Counter[str], str | None]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from simulation.sweep import tally
+from simulation.sweep import find_rare_kinds, tally
 from simulation.world import run
 
 SEEDS = int(os.environ.get("SIM_SEEDS", "50"))
@@ -23,6 +23,8 @@ def test_everything_holds_in_every_seed() -> None:
     counts: Counter[str] = Counter()
     for seed in range(FIRST, FIRST + SEEDS):
         counts += tally(run(seed))
+        counts["seeds"] += 1
+    assert not find_rare_kinds(counts)
     for what in ("found", "absent", "unknown", "left unknown", "cancelled", "holds"):
         assert counts[what] * 20 >= SEEDS, f"{what}: {counts[what]} times in {SEEDS} seeds shows nothing"
 

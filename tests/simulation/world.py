@@ -17,9 +17,11 @@ from campaigns_async import CampaignsClient, CampaignsError, CampaignUpdate, Eve
 from campaigns_async.effects import Effect, effect_of
 from campaigns_async.fanout import FanOut as Outcomes
 from simulation import invariants
+from simulation.connections import Connections
+from simulation.faults import LIES
 from simulation.loop import VirtualLoop
 from simulation.script import Change, Create, FanOut, Script, draw_script
-from simulation.server import Server, source
+from simulation.server import ModelTransport, Server, source
 from simulation.setting import CHANGED, build, take_campaigns_late, take_creates, take_creates_late, to_wire
 
 _STEADY = "steady"
@@ -121,7 +123,16 @@ class World:
         await asyncio.sleep(script.reconcile.settle + 1.0)  # late requests have been executed by then
         gc.collect()
         self._check_idle()
+        if LIES and self.connections.unjudged:
+            self.complaints.append(f"neither reused nor discarded: {list(self.connections.unjudged.values())}")
         self.left = [repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+
+    @property
+    def connections(self) -> Connections:
+        """The connections of the client."""
+        transport = self.client._pool.transport
+        assert isinstance(transport, ModelTransport)
+        return transport.connections
 
     async def _meet_the_former(self) -> None:
         weather, script = self.server.weather, self.script
@@ -148,6 +159,7 @@ class World:
     async def _single(self, create: Create) -> None:
         await asyncio.sleep(create.after)
         create.taken = True
+        began = self.loop.time()
         timer: asyncio.TimerHandle | None = None
         task = asyncio.current_task()
         assert task is not None
@@ -164,6 +176,7 @@ class World:
                     self._record_error(create, error, cut=create.cut or over)
                     if over and isinstance(error, asyncio.CancelledError):
                         raise
+        create.lasted = self.loop.time() - began
         del self.running[create.number]
         if timer is not None:
             timer.cancel()
