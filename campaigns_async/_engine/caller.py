@@ -41,6 +41,9 @@ T = TypeVar("T")
 _APPLIED = Effect.APPLIED  # Python 3.11 looks up a member slowly
 _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
     FailureKind.CONNECT: (ConnectionFailedError, "no connection: check base_url and the network"),
+    FailureKind.CERTIFICATE: (ConnectionFailedError, "no connection"),
+    FailureKind.TLS: (ConnectionFailedError, "no connection"),
+    FailureKind.UNKNOWN_HOST: (ConnectionFailedError, "no connection"),
     FailureKind.CONNECT_TIMEOUT: (ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
     FailureKind.DROPPED: (ConnectionFailedError, "the connection was lost"),
     FailureKind.READ_TIMEOUT: (ReadTimeoutError, "no response in time (Timeouts.read)"),
@@ -151,7 +154,8 @@ class Caller:
         pool, call.marker, call.retry_after = self.pool, None, None
         if isinstance(result, Response):
             status, failure, sent = result.status, None, True
-            if status >= 300:
+            if not 200 <= status < 300:
+                pool.transport.discard(result)  # before the slot is released, and before a retry
                 call.retry_after = read_retry_after(result, now=pool.clock.now())
                 if is_throttled(status, call.retry_after):
                     pool.throttled += 1
@@ -203,10 +207,15 @@ class Caller:
             try:
                 value = read(result)
             except CampaignsError as error:
+                self.pool.transport.discard(result)
                 error.http_status, error.request_id = result.status, read_request_id(result, None)
                 self._annotate(error, call)
                 self._report_finish(call, Effect.APPLIED, type(error).__name__)
                 raise
+            if result.status == 204:  # it has no content to be judged by
+                self.pool.transport.discard(result)
+            else:
+                self.pool.transport.reuse(result)
             if self.pool.instrumentation is not None:
                 self._report_finish(call, _APPLIED, None)
             self.pool.quota.release(retried=call.retry_paid)

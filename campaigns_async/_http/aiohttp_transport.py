@@ -3,6 +3,10 @@
 Each request is sent once. These features of aiohttp are off, since they hide how often the server saw a request, and
 when: the silent resend after a dropped connection, redirects (aiohttp posts again on 307 and 308, and sends keys to
 other hosts), and the total timeout, which includes the wait for a connection.
+
+A connection carries another request only after `reuse`. aiohttp itself returns a connection to its pool as soon as the
+body of a response ends, before anybody has read it: a body that doubles, or answers another request, would then shift
+the responses of all later requests by one.
 """
 
 from __future__ import annotations
@@ -11,12 +15,15 @@ import asyncio
 import errno
 import warnings
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.payload import Payload
 from yarl import URL
 
+from campaigns_async._http.connect_errors import explain_connect_error, shorten
 from campaigns_async._http.deadlines import Deadline, TimeoutQueue, TimeoutQueues
 from campaigns_async._http.request import Credentials, Request
 from campaigns_async._http.response import Response
@@ -27,6 +34,15 @@ from campaigns_async.settings import Timeouts
 _ENCODING = aiohttp.hdrs.CONTENT_ENCODING
 _STRAY = "a response arrived before the request was sent"
 _BODILESS = ("GET", "HEAD", "OPTIONS")
+_STRAYS = 3
+"""Connections that a request may find unusable before it fails: a server may send a response as soon as one opens."""
+_TURNS = 10
+"""Iterations of the loop that a request waits for the verdict on the response before it, which is due in one or two."""
+_CHUNK = 2**15
+"""Bytes of a body that are written at once: aiohttp waits for the server to read only above 64 KiB."""
+
+_UNPROVEN: WeakKeyDictionary[aiohttp.BaseConnector, set[object]] = WeakKeyDictionary()
+"""The connections that wait for `reuse` or `discard`, by aiohttp's pool: clients may share a borrowed session."""
 
 
 class AiohttpTransport:
@@ -62,6 +78,8 @@ class AiohttpTransport:
         self._read_timeouts = TimeoutQueues()
         self._timeouts: tuple[Timeouts, tuple[aiohttp.ClientTimeout, TimeoutQueue]] | None = None
         self._latest_url: tuple[tuple[str, str, str], URL] | None = None  # almost all creates go to one URL
+        self._unproven: set[object] | None = None
+        self._is_first_contact = True
 
     async def send(
         self,
@@ -75,46 +93,59 @@ class AiohttpTransport:
         session = self._session or self._open(credentials)
         if session.closed:
             raise ClientClosedError("the aiohttp session passed as session was closed by its owner")
+        unproven = self._unproven if self._unproven is not None else self._find_unproven(session)
         timeout, read_timeouts = self._timeouts_for(timeouts)
         if credentials is not self._session_credentials:
             headers = {**credentials.headers, **(headers or {})}
-        # A request without a body gets an empty one: only the write of a body shows when headers leave.
-        body = _Body(request.body or b"", marker, read_timeouts.for_current_task())
-        try:
-            response = await session.request(
-                request.method,
-                self._build_url(request, credentials),
-                headers=headers,
-                skip_auto_headers=None if request.body else ("Content-Type",),
-                data=body,
-                timeout=timeout,
-                allow_redirects=False,
-                raise_for_status=False,
-                middlewares=(body.send_without_resend,),
-            )
-            content = await self._read(response, timeouts.read)
-            if content is None:
-                return Failure(FailureKind.DROPPED, sent=True, detail="the response is larger than max_response_size")
-            return Response(response.status, response.headers, content)
-        except aiohttp.ClientConnectorError as error:
-            return Failure(FailureKind.CONNECT, sent=False, detail=_describe(error))
-        except aiohttp.ConnectionTimeoutError:
-            return Failure(FailureKind.CONNECT_TIMEOUT, sent=False)
-        except TimeoutError:
-            return Failure(FailureKind.READ_TIMEOUT, sent=marker.sent)
-        except (aiohttp.ClientError, _DroppedError, OSError) as error:
-            return Failure(FailureKind.DROPPED, sent=marker.sent, detail=_describe(error))
-        except Exception as error:  # hooks of a borrowed session may raise anything
-            if marker.sent:
-                return Failure(FailureKind.DROPPED, sent=True, detail=_describe(error))
-            name = type(error).__name__
-        raise ConfigurationError(f"the aiohttp session refused to send the request ({name})")
+        strays = 0
+        while True:
+            # A request without a body gets an empty one: only the write of a body shows when headers leave.
+            body = _Body(request.body or b"", marker, read_timeouts.for_current_task(), unproven)
+            status = None
+            try:
+                response = await session.request(
+                    request.method,
+                    self._build_url(request, credentials),
+                    headers=headers,
+                    skip_auto_headers=None if request.body else ("Content-Type",),
+                    data=body,
+                    timeout=timeout,
+                    allow_redirects=False,
+                    raise_for_status=False,
+                    middlewares=(body.send_without_resend,),
+                )
+                status = response.status
+                content = await self._read(response, timeouts.read)
+                if content is not None:
+                    self._is_first_contact = False
+                    return Response(status, response.headers, content, body.connection)
+                detail = "the response is larger than max_response_size"
+                failure: Failure | Exception = Failure(FailureKind.DROPPED, sent=True, detail=detail, status=status)
+            except Exception as error:
+                failure = self._build_failure(error, body, status)
+            except BaseException:
+                body.abort()
+                raise
+            body.abort()
+            strays += not body.is_early
+            if body.is_refused and strays < _STRAYS:
+                continue  # nothing was sent: another connection may carry the request
+            if isinstance(failure, Failure):
+                return failure
+            raise failure  # not within `except`: the error of aiohttp may hold the key
 
     def reuse(self, response: Response) -> None:
-        """Do nothing yet: aiohttp returns the connection to its pool by itself."""
+        """Let the response's connection carry another request."""
+        connection, response.connection = response.connection, None
+        if connection is not None and self._unproven is not None:
+            self._unproven.discard(connection)
 
     def discard(self, response: Response) -> None:
-        """Do nothing yet: aiohttp returns the connection to its pool by itself."""
+        """Close the response's connection now. aiohttp hands out no connection that is closed."""
+        connection, response.connection = response.connection, None
+        if isinstance(connection, ResponseHandler) and self._unproven is not None:
+            self._unproven.discard(connection)
+            connection.close()
 
     def __del__(self) -> None:
         session: aiohttp.ClientSession | None = self.__dict__.get("_session")  # absent where __init__ raised
@@ -156,6 +187,34 @@ class AiohttpTransport:
                 response.close()  # the rest must not be read as the next response
         return b"".join(chunks)
 
+    def _build_failure(self, error: Exception, body: _Body, status: int | None) -> Failure | Exception:
+        """Return the failure that an exception of the session means, or the error to raise if it refused the request."""
+        sent = body.marker.sent
+        if isinstance(error, aiohttp.ClientConnectorError):
+            kind, detail = explain_connect_error(
+                error.os_error,
+                is_dns=isinstance(error, aiohttp.ClientConnectorDNSError),
+                is_first_contact=self._is_first_contact,
+            )
+            return Failure(kind, sent=False, detail=detail)
+        if isinstance(error, aiohttp.ServerFingerprintMismatch):
+            detail = "the server's certificate does not have the fingerprint that the session asks for"
+            return Failure(FailureKind.CERTIFICATE, sent=False, detail=detail)
+        if isinstance(error, aiohttp.ConnectionTimeoutError):
+            return Failure(FailureKind.CONNECT_TIMEOUT, sent=False)
+        if isinstance(error, TimeoutError):
+            detail = "the server did not take the whole body of the request" if body.is_writing else ""
+            return Failure(FailureKind.READ_TIMEOUT, sent=sent, detail=detail, status=status)
+        # Hooks of a borrowed session may raise anything.
+        if sent or isinstance(error, (aiohttp.ClientError, _DroppedError, OSError)):
+            return Failure(FailureKind.DROPPED, sent=sent, detail=_describe(error), status=status)
+        return ConfigurationError(f"the aiohttp session refused to send the request ({type(error).__name__})")
+
+    def _find_unproven(self, session: aiohttp.ClientSession) -> set[object]:
+        connector = session.connector
+        self._unproven = set() if connector is None else _UNPROVEN.setdefault(connector, set())
+        return self._unproven
+
     def _open(self, credentials: Credentials) -> aiohttp.ClientSession:
         self._session_credentials = credentials
         self._session = aiohttp.ClientSession(
@@ -185,15 +244,29 @@ class _Body(Payload):
     """A JSON body that marks its request as sent just before the first byte leaves.
 
     aiohttp buffers the headers until the first write of the body, so that this covers the headers too.
+
+    Attributes:
+        connection: The connection that the request went out over; None before.
+        is_refused: True if the connection that aiohttp chose could not carry the request, and nothing was sent.
+        is_early: True if that was because the last response over that connection had not been judged.
+        is_writing: True while a body of several chunks is written.
+        marker: The record of the request's leaving.
     """
 
     _default_content_type = "application/json"
 
-    def __init__(self, value: bytes, marker: SendMarker, read_timeout: Deadline) -> None:
+    connection: ResponseHandler | None = None
+    is_refused: bool = False
+    is_early: bool = False
+    is_writing: bool = False
+    _transport: asyncio.Transport
+
+    def __init__(self, value: bytes, marker: SendMarker, read_timeout: Deadline, unproven: set[object]) -> None:
         super().__init__(value, content_type="application/json")
-        self._size = len(value)
-        self._marker = marker
+        self._size: int = len(value)
+        self.marker = marker
         self._read_timeout = read_timeout
+        self._unproven = unproven
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return bytes(self._value).decode(encoding, errors)
@@ -206,13 +279,51 @@ class _Body(Payload):
         writer: AbstractStreamWriter,
         content_length: int | None,
     ) -> None:
-        protocol = getattr(writer, "protocol", None)
-        if protocol is not None and protocol.should_close:
-            # A response has arrived before the request was sent: it belongs to another request.
+        connection: ResponseHandler = writer.protocol  # type: ignore[attr-defined]  # not in the abstract class
+        if connection in self._unproven:
+            await self._wait_for_verdict(connection)
+        transport = connection.transport
+        if transport is None or transport.is_closing() or connection.should_close:
             raise ConnectionResetError(errno.ECONNRESET, _STRAY)
-        self._marker.mark()
-        await writer.write(self._value)
-        self._read_timeout.begin(asyncio.get_running_loop().time())
+        self._unproven.add(connection)
+        self.connection, self._transport = connection, transport
+        self.marker.mark()
+        if self._size > _CHUNK:
+            await self._write_in_chunks(writer)
+        else:
+            await writer.write(self._value)
+            self._read_timeout.begin(asyncio.get_running_loop().time())
+
+    async def _write_in_chunks(self, writer: AbstractStreamWriter) -> None:
+        """Write a large body, and bound each wait for the server to read more of it."""
+        loop = asyncio.get_running_loop()
+        self.is_writing = True
+        for start in range(0, self._size, _CHUNK):
+            self._read_timeout.restart(loop.time())
+            await writer.write(self._value[start : start + _CHUNK])
+            await writer.drain()
+        self.is_writing = False
+        self._read_timeout.restart(loop.time())
+
+    async def _wait_for_verdict(self, connection: ResponseHandler) -> None:
+        """Wait until the last response over a connection has been judged.
+
+        Raises:
+            ConnectionResetError: If that takes too long: a hook of a borrowed session may wait for anything.
+        """
+        for _ in range(_TURNS):
+            await asyncio.sleep(0)
+            if connection not in self._unproven:
+                return
+        self.is_early = True
+        raise ConnectionResetError(errno.ECONNRESET, "the last response has not been judged yet")
+
+    def abort(self) -> None:
+        """Close the connection at once, without the rest of what is to be written. Does nothing if nothing was sent."""
+        if self.connection is not None:
+            self._unproven.discard(self.connection)
+            self.connection.close()
+            self._transport.abort()  # `close` alone waits until the server has read the rest
 
     async def send_without_resend(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
@@ -233,12 +344,13 @@ class _Body(Payload):
         else:
             if response.status == 101:
                 response.close()  # the body of an upgraded connection has no end
-            if self._marker.sent:
+            if self.marker.sent:
                 return response
             response.close()  # it arrived before the request was sent
             name = _STRAY
         finally:
             self._read_timeout.stop()
+        self.is_refused = not self.marker.sent
         raise _DroppedError(name)
 
 
@@ -246,12 +358,9 @@ class _DroppedError(Exception):
     """A stand-in for an error after which aiohttp would resend the request by itself."""
 
 
-def _describe(error: BaseException) -> str:
+def _describe(error: Exception) -> str:
     """Return a description of an aiohttp error without its text, which may contain the URL, and so the API key."""
     if isinstance(error, _DroppedError):
         return str(error)
-    reason = error.strerror if isinstance(error, OSError) else None
-    if isinstance(error, aiohttp.ClientConnectorError):
-        reason = error.os_error.strerror
-    name = type(error).__name__
-    return f"{name}: {reason}" if reason and len(reason) <= 100 else name
+    name, reason = type(error).__name__, shorten(error.strerror if isinstance(error, OSError) else None)
+    return f"{name}: {reason}" if reason else name

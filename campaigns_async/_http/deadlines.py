@@ -46,6 +46,12 @@ class Deadline:
             if queue.timer is None:
                 queue.set_timer(when)
 
+    def restart(self, now: float) -> None:
+        """Start the timeout anew at `now`. Does nothing after `stop`, or if it has expired."""
+        if not self.expired:
+            self.queue.running.pop(self, None)  # its new place is the last one
+            self.begin(now)
+
     def stop(self) -> None:
         """End the timeout."""
         self.stopped = True

@@ -14,9 +14,23 @@ from campaigns_async.settings import Timeouts
 
 
 class FailureKind(StrEnum):
-    """The reason why there is no complete response."""
+    """The reason why there is no complete response.
+
+    Attributes:
+        CONNECT: No connection. The next one may succeed.
+        CERTIFICATE: The certificate of the server is not trusted, has expired, or is for another host.
+        TLS: The server speaks no TLS, or no version of it that this machine allows.
+        UNKNOWN_HOST: The host was not found, and this client has never had a connection.
+        CONNECT_TIMEOUT: No connection within `Timeouts.connect`.
+        DROPPED: The connection was lost.
+        READ_TIMEOUT: The server sent nothing, or did not read the request, for `Timeouts.read`.
+        DEADLINE: The call did not end within `Timeouts.deadline`.
+    """
 
     CONNECT = "connect"
+    CERTIFICATE = "certificate"
+    TLS = "tls"
+    UNKNOWN_HOST = "unknown_host"
     CONNECT_TIMEOUT = "connect_timeout"
     DROPPED = "dropped"
     READ_TIMEOUT = "read_timeout"

@@ -17,6 +17,9 @@ CREATES = [Operation.CREATE, Operation.RAW_SEND]
 OTHERS = [operation for operation in Operation if operation not in CREATES]
 KINDS: dict[FailureKind, tuple[type[e.CampaignsError], str]] = {
     FailureKind.CONNECT: (e.ConnectionFailedError, "no connection: check base_url and the network"),
+    FailureKind.CERTIFICATE: (e.ConnectionFailedError, "no connection"),
+    FailureKind.TLS: (e.ConnectionFailedError, "no connection"),
+    FailureKind.UNKNOWN_HOST: (e.ConnectionFailedError, "no connection"),
     FailureKind.CONNECT_TIMEOUT: (e.ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
     FailureKind.DROPPED: (e.ConnectionFailedError, "the connection was lost"),
     FailureKind.READ_TIMEOUT: (e.ReadTimeoutError, "no response in time (Timeouts.read)"),
