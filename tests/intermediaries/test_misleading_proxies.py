@@ -104,8 +104,8 @@ async def test_a_cached_list_does_not_prove_that_a_row_is_absent(
 ) -> None:
     sandbox = sandbox_with_header
     # The search after the first request is right: the row is absent. Its list is kept for the search after the second.
-    sandbox.fault(operation="create", times=1, drop="close", act=False)
-    sandbox.fault(operation="create", nth=2, times=1, drop="close", act=True)
+    sandbox.fault(operation="create", times=1, status=500)
+    sandbox.fault(operation="create", nth=2, times=1, status=500, act=True)
     settings = {**_SETTINGS, "reconcile": ReconcilePolicy(settle=0.1, timeout=10)}
     async with run(proxy(sandbox.url)) as running, client_through(running.url, sandbox, **settings) as client:
         await send(client, {"row": new_campaign()}, tmp_path / "run.sqlite", give_up_after=5)
