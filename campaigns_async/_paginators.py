@@ -48,6 +48,15 @@ class Paginators:
         """Return paginators for a create that has started: their requests belong to it."""
         return evolve(self, caller=evolve(self.caller, exempt_from_max_waiting=True))
 
+    async def probe(self) -> None:
+        """List one campaign with a single request.
+
+        Raises:
+            CampaignsError: If the server does not answer as documented.
+        """
+        caller = evolve(self.caller, retry=evolve(self.caller.retry, attempts=1))
+        await evolve(self, caller=caller).campaigns().first()
+
     def load(self) -> None:
         """Import the modules that listing needs, so that a search cannot fail on an import."""
         import_module("campaigns_async.paging")

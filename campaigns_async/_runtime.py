@@ -28,6 +28,7 @@ class Runtime:
         ledger: Campaign ids that the client knows, and creates in flight.
         listings: The listings of campaigns and contacts that a search reads.
         get: Reads one campaign.
+        probe: Lists one campaign with a single request, to learn if the server answers as documented.
         creator: Sends creates.
         rate_limit: Requests per second; None for no limit.
         max_concurrency: The concurrency limit.
@@ -40,6 +41,7 @@ class Runtime:
     ledger: Ledger
     listings: Paginators
     get: Callable[[str], Awaitable[Campaign]]
+    probe: Callable[[], Awaitable[object]]
     creator: Creator
     rate_limit: float | None
     max_concurrency: int

@@ -1,10 +1,10 @@
-"""Waits for work in a thread, which a cancellation cannot stop."""
+"""Waits for work that a cancellation of the wait must not stop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Collection
+from typing import Any, TypeVar
 
 T = TypeVar("T")
 
@@ -27,3 +27,19 @@ async def wait_to_end(work: Awaitable[T]) -> T:
             task.exception()  # retrieved: asyncio logs an exception that nobody has retrieved
         raise cancelled
     return task.result()
+
+
+async def wait_until_done(tasks: Collection[asyncio.Future[Any]]) -> None:
+    """Wait until all tasks have ended, however. A cancellation of the wait is raised only after that.
+
+    Raises:
+        CancelledError: If the wait was cancelled.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    while not all(task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as stop:
+            cancelled = stop
+    if cancelled is not None:
+        raise cancelled

@@ -194,6 +194,7 @@ class CampaignsClient:
             ledger=self._ledger,
             listings=self._creator.listings,
             get=self.campaigns.get,
+            probe=self._creator.listings.probe,
             creator=self._creator,
             rate_limit=None if rate is None else rate.rate,
             max_concurrency=self._pool.limiter.limit,

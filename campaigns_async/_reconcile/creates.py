@@ -64,6 +64,7 @@ class Creator:
         content: Callable[[], NewCampaign],
         ignore_invalid_phone_numbers: bool | None = None,
         owner: Hashable = None,
+        on_attempt: Callable[[], None] | None = None,
     ) -> str:
         """Send a create whose body is already encoded, with all guarantees of `Campaigns.create`; return the new id.
 
@@ -73,12 +74,13 @@ class Creator:
                 or if the outcome is unknown.
             ignore_invalid_phone_numbers: As for `Campaigns.create`.
             owner: Identifies the create in the ledger if it is looked for later; see `Ledger.leave_unknown`.
+            on_attempt: Called before each attempt. If it raises a `CampaignsError`, the attempt is not sent.
 
         Raises:
             CampaignsError: As for `Campaigns.create`.
         """
         request = build_encoded_create(body, ignore_invalid_phone_numbers)
-        return await self.create(content, request, owner=owner)
+        return await self.create(content, request, on_attempt=on_attempt, owner=owner)
 
     async def create_reconciled(
         self,

@@ -13,15 +13,25 @@ from typing import Final
 
 from attrs import define, field
 
-from campaigns_async._threads import wait_to_end
+from campaigns_async._threads import wait_until_done
 from campaigns_async.effects import Cause, Effect, RunAction, State, classify_row, effect_of
-from campaigns_async.errors import ClientClosedError, ConfigurationError, InvalidArgumentError, ValidationFailedError
-from campaigns_async.jobs._backpressure import Backoff
+from campaigns_async.errors import (
+    CampaignsError,
+    ClientClosedError,
+    ConfigurationError,
+    InvalidArgumentError,
+    ValidationFailedError,
+)
+from campaigns_async.jobs._backpressure import Backoff, Pace
 from campaigns_async.jobs.job_errors import JournalError
 from campaigns_async.jobs.journal import ClaimedRow, Journal, Transition
 
 _LINGER: Final = 0.01
 """Seconds that an outcome waits for others to be written with."""
+
+
+class _HeldBackError(CampaignsError):
+    """Raised before an attempt is sent if an outage began while the row waited for its turn."""
 
 
 @define(eq=False)
@@ -30,7 +40,9 @@ class Sender:
 
     Attributes:
         journal: The journal.
-        create: Sends a row and returns the campaign's id.
+        create: Sends a row and returns the campaign's id. The second argument is called before each attempt, and raises
+            an error if nothing may be sent.
+        probe: Sends a request that changes nothing.
         now: Returns the time, in seconds since 1970.
         on_commit: Called after each commit, with the number of claimed rows and the recorded transitions.
         concurrency: The limit of creates in flight, from 1.
@@ -40,7 +52,8 @@ class Sender:
     """
 
     journal: Journal
-    create: Callable[[ClaimedRow], Awaitable[str]]
+    create: Callable[[ClaimedRow, Callable[[], None] | None], Awaitable[str]]
+    probe: Callable[[], Awaitable[object]]
     now: Callable[[], float]
     on_commit: Callable[[int, Sequence[Transition]], None]
     concurrency: int
@@ -54,6 +67,8 @@ class Sender:
     _exhausted: bool = field(init=False, default=False)
     _stopping: bool = field(init=False, default=False)
     _linger_timer: asyncio.TimerHandle | None = field(init=False, default=None)
+    _probing: asyncio.Task[None] | None = field(init=False, default=None)
+    _fatal: BaseException | None = field(init=False, default=None)  # such as a SystemExit that an observer raised
 
     async def run(self) -> None:
         """Send the planned rows until none is left or `stop` is called.
@@ -64,50 +79,55 @@ class Sender:
             JournalWriteError: If the journal could not be written. Nothing more was sent.
             CancelledError: If the task was cancelled. Requests in flight were cancelled too; their rows stay *sending*
                 unless it is certain that the server did nothing.
+            BaseException: Whatever other than an `Exception` a function of the user raised, such as `SystemExit`.
         """
-        committing = asyncio.ensure_future(self._commit_all())
+        committing = asyncio.create_task(self._commit_all())
         workers = [asyncio.create_task(self._work()) for _ in range(self.concurrency)]
         try:
             await asyncio.shield(committing)
         except asyncio.CancelledError:
-            await wait_to_end(self._cancel(workers, committing))
+            self.stop()
+            for worker in workers:
+                worker.cancel()
             raise
         except BaseException:  # on any error: wait for the requests in flight
             self.stop()
-            await wait_to_end(self._finish(workers))
-            await wait_to_end(self._retry_commit())
             raise
         finally:
-            await wait_to_end(self._finish(workers))
+            await self._finish(workers, committing)
+        if self._fatal is not None:
+            raise self._fatal
 
     def stop(self) -> None:
         """Claim no more rows. Requests in flight finish and are recorded."""
         self._stopping = True
         self._requeue_unsent()
+        if self._probing is not None:
+            self._probing.cancel()
         self._wake.set()
 
-    async def _cancel(self, workers: Collection[asyncio.Task[None]], committing: asyncio.Future[None]) -> None:
-        self.stop()
-        for worker in workers:
-            worker.cancel()
-        await asyncio.wait(workers)
-        self._wake.set()
-        try:
-            await committing
-        except JournalError:
-            await self._retry_commit()
-
-    async def _retry_commit(self) -> None:
-        """Record the outcomes after a failed commit: the smaller write may fit, or the disk may have space again."""
-        with suppress(JournalError):
-            await self.journal.commit(self._outcomes, claim=0, now=self.now())
-
-    async def _finish(self, workers: Collection[asyncio.Task[None]]) -> None:
+    async def _finish(self, workers: Collection[asyncio.Task[None]], committing: asyncio.Task[None]) -> None:
+        """Wait until all tasks have ended and their outcomes are recorded, even if the wait is cancelled."""
         for _ in workers:
             self._ready.put_nowait(None)
-        await asyncio.wait(workers)
-        if self._linger_timer is not None:
-            self._linger_timer.cancel()
+        try:
+            await wait_until_done(workers)
+        finally:
+            self._wake.set()
+            try:
+                await wait_until_done([committing])
+            finally:
+                if self._linger_timer is not None:
+                    self._linger_timer.cancel()
+                if not committing.cancelled() and committing.exception() is not None:
+                    # The smaller write may fit, or the disk may have space again.
+                    with suppress(JournalError):
+                        await self.journal.commit(self._outcomes, claim=0, now=self.now())
+
+    def _fail(self, error: BaseException) -> None:
+        """Stop, and have `run` raise the error. A task that raised a `SystemExit` would end the event loop at once."""
+        self._fatal = self._fatal or error
+        self.stop()
 
     def _requeue_unsent(self) -> None:
         """Plan again the claimed rows that no worker has taken. Nothing of them was sent."""
@@ -118,33 +138,52 @@ class Sender:
 
     async def _work(self) -> None:
         while (row := await self._ready.get()) is not None:
+            in_outage = self.backoff.is_active
             try:
-                campaign_id = await self.create(row)
+                campaign_id = await self.create(row, None if in_outage else self._hold_back)
             except asyncio.CancelledError as cancelled:
-                if effect_of(cancelled) in {Effect.NOT_SENT, Effect.REJECTED}:
-                    self._outcomes.append(Transition(row.row_id, State.PLANNED))
-                else:
-                    self._sending -= 1  # it stays *sending* in the journal
+                self._record_abort(row, cancelled)
                 raise
             except Exception as error:
-                self._record_error(row, error)
+                self._record_error(row, error, in_outage=in_outage)
+            except GeneratorExit:  # the event loop was closed
+                raise
+            except BaseException as error:
+                self._record_abort(row, error)
+                self._fail(error)
             else:
-                self.backoff.record_response()
+                self.backoff.record_response(after_outage=in_outage)
                 self._outcomes.append(Transition(row.row_id, State.CREATED, campaign_id=campaign_id))
             self._request_commit()
 
-    def _record_error(self, row: ClaimedRow, error: Exception) -> None:
+    def _hold_back(self) -> None:
+        """Raise an error if an outage began while a row waited for its turn, or for another attempt."""
+        if self.backoff.is_active:
+            raise _HeldBackError("an outage began before the row was sent")
+
+    def _record_abort(self, row: ClaimedRow, error: BaseException) -> None:
+        if effect_of(error) in {Effect.NOT_SENT, Effect.REJECTED}:
+            self._outcomes.append(Transition(row.row_id, State.PLANNED))
+        else:
+            self._sending -= 1  # it stays *sending* in the journal
+
+    def _record_error(self, row: ClaimedRow, error: Exception, *, in_outage: bool) -> None:
         outcome, action = classify_error(row.row_id, error)
+        is_unknown = outcome.state is State.UNKNOWN
         match action:
+            case _ if isinstance(error, _HeldBackError):
+                pass
             case RunAction.BACK_OFF:
-                self.backoff.record_failure(error)
+                self.backoff.record_failure(error, unknown=is_unknown)
             case RunAction.STOP:
                 self.stopped_by = self.stopped_by or error
                 self.stop()
-            case RunAction.CONTINUE if outcome.state is State.UNKNOWN and not outcome.created_without_id:
+            case RunAction.CONTINUE if is_unknown:
                 self.backoff.record_unknown(error)
+            case RunAction.CONTINUE if effect_of(error) is not Effect.NOT_SENT:
+                self.backoff.record_response(after_outage=in_outage)
             case RunAction.CONTINUE:
-                self.backoff.record_response()
+                pass  # the campaign cannot be sent, which says nothing about the server
         if self.backoff.is_active:
             self._requeue_unsent()
         self._outcomes.append(outcome)
@@ -158,37 +197,50 @@ class Sender:
 
     async def _commit_all(self) -> None:
         while True:
-            self._wake.clear()
-            room = self._room()
-            outcomes = self._outcomes[:]
-            if outcomes or room:
-                claimed = await self.journal.commit(outcomes, claim=room, now=self.now())
-                self._outcomes = self._outcomes[len(outcomes) :]  # workers may have added others during the commit
-                self._sending += len(claimed) - len(outcomes)
-                if any(each.state is State.PLANNED for each in outcomes):
-                    self._exhausted = False
-                elif room:
-                    self._exhausted = len(claimed) < room
-                if self._stopping:  # `stop` was called during the commit
-                    self._outcomes.extend(Transition(row.row_id, State.PLANNED) for row in claimed)
+            try:
+                self._wake.clear()
+                room = self._room()
+                if self._outcomes or room:
+                    await self._commit(room)
+                elif self._sending == 0 and (self._stopping or self._exhausted):
+                    return
                 else:
-                    for row in claimed:
-                        self._ready.put_nowait(row)
-                if claimed or outcomes:
-                    self.on_commit(len(claimed), outcomes)
-                continue
-            if self._sending == 0 and (self._stopping or self._exhausted):
-                return
-            await self._wait()
+                    await self._wait()
+            except asyncio.CancelledError:
+                # Every task of the event loop is being cancelled. The outcomes of the workers must still be recorded.
+                self.stop()
+
+    async def _commit(self, room: int) -> None:
+        outcomes = self._outcomes[:]
+        claimed = await self.journal.commit(outcomes, claim=room, now=self.now())
+        self._outcomes = self._outcomes[len(outcomes) :]  # workers may have added others during the commit
+        self._sending += len(claimed) - len(outcomes)
+        if any(each.state is State.PLANNED for each in outcomes):
+            self._exhausted = False
+        elif room:
+            self._exhausted = len(claimed) < room
+        if self._stopping or self.backoff.pace is Pace.PAUSED:  # since the commit began
+            self._outcomes.extend(Transition(row.row_id, State.PLANNED) for row in claimed)
+        else:
+            for row in claimed:
+                self._ready.put_nowait(row)
+        if (claimed or outcomes) and self._fatal is None:
+            try:
+                self.on_commit(len(claimed), outcomes)
+            except BaseException as error:
+                self._fail(error)
 
     def _room(self) -> int:
         """Return the number of rows that may be claimed now."""
-        if self._stopping or self._exhausted or self.backoff.is_pausing:
+        if self._stopping or self._exhausted:
+            return 0
+        pace = self.backoff.pace
+        if pace is Pace.PAUSED or pace is Pace.PROBE:
             return 0
         sending = self._sending - len(self._outcomes)  # after the next commit
         room = min(self.group, self.concurrency + self.group - sending)
-        if self.backoff.is_active:
-            room = min(room, 1 - sending)  # one row shows if the server has recovered
+        if pace is Pace.ONE_ROW:
+            room = min(room, 1 - sending)
         return max(room, 0)
 
     async def _wait(self) -> None:
@@ -196,14 +248,40 @@ class Sender:
         if self._linger_timer is not None:  # its outcomes are written
             self._linger_timer.cancel()
             self._linger_timer = None
-        pause = self.backoff.remaining_pause if not self._stopping else None
+        if self._stopping:
+            await self._wake.wait()
+            return
+        if self._probing is None and not self._exhausted and self.backoff.pace is Pace.PROBE:
+            self._probing = asyncio.create_task(self._probe())
         try:
-            async with asyncio.timeout(pause):
+            async with asyncio.timeout(self.backoff.remaining_pause):
                 await self._wake.wait()
         except TimeoutError:
             if self.backoff.has_expired:
                 self.stopped_by = self.stopped_by or self.backoff.error
                 self.stop()
+
+    async def _probe(self) -> None:
+        try:
+            await self.probe()
+        except Exception as error:
+            outcome, action = classify_error(0, error)
+            if action is RunAction.STOP:
+                self.stopped_by = self.stopped_by or error
+                self.stop()
+            elif outcome.state is State.FAILED:  # the server answered: it may be that this key may not list campaigns
+                self.backoff.record_probe()
+            else:
+                self.backoff.record_failure(error)
+        except (asyncio.CancelledError, GeneratorExit):
+            raise
+        except BaseException as error:
+            self._fail(error)
+        else:
+            self.backoff.record_probe()
+        finally:
+            self._probing = None
+            self._wake.set()
 
 
 def classify_error(row_id: int, error: BaseException) -> tuple[Transition, RunAction]:

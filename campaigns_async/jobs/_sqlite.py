@@ -21,7 +21,7 @@ from typing import Any, Final, NoReturn, Self, TypeVar
 
 import msgspec
 
-from campaigns_async._threads import wait_to_end
+from campaigns_async._threads import wait_to_end, wait_until_done
 from campaigns_async.effects import EXCEPTIONAL_MOVES, MOVES, State, check_move, origins
 from campaigns_async.jobs import _sqlite_files as sqlite_files
 from campaigns_async.jobs._plan_loader import RowSink, StoppedError, add_plan
@@ -282,7 +282,8 @@ class JournalFile(JournalReader):
 class SqliteJournal:
     """A `JournalFile` as the asynchronous `Journal`, which documents the methods. Returned by `open`.
 
-    A call that is cancelled still takes effect: `CancelledError` is raised after the call has finished.
+    A call that is cancelled still takes effect: `CancelledError` is raised after the call has finished. `commit` returns
+    its rows even then; the caller's next `await` raises.
     """
 
     def __init__(self, file: JournalFile, thread: ThreadPoolExecutor) -> None:
@@ -323,7 +324,16 @@ class SqliteJournal:
             raise
 
     async def commit(self, transitions: Sequence[Transition], *, claim: int, now: float) -> list[ClaimedRow]:
-        return await self._call(lambda: self._file.commit(transitions, claim=claim, now=now))
+        work = asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: self._file.commit(transitions, claim=claim, now=now)
+        )
+        try:
+            await wait_until_done([work])
+        except asyncio.CancelledError:  # raised at the caller's next `await`: it must know which rows are claimed
+            if (task := asyncio.current_task()) is not None:
+                task.uncancel()
+                task.cancel()
+        return work.result()
 
     async def counts(self) -> Mapping[State, int]:
         return await self._call(self._file.counts)

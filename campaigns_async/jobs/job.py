@@ -217,6 +217,7 @@ class Job:
         sender = Sender(
             journal,
             create=self._create,
+            probe=self._runtime.probe,
             now=self._now,
             on_commit=on_commit,
             concurrency=self._runtime.max_concurrency,
@@ -229,10 +230,10 @@ class Job:
             self._stopping = True
         return frozenset(unknown)
 
-    async def _create(self, row: ClaimedRow) -> str:
+    async def _create(self, row: ClaimedRow, on_attempt: Callable[[], None] | None) -> str:
         body, owner = row.body(), (self._path, row.row_id)  # `Recovery` uses the same owner
         return await self._runtime.creator.create_encoded(
-            body, lambda: decode_campaign(body), self._ignore_invalid, owner
+            body, lambda: decode_campaign(body), self._ignore_invalid, owner, on_attempt
         )
 
     async def _reconcile(

@@ -286,11 +286,11 @@ class TestUnknown:
         assert len(sandbox.created) == 4
         assert journal_rows(journal, State.UNKNOWN)[0].created_without_id
 
-    async def test_two_hundred_rows_with_one_text_find_their_own(self, sandbox: Sandbox, journal: Path) -> None:
-        sandbox.fault(operation="create", times=200, drop="close", act=True)
-        async with quick(sandbox) as client:
+    async def test_a_hundred_rows_with_one_text_find_their_own(self, sandbox: Sandbox, journal: Path) -> None:
+        sandbox.fault(operation="create", every=2, drop="close", act=True)
+        async with quick(sandbox, max_concurrency=1) as client:
             summary = await send(client, rows(200), journal)
-        assert (summary.created, summary.found, summary.created_now) == (200, 200, 0)
+        assert (summary.created, summary.found, summary.created_now) == (200, 100, 100)
         sandbox.assert_no_double_send()
 
     async def test_equal_rows_stay_unknown_unless_their_counts_match(self, sandbox: Sandbox, journal: Path) -> None:
@@ -344,18 +344,6 @@ class TestUnknown:
 
 
 class TestOutages:
-    @pytest.mark.slow
-    async def test_a_gateway_that_fails_for_everyone_leaves_few_rows_unknown(
-        self, sandbox: Sandbox, journal: Path
-    ) -> None:
-        sandbox.fault(operation="create", status=502)
-        plan = [(f"row {number}", new(number % 1000)) for number in range(3000)]
-        async with quick(sandbox, max_concurrency=4) as client:
-            summary = await send(client, plan, journal, reconcile=False, give_up_after=1.2)
-        assert summary.stopped is not None
-        assert 500 <= summary.unknown <= 510
-        assert summary.planned == 3000 - summary.unknown
-
     async def test_a_row_that_was_throttled_and_then_could_not_be_reached_is_not_failed(self, journal: Path) -> None:
         sandbox = Sandbox()
         async with sandbox:

@@ -45,17 +45,6 @@ async def test_a_row_ends_as_its_effect_says(sandbox: Sandbox, tmp_path: Path, n
         assert "900123" not in row.reason
 
 
-async def test_a_503_makes_a_run_back_off_at_the_first(sandbox: Sandbox, tmp_path: Path) -> None:
-    sandbox.fault(operation="create", status=503, act=True)
-    plan = [(str(number), new_campaign(number)) for number in range(50)]
-    async with client_of(sandbox, max_concurrency=4) as client:
-        summary = await send(client, plan, tmp_path / "journal", reconcile=False, give_up_after=0.8)
-    assert summary.stopped is not None
-    assert len(sandbox.requests) <= 4 + 2, "those in flight, and one probe after each pause"
-    assert summary.unknown == len(sandbox.requests)
-    assert summary.planned == 50 - len(sandbox.requests)
-
-
 @pytest.mark.parametrize("status", [301, 302, 303])
 async def test_a_redirect_stops_a_run(sandbox: Sandbox, tmp_path: Path, status: int) -> None:
     sandbox.fault(operation="create", status=status, headers={"Location": "/"}, act=True)

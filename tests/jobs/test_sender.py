@@ -32,17 +32,21 @@ class SlowJournal:
 
 
 def sender_of(journal: SlowJournal, sent: list[int]) -> Sender:
-    async def create(row: ClaimedRow) -> str:
+    async def create(row: ClaimedRow, _: object) -> str:
         sent.append(row.row_id)
         return f"c-{row.row_id}"
 
     def ignore(*_: Any) -> None:
         """Ignore the call."""
 
+    async def probe() -> None:
+        """Answer as documented."""
+
     time = asyncio.get_running_loop().time
     return Sender(
         cast("Journal", journal),
         create=create,
+        probe=probe,
         now=time,
         on_commit=ignore,
         concurrency=2,

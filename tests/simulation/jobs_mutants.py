@@ -11,10 +11,9 @@ JOB_MUTANTS = (
     Mutant(
         "a row is sent before it is in the journal",
         "jobs._sqlite",
-        "        return await self._call(lambda: self._file.commit(transitions, claim=claim, now=now))\n",
-        "        claimed = self._file.find_planned(claim) if claim else []\n"
-        "        asyncio.ensure_future(self._call(lambda: self._file.commit(transitions, claim=claim, now=now)))\n"
-        "        return claimed\n",
+        "        try:\n            await wait_until_done([work])\n",
+        "        return self._file.find_planned(claim) if claim else []\n"
+        "        try:\n            await wait_until_done([work])\n",
     ),
     Mutant(
         "more rows are claimed than there is room for",
@@ -37,21 +36,21 @@ JOB_MUTANTS = (
     Mutant(
         "what was claimed during a stop is left",
         "jobs._sender",
-        "                    self._outcomes.extend(Transition(row.row_id, State.PLANNED) for row in claimed)",
-        "                    self._sending -= len(claimed)",
+        "            self._outcomes.extend(Transition(row.row_id, State.PLANNED) for row in claimed)",
+        "            self._sending -= len(claimed)",
     ),
     Mutant(
         "what was claimed during a stop is sent",
         "jobs._sender",
-        "                if self._stopping:  # `stop` was called during the commit\n",
-        "                if False:\n",
+        "        if self._stopping or self.backoff.pace is Pace.PAUSED:  # since the commit began\n",
+        "        if False:\n",
         test="jobs/test_sender.py",
     ),
     Mutant(
         "a stop claims more",
         "jobs._sender",
-        "        if self._stopping or self._exhausted or self.backoff.is_pausing:",
-        "        if self._exhausted or self.backoff.is_pausing:",
+        "        if self._stopping or self._exhausted:\n",
+        "        if self._exhausted:\n",
     ),
     Mutant(
         "a cut that was never sent is left as sending",
@@ -74,8 +73,8 @@ JOB_MUTANTS = (
     Mutant(
         "a run that has claimed all takes no notice of what was put back",
         "jobs._sender",
-        "                    self._exhausted = False\n",
-        "                    pass\n",
+        "            self._exhausted = False\n",
+        "            pass\n",
     ),
     Mutant(
         "a claimed row is handed out once more",
