@@ -19,7 +19,7 @@ If the server loses every create, each further row would become unknown too.
 
 
 class Pace(Enum):
-    """What a run may send.
+    """The amount that a run may send.
 
     Attributes:
         FULL: As many rows as the limits allow.
@@ -67,7 +67,7 @@ class Backoff:
 
     @property
     def pace(self) -> Pace:
-        """What the run may send now."""
+        """The amount that the run may send now."""
         if self._since is None:
             return Pace.FULL
         if self.clock() < self._until:

@@ -55,13 +55,13 @@ JOB_MUTANTS = (
     Mutant(
         "a cut that was never sent is left as sending",
         "jobs._sender",
-        "if effect_of(cancelled) in {Effect.NOT_SENT, Effect.REJECTED}:",
+        "if effect_of(error) in {Effect.NOT_SENT, Effect.REJECTED}:",
         "if False:",
     ),
     Mutant(
         "a cut is planned again",
         "jobs._sender",
-        "if effect_of(cancelled) in {Effect.NOT_SENT, Effect.REJECTED}:",
+        "if effect_of(error) in {Effect.NOT_SENT, Effect.REJECTED}:",
         "if True:",
     ),
     Mutant(
