@@ -19,15 +19,15 @@ class OutageWatch:
         self._script = script
         self._since: float | None = None
         self._allowed = 0
+        self._must_stop = False
         self._repeatable: set[bytes | None] = set()
 
     def check_begin(self, sent: Sent) -> None:
         """Check a create that is about to be sent."""
-        if (
-            not LIES or self._since is None or sent.request.body in self._repeatable
-        ):  # another attempt of a call is no other row
+        if not LIES or self._since is None or sent.request.body in self._repeatable:  # an attempt is no further row
             return
-        assert self._allowed > 0, "a row was sent into an outage, and no GET had shown that it is over"
+        why = "after a response that must stop the run" if self._must_stop else "into an outage, without a sign of life"
+        assert self._allowed > 0, f"a row was sent {why}"
         self._allowed -= 1
         lasted = sent.began - self._since
         most = self._script.give_up_after + _SLACK
@@ -38,14 +38,25 @@ class OutageWatch:
         is_create = sent.request.operation is Operation.CREATE
         if is_create:
             self._note_repeatable(sent)
-        if self._since is None:
+        if self._must_stop:
+            return
+        if is_create and _must_stop(sent):
+            self._begin(sent)
+            self._must_stop = True
+        elif self._since is None:
             if is_create and self._is_outage(sent):
-                self._since, self._allowed = sent.ended, self._script.max_concurrency  # what the workers hold
+                self._begin(sent)
         elif sent.got_its_own_reply:
             if is_create:
                 self._since = None
             else:
                 self._allowed = max(self._allowed, 1)
+                if "filters" in sent.request.query:  # a search for the unknown rows, which takes its own time
+                    self._since = sent.ended
+
+    def _begin(self, sent: Sent) -> None:
+        if self._since is None:
+            self._since, self._allowed = sent.ended, self._script.max_concurrency  # what the workers hold
 
     def _note_repeatable(self, sent: Sent) -> None:
         result = None if sent.reply is None else sent.reply.result
@@ -56,10 +67,20 @@ class OutageWatch:
 
     def _is_outage(self, sent: Sent) -> bool:
         """Return True if the response is one by which an intermediary says that the server cannot be reached."""
-        result = None if sent.reply is None else sent.reply.result
         return (
-            isinstance(result, Response)
-            and result.status == sent.plan.status
-            and result.status not in self._script.honest
+            _was_replaced(sent)
+            and sent.plan.status not in self._script.honest
             and sent.plan.kind in ("unavailable", "maintenance")
         )
+
+
+def _must_stop(sent: Sent) -> bool:
+    """Return True if every further row would get the same response: the address is wrong, or a firewall is there."""
+    return _was_replaced(sent) and sent.plan.kind in ("redirect", "blocked")
+
+
+def _was_replaced(sent: Sent) -> bool:
+    """Return True if an intermediary's response answered the request, for which it was meant."""
+    if sent.reply is None or sent.reply.request != sent.number or not isinstance(sent.reply.result, Response):
+        return False
+    return sent.reply.result.status == sent.plan.status
