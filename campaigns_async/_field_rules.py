@@ -1,4 +1,4 @@
-"""The rules of a campaign's fields, each written once: for models, for lines of JSON and for what is sent.
+"""The rules of a campaign's fields, each written once, for models, plans and request bodies.
 
 A rule takes a value and returns why the value cannot be sent, or None. No reason quotes a value.
 """
@@ -19,25 +19,19 @@ BLANK: Final = "must not be blank"
 NOT_A_PHONE_NUMBER: Final = "must be text, in quotes: as a number it loses its leading zeros"
 NOT_AN_INT: Final = "must be a whole number, without quotes, that fits in 64 bits"
 NOT_A_LINK: Final = "must be a link that begins with http:// or https://"
-NO_CONTACTS: Final = "must hold at least one contact"
+NO_CONTACTS: Final = "must contain at least one contact"
 BRACES: Final = (
-    "holds { or }: the API knows no placeholders, so every recipient would read the braces; "
+    "contains { or }: the API knows no placeholders, so every recipient would read the braces; "
     "remove them, or allow them (allow_braces) if they are meant"
 )
 
 _HUMP: Final = re.compile(r"_([a-z])")
-_CAPITAL: Final = re.compile(r"[A-Z]")
 _LINK: Final = re.compile(r"https?://\S", re.IGNORECASE)
 
 
 def camel(name: str) -> str:
     """Return the wire's spelling of a field: `startDateTime` for `start_date_time`."""
     return _HUMP.sub(lambda match: match[1].upper(), name)
-
-
-def snake(name: str) -> str:
-    """Return the field's name for the wire's spelling: `start_date_time` for `startDateTime`."""
-    return _CAPITAL.sub(lambda match: f"_{match[0].lower()}", name)
 
 
 def check_text(value: object, *, allow_blank: bool = False) -> str | None:
@@ -106,19 +100,19 @@ def raise_first(**reasons: str | None) -> None:
 
 
 def format_start(value: datetime) -> str:
-    """Return a moment as the API wants it: UTC, milliseconds, `Z`.
+    """Return a moment in the API's format: UTC, with milliseconds and `Z`.
 
     Raises:
-        InvalidArgumentError: If it has no time zone, or lies outside of years 1 to 9999 in UTC.
+        InvalidArgumentError: If the moment has no time zone, or is outside the years 1 to 9999 in UTC.
     """
     if type(value) is datetime and value.tzinfo is UTC:
         return _format_utc(value)
     raise_first(start_date_time=check_start(value))
-    return _format(value.astimezone(UTC))  # not cached: a subclass may say that it equals another moment
+    return _format(value.astimezone(UTC))  # not cached: an instance of a subclass may compare equal to another moment
 
 
 def _format(moment: datetime) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-_format_utc = lru_cache(maxsize=256)(_format)  # campaigns of a job often begin together
+_format_utc = lru_cache(maxsize=256)(_format)  # many campaigns of a job start at the same time

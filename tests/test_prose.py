@@ -12,12 +12,6 @@ import campaigns_async
 
 ROOT = Path(campaigns_async.__file__).parent
 PARTS = sorted(path.name for path in ROOT.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists())
-NOT_YET: set[str] = {
-    "_http",
-    "_reconcile",
-    "cli",
-}
-"""Parts of the package that do not keep the rules yet."""
 
 
 def modules_of(part: str) -> list[Path]:
@@ -33,7 +27,7 @@ def list_offences(paths: list[Path], root: Path) -> str:
     )
 
 
-@pytest.mark.parametrize("part", [part for part in PARTS if part not in NOT_YET])
+@pytest.mark.parametrize("part", PARTS)
 def test_the_package_is_written_in_plain_prose(part: str) -> None:
     assert list_offences(modules_of(part), ROOT) == ""
 
@@ -41,10 +35,6 @@ def test_the_package_is_written_in_plain_prose(part: str) -> None:
 def test_the_benchmarks_and_sessions_are_written_in_plain_prose() -> None:
     paths = [CHECKOUT / "noxfile.py", *sorted((CHECKOUT / "benchmarks").rglob("*.py"))]
     assert list_offences(paths, CHECKOUT) == ""
-
-
-def test_a_part_that_does_not_keep_the_rules_yet_exists() -> None:
-    assert set(PARTS) >= NOT_YET
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ _SENDERS: Final = ("HarbourGym", "Pier 9 Cafe", "Golf", "TideTheatre", "Quayside
 _TEXTS: Final = (
     "Doors open at seven tonight. Show code {code} at the desk.",
     "“20% off” until Sunday with code {code}. Reply to none of this, just come by!",
-    "Your table is ready 🎉 Show us {code} and we save £5.",
+    "Your table is ready 🎉 Show code {code} and save £5.",
 )
 _NAMES: Final = ("Siân", "Jörg Krämer", "刘建国", "Trần Trang", None, None, None)
 _FIRST_START: Final = datetime(2031, 1, 2, 8, 30, tzinfo=UTC)

@@ -54,7 +54,7 @@ async def _run_with_handlers(work: Callable[[], Awaitable[T]], first: Callable[[
             task.cancel()
 
     numbers = [signal.SIGINT, signal.SIGTERM]
-    # SIGHUP: the terminal was closed. nohup ignores the signal, and so must we.
+    # SIGHUP: the terminal was closed. Under nohup the signal is ignored, and must stay ignored.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
     for number in numbers:

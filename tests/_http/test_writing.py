@@ -205,7 +205,7 @@ def test_a_new_campaign_with_a_blank_sender_or_message_is_refused_and_an_update_
 
 @pytest.mark.parametrize("contacts", [[], (), iter(())])
 def test_a_new_campaign_without_contacts_is_refused_by_name(contacts: Any) -> None:
-    assert refusal(NEW, contacts=contacts) == "contacts must hold at least one contact"
+    assert refusal(NEW, contacts=contacts) == "contacts must contain at least one contact"
 
 
 @pytest.mark.parametrize("value", NO_TEXT, ids=lambda value: type(value).__name__)
@@ -321,7 +321,7 @@ def test_models_of_classes_of_their_own_are_checked_and_written_as_what_they_are
     special = SpecialCampaign(START, "Golf", "Hi", [VipContact("1")])
     assert encode(special) == encode(NewCampaign(START, "Golf", "Hi", [NewContact("1")]))
     assert refusal(VipContact("1"), name=5) == "name must be text, in quotes, not int"
-    assert refusal(special, contacts=[]) == "contacts must hold at least one contact"
+    assert refusal(special, contacts=[]) == "contacts must contain at least one contact"
 
 
 def test_a_time_zone_that_fails_after_the_check_is_refused_when_it_is_sent() -> None:

@@ -78,7 +78,7 @@ PLANS: dict[str, tuple[bytes, str]] = {
     "a key twice": (one() + one(message="Other"), "line 2: key: is also the key of an earlier line"),
     "no sender": (without("sender"), "line 1: sender: is missing"),
     "a blank message": (one(message=" "), "line 1: message: must not be blank"),
-    "braces": (one(message="Dear {name}"), "line 1: message: holds { or }"),
+    "braces": (one(message="Dear {name}"), "line 1: message: contains { or }"),
     "no start": (without("startDateTime"), "line 1: startDateTime: is missing"),
     "a start without a zone": (one(startDateTime="2031-05-01T09:30:00"), "has no time zone"),
     "a day that is none": (one(startDateTime="2031-04-31T09:30:00Z"), "line 1: startDateTime: must be"),
@@ -169,7 +169,7 @@ WRONG = {
     "a start without a zone": ([*FULL, "--start", "2031-06-27T09:30"], "--start has no time zone"),
     "a blank message": ([*FULL, "--message", " "], "--message must not be blank"),
     "a blank sender": ([*FULL, "--sender", ""], "--sender must not be blank"),
-    "braces": ([*FULL, "--message", "Dear {name}"], "--message holds { or }"),
+    "braces": ([*FULL, "--message", "Dear {name}"], "--message contains { or }"),
     "a link that is none": ([*FULL, "--track-link-url", "x"], "--track-link-url must be a link"),
     "an opt-out link of any size": ([*FULL, "--opt-out-link-id", "9" * 30], "--opt-out-link-id must be a whole number"),
     "no such message file": (

@@ -333,7 +333,7 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], str]] = {
     "braces": (
         {"message": "Hi {name}"},
         (
-            "message holds { or }: the API knows no placeholders, so every recipient would read the braces; "
+            "message contains { or }: the API knows no placeholders, so every recipient would read the braces; "
             "remove them, or allow them (allow_braces) if they are meant"
         ),
     ),

@@ -29,7 +29,7 @@ NO_CONTACTS = "must be an array of at least one contact"
 NO_GROUP = "must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"
 NOT_A_NUMBER = "must be text, in quotes: as a number it loses its leading zeros"
 BRACES = (
-    "holds { or }: the API knows no placeholders, so every recipient would read the braces; "
+    "contains { or }: the API knows no placeholders, so every recipient would read the braces; "
     "remove them, or allow them (allow_braces) if they are meant"
 )
 
