@@ -210,7 +210,7 @@ def test_the_fault_of_a_message_file_is_located(here: Path, command: Command) ->
     start = ["--sender", "x", "--start", "2031-06-27T09:30Z", "--message-file", "text"]
     for content, expected in (
         (b"caf\xe9", "--message-file is no text file in UTF-8"),
-        (b"Dear {you}", "--message-file holds {"),
+        (b"Dear {you}", "--message-file contains {"),
     ):
         (here / "text").write_bytes(content)
         ended = command(*CONTACTS, *start)
