@@ -319,7 +319,7 @@ class _Body(Payload):
         raise ConnectionResetError(errno.ECONNRESET, "the last response has not been judged yet")
 
     def abort(self) -> None:
-        """Close the connection at once, without the rest of what is to be written. Does nothing if nothing was sent."""
+        """Close the connection at once, without sending the rest of the request. Does nothing if nothing was sent."""
         if self.connection is not None:
             self._unproven.discard(self.connection)
             self.connection.close()

@@ -47,7 +47,7 @@ class Deadline:
                 queue.set_timer(when)
 
     def restart(self, now: float) -> None:
-        """Start the timeout anew at `now`. Does nothing after `stop`, or if it has expired."""
+        """Start the timeout again at `now`. Does nothing after `stop`, or if it has expired."""
         if not self.expired:
             self.queue.running.pop(self, None)  # its new place is the last one
             self.begin(now)

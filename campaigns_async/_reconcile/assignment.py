@@ -18,12 +18,12 @@ from campaigns_async.models import Campaign, Contact, NewCampaign
 
 @frozen
 class _Group:
-    """A group of creates with equal content: on the server they differ only in their number.
+    """A group of creates with equal content, whose campaigns cannot be distinguished on the server.
 
     Attributes:
         keys: The caller's keys of the creates.
         target: One of the creates.
-        known_before: The earliest snapshot of all.
+        known_before: The earliest of the creates' snapshots.
     """
 
     keys: tuple[int, ...]
@@ -44,18 +44,18 @@ class Assignment:
         targets: Mapping[int, SearchTarget],
         was_known: Callable[[str, int], bool] = lambda _campaign_id, _snapshot: False,
     ) -> None:
-        equal: dict[tuple[NewCampaign, bool | None], dict[int, SearchTarget]] = defaultdict(dict)
+        by_content: dict[tuple[NewCampaign, bool | None], dict[int, SearchTarget]] = defaultdict(dict)
         for key, target in targets.items():
-            equal[target.new, target.ignore_invalid_phone_numbers][key] = target
+            by_content[target.new, target.ignore_invalid_phone_numbers][key] = target
         self._groups: Sequence[_Group] = [
             _Group(tuple(each), next(iter(each.values())), min(target.known_before for target in each.values()))
-            for each in equal.values()
+            for each in by_content.values()
         ]
         self._known_before = min((group.known_before for group in self._groups), default=0)
         self._was_known = was_known
         self._matches: dict[str, dict[int, Match]] = {}  # by campaign id and group, without Match.NONE
         self._campaigns: dict[str, Campaign] = {}
-        # One target of those that differ only in their contacts, so that their fields are compared once.
+        # Of the targets that differ only in their contacts, the last one, so that equal fields are compared once.
         self._distinct: Sequence[SearchTarget] = list(
             {group.target.fields: group.target for group in self._groups}.values()
         )
@@ -69,13 +69,13 @@ class Assignment:
         self._suffix_lengths = {len(suffix) for suffix in self._by_suffix}
 
     def could_match(self, campaign: Campaign) -> bool:
-        """Return True if a campaign may be any create's, before its contacts are read."""
+        """Return True if a campaign may match any create, before its contacts are read."""
         if self._was_known(campaign.id, self._known_before):
             return False
         return any(matching.could_match(target, campaign) for target in self._distinct)
 
     def is_excluded_by(self, contacts: Sequence[Contact]) -> bool:
-        """Return True if some of a campaign's contacts prove that it is no create's, so the rest need not be read."""
+        """Return True if some of a campaign's contacts prove that it matches no create, so the rest need not be read."""
         return all(
             matching.is_excluded_by(self._groups[index].target, contacts) for index in self._find_groups(contacts)
         )
@@ -91,14 +91,14 @@ class Assignment:
                 matches[index] = match
         before = self._matches.get(campaign.id)
         if before is not None and before != matches:
-            # Two readings of the campaign differ: it is changing, and neither can be trusted.
+            # Two readings of the campaign differ, so it is changing, and neither reading can be trusted.
             differ = {index for index in before | matches if before.get(index) is not matches.get(index)}
             matches = {index: Match.POSSIBLE if index in differ else before[index] for index in before | matches}
         self._matches[campaign.id] = matches
         self._campaigns[campaign.id] = max(campaign, self._campaigns.get(campaign.id, campaign), key=_sort_key)
 
     def discard(self, campaign_ids: Iterable[str]) -> None:
-        """Drop candidates that belong to other creates."""
+        """Drop candidates that are known to belong to other creates."""
         for campaign_id in campaign_ids:
             self._matches.pop(campaign_id, None)
 
@@ -124,9 +124,9 @@ class Assignment:
     def decide(self) -> dict[int, Verdict]:
         """Return the verdict on each create, by its key.
 
-        - Found: as many campaigns certainly match as there are creates of that content. None of them certainly matches
-          another content. Each campaign that possibly matches is found for another content.
-        - Absent: no campaign matches. A possible match that is found for another content still prevents this verdict.
+        - Found: there are as many certain matches as creates of that content, and none of them certainly matches other
+          content. Each possible match is found for other content.
+        - Absent: no campaign matches. A possible match that is found for other content still prevents this verdict.
         - Unknown: otherwise.
         """
         certain: list[set[str]] = [set() for _ in self._groups]
@@ -144,9 +144,9 @@ class Assignment:
         }
         verdicts: dict[int, Verdict] = {}
         for index, group in enumerate(self._groups):
-            # A certain match beside a possible one stays unknown. The certain one may be a copy that someone else
-            # made: an update or delete by its id would hit their campaign. Or both are ours, because a proxy repeated
-            # the request: then a person has to stop one of them.
+            # With a certain and a possible match, the create stays unknown. The certain match may be a copy that someone
+            # else made: an update or delete by its id would hit their campaign. Or both are ours, because a proxy
+            # repeated the request: then a person has to stop one of them.
             if index in assigned and all(assigned.intersection(owners[each]) for each in possible[index]):
                 verdicts.update(zip(group.keys, map(Found, sorted(certain[index])), strict=True))
             elif certain[index] or possible[index]:

@@ -1,8 +1,9 @@
 """Rules that decide if a campaign on the server is the one that was sent. No I/O.
 
-A wrong decision has one of two costs. If someone else's campaign is taken for ours, nobody receives ours. If ours is
-overlooked, everybody is texted twice, which is worse. So a campaign is ours only if nothing contradicts it, and ours
-is absent only if every campaign differs in a way that no server can have caused. Otherwise the create stays unknown.
+"Ours" is the campaign that was sent, "theirs" the one on the server. A wrong decision has one of two costs. If someone
+else's campaign is mistaken for ours, nobody receives ours. If ours is overlooked, everybody is texted twice, which is
+worse. So a campaign is ours only if nothing contradicts it, and ours
+is absent only if every campaign on the server differs in a way that no server can have caused. Otherwise the create stays unknown.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ _SHINGLE = 3
 
 @frozen
 class SearchTarget:
-    """A create with unknown outcome, and how far the server's copy of its campaign may differ.
+    """A create with unknown outcome, and the differences that the server's copy of its campaign may have.
 
     Attributes:
         new: The campaign.
-        ignore_invalid_phone_numbers: As sent with the create.
-        margin: Seconds before and after the start time within which a server may have moved it.
+        ignore_invalid_phone_numbers: The create's argument.
+        margin: Seconds, before and after the start time, by which a server may have moved it.
         now: The time of the search, with a time zone: a server may replace a start in the past by its current time.
-        unknown_since: Seconds on the monotonic clock. No request of the create left the client later.
+        unknown_since: A time on the monotonic clock, in seconds, after which no request of the create was sent.
         known_before: The ledger's snapshot before the create was first sent: a campaign that was seen by then is not
             the create's. 0 if an earlier process sent it.
-        owner: The task that the create belongs to: equal if the same create is looked for again.
+        owner: The create's identity in the ledger. All searches for the same create have an equal owner.
     """
 
     new: NewCampaign
@@ -65,7 +66,7 @@ class SearchTarget:
 
     @cached_property
     def shingles(self) -> frozenset[str]:
-        """The overlapping pieces of the message, by which an altered text differs from another one."""
+        """The overlapping pieces of the message, by which an altered message is distinguished from a different one."""
         return _shingles(self.new.message)
 
     @property
@@ -85,7 +86,7 @@ class Candidate:
 
     Attributes:
         campaign: The campaign.
-        contacts: Its contacts, as far as they were read; None if they were not.
+        contacts: The contacts that were read, maybe not all; None if none were read.
         complete: True if `contacts` are all that the server lists.
     """
 
@@ -96,7 +97,12 @@ class Candidate:
 
 @frozen
 class Found:
-    """The verdict on a create whose campaign is on the server."""
+    """The verdict on a create whose campaign is on the server.
+
+    Attributes:
+        word: The verdict's name in events.
+        campaign_id: The campaign's id.
+    """
 
     word: ClassVar[str] = "found"
     campaign_id: str
@@ -157,10 +163,10 @@ def _compare_fields(target: SearchTarget, campaign: Campaign) -> Match:
         start,
         _compare_sender(new.sender, campaign.sender),
         _compare_message(target, campaign.message, has_moved=has_moved),
-        # A server may set a default for a field that was not sent, drop one that was, and shorten a link.
+        # A server may set a default for a missing field, drop a field, and shorten a link.
         _compare_exactly(new.opt_out_link_id or 0, campaign.opt_out_link_id or 0),
         _compare_exactly(new.track_link_url or "", campaign.track_link_url or ""),
-        # A cancelled campaign may be an earlier one, which ours replaces.
+        # A cancelled campaign may be an earlier one that ours replaces.
         Match.POSSIBLE if campaign.status == CampaignStatus.CANCELLED else Match.CERTAIN,
     )
 
@@ -202,17 +208,17 @@ def _compare_sender(ours: str, theirs: str | None) -> Match:
     number = to_international(ours)
     if number is not None and number == to_international(theirs):
         return Match.POSSIBLE
-    cut = ours[:_LONGEST_SENDER], ours.strip()[:_LONGEST_SENDER]
-    images = {_letters(ours), _letters(ours)[:_LONGEST_SENDER], *map(_letters, cut)} - {""}
-    similar = _letters(theirs) in images or theirs.strip().casefold() == ours.strip().casefold()
+    shortened = ours[:_LONGEST_SENDER], ours.strip()[:_LONGEST_SENDER]
+    variants = {_letters(ours), _letters(ours)[:_LONGEST_SENDER], *map(_letters, shortened)} - {""}
+    similar = _letters(theirs) in variants or theirs.strip().casefold() == ours.strip().casefold()
     return Match.POSSIBLE if similar else Match.NONE
 
 
 def _compare_message(target: SearchTarget, theirs: str | None, *, has_moved: bool) -> Match:
-    """Compare the messages: certain if equal, otherwise possible: a server may normalize, shorten links or add text.
+    """Compare the messages: certain if equal, otherwise possible. A server may normalize text, shorten links or add text.
 
-    A campaign at another time whose message does not resemble ours is excluded. Otherwise two campaigns on one day
-    would always be possible matches.
+    A campaign at another time whose message does not resemble ours is no match. Without this rule, two campaigns on one
+    day would always be possible matches.
     """
     if theirs is None:
         return Match.POSSIBLE

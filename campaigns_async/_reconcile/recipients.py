@@ -21,12 +21,12 @@ _DIGITS_PER_NUMBER = 8
 class Match(IntEnum):
     """The degree to which a campaign on the server matches the one that was sent.
 
-    A campaign matches only as well as the least of its parts, so `min` combines them.
+    A campaign matches only as well as its worst part, so `min` combines the matches of the parts.
 
     Attributes:
-        NONE: It cannot be the campaign that was sent.
-        POSSIBLE: It may be the campaign that was sent, without proof.
-        CERTAIN: It is the campaign that was sent, as far as a client can see.
+        NONE: The campaign cannot be the one that was sent.
+        POSSIBLE: The campaign may be the one that was sent, but there is no proof.
+        CERTAIN: The campaign is the one that was sent, as far as a client can see.
     """
 
     NONE = 0
@@ -44,11 +44,11 @@ class RecipientIndex:
 
     Attributes:
         contact_count: The number of contacts, duplicates included.
-        numbers: International digits. A text that cannot be parsed is kept with a question mark in front.
+        numbers: International digits. A text that cannot be parsed has a question mark in front.
         details: Number, field and text of each name (0) and custom field (1, 2).
         suffixes: The last digits of each number that can be parsed.
         suffix_lengths: The lengths of the suffixes.
-        unparsed_count: The number of phone numbers that a server may find in texts that cannot be parsed here.
+        unparsed_count: The maximum number of phone numbers that a server may find in texts that this module cannot parse.
         has_groups: True if any contact names a group.
     """
 
@@ -66,20 +66,20 @@ class RecipientIndex:
         return bool(self.suffixes) and not (self.unparsed_count or self.has_groups)
 
     def may_contain(self, number: str) -> bool:
-        """Return True if `number` ends like one of the recipients', and so may be the same in another notation."""
+        """Return True if `number` ends like a recipient's number, so that both may be the same in two notations."""
         return any(number[-length:] in self.suffixes for length in self.suffix_lengths)
 
 
 def index_recipients(contacts: Iterable[NewContact]) -> RecipientIndex:
     """Index the contacts of a campaign."""
     rows = tuple(contacts)
-    keyed = [(_number_key(contact.phone_number), contact) for contact in rows]
-    numbers = frozenset(key for key, _ in keyed)
+    pairs = [(_number_key(contact.phone_number), contact) for contact in rows]
+    numbers = frozenset(key for key, _ in pairs)
     suffixes = frozenset(suffix_of(number) for number in numbers if _is_parsed(number))
     return RecipientIndex(
         contact_count=len(rows),
         numbers=numbers,
-        details=frozenset((key, place, text) for key, contact in keyed for place, text in _details_of(contact)),
+        details=frozenset((key, place, text) for key, contact in pairs for place, text in _details_of(contact)),
         suffixes=suffixes,
         suffix_lengths=tuple({len(suffix) for suffix in suffixes}),
         unparsed_count=sum(_count_possible_numbers(number) for number in numbers if not _is_parsed(number)),
@@ -92,9 +92,9 @@ class _Comparison:
     """The result of looking up a candidate's contacts in the index.
 
     Attributes:
-        seen: The numbers of ours that are among the contacts.
-        strangers: The number of different phone numbers that resemble none of ours.
-        is_uncertain: True if any number is neither certainly ours nor a stranger's, or is ours with other details.
+        seen: The recipients' numbers that are among the contacts.
+        strangers: The number of different phone numbers that resemble no recipient's number.
+        is_uncertain: True if any number is neither certainly a recipient's nor a stranger's, or has other details.
     """
 
     seen: frozenset[str] = field(repr=_show_count)
@@ -120,27 +120,27 @@ def compare_recipients(
     Args:
         index: The recipients that were sent.
         contacts: The candidate's contacts, as far as they were read.
-        complete: True if those are all of them.
+        complete: True if `contacts` are all of the candidate's contacts.
         recipient_count: The server's own count. It may lag, so it can weaken a certain match, but it never excludes a
             candidate.
         ignore_invalid: The create's `ignore_invalid_phone_numbers`.
     """
-    compared = _compare_contacts(index, contacts)
-    missing = index.numbers - compared.seen
+    comparison = _compare_contacts(index, contacts)
+    missing = index.numbers - comparison.seen
     mobiles_missing = any(_is_parsed(number) and may_be_mobile(number) for number in missing)
-    if _has_strangers(index, compared):
+    if _has_strangers(index, comparison):
         # It is not documented what a server does with a contact's group. If it sends to the whole group, the campaign
-        # has more recipients than were sent, but all of ours are among them.
+        # has further recipients besides ours.
         may_be_group = index.has_groups and not (complete and mobiles_missing)
         return Match.POSSIBLE if may_be_group else Match.NONE
-    if not complete or compared.is_uncertain or compared.strangers:
+    if not complete or comparison.is_uncertain or comparison.strangers:
         return Match.POSSIBLE
     if recipient_count is not None and recipient_count > index.contact_count:
         return Match.POSSIBLE  # other recipients may not be listed yet
-    if not compared.seen and recipient_count != 0:
+    if not comparison.seen and recipient_count != 0:
         return Match.POSSIBLE  # the contacts may not be listed yet
-    # Missing contacts may be invalid, may have opted out, or may not be listed yet. Only the first is a proof, and a
-    # server leaves invalid numbers out only if the create did not forbid it.
+    # Missing contacts may be invalid, may have opted out, or may not be listed yet. Only invalid numbers are certain to
+    # stay missing, and a server drops them only if the create did not forbid it.
     missing_explained = not missing or (ignore_invalid is not False and not mobiles_missing)
     return Match.CERTAIN if missing_explained else Match.POSSIBLE
 
@@ -148,16 +148,16 @@ def compare_recipients(
 def find_complete_numbers(contacts: Iterable[Contact]) -> set[str]:
     """Return the numbers that can be parsed and have no digits cut off, in international digits.
 
-    If such a number ends like none of ours, it is a stranger's. One stranger excludes a campaign, unless a number of
-    ours cannot be parsed or a contact names a group.
+    If such a number ends like no recipient's number, it is a stranger's. One stranger excludes a campaign, unless a
+    recipient's number cannot be parsed or a contact names a group.
     """
     keys = {_number_key(contact.phone_number) for contact in contacts}
     return {key for key in keys if _is_parsed(key) and is_complete(key)}
 
 
-def _has_strangers(index: RecipientIndex, compared: _Comparison) -> bool:
-    # The server may have parsed texts of ours that cannot be parsed here: those may be some of the strangers.
-    return compared.strangers > index.unparsed_count
+def _has_strangers(index: RecipientIndex, comparison: _Comparison) -> bool:
+    # The server may have parsed our texts that this module cannot parse: some of the strangers may be from them.
+    return comparison.strangers > index.unparsed_count
 
 
 def _compare_contacts(index: RecipientIndex, contacts: Iterable[Contact]) -> _Comparison:

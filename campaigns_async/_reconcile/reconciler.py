@@ -1,7 +1,7 @@
-"""Look on the server for creates with unknown outcome.
+"""Search the server for the campaigns of creates with unknown outcome.
 
-`assignment` and `matching` decide; this module sends the requests. The same reconciler serves a single create, each of
-many in parallel, and all unknown rows of a journal at once.
+`assignment` and `matching` decide; this module sends the requests. The same reconciler serves a single create, each
+create of `create_many`, and all unknown rows of a journal at once.
 """
 
 from __future__ import annotations
@@ -35,19 +35,19 @@ IdQuery: TypeAlias = Callable[[Collection[str]], Awaitable[Collection[str]]]
 _FINAL_STATUSES = frozenset({400, 401, 403, 404, 405})
 """Statuses after which a request for a list is not repeated."""
 _MAX_WAIT = 10.0
-"""Seconds that a request for contacts may wait for the rate limiter."""
+"""The longest time that a request for contacts may wait for the rate limiter, in seconds."""
 _MAX_DOUBLINGS = 6
 """The pause between failed looks doubles up to this many times."""
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class _UnansweredError(Exception):
-    """Raised if the server will not answer another look."""
+    """Raised if another look would fail as well."""
 
 
 @define(eq=False)
 class Reconciler:
-    """A search for unknown creates, until each is found, absent, or has to stay unknown.
+    """A search for unknown creates, which ends when each is found, absent, or has to stay unknown.
 
     A campaign that is found is claimed in the ledger, so that no other search of this client finds it too. A create is
     absent after two successive looks without a match, both after the settling time.
@@ -57,15 +57,15 @@ class Reconciler:
         ledger: The campaigns and creates that the client knows of.
         policy: The settling time, the pause between looks, and the timeout.
         clock: The client's clock.
-        exclude_known: Returns those of the given campaign ids that are known to belong to other creates.
-        sample_known: Returns ids of campaigns that must be on the server, other than the given ones. If one of them is
-            on the server but not listed, the list is incomplete. None to skip this check.
+        exclude_known: Takes campaign ids, and returns those that are known to belong to other creates.
+        sample_known: Takes campaign ids, and returns a few others that must be on the server. If one of them is on the
+            server but not in the list, the list is incomplete. None to skip this check.
         get: Reads one campaign, for `sample_known`.
         quota: The quota that each look draws on, so that a failing server is not overloaded. None for no quota.
         concurrency: The number of campaigns whose contacts are read concurrently, from 1.
         rate: The client's rate limit in requests per second; None for no limit.
-        serves_caller: True if a caller waits for one create. Then a look before the end of the settling time may
-            already find it, and `policy.timeout` bounds the whole search. Otherwise the timeout starts again with each
+        serves_caller: True if a caller waits for one create. Then a look before the end of the settling time counts if
+            it finds the create, and `policy.timeout` bounds the whole search. Otherwise the timeout starts again with each
             response, because a large account or a low rate limit takes long.
         looks: The number of looks so far.
     """
@@ -145,7 +145,7 @@ class Reconciler:
                 self._extend_deadline()
 
     def _awaits_duplicate(self, targets: Targets) -> bool:
-        """Return True if a create of the same text is in flight, whose response may have the id of a candidate."""
+        """Return True if a create of the same text is in flight, whose response may contain the id of a candidate."""
         return any(
             isinstance(self._latest[key], Unknown) and self.ledger.has_duplicate_in_flight(target.new)
             for key, target in targets.items()
@@ -177,11 +177,11 @@ class Reconciler:
         return verdicts
 
     async def _look(self, targets: Targets) -> Verdicts:
-        """List the campaigns that may be the creates', read their contacts as far as needed, and decide."""
+        """List the campaigns that may match, read their contacts as far as needed, and decide."""
         assignment = Assignment(targets, self.ledger.seen.contains)
-        listed = await self._list(assignment, targets)
-        others = await self.exclude_known({each.id for each in listed})
-        await self._read_all(assignment, [each for each in listed if each.id not in others])
+        campaigns = await self._list(assignment, targets)
+        others = await self.exclude_known({each.id for each in campaigns})
+        await self._read_all(assignment, [each for each in campaigns if each.id not in others])
         # Other creates may have received their ids while the contacts were read.
         assignment.discard(await self.exclude_known(assignment.candidate_ids))
         verdicts = assignment.decide()
@@ -190,11 +190,11 @@ class Reconciler:
             if isinstance(verdict, Found) and (
                 self.ledger.has_duplicate_in_flight(target.new) or self.ledger.has_duplicate_unknown(target.new)
             ):
-                verdicts[key] = Unknown(tuple(each for each in listed if each.id == verdict.campaign_id)[-1:])
+                verdicts[key] = Unknown(tuple(each for each in campaigns if each.id == verdict.campaign_id)[-1:])
         return verdicts
 
     async def _list(self, assignment: Assignment, targets: Targets) -> list[Campaign]:
-        """List the campaigns that start within the margin and may be any create's.
+        """List the campaigns that start within the margin and may match any create.
 
         Raises:
             PagingError: If the list is incomplete.
