@@ -57,7 +57,7 @@ class Reconciler:
         ledger: The campaigns and creates that the client knows of.
         policy: The settling time, the pause between looks, and the timeout.
         clock: The client's clock.
-        exclude_known: Takes campaign ids, and returns those that are known to belong to other creates.
+        exclude_known: Takes campaign ids, and returns the ones known to belong to other creates.
         sample_known: Takes campaign ids, and returns a few others that must be on the server. If one of them is on the
             server but not in the list, the list is incomplete. None to skip this check.
         get: Reads one campaign, for `sample_known`.
