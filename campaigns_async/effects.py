@@ -1,10 +1,11 @@
 """Every belief about responses, in two tables, and the states of a journal's rows. No I/O, no state.
 
-1. What an attempt met (a status, or no response) -> its effect on the server, and if the request may be sent again.
+1. What an attempt met (a status and a body, or no response) -> its effect on the server, and what the client does next.
 2. What a create ended with (its effect and its error) -> the state of its row, and what the run does next.
 
 The worst bug of this package would be a line in this file: a create that may have been carried out must never count
-as one that was not.
+as one that was not, and one that was not carried out must never count as one that was. Only what the API documents is
+believed. A response may come from a proxy, a firewall, a cache or another service, and it may answer another request.
 """
 
 from __future__ import annotations
@@ -36,8 +37,13 @@ class Effect(Enum):
 
 
 _RISING = (Effect.NOT_SENT, Effect.REJECTED, Effect.UNKNOWN, Effect.APPLIED)
+_CREATE = Operation.CREATE
+_TYPED_READS = (Operation.GET, Operation.LIST, Operation.CONTACTS)
 _NOTHING_DONE = (Effect.NOT_SENT, Effect.REJECTED)
 _NON_IDEMPOTENT = (Action.CREATE, Action.SEND)
+_CHANGES = (Action.UPDATE, Action.DELETE)
+_RAW_CHANGES = (Action.SEND, Action.REPLACE)
+_READS = (Action.LIST, Action.GET, Action.READ)
 
 
 def effect_of(error: BaseException) -> Effect:
@@ -62,16 +68,57 @@ def is_non_idempotent(operation: Operation) -> bool:
 # Table 1: an attempt
 
 
+class BodyForm(Enum):
+    """The form of a response's body, as far as it shows who wrote it.
+
+    The first four are forms of a create's success, the others of any response.
+
+    Attributes:
+        ID: The new id as documented: a JSON string or bare text, 1 to 200 of `A-Z a-z 0-9 . _ -`, with a digit.
+        GIVEN_ID: The same, but another create was given this id.
+        POSSIBLE_ID: Another text that may be an id, or a JSON object with an `id`.
+        CUT: The head of the response arrived, and not all of its body.
+        EMPTY: Nothing but white space.
+        TEXT: Plain text.
+        PROBLEM: A JSON object with `title`, `status`, `traceId` or `errors`, or ASP.NET's messages by field.
+        JSON: Any other JSON.
+        HTML: HTML by its content type, or a body that begins with `<`.
+    """
+
+    ID = "id"
+    GIVEN_ID = "given id"
+    POSSIBLE_ID = "possible id"
+    CUT = "cut"
+    EMPTY = "empty"
+    TEXT = "text"
+    PROBLEM = "problem"
+    JSON = "JSON"
+    HTML = "HTML"
+
+
+_ID = BodyForm.ID  # Python 3.11 looks up a member slowly
+_IDS = (BodyForm.ID, BodyForm.GIVEN_ID, BodyForm.POSSIBLE_ID)
+_OWN: Final = (BodyForm.EMPTY, BodyForm.TEXT, BodyForm.PROBLEM)
+"""The forms in which the API answers. A body in another form may come from a proxy, a firewall or another service."""
+
+
+def is_own_form(form: BodyForm | None) -> bool:
+    """Return True if the API itself may have written a body of this form."""
+    return form in _OWN
+
+
 class Met(Enum):
     """The end of an attempt without a status, or with a status that a setting explains.
 
     Attributes:
         NO_CONNECTION: No byte of the request went out.
+        MISCONFIGURED: No byte went out, and none will: a certificate, TLS or the host's name is wrong.
         NO_RESPONSE: The request may have gone out, and there is no complete response.
         REJECTED_STATUS: A status that this server answers only if it did nothing (`RetryPolicy.rejected_statuses`).
     """
 
     NO_CONNECTION = "no connection"
+    MISCONFIGURED = "misconfigured"
     NO_RESPONSE = "no response"
     REJECTED_STATUS = "rejected status"
 
@@ -81,30 +128,57 @@ class _AttemptBelief:
     """A line of table 1.
 
     Attributes:
+        actions: The actions of requests; None for any.
         met: Statuses of complete responses, or other ends; None for any.
+        forms: The forms of the body; None for any.
         effect: The effect of the request.
         transient: True if the same request may succeed later.
+        read_back: True if reading the campaign can prove that the request was carried out.
     """
 
+    actions: Container[Action] | None
     met: Container[int | Met] | None
+    forms: Container[BodyForm] | None
     effect: Effect
-    transient: bool
+    transient: bool = False
+    read_back: bool = False
 
 
 _SUCCESSES: Final = range(200, 300)
+_REJECTIONS: Final = (400, 404, 405, 411, 413, 414, 415, 422, 431)
+"""Statuses that say that the request itself was not accepted, whoever answers."""
 _ATTEMPTS: Final = (  # the first line that fits counts
-    _AttemptBelief((Met.NO_CONNECTION,), Effect.NOT_SENT, transient=True),
-    _AttemptBelief((Met.NO_RESPONSE,), Effect.UNKNOWN, transient=True),
-    _AttemptBelief((Met.REJECTED_STATUS,), Effect.REJECTED, transient=True),
-    _AttemptBelief(_SUCCESSES, Effect.APPLIED, transient=False),
-    _AttemptBelief((307, 308), Effect.REJECTED, transient=False),  # they ask for a repeat elsewhere
-    _AttemptBelief(range(300, 400), Effect.UNKNOWN, transient=False),  # 303 may follow a POST that was carried out
-    _AttemptBelief((408,), Effect.UNKNOWN, transient=True),
-    _AttemptBelief((429,), Effect.REJECTED, transient=True),
-    _AttemptBelief(range(400, 500), Effect.REJECTED, transient=False),
+    _AttemptBelief(None, (Met.NO_CONNECTION,), None, Effect.NOT_SENT, transient=True),
+    _AttemptBelief(None, (Met.MISCONFIGURED,), None, Effect.NOT_SENT),
+    _AttemptBelief(None, (Met.NO_RESPONSE,), None, Effect.UNKNOWN, transient=True),
+    _AttemptBelief(None, (Met.REJECTED_STATUS,), None, Effect.REJECTED, transient=True),
+    # A read has no effect: its value is checked where it is read.
+    _AttemptBelief(_READS, _SUCCESSES, None, Effect.APPLIED),
+    # A create: 201 with a new id. A cache, a login page or a health check answers 200 too.
+    _AttemptBelief((Action.CREATE,), (201,), (BodyForm.ID,), Effect.APPLIED),
+    _AttemptBelief(_NON_IDEMPOTENT, (201,), (BodyForm.EMPTY, BodyForm.CUT), Effect.APPLIED),  # its id is not known
+    _AttemptBelief((Action.CREATE,), _SUCCESSES, _IDS, Effect.UNKNOWN, read_back=True),
+    _AttemptBelief((Action.CREATE,), _SUCCESSES, None, Effect.UNKNOWN),
+    # An update or a delete: 204.
+    _AttemptBelief(_CHANGES, (204,), None, Effect.APPLIED),
+    _AttemptBelief(_CHANGES, _SUCCESSES, None, Effect.UNKNOWN, read_back=True),
+    _AttemptBelief(_CHANGES, (404,), _OWN, Effect.REJECTED),
+    _AttemptBelief(_CHANGES, (404,), None, Effect.UNKNOWN, read_back=True),  # a wrong path, or a proxy's page
+    # A raw request: another 2xx is returned, and what it proves is for the caller to decide.
+    _AttemptBelief(_RAW_CHANGES, (201, 204), None, Effect.APPLIED),
+    _AttemptBelief(_RAW_CHANGES, _SUCCESSES, None, Effect.UNKNOWN),
+    # Any request.
+    _AttemptBelief(None, (307, 308), None, Effect.REJECTED),  # they ask for a repeat elsewhere
+    _AttemptBelief(None, range(300, 400), None, Effect.UNKNOWN),  # 303 may follow a POST that was carried out
+    _AttemptBelief(None, (408,), None, Effect.UNKNOWN, transient=True),
+    _AttemptBelief(None, (429,), None, Effect.REJECTED, transient=True),
+    _AttemptBelief(None, _REJECTIONS, None, Effect.REJECTED),
+    _AttemptBelief(None, range(400, 500), _OWN, Effect.REJECTED),
+    # A firewall may filter the response after the server acted.
+    _AttemptBelief(None, range(400, 500), None, Effect.UNKNOWN),
     # A proxy may answer 5xx after it forwarded the request: Varnish answers 503 with Retry-After for a slow server.
-    _AttemptBelief(range(500, 1000), Effect.UNKNOWN, transient=True),
-    _AttemptBelief(None, Effect.UNKNOWN, transient=False),
+    _AttemptBelief(None, range(500, 1000), None, Effect.UNKNOWN, transient=True),
+    _AttemptBelief(None, None, None, Effect.UNKNOWN),
 )
 
 
@@ -116,43 +190,61 @@ class AttemptOutcome:
         effect: The effect of the request.
         retryable: True if the same request may be sent again.
         renew_key: True if the request may be sent again with another API key.
+        read_back: True if reading the campaign can prove that the request was carried out. Until then its effect is
+            unknown.
+        reusable: True if the response is a documented success, so that its connection may carry another request.
     """
 
     effect: Effect
     retryable: bool
     renew_key: bool = False
+    read_back: bool = False
+    reusable: bool = False
 
 
-_APPLIED = AttemptOutcome(Effect.APPLIED, retryable=False)
+_DOCUMENTED = AttemptOutcome(Effect.APPLIED, retryable=False, reusable=True)
 
 
 def classify_attempt(
     operation: Operation,
     status: int | None,
+    form: BodyForm = BodyForm.EMPTY,
     *,
     sent: bool = True,
+    misconfigured: bool = False,
     rejected_statuses: tuple[int, ...] = (),
 ) -> AttemptOutcome:
     """Return the conclusion from one attempt.
 
     Args:
         operation: The request's operation.
-        status: The status of a complete response; None without one.
+        status: The status of a response; None without one.
+        form: The form of the response's body. For a create's success: what it has in place of the new id.
         sent: True if any byte of the request may have gone out. Ignored if there is a status.
+        misconfigured: True if there is no connection for a reason that does not pass. Ignored if there is a status.
         rejected_statuses: Statuses that this server answers only if it did nothing.
     """
-    if status in _SUCCESSES:  # without a search in the table: almost every attempt
-        return _APPLIED
+    # Almost every attempt, without a search in the table.
+    if (status == 201 and form is _ID and operation is _CREATE) or (status == 200 and operation in _TYPED_READS):
+        return _DOCUMENTED
     met: int | Met
     if status is None:
-        met = Met.NO_RESPONSE if sent else Met.NO_CONNECTION
+        met = Met.NO_RESPONSE if sent else Met.MISCONFIGURED if misconfigured else Met.NO_CONNECTION
     else:
         met = Met.REJECTED_STATUS if status in rejected_statuses else status
-    belief = next(belief for belief in _ATTEMPTS if belief.met is None or met in belief.met)
+    belief = next(
+        belief
+        for belief in _ATTEMPTS
+        if (belief.actions is None or operation.action in belief.actions)
+        and (belief.met is None or met in belief.met)
+        and (belief.forms is None or form in belief.forms)
+    )
+    is_safe = belief.effect in _NOTHING_DONE or not is_non_idempotent(operation)
     return AttemptOutcome(
         belief.effect,
-        retryable=belief.transient and (belief.effect in _NOTHING_DONE or not is_non_idempotent(operation)),
-        renew_key=status == 401,
+        retryable=belief.transient and is_safe,
+        renew_key=status == 401 and is_safe,
+        read_back=belief.read_back,
     )
 
 
@@ -170,7 +262,12 @@ def combine(operation: Operation, earlier: Effect, latest: Effect, status: int |
         latest: The effect of the latest attempt.
         status: The status of the latest attempt's response; None without one.
     """
-    if status == 404 and operation.action is Action.DELETE and earlier is Effect.UNKNOWN:
+    if (
+        status == 404
+        and operation.action is Action.DELETE
+        and earlier is Effect.UNKNOWN
+        and latest is Effect.REJECTED  # the API itself says so
+    ):
         return Effect.APPLIED  # the attempt whose outcome was unknown has deleted it
     return max(earlier, latest, key=_RISING.index)
 
@@ -217,11 +314,13 @@ class Cause(Enum):
         NO_RESPONSE: There was no complete response.
         ARGUMENT: The row's campaign cannot be sent.
         CLIENT: The client is closed, or has a wrong setting: a key callable that raises is one.
+        MISCONFIGURED: A certificate, TLS or the host's name is wrong, so that there is no connection.
     """
 
     NO_RESPONSE = "no response"
     ARGUMENT = "argument"
     CLIENT = "client"
+    MISCONFIGURED = "misconfigured"
 
 
 @frozen
@@ -232,44 +331,54 @@ class _RowBelief:
         effect: The effect of the create.
         met: Statuses, or causes of errors without a response; None for any.
         state: The row's new state.
-        action: The run's next step.
+        action: The run's next step. An unknown row with BACK_OFF is an outage: further creates would be unknown too.
+        forms: The forms of the response's body; None for any.
     """
 
     effect: Effect
     met: Container[int | Cause] | None
     state: State
     action: RunAction
+    forms: Container[BodyForm] | None = None
 
 
+_OTHER_4XX: Final = tuple(status for status in range(400, 500) if status != 408)
+_FOREIGN: Final = (BodyForm.JSON, BodyForm.HTML)
 _ROWS: Final = (  # the first line that fits counts
-    _RowBelief(Effect.NOT_SENT, (Cause.CLIENT,), State.PLANNED, RunAction.STOP),
+    _RowBelief(Effect.NOT_SENT, (Cause.CLIENT, Cause.MISCONFIGURED), State.PLANNED, RunAction.STOP),
     _RowBelief(Effect.NOT_SENT, (Cause.ARGUMENT,), State.FAILED, RunAction.CONTINUE),
     _RowBelief(Effect.NOT_SENT, None, State.PLANNED, RunAction.BACK_OFF),
     _RowBelief(Effect.REJECTED, (Cause.CLIENT,), State.PLANNED, RunAction.STOP),  # no new key after a 401
     _RowBelief(Effect.REJECTED, (Cause.NO_RESPONSE,), State.PLANNED, RunAction.BACK_OFF),  # of a later attempt
     _RowBelief(Effect.REJECTED, range(300, 400), State.PLANNED, RunAction.STOP),
     _RowBelief(Effect.REJECTED, (401, 404, 405), State.PLANNED, RunAction.STOP),
-    _RowBelief(Effect.REJECTED, (429,), State.PLANNED, RunAction.BACK_OFF),
+    _RowBelief(Effect.REJECTED, (408, 429), State.PLANNED, RunAction.BACK_OFF),
     _RowBelief(Effect.REJECTED, range(500, 600), State.PLANNED, RunAction.BACK_OFF),  # by `rejected_statuses`
     _RowBelief(Effect.REJECTED, None, State.FAILED, RunAction.CONTINUE),
     _RowBelief(Effect.UNKNOWN, range(300, 400), State.UNKNOWN, RunAction.STOP),  # a wrong base_url
+    _RowBelief(Effect.UNKNOWN, _OTHER_4XX, State.UNKNOWN, RunAction.STOP),  # a firewall: each row would meet it
     _RowBelief(Effect.UNKNOWN, (503,), State.UNKNOWN, RunAction.BACK_OFF),
+    _RowBelief(Effect.UNKNOWN, _SUCCESSES, State.UNKNOWN, RunAction.BACK_OFF),  # another service, or a cache
+    _RowBelief(Effect.UNKNOWN, range(400, 1000), State.UNKNOWN, RunAction.BACK_OFF, _FOREIGN),
     _RowBelief(Effect.UNKNOWN, None, State.UNKNOWN, RunAction.CONTINUE),
     _RowBelief(Effect.APPLIED, None, State.UNKNOWN, RunAction.CONTINUE),  # created, but its id is not known
 )
 
 
-def classify_row(effect: Effect, met: int | Cause) -> tuple[State, RunAction]:
+def classify_row(effect: Effect, met: int | Cause, form: BodyForm | None = None) -> tuple[State, RunAction]:
     """Return the state of a row whose create raised an error, and the run's next step.
 
     Args:
         effect: The effect of the create.
         met: The status of the response, or the cause of an error without a response.
+        form: The form of the response's body; None without a response.
     """
     return next(
         (belief.state, belief.action)
         for belief in _ROWS
-        if belief.effect is effect and (belief.met is None or met in belief.met)
+        if belief.effect is effect
+        and (belief.met is None or met in belief.met)
+        and (belief.forms is None or form in belief.forms)
     )
 
 

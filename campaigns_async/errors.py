@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
-from campaigns_async.effects import Effect
+from campaigns_async.effects import BodyForm, Effect
 from campaigns_async.values import Checkpoint
 
 NO_ERRORS: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -54,6 +54,7 @@ class CampaignsError(Exception):
         http_status: The status of the server's response; None if there was no response.
         retry_after: Seconds that the server asked to wait; None if it did not ask.
         request_id: The server's id of the request, for the provider's support; None if the response had none.
+        body_form: The form of the response's body, which shows who wrote the response; None if it was not looked at.
         parameter: The name of the wrong argument, setting or field; None if no name applies.
         hint: How to fix the error; None if there is no more to say. The message is complete without the hint.
     """
@@ -66,6 +67,7 @@ class CampaignsError(Exception):
     http_status: int | None = None
     retry_after: float | None = None
     request_id: str | None = None
+    body_form: BodyForm | None = None
 
     def __init__(self, message: str, *, parameter: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)
@@ -82,6 +84,7 @@ class CampaignsError(Exception):
     def copy_response(self, other: CampaignsError) -> None:
         """Set what another error knows of the server's response."""
         self.http_status, self.retry_after, self.request_id = other.http_status, other.retry_after, other.request_id
+        self.body_form = other.body_form
 
     def __str__(self) -> str:
         if self.method is None:
@@ -226,7 +229,14 @@ class TransportError(CampaignsError):
 
 
 class ConnectionFailedError(TransportError):
-    """A connection could not be made, or was lost. `effect` says whether anything was sent."""
+    """A connection could not be made, or was lost. `effect` says whether anything was sent.
+
+    Attributes:
+        is_permanent: True if this will not pass by itself: a certificate, TLS or the host's name is wrong. The message
+            says what to fix.
+    """
+
+    is_permanent: bool = False
 
 
 class ConnectTimeoutError(ConnectionFailedError, TimeoutError):

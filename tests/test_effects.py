@@ -1,15 +1,25 @@
-"""The effect of an attempt, and if it is retried: the whole table, written a second time."""
+"""The effect of an attempt, and what the client does next: the whole table, written a second time."""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, strategies as st
 from support.properties import more_examples
 
 from campaigns_async import Effect, Operation, effects
-from campaigns_async.effects import AttemptOutcome, classify_attempt
+from campaigns_async.effects import (
+    AttemptOutcome,
+    BodyForm,
+    Cause,
+    RunAction,
+    State,
+    classify_attempt,
+    classify_row,
+    is_own_form,
+)
 
 SENT_ONCE = [Operation.CREATE, Operation.RAW_SEND]
 REPEATED = [
@@ -31,38 +41,53 @@ REJECTED_STATUSES: list[tuple[int, ...]] = [
     (400, 409, 429),
     tuple(range(400, 600)),
 ]
+OWN_FORMS = [BodyForm.EMPTY, BodyForm.TEXT, BodyForm.PROBLEM]
+IDS = [BodyForm.ID, BodyForm.GIVEN_ID, BodyForm.POSSIBLE_ID]
+READS = [Operation.LIST, Operation.GET, Operation.CONTACTS, Operation.RAW_READ]
+CHANGES = [Operation.UPDATE, Operation.DELETE]
 NOT_SENT, REJECTED, UNKNOWN, APPLIED = Effect.NOT_SENT, Effect.REJECTED, Effect.UNKNOWN, Effect.APPLIED
 
 
-def expect_of_create(status: int, rejected: tuple[int, ...]) -> tuple[Effect, bool]:
-    """Return the effect of a create that got this status, and True if it is retried: the documented table by line."""
-    if status in range(200, 300):  # a complete 2xx, whether its id can be read or not
-        return APPLIED, False
+def expect_of_success(operation: Operation, status: int, form: BodyForm) -> AttemptOutcome:
+    """Return the conclusion from a 2xx."""
+    if operation in READS:
+        return AttemptOutcome(APPLIED, retryable=False, reusable=status == 200 and operation is not Operation.RAW_READ)
+    if operation is Operation.CREATE:
+        if status == 201 and form is BodyForm.ID:
+            return AttemptOutcome(APPLIED, retryable=False, reusable=True)
+        if status == 201 and form in (BodyForm.EMPTY, BodyForm.CUT):
+            return AttemptOutcome(APPLIED, retryable=False)
+        return AttemptOutcome(UNKNOWN, retryable=False, read_back=form in IDS)
+    if operation in CHANGES:
+        done = status == 204
+        return AttemptOutcome(APPLIED if done else UNKNOWN, retryable=False, read_back=not done)
+    return AttemptOutcome(APPLIED if status in (201, 204) else UNKNOWN, retryable=False)
+
+
+def expect_of_failure(status: int, form: BodyForm, rejected: tuple[int, ...]) -> tuple[Effect, bool]:
+    """Return the effect of any request that got this status, and True if it may succeed later."""
     if status in rejected:  # of a server that is known to have done nothing then
         return REJECTED, True
+    if status in range(300, 400):
+        return (REJECTED if status in (307, 308) else UNKNOWN), False
+    if status == 408:
+        return UNKNOWN, True
     if status == 429:
         return REJECTED, True
-    if status in (307, 308):  # they ask for a repeat elsewhere
+    if status in (400, 404, 405, 411, 413, 414, 415, 422, 431):
         return REJECTED, False
-    if status in range(300, 400):  # 303 is what a server answers after it has carried out a POST
-        return UNKNOWN, False
-    if status == 408:
-        return UNKNOWN, False
     if status in range(400, 500):
-        return REJECTED, False
-    return UNKNOWN, False  # 503 with and without Retry-After, any other 5xx, and what is no status at all
+        return (REJECTED if form in OWN_FORMS else UNKNOWN), False
+    return UNKNOWN, status >= 500
 
 
-def is_retried(status: int, rejected: tuple[int, ...]) -> bool:
-    """Return True if a read, update or delete is retried: after 408, 429 and 5xx, never after another status."""
-    if status in range(200, 300):
-        return False
-    return status in (408, 429) or status >= 500 or status in rejected
-
-
-def classify(operation: Operation, status: int, rejected: tuple[int, ...]) -> AttemptOutcome:
-    """Return the conclusion from a response."""
-    return classify_attempt(operation, status, rejected_statuses=rejected)
+def responses() -> Iterator[tuple[int, BodyForm, tuple[int, ...]]]:
+    """Yield every status with every form of a body, and some statuses that a setting rejects."""
+    for status, form in itertools.product(STATUSES, BodyForm):
+        yield status, form, ()
+    for status, rejected in itertools.product(STATUSES, REJECTED_STATUSES):
+        yield status, BodyForm.EMPTY, rejected
+        yield status, BodyForm.HTML, rejected
 
 
 def test_every_operation_is_in_the_table() -> None:
@@ -71,24 +96,35 @@ def test_every_operation_is_in_the_table() -> None:
         assert effects.is_non_idempotent(operation) is (operation in SENT_ONCE)
 
 
-@pytest.mark.parametrize("rejected", REJECTED_STATUSES, ids=lambda statuses: f"{len(statuses)} rejected")
-@pytest.mark.parametrize("operation", SENT_ONCE)
-def test_a_create_after_any_status(operation: Operation, rejected: tuple[int, ...]) -> None:
-    for status in STATUSES:
-        verdict = classify(operation, status, rejected)
-        expected = expect_of_create(status, rejected)
-        assert (verdict.effect, verdict.retryable) == expected, status
-        assert verdict.renew_key is (status == 401)
+@pytest.mark.parametrize("operation", Operation)
+def test_a_request_after_any_response(operation: Operation) -> None:
+    for status, form, rejected in responses():
+        found = classify_attempt(operation, status, form, rejected_statuses=rejected)
+        if status in range(200, 300):
+            assert found == expect_of_success(operation, status, form), (status, form)
+            continue
+        effect, transient = expect_of_failure(status, form, rejected)
+        is_foreign_404 = status == 404 and operation in CHANGES and form not in OWN_FORMS and status not in rejected
+        if is_foreign_404:
+            effect, transient = UNKNOWN, False
+        repeated = effect is REJECTED or operation in REPEATED
+        assert found == AttemptOutcome(
+            effect,
+            retryable=transient and repeated,
+            renew_key=status == 401 and repeated,
+            read_back=is_foreign_404,
+        ), (status, form)
 
 
-@pytest.mark.parametrize("rejected", REJECTED_STATUSES, ids=lambda statuses: f"{len(statuses)} rejected")
-@pytest.mark.parametrize("operation", REPEATED)
-def test_a_read_update_or_delete_after_any_status(operation: Operation, rejected: tuple[int, ...]) -> None:
-    for status in STATUSES:
-        verdict = classify(operation, status, rejected)
-        assert verdict.effect is expect_of_create(status, rejected)[0], status
-        assert verdict.retryable is is_retried(status, rejected), status
-        assert verdict.renew_key is (status == 401)
+def test_the_forms_of_the_api_itself() -> None:
+    assert [form for form in BodyForm if is_own_form(form)] == OWN_FORMS
+    assert not is_own_form(None)
+
+
+@pytest.mark.parametrize("operation", Operation)
+def test_a_misconfigured_connection_is_not_sent_and_not_retried(operation: Operation) -> None:
+    outcome = classify_attempt(operation, None, sent=False, misconfigured=True)
+    assert outcome == AttemptOutcome(NOT_SENT, retryable=False)
 
 
 @pytest.mark.parametrize("operation", Operation)
@@ -110,19 +146,24 @@ def test_a_failure_after_the_first_byte_is_unknown_and_only_idempotent_requests_
 statuses = st.none() | st.integers(-10, 2000)
 
 
-@given(st.sampled_from(SENT_ONCE), statuses, st.booleans(), st.lists(st.integers(400, 599)).map(tuple))
+forms = st.sampled_from(BodyForm)
+
+
+@given(st.sampled_from(SENT_ONCE), statuses, forms, st.booleans(), st.lists(st.integers(400, 599)).map(tuple))
 @more_examples(8)
 def test_a_create_is_retried_only_if_nothing_was_done(
-    operation: Operation, status: int | None, sent: bool, rejected: tuple[int, ...]
+    operation: Operation, status: int | None, form: BodyForm, sent: bool, rejected: tuple[int, ...]
 ) -> None:
-    verdict = classify_attempt(operation, status, sent=sent, rejected_statuses=rejected)
+    verdict = classify_attempt(operation, status, form, sent=sent, rejected_statuses=rejected)
     if verdict.retryable or verdict.renew_key:
         assert verdict.effect in (NOT_SENT, REJECTED)
 
 
-@given(st.sampled_from(Operation), statuses, st.booleans())
-def test_an_applied_request_is_never_retried(operation: Operation, status: int | None, sent: bool) -> None:
-    verdict = classify_attempt(operation, status, sent=sent)
+@given(st.sampled_from(Operation), statuses, forms, st.booleans())
+def test_an_applied_request_is_never_retried(
+    operation: Operation, status: int | None, form: BodyForm, sent: bool
+) -> None:
+    verdict = classify_attempt(operation, status, form, sent=sent)
     if verdict.effect is APPLIED:
         assert not verdict.retryable
         assert not verdict.renew_key
@@ -137,6 +178,40 @@ def test_the_effect_of_two_attempts_is_the_larger_one() -> None:
 
 def test_a_delete_with_404_after_an_unknown_attempt_is_applied() -> None:
     for operation, earlier, status in itertools.product(Operation, Effect, (None, 400, 404)):
-        found = effects.combine(operation, earlier, REJECTED, status)
-        deleted = operation is Operation.DELETE and earlier is UNKNOWN and status == 404
-        assert (found is APPLIED) == (deleted or earlier is APPLIED)
+        for latest in (REJECTED, UNKNOWN):  # UNKNOWN: a 404 that the API itself did not write
+            found = effects.combine(operation, earlier, latest, status)
+            deleted = operation is Operation.DELETE and earlier is UNKNOWN and status == 404 and latest is REJECTED
+            assert (found is APPLIED) == (deleted or earlier is APPLIED)
+
+
+ROWS = [
+    (NOT_SENT, [Cause.CLIENT, Cause.MISCONFIGURED], State.PLANNED, RunAction.STOP),
+    (NOT_SENT, [Cause.ARGUMENT], State.FAILED, RunAction.CONTINUE),
+    (NOT_SENT, [Cause.NO_RESPONSE], State.PLANNED, RunAction.BACK_OFF),
+    (REJECTED, [Cause.CLIENT, 301, 307, 308, 401, 404, 405], State.PLANNED, RunAction.STOP),
+    (REJECTED, [Cause.NO_RESPONSE, 408, 429, 500, 502, 503], State.PLANNED, RunAction.BACK_OFF),
+    (REJECTED, [400, 403, 409, 413, 422], State.FAILED, RunAction.CONTINUE),
+    (UNKNOWN, [301, 302, 303, 401, 403, 407, 409, 451], State.UNKNOWN, RunAction.STOP),
+    (UNKNOWN, [200, 201, 202, 204, 206, 503], State.UNKNOWN, RunAction.BACK_OFF),
+    (UNKNOWN, [Cause.NO_RESPONSE, Cause.CLIENT, 408, 500, 502, 504], State.UNKNOWN, RunAction.CONTINUE),
+    (APPLIED, [Cause.NO_RESPONSE, 201], State.UNKNOWN, RunAction.CONTINUE),
+]
+
+
+@pytest.mark.parametrize(("effect", "all_met", "state", "action"), ROWS)
+def test_a_row_after_any_error(effect: Effect, all_met: list[int | Cause], state: State, action: RunAction) -> None:
+    for met, form in itertools.product(all_met, [None, *OWN_FORMS]):
+        assert classify_row(effect, met, form) == (state, action), met
+
+
+@pytest.mark.parametrize("form", [BodyForm.JSON, BodyForm.HTML])
+def test_an_unknown_row_with_a_body_of_another_service_backs_off_or_stops(form: BodyForm) -> None:
+    for status in range(400, 1000):
+        stops = status < 500 and status != 408
+        expected = State.UNKNOWN, RunAction.STOP if stops else RunAction.BACK_OFF
+        assert classify_row(UNKNOWN, status, form) == expected
+
+
+def test_no_row_is_planned_again_that_may_have_been_carried_out() -> None:
+    for effect, met, form in itertools.product((UNKNOWN, APPLIED), [*STATUSES, *Cause], [None, *BodyForm]):
+        assert classify_row(effect, met, form)[0] is State.UNKNOWN

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from campaigns_async._http.request import Request
+from campaigns_async._http.response import Response
 from campaigns_async._http.transport import SendMarker
-from campaigns_async.effects import AttemptOutcome, Effect
+from campaigns_async.effects import AttemptOutcome, BodyForm, Effect
 
 _NOT_SENT, _UNKNOWN = Effect.NOT_SENT, Effect.UNKNOWN  # Python 3.11 looks up a member slowly
 
@@ -42,10 +43,12 @@ class Call:
         started: The start of the call, in seconds of the clock.
         give_up: The moment of the deadline, in seconds of the clock; None for no deadline.
         on_attempt: Called before each attempt.
+        judge: Returns the form of a 2xx response's body; None if it does not matter.
         attempts: Attempts so far, the current one included.
         effect: The effect of all attempts that have ended.
         marker: The marker of the current attempt; None between attempts.
         outcome: The outcome of the latest attempt.
+        form: The form of the latest response's body; None if it was not looked at.
         retry_after: Seconds to wait by the latest response; None if it did not say.
         request_id: The server's id of the latest request; None without an observer.
         key_renewed: True if the API key was renewed for this call.
@@ -59,6 +62,7 @@ class Call:
     effect: Effect = _NOT_SENT
     marker: SendMarker | None = None
     outcome: AttemptOutcome | None = None
+    form: BodyForm | None = None
     retry_after: float | None = None
     request_id: str | None = None
     key_renewed: bool = False
@@ -66,12 +70,18 @@ class Call:
     out_of_time: bool = False
 
     def __init__(
-        self, request: Request, started: float, give_up: float | None, on_attempt: Callable[[], None] | None
+        self,
+        request: Request,
+        started: float,
+        give_up: float | None,
+        on_attempt: Callable[[], None] | None,
+        judge: Callable[[Response], BodyForm] | None,
     ) -> None:
         self.request = request
         self.started = started
         self.give_up = give_up
         self.on_attempt = on_attempt
+        self.judge = judge
 
     def effect_if_aborted(self) -> Effect:
         """Return the effect of the call if it is aborted at this moment."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
@@ -12,13 +12,15 @@ from attrs import define, field
 from campaigns_async._engine.call import Call
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import BudgetSpent, RetryAfterOrBackoff, if_retryable
+from campaigns_async._http.body_forms import find_body_form
 from campaigns_async._http.deadlines import TimeoutQueue
-from campaigns_async._http.problems import build_error, read_request_id, read_retry_after
+from campaigns_async._http.problems import build_error, build_unproven, read_request_id, read_retry_after
 from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure, FailureKind
 from campaigns_async.effects import (
     AttemptOutcome,
+    BodyForm,
     Effect,
     classify_attempt,
     combine,
@@ -31,14 +33,16 @@ from campaigns_async.errors import (
     ConnectionFailedError,
     ConnectTimeoutError,
     DeadlineExceededError,
+    DecodeError,
     ReadTimeoutError,
 )
 from campaigns_async.outcome_unknown import OutcomeUnknownError
 from campaigns_async.settings import RetryPolicy, Timeouts
+from campaigns_async.values import Operation
 
 T = TypeVar("T")
 
-_APPLIED = Effect.APPLIED  # Python 3.11 looks up a member slowly
+_APPLIED, _EMPTY = Effect.APPLIED, BodyForm.EMPTY  # Python 3.11 looks up a member slowly
 _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
     FailureKind.CONNECT: (ConnectionFailedError, "no connection: check base_url and the network"),
     FailureKind.CERTIFICATE: (ConnectionFailedError, "no connection"),
@@ -73,7 +77,13 @@ class Caller:
         self._deadlines = None if seconds is None else self.pool.deadlines.for_seconds(seconds)
 
     async def run(
-        self, request: Request, read: Callable[[Response], T], *, on_attempt: Callable[[], None] | None = None
+        self,
+        request: Request,
+        read: Callable[[Response], T],
+        *,
+        on_attempt: Callable[[], None] | None = None,
+        judge: Callable[[Response], BodyForm] | None = None,
+        confirm: Callable[[Response], Awaitable[bool]] | None = None,
     ) -> T:
         """Send a request, retry it where that is safe and useful, and read the response.
 
@@ -81,6 +91,9 @@ class Caller:
             request: The request.
             read: Returns the value of a successful response.
             on_attempt: Called before each attempt.
+            judge: Returns the form of a 2xx response's body, for a request whose success depends on it.
+            confirm: Called, within the deadline, for a response that does not prove what the request did, if reading
+                the campaign may prove it. Returns True if it proves that the request was carried out.
 
         Raises:
             CampaignsError: If the call failed. `effect` says what the request did on the server.
@@ -90,14 +103,14 @@ class Caller:
         started = pool.clock.monotonic()
         deadline = None if self._deadlines is None else self._deadlines.start(started)
         pool.calls += 1
-        call = Call(request, started, deadline.when if deadline else None, on_attempt)
+        call = Call(request, started, deadline.when if deadline else None, on_attempt, judge)
         result: Response | Failure
         try:
             if pool.instrumentation is not None:
                 pool.instrumentation.start_call(call)
             result = await self._attempt(call)
-            if call.outcome is not None and call.outcome.retryable:
-                result = await self._retry(call, result)
+            if call.outcome is None or not call.outcome.reusable:
+                result = await self._complete(call, result, confirm)
         except asyncio.CancelledError as cancelled:
             effect = call.effect_if_aborted()
             if deadline is None or not deadline.consume_cancellation():
@@ -118,6 +131,17 @@ class Caller:
             if deadline is not None:
                 deadline.stop()
         return self._finish(call, result, read)
+
+    async def _complete(
+        self, call: Call, result: Response | Failure, confirm: Callable[[Response], Awaitable[bool]] | None
+    ) -> Response | Failure:
+        """Retry a call whose first attempt was no documented success, and confirm it, where that is safe and useful."""
+        if call.outcome is not None and call.outcome.retryable:
+            result = await self._retry(call, result)
+        must_confirm = call.outcome is not None and call.outcome.read_back and call.effect is Effect.UNKNOWN
+        if must_confirm and confirm is not None and isinstance(result, Response) and await confirm(result):
+            call.effect = _APPLIED
+        return result
 
     async def _attempt(self, call: Call) -> Response | Failure:
         """Send the request once; once more if the API key was refused and another one could be fetched."""
@@ -141,7 +165,8 @@ class Caller:
                 if pool.instrumentation is not None:
                     headers = pool.instrumentation.start_attempt(call)
                 result = await pool.transport.send(request, credentials, self.timeouts, slot, headers)
-                outcome = self._record_result(call, result)  # before the slot is released: it may pause the limiter
+                # Before the slot is released: it may pause the limiter, and it closes the connection.
+                outcome = self._record_result(call, result)
             finally:
                 limiter.release(slot)
             if not outcome.renew_key or call.key_renewed or not pool.credentials.can_renew:
@@ -151,22 +176,30 @@ class Caller:
                 return result  # the same key would be refused again
 
     def _record_result(self, call: Call, result: Response | Failure) -> AttemptOutcome:
-        pool, call.marker, call.retry_after = self.pool, None, None
+        pool, call.marker, call.retry_after, operation = self.pool, None, None, call.request.operation
         if isinstance(result, Response):
-            status, failure, sent = result.status, None, True
-            if not 200 <= status < 300:
-                pool.transport.discard(result)  # before the slot is released, and before a retry
+            status, failure, form = result.status, None, _EMPTY
+            try:
+                if not 200 <= status < 300:
+                    form = call.form = find_body_form(result)
+                elif call.judge is not None:
+                    form = call.form = call.judge(result)
+                outcome = classify_attempt(operation, status, form, rejected_statuses=self.retry.rejected_statuses)
+            except BaseException:
+                pool.transport.discard(result)
+                raise
+            if not outcome.reusable:
+                pool.transport.discard(result)
+            if status >= 300:
                 call.retry_after = read_retry_after(result, now=pool.clock.now())
                 if is_throttled(status, call.retry_after):
                     pool.throttled += 1
                     if call.retry_after and call.retry_after <= self.retry.max_retry_after:
                         pool.limiter.pause_for(call.retry_after)
         else:
-            status, failure, sent = None, result.kind, result.sent
-        operation = call.request.operation
-        outcome = call.outcome = classify_attempt(
-            operation, status, sent=sent, rejected_statuses=self.retry.rejected_statuses
-        )
+            status, failure, call.form = None, result.kind, None
+            outcome = _classify_failure(operation, result)
+        call.outcome = outcome
         effect = outcome.effect
         call.effect = effect if call.attempts == 1 else combine(operation, call.effect, effect, status)
         if pool.instrumentation is not None:
@@ -203,25 +236,32 @@ class Caller:
 
     def _finish(self, call: Call, result: Response | Failure, read: Callable[[Response], T]) -> T:
         """Return the value of a successful response, or raise the call's error."""
-        if call.effect is _APPLIED and isinstance(result, Response):
+        if isinstance(result, Response) and (call.effect is _APPLIED or _must_return(call.request, result)):
             try:
                 value = read(result)
-            except CampaignsError as error:
+            except BaseException as error:
                 self.pool.transport.discard(result)
-                error.http_status, error.request_id = result.status, read_request_id(result, None)
-                self._annotate(error, call)
-                self._report_finish(call, Effect.APPLIED, type(error).__name__)
+                if isinstance(error, CampaignsError):
+                    error.http_status, error.request_id = result.status, read_request_id(result, None)
+                    self._annotate(error, call)
+                    self._report_finish(call, call.effect, type(error).__name__)
                 raise
-            if result.status == 204:  # it has no content to be judged by
-                self.pool.transport.discard(result)
-            else:
+            if call.outcome is not None and call.outcome.reusable:
                 self.pool.transport.reuse(result)
+            elif call.effect is not _APPLIED:
+                result.effect = call.effect
             if self.pool.instrumentation is not None:
-                self._report_finish(call, _APPLIED, None)
+                self._report_finish(call, call.effect, None)
             self.pool.quota.release(retried=call.retry_paid)
             return value
         failure = exception_for(
-            call.request, result, call.effect, retry_after=call.retry_after, out_of_time=call.out_of_time
+            call.request,
+            result,
+            call.effect,
+            form=call.form,
+            retry_after=call.retry_after,
+            out_of_time=call.out_of_time,
+            unconfirmed=call.outcome is not None and call.outcome.read_back,
         )
         self._annotate(failure, call)
         self._report_finish(call, call.effect, type(failure).__name__)
@@ -254,13 +294,26 @@ class Caller:
             self.pool.instrumentation.finish_call(call, effect, error_type)
 
 
+def _classify_failure(operation: Operation, failure: Failure) -> AttemptOutcome:
+    if failure.status == 201 and is_non_idempotent(operation):
+        return classify_attempt(operation, failure.status, BodyForm.CUT)
+    return classify_attempt(operation, None, sent=failure.sent, misconfigured=failure.kind.is_permanent)
+
+
+def _must_return(request: Request, response: Response) -> bool:
+    """Return True if a response is returned whatever it proves: a raw request's success."""
+    return request.operation.resource == "raw" and 200 <= response.status < 300
+
+
 def exception_for(
     request: Request,
     result: Response | Failure,
     effect: Effect,
     *,
+    form: BodyForm | None = None,
     retry_after: float | None = None,
     out_of_time: bool = False,
+    unconfirmed: bool = False,
 ) -> CampaignsError:
     """Return the error of a call that ends with this result.
 
@@ -268,15 +321,30 @@ def exception_for(
         request: The request.
         result: The result of the last attempt.
         effect: The effect of all attempts.
+        form: The form of the response's body; None if it was not looked at.
         retry_after: Seconds to wait by the last response; None if it did not say.
         out_of_time: True if another attempt was due, but only after the deadline.
+        unconfirmed: True if the response proves nothing, and neither did reading the campaign.
     """
+    error: CampaignsError
     if isinstance(result, Response):
-        error: CampaignsError = build_error(request, result, retry_after=retry_after)
+        if 200 <= result.status < 300:
+            error = build_unproven(request, result, form)
+        else:
+            error = build_error(request, result, retry_after=retry_after)
+        error.body_form = form
+    elif effect is _APPLIED and result.status is not None:
+        error = DecodeError(
+            f"carried out (status {result.status}), but the response was cut short before the new id: "
+            "look for it on the server, do not send it again",
+            status=result.status,
+        )
     else:
         cls, message = _BY_KIND[result.kind]
         error = cls(f"{message} ({result.detail})" if result.detail else message)
-    if effect is Effect.UNKNOWN and is_non_idempotent(request.operation):
+        if isinstance(error, ConnectionFailedError):
+            error.is_permanent = result.kind.is_permanent
+    if effect is Effect.UNKNOWN and (unconfirmed or is_non_idempotent(request.operation)):
         return _build_outcome_unknown(error)
     if out_of_time:
         late = DeadlineExceededError(f"no time for another attempt (Timeouts.deadline) after: {error.message}")

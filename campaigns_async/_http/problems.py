@@ -8,13 +8,16 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from campaigns_async._checks import is_int
+from campaigns_async._http.body_forms import is_model_state
 from campaigns_async._http.codec import decode_json, is_array, is_object, single
 from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
+from campaigns_async.effects import BodyForm
 from campaigns_async.errors import (
     APIError,
     AuthenticationError,
     ConflictError,
+    DecodeError,
     MethodNotAllowedError,
     NotFoundError,
     PayloadTooLargeError,
@@ -46,6 +49,15 @@ _PLACE = (
     r"(?:startDateTime|sender|message|optOutLinkId|trackLinkUrl|phoneNumber|name|custom[12]|contactGroupId)?\Z"
 )
 _CONTACT = r"(?ai)(?:\A|\.)contacts\[(\d{1,9})\]"
+_FORMS = {
+    BodyForm.GIVEN_ID: "with the id of another create",
+    BodyForm.POSSIBLE_ID: "with the id of no campaign like it",
+    BodyForm.EMPTY: "without a body",
+    BodyForm.TEXT: "with a text that is no id",
+    BodyForm.PROBLEM: "with a problem document",
+    BodyForm.JSON: "with JSON that is no id",
+    BodyForm.HTML: "with a page of HTML",
+}
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 _PLACES_SHOWN = 5
 _LONGEST_DATE = 64
@@ -83,22 +95,53 @@ def build_error(request: Request, response: Response, *, retry_after: float | No
     return error
 
 
+def build_unproven(request: Request, response: Response, form: BodyForm | None) -> DecodeError:
+    """Return the error of a success that does not prove that the request was carried out.
+
+    Args:
+        request: The request.
+        response: The response.
+        form: The form of its body; None if it does not matter.
+    """
+    documented = "201 with the new id" if request.operation is Operation.CREATE else "204"
+    found = f" {_FORMS[form]}" if form in _FORMS else ""
+    error = DecodeError(
+        f"{response.status}{found} does not prove that the request was carried out: the API answers {documented}",
+        status=response.status,
+    )
+    error.request_id = read_request_id(response, None)
+    return error
+
+
 def read_retry_after(response: Response, *, now: datetime) -> float | None:
-    """Return seconds to wait by the Retry-After header (RFC 9110, 10.2.3), from 0; None if it cannot be read."""
+    """Return seconds to wait by the Retry-After header (RFC 9110, 10.2.3), from 0; None if it cannot be read.
+
+    A date is measured from the response's own Date header, since the two clocks may differ.
+
+    Args:
+        response: The response.
+        now: The local time, for a response without a Date.
+    """
     text = response.headers.get("Retry-After", "").strip()
     if not text:
         return None
     if re.match(_SECONDS, text):
         return min(float(text), _LONGEST_WAIT)
-    if len(text) > _LONGEST_DATE:
+    moment = _read_date(text)
+    if moment is None:
+        return None
+    since = _read_date(response.headers.get("Date", "")) or now
+    return min(max(0.0, (moment - since).total_seconds()), _LONGEST_WAIT)
+
+
+def _read_date(text: str) -> datetime | None:
+    if not text or len(text) > _LONGEST_DATE:
         return None
     try:
         moment = parsedate_to_datetime(text)
     except (ValueError, OverflowError, LookupError, TypeError):  # the standard library's parser raises all of them
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return min(max(0.0, (moment - now).total_seconds()), _LONGEST_WAIT)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 def read_request_id(response: Response, problem: Problem | None) -> str | None:
@@ -121,7 +164,7 @@ def read_problem(body: bytes) -> Problem | None:
     trace = _text_or_none(value.get("traceId"))
     status = value.get("status")
     errors: dict[str, tuple[str, ...]] = {}
-    for path, messages in _walk_errors(value if _is_model_state(value) else value.get("errors")):
+    for path, messages in _walk_errors(value if is_model_state(value) else value.get("errors")):
         errors[path] = errors.get(path, ()) + messages
     return Problem(
         type=_text_or_none(value.get("type")),
@@ -143,14 +186,6 @@ def _classify(status: int, retry_after: float | None) -> tuple[type[APIError], s
     if 300 <= status < 400:
         return APIError, "the server redirects, which is never followed: check base_url"
     return APIError, "the server answered with a status that the API does not document"
-
-
-def _is_model_state(value: dict[str, object]) -> bool:
-    """Return True for ASP.NET's bare `BadRequest(ModelState)`: messages by path, without a problem around them."""
-    return all(
-        is_array(messages) and messages and all(isinstance(message, str) for message in messages)
-        for messages in value.values()
-    )
 
 
 def _walk_errors(value: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -11,8 +11,12 @@ from attrs import define, field
 from campaigns_async._checks import is_int
 from campaigns_async._http import pages
 from campaigns_async._http.codec import decode_json, is_array, is_object, read_model, read_models, single
-from campaigns_async.errors import DecodeError
+from campaigns_async._http.request import check_campaign_id
+from campaigns_async.effects import Effect
+from campaigns_async.errors import DecodeError, InvalidArgumentError
 from campaigns_async.models import Campaign, Contact, Page
+
+_APPLIED = Effect.APPLIED
 
 
 @define
@@ -25,12 +29,15 @@ class Response:
         body: The body.
         connection: The transport's handle of the connection that the response came over, for `Transport.reuse` and
             `Transport.discard`; None without one.
+        effect: The effect of the request: UNKNOWN if a raw request that may change something met a success other than
+            201 and 204, which proves nothing.
     """
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
     connection: object | None = field(default=None, repr=False, eq=False)
+    effect: Effect = field(default=_APPLIED, repr=False)
 
     def json(self) -> Any:
         """Return the body as JSON.
@@ -48,11 +55,11 @@ class Response:
 M = TypeVar("M")
 
 _LONGEST_ID = 200
-_QUOTED_ID = re.compile(rb'"[A-Za-z0-9-]{1,200}"\Z')  # almost every id, found without a decoder
-_BARE_ID = re.compile(r"[_-]*[A-Za-z0-9][A-Za-z0-9._~:+=-]*\Z")
-_NEGATIVE = re.compile(r"-[0-9.]+\Z")
-_NO_ID = frozenset({"null", "none", "undefined", "nan", "true", "false", "ok", "created", "accepted", "success"})
+QUOTED_ID = re.compile(rb'"(?=[A-Za-z._-]*[0-9])[A-Za-z0-9._-]{1,200}"\Z')
+"""Almost every documented id, found without a decoder."""
+_DOCUMENTED_ID = re.compile(r"(?=[A-Za-z._-]*[0-9])[A-Za-z0-9._-]{1,200}\Z")
 _NOT_IN_ID = frozenset("\"'<>{}\ufffd")  # signs of a message, a document, or JSON within JSON
+_NEGATIVE = re.compile(r"-[0-9.]+\Z")  # bare, a number: as likely a code of an error
 
 
 def read_raw(response: Response) -> Response:
@@ -65,14 +72,14 @@ def read_nothing(response: Response) -> None:
 
 
 def read_created_id(response: Response) -> str:
-    """Return the id of a new campaign: a JSON string, or bare text of any content type.
+    """Return the id of a new campaign.
 
     Raises:
-        DecodeError: If the campaign was created, but its id cannot be read.
+        DecodeError: If the campaign was created, but the response has no id.
     """
-    if _QUOTED_ID.match(response.body):
+    if QUOTED_ID.match(response.body):
         return response.body[1:-1].decode("ascii")
-    campaign_id = _find_id(response.body)
+    campaign_id = find_documented_id(response.body) or find_possible_id(response.body)
     if campaign_id is not None:
         return campaign_id
     body = "an empty body" if not response.body.strip() else "another body"
@@ -83,21 +90,39 @@ def read_created_id(response: Response) -> str:
     )
 
 
-def _find_id(body: bytes) -> str | None:
+def find_documented_id(body: bytes) -> str | None:
+    """Return the id in a body that is as documented: a JSON string or bare text; None if there is no such id."""
     try:
-        text = body.decode("utf-8-sig").strip()
-        value: object = decode_json(text.encode()) if text.startswith('"') else None
-    except ValueError:  # not chained: the error holds the body
+        text: object = body.decode("utf-8-sig").strip()
+        is_quoted = isinstance(text, str) and text.startswith('"')
+        if is_quoted:
+            text = decode_json(body.strip())
+    except ValueError:
         return None
-    if value is None:
-        return text if len(text) <= _LONGEST_ID and _is_bare_id(text) else None
+    if not isinstance(text, str) or not _DOCUMENTED_ID.match(text) or (not is_quoted and _NEGATIVE.match(text)):
+        return None
+    return text
+
+
+def find_possible_id(body: bytes) -> str | None:
+    """Return what may be an id: another text, or the `id` of a JSON object; None if nothing can be one."""
+    value: object
+    try:
+        value = decode_json(body)
+        if not isinstance(value, str):
+            value = single(value)
+            value = value.get("id") if is_object(value) else None
+            value = str(value) if is_int(value) else value
+    except ValueError:
+        value = body.decode(errors="replace")
     text = value.strip() if isinstance(value, str) else ""
-    readable = 0 < len(text) <= _LONGEST_ID and text.isprintable() and _NOT_IN_ID.isdisjoint(text)
-    return text if readable else None
-
-
-def _is_bare_id(text: str) -> bool:
-    return bool(_BARE_ID.match(text)) and not _NEGATIVE.match(text) and text.lower() not in _NO_ID
+    if not 0 < len(text) <= _LONGEST_ID or not _NOT_IN_ID.isdisjoint(text):
+        return None
+    try:
+        check_campaign_id(text)
+    except InvalidArgumentError:
+        return None
+    return text
 
 
 def read_campaign(response: Response) -> Campaign:

@@ -36,6 +36,11 @@ class FailureKind(StrEnum):
     READ_TIMEOUT = "read_timeout"
     DEADLINE = "deadline"
 
+    @property
+    def is_permanent(self) -> bool:
+        """True if the failure will not pass by itself: a setting is wrong."""
+        return self in (FailureKind.CERTIFICATE, FailureKind.TLS, FailureKind.UNKNOWN_HOST)
+
 
 @frozen
 class Failure:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Hashable
 from typing import TYPE_CHECKING
 
 from campaigns_async._engine.caller import Caller
+from campaigns_async._http.body_forms import find_created_form
 from campaigns_async._http.request import Request, build_encoded_create
 from campaigns_async._http.response import Response, read_created_id
 from campaigns_async._paginators import Paginators
@@ -48,7 +49,7 @@ class Creator:
         ledger = self._ledger
         number = ledger.begin(new)
         try:
-            campaign_id = await self._caller.run(request, read, on_attempt=on_attempt)
+            campaign_id = await self._caller.run(request, read, on_attempt=on_attempt, judge=find_created_form)
             ledger.claim(campaign_id)
         except (CampaignsError, asyncio.CancelledError) as error:
             if effect_of(error) in (Effect.UNKNOWN, Effect.APPLIED):

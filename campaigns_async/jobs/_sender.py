@@ -19,6 +19,7 @@ from campaigns_async.errors import (
     CampaignsError,
     ClientClosedError,
     ConfigurationError,
+    ConnectionFailedError,
     InvalidArgumentError,
     ValidationFailedError,
 )
@@ -287,7 +288,8 @@ class Sender:
 def classify_error(row_id: int, error: BaseException) -> tuple[Transition, RunAction]:
     """Return the outcome of the row whose create raised this error, and the run's next step."""
     effect, status = effect_of(error), getattr(error, "status", None)
-    state, action = classify_row(effect, _cause_of(error) if status is None else status)
+    form = error.body_form if isinstance(error, CampaignsError) else None
+    state, action = classify_row(effect, _cause_of(error) if status is None else status, form)
     outcome = Transition(
         row_id,
         state,
@@ -301,6 +303,8 @@ def classify_error(row_id: int, error: BaseException) -> tuple[Transition, RunAc
 def _cause_of(error: BaseException) -> Cause:
     if isinstance(error, (ClientClosedError, ConfigurationError)):
         return Cause.CLIENT
+    if isinstance(error, ConnectionFailedError) and error.is_permanent:
+        return Cause.MISCONFIGURED
     return Cause.ARGUMENT if isinstance(error, InvalidArgumentError) else Cause.NO_RESPONSE
 
 

@@ -28,7 +28,7 @@ class Fixed(Random):
 
 def wait_after(policy: RetryPolicy, attempt: int, retry_after: float | None, random: Fixed | Random) -> float:
     """Return seconds that a call waits after the attempt with this number."""
-    call = Call(Request(Operation.GET, "GET", "/"), 0.0, None, None)
+    call = Call(Request(Operation.GET, "GET", "/"), 0.0, None, None, None)
     call.attempts, call.retry_after = attempt, retry_after
     return retry.RetryAfterOrBackoff(call, policy, random)()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from campaigns_async import (
     Effect,
     Response,
 )
+from campaigns_async._http.body_forms import find_body_form, find_created_form
+from campaigns_async._http.request import check_campaign_id
 from campaigns_async._http.response import (
     read_campaign,
     read_campaigns,
@@ -25,6 +28,7 @@ from campaigns_async._http.response import (
     read_nothing,
     read_raw,
 )
+from campaigns_async.effects import BodyForm
 
 BOM = b"\xef\xbb\xbf"
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -46,10 +50,10 @@ GOOD_IDS: dict[bytes, str] = {
     BOM + b'"abc123"': "abc123",
     BOM + b"abc123": "abc123",
     BOM + b" abc123 \n": "abc123",
-    b'" abc123 "': "abc123",
     b"123": "123",
     b"0": "0",
     b"007": "007",
+    b"1.5": "1.5",
     b"123456789012345678901234567890": "123456789012345678901234567890",
     b'"123"': "123",
     b'"-1"': "-1",
@@ -57,100 +61,161 @@ GOOD_IDS: dict[bytes, str] = {
     b'"3fa85f64-5717-4562-b3fc-2c963f66afa6"': "3fa85f64-5717-4562-b3fc-2c963f66afa6",
     b"_aZ-9": "_aZ-9",
     b"-aZ_9": "-aZ_9",
-    b"YWJj+w==": "YWJj+w==",
-    b'"a/b"': "a/b",
-    b'"a b"': "a b",
-    '"æ€😀"'.encode(): "æ€😀",
-    rb'"\u0061\/b"': "a/b",
-    b'"null"': "null",
-    b"x" * 200: "x" * 200,
-    b'"' + b"x" * 200 + b'"': "x" * 200,
+    b'"a.b_c-1"': "a.b_c-1",
+    rb'"\u00611"': "a1",
+    b"1" * 200: "1" * 200,
+    b'"' + b"x" * 199 + b'1"': "x" * 199 + "1",
 }
-BAD_IDS: list[bytes] = [
-    b"",
-    b"  \r\n",
-    BOM,
-    b'""',
-    b'"  "',
-    b"null",
-    b"NULL",
-    b"true",
-    b"False",
-    b"NaN",
-    b"undefined",
-    b"OK",
-    b"Created",
-    b"-1",
-    b"-1.5",
-    b"---",
-    b"{}",
-    b"[]",
-    b'{"id":"abc"}',
-    b'["abc"]',
-    b'"abc',
-    b'abc"',
-    b"'abc'",
-    b'"abc" "def"',
-    b'"abc",',
-    rb'"\"abc\""',
-    rb'"a\u0000b"',
-    rb'"a\nb"',
-    rb'"\ud800"',
-    rb'"\u200b"',
-    b"abc def",
-    b"created: abc",
-    b"abc\ndef",
-    b"a/b",
-    b"../..",
-    b"<html><body>abc</body></html>",
-    b'"<b>abc</b>"',
-    b"\xff\xfe",
-    b'"ab\xff"',
-    b"ab\xffcd",
-    b"\x00",
-    "é".encode(),
-    "abc".encode("utf-16"),
-    b"x" * 201,
-    b'"' + b"x" * 201 + b'"',
-    b"x" * 1_000_000,
-    b'"' * 1_000_000,
-    DEEP,
-]
+POSSIBLE_IDS: dict[bytes, str] = {
+    b"abc": "abc",
+    b'"abc"': "abc",
+    b'" abc123 "': "abc123",
+    b"Forbidden": "Forbidden",
+    b"healthy": "healthy",
+    b'"Error"': "Error",
+    b"OK": "OK",
+    b"YWJj+w==": "YWJj+w==",
+    b'"null"': "null",
+    b'"(1)"': "(1)",
+    '"\u00e6\u20ac\U0001f600"'.encode(): "\u00e6\u20ac\U0001f600",
+    "\u00e9".encode(): "\u00e9",
+    b"x" * 200: "x" * 200,
+    b'{"id": "abc123"}': "abc123",
+    b'[{"id": "abc", "ok": true}]': "abc",
+    b'{"id": 7}': "7",
+    b'{"status": 200, "title": "Created", "id": "abc123"}': "abc123",
+}
+NO_IDS: dict[bytes, BodyForm] = {
+    b"": BodyForm.EMPTY,
+    b"  \r\n": BodyForm.EMPTY,
+    BOM: BodyForm.EMPTY,
+    b'""': BodyForm.TEXT,
+    b'"  "': BodyForm.TEXT,
+    b"abc def 1": BodyForm.TEXT,
+    b"created: abc1": BodyForm.TEXT,
+    b"abc\ndef1": BodyForm.TEXT,
+    b"a/b1": BodyForm.TEXT,
+    b"../..": BodyForm.TEXT,
+    b"..": BodyForm.TEXT,
+    b"'abc1'": BodyForm.TEXT,
+    b'"abc1': BodyForm.TEXT,
+    b'abc1"': BodyForm.TEXT,
+    b'"abc1" "def"': BodyForm.TEXT,
+    b'"abc1",': BodyForm.TEXT,
+    rb'"\"abc1\""': BodyForm.TEXT,
+    rb'"a1\u0000b"': BodyForm.TEXT,
+    rb'"a1\nb"': BodyForm.TEXT,
+    rb'"\ud8001"': BodyForm.TEXT,
+    rb'"\u200b1"': BodyForm.TEXT,
+    b'"<b>abc1</b>"': BodyForm.TEXT,
+    b"x1" * 101: BodyForm.TEXT,
+    b'"' + b"x1" * 101 + b'"': BodyForm.TEXT,
+    b"x" * 1_000_000: BodyForm.TEXT,
+    b'"' * 1_000_000: BodyForm.TEXT,
+    b"\x00": BodyForm.TEXT,
+    DEEP: BodyForm.TEXT,
+    b"null": BodyForm.JSON,
+    b"true": BodyForm.JSON,
+    b"-1": BodyForm.JSON,
+    b"-1.5": BodyForm.JSON,
+    b"{}": BodyForm.JSON,
+    b"[]": BodyForm.JSON,
+    b'["abc1"]': BodyForm.JSON,
+    b'{"id": null}': BodyForm.JSON,
+    b'{"id": true}': BodyForm.JSON,
+    b'{"id": "a b1"}': BodyForm.JSON,
+    b'{"ID": "abc1"}': BodyForm.JSON,
+    b'{"status": "healthy"}': BodyForm.JSON,
+    b"\xff\xfe": BodyForm.JSON,
+    b'"ab1\xff"': BodyForm.JSON,
+    "abc1".encode("utf-16"): BodyForm.JSON,
+    b'{"title": "Created"}': BodyForm.PROBLEM,
+    b"<html><body>abc1</body></html>": BodyForm.HTML,
+    b" <x/>": BodyForm.HTML,
+}
 
 
 @pytest.mark.parametrize("content_type", CONTENT_TYPES)
 def test_an_id_is_read_as_a_json_string_or_as_bare_text_whatever_the_content_type(content_type: str | None) -> None:
     for body, expected in GOOD_IDS.items():
-        assert read_created_id(build_response(body, 201, content_type)) == expected
+        response = build_response(body, 201, content_type)
+        assert find_created_form(response) is BodyForm.ID
+        assert read_created_id(response) == expected
 
 
-@pytest.mark.parametrize("body", BAD_IDS, ids=lambda value: ascii(value)[:40])
-def test_an_unreadable_id_is_a_decode_error_that_says_the_campaign_was_created(body: bytes) -> None:
+def test_another_text_and_an_object_with_an_id_are_possible_ids() -> None:
+    for body, expected in POSSIBLE_IDS.items():
+        response = build_response(body, 201)
+        assert find_created_form(response) is BodyForm.POSSIBLE_ID, body
+        assert read_created_id(response) == expected
+        assert find_created_form(build_response(body, 201, "text/HTML; charset=utf-8")) is BodyForm.HTML
+
+
+@pytest.mark.parametrize("body", NO_IDS, ids=lambda value: ascii(value)[:40])
+def test_anything_else_is_no_id(body: bytes) -> None:
+    assert find_created_form(build_response(body, 201)) is NO_IDS[body]
+
+
+@pytest.mark.parametrize("body", [b"", b"  \r\n", BOM])
+def test_an_empty_body_is_a_decode_error_that_says_the_campaign_was_created(body: bytes) -> None:
     with pytest.raises(DecodeError, match=r"created \(status 201\).*do not send it again") as caught:
         read_created_id(build_response(body, 201))
     assert (caught.value.where, caught.value.status, caught.value.effect) == ("$", 201, Effect.APPLIED)
-    assert ("has an empty body" in str(caught.value)) is (not body.strip())
     assert caught.value.__context__ is None
 
 
-@given(st.text(min_size=1).filter(lambda text: text.strip() == text))
-def test_any_json_string_is_the_id_or_refused(text: str) -> None:
-    try:
-        found = read_created_id(build_response(json.dumps(text), 201))
-    except DecodeError:
-        assert not text.isprintable() or len(text) > 200 or set("\"'<>{}\ufffd") & set(text)
-    else:
-        assert found == text
+@given(st.binary() | st.text().map(str.encode) | st.text(max_size=20).map(lambda text: json.dumps(text).encode()))
+def test_only_a_documented_id_is_one(body: bytes) -> None:
+    text = body.decode(errors="replace").strip()
+    inner = text[1:-1] if len(text) > 2 and text[0] == text[-1] == '"' else text
+    if find_created_form(build_response(body, 201)) is BodyForm.ID and "\\" not in inner:
+        assert re.fullmatch(r"[A-Za-z0-9._-]{1,200}", inner.removeprefix("\ufeff").strip())
+        assert re.search("[0-9]", inner)
+
+
+@given(st.from_regex(r"[A-Za-z._-]{0,50}[0-9][A-Za-z0-9._-]{0,50}", fullmatch=True))
+def test_every_documented_id_is_read(text: str) -> None:
+    response = build_response(json.dumps(text), 201)
+    assert find_created_form(response) is BodyForm.ID
+    assert read_created_id(response) == text
 
 
 @given(st.binary())
-def test_any_bytes_are_an_id_or_a_decode_error(body: bytes) -> None:
-    try:
-        found = read_created_id(build_response(body, 201))
-    except DecodeError:
-        return
-    assert found
-    assert found.encode() in body or b"\\" in body
+def test_a_possible_id_stays_within_its_segment_of_the_path(body: bytes) -> None:
+    if find_created_form(build_response(body, 201)) is BodyForm.POSSIBLE_ID:
+        check_campaign_id(read_created_id(build_response(body, 201)))
+
+
+FORMS: dict[bytes, BodyForm] = {
+    b"": BodyForm.EMPTY,
+    b"Bad Request": BodyForm.TEXT,
+    b'"Bad Request"': BodyForm.TEXT,
+    b'{"title": "Bad Request", "status": 400}': BodyForm.PROBLEM,
+    b'{"traceId": "00-1"}': BodyForm.PROBLEM,
+    b'{"errors": {"Sender": ["too long"]}}': BodyForm.PROBLEM,
+    b'{"Sender": ["too long"]}': BodyForm.PROBLEM,
+    b'{"message": "Forbidden"}': BodyForm.JSON,
+    b'{"status": "UP"}': BodyForm.JSON,
+    b'{"errors": "none"}': BodyForm.JSON,
+    b"[]": BodyForm.JSON,
+    b"7": BodyForm.JSON,
+    b"\xff": BodyForm.JSON,
+    b"<html>": BodyForm.HTML,
+    BOM + b"\r\n <!DOCTYPE html>": BodyForm.HTML,
+    b"<?xml version='1.0'?><Error/>": BodyForm.HTML,
+}
+
+
+@pytest.mark.parametrize("body", FORMS, ids=lambda value: ascii(value)[:40])
+def test_the_form_of_a_body(body: bytes) -> None:
+    assert find_body_form(build_response(body, 403)) is FORMS[body]
+
+
+@given(st.binary(), st.sampled_from(CONTENT_TYPES))
+def test_any_body_has_a_form(body: bytes, content_type: str | None) -> None:
+    form = find_body_form(build_response(body, 403, content_type))
+    assert (form is BodyForm.EMPTY) == (not body.removeprefix(BOM).strip())
+    assert form in (BodyForm.EMPTY, BodyForm.TEXT, BodyForm.PROBLEM, BodyForm.JSON, BodyForm.HTML)
 
 
 ROW = {"id": "a", "status": 1}

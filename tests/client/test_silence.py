@@ -153,7 +153,7 @@ async def test_responses_that_arrived_while_the_loop_was_blocked_are_read() -> N
     read, calls = 0.5, 10
     received, go, answered = threading.Semaphore(0), threading.Event(), threading.Semaphore(0)
 
-    def serve(listening: socket.socket) -> None:
+    def serve(listening: socket.socket, number: int) -> None:
         connection, _ = listening.accept()
         with connection:
             asked = b""
@@ -161,12 +161,12 @@ async def test_responses_that_arrived_while_the_loop_was_blocked_are_read() -> N
                 asked += connection.recv(65536)
             received.release()
             go.wait()
-            connection.sendall(b'HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\n"one"')
+            connection.sendall(b'HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\n"id%d"' % number)
             answered.release()
             connection.recv(1)  # until the client closes
 
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        threads = [threading.Thread(target=serve, args=(listening,), daemon=True) for _ in range(calls)]
+        threads = [threading.Thread(target=serve, args=(listening, each), daemon=True) for each in range(calls)]
         for thread in threads:
             thread.start()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
@@ -180,6 +180,6 @@ async def test_responses_that_arrived_while_the_loop_was_blocked_are_read() -> N
             for _ in range(calls):
                 answered.acquire()  # blocks the loop, as some other code of the program may
             time.sleep(2.1 * read)
-            assert await asyncio.gather(*tasks) == ["one"] * calls
+            assert sorted(await asyncio.gather(*tasks)) == [f"id{each}" for each in range(calls)]
         for thread in threads:
             thread.join()

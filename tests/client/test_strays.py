@@ -61,15 +61,22 @@ async def test_a_response_that_arrived_before_the_request_is_not_used(stray: byt
         assert ids == ["id1", "id2", "id3"]
 
 
-@pytest.mark.parametrize("operation", ["get", "delete"])
-async def test_no_operation_uses_a_stray_response(operation: str) -> None:
+@pytest.mark.parametrize(
+    ("operation", "answer"),
+    [
+        ("get", b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"id": "one"}'),
+        ("delete", b"HTTP/1.1 204 No Content\r\n\r\n"),
+    ],
+    ids=["get", "delete"],
+)
+async def test_no_operation_uses_a_stray_response(operation: str, answer: bytes) -> None:
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 asked.append(await read_request(reader))
-                writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\n{"id": "one"}')
+                writer.write(answer)
                 await writer.drain()
                 await asyncio.sleep(0)
                 writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{"id": "stray"}')

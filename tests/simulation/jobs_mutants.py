@@ -110,8 +110,8 @@ JOB_MUTANTS = (
     Mutant(
         "a throttled row counts as failed",
         "effects",
-        "(429,), State.PLANNED, RunAction.BACK_OFF",
-        "(429,), State.FAILED, RunAction.CONTINUE",
+        "(408, 429), State.PLANNED, RunAction.BACK_OFF",
+        "(408, 429), State.FAILED, RunAction.CONTINUE",
     ),
     # What a rerun does
     Mutant(

@@ -97,6 +97,17 @@ CASES = {
         {"delay": 60, "act": True, "status": 504}, OutcomeUnknownError, Effect.UNKNOWN, 1, 1, ReadTimeoutError
     ),
     "an empty 201": Case({"status": 201, "act": True}, DecodeError, Effect.APPLIED, 1, 1),
-    "a 200 of HTML": Case({"status": 200, "act": True, "body": "<html>"}, DecodeError, Effect.APPLIED, 1, 1),
-    "a 204": Case({"status": 204, "act": True}, DecodeError, Effect.APPLIED, 1, 1),
+    "a 200 of HTML": Case(
+        {"status": 200, "act": True, "body": "<html>"}, OutcomeUnknownError, Effect.UNKNOWN, 1, 1, DecodeError
+    ),
+    "a 201 of HTML": Case(
+        {"status": 201, "act": True, "body": "<html>"}, OutcomeUnknownError, Effect.UNKNOWN, 1, 1, DecodeError
+    ),
+    "a 201 of other JSON": Case(
+        {"status": 201, "act": True, "body": '{"ok": true}'}, OutcomeUnknownError, Effect.UNKNOWN, 1, 1, DecodeError
+    ),
+    "a 204": Case({"status": 204, "act": True}, OutcomeUnknownError, Effect.UNKNOWN, 1, 1, DecodeError),
+    "filtered by a firewall (403)": Case(
+        {"status": 403, "act": True, "body": "<html>"}, OutcomeUnknownError, Effect.UNKNOWN, 1, 1, PermissionDeniedError
+    ),
 }
