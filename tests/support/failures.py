@@ -84,7 +84,7 @@ CASES = {
         {"drop": "reset", "act": True}, OutcomeUnknownError, Effect.UNKNOWN, 1, 1, ConnectionFailedError
     ),
     "headers cut": Case({"drop": "cut_headers"}, OutcomeUnknownError, Effect.UNKNOWN, 1, 1, ConnectionFailedError),
-    "body of the 201 cut": Case({"drop": "cut_body"}, OutcomeUnknownError, Effect.UNKNOWN, 1, 1, ConnectionFailedError),
+    "body of the 201 cut": Case({"drop": "cut_body"}, DecodeError, Effect.APPLIED, 1, 1),
     "body of a 400 cut": Case(
         {"drop": "cut_body", "status": 400, "body": "x" * 100},
         OutcomeUnknownError,
