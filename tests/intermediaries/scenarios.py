@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from campaigns_async import Effect
 from intermediaries.programs import Program, haproxy, nginx, varnish
-from intermediaries.truth import PROXY_WAITS, SLOW
+from intermediaries.truth import PROXY_WAITS, READ, SLOW
 
 
 @frozen
@@ -37,6 +37,8 @@ class Scenario:
 
 
 SLOW_RESPONSE: Final = {"delay": SLOW}
+SLOWER_RESPONSE: Final = {"delay": READ + SLOW}
+"""The client gives up before the proxy does."""
 ACTS_LATE: Final = {"delay": SLOW, "drop": "close", "act_after": SLOW / 2}
 """The server carries the request out long after the proxy has given up."""
 ACTS_AND_DROPS: Final = {"drop": "close", "act": True}
@@ -78,6 +80,7 @@ LATE: Final = {
         SLOW_RESPONSE,
         stops=True,
     ),
+    "nginx: later than the client waits": Scenario(nginx, Effect.UNKNOWN, 1, SLOWER_RESPONSE),
     "nginx: body stalls": Scenario(
         partial(nginx, location=f"{_WAITS} proxy_buffering off;"), Effect.APPLIED, 1, BODY_STALLS
     ),
@@ -85,10 +88,12 @@ LATE: Final = {
         partial(varnish, first_byte_timeout=PROXY_WAITS), Effect.UNKNOWN, 1, SLOW_RESPONSE
     ),
     "varnish: late act": Scenario(partial(varnish, first_byte_timeout=PROXY_WAITS), Effect.UNKNOWN, 1, ACTS_LATE),
+    "varnish: later than the client waits": Scenario(varnish, Effect.UNKNOWN, 1, SLOWER_RESPONSE),
     "varnish: body stalls": Scenario(
         partial(varnish, between_bytes_timeout=PROXY_WAITS), Effect.APPLIED, 1, BODY_STALLS
     ),
     "haproxy: late response": Scenario(partial(haproxy, timeouts={"server": _MS}), Effect.UNKNOWN, 1, SLOW_RESPONSE),
+    "haproxy: later than the client waits": Scenario(haproxy, Effect.UNKNOWN, 1, SLOWER_RESPONSE),
     "haproxy: late act": Scenario(partial(haproxy, timeouts={"server": _MS}), Effect.UNKNOWN, 1, ACTS_LATE),
 }
 """The server, or the proxy, is late."""

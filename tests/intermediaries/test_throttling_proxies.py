@@ -125,3 +125,17 @@ async def test_creates_beyond_a_limit_and_late_responses(
     await check_reports(sandbox, told)
     assert {429, 503} & {response.status for response in running.responses}, "nothing was throttled"
     assert 504 in {response.status for response in running.responses}, "nothing was late"
+
+
+async def test_creates_that_a_proxy_holds_and_sends_after_the_client_has_given_up(
+    sandbox: Sandbox, run: Run, tmp_path: Path
+) -> None:
+    """Unless told otherwise, HAProxy sends what waits in its queue although nobody waits for the response any more."""
+    sandbox.fault(operation="create", delay=PROXY_WAITS)
+    holding = haproxy(sandbox.url, server="maxconn 24", timeouts={"queue": "900ms"})
+    async with run(holding) as running:
+        reports = await create_in_all_ways(running.url, sandbox, tmp_path)
+    told = [report for each in reports.values() for report in each]
+    await check_reports(sandbox, told)
+    made = {campaign["message"] for campaign in sandbox.created}
+    assert [report for report in told if report.effect is Effect.UNKNOWN and report.message in made]
