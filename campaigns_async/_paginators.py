@@ -1,4 +1,4 @@
-"""The listings of a client: the same for users and for a search for a create."""
+"""The listings of a client, for its users and for searches for unknown creates."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Paginators:
     record_ids: Callable[[Iterable[str]], None]
 
     def exempt_from_max_waiting(self) -> Paginators:
-        """Return paginators for a create that has started: their requests belong to it."""
+        """Return paginators for the requests of a create that has started."""
         return evolve(self, caller=evolve(self.caller, exempt_from_max_waiting=True))
 
     async def probe(self) -> None:

@@ -1,6 +1,6 @@
-"""The models as types of pydantic's fields, and so as FastAPI's request and response models.
+"""The schemas that let pydantic, and so FastAPI, use the models as field types, request models and response models.
 
-Imported only when pydantic asks a model for its schema: pydantic is no dependency.
+Imported only when pydantic asks a model for its schema: pydantic is not a dependency.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ def build_schema(
 ) -> CoreSchema:
     """Return pydantic's schema of a model.
 
-    An instance is valid, and so is a dict with the wire's names; an instance is serialized by `to_dict`.
+    The schema accepts an instance, or a dict with the wire's names. It serializes an instance by `to_dict`.
 
     Args:
         model: The class.
         names: The names of its fields, by the wire's names.
-        source: The type that pydantic met, such as `Page[Campaign]`.
+        source: The annotation, such as `Page[Campaign]`.
         handler: Returns the schema of a field's type.
     """
     hints, types = get_type_hints(model), get_args(source)

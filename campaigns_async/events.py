@@ -111,7 +111,7 @@ class CallFinished(_RequestEvent):
         operation: The call's operation.
         method: The HTTP method.
         path: The path, without the query.
-        attempts: Requests that the call sent.
+        attempts: The number of requests that the call sent.
         elapsed: The length of the call, in seconds.
         effect: The effect of the call on the server.
         error_type: The name of the error's class, which may be `CancelledError`; None for a success.
@@ -132,7 +132,7 @@ class Reconciled:
     Attributes:
         id: The event's number, from 1.
         verdict: `found`, `absent` or `unknown`.
-        looks: Searches of the server.
+        looks: The number of times that the search read the server's list.
         elapsed: Seconds since the end of the create.
     """
 
@@ -148,8 +148,8 @@ Event: TypeAlias = CallStarted | AttemptStarted | AttemptFinished | Waiting | Ca
 class Observer(Protocol):
     """A receiver of events.
 
-    It is called in the thread of the event loop and must not block. An exception is logged by its type and ignored: it
-    cannot harm a send.
+    Its methods are called in the thread of the event loop and must not block. An exception that they raise is logged by
+    its type and otherwise ignored, so that it cannot harm a send.
     """
 
     def on_event(self, event: Event, /) -> None:
@@ -161,9 +161,9 @@ class HeaderObserver(Observer, Protocol):
     """An observer that adds headers to each attempt, such as `traceparent`."""
 
     def headers(self, event: AttemptStarted, /) -> Mapping[str, str]:
-        """Return headers for an attempt that is about to be sent. Called after `on_event` has received the same event.
+        """Return headers for an attempt that is about to be sent. It is called after `on_event`, with the same event.
 
-        A header is dropped and logged if its text is not printable ASCII, or if its name could carry the API key or
-        change how the request is read and when it leaves: Authorization, api-key, Host, Content-*, Expect and the like.
+        A header is dropped and logged if its text is not printable ASCII, or if it has one of the names that carry the
+        API key or control the transfer: Authorization, api-key, Host, Content-*, Expect and the like.
         """
         ...

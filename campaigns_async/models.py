@@ -38,7 +38,7 @@ def _count(values: tuple[object, ...]) -> str:
 
 
 class CampaignStatus(IntEnum):
-    """The state of a campaign (provider's documentation, Value types). Unknown numbers are kept."""
+    """The state of a campaign (provider's documentation, Value types). A number without a name here is kept as well."""
 
     PENDING = 0
     SENDING = 1
@@ -79,7 +79,9 @@ class _WireModel:
 
 def _names_by_wire(cls: type) -> dict[str, str]:
     """Return the names of a model's fields, by the wire's names."""
-    return _names_of(cls)
+    return _names_of(
+        cls
+    )  # to mypy, a class with a __hash__ of its own is not Hashable, and so not for a cached function
 
 
 @cache
@@ -100,9 +102,9 @@ def _to_json(value: object) -> object:
 
 
 def _store_plain(model: object, *names: str) -> None:
-    """Replace texts and numbers of classes of their own, such as members of a StrEnum, by plain ones.
+    """Replace instances of subclasses of str and int, such as members of a StrEnum, by plain ones.
 
-    The encoder of JSON takes no others.
+    The JSON encoder accepts no subclasses.
     """
     for name in names:
         value: object = getattr(model, name)
@@ -115,12 +117,12 @@ def _store_plain(model: object, *names: str) -> None:
 
 @frozen
 class CampaignUpdate(_WireModel):
-    """New values for a campaign. An update replaces all of them: a field that is None becomes empty.
+    """New values for all fields of a campaign. A field that is None becomes empty.
 
     Start from `Campaign.to_update()` and `attrs.evolve` to change one field.
 
     Attributes:
-        start_date_time: When sending begins: with a time zone; sent in UTC, cut to milliseconds.
+        start_date_time: The time at which sending starts, with a time zone. Sent in UTC, cut to milliseconds.
         sender: The sender ID: a name or a number.
         message: The text.
         opt_out_link_id: The id of an opt-out link, of up to 64 bits.
@@ -139,7 +141,7 @@ class CampaignUpdate(_WireModel):
     def __attrs_post_init__(self) -> None:
         rules.raise_first(
             start_date_time=rules.check_start(self.start_date_time),
-            # A server may keep blank texts: an update that changes nothing must be possible for its campaigns too.
+            # A server may accept blank texts, and an update that changes nothing must be possible for any campaign.
             sender=rules.check_text(self.sender, allow_blank=True),
             message=rules.check_text(self.message, allow_blank=True),
             opt_out_link_id=rules.check_link_id(self.opt_out_link_id),
@@ -150,11 +152,11 @@ class CampaignUpdate(_WireModel):
 
 @frozen
 class Campaign(_WireModel):
-    """A campaign as the server returns it. Any field but `id` is None where the server left it out.
+    """A campaign as the server returns it. A field other than `id` is None if the server left it out.
 
     Attributes:
         id: The campaign's id.
-        start_date_time: When sending begins, in UTC.
+        start_date_time: The time at which sending starts, in UTC.
         sender: The sender ID: a name or a number.
         recipient_count: The number of contacts that the server accepted.
         message: The text.
@@ -216,7 +218,7 @@ class NewContact(_WireModel):
 
     def __attrs_post_init__(self) -> None:
         number, name, custom1, custom2 = self.phone_number, self.name, self.custom1, self.custom2
-        if (  # contacts are made by the million: the common ones pass without a call of a rule
+        if (  # millions of contacts are created: a common one must pass without a function call for each field
             type(number) is str
             and number.isascii()
             and number
@@ -256,12 +258,12 @@ class NewCampaign(_WireModel):
     """A campaign to create: one text to many recipients, at a start time.
 
     Attributes:
-        start_date_time: When sending begins: with a time zone; sent in UTC, cut to milliseconds.
+        start_date_time: The time at which sending starts, with a time zone. Sent in UTC, cut to milliseconds.
         sender: The sender ID: a name or a number. Must not be blank.
         message: The text. Must not be blank.
-        contacts: The recipients: any iterable with at least one `NewContact`, kept as a tuple.
+        contacts: The recipients: an iterable with at least one `NewContact`, stored as a tuple.
         opt_out_link_id: The id of an opt-out link, of up to 64 bits.
-        track_link_url: The link whose clicks are counted: begins with `http://` or `https://`.
+        track_link_url: The link whose clicks are counted. Must begin with `http://` or `https://`.
 
     Raises:
         InvalidArgumentError: If a field is of the wrong type or cannot be sent. Names the field in `parameter`.
@@ -276,7 +278,7 @@ class NewCampaign(_WireModel):
 
     def __attrs_post_init__(self) -> None:
         start, sender, message = self.start_date_time, self.sender, self.message
-        if (  # most campaigns pass without a call of a rule
+        if (  # most campaigns pass without a function call for each field
             type(start) is datetime
             and start.tzinfo is UTC
             and type(sender) is str
@@ -301,7 +303,7 @@ class NewCampaign(_WireModel):
 
 @frozen
 class Contact(_WireModel):
-    """A recipient of a campaign as the server returns it. Any field but `id` may be None.
+    """A recipient of a campaign as the server returns it. A field other than `id` may be None.
 
     Attributes:
         id: The contact's id.
@@ -323,9 +325,9 @@ class Page(_WireModel, Generic[T]):
     """One page of a listing, as the server sent it.
 
     Attributes:
-        index: The page's number, from 1; None where the server left it out.
-        total_pages: The number of pages; None where the server left it out.
-        total_records: The number of rows on all pages; None where the server left it out.
+        index: The page's number, from 1; None if the server left it out.
+        total_pages: The number of pages; None if the server left it out.
+        total_records: The number of rows on all pages; None if the server left it out.
         items: The rows.
     """
 

@@ -1,7 +1,7 @@
 """The number of SMS segments of a text (3GPP TS 23.038 and 23.040). No I/O, no state.
 
-A text of the GSM 7-bit alphabet has room for 160 units in one segment, or 153 in each of several. Any other text is
-sent as UCS-2, with 70 or 67 units. A gateway that shortens or transliterates texts, or uses national shift tables, may
+A text in the GSM 7-bit alphabet fits in one segment up to 160 units; a longer one has 153 units in each segment. Any
+other text is sent as UCS-2, where the limits are 70 and 67 units. A gateway that shortens or transliterates texts, or uses national shift tables, may
 need fewer segments.
 """
 
@@ -17,7 +17,7 @@ _BASIC: Final = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-_EXTENSION: Final = "\f^{}\\[~]|€"  # two units each: an escape comes first
+_EXTENSION: Final = "\f^{}\\[~]|€"  # two units each: an escape and a character
 _GSM_7: Final = re.compile(f"[{re.escape(_BASIC + _EXTENSION)}]*")
 
 
@@ -33,7 +33,7 @@ _DOUBLE: Final = {
     Encoding.UCS_2: re.compile("[\U00010000-\U0010ffff]"),
 }
 """The characters that take two units."""
-_ROOM: Final = {Encoding.GSM_7: (160, 153), Encoding.UCS_2: (70, 67)}
+_CAPACITY: Final = {Encoding.GSM_7: (160, 153), Encoding.UCS_2: (70, 67)}
 """Units of a text with one segment, and of each segment of a longer text."""
 
 
@@ -45,7 +45,7 @@ class Segments:
         encoding: The encoding.
         characters: Unicode code points.
         units: Septets of GSM-7, where an extension character counts two, or UTF-16 units of UCS-2.
-        parts: Segments, from 1: an empty text is sent as well.
+        parts: The number of segments, from 1: an empty text is sent as one segment.
     """
 
     encoding: Encoding
@@ -62,8 +62,8 @@ def segments(text: str) -> Segments:
     encoding = Encoding.GSM_7 if _GSM_7.fullmatch(text) else Encoding.UCS_2
     double = _DOUBLE[encoding]
     units = len(text) + len(double.findall(text))
-    alone, room = _ROOM[encoding]
-    if units <= alone:
+    single, room = _CAPACITY[encoding]
+    if units <= single:
         parts = 1
     elif units == len(text):  # no pair that could be split
         parts = -(-units // room)

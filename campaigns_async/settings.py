@@ -33,8 +33,8 @@ class Timeouts:
     """Timeouts in seconds.
 
     Attributes:
-        connect: For a connection (TCP and TLS, without DNS), above 0.
-        read: For the head of a response after the request was written, and for each next byte of its body, above 0.
+        connect: For opening a connection (TCP and TLS, without DNS), above 0.
+        read: From the end of the request to the head of the response, and then between two pieces of its body, above 0.
         deadline: For one call, from its first wait to the last byte, over all attempts and the pauses between them,
             above 0; None for no deadline.
         grace: For requests in flight when the client or a fan-out is closed, from 0.
@@ -61,15 +61,15 @@ class ReconcilePolicy:
     """The search for a create whose outcome is unknown. Times are in seconds.
 
     Attributes:
-        settle: The time for which the campaign must be absent before the search believes that it was not created. It
-            counts from the end of the attempt, from 0 and less than `timeout`. Make it longer than a gateway of yours
-            may hold a request that it no longer waits for.
-        timeout: The limit of the whole search, above 0. It begins at the end of the call's deadline.
-        margin: The distance from the start time, on both sides, within which the search looks, from 0 to 604,800 (a
-            week): a server may read `Z` as its local time.
+        settle: The time after the end of the attempt for which the campaign may still appear, from 0 and less than
+            `timeout`. Until then, no search concludes that it is absent. Set it longer than your gateway may delay a
+            request whose response it no longer waits for.
+        timeout: The timeout of the whole search, above 0. It starts with the search, after the call's deadline has ended.
+        margin: The search reads campaigns that start up to this long before or after the start time, from 0 to 604,800
+            (a week): a server may read `Z` as its local time.
         pause: The pause between two looks after `settle`, above 0.
-        remember: Ids of campaigns that the client remembers having read or created, from 1, at eight bytes each. A
-            known campaign is never taken for the one that the search looks for; a forgotten one may be.
+        remember: The number of campaign ids that the client remembers, from 1, at eight bytes each: those that it read
+            or created. A search never mistakes a remembered campaign for the one that it looks for.
 
     Raises:
         ConfigurationError: If a value is out of range or not a number.
@@ -104,20 +104,21 @@ def _to_tuple(statuses: Iterable[int]) -> tuple[int, ...]:
 
 @frozen
 class RetryPolicy:
-    """The rules for retries, of requests that may be repeated at all.
+    """The rules for retries of requests that are safe to send again.
 
     The pause after attempt n is a random number of seconds from 0 to min(cap, base * 2 ** (n - 1)) (full jitter). If
     the server sent Retry-After, the pause is that time plus a jitter from 0 to `base`.
 
     Attributes:
-        attempts: Requests of one call at most, from 1 (no retry) to 1,000.
-        base: Seconds, above 0.
-        cap: Seconds, at least `base`.
+        attempts: The maximum number of requests of one call, from 1 (no retry) to 1,000.
+        base: The upper limit of the first backoff, in seconds, above 0.
+        cap: The upper limit of every backoff, in seconds, at least `base`.
         quota: Tokens for retries, from 0, shared by all calls of a client: a retry costs 5 tokens, a success returns
             some. The quota of a view made by `with_options` is ignored.
-        max_retry_after: The longest Retry-After that a call waits for, in seconds from 0. A longer one raises at once.
-        rejected_statuses: Statuses from 400 to 599 that this server answers only if it did nothing, so that even a
-            create may be repeated: 503 for ASP.NET's own rate limiter, if no proxy answers 503.
+        max_retry_after: The longest Retry-After that a call waits for, in seconds from 0. With a longer one, the call raises
+            its error at once.
+        rejected_statuses: Statuses from 400 to 599 with which this server rejects requests that it did not process, so that
+            even a create may be sent again. An example is 503 for ASP.NET's own rate limiter, if no proxy sends 503.
 
     Raises:
         ConfigurationError: If a value is out of range or of the wrong type.
