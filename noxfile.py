@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import nox
@@ -43,6 +45,8 @@ OLDEST = "aiohttp>=3.13,<3.14"
 NEWEST = "aiohttp>=3.14"
 LIGHT = "cli,sandbox"
 """All extras but Parquet's, which is a hundred megabytes."""
+LOOP_TESTS = ("tests/client", "tests/_engine", "tests/_listing", "tests/_reconcile", "tests/jobs")
+"""Tests whose outcome may depend on the event loop."""
 TABLES = ("benchmarks.prefetch", "benchmarks.planning", "benchmarks.sandbox")
 """Benchmarks with a table of their own."""
 RIVALS = (
@@ -88,6 +92,34 @@ def tests_oldest(session: nox.Session) -> None:
     session.env["HYPOTHESIS_PROFILE"] = os.environ.get("HYPOTHESIS_PROFILE", "ci")
     install(session, "tests", extra=LIGHT, also=(OLDEST,))
     run_tests(session, *(f"--ignore=tests/{name}" for name in NO_AIOHTTP), *session.posargs)
+
+
+@nox.session
+def tests_uvloop(session: nox.Session) -> None:
+    """Run the tests of the client, the engine and the jobs on uvloop."""
+    install(session, "tests", extra=LIGHT)
+    run_tests(session, "--loop=uvloop", "-m", "not slow", *(session.posargs or LOOP_TESTS))
+
+
+def find_eager_python() -> str | None:
+    """Return a Python that has eager tasks, which came with 3.12; None if this one has them, or if none is found."""
+    if sys.version_info >= (3, 12):
+        return None
+    names = [f"python3.{minor}" for minor in (14, 13, 12)]
+    for name in [*names, *(f"{path}/bin/python" for path in sorted(Path.home().glob(".pyenv/versions/3.1[234].*")))]:
+        # A shim of pyenv may be there without the Python.
+        if shutil.which(name) and not subprocess.run((name, "-V"), capture_output=True, check=False).returncode:
+            return name
+    return None
+
+
+@nox.session(python=find_eager_python())
+def tests_eager(session: nox.Session) -> None:
+    """Run the same tests on eager tasks, if a Python from 3.12 on is found."""
+    if session.python is None and sys.version_info < (3, 12):
+        session.skip("eager tasks need Python 3.12 or newer, and none was found on PATH or in pyenv")
+    install(session, "tests", extra=LIGHT)
+    run_tests(session, "--loop=eager", "-m", "not slow", *(session.posargs or LOOP_TESTS))
 
 
 @nox.session

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import hypothesis
 import pytest
+from support.loops import add_loop_option, use_loop
 from support.made import client_of
 
 from campaigns_async import CampaignsClient
@@ -20,8 +21,14 @@ hypothesis.settings.register_profile("soak", deadline=None, max_examples=500)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
-def pytest_configure() -> None:
-    """Reset signals as at a terminal: a process in the background or under nohup ignores some, and so do its children."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--loop`."""
+    add_loop_option(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Use the loop of `--loop`, and reset signals as at a terminal: a process in the background or under nohup ignores some, and so do its children."""
+    use_loop(config)
     for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
         if number is not None and signal.getsignal(number) is signal.SIG_IGN:

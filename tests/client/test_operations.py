@@ -183,6 +183,8 @@ async def test_a_key_renewed_while_others_queue_is_the_one_they_send() -> None:
 
     async def key() -> str:
         if len(keys) == 1:
+            while len(sent) < 2:
+                await asyncio.sleep(0)
             renewed.set()
         return keys.pop()
 

@@ -132,11 +132,11 @@ async def test_a_walk_resumes_behind_the_last_row_handed_out(stop: int, prefetch
 
 async def test_pages_resume_too() -> None:
     async with Sandbox(rows(25)) as sandbox, client_of(sandbox) as client:
-        listing = client.campaigns.list(page_size=10)
+        listing = client.campaigns.list(page_size=10, prefetch=0)
         async for page in listing.pages():
             assert isinstance(page, Page)
             break
-        rest = client.campaigns.list(resume_from=listing.checkpoint)
+        rest = client.campaigns.list(resume_from=listing.checkpoint, prefetch=0)
         assert [ids(page.items) async for page in rest.pages()] == [EXPECTED[10:20], EXPECTED[20:25]]
         assert len(sandbox.requests) <= 4
 

@@ -13,7 +13,16 @@ import pytest
 from support.made import QUICK, client_of, new_campaign
 from support.raw_server import raw_server, read_request
 
-from campaigns_async import CampaignsClient, DeadlineExceededError, OutcomeUnknownError, ReadTimeoutError, Timeouts
+from campaigns_async import (
+    CampaignsClient,
+    DeadlineExceededError,
+    Effect,
+    OutcomeUnknownError,
+    ReadTimeoutError,
+    ThrottledError,
+    Timeouts,
+    effect_of,
+)
 from campaigns_async.sandbox import Sandbox, ThreadedSandbox
 
 uvloop = pytest.importorskip("uvloop")
@@ -44,6 +53,20 @@ async def test_a_pause_ends() -> None:
         sandbox.fault(operation="create", times=1, status=429, headers={"Retry-After": "0.0004"})
         await asyncio.gather(*(client.campaigns.create(new_campaign(number)) for number in range(50)))
         assert len(sandbox.created) == 50
+
+
+@on_uvloop
+async def test_after_a_429_no_slot_leaks_and_no_unsent_create_is_unknown() -> None:
+    # A pause below half a millisecond: uvloop runs such a timer at once, and its handle does not know its time.
+    async with Sandbox() as sandbox, client_of(sandbox, max_concurrency=2) as client:
+        sandbox.fault(operation="create", status=429, headers={"Retry-After": "0.0003"}, share=0.3)
+        creating = [client.campaigns.create(new_campaign(number)) for number in range(40)]
+        outcomes = await asyncio.gather(*creating, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} <= {str, ThrottledError}
+        assert {effect_of(outcome) for outcome in outcomes if isinstance(outcome, ThrottledError)} <= {Effect.REJECTED}
+        assert len(sandbox.created) == sum(isinstance(outcome, str) for outcome in outcomes) > 0
+        stats = client.stats()
+        assert (stats.in_flight, stats.waiting) == (0, 0)
 
 
 @on_uvloop

@@ -166,7 +166,7 @@ LINES: dict[str, tuple[bytes, str]] = {
         "contains a lone surrogate, which UTF-8 cannot encode",
     ),
     "a depth hidden by a repeated name": (
-        GOOD.replace(b'"contacts"', b'"contacts":' + b"[" * 1000 + b"]" * 1000 + b',"contacts"'),
+        GOOD.replace(b'"contacts"', b'"contacts":' + b"[" * 100_000 + b"]" * 100_000 + b',"contacts"'),
         "is nested too deeply for a campaign",
     ),
 }
