@@ -27,7 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Use the loop of `--loop`, and reset signals as at a terminal: a process in the background or under nohup ignores some, and so do its children."""
+    """Use the loop of `--loop`, and reset signals as at a terminal.
+
+    A process in the background or under nohup ignores some, and so do its children.
+    """
     use_loop(config)
     for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
         number = getattr(signal, name, None)  # Windows has no SIGHUP
