@@ -316,6 +316,7 @@ class _Body(Payload):
             if connection not in self._unproven:
                 return
         self.is_early = True
+        self._unproven.discard(connection)  # aiohttp closes a connection on which a write has failed
         raise ConnectionResetError(errno.ECONNRESET, "the last response has not been judged yet")
 
     def abort(self) -> None:
