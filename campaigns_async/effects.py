@@ -11,6 +11,7 @@ believed. A response may come from a proxy, a firewall, a cache or another servi
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from contextlib import suppress
 from enum import Enum, IntEnum
 from types import MappingProxyType
 from typing import Final
@@ -55,9 +56,10 @@ def effect_of(error: BaseException) -> Effect:
     return effect if isinstance(effect, Effect) else Effect.UNKNOWN
 
 
-def note_effect(cancelled: BaseException, effect: Effect) -> None:
-    """Attach to a `CancelledError` the effect that `effect_of` returns for it."""
-    setattr(cancelled, "effect", effect)  # noqa: B010  # the class does not declare it
+def note_effect(error: BaseException, effect: Effect) -> None:
+    """Attach to a `CancelledError` or another foreign error the effect that `effect_of` returns for it."""
+    with suppress(AttributeError):  # a class with slots
+        setattr(error, "effect", effect)  # noqa: B010  # the class does not declare it
 
 
 def is_non_idempotent(operation: Operation) -> bool:

@@ -281,8 +281,13 @@ class _WorkerPool(Generic[T, R]):
                 except BaseException as fatal:  # ends the iteration; the item keeps its outcome
                     self._error = fatal
                     self._exhaust()
-                    self._add(_build_aborted(index, item, effect_of(fatal)))
-                    raise
+                    outcome = _build_aborted(index, item, effect_of(fatal))
+                    if outcome.error is not None:
+                        outcome.error.__cause__ = fatal
+                    self._add(outcome)
+                    if isinstance(fatal, GeneratorExit):  # the event loop was closed
+                        raise
+                    return  # a task that raised a SystemExit would end the event loop at once
                 self._add(outcome)
             if self._exhausted:
                 return

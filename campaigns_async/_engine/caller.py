@@ -125,6 +125,8 @@ class Caller:
             if isinstance(error, CampaignsError):
                 call.effect = call.effect_if_aborted()
                 self._annotate(error, call)
+            elif not isinstance(error, Exception):  # a SystemExit of an observer, which is not ignored
+                note_effect(error, call.effect_if_aborted())
             self._report_abort(call, name, call.effect_if_aborted(), name)
             raise
         finally:
@@ -291,7 +293,11 @@ class Caller:
 
     def _report_finish(self, call: Call, effect: Effect, error_type: str | None) -> None:
         if self.pool.instrumentation is not None:
-            self.pool.instrumentation.finish_call(call, effect, error_type)
+            try:
+                self.pool.instrumentation.finish_call(call, effect, error_type)
+            except BaseException as error:
+                note_effect(error, effect)
+                raise
 
 
 def _classify_failure(operation: Operation, failure: Failure) -> AttemptOutcome:

@@ -31,7 +31,7 @@ class CredentialStore:
         self._auth = auth
         self._source = None if isinstance(key, str) else key
         self._closed = False
-        self._fetching: asyncio.Task[Credentials] | None = None
+        self._fetching: asyncio.Task[Credentials | BaseException] | None = None
         self.current: Credentials | None = self._build(key) if isinstance(key, str) else None
 
     @property
@@ -70,29 +70,36 @@ class CredentialStore:
             self._fetching.add_done_callback(self._on_fetched)
         try:
             # Shielded: a call that stops waiting must not cancel the fetch for all others.
-            return await asyncio.shield(self._fetching)
+            fetched = await asyncio.shield(self._fetching)
         except ConfigurationError as error:  # a copy for each call, since each call sets attributes on its own
             raise ConfigurationError(error.message) from error.__cause__
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
+        else:
+            if isinstance(fetched, BaseException):
+                raise fetched
+            return fetched
         # The fetch was cancelled, not this call.
         if self._closed:
             raise ClientClosedError("the client was closed before the api_key callable returned")
         raise ConfigurationError("the api_key callable was cancelled, or cancelled itself")
 
-    async def _fetch(self) -> Credentials:
+    async def _fetch(self) -> Credentials | BaseException:
+        """Return the key, or a `SystemExit` and the like: a task that raised it would end the event loop."""
         assert self._source is not None, "a fixed key is never fetched"
         try:
             async with asyncio.timeout(self._timeout):  # a callable that hangs must not hang every call
                 key = await self._source()
         except Exception as error:
             raise ConfigurationError(f"the api_key callable raised {type(error).__name__}") from error
+        except (SystemExit, KeyboardInterrupt) as error:
+            return error
         self.current = self._build(key)
         return self.current
 
-    def _on_fetched(self, task: asyncio.Task[Credentials]) -> None:
+    def _on_fetched(self, task: asyncio.Task[Credentials | BaseException]) -> None:
         self._fetching = None
         if not task.cancelled():
             task.exception()  # retrieved: asyncio logs an exception that nobody has retrieved

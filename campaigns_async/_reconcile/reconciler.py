@@ -234,7 +234,8 @@ class Reconciler:
         async with FanOut(partial(self._read, assignment), campaigns, limit=limit, grace=0.0) as outcomes:
             async for outcome in outcomes:
                 if outcome.error is not None:
-                    raise outcome.error
+                    cause = outcome.error.__cause__  # such as a SystemExit that an observer raised
+                    raise outcome.error if cause is None or isinstance(cause, Exception) else cause
                 if outcome.value is not None:
                     assignment.add(outcome.value)
 

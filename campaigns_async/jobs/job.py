@@ -243,7 +243,7 @@ class Job:
         if self._stopping:
             return False
         self._tracker.report(Phase.RECONCILING)
-        searching = asyncio.ensure_future(recovery.run(rows, sent_by=sent_by, known_before=known_before))
+        searching = asyncio.ensure_future(_return_fatal(recovery.run(rows, sent_by=sent_by, known_before=known_before)))
         try:
             result = await self._run_stoppable(searching, searching.cancel)
         except asyncio.CancelledError:
@@ -251,6 +251,8 @@ class Job:
             if not self._stopping or not searching.cancelled() or (task is not None and task.cancelling()):
                 raise
             return False
+        if isinstance(result, BaseException):
+            raise result
         self._tracker.count_recovery(result.transitions)
         self._tracker.report(Phase.RECONCILING)
         return result.any_absent
@@ -273,6 +275,14 @@ class Job:
         if self._stopping and (not self._is_checked or any(counts[state] for state in _OPEN)):
             return "interrupted"
         return self._why_rows_remain if counts[State.PLANNED] else None
+
+
+async def _return_fatal(work: Awaitable[T]) -> T | BaseException:
+    """Return the result of the work, or a `SystemExit` and the like: a task that raised it would end the event loop."""
+    try:
+        return await work
+    except (SystemExit, KeyboardInterrupt) as error:
+        return error
 
 
 def _extend_settle(policy: ReconcilePolicy, times: int) -> ReconcilePolicy:
