@@ -150,7 +150,7 @@ async def test_every_start_event_has_an_end_event_in_the_callers_task_and_contex
             if end == "cancelled":
                 await sandbox.wait_received(1)
                 call.cancel()
-            await asyncio.wait([call])
+            await asyncio.gather(call, return_exceptions=True)
     assert [kind for kind, _, _ in received] == [CallStarted, AttemptStarted, AttemptFinished, CallFinished]
     assert {(who, task) for _, who, task in received} == {("somebody", call)}
 
