@@ -168,7 +168,12 @@ class Caller:
                     headers = pool.instrumentation.start_attempt(call)
                 result = await pool.transport.send(request, credentials, self.timeouts, slot, headers)
                 # Before the slot is released: it may pause the limiter, and it closes the connection.
-                outcome = self._record_result(call, result)
+                try:
+                    outcome = self._record_result(call, result)
+                except BaseException:  # such as a SystemExit of the observer
+                    if isinstance(result, Response):
+                        pool.transport.discard(result)
+                    raise
             finally:
                 limiter.release(slot)
             if not outcome.renew_key or call.key_renewed or not pool.credentials.can_renew:
@@ -181,15 +186,11 @@ class Caller:
         pool, call.marker, call.retry_after, operation = self.pool, None, None, call.request.operation
         if isinstance(result, Response):
             status, failure, form = result.status, None, _EMPTY
-            try:
-                if not 200 <= status < 300:
-                    form = call.form = find_body_form(result)
-                elif call.judge is not None:
-                    form = call.form = call.judge(result)
-                outcome = classify_attempt(operation, status, form, rejected_statuses=self.retry.rejected_statuses)
-            except BaseException:
-                pool.transport.discard(result)
-                raise
+            if not 200 <= status < 300:
+                form = call.form = find_body_form(result)
+            elif call.judge is not None:
+                form = call.form = call.judge(result)
+            outcome = classify_attempt(operation, status, form, rejected_statuses=self.retry.rejected_statuses)
             if not outcome.reusable:
                 pool.transport.discard(result)
             if status >= 300:
