@@ -29,8 +29,8 @@ class Outcome(Generic[T, R]):
         value: The operation's return value; for `create_many`, the new id. None if the operation raised an error.
         error: The error that the operation raised; None for a success.
         effect: The effect of the operation on the server.
-        request_id: The server's id of the request, for its support: of every error that has one, and of every success
-            of `create_many`. None if the server sent no id.
+        request_id: The server's id of the request, to quote to its support. Set for errors that have one, and for
+            successes of `create_many`. None if the server sent no id.
     """
 
     index: int
@@ -46,7 +46,7 @@ class Outcome(Generic[T, R]):
         return self.error is None
 
 
-@define(eq=False)  # not frozen: each item makes one
+@define(eq=False)  # not frozen: one is created for each item, and a frozen one takes longer
 class Result(Generic[R]):
     """The return value of an operation, with the server's id of its request."""
 
@@ -63,7 +63,7 @@ class FanOut(Generic[T, R]):
     """An async iterator of outcomes, in the order in which they complete. Best used with `async with`.
 
     At the end of the block, the fan-out reads no further item, waits for requests in flight within the grace of the
-    client's timeouts, and cancels the rest. Outcomes that are ready by then can still be iterated. An iterator that is
+    client's timeouts, and cancels the rest. Outcomes that are ready can still be iterated after the block. An iterator that is
     garbage-collected without `async with` cancels its requests in flight.
 
     Attributes:
@@ -102,7 +102,7 @@ class FanOut(Generic[T, R]):
         try:
             await self._pool.finish(self._grace)
         finally:
-            self.unresolved = tuple(left for left in self._pool.ready if left.effect is Effect.UNKNOWN)
+            self.unresolved = tuple(each for each in self._pool.ready if each.effect is Effect.UNKNOWN)
 
     def __del__(self) -> None:
         pool: _WorkerPool[T, R] | None = self.__dict__.get("_pool")  # missing if __init__ raised an error
@@ -123,8 +123,8 @@ class _WorkerPool(Generic[T, R]):
         self._operation = operation
         self._limit = limit
         self._count = 0
-        self._pending = 0  # items that were read and have no outcome yet
-        self._unstarted: deque[tuple[int, T]] = deque()  # the items among them that no worker has started
+        self._pending = 0  # number of items that were read and have no outcome yet
+        self._unstarted: deque[tuple[int, T]] = deque()  # those of them that no worker has started
         self._workers: dict[asyncio.Task[None], None] = {}  # in order: the order of a set differs from run to run
         self._idle: deque[asyncio.Future[None]] = deque()
         self._refill_due = False
@@ -154,7 +154,7 @@ class _WorkerPool(Generic[T, R]):
         if not self.ready:
             return None
         if not self._exhausted and not self._refill_due:
-            self._refill_due = True  # keeps the pool busy: there is room for another item once this outcome is returned
+            self._refill_due = True  # once this outcome is returned, there is room for another item
             asyncio.get_running_loop().call_soon(self._refill)
         return self.ready.popleft()
 
@@ -229,7 +229,7 @@ class _WorkerPool(Generic[T, R]):
                     self._has_room.clear()
                     await self._has_room.wait()
                 item = await anext(items)
-                if self._exhausted:  # finished meanwhile: the item was read, and is not sent
+                if self._exhausted:  # `finish` was called while the item was read: do not send it
                     self.ready.append(_build_aborted(self._count, item, Effect.NOT_SENT))
                     self._count += 1
                     break
@@ -275,10 +275,10 @@ class _WorkerPool(Generic[T, R]):
                     request_id = getattr(error, "request_id", None)
                     outcome = Outcome(index, item, error=error, effect=effect_of(error), request_id=request_id)
                 except asyncio.CancelledError as stop:
-                    # Not raised again: the worker ends here, and the item keeps its outcome.
+                    # Not raised again: the worker returns, and the item has its outcome.
                     self._add(_build_aborted(index, item, effect_of(stop)))
                     return
-                except BaseException as fatal:  # ends the iteration; the item keeps its outcome
+                except BaseException as fatal:  # ends the iteration; the item still has its outcome
                     self._error = fatal
                     self._exhaust()
                     outcome = _build_aborted(index, item, effect_of(fatal))
@@ -307,7 +307,7 @@ class _WorkerPool(Generic[T, R]):
                 index, item = self._unstarted.popleft()
                 self._add(_build_aborted(index, item, Effect.NOT_SENT))
         else:
-            worker.exception()  # retrieved: asyncio logs an exception that nobody has retrieved
+            worker.exception()  # marks it as retrieved: asyncio logs an exception that is never retrieved
 
     def _exhaust(self) -> None:
         """Read no further item, and let idle workers end."""
@@ -332,6 +332,6 @@ def _build_aborted(index: int, item: T, effect: Effect) -> Outcome[T, Any]:
             cause_type=asyncio.CancelledError,
         )
     else:
-        error = ClientClosedError("cancelled before the request could go out")
+        error = ClientClosedError("cancelled before the request was sent")
     error.effect = effect
     return Outcome(index, item, error=error, effect=effect)

@@ -253,4 +253,4 @@ class CapacityLimiter:
 
 
 def _build_closed_error() -> ClientClosedError:
-    return ClientClosedError("the client was closed before the request could go out")
+    return ClientClosedError("the client was closed before the request was sent")

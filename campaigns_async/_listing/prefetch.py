@@ -42,10 +42,10 @@ class Pages(Generic[T]):
     Args:
         source: The listing.
         window: The state of the iteration.
-        prefetch: Pages in flight at most, beside the one that the reader waits for.
-        limit: Rows that the reader takes at most, so that no further pages are prefetched; None for all.
-        keep_full: Request the next page when one arrives, instead of when one is handed out. Then `prefetch` pages are
-            in flight all the time. Up to `2 * prefetch - 1` pages are in flight or held.
+        prefetch: The maximum number of pages in flight, in addition to the page that the reader waits for.
+        limit: The maximum number of rows that the reader takes, so that no further pages are prefetched; None for all.
+        keep_full: True to request the next page when a page arrives, instead of when one is handed out. Then `prefetch`
+            pages are in flight all the time, and up to `2 * prefetch - 1` pages are in flight or in memory.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class Pages(Generic[T]):
         while (request := self._window.next_request()) is not None:
             page = await self._read(*request)
             if page is None:
-                continue  # a page that was in flight at the same time has shown a shift
+                continue  # a concurrent page has shown that rows have shifted
             try:
                 rows = self._window.accept(page, fresh=not (self._ahead or self._was_prefetched))
             except PagingError as error:
@@ -131,8 +131,8 @@ class Pages(Generic[T]):
     async def _read(self, index: int, size: int) -> Page[T] | None:
         """Read a page, and wait for all pages that were in flight at the same time.
 
-        The server may have answered a later request earlier. So only all of them together show if rows have shifted
-        between them.
+        The server may have answered a later request earlier, so only all concurrent pages together show if rows have
+        shifted between them.
 
         Returns:
             The page, or None if rows have shifted.
@@ -156,7 +156,7 @@ class Pages(Generic[T]):
         return page if self._generation == self._window.generation else None
 
     async def _await_concurrent(self, ended: int) -> None:
-        """Wait for the pages that were in flight when a page arrived, and compare their totals."""
+        """Wait for the pages that were in flight when a page arrived, and compare the totals of all of them."""
         if concurrent := [
             other.task for other in self._ahead.values() if other.started < ended and not other.task.done()
         ]:
@@ -186,7 +186,7 @@ class Pages(Generic[T]):
                     fetch.task.add_done_callback(partial(_fetch_more, weakref.ref(self), fetch))
 
     def on_fetched(self, fetch: _Fetch[T]) -> None:
-        """Request more pages after a prefetched page has arrived; not after a failed one."""
+        """Request more pages after a prefetched page has arrived. After a failed fetch, do nothing."""
         is_current = fetch is self._reading_fetch or fetch in self._ahead.values()
         if not is_current or fetch.task.cancelled() or fetch.task.exception() is not None:
             return
@@ -198,11 +198,11 @@ class Pages(Generic[T]):
     def _drop(self) -> None:
         while self._ahead:
             _, fetch = self._ahead.popitem()
-            with suppress(RuntimeError):  # the loop is closed, so the task has ended
+            with suppress(RuntimeError):  # the loop is closed, and its tasks with it
                 fetch.task.get_loop().call_soon_threadsafe(fetch.task.cancel)
 
     def __del__(self) -> None:
-        # After `break` the garbage collector ends the iterator, in any thread.
+        # After a `break` in the reader's loop, the garbage collector calls this, in any thread.
         if self._ahead:
             self._drop()
 
@@ -226,7 +226,7 @@ class _Fetch(Generic[T]):
         try:
             return await fetch()
         finally:
-            # Not in a done callback: requests that this response triggers must count as later.
+            # Here rather than in a done callback, so that requests triggered by this response get a later tick.
             self.ended = next(clock)
 
 

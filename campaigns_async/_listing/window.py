@@ -1,12 +1,12 @@
 """Decide which page to request next, and which of its rows are new. No I/O, no tasks.
 
-Numbered pages shift when rows are inserted or deleted while a listing is read. The window goes straight on while the
-server's total stays the same and no page overlaps the rows before it. At the first sign of a shift it resyncs: it
+Numbered pages shift when rows are inserted or deleted while a listing is read. The window advances page by page while
+the server's total stays the same and no page overlaps the rows before it. At the first sign of a shift it resyncs: it
 reads neighbouring pages, all with the same total, until one contains a row that was handed out, and continues after
 the last such row.
 
-A shift stays undetected if no page that arrives shows it in its total or by an overlap: an insert and a delete between
-the same two reads, or a change that only a cancelled request has seen.
+A shift is detected only by a changed total or by an overlap in a page that arrives. It stays undetected if an insert
+and a delete fall between the same two reads, or if only a cancelled request has seen the change.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from campaigns_async.values import Checkpoint
 
 T = TypeVar("T")
 
-_REMEMBERED_IDS = 512  # at least, and three pages if those are larger
+_REMEMBERED_IDS = 512  # the minimum; three pages if those have more rows
 _REMEMBERED_PAGES = 1024
 _CHECKPOINT_IDS = 48
-_MAX_TRIES = 20  # resyncs in a row that bring no new row
+_MAX_TRIES = 20  # successive resyncs without a new row
 _MAX_RESYNC_PAGES = 64
 
 
 class RecentIds:
-    """The ids of the rows handed out last, in the chunks in which they came.
+    """The ids of the rows that were handed out last, in chunks as they were added.
 
     Attributes:
         complete: True if no id was dropped.
@@ -51,7 +51,7 @@ class RecentIds:
 
     @property
     def newest_chunk(self) -> list[str]:
-        """The ids of the rows that came together with the last row."""
+        """The ids of the rows that were added together with the last row."""
         return self._chunks[-1] if self._chunks else []
 
     def add(self, ids: list[str]) -> None:
@@ -72,7 +72,7 @@ class RecentIds:
         return self._known.isdisjoint(ids)
 
     def find_last(self, ids: Sequence[str]) -> int:
-        """Return the index of the last one of the ids that is remembered, or -1."""
+        """Return the highest index of a remembered id in `ids`, or -1."""
         return next((at for at in range(len(ids) - 1, -1, -1) if ids[at] in self._known), -1)
 
     def take_last(self, count: int, before: int = 0) -> tuple[str, ...]:
@@ -151,18 +151,18 @@ class Window(Generic[T]):
         self._recent = RecentIds(
             start.tail, max(_REMEMBERED_IDS, 3 * start.page_size), complete=start.rows <= len(start.tail)
         )
-        self._rows = start.rows  # emitted, of which the last may be unread
+        self._rows = start.rows  # number of rows emitted; the last of them may be unread
         self._first = (start.page - 1) * start.page_size + start.offset  # position of the rows emitted last, from 0
         self._emitted = 0  # number of the rows emitted last
         self._unread: Iterator[T] = iter(())
-        # Until it is checked that the last row handed out is still in its place.
+        # True until a request has shown that the row handed out last is still in its place.
         self._is_probing = start.rows > 0 and start.offset == 0
         self._ended = False
         # The length of the last page, if it is shorter than requested and may not be the end of the listing.
         self._short_page_size: int | None = None
         self._resync: Resync[T] | None = None
         self._tries = 0
-        self._may_have_shifted = start.rows > 0  # since the remembered rows were handed out
+        self._may_have_shifted = start.rows > 0  # True if rows may have moved since the remembered rows were handed out
         self._suspect_page: list[str] | None = None  # ids of a page that overlapped the rows before it
         self._seen: dict[int, int] = {}  # numbers of the latest pages by digest, to detect a server that repeats pages
 
@@ -237,7 +237,7 @@ class Window(Generic[T]):
         if self._rows and page.total_records != self._total:
             if fresh:
                 return self._accept_while_resyncing(self._start_resync(index), page, ids)
-            self._start_resync(max(1, index - 1))  # this page may be older than the shift: read again
+            self._start_resync(max(1, index - 1))  # this page may be older than the shift: request it again
             return iter(())
         first = (index - 1) * self.page_size
         if self._recent.is_disjoint(ids) or (ids == self._suspect_page and not self._may_have_shifted):
@@ -249,7 +249,7 @@ class Window(Generic[T]):
         self._suspect_page = ids
         return iter(())
 
-    # Straight on
+    # Without a shift
 
     def _emit(self, page: Page[T], ids: list[str], index: int, first: int, skip: int = 0) -> Iterator[T]:
         """Return the rows after the first `skip`, and advance to the page after `index`."""
@@ -322,17 +322,19 @@ class Window(Generic[T]):
         if at < 0:
             return self._widen(resync, at_end=at_end)
         if at == len(run_ids) - 1 and run_ids[at] != self._recent.newest and not at_end:
-            resync.next_page = high + 1  # all rows are old, and the one handed out last has moved further on
+            resync.next_page = high + 1  # all rows are old, and the row handed out last has moved to a later page
             resync.pages = resync.pages[-1:]
             return iter(())
         return self._finish_resync(resync, at + 1)
 
     def _widen(self, resync: Resync[T], *, at_end: bool) -> Iterator[T]:
-        """Extend the run on either side: none of its pages contains a row that was handed out."""
+        """Extend the run to a page before or after it, because none of its pages contains a row that was handed out."""
         low, high = resync.pages[0][0], resync.pages[-1][0]
         if low == 1 and at_end:
             if self._recent.complete:
-                return self._finish_resync(resync, 0)  # all rows handed out were deleted, so all these are new
+                return self._finish_resync(
+                    resync, 0
+                )  # all rows that were handed out have been deleted, so these rows are new
             raise self._shift_error("none of the rows handed out last is in the list any more")
         if len(resync.pages) >= _MAX_RESYNC_PAGES:
             raise self._shift_error(f"none of the rows handed out last is on {_MAX_RESYNC_PAGES} pages around it")
@@ -353,7 +355,7 @@ class Window(Generic[T]):
         self._may_have_shifted = self._may_have_shifted or ids != self._recent.newest_chunk
         merged = Page(high, last.total_pages, last.total_records, items)
         rows = self._emit(merged, ids, high, (low - 1) * self.page_size, skip)
-        self._suspect_page = suspect  # accepted if the next request returns it unchanged
+        self._suspect_page = suspect  # a page that the next request returns unchanged is accepted
         return rows
 
     def _shift_error(self, why: str) -> PageShiftedError:
@@ -368,7 +370,8 @@ class Window(Generic[T]):
     def _use_smaller_pages(self, size: int, position: int) -> Iterator[T]:
         """Continue at the row `position` with pages of the size that the server returns.
 
-        A server that caps the rows it returns, but not the rows it skips, would leave out rows between pages.
+        A server may cap the rows it returns, but not the rows it skips. Without smaller pages, rows between pages would be
+        lost.
         """
         if size == 0:
             raise PagingError("the server returned an empty page before the end")
@@ -389,7 +392,7 @@ class Window(Generic[T]):
         if len(page.items) > size:
             raise PagingError(
                 f"requested {size} rows, the server returned {len(page.items)}: "
-                "it ignores paging, as it does if a filter or sort names an unknown field"
+                "it ignores paging, as servers do if a filter or sort names an unknown field"
             )
 
     def _check_repeats(self, index: int, ids: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The server's columns and their types, and how values of each type are written and read in a filter."""
+"""The server's columns and their types, with the text of each type's values in a filter."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Kind(Enum):
 
     @property
     def is_nullable(self) -> bool:
-        """True if a value may be null. For the other types the server fails on `null`."""
+        """True if a value may be null. With a column of another type, the server ignores all filters at `null`."""
         return self in (Kind.TEXT, Kind.OPTIONAL_INT)
 
     @property
@@ -94,10 +94,10 @@ def _format_int(value: object, *, is_status: bool) -> str:
     if is_status and isinstance(value, Enum) and not isinstance(value, CampaignStatus):
         raise QueryError(f"must be a CampaignStatus, not {type(value).__name__}")
     if not is_int(value):
-        wanted = (
+        expected = (
             "a CampaignStatus, such as CampaignStatus.PENDING, or its number" if is_status else "a whole number (int)"
         )
-        raise QueryError(f"must be {wanted}, not {type(value).__name__}")
+        raise QueryError(f"must be {expected}, not {type(value).__name__}")
     number = int(value)  # `in range` is slow for a subclass of int
     if number not in _INT32:
         raise QueryError("does not fit in 32 bits, and the server would ignore all filters")
@@ -105,7 +105,7 @@ def _format_int(value: object, *, is_status: bool) -> str:
 
 
 def _format_date(value: object) -> str:
-    """Return the time in UTC with all its digits, without a `Z`: the server would convert that to its local time."""
+    """Return the time in UTC with all its digits. It has no `Z`, at which the server would convert it to its local time."""
     if (fault := find_date_fault(value)) is not None:
         raise QueryError(f"{fault}: {ADD_ZONE}" if fault == NO_ZONE else fault)
     assert isinstance(value, datetime)
@@ -118,7 +118,7 @@ def _format_date(value: object) -> str:
 
 
 def read_value(kind: Kind, text: str) -> int | datetime | None:
-    """Return the value that the server reads from a text, or None if the text is no value of this kind."""
+    """Return the value that the server reads from a text, or None if the text is not a value of this kind."""
     return _READERS[kind](text)
 
 
@@ -152,10 +152,10 @@ def _read_date(text: str) -> datetime | None:
 
     Digits after the microseconds are cut. A date without a time zone is in UTC.
     """
-    found = _DATE.fullmatch(text.strip(BLANKS))
-    if found is None:
+    match = _DATE.fullmatch(text.strip(BLANKS))
+    if match is None:
         return None
-    date = found.groupdict(default="0")
+    date = match.groupdict(default="0")
     offset = timedelta(hours=int(date["zone_hour"]), minutes=int(date["zone_minute"]))
     if offset > _WIDEST_OFFSET:
         return None

@@ -24,9 +24,9 @@ class Condition:
     """A comparison of columns with values.
 
     Attributes:
-        columns: The columns. The condition holds for a row if the comparison holds for any of them.
+        columns: The columns. The condition holds for a row if the comparison holds for any of these columns.
         operator: The operator in the server's language.
-        values: The values, of which any must satisfy the comparison. None is null.
+        values: The values. The condition holds if the comparison holds for any of them. None is null.
     """
 
     columns: tuple[Column, ...]
@@ -76,7 +76,7 @@ def _explain_inexpressible(condition: Condition) -> str:
 
 
 def negate(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    """Return the conditions that hold where the given ones do not. Rows without a value satisfy neither.
+    """Return the conditions that hold for the rows for which these do not. Rows without a value satisfy neither.
 
     Raises:
         QueryError: If the negation needs an OR between conditions, which the server does not have.
@@ -87,7 +87,7 @@ def negate(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
         return tuple(
             Condition((column,), opposite, (value,)) for column in condition.columns for value in condition.values
         )
-    # The reverse of the expression above, so that a double negation returns the original.
+    # The reverse of the branch above, so that a double negation returns the original.
     operators = {condition.operator for condition in conditions}
     alternatives = {
         (column, value) for condition in conditions for column in condition.columns for value in condition.values
@@ -120,7 +120,7 @@ class Expression:
         if not self.conditions:
             raise QueryError("a filter needs a condition")
         for condition in self.conditions:
-            _condition_to_text(condition)  # raise here, where the caller wrote the condition
+            _condition_to_text(condition)  # an error is raised here, where the caller wrote the condition
 
     @property
     def model(self) -> type[Campaign | Contact]:

@@ -1,7 +1,7 @@
 """Find rows that contradict a filter: a server that returns one has silently ignored the filter.
 
-A row contradicts a filter only if it does so under every treatment of case, blanks, punctuation, time zones and null
-that a server's database may have. So only ids, numbers, dates and ASCII text are compared: whether other letters are
+A row contradicts a filter only if no server would return it, for any treatment of case, blanks, punctuation, time
+zones and null that its database may have. So only ids, numbers, dates and ASCII text are compared: whether other letters are
 equal depends on the database's collation.
 """
 
@@ -31,7 +31,7 @@ _DIGRAPHS: Final = (
     "aa ae cc ch cs dd dh dj dz ff gg gj gy ie ij lj ll ly ng nj nn ny oe ph rh rr rz sh ss sz th tt ty uo xh zh zs zz"
 )
 _ONE_LETTER: Final = frozenset(_DIGRAPHS.split())
-"""Pairs that count as one letter in some language: a search for half of a pair does not find it."""
+"""Pairs that are one letter in some language: there, a search for half of the pair does not find the pair."""
 _COMPARISONS: Final[dict[str, Callable[[int, int], bool]]] = {
     "==": op.eq,
     "!=": op.ne,
@@ -49,7 +49,7 @@ _RELATIONS: Final[dict[str, Callable[[str, str], bool]]] = {
 
 
 def compile_contradiction(conditions: Sequence[Condition]) -> Callable[[Campaign | Contact], bool]:
-    """Compile a filter into a predicate that is True for a row which a server that applies the filter never returns."""
+    """Compile a filter into a predicate. It is True for a row that no server returns if it applies the filter."""
     tests = [
         [
             (column.name, _compile_predicate(column, each.operator, value))
@@ -60,7 +60,7 @@ def compile_contradiction(conditions: Sequence[Condition]) -> Callable[[Campaign
     ]
 
     def contradicts(row: Campaign | Contact) -> bool:
-        for alternatives in tests:  # not any() and all(): a generator for each row costs more than most tests
+        for alternatives in tests:  # no any() and all(): a generator for each row costs more than most tests
             for name, test in alternatives:
                 have: object = getattr(row, name)
                 if have is None or not test(have):  # a server may leave a field out of its response

@@ -128,7 +128,7 @@ class Unordered(Comparable[V]):
 
     def __lt__(self, other: object) -> NoReturn:
         raise QueryError(
-            f"{self._label}: {self.columns[0].kind.value} has no < and >, and the server ignores all filters at them: "
+            f"{self._label}: {self.columns[0].kind.value} has no < and >, at which the server ignores all filters: "
             "use == or in_"
         )
 
@@ -234,7 +234,7 @@ class DateField(Ordered[datetime, datetime], Sortable[datetime]):
 
 
 def any_of(*fields: TextField) -> TextConditions:
-    """Combine text fields, so that a condition holds where any of them satisfies it.
+    """Combine text fields, so that a condition holds for rows in which any of the fields satisfies it.
 
     `any_of(contact.name, contact.custom1) == "Ann"` selects the rows in which either field is Ann.
     `any_of(…) != x` selects rows in which one of the fields differs from x. For rows in which none of the fields is x,

@@ -1,8 +1,9 @@
 """Compile filters and sorts into the text to send, and a predicate for rows that contradict the filter.
 
-The server ignores all filters if it does not understand one, and returns every row. So a text that the server would
-not understand, or would certainly read otherwise than it looks, is refused here. An error quotes field names and
-operators. It never quotes values: what looks like a term may be the rest of a value with a comma in it.
+The server ignores all filters if it does not understand one, and returns every row. So this module refuses a text that
+the server would not understand, or would certainly read in another way than the user meant it. An error quotes field
+names and operators. It never quotes values, and a name only if it looks like a field's: the text of a term may be the
+rest of a value with a comma in it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ Filters: TypeAlias = Expression | Raw | str | None
 Sorts: TypeAlias = Sort | Raw | str | Iterable[Sort | str] | None
 
 _ORDERING: Final = frozenset({"<", "<=", ">", ">="})
-_NEEDED: Final = {
+_EXPECTED: Final = {
     Kind.INT: "a whole number of 32 bits",
     Kind.OPTIONAL_INT: "a whole number of 32 bits, or null after == and !=",
     Kind.STATUS: "a status: its number, or a name such as Completed",
@@ -38,7 +39,7 @@ _NEEDED: Final = {
 }
 _WORD: Final = re.compile(r"[A-Za-z_]\w{0,39}", re.ASCII)
 _WRONG_OPERATOR: Final = re.compile(r"\(?[A-Za-z_][\w|]*\)?\s*([=<>!@~:]+)", re.ASCII)
-_MEANT: Final = {"=": "==", ":": "==", "=>": ">=", "=<": "<=", "=!": "!=", "~": "@=", "~=": "@=", "=~": "@="}
+_CORRECTIONS: Final = {"=": "==", ":": "==", "=>": ">=", "=<": "<=", "=!": "!=", "~": "@=", "~=": "@=", "=~": "@="}
 """The server's operator for each operator of another language."""
 _OPERATORS: Final = "== != > < >= <= @= _= _-="
 _SIMILAR: Final = 0.7
@@ -69,7 +70,7 @@ def compile_filter(filters: Filters, model: type[M], parameter: str = "filters")
     Raises:
         QueryError: If the server would not understand the filter, or if the filter is on the other model.
     """
-    with _blame(parameter):
+    with _name_in_errors(parameter):
         if filters is None:
             return CompiledFilter(None, None)
         if isinstance(filters, Raw):
@@ -90,7 +91,7 @@ def compile_sorts(sorts: Sorts, model: type[M], parameter: str = "sorts") -> str
 
     Args:
         sorts: A field's `asc()` or `desc()`, the server's name of a field with a `-` before it for descending,
-            several of either, or `query.raw(…)`.
+            several of these, or `query.raw(…)`.
         model: `Campaign` or `Contact`.
         parameter: The name of the caller's argument, for errors.
 
@@ -100,7 +101,7 @@ def compile_sorts(sorts: Sorts, model: type[M], parameter: str = "sorts") -> str
     Raises:
         QueryError: If the server would not understand the order, or if it names a field of the other model.
     """
-    with _blame(parameter):
+    with _name_in_errors(parameter):
         if sorts is None:
             return None
         if isinstance(sorts, Raw):
@@ -115,8 +116,8 @@ def compile_sorts(sorts: Sorts, model: type[M], parameter: str = "sorts") -> str
 
 
 @contextmanager
-def _blame(parameter: str) -> Generator[None, None, None]:
-    """Name the caller's argument in an error."""
+def _name_in_errors(parameter: str) -> Generator[None, None, None]:
+    """Name the caller's argument in errors of the block."""
     try:
         yield
     except QueryError as error:
@@ -141,7 +142,7 @@ def _explain_misuse(filters: object) -> str:
     if isinstance(filters, bool):
         return "a comparison returned a bool: compare fields of query.campaign or query.contact"
     if isinstance(filters, Comparable):
-        return "a field alone is no filter: compare it, as in query.campaign.sender == 'Golf'"
+        return "a field alone is not a filter: compare it, as in query.campaign.sender == 'Golf'"
     if isinstance(filters, Sort):
         return "a sort order belongs in sorts="
     if isinstance(filters, (list, tuple, set, frozenset)):
@@ -161,7 +162,7 @@ def parse_filters(text: str, model: type[Campaign | Contact]) -> tuple[Condition
 
 
 def check_sorts(text: str, model: type[Campaign | Contact]) -> None:
-    """Refuse a sort order that the server would not understand. `-startDateTime,id` is right, in any case.
+    """Refuse a sort order that the server would not understand. `-startDateTime,id` is valid, in upper or lower case.
 
     Raises:
         QueryError: If the server would not understand a name. The message names its number, from 1.
@@ -190,20 +191,20 @@ def _check_term(number: int, term: _syntax.ParsedTerm, known: ColumnsByName) -> 
     where = f"term {number}"
     if term.trouble is not None:
         raise QueryError(f"{where} {term.trouble}")
-    # A value with a comma that is not escaped looks like two terms.
+    # An unescaped comma in a value makes it look like two terms.
     advice = "" if number == 1 else ". If it belongs to the value before, put a backslash before the comma"
     operator = term.operator
     if (wrong := _WRONG_OPERATOR.match("|".join(term.names))) is not None:
         is_whole = wrong.end() == len(wrong.string)
         name = wrong[1] + (operator or "") if is_whole else wrong[1]
-        remedy = f"did you mean '{_MEANT[name]}'?" if name in _MEANT else f"write one of {_OPERATORS}"
+        remedy = f"did you mean '{_CORRECTIONS[name]}'?" if name in _CORRECTIONS else f"write one of {_OPERATORS}"
         raise QueryError(f"{where}: unknown operator '{name}'; {remedy}{advice}")
     if operator is None:
         raise QueryError(f"{where} has no operator: write a condition such as sender==Golf{advice}")
     columns = tuple(_find_columns(where, term, known, advice))
     if operator in NEGATED and len(term.values) > 1:
         raise QueryError(
-            f"{where} has several values after {operator}, and so matches every row that differs from one of them: "
+            f"{where} has several values after {operator}, so it matches every row that differs from one of them: "
             "repeat the term for each value to match none of them"
         )
     for column in columns:
@@ -231,14 +232,14 @@ def _wire_names(columns: ColumnsByName) -> list[str]:
 
 
 def describe_unknown_field(name: str, fields: Sequence[str], description: str) -> str:
-    """Describe a name that is no field. The name is quoted only if it looks like the name of a field."""
+    """Describe a name that no field has. The name is quoted only if it looks like the name of a field."""
     bare = name.strip(_syntax.BLANKS + "-()").replace("_", "").lower()
     by_lower = {field.lower(): field for field in fields}
     similar = get_close_matches(bare, by_lower, n=1, cutoff=_SIMILAR)
-    what = f"unknown field '{name}'" if _WORD.fullmatch(name) else f"{description} is no field"
+    fault = f"unknown field '{name}'" if _WORD.fullmatch(name) else f"{description} is not a field"
     if similar:
-        return f"{what}; did you mean '{by_lower[similar[0]]}'?"
-    return f"{what}; the fields are {', '.join(fields)}"
+        return f"{fault}; did you mean '{by_lower[similar[0]]}'?"
+    return f"{fault}; the fields are {', '.join(fields)}"
 
 
 def _check_operator(where: str, column: Column, operator: str) -> None:
@@ -262,4 +263,4 @@ def _check_value(where: str, column: Column, operator: str, value: str | None) -
         if not column.kind.is_nullable:
             raise QueryError(f"{where}: {column.wire} is never null, and the server ignores all filters at null")
     elif read_value(column.kind, value) is None:
-        raise QueryError(f"{where}: {column.wire} {operator} needs {_NEEDED[column.kind]}")
+        raise QueryError(f"{where}: {column.wire} {operator} needs {_EXPECTED[column.kind]}")

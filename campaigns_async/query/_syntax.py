@@ -44,9 +44,9 @@ class ParsedTerm:
 
     Attributes:
         names: The names of the columns.
-        operator: The operator. None if the server takes the whole term for a name, and so ignores it.
+        operator: The operator. None if the server reads the whole term as a name, and so ignores it.
         values: The values. None is null, which only `==` and `!=` compare with.
-        trouble: The reason why the term certainly means something else than it seems to, or None.
+        trouble: The reason why the server certainly reads the term in another way than a person does, or None.
     """
 
     names: tuple[str, ...] = field(repr=False)
@@ -56,7 +56,7 @@ class ParsedTerm:
 
 
 def split_terms(text: str) -> list[str]:
-    """Split a filter or a sort into its terms, without empty ones. Blanks after a comma are dropped, others stay."""
+    """Split a filter or a sort into its terms, without empty ones. Blanks after a comma are removed, and others kept."""
     first, *others = _split(text, ",")
     return [piece for piece in (first, *(other.lstrip(BLANKS) for other in others)) if piece.strip(BLANKS)]
 
@@ -99,13 +99,13 @@ def _parse_term(piece: str) -> ParsedTerm:
 
 def _split(text: str, separator: str) -> list[str]:
     """Split at each separator after an even number of backslashes."""
-    found: list[str] = []
+    pieces: list[str] = []
     start = 0
     for run in _SEPARATORS[separator].finditer(text):
         if len(run[0]) % 2:
-            found.append(text[start : run.end() - 1])
+            pieces.append(text[start : run.end() - 1])
             start = run.end()
-    return [*found, text[start:]]
+    return [*pieces, text[start:]]
 
 
 def _unescape_operators(values: str) -> str:

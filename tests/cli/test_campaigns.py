@@ -202,7 +202,7 @@ class TestList:
             (["--sort", "sendr"], "unknown field 'sendr'; did you mean 'sender'?"),
             (["--filter", "sendr==Golf"], "unknown field 'sendr'; did you mean 'sender'?"),
             (["--fields", "id,id"], "--fields: name 2 is id again"),
-            (["--fields", ""], "--fields: name 1 is no field"),
+            (["--fields", ""], "--fields: name 1 is not a field"),
             (["--limit", "0"], "--limit"),
             (["--page-size", "0"], "--page-size"),
             (["--rate", "0"], "--rate must be at least 0.001"),

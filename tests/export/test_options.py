@@ -44,7 +44,7 @@ def test_columns_stand_in_the_order_given() -> None:
         (["CAMPAIGNID"], "fields: unknown field 'CAMPAIGNID'; did you mean 'campaignId'?"),
         (["phoneNumbr"], "fields: unknown field 'phoneNumbr'; did you mean 'phoneNumber'?"),
         (["message"], f"fields: unknown field 'message'; {ALL_OF_CONTACTS}"),
-        (["id", ""], f"fields: name 2 is no field; {ALL_OF_CONTACTS}"),
+        (["id", ""], f"fields: name 2 is not a field; {ALL_OF_CONTACTS}"),
         (["id", 5], "fields: name 2 must be text, not int"),
         ([], f"fields is empty: {ALL_OF_CONTACTS}"),
         ("id", "fields must be a list of names, not str"),

@@ -54,7 +54,7 @@ class TestFilters:
             (K.name == SECRET, "a filter on Contact for a list of Campaign"),
             ("name==x", "unknown field 'name'; the fields are id,"),
             (True, "a comparison returned a bool"),
-            (C.sender, "a field alone is no filter"),
+            (C.sender, "a field alone is not a filter"),
             (C.sender.asc(), "belongs in sorts="),
             ([C.sender == SECRET], "combined with &"),
             (b"sender==x", "not bytes"),

@@ -79,10 +79,10 @@ class TestFilters:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            (f"sender==Golf,{SECRET}==5", r"term 2: the text before == is no field; the fields are id, startDateTime"),
+            (f"sender==Golf,{SECRET}==5", r"term 2: the text before == is not a field; the fields are id, startDateTime"),
             (f"message@=on, {SECRET}", r"term 2 has no operator.* put a backslash before the comma"),
-            ("trac\u212alinkurl==x", "the text before == is no field; did you mean 'trackLinkUrl'"),
-            ("==x", "the text before == is no field"),
+            ("trac\u212alinkurl==x", "the text before == is not a field; did you mean 'trackLinkUrl'"),
+            ("==x", "the text before == is not a field"),
             ("sender", "term 1 has no operator"),
             (",,sender", "term 1 has no operator"),
             ("sender is Golf", "term 1 has no operator"),
@@ -129,7 +129,7 @@ class TestFilters:
             ("sendr==Golf", "term 1: unknown field 'sendr'; did you mean 'sender'?"),
             ("(sender|recipients)==1", "term 1: unknown field 'recipients'; did you mean 'recipientCount'?"),
             ("start_date_time>2024-01-01", "term 1: unknown field 'start_date_time'; did you mean 'startDateTime'?"),
-            (" (sender)==x", "term 1: the text before == is no field; did you mean 'sender'?"),
+            (" (sender)==x", "term 1: the text before == is not a field; did you mean 'sender'?"),
             ("sender=Golf", "term 1: unknown operator '='; did you mean '=='?"),
             ("sender: Golf", "term 1: unknown operator ':'; did you mean '=='?"),
             ("recipientCount=>5", "term 1: unknown operator '=>'; did you mean '>='?"),
@@ -175,7 +175,7 @@ class TestSorts:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            (f"id,{SECRET}", "name 2: this is no field; the fields are id,"),
+            (f"id,{SECRET}", "name 2: this is not a field; the fields are id,"),
             (" -id", "name 1: write id or -id, without blanks"),
             ("id ,sender", "name 1: write id or -id"),
             ("- id", "write id or -id"),
@@ -183,7 +183,7 @@ class TestSorts:
             ("--id", "write id or -id"),
             ("id==1", "write id or -id"),
             ("startDateTime:desc", "write startDateTime or -startDateTime"),
-            ("id,-", "name 2: this is no field"),
+            ("id,-", "name 2: this is not a field"),
             ("foo", "name 1: unknown field 'foo'; the fields are"),
             ("-start_date_time", "name 1: unknown field 'start_date_time'; did you mean 'startDateTime'?"),
             ("id,\ud800", "surrogate"),
