@@ -79,7 +79,10 @@ class TestFilters:
     @pytest.mark.parametrize(
         ("text", "reason"),
         [
-            (f"sender==Golf,{SECRET}==5", r"term 2: the text before == is not a field; the fields are id, startDateTime"),
+            (
+                f"sender==Golf,{SECRET}==5",
+                r"term 2: the text before == is not a field; the fields are id, startDateTime",
+            ),
             (f"message@=on, {SECRET}", r"term 2 has no operator.* put a backslash before the comma"),
             ("trac\u212alinkurl==x", "the text before == is not a field; did you mean 'trackLinkUrl'"),
             ("==x", "the text before == is not a field"),
