@@ -205,9 +205,10 @@ class Store:
         return f"00-{self._random.getrandbits(128):032x}-{self._random.getrandbits(64):016x}-00"
 
     def _make_id(self) -> str:
-        while (campaign_id := f"{self._random.getrandbits(40):010x}") in self._by_id:
-            pass
-        return campaign_id
+        while True:
+            campaign_id = f"{self._random.getrandbits(40):010x}"
+            if campaign_id not in self._by_id and not campaign_id.isalpha():  # clients expect a digit in an id
+                return campaign_id
 
     def _convert_fields(self, fields: Wire) -> Wire:
         start = parse_iso_ticks(fields["startDateTime"])

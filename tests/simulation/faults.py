@@ -13,27 +13,29 @@ from typing import Any, Final
 from attrs import define, field, frozen
 
 LIES: Final = "SIM_LIES" in os.environ
+"""True if responses may name another create's id, too."""
 
-MOODS: tuple[Mapping[str, float], ...] = (
+_MOODS: tuple[Mapping[str, float], ...] = (
     {"fine": 60, "refused": 1, "dropped": 2, "slow": 2},
     {"fine": 20, "refused": 3, "connect_timeout": 1, "unsent": 3, "dropped": 5, "silent": 2, "status": 5, "cut": 4},
     {"fine": 6, "dropped": 4, "cut": 3, "silent": 2, "slow": 1, "status": 4, "empty": 2},
     {"fine": 20, "throttled": 6, "unavailable": 4, "dropped": 1, "slow": 1},
     {"fine": 12, "throttled": 1, "unavailable": 1, "redirect": 2, "empty": 3, "status": 4, "crawling": 2},
     {"fine": 20, "refused": 1, "unsent": 1, "dropped": 2, "silent": 1, "cut": 1, "status": 2, "empty": 1},
-)
-LYING_MOODS: tuple[Mapping[str, float], ...] = (
     {"fine": 20, "maintenance": 3, "foreign": 3, "redirect": 2, "unavailable": 3, "blocked": 2},
     {"fine": 20, "named": 4, "empty": 2, "cut": 3, "foreign": 1, "dropped": 2},
     {"fine": 20, "repeated": 4, "repeated refusal": 2, "repeated throttle": 2, "dropped": 1},
     {"fine": 20, "same id": 3, "repeated": 2, "slow": 1, "dropped": 2},
     {"fine": 20, "refusal": 3, "blocked": 3, "unread": 2, "redirect": 1, "status": 1},
 )
-OUTAGES = ("refused", "connect_timeout", "dropped", "silent", "status", "unavailable", "throttled")
-LYING_OUTAGES = ("unavailable", "maintenance", "foreign", "blocked", "redirect", "unread")
+_NOT_YET = () if LIES else ("named", "same id", "repeated")
+MOODS = tuple({kind: weight for kind, weight in mood.items() if kind not in _NOT_YET} for mood in _MOODS)
+_BROKEN = ("refused", "connect_timeout", "dropped", "silent", "unread", "status", "throttled")
+_LYING = ("unavailable", "maintenance", "foreign", "blocked", "redirect")
+OUTAGES = (*_BROKEN, *_LYING)
 STATUSES = (408, 500, 502, 503, 504)
 REDIRECTS = (301, 302, 303, 307, 308)
-KINDS: Final = tuple(sorted({kind for mood in (MOODS + LYING_MOODS if LIES else MOODS) for kind in mood}))
+KINDS: Final = tuple(sorted({kind for mood in MOODS for kind in mood}))
 """All kinds of plans."""
 
 _HTML, _JSON, _TEXT, _PROBLEM = "text/html; charset=utf-8", "application/json", "text/plain", "application/problem+json"
@@ -246,8 +248,6 @@ class Weather:
     def _draw_cut(self, method: str, acts: bool) -> dict[str, Any]:
         """Draw the head of a response whose body does not arrive; status 0 if nothing of it arrives."""
         status = self.random.choice((0, 200, 201, 201, 403, 503) if method == "POST" else (0, 200, 403, 503))
-        if not LIES:
-            status = 0
         return {"status": status, "acts": status == 201 or (acts and status not in self.honest)}
 
     def _draw_refusal(self) -> dict[str, Any]:
@@ -272,8 +272,7 @@ def draw_weather(random_: random.Random, *, latest: float, longest_wait: float, 
     outages = []
     if random_.random() < 0.25:
         start = 1000.0 + random_.random() * 10
-        kinds = (*OUTAGES, *LYING_OUTAGES) if LIES else OUTAGES
-        outages.append((start, start + random_.random() * 15, random_.choice(kinds)))
-    mood = random_.choice((*MOODS, *LYING_MOODS) if LIES else MOODS)
-    skew = random_.choice((0.0, 0.0, -3600.0, 7200.0)) if LIES else 0.0
+        outages.append((start, start + random_.random() * 15, random_.choice(OUTAGES)))
+    mood = random_.choice(MOODS)
+    skew = random_.choice((0.0, 0.0, -3600.0, 7200.0))
     return Weather(random_, mood, tuple(outages), latest, longest_wait, honest, skew)

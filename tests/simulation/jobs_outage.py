@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from campaigns_async._http.response import Response
 from campaigns_async.values import Operation
-from simulation.faults import LIES
 from simulation.jobs_script import JobScript
 from simulation.server import Sent
 
@@ -24,7 +23,7 @@ class OutageWatch:
 
     def check_begin(self, sent: Sent) -> None:
         """Check a create that is about to be sent."""
-        if not LIES or self._since is None or sent.request.body in self._repeatable:  # an attempt is no further row
+        if self._since is None or sent.request.body in self._repeatable:  # an attempt is no further row
             return
         why = "after a response that must stop the run" if self._must_stop else "into an outage, without a sign of life"
         assert self._allowed > 0, f"a row was sent {why}"

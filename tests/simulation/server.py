@@ -7,7 +7,6 @@ another matter: see `replies` and `connections`.
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping
@@ -27,12 +26,11 @@ from campaigns_async.sandbox._routing import Router
 from campaigns_async.settings import Timeouts
 from campaigns_async.values import Operation
 from simulation.connections import Connection, Connections, Pending, Reply
-from simulation.faults import LIES, Plan, Weather
+from simulation.faults import Plan, Weather
 from simulation.loop import VirtualLoop
 from simulation.replies import write_reply, write_response
 
 _ROUTER = Router()
-LEGACY = "SIM_LEGACY" in os.environ
 _EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 
 
@@ -218,8 +216,6 @@ class ModelTransport:
     def _on_response(self, sent: Sent, response: Response) -> None:
         assert isinstance(response.connection, Connection)
         self.connections.unjudged[response.connection] = response
-        if LEGACY:
-            self.reuse(response)
         if response.status in (429, 503):
             self._hold(response)
         if response.status == 201 and sent.request.operation is Operation.CREATE:
@@ -311,8 +307,7 @@ class ModelTransport:
         if text is None:
             return
         if text[0].isalpha():
-            now = _read_date(response.headers["date"]) if LIES else time_of_day(self.server.loop.time())
-            wait = (_read_date(text) - now).total_seconds()
+            wait = (_read_date(text) - _read_date(response.headers["date"])).total_seconds()
         else:
             wait = float(text)
         if 0 < wait <= self.server.longest_wait:

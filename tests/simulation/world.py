@@ -18,7 +18,6 @@ from campaigns_async.effects import Effect, effect_of
 from campaigns_async.fanout import FanOut as Outcomes
 from simulation import invariants
 from simulation.connections import Connections
-from simulation.faults import LIES
 from simulation.loop import VirtualLoop
 from simulation.script import Change, Create, FanOut, Script, draw_script
 from simulation.server import ModelTransport, Server, source
@@ -123,7 +122,7 @@ class World:
         await asyncio.sleep(script.reconcile.settle + 1.0)  # late requests have been executed by then
         gc.collect()
         self._check_idle()
-        if LIES and self.connections.unjudged:
+        if self.connections.unjudged:
             self.complaints.append(f"neither reused nor discarded: {list(self.connections.unjudged.values())}")
         self.left = [repr(task) for task in asyncio.all_tasks() if task is not asyncio.current_task()]
 
