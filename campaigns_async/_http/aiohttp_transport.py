@@ -190,6 +190,8 @@ class AiohttpTransport:
     def _build_failure(self, error: Exception, body: _Body, status: int | None) -> Failure | Exception:
         """Return the failure that an exception of the session means, or the error to raise if it refused the request."""
         sent = body.marker.sent
+        if body.connection is not None:
+            self._is_first_contact = False
         if isinstance(error, aiohttp.ClientConnectorError):
             kind, detail = explain_connect_error(
                 error.os_error,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 
@@ -49,8 +50,10 @@ def explain_connect_error(error: OSError, *, is_dns: bool, is_first_contact: boo
         code = getattr(error, "verify_code", None)
         other = f"the server's certificate was refused with code {code} of OpenSSL: have it replaced"
         return FailureKind.CERTIFICATE, _BY_VERIFY_CODE.get(code, other) if isinstance(code, int) else other
-    if isinstance(error, ssl.SSLError) and not isinstance(error, _CUT) and error.reason not in _PASSING_REASONS:
-        reason = error.reason or "no reason given"
+    if isinstance(error, ssl.SSLError):
+        reason = getattr(error, "reason", None) or "no reason given"  # set by OpenSSL only
+        if isinstance(error, _CUT) or reason in _PASSING_REASONS:
+            return FailureKind.CONNECT, f"the TLS handshake was cut: {reason}"
         other = f"the TLS handshake failed with {reason}: check the TLS settings of the server"
         return FailureKind.TLS, _BY_REASON.get(reason, other)
     if is_dns and is_first_contact and _is_unknown_host(error):
@@ -58,12 +61,18 @@ def explain_connect_error(error: OSError, *, is_dns: bool, is_first_contact: boo
             FailureKind.UNKNOWN_HOST,
             "the host in base_url is unknown: check its spelling, and the DNS of this machine",
         )
-    return FailureKind.CONNECT, shorten(error.strerror)
+    return FailureKind.CONNECT, _find_reason(error)
 
 
 def shorten(reason: str | None) -> str:
     """Return a reason of the operating system or a library, or nothing if it is too long for one."""
     return reason if reason and len(reason) <= _LONGEST_REASON else ""
+
+
+def _find_reason(error: OSError) -> str:
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)  # asyncio's own text has the address
+    return shorten(error.strerror) or type(error).__name__
 
 
 def _is_unknown_host(error: OSError) -> bool:
