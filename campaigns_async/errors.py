@@ -244,7 +244,10 @@ class ConnectTimeoutError(ConnectionFailedError, TimeoutError):
 
 
 class ReadTimeoutError(TransportError, TimeoutError):
-    """The head of the response, or the next byte of its body, did not arrive within `Timeouts.read` seconds."""
+    """The head of the response, or the next byte of its body, did not arrive within `Timeouts.read` seconds.
+
+    Or the server read nothing of the request for that long.
+    """
 
 
 class DeadlineExceededError(TransportError, TimeoutError):

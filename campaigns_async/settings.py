@@ -35,6 +35,7 @@ class Timeouts:
     Attributes:
         connect: For opening a connection (TCP and TLS, without DNS), above 0.
         read: From the end of the request to the head of the response, and then between two pieces of its body, above 0.
+            It also bounds each pause in which the server reads nothing of the request.
         deadline: For one call, from its first wait to the last byte, over all attempts and the pauses between them,
             above 0; None for no deadline.
         grace: For requests in flight when the client or a fan-out is closed, from 0.
