@@ -397,15 +397,15 @@ MOVES: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
 
 EXCEPTIONAL_MOVES: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
     {
-        State.PLANNED: frozenset({State.CREATED, State.UNKNOWN}),
+        State.PLANNED: frozenset({State.CREATED, State.UNKNOWN, State.FAILED}),
         State.SENDING: frozenset[State](),
-        State.CREATED: frozenset({State.UNKNOWN, State.PLANNED}),
+        State.CREATED: frozenset({State.UNKNOWN, State.PLANNED, State.FAILED, State.CREATED}),
         State.FAILED: frozenset[State](),
         State.UNKNOWN: frozenset[State](),
     }
 )
 """Moves that no run makes by itself: PLANNED to CREATED for a campaign that is adopted, PLANNED to UNKNOWN in a journal
-that was restored, CREATED to UNKNOWN for an id that was given twice, CREATED to PLANNED on a person's word."""
+that was restored, CREATED to UNKNOWN for an id that was given twice. All others are made on a person's word only."""
 
 
 def check_move(old: State, new: State, *, exceptional: bool = False) -> None:

@@ -45,10 +45,15 @@ def connect(options: ConnectionOptions) -> ClientFactory:
     key = read_key(options.api_key_file)
 
     def make_client() -> CampaignsClient:
-        from campaigns_async import CampaignsClient
+        from campaigns_async import CampaignsClient, RetryPolicy
 
         return CampaignsClient(
-            base_url, key, auth=Auth(options.auth), max_concurrency=options.concurrency, rate_limit=options.rate
+            base_url,
+            key,
+            auth=Auth(options.auth),
+            max_concurrency=options.concurrency,
+            rate_limit=options.rate,
+            retry=RetryPolicy(rejected_statuses=options.rejected_status),
         )
 
     return make_client

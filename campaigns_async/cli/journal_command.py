@@ -54,12 +54,18 @@ def show(file: Path, states: Sequence[str], as_json: bool, limit: int | None) ->
 @click.option("--created", metavar="CAMPAIGN_ID", help="The row is on the server, as this campaign.")
 @click.option("--not-sent", is_flag=True, help="The row is not on the server; the next run sends it.")
 @click.option("--failed", is_flag=True, help="The row is not on the server, and no run sends it by itself.")
-def resolve(file: Path, key: str, created: str | None, not_sent: bool, failed: bool) -> None:
+@click.option("--force", is_flag=True, help="Settle a row even if the server said that it was created.")
+@click.option("--json", "as_json", is_flag=True, help="Print the row before and after as one JSON object.")
+def resolve(
+    file: Path, key: str, created: str | None, not_sent: bool, failed: bool, force: bool, as_json: bool
+) -> None:
     """Settle one row whose outcome you know.
 
-    The row may be unknown, or sending if no run is active. It may also be failed: give --not-sent to
-    send it again, or --created if you fixed it and sent it with another journal. Look on the server
-    first: a row that is there and is settled as not sent will be sent twice.
+    What the journal knows of the row is printed first. No request is made: look on the server before.
+    A row that is there and is settled as not sent will be sent twice.
+
+    The row may be in any state; no run may be active. A row that is created needs --force. A failed
+    row takes --not-sent to be sent again, or --created if you sent it with another journal.
     """
     from campaigns_async.cli.journal_run import resolve_row
     from campaigns_async.effects import State
@@ -67,7 +73,7 @@ def resolve(file: Path, key: str, created: str | None, not_sent: bool, failed: b
     states = [State.CREATED] * (created is not None) + [State.PLANNED] * not_sent + [State.FAILED] * failed
     if len(states) != 1:
         raise click.UsageError("give one of --created CAMPAIGN_ID, --not-sent and --failed")
-    resolve_row(file, key, states[0], created)
+    resolve_row(file, key, states[0], created, force=force, as_json=as_json)
 
 
 @journal.command("export")

@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -111,48 +111,98 @@ def _format_row(row: JournalRow) -> str:
     return f"{printable(row.key)}: {', '.join(part for part in parts if part)}"
 
 
-def resolve_row(file: Path, key: str, state: State, campaign_id: str | None) -> None:
-    """Move a row to the state that the user states.
+def resolve_row(file: Path, key: str, state: State, campaign_id: str | None, *, force: bool, as_json: bool) -> None:
+    """Print the facts about a row, and move it to the state that the user states.
+
+    Args:
+        file: The journal.
+        key: The row's key.
+        state: The new state.
+        campaign_id: The campaign's id, if the new state is CREATED.
+        force: Move a row even if the server said that it was created.
+        as_json: Print the row before and after as one JSON object.
 
     Raises:
-        click.ClickException: If there is no such row, its outcome is known, or the id is another row's.
+        click.ClickException: If there is no such row, it cannot move, or the id is another row's.
     """
+    if campaign_id is not None:
+        _check_id(campaign_id)
     with _as_click_errors():
         open_journal(file).close()  # JournalFile.open would make a missing journal
     with _as_click_errors(), JournalFile.open(file) as journal:
         row = journal.row(key) if is_utf8(key) else None
         if row is None:
             raise UsageFailure("the journal has no row with that key: `journal show` lists them")
-        _check_move(row, state)
+        if not as_json:
+            for line in _evidence_lines(row):
+                print_output(line)
+        _check_move(row, state, campaign_id, force=force)
         if campaign_id is not None:
-            _check_new_id(journal, campaign_id)
-        settled = Transition(row.row_id, state, campaign_id, reason=f"settled by hand: {_WORDS[state]}")
+            _check_not_given(journal, row, campaign_id)
+        reason = f"settled by hand: {_WORDS[state]}"
+        settled = Transition(row.row_id, state, campaign_id, reason=reason, exceptional=True)
         journal.commit([settled], now=time.time())
+        after = journal.row(key)
     before, now = row.state.name.lower(), state.name.lower()
+    if as_json:
+        after_dict = None if after is None else row_to_dict(after)
+        print_output(json.dumps({"before": row_to_dict(row), "after": after_dict}, ensure_ascii=False).encode())
+        return
     print_output(f"{printable(key)}: was {before}, is now {now}; {_THEN[state]}")
 
 
-def _check_move(row: JournalRow, state: State) -> None:
+def _evidence_lines(row: JournalRow) -> Iterator[str]:
+    """Yield what the journal knows of a row."""
+    yield f"{printable(row.key)}: {row.state.name.lower()}, {MEANING[row.state]}; {format_count(row.attempts, 'attempt')}"
+    facts = (
+        ("latest attempt", format_time(row.attempted_at)),
+        ("latest outcome", format_time(row.ended_at)),
+        ("reason", describe_reason(row)),
+        ("campaign", row.campaign_id),
+        ("created", "the server created it, and did not send the id" if row.created_without_id else None),
+    )
+    for name, fact in facts:
+        if fact:
+            yield f"  {name}: {printable(fact)}"
+    for candidate in row.candidates:
+        parts = [candidate.campaign_id]
+        if candidate.recipient_count is not None:
+            parts.append(format_count(candidate.recipient_count, "recipient"))
+        if candidate.start is not None:
+            parts.append(f"starts {candidate.start}")
+        yield f"  may be campaign: {printable(', '.join(parts))}"
+
+
+def _check_move(row: JournalRow, state: State, campaign_id: str | None, *, force: bool) -> None:
     if row.state is State.FAILED and state is State.FAILED:
         raise UsageFailure(
             "that row is failed already: give --not-sent to send it again, or --created if it was fixed and sent elsewhere"
         )
-    if row.state not in {State.UNKNOWN, State.SENDING, State.FAILED}:
-        raise UsageFailure(f"that row is {row.state.name.lower()}: there is nothing to settle")
-    if row.created_without_id and state is not State.CREATED:
+    if row.state is state and row.campaign_id == campaign_id:
+        raise UsageFailure(f"that row is {row.state.name.lower()} already: there is nothing to settle")
+    if row.state is State.CREATED and not force:
         raise UsageFailure(
-            "the server created that row but did not send its id: find the campaign on the server, and give --created"
+            "the server gave that row a campaign's id: look on the server, and give --force if the journal is wrong"
+        )
+    if row.created_without_id and state is not State.CREATED and not force:
+        raise UsageFailure(
+            "the server created that row but did not send its id: find the campaign on the server, and give --created; "
+            "or --force if it is not there"
         )
 
 
-def _check_new_id(journal: JournalReader, campaign_id: str) -> None:
+def _check_id(campaign_id: str) -> None:
     if not campaign_id.strip() or campaign_id != campaign_id.strip() or not campaign_id.isprintable():
         raise click.UsageError("--created needs a campaign's id, without spaces around it")
     if len(campaign_id) > _LONGEST_ID:
         raise click.UsageError(f"--created takes an id of at most {_LONGEST_ID} characters")
-    for row in journal.rows(State.CREATED):
-        if row.campaign_id is not None and row.campaign_id.lower() == campaign_id.lower():
-            raise UsageFailure(f"that campaign is the row {printable(row.key)!r}'s already: check the id")
+
+
+def _check_not_given(journal: JournalReader, row: JournalRow, campaign_id: str) -> None:
+    for other in journal.rows(State.CREATED):
+        is_same_id = other.campaign_id is not None and other.campaign_id.lower() == campaign_id.lower()
+        if is_same_id and other.row_id != row.row_id:
+            raise UsageFailure(f"that campaign is the row {printable(other.key)!r}'s already: check the id")
 
 
 def export_failed(file: Path, out: Path) -> None:

@@ -143,6 +143,7 @@ class ConnectionOptions(NamedTuple):
     auth: str
     concurrency: int
     rate: float | None
+    rejected_status: tuple[int, ...]
 
 
 def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -171,4 +172,12 @@ _connection_options: Final = options(
     ),
     concurrency_option,
     click.option("--rate", type=float, metavar="N", help="Most requests per second. Default: no limit."),
+    click.option(
+        "--rejected-status",
+        type=click.IntRange(400, 599),
+        multiple=True,
+        metavar="STATUS",
+        help="HTTP status, such as 503, that this server and its proxies answer only if they did nothing, so that even a "
+        "create may be repeated; may be repeated.",
+    ),
 )

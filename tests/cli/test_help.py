@@ -38,6 +38,17 @@ def test_it_fits_a_terminal_of_80_columns(words: Words, command: Call, monkeypat
         assert "..." not in ended.out.partition("Commands:")[2]  # no summary is cut off
 
 
+def test_every_command_that_asks_the_api_takes_rejected_statuses(command: Call) -> None:
+    asking = [words for words in LEAVES if any(each.name == "base_url" for each in LEAVES[words].params)]
+    assert {("send",), ("export", "contacts"), ("campaigns", "list")} <= {*asking}
+    for words in asking:
+        assert "--rejected-status" in command(*words, "--help").out
+        for wrong in ("399", "600", "busy"):
+            ended = command(*words, "--rejected-status", wrong)
+            assert ended.code == 2
+            assert "--rejected-status" in ended.err
+
+
 def test_h_is_short_for_help_everywhere(command: Call) -> None:
     for words in ALL:
         assert command(*words, "-h") == command(*words, "--help")

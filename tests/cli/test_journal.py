@@ -120,7 +120,7 @@ class TestShow:
 
 
 class TestResolve:
-    @pytest.mark.parametrize("key", ["unknown", "sending"])
+    @pytest.mark.parametrize("key", ["unknown", "sending", "planned", "failed"])
     @pytest.mark.parametrize(
         ("word", "state", "then"),
         [
@@ -129,14 +129,79 @@ class TestResolve:
             (("--failed",), (State.FAILED, None), "is now failed; it is sent again with --retry-failed only"),
         ],
     )
-    def test_a_row_in_doubt_takes_each_word(
-        self, key: str, word: Sequence[str], state: object, then: str, journal: Path, command: Command
+    def test_a_row_that_is_not_created_takes_each_word(
+        self, key: str, word: Sequence[str], state: tuple[State, str | None], then: str, journal: Path, command: Command
     ) -> None:
         before = states(journal)
         ended = command("journal", "resolve", journal, key, *word)
+        if state[0] is before[key][0]:
+            assert ended.code == 2
+            assert f"is {key} already" in ended.err
+            assert states(journal) == before
+            return
         assert (ended.code, ended.err) == (0, "")
-        assert ended.out == f"{key}: was {key}, {then}\n"
+        assert ended.out.splitlines()[-1] == f"{key}: was {key}, {then}"
         assert states(journal) == {**before, key: state}
+
+    def test_what_the_journal_knows_is_printed_first(self, journal: Path, command: Command) -> None:
+        assert command("journal", "resolve", journal, "unknown", "--created", "C-8").out.splitlines() == [
+            "unknown: unknown, possibly sent: the outcome is unknown; 1 attempt",
+            "  latest attempt: 2030-03-17T17:46:40Z",
+            "  latest outcome: 2030-03-17T17:46:41Z",
+            "  reason: 504",
+            "  may be campaign: C-8, 2 recipients",
+            "  may be campaign: C-9, 2 recipients",
+            "unknown: was unknown, is now created; it is never sent again",
+        ]
+        lines = command("journal", "resolve", journal, "sure", "--created", "C-5").out.splitlines()
+        assert "  created: the server created it, and did not send the id" in lines
+
+    @pytest.mark.parametrize(
+        ("word", "state"),
+        [
+            (("--created", "C-2"), (State.CREATED, "C-2")),
+            (("--not-sent",), (State.PLANNED, None)),
+            (("--failed",), (State.FAILED, None)),
+        ],
+    )
+    def test_a_created_row_is_settled_only_by_force(
+        self, word: Sequence[str], state: object, journal: Path, command: Command
+    ) -> None:
+        before = states(journal)
+        refused = command("journal", "resolve", journal, "created", *word)
+        assert refused.code == 2
+        assert refused.out.splitlines()[0] == "created: created, on the server; 1 attempt"
+        assert "  campaign: C-1" in refused.out.splitlines()
+        assert "give --force" in refused.err
+        assert states(journal) == before
+        assert command("journal", "resolve", journal, "created", *word, "--force").code == 0
+        assert states(journal) == {**before, "created": state}
+
+    def test_in_json_it_is_the_row_before_and_after(self, journal: Path, command: Command) -> None:
+        ended = command("journal", "resolve", journal, "unknown", "--created", "C-8", "--json")
+        assert (ended.code, ended.err) == (0, "")
+        printed = json.loads(ended.out)
+        assert printed["before"]["state"] == "unknown"
+        assert [each["campaign_id"] for each in printed["before"]["candidates"]] == ["C-8", "C-9"]
+        assert (printed["after"]["state"], printed["after"]["campaign_id"]) == ("created", "C-8")
+        assert printed["after"]["reason"] == "settled by hand: created"
+        refused = command("journal", "resolve", journal, "created", "--not-sent", "--json")
+        assert (refused.code, refused.out) == (2, "")
+
+    def test_a_row_that_is_settled_by_force_as_not_sent_is_sent_by_the_next_run(self, tmp_path: Path) -> None:
+        (tmp_path / "plan.ndjson").write_bytes(ndjson(line(0), line(1)))
+        send = ["send", "plan.ndjson", "--journal", "run.sqlite"]
+        with ThreadedSandbox(api_key=KEY) as sandbox:
+            assert completed(send, tmp_path, sandbox).returncode == 0
+            gone = sandbox.created[0]
+            sandbox.remove(gone["id"])
+            [key] = [each["key"] for each in (line(0), line(1)) if each["message"] == gone["message"]]
+            before = len(sandbox.requests)
+            resolve = ["journal", "resolve", "run.sqlite", key, "--not-sent", "--force"]
+            assert completed(resolve, tmp_path, sandbox).returncode == 0
+            assert len(sandbox.requests) == before, "it makes no request"
+            assert completed(send, tmp_path, sandbox).returncode == 0
+            assert len(sandbox.requests) == before + 1
 
     def test_a_failed_row_can_be_planned_again(self, journal: Path, command: Command) -> None:
         assert command("journal", "resolve", journal, "failed", "--not-sent").code == 0
@@ -146,11 +211,13 @@ class TestResolve:
         assert command("journal", "resolve", journal, "failed", "--created", "C-5").code == 0
         assert states(journal)["failed"] == (State.CREATED, "C-5")
 
-    def test_one_that_was_surely_created_can_only_get_its_id(self, journal: Path, command: Command) -> None:
+    def test_one_that_was_surely_created_gets_its_id_or_needs_force(self, journal: Path, command: Command) -> None:
         for word in ("--not-sent", "--failed"):
             ended = command("journal", "resolve", journal, "sure", word)
-            assert (ended.code, ended.out) == (2, "")
+            assert ended.code == 2
             assert "give --created" in ended.err
+        assert command("journal", "resolve", journal, "sure", "--failed", "--force").code == 0
+        assert states(journal)["sure"] == (State.FAILED, None)
         assert command("journal", "resolve", journal, "sure", "--created", "C-5").code == 0
         assert states(journal)["sure"] == (State.CREATED, "C-5")
 
@@ -163,8 +230,9 @@ class TestResolve:
         [
             (("nobody", "--not-sent"), "no row with that key"),
             (("\udcff", "--not-sent"), "no row with that key"),
-            (("planned", "--created", "C-5"), "that row is planned: there is nothing"),
-            (("created", "--not-sent"), "that row is created: there is nothing"),
+            (("planned", "--not-sent"), "that row is planned already"),
+            (("created", "--not-sent"), "give --force"),
+            (("created", "--created", "C-1", "--force"), "that row is created already"),
             (("failed", "--created", "C-1"), "the row 'created''s already"),
             (("failed", "--failed"), "is failed already"),
             (("unknown", "--created", "C-1"), "the row 'created''s already"),
@@ -183,7 +251,7 @@ class TestResolve:
     ) -> None:
         before = states(journal)
         ended = command("journal", "resolve", journal, *arguments)
-        assert (ended.code, ended.out) == (2, "")
+        assert ended.code == 2
         assert expected in ended.err
         assert ended.err.count("\n") == 1
         assert states(journal) == before

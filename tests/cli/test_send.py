@@ -66,6 +66,12 @@ class TestEndings:
         assert (result["ok"], result["created"], result["created_now"]) == (True, 12, 0)
         assert len(sandbox.created) == 12
 
+    def test_a_503_that_is_known_to_do_nothing_is_repeated(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        sandbox.fault(operation="create", times=2, status=503)
+        done = completed([*SEND, "--rejected-status", "503", "--rejected-status", "502"], folder, sandbox)
+        assert done.returncode == 0
+        assert len(sandbox.created) == 12
+
     def test_some_refused_is_1_and_the_printed_command_sends_them_again(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:
