@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Final
 
 import pytest
 from support.made import new_campaign
@@ -15,49 +13,8 @@ from intermediaries.programs import Run
 from intermediaries.scenarios import SCENARIOS, Scenario
 from intermediaries.truth import READ, check_reports, client_through, create_in_all_ways, create_one
 
-_DOCUMENTED: Final = "a success is what is documented"
-_CUT: Final = "a 201 whose body is cut short is APPLIED without id"
-_FIREWALL: Final = "403 in another form than the API's is UNKNOWN and stops a run"
-_MISSING: Final = {
-    "nginx: late response as a maintenance page": _DOCUMENTED,
-    "nginx: body stalls": _CUT,
-    "varnish: body stalls": _CUT,
-    "nginx: body cut": _CUT,
-    "varnish: body cut": _CUT,
-    "haproxy: body cut": _CUT,
-    "nginx: 403 before the server": _FIREWALL,
-    "haproxy: 403 after the server": _FIREWALL,
-    "nginx: maintenance page": _DOCUMENTED,
-    "nginx: healthy": _DOCUMENTED,
-    "nginx: 204": _DOCUMENTED,
-    "haproxy: 201 with another text": _DOCUMENTED,
-    "haproxy: 200 with JSON": _DOCUMENTED,
-}
-"""Scenarios that fail, with the rule that the client lacks."""
-_WRONG: Final = {
-    "haproxy: 403 after the server",
-    "nginx: maintenance page",
-    "nginx: healthy",
-    "nginx: 204",
-    "haproxy: 201 with another text",
-    "haproxy: 200 with JSON",
-}
-"""Those among them in which a report is wrong, and not only less than it could be."""
 
-
-def params(scenarios: Mapping[str, Scenario], failing: Collection[str]) -> list[Any]:
-    """Return the parameters of a test, with marks on those that fail."""
-    return [
-        pytest.param(
-            scenario,
-            id=name,
-            marks=[pytest.mark.xfail(strict=True, reason=f"missing rule: {_MISSING[name]}")] if name in failing else [],
-        )
-        for name, scenario in scenarios.items()
-    ]
-
-
-@pytest.mark.parametrize("scenario", params(SCENARIOS, _MISSING))
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
 async def test_a_create_is_reported_as_it_is(sandbox: Sandbox, run: Run, scenario: Scenario) -> None:
     if scenario.fault:
         sandbox.fault(operation="create", **scenario.fault)
@@ -68,7 +25,7 @@ async def test_a_create_is_reported_as_it_is(sandbox: Sandbox, run: Run, scenari
     assert len([each for each in sandbox.requests if each.operation == "create"]) <= 1
 
 
-@pytest.mark.parametrize("scenario", params(SCENARIOS, _WRONG))
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=SCENARIOS.keys())
 async def test_no_way_to_create_reports_what_is_wrong(
     sandbox: Sandbox, run: Run, tmp_path: Path, scenario: Scenario
 ) -> None:
