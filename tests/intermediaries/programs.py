@@ -154,8 +154,7 @@ async def _read_output(proxy: Proxy, ready: str, is_ready: asyncio.Future[bool])
 
 
 async def _stop(proxy: Proxy, reading: asyncio.Task[None]) -> None:
-    with suppress(ProcessLookupError):
-        proxy.process.send_signal(signal.SIGTERM)
+    stopping = asyncio.create_task(_terminate(proxy.process))
     try:
         async with asyncio.timeout(_STOP):
             await proxy.process.wait()
@@ -169,9 +168,20 @@ async def _stop(proxy: Proxy, reading: asyncio.Task[None]) -> None:
                 os.kill(pid, signal.SIGKILL)
         await proxy.process.wait()
         await reading
-        pytest.fail(f"{len(left)} process(es) of {proxy.directory.name} did not stop", pytrace=False)
+        output = "\n".join(proxy.output[-20:])
+        pytest.fail(f"{len(left)} process(es) of {proxy.directory.name} did not stop:\n{output}", pytrace=False)
     finally:
+        stopping.cancel()
         reading.cancel()
+
+
+async def _terminate(process: asyncio.subprocess.Process) -> None:
+    """Ask a process to end, again each second: Varnish may miss it while it starts a worker."""
+    while process.returncode is None:
+        with suppress(ProcessLookupError):
+            process.terminate()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 1)
 
 
 def _processes_in(directory: Path) -> set[int]:
