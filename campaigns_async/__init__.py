@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         AttemptStarted as AttemptStarted,
         CallFinished as CallFinished,
         CallStarted as CallStarted,
+        DuplicateId as DuplicateId,
         Event as Event,
         HeaderObserver as HeaderObserver,
         Observer as Observer,
@@ -89,7 +90,7 @@ _MODULES = {
         PayloadTooLargeError PermissionDeniedError PoolSaturatedError Problem QueryError ReadTimeoutError
         ServerError ThrottledError TransportError ValidationFailedError
     """,
-    "events": "AttemptFinished AttemptStarted CallFinished CallStarted Event HeaderObserver Observer Reconciled Waiting",
+    "events": "AttemptFinished AttemptStarted CallFinished CallStarted DuplicateId Event HeaderObserver Observer Reconciled Waiting",
     "fanout": "FanOut Outcome",
     "models": "Campaign CampaignStatus CampaignUpdate Contact NewCampaign NewContact Page",
     "paging": "Paginator",

@@ -17,7 +17,7 @@ from campaigns_async._http.request import (
 from campaigns_async._http.response import Response, read_campaign, read_created_id, read_nothing
 from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.creates import Creator
-from campaigns_async._reconcile.ledger import Ledger
+from campaigns_async._reconcile.ledger import Ledger, SentFields
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items, Result
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
@@ -91,8 +91,9 @@ class Campaigns:
 
         Raises:
             NotFoundError: If there is no campaign with this id.
+            DecodeError: If the response is not the campaign with this id.
         """
-        campaign = await self._caller.run(build_get(campaign_id), read_campaign)
+        campaign = await self._caller.run(build_get(campaign_id), partial(read_campaign, campaign_id=campaign_id))
         self._ledger.seen.add(campaign.id)
         return campaign
 
@@ -102,8 +103,18 @@ class Campaigns:
         Raises:
             NotFoundError: If there is no campaign with this id.
             ConflictError: If sending has begun.
+            OutcomeUnknownError: If the response was not the documented 204, and the campaign, read back, is not equal
+                to `changed`.
         """
-        await self._caller.run(build_update(campaign_id, changed, self._update_method), read_nothing)
+        await self._caller.run(
+            build_update(campaign_id, changed, self._update_method),
+            read_nothing,
+            confirm=partial(self._is_updated, campaign_id, changed),
+        )
+
+    async def _is_updated(self, campaign_id: str, changed: CampaignUpdate, _: Response) -> bool:
+        campaign = await self._creator.read_back(campaign_id)
+        return campaign is not None and SentFields.of(changed).describe(campaign)
 
     async def delete(self, campaign_id: str) -> None:
         """Delete a campaign (DELETE, or POST by `delete_method`).
@@ -112,8 +123,14 @@ class Campaigns:
             NotFoundError: If there is no campaign with this id, unless an earlier attempt of this call may have
                 deleted it.
             ConflictError: If sending has begun.
+            OutcomeUnknownError: If the response was not the documented 204, and the campaign is not gone.
         """
-        await self._caller.run(build_delete(campaign_id, self._delete_method), read_nothing)
+        await self._caller.run(
+            build_delete(campaign_id, self._delete_method), read_nothing, confirm=partial(self._is_deleted, campaign_id)
+        )
+
+    async def _is_deleted(self, campaign_id: str, _: Response) -> bool:
+        return await self._creator.is_gone(campaign_id)
 
     def list(
         self,

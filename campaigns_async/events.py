@@ -2,7 +2,8 @@
 
 Each event has an `id`, which increases over all events of a client, and the `call_id` of its call. A call has
 `CallStarted`, then `AttemptStarted` and `AttemptFinished` for each attempt, `Waiting` before each pause between two
-attempts, and `CallFinished`. The observer receives them in the caller's task and context.
+attempts, and `CallFinished`. The observer receives them in the caller's task and context. A request that reads a
+campaign back, to confirm a response, is a call of its own before the `CallFinished` of the call that it confirms.
 """
 
 from __future__ import annotations
@@ -142,7 +143,24 @@ class Reconciled:
     elapsed: float
 
 
-Event: TypeAlias = CallStarted | AttemptStarted | AttemptFinished | Waiting | CallFinished | Reconciled
+@frozen
+class DuplicateId:
+    """The server gave one id to two creates of this client. The earlier one has returned the id.
+
+    Attributes:
+        id: The event's number, from 1.
+        campaign_id: The id.
+        effect: The effect of the later create: APPLIED if the campaign with this id is equal to it alone, else UNKNOWN.
+        earlier_effect: The same of the earlier create.
+    """
+
+    id: int
+    campaign_id: str
+    effect: Effect
+    earlier_effect: Effect
+
+
+Event: TypeAlias = CallStarted | AttemptStarted | AttemptFinished | Waiting | CallFinished | Reconciled | DuplicateId
 
 
 class Observer(Protocol):

@@ -1,4 +1,4 @@
-"""The error of a create whose outcome is unknown. Not in `errors`, which the models import: it holds campaigns."""
+"""The error of a request whose outcome is unknown. Not in `errors`, which the models import: it holds campaigns."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from campaigns_async.models import Campaign
 class OutcomeUnknownError(CampaignsError):
     """A create may or may not have been carried out. Sending it again may text everyone twice.
 
+    An update or a delete raises it too, if the response was not as documented and reading the campaign proved nothing.
+
     Attributes:
         cause_type: The class of the error that left the outcome unknown.
         candidates: After reconciling: campaigns on the server that may be this one, the likeliest first.
+        duplicate_id: The id in the response, if the server had given it to another create; else None.
         retry_after: Seconds that the server asked to wait. It says when to look again, not when to repeat the create.
     """
 
     effect = Effect.UNKNOWN
     candidates: tuple[Campaign, ...] = ()
+    duplicate_id: str | None = None
 
     def __init__(
         self,

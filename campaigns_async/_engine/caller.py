@@ -16,7 +16,7 @@ from campaigns_async._http.body_forms import find_body_form
 from campaigns_async._http.deadlines import TimeoutQueue
 from campaigns_async._http.problems import build_error, build_unproven, read_request_id, read_retry_after
 from campaigns_async._http.request import Request
-from campaigns_async._http.response import Response
+from campaigns_async._http.response import Response, read_created_id
 from campaigns_async._http.transport import Failure, FailureKind
 from campaigns_async.effects import (
     AttemptOutcome,
@@ -352,7 +352,10 @@ def exception_for(
         if isinstance(error, ConnectionFailedError):
             error.is_permanent = result.kind.is_permanent
     if effect is Effect.UNKNOWN and (unconfirmed or is_non_idempotent(request.operation)):
-        return _build_outcome_unknown(error)
+        unknown = _build_outcome_unknown(error)
+        if form is BodyForm.GIVEN_ID and isinstance(result, Response):
+            unknown.duplicate_id = read_created_id(result)
+        return unknown
     if out_of_time:
         late = DeadlineExceededError(f"no time for another attempt (Timeouts.deadline) after: {error.message}")
         late.__cause__ = error

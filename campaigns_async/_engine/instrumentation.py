@@ -16,6 +16,7 @@ from campaigns_async.events import (
     AttemptStarted,
     CallFinished,
     CallStarted,
+    DuplicateId,
     Event,
     Observer,
     Reconciled,
@@ -117,6 +118,10 @@ class Instrumentation:
     def report_reconciliation(self, verdict: str, looks: int, elapsed: float) -> None:
         """Report the end of a search for a create whose outcome was unknown."""
         self._emit(Reconciled(next(self._event_ids), verdict, looks, elapsed))
+
+    def report_duplicate(self, campaign_id: str, effect: Effect, earlier_effect: Effect) -> None:
+        """Report that the server gave one id to two creates."""
+        self._emit(DuplicateId(next(self._event_ids), campaign_id, effect, earlier_effect))
 
     def _describe(self, call: Call) -> tuple[int, int, Operation, str, str]:
         """Return the first fields of an event about a call: its id, and the call's."""

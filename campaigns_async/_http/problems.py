@@ -50,6 +50,7 @@ _PLACE = (
 )
 _CONTACT = r"(?ai)(?:\A|\.)contacts\[(\d{1,9})\]"
 _FORMS = {
+    BodyForm.ID: "with the id of no campaign like it",
     BodyForm.GIVEN_ID: "with the id of another create",
     BodyForm.POSSIBLE_ID: "with the id of no campaign like it",
     BodyForm.EMPTY: "without a body",

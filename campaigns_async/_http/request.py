@@ -102,6 +102,11 @@ def build_encoded_create(body: bytes, ignore_invalid_phone_numbers: bool | None 
     return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", body)
 
 
+def drops_invalid_numbers(request: Request) -> bool:
+    """Return True if a create asks the server to leave out contacts with an invalid number."""
+    return request.path == _CREATE_PATHS[True]
+
+
 def build_update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
     """Build `PUT /api/Campaigns/:id`, or POST for a server that takes it."""
     check_instance("changed", changed, CampaignUpdate, error=InvalidArgumentError)
@@ -129,6 +134,9 @@ def build_raw(
     verb = method.upper()
     if verb not in _RAW_OPERATIONS:
         raise InvalidArgumentError(f"method must be one of {', '.join(_RAW_OPERATIONS)}", parameter="method")
+    if json is not None and _RAW_OPERATIONS[verb] is Operation.RAW_READ:
+        # It would go out without a length, and its bytes would stand before the next request of the connection.
+        raise InvalidArgumentError(f"json cannot be sent with {verb}: pass params, or another method", parameter="json")
     check_instance("path", path, str, error=InvalidArgumentError)
     if not path.startswith("/") or path.startswith("//") or not is_path(path):
         raise InvalidArgumentError(

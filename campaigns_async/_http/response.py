@@ -58,6 +58,7 @@ _LONGEST_ID = 200
 QUOTED_ID = re.compile(rb'"(?=[A-Za-z._-]*[0-9])[A-Za-z0-9._-]{1,200}"\Z')
 """Almost every documented id, found without a decoder."""
 _DOCUMENTED_ID = re.compile(r"(?=[A-Za-z._-]*[0-9])[A-Za-z0-9._-]{1,200}\Z")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 _NOT_IN_ID = frozenset("\"'<>{}\ufffd")  # signs of a message, a document, or JSON within JSON
 _NEGATIVE = re.compile(r"-[0-9.]+\Z")  # bare, a number: as likely a code of an error
 
@@ -125,18 +126,31 @@ def find_possible_id(body: bytes) -> str | None:
     return text
 
 
-def read_campaign(response: Response) -> Campaign:
+def read_campaign(response: Response, campaign_id: str | None = None) -> Campaign:
     """Return a campaign.
 
+    Args:
+        response: The response.
+        campaign_id: The id that was asked for; None if any campaign will do.
+
     Raises:
-        DecodeError: If the body is not a campaign.
+        DecodeError: If the body is not a campaign, or is another one: then it answers another request.
     """
     value = single(response.json())
     try:
-        return read_model(value, Campaign)
+        found = read_model(value, Campaign)
     except DecodeError as error:
         error.http_status = response.status
         raise
+    if campaign_id is None or _is_same_id(found.id, campaign_id):
+        return found
+    raise DecodeError(
+        "$.id: the response is another campaign than the one that was asked for", where="$.id", status=response.status
+    )
+
+
+def _is_same_id(ours: str, theirs: str) -> bool:
+    return ours == theirs or (_UUID.match(ours) is not None and ours.lower() == theirs.lower())
 
 
 def read_campaigns(response: Response) -> Page[Campaign]:

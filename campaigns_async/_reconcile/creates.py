@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Hashable
+from functools import partial
 from typing import TYPE_CHECKING
+
+from attrs import evolve
 
 from campaigns_async._engine.caller import Caller
 from campaigns_async._http.body_forms import find_created_form
-from campaigns_async._http.request import Request, build_encoded_create
-from campaigns_async._http.response import Response, read_created_id
+from campaigns_async._http.request import Request, build_encoded_create, build_get, drops_invalid_numbers
+from campaigns_async._http.response import Response, read_campaign, read_created_id
 from campaigns_async._paginators import Paginators
-from campaigns_async._reconcile.ledger import Content, Ledger
-from campaigns_async.effects import Effect, effect_of, note_effect
-from campaigns_async.errors import CampaignsError, DecodeError
+from campaigns_async._reconcile.ledger import Content, Ledger, SentFields
+from campaigns_async.effects import BodyForm, Effect, effect_of, is_own_form, note_effect
+from campaigns_async.errors import CampaignsError, DecodeError, NotFoundError
 from campaigns_async.models import Campaign, NewCampaign
 from campaigns_async.outcome_unknown import OutcomeUnknownError
 from campaigns_async.settings import ReconcilePolicy
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from campaigns_async._reconcile.reconciler import Reconciler
 
 _log = logging.getLogger("campaigns_async")
+_IDS = (BodyForm.ID, BodyForm.POSSIBLE_ID)
 _ONLY = 0
 """The key of a create in a search for one create."""
 
@@ -34,6 +38,7 @@ class Creator:
     def __init__(self, caller: Caller, ledger: Ledger, listings: Paginators, policy: ReconcilePolicy) -> None:
         self.listings: Paginators = listings.exempt_from_max_waiting()
         self._caller = caller
+        self._reader = evolve(caller, exempt_from_max_waiting=True)
         self._ledger = ledger
         self._policy = policy
 
@@ -48,9 +53,16 @@ class Creator:
         """Send a create and return the new id; an unknown outcome raises."""
         ledger = self._ledger
         number = ledger.begin(new)
+        fields = None if callable(new) else _fields_of(new, request)
         try:
-            campaign_id = await self._caller.run(request, read, on_attempt=on_attempt, judge=find_created_form)
-            ledger.claim(campaign_id)
+            campaign_id = await self._caller.run(
+                request,
+                read,
+                on_attempt=on_attempt,
+                judge=self._judge,
+                confirm=partial(self._confirm, new, fields, request),
+            )
+            ledger.claim(campaign_id, fields)
         except (CampaignsError, asyncio.CancelledError) as error:
             if effect_of(error) in (Effect.UNKNOWN, Effect.APPLIED):
                 ledger.leave_unknown(new, owner)
@@ -58,6 +70,89 @@ class Creator:
         finally:
             ledger.end(number)
         return campaign_id
+
+    def _judge(self, response: Response) -> BodyForm:
+        """Return the form of the body of a create's success: `GIVEN_ID` if another create was given its id."""
+        form = find_created_form(response)
+        if form in _IDS and self._ledger.was_given(read_created_id(response)):
+            return BodyForm.GIVEN_ID
+        return form
+
+    async def _confirm(self, new: Content, fields: SentFields | None, request: Request, response: Response) -> bool:
+        """Return True if the campaign with the id of a response is the one that was sent, and no other create's."""
+        ledger, campaign_id = self._ledger, read_created_id(response)
+        was_given = ledger.was_given(campaign_id)
+        if fields is None:
+            if was_given:  # a row of a journal: its journal knows the other row, and calls `settle_duplicate`
+                return False
+            fields = _fields_of(new, request)
+        # Before the campaign is read: another create may be given the same id meanwhile.
+        ledger.give(campaign_id, fields)
+        is_proven = False
+        try:
+            makers = ledger.find_makers(campaign_id, await self.read_back(campaign_id))
+            is_proven = len(makers) == 1 and makers[0] is fields
+        finally:
+            if not is_proven and not was_given:
+                ledger.take_back(campaign_id, fields)  # what the response gave was no id
+        if was_given:
+            is_earlier = len(makers) == 1 and not is_proven and makers[0] is not None
+            self._report_duplicate(campaign_id, _effect_if(is_proven), _effect_if(is_earlier))
+        return is_proven
+
+    async def settle_duplicate(
+        self,
+        campaign_id: str,
+        mine: NewCampaign,
+        other: NewCampaign | None,
+        ignore_invalid_phone_numbers: bool | None = None,
+    ) -> tuple[Effect, Effect]:
+        """Return the effects of two creates that were given the same id, and report it.
+
+        The campaign is read. A create is APPLIED if the campaign is equal to it alone, else UNKNOWN.
+
+        Args:
+            campaign_id: The id.
+            mine: The campaign of the later create.
+            other: The campaign of the earlier create; None if it is not known any more.
+            ignore_invalid_phone_numbers: As sent with both creates.
+        """
+        drops = ignore_invalid_phone_numbers is True
+        campaign = await self.read_back(campaign_id)
+        fits = [
+            new is None or (campaign is not None and SentFields.of(new, drops_invalid=drops).describe(campaign))
+            for new in (mine, other)
+        ]
+        is_mine, is_other = fits == [True, False], fits == [False, True] and other is not None
+        effects = _effect_if(is_mine), _effect_if(is_other)
+        self._report_duplicate(campaign_id, *effects)
+        return effects
+
+    async def read_back(self, campaign_id: str) -> Campaign | None:
+        """Return a campaign; None if it cannot be read."""
+        try:
+            return await self._reader.run(build_get(campaign_id), partial(read_campaign, campaign_id=campaign_id))
+        except CampaignsError:
+            return None
+
+    async def is_gone(self, campaign_id: str) -> bool:
+        """Return True if the API itself says that there is no campaign with this id."""
+        try:
+            await self._reader.run(build_get(campaign_id), partial(read_campaign, campaign_id=campaign_id))
+        except NotFoundError as error:
+            return is_own_form(error.body_form)
+        except CampaignsError:
+            pass
+        return False
+
+    def _report_duplicate(self, campaign_id: str, effect: Effect, earlier: Effect) -> None:
+        _log.error(
+            "the server gave the id %s to two creates: the later one is %s, the earlier one is %s",
+            campaign_id,
+            *("certain" if each is Effect.APPLIED else "unknown" for each in (effect, earlier)),
+        )
+        if self._caller.pool.instrumentation is not None:
+            self._caller.pool.instrumentation.report_duplicate(campaign_id, effect, earlier)
 
     async def create_encoded(
         self,
@@ -151,6 +246,14 @@ class Creator:
                 verdict.word, reconciler.looks, pool.clock.monotonic() - target.unknown_since
             )
         return verdict
+
+
+def _fields_of(content: Content, request: Request) -> SentFields:
+    return SentFields.of(content() if callable(content) else content, drops_invalid=drops_invalid_numbers(request))
+
+
+def _effect_if(is_proven: bool) -> Effect:
+    return Effect.APPLIED if is_proven else Effect.UNKNOWN
 
 
 def _with_candidates(error: OutcomeUnknownError | DecodeError, candidates: tuple[Campaign, ...]) -> CampaignsError:

@@ -8,13 +8,71 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from campaigns_async.models import NewCampaign
+from campaigns_async.models import Campaign, CampaignUpdate, NewCampaign
 
 Content: TypeAlias = NewCampaign | Callable[[], NewCampaign]
 """A campaign, or a function that returns it, which is called only if the campaign is compared with another one."""
 _Text: TypeAlias = tuple[datetime, str, str]
+_MOST_GIVEN = 10_000
+_SAME_TIME = 1.0  # seconds: a server may cut or round milliseconds
+
+
+class SentFields(NamedTuple):
+    """The fields of a campaign that was sent, to compare with the campaign that is read back.
+
+    Attributes:
+        start: The start time.
+        sender: The sender ID.
+        message: The text.
+        opt_out_link_id: The id of the opt-out link.
+        track_link_url: The link whose clicks are counted.
+        contacts: The number of contacts; None for an update, which sends none.
+        drops_invalid: True if the server leaves out contacts with an invalid number.
+    """
+
+    start: datetime
+    sender: str
+    message: str
+    opt_out_link_id: int | None
+    track_link_url: str | None
+    contacts: int | None = None
+    drops_invalid: bool = False
+
+    @classmethod
+    def of(cls, new: NewCampaign | CampaignUpdate, *, drops_invalid: bool = False) -> SentFields:
+        """Return the fields of a create or an update."""
+        contacts = len(new.contacts) if isinstance(new, NewCampaign) else None
+        return cls(
+            new.start_date_time,
+            new.sender,
+            new.message,
+            new.opt_out_link_id,
+            new.track_link_url,
+            contacts,
+            drops_invalid,
+        )
+
+    def describe(self, campaign: Campaign) -> bool:
+        """Return True if a campaign has these fields."""
+        start = campaign.start_date_time
+        return (
+            start is not None
+            and abs((start - self.start).total_seconds()) <= _SAME_TIME
+            and campaign.sender == self.sender
+            and campaign.message == self.message
+            and (campaign.opt_out_link_id or 0) == (self.opt_out_link_id or 0)  # a server may show 0 or "" for none
+            and (campaign.track_link_url or "") == (self.track_link_url or "")
+            and self._has_recipients(campaign.recipient_count)
+        )
+
+    def _has_recipients(self, count: int | None) -> bool:
+        if self.contacts is None:
+            return True
+        if count is None:
+            return False
+        return count <= self.contacts if self.drops_invalid else count == self.contacts
 
 
 class KnownIds:
@@ -66,6 +124,9 @@ class KnownIds:
 class Ledger:
     """The campaigns and creates of a client, shared by all of its calls.
 
+    The fields of the last 10,000 creates are kept by the ids that they were given, so that an id that is given twice is
+    noticed. They take no contacts, but their texts.
+
     Attributes:
         seen: Ids that were read from the server, in any call.
     """
@@ -73,13 +134,48 @@ class Ledger:
     def __init__(self, remember: int) -> None:
         self.seen: KnownIds = KnownIds(remember)
         self._claimed = KnownIds(remember)
+        self._given: dict[str, tuple[SentFields | None, ...]] = {}
         self._unknown: dict[int, set[Hashable]] = {}  # owners of creates that were left unknown, by digest of content
         self._last_number = 0
         self._in_flight: dict[int, Content] = {}
 
-    def claim(self, campaign_id: str) -> None:
-        """Record that a create of this client made this campaign, so that no other create is matched with it."""
+    def claim(self, campaign_id: str, fields: SentFields | None = None) -> None:
+        """Record that a create of this client made this campaign, so that no other create is matched with it.
+
+        Args:
+            campaign_id: The campaign's id.
+            fields: The fields of the create; None if they are not known.
+        """
         self._claimed.add(campaign_id)
+        self.give(campaign_id, fields)
+
+    def give(self, campaign_id: str, fields: SentFields | None) -> None:
+        """Record that the server gave this id to a create, which need not have made the campaign."""
+        given = self._given
+        earlier = given.get(campaign_id)
+        if earlier is None:
+            given[campaign_id] = (fields,)
+            if len(given) > _MOST_GIVEN:
+                del given[next(iter(given))]
+        elif all(each is not fields for each in earlier):
+            given[campaign_id] = (*earlier, fields)
+
+    def take_back(self, campaign_id: str, fields: SentFields | None) -> None:
+        """Forget that the server gave this id to this create: what it gave was no id."""
+        left = tuple(each for each in self._given.get(campaign_id, ()) if each is not fields)
+        if left:
+            self._given[campaign_id] = left
+        else:
+            self._given.pop(campaign_id, None)
+
+    def was_given(self, campaign_id: str) -> bool:
+        """Return True if the server gave this id to one of the last 10,000 creates."""
+        return campaign_id in self._given
+
+    def find_makers(self, campaign_id: str, campaign: Campaign | None) -> list[SentFields | None]:
+        """Return the creates that were given this id and may have made this campaign, by their fields."""
+        given = self._given.get(campaign_id, ())
+        return [each for each in given if each is None or (campaign is not None and each.describe(campaign))]
 
     def is_claimed(self, campaign_id: str) -> bool:
         """Return True if a create of this client made this campaign."""
