@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -185,12 +186,14 @@ async def test_pages_of_many_packets_and_deletes_among_creates_are_no_failures(h
         aiohttp.ClientSession(trace_configs=[hooks]) as session,
         CampaignsClient(server.url, "key", max_concurrency=8, session=session if hooked else None) as client,
     ):
+        numbers = itertools.count()  # no id is given twice
 
-        async def work(number: int) -> None:
+        async def work(turns: int) -> None:
             for _ in range(10):
+                number = next(numbers)
                 assert await client.campaigns.create(new_campaign(number)) == f"id{number}"
                 assert len(await client.campaigns.list().collect()) == 50
-                await pass_turns(number)
+                await pass_turns(turns)
 
         await asyncio.gather(*(work(number) for number in range(8)))
         if not hooked:
