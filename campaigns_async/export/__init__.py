@@ -6,7 +6,7 @@ A file is complete or does not exist. An unfinished CSV or NDJSON export can be 
     await export_contacts(client, "contacts.ndjson.gz", all_campaigns=True, unfinished="resume")
     await export_contacts(client, "golf.parquet", ["3fa85f64"], fields=["phoneNumber", "name"])
 
-Until a file is complete it is `NAME.part`, and `NAME.part.progress` is the state from which a later run resumes it.
+Until a file is complete, its rows are in `NAME.part`. The state file `NAME.part.progress` lets a later run resume it.
 """
 
 from campaigns_async.export._exports import export_campaigns, export_contacts

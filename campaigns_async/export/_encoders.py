@@ -1,6 +1,6 @@
 r"""Encoders of rows: CSV and its quoting, NDJSON, and Parquet.
 
-All of them write dates in UTC, and a status as its number.
+All formats have dates in UTC, and a status as a number.
 
 - CSV (RFC 4180): text is quoted; numbers, dates and nulls are not. A program that splits at another separator, as Excel
   does in much of Europe when a file is double-clicked, must be set to split at commas.
@@ -39,14 +39,14 @@ _FORMULA: Final = re.compile(
     r"(?:[=@\uff1d\uff0b\uff0d\uff20]|[+-](?![0-9 ]*\Z))"  # full-width = + - @; a phone number is no formula
 )
 _ONLY_COLUMN: Final = (
-    "has no value, and is the only column: its line would be empty, which most readers skip. "
+    "has no value, and is the only column: its line would be empty, and most readers skip empty lines. "
     "Add a second column (fields), or write ndjson"
 )
 _TOO_LARGE: Final = "is an integer of more than 64 bits, which {}: write csv"
 GROUP_ROWS: Final = 20_000
-"""The fewest rows of a Parquet row group, and half of the most. The last row group may have fewer."""
+"""The minimum number of rows in a Parquet row group, and half of the maximum. The last one may have fewer."""
 GROUP_BYTES: Final = 32 * 1024 * 1024
-"""The most bytes that are kept for a Parquet row group, where texts are long."""
+"""The number of bytes from which on a Parquet row group is written, even if it has fewer rows."""
 
 
 @frozen
@@ -63,7 +63,7 @@ class Batch:
 
 
 class Encoder(ABC):
-    """An encoder of rows to the bytes of a format. Text formats make complete lines.
+    """An encoder of rows to the bytes of a format. A text format has complete lines.
 
     Args:
         columns: The columns of each row, in order.
@@ -106,7 +106,7 @@ def make_encoder(format: Format, columns: Sequence[Column], *, excel: bool = Fal
 
 
 class _Absent(str):
-    """An empty text that the csv module does not quote, because it takes a value with `__float__` for a number."""
+    """An empty text that the csv module does not quote, because it treats a value with `__float__` as a number."""
 
     __slots__ = ()
 
@@ -186,7 +186,7 @@ class NdjsonEncoder(Encoder):
         raise _surrogate_error(self._columns, batch)  # outside of the block: the suppressed error refers to the rows
 
     def _lines(self, batch: Batch) -> list[Any]:
-        if self._columns == CONTACT_COLUMNS:  # the default columns, in half of the time
+        if self._columns == CONTACT_COLUMNS:  # a faster path for the default columns: half of the time
             line, campaign_id, rows = self._line, batch.campaign_id, cast("Sequence[Contact]", batch.rows)
             return [line(campaign_id, r.id, r.phone_number, r.name, r.custom1, r.custom2) for r in rows]
         cells = [_values(column, batch) for column in self._columns]
@@ -244,7 +244,7 @@ class ParquetEncoder(Encoder):
 
     def end(self) -> bytes:
         """Return the last row group and the footer."""
-        if self._rows or not self._has_groups:  # some readers, such as pyarrow 18, refuse a file without row groups
+        if self._rows or not self._has_groups:  # pyarrow 18 and other readers refuse a file without row groups
             self._write()
         self._writer.close()
         return self._sink.drain()
@@ -267,7 +267,7 @@ class ParquetEncoder(Encoder):
 
 
 class _Sink(io.RawIOBase):
-    """A file in memory that the Parquet writer writes to, and `drain` empties."""
+    """A file in memory that the Parquet writer writes to. `drain` empties it."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The state file of an unfinished export, `NAME.part.progress`. Its replacement survives a power cut."""
+"""The state file of an unfinished export, `NAME.part.progress`, which is replaced so that it survives a power cut."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The content of the state file.
 
     Attributes:
-        identity: The options that identify the export, by their names.
+        identity: The options that identify the export, by name.
         inode: The inode number of the part file.
         offset: Bytes of the part file that are durable.
-        tail: CRC-32 of the last of these bytes, which detects another file.
+        tail: The CRC-32 of the last of these bytes, which detects another file.
         rows: Rows in these bytes.
         position: The place after these rows.
         version: The version of this format.
@@ -48,7 +48,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def decode(cls, data: bytes) -> State:
-        """Return the state that JSON holds.
+        """Decode a state from JSON.
 
         Raises:
             ResumeError: If the JSON is damaged, or of another version.
@@ -62,7 +62,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         raise ResumeError(f"the state of the unfinished export is damaged: {RESTART}")
 
     def check_identity(self, identity: Mapping[str, str]) -> None:
-        """Compare the unfinished export with the one that is to resume it.
+        """Compare the unfinished export with the one that resumes it.
 
         Raises:
             ResumeError: If they differ. The message names the options, not their values.
@@ -118,13 +118,13 @@ class StateFile:
             finally:
                 os.close(descriptor)
             self._new.replace(self.path)
-        except BaseException:  # any: no temporary file remains
+        except BaseException:  # of any kind, so that no temporary file remains
             with suppress(OSError):
                 self._new.unlink()
             raise
 
     def remove(self) -> None:
-        """Remove the state file durably, because it does not describe the rows that are written from here on."""
+        """Remove the state file durably, because it does not describe the rows that are written from now on."""
         with suppress(FileNotFoundError):
             self.path.unlink()
             self.sync_folder()
@@ -134,7 +134,7 @@ class StateFile:
         self._new.unlink(missing_ok=True)
 
     def sync_folder(self) -> None:
-        """Make the names in the folder durable, where the file system can."""
+        """Make the names in the folder durable, if the file system can do so."""
         descriptor = os.open(self.path.parent, os.O_RDONLY)
         try:
             os.fsync(descriptor)

@@ -49,21 +49,22 @@ async def export_campaigns(
     excel: bool = False,
     on_progress: OnProgress | None = None,
 ) -> ExportSummary:
-    """Write the account's campaigns, one row each.
+    """Export the account's campaigns, one per row.
 
     Args:
         client: A client of the account.
-        out: A path, where the file appears once it is complete; or a binary stream, which is left open.
+        out: A path, where the file appears once it is complete; or a binary stream, which is not closed.
         format: The file format; None for the format of the path's suffix: `.csv`, `.ndjson`, `.jsonl` or `.parquet`.
             `.gz` may follow for the text formats. A stream needs a format.
         fields: The columns in order, by the API's names; None for all.
         filters: As for `campaigns.list`.
-        sorts: As for `campaigns.list`. Keep an order: without one, a list that changes cannot be resumed.
-        page_size: Rows a page, from 1 to 1,000,000. A resumed export keeps the page size that it began with.
-        prefetch: Pages to request together with the next one, from 0 to 1,000.
+        sorts: As for `campaigns.list`. Do not pass None: without an order, an export of a list that changes cannot be
+            resumed.
+        page_size: Rows per page, from 1 to 1,000,000. A resumed export keeps the page size that it began with.
+        prefetch: Pages to request in addition to the next one, from 0 to 1,000.
         unfinished: What to do about an unfinished export of the same file: "refuse", "resume" or "restart".
-        excel: True for CSV that spreadsheets open safely: it begins with a byte order mark, and text that a
-            spreadsheet would run as a formula begins with an apostrophe.
+        excel: True for CSV that spreadsheets open safely: the file begins with a byte order mark, and an apostrophe is
+            put before text that a spreadsheet would run as a formula.
         on_progress: A function to call with an `ExportProgress` after each write. An exception that it raises ends the
             export.
 
@@ -78,7 +79,12 @@ async def export_campaigns(
     """
     output = check_output(CAMPAIGN_COLUMNS, out, format, fields, unfinished, excel=excel)
     campaigns = ListOptions(filters, sorts, page_size, prefetch)
-    identity = {"kind": "campaigns", "server": client.base_url, **output.identity(), **campaigns.identity(Campaign)}
+    identity = {
+        "kind": "campaigns",
+        "server": client.base_url,
+        **output.build_identity(),
+        **campaigns.build_identity(Campaign),
+    }
     return await _run(output, identity, on_progress, partial(Walk, client, campaigns, ONLY_CAMPAIGNS, 1))
 
 
@@ -101,17 +107,18 @@ async def export_contacts(
     excel: bool = False,
     on_progress: OnProgress | None = None,
 ) -> ExportSummary:
-    """Write the contacts of campaigns, one row each, campaign by campaign. Each row has the id of its campaign.
+    """Export the contacts of campaigns, one per row, campaign by campaign. Each row has the id of its campaign.
 
     Args:
         client: A client of the account.
         out: As for `export_campaigns`.
-        campaign_ids: The campaigns, in this order. One that does not exist ends the export.
+        campaign_ids: The ids of the campaigns, in the order of the export. An id that does not exist ends the export.
         all_campaigns: True for all campaigns of the account. A campaign that is deleted during the export is counted in
             `deleted_campaigns`.
         campaign_filters: A filter on the campaigns, with `all_campaigns`; as for `campaigns.list`.
         campaign_sorts: The order of the campaigns, with `all_campaigns`.
-        parallel: Campaigns to read at the same time, from 1 to 1,000. Each holds at most `2 * prefetch + 2` pages.
+        parallel: Campaigns to read concurrently, from 1 to 1,000. Each takes the memory of at most `2 * prefetch + 2`
+            pages.
         format: As for `export_campaigns`.
         fields: As for `export_campaigns`.
         filters: A filter on the contacts; as for `campaigns.contacts`.
@@ -148,9 +155,9 @@ async def export_contacts(
     identity = {
         "kind": "contacts",
         "server": client.base_url,
-        **output.identity(),
-        **contacts.identity(Contact),
-        **campaigns.identity(Campaign, prefix="campaign_"),
+        **output.build_identity(),
+        **contacts.build_identity(Contact),
+        **campaigns.build_identity(Campaign, prefix="campaign_"),
         "campaign_ids": "" if ids is None else f"{len(ids)} {digest(*ids)}",
         "all_campaigns": str(ids is None),
     }
@@ -162,7 +169,7 @@ def _check_ids(campaign_ids: Iterable[str]) -> tuple[str, ...]:
     """Return the ids.
 
     Raises:
-        InvalidArgumentError: If there are no ids, or one is wrong or given twice. The message has its number.
+        InvalidArgumentError: If there are no ids, or if an id is wrong or occurs twice. The message has its number.
     """
     if isinstance(campaign_ids, (str, bytes)) or not isinstance(campaign_ids, Iterable):
         raise InvalidArgumentError(f"campaign_ids must be an iterable of ids, not {type(campaign_ids).__name__}")
@@ -171,12 +178,12 @@ def _check_ids(campaign_ids: Iterable[str]) -> tuple[str, ...]:
         try:
             check_campaign_id(campaign_id)
         except InvalidArgumentError as error:
-            wrong = error.message
+            fault = error.message
         else:
             if first.setdefault(campaign_id, number) == number:
                 continue
-            wrong = f"is {campaign_id}, as is item {first[campaign_id]}: leave one out"
-        raise InvalidArgumentError(f"campaign_ids: item {number}: {wrong}")
+            fault = f"is {campaign_id}, as is item {first[campaign_id]}: leave one out"
+        raise InvalidArgumentError(f"campaign_ids: item {number}: {fault}")
     if not first:
         raise InvalidArgumentError("campaign_ids is empty: name a campaign, or pass all_campaigns=True")
     return tuple(first)
@@ -188,10 +195,10 @@ async def _run(
     on_progress: OnProgress | None,
     walk: Callable[[Position | None], Walk],
 ) -> ExportSummary:
-    """Write all rows of a walk, which begins at the position where the unfinished export ended."""
+    """Write all rows of a walk, which starts at the position where the unfinished export ended."""
     if on_progress is not None and not callable(on_progress):
         raise InvalidArgumentError(f"on_progress must be callable, not {type(on_progress).__name__}")
-    began = time.monotonic()
+    started = time.monotonic()
     encoder = make_encoder(output.format, output.columns, excel=output.excel)
     target = PartFile(output, identity) if output.stream is None else StreamTarget(output.stream)
     progress, position = ExportProgress(0, 0, None, None, None, 0), Position()
@@ -214,23 +221,23 @@ async def _run(
         bytes_written=progress.bytes_written,
         restarted=target.restarted,
         already_complete=not is_open,
-        elapsed=time.monotonic() - began,
+        elapsed=time.monotonic() - started,
     )
 
 
 async def _write_all(
     target: PartFile | StreamTarget,
     encoder: Encoder,
-    walked: AsyncGenerator[Step, None],
+    walk: AsyncGenerator[Step, None],
     progress: ExportProgress,
     on_progress: OnProgress | None,
 ) -> tuple[ExportProgress, Position]:
     """Write all steps of a walk and complete the output. Return the figures and the position at the end."""
     position = Position()
-    async with aclosing(walked) as steps:
+    async with aclosing(walk) as steps:
         async for step in steps:
             rows = progress.rows + sum(len(batch.rows) for batch in step.batches)
-            # The header comes with the first rows, so that a run that resumes some rows knows that the header is there.
+            # The header is written together with the first rows: a run that resumes after any row need not write it.
             begin = encoder.begin() if rows and not progress.rows else b""
             data = b"".join([begin, *map(encoder.encode, step.batches)])
             position = step.position

@@ -1,4 +1,4 @@
-"""Options of an export, each checked once: the rows to read, and the output to write them to."""
+"""The options of an export, validated: the rows to read, and the output to write them to."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ M = TypeVar("M", Campaign, Contact)
 Out: TypeAlias = str | os.PathLike[str] | BinaryIO
 Unfinished: TypeAlias = Literal["refuse", "resume", "restart"]
 _UNFINISHED: Final[tuple[Unfinished, ...]] = ("refuse", "resume", "restart")
-_MOST_PREFETCHED: Final = 1000
-"""The most pages that a paginator prefetches."""
+_MAX_PREFETCH: Final = 1000
+"""The maximum number of pages that a paginator prefetches."""
 
 
 class Format(StrEnum):
@@ -34,7 +34,7 @@ class Format(StrEnum):
 
     Attributes:
         CSV: RFC 4180 in UTF-8, with a header line. All text is quoted, so that an empty text differs from null.
-        NDJSON: A JSON object a line.
+        NDJSON: One JSON object per line.
         PARQUET: Apache Parquet. Needs pyarrow, which the extra `parquet` installs.
     """
 
@@ -57,11 +57,12 @@ class ExportProgress:
     """The state of an export after a write.
 
     Attributes:
-        rows: Rows in the file, including those of the run that was resumed.
-        resumed: Rows that were in the file when this run began.
-        total: Rows in all, as the server counts them; None if the server does not count.
+        rows: Rows in the file, including those of earlier runs.
+        resumed: Rows that were in the file when this run started.
+        total: All rows of the listing, by the server's count; None if the server does not count.
         campaigns: Campaigns whose contacts are complete; None unless contacts of several campaigns are exported.
-        campaigns_total: Campaigns in all; None unless contacts of several campaigns are exported, or if not yet known.
+        campaigns_total: The number of campaigns; None if it is not yet known, or unless contacts of several campaigns
+            are exported.
         bytes_written: Bytes that this run wrote, before compression.
     """
 
@@ -80,13 +81,13 @@ class ExportSummary:
     Attributes:
         path: The file; None for a stream.
         rows: Rows in the file.
-        resumed: Rows of the file that an earlier run had written.
+        resumed: Rows in the file that earlier runs wrote.
         campaigns: Campaigns whose contacts were exported; None unless contacts of several campaigns are exported.
         deleted_campaigns: Campaigns that were deleted before all their contacts were read.
         bytes_written: Bytes that this run wrote, before compression.
-        restarted: True if the export could not be resumed and restarted: it is Parquet, or its state file is missing.
-        already_complete: True if an export to be resumed was complete, so that nothing was done.
-        elapsed: Seconds that this run took.
+        restarted: True if the export could not be resumed, and was restarted: it is Parquet, or its state file is missing.
+        already_complete: True if the export that should be resumed was already complete, so that nothing was done.
+        elapsed: The length of this run, in seconds.
     """
 
     path: Path | None
@@ -137,8 +138,8 @@ class ListOptions:
     Attributes:
         filters: As for `campaigns.list` and `campaigns.contacts`.
         sorts: As for `campaigns.list` and `campaigns.contacts`.
-        page_size: Rows a page, from 1 to 1,000,000.
-        prefetch: Pages to request together with the next one, from 0 to 1,000.
+        page_size: Rows per page, from 1 to 1,000,000.
+        prefetch: Pages to request in addition to the next one, from 0 to 1,000.
 
     Raises:
         InvalidArgumentError: If `page_size` or `prefetch` is out of range.
@@ -153,8 +154,8 @@ class ListOptions:
         check_int("page_size", self.page_size, ge=1, le=1_000_000, error=InvalidArgumentError)
         check_int("prefetch", self.prefetch, ge=0, le=1000, error=InvalidArgumentError)
 
-    def identity(self, model: type[M], prefix: str = "") -> dict[str, str]:
-        """Return the options that identify the rows, by their names. Filters are digested: they can hold phone numbers.
+    def build_identity(self, model: type[M], prefix: str = "") -> dict[str, str]:
+        """Return the options that identify the rows, by name. Filters are digested, as they may contain phone numbers.
 
         Args:
             model: The model of the rows.
@@ -167,7 +168,7 @@ class ListOptions:
         order = compile_sorts(self.sorts, model, f"{prefix}sorts")
         return {f"{prefix}filters": digest(where), f"{prefix}sorts": order or ""}
 
-    def listing_arguments(self, checkpoint: Checkpoint | None) -> dict[str, Any]:
+    def build_list_arguments(self, checkpoint: Checkpoint | None) -> dict[str, Any]:
         """Return the arguments of a paginator that starts at a checkpoint, or at the first row.
 
         A checkpoint keeps its own page size.
@@ -176,7 +177,7 @@ class ListOptions:
             "filters": self.filters,
             "sorts": self.sorts,
             "page_size": self.page_size if checkpoint is None else None,
-            "prefetch": min(self.prefetch + 1, _MOST_PREFETCHED),  # the next page, and `prefetch` more
+            "prefetch": min(self.prefetch + 1, _MAX_PREFETCH),  # the next page, and `prefetch` more
             "resume_from": checkpoint,
         }
 
@@ -208,8 +209,8 @@ class Output:
         """True if an unfinished export in this format can be resumed."""
         return self.format is not Format.PARQUET
 
-    def identity(self) -> dict[str, str]:
-        """Return the options that an export and the run that resumes it have in common."""
+    def build_identity(self) -> dict[str, str]:
+        """Return the options that must be equal when an export is resumed, by name."""
         return {
             "format": self.format.value,
             "gzip": str(self.gzip),
@@ -230,7 +231,7 @@ def check_output(
     """Return the output that the arguments of `export_campaigns` name. `known` are the columns to choose from.
 
     Raises:
-        InvalidArgumentError: If an argument is wrong, or two do not go together.
+        InvalidArgumentError: If an argument is wrong, or does not fit another one.
     """
     check_instance("excel", excel, bool, error=InvalidArgumentError)
     columns = choose_columns(fields, known)
@@ -248,25 +249,25 @@ def check_output(
     else:
         stream, chosen = out, _check_format(format)
     if excel and chosen is not Format.CSV:
-        raise InvalidArgumentError(f"excel is for csv, and this is {chosen}")
+        raise InvalidArgumentError(f"excel is for csv, and the format is {chosen}")
     return Output(path, stream, chosen, gzip, columns, excel, unfinished)
 
 
-def find_format(path: Path, given: Format | None) -> tuple[Format, bool]:
+def find_format(path: Path, format: Format | None) -> tuple[Format, bool]:
     """Return the format of a file, and True if gzip compresses it.
 
     Args:
-        path: The file. Its name ends with `.csv`, `.ndjson`, `.jsonl` or `.parquet` in any case, unless `given` is the
-            format; `.gz` may follow for the text formats.
-        given: The format, whatever the suffix; None for the format of the suffix.
+        path: The file. Without `format`, its name must end with `.csv`, `.ndjson`, `.jsonl` or `.parquet`, in upper or
+            lower case. `.gz` may follow for the text formats.
+        format: The format, for any suffix; None for the format of the suffix.
 
     Raises:
-        InvalidArgumentError: If the suffix names no format and `given` is None, or if the name of a Parquet file ends
+        InvalidArgumentError: If the suffix names no format and `format` is None, or if the name of a Parquet file ends
             with `.gz`.
     """
     name = path.name.lower()
     gzip = name.endswith(_GZIP)
-    chosen = None if given is None else _check_format(given)
+    chosen = None if format is None else _check_format(format)
     if chosen is None:
         bare = name.removesuffix(_GZIP)
         chosen = next((known for suffix, known in _SUFFIXES.items() if bare.endswith(suffix)), None)
@@ -286,26 +287,26 @@ def choose_columns(fields: Iterable[str] | None, known: Sequence[Column]) -> tup
     """Return the columns that `fields` names, in its order; all columns if `fields` is None.
 
     Raises:
-        InvalidArgumentError: If a name is unknown or given twice, or if `fields` is empty.
+        InvalidArgumentError: If a name is unknown or occurs twice, or if `fields` is empty.
     """
     if fields is None:
         return tuple(known)
     if isinstance(fields, str) or not isinstance(fields, Iterable):
         raise InvalidArgumentError(f"fields must be a list of names, not {type(fields).__name__}")
     by_name = {column.name: column for column in known}
-    chosen: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     for number, name in enumerate(fields, start=1):
         if not isinstance(name, str):
             raise InvalidArgumentError(f"fields: name {number} must be text, not {type(name).__name__}")
         if name not in by_name:
             raise InvalidArgumentError(f"fields: {describe_unknown_field(name, tuple(by_name), f'name {number}')}")
-        if name in chosen:
-            raise InvalidArgumentError(f"fields: name {number} is {name} again, which is name {chosen[name]} already")
-        chosen[name] = number
-    if not chosen:
+        if name in numbers:
+            raise InvalidArgumentError(f"fields: name {number} is {name} again, which is name {numbers[name]} already")
+        numbers[name] = number
+    if not numbers:
         raise InvalidArgumentError(f"fields is empty: the fields are {', '.join(by_name)}")
-    return tuple(by_name[name] for name in chosen)
+    return tuple(by_name[name] for name in numbers)
 
 
-def _check_format(given: object) -> Format:
-    return check_choice("format", given, tuple(Format), error=InvalidArgumentError)
+def _check_format(format: object) -> Format:
+    return check_choice("format", format, tuple(Format), error=InvalidArgumentError)

@@ -1,4 +1,4 @@
-"""A task that reads a listing, so that pages are read while rows are written."""
+"""A task that reads the pages of a listing while earlier rows are written."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ReadPage(Generic[T]):
     Attributes:
         rows: The rows.
         checkpoint: The place after these rows.
-        total: Rows of the listing, as the server counts them; None if it does not.
+        total: All rows of the listing, by the server's count; None if the server does not count.
     """
 
     rows: tuple[T, ...]
@@ -33,14 +33,14 @@ class ReadPage(Generic[T]):
 
 
 class PageReader(Generic[T]):
-    """A task that reads a listing. It holds one page until that is taken, besides those that the paginator prefetches.
+    """A task that reads a listing. It keeps one page until `take`, in addition to the pages that the paginator prefetches.
 
     Args:
         listing: The listing.
-        on_change: A function to call when a page was read, and at the end.
+        on_change: A function to call after each page, and at the end.
 
     Attributes:
-        error: The error that ended the reading; None until then, and after the last page.
+        error: The error that ended the task; None while it runs, and after the last page.
     """
 
     def __init__(self, listing: Paginator[T], on_change: Callable[[], object]) -> None:
@@ -72,11 +72,11 @@ class PageReader(Generic[T]):
     async def _read(self, listing: Paginator[T]) -> None:
         pages = read_at_full_speed(listing)
         try:
-            while (found := await pages.advance()) is not None:
-                rows, page = found
+            while (step := await pages.advance()) is not None:
+                rows, page = step
                 self._pages.append(ReadPage(tuple(rows), listing.checkpoint, page.total_records))
                 self._on_change()
-                if _seems_last(page):  # advancing sends no request then, and finds the end at once
+                if _seems_last(page):  # the next call of `advance` sends no request, and ends the loop at once
                     continue
                 while self._pages:
                     self._has_room.clear()
@@ -95,21 +95,22 @@ class PageReader(Generic[T]):
 
 def error_of(task: asyncio.Task[None]) -> Exception | None:
     """Return the error that ended a task before its work was done."""
-    if task.cancelled():  # by the walk, which reads no error any more; or by others, which must not pass for the end
+    if (
+        task.cancelled()
+    ):  # by the walk, which ignores the error then; or by others, and then the listing is not complete
         return RuntimeError("reading was cancelled before its end")
     error = task.exception()
     if error is None or isinstance(error, Exception):
         return error
-    failed = RuntimeError("reading was ended")
-    failed.__cause__ = error
-    return failed
+    failure = RuntimeError("reading was ended")
+    failure.__cause__ = error
+    return failure
 
 
 async def await_cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Wait until cancelled tasks have ended, even if the wait itself is cancelled."""
-    waited = set(tasks)
-    if waited:
-        await wait_to_end(asyncio.wait(waited))
+    if pending := set(tasks):
+        await wait_to_end(asyncio.wait(pending))
 
 
 def _seems_last(page: Page[T]) -> bool:

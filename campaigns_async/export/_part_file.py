@@ -1,7 +1,7 @@
-"""A file that is written, and appears under its name only once it is complete.
+"""A file that appears under its name only once it is complete.
 
-Until then the rows are in `NAME.part`. The state file `NAME.part.progress` is a JSON object that says how many bytes of
-the part file are durable, and from where to continue. It is replaced atomically at each sync, after the rows that it
+Until then the rows are in `NAME.part`. The state file `NAME.part.progress` is a JSON object with the number of durable
+bytes of the part file, and the position to continue from. It is replaced atomically at each sync, after the rows that it
 describes are durable. A process that is killed or loses power repeats the rows that it wrote after the last sync.
 """
 
@@ -38,9 +38,9 @@ from campaigns_async.export.export_errors import (
 _NEW_MODE: Final = 0o666
 """The mode of a new file, before the umask."""
 _TAIL: Final = 64 * 1024
-"""Bytes at the end of the durable rows that the state file has a checksum of."""
+"""The number of bytes, at the end of the durable rows, that the checksum in the state file covers."""
 _OPEN_ATTEMPTS: Final = 100
-"""Attempts to open the part file while other runs rename it."""
+"""The maximum number of attempts to open the part file while other runs rename it."""
 _GZIP_LEVEL: Final = 6
 _GZIP_FORMAT: Final = 31
 """zlib's number for gzip, whose header has no time."""
@@ -50,8 +50,8 @@ _GZIP_FORMAT: Final = 31
 class PartFile:
     """The part file of an export, which this process has locked.
 
-    After an error, only `aclose` may be called. Each write to a compressed file is a gzip member of its own, so that the
-    file can be cut off between two writes.
+    After an error, only `aclose` may be called. Each write to a compressed file is a complete gzip member, so that the
+    file can be truncated between two writes.
 
     Args:
         output: The file, its format, and what to do about an unfinished export. A symbolic link is followed and kept.
@@ -60,7 +60,7 @@ class PartFile:
         clock: A function that returns monotonic seconds.
 
     Attributes:
-        resumed: The state that this run continues from; None if it begins at the first row.
+        resumed: The state that this run continues from; None if it starts at the first row.
         restarted: True if an unfinished export could not be resumed.
     """
 
@@ -83,13 +83,13 @@ class PartFile:
     _has_sync_failed: bool = field(init=False, default=False)
 
     async def open(self) -> bool:
-        """Open and lock the part file. Returns False if the export was to be resumed but is complete.
+        """Open and lock the part file. Return False if the export should be resumed but is complete.
 
         Raises:
-            UnfinishedExportError: If there is an unfinished export that was not to be resumed or restarted.
+            UnfinishedExportError: If there is an unfinished export, and `unfinished` is "refuse".
             ResumeError: If the unfinished export is another one, or damaged. Nothing was changed.
             ExportInUseError: If another run writes the file.
-            ExportWriteError: If the file cannot be written: its folder does not exist, no permission, a full disk.
+            ExportWriteError: If the file cannot be written: no folder, no permission, a full disk.
             ExportError: If the file cannot be locked, or its name is taken.
         """
         try:
@@ -122,7 +122,7 @@ class PartFile:
         """Close the file. An unfinished export is kept if it can be resumed. May be called again."""
         await wait_to_end(asyncio.to_thread(self._close))
 
-    # What follows runs in a thread, one call at a time.
+    # The methods below run in a thread, one call at a time.
 
     def _open(self) -> bool:
         assert self._options.path is not None
@@ -131,15 +131,15 @@ class PartFile:
         mode = _NEW_MODE if self._old_mode is None else self._old_mode | 0o600
         self._part = self._path.with_name(f"{self._path.name}.part")
         self._state = StateFile(self._part.with_name(f"{self._part.name}.progress"), mode)
-        found = self._lock_part(mode)
-        if found is None:
+        part = self._lock_part(mode)
+        if part is None:
             return False
-        self._lock, is_new = found
+        self._lock, is_new = part
         try:
             if self._old_mode is not None:
                 self._set_mode(mode)
             self._begin(is_new=is_new)
-        except BaseException:  # any: the lock must be released on an interrupt as well
+        except BaseException:  # of any kind: the lock must be released after an interrupt as well
             if is_new:
                 with suppress(OSError):
                     self._part.unlink()
@@ -149,14 +149,14 @@ class PartFile:
         return True
 
     def _lock_part(self, mode: int) -> tuple[FileLock, bool] | None:
-        """Return the lock, and True if the part file is new; None if the export was to be resumed but is complete."""
-        in_use = ExportInUseError("another run writes this file: wait for it to end, or name another file")
+        """Return the lock, and True if the part file is new; None if the export should be resumed but is complete."""
+        in_use = ExportInUseError("another run writes this file: wait until it ends, or choose another file")
         for _ in range(_OPEN_ATTEMPTS):
             flags, is_new = os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW, False
             try:
                 descriptor = os.open(self._part, flags)
             except FileNotFoundError:
-                # Looked for after the part file: a run that ends at this moment renames the part file to it.
+                # Checked after the part file: a run that ends at this moment renames the part file to the complete file.
                 if self._options.unfinished == "resume" and self._path.exists():
                     return None
                 try:
@@ -165,14 +165,16 @@ class PartFile:
                     continue
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
-                raise ExportError("the name of the .part file is taken by something that is no file: remove it")
+                raise ExportError(
+                    "the name of the .part file belongs to something that is not a regular file: remove it"
+                )
             try:
                 lock = lock_file(descriptor, str(self._part))
             except BlockingIOError:
                 raise in_use from None
             except OSError as error:
                 raise ExportError(
-                    f"no file can be locked on this file system ({error.strerror}): write to another, and copy it"
+                    f"this file system cannot lock files ({error.strerror}): write the file to another one, and copy it"
                 ) from None
             with ExitStack() as stack:
                 stack.enter_context(lock)
@@ -183,19 +185,19 @@ class PartFile:
         raise in_use
 
     def _begin(self, *, is_new: bool) -> None:
-        """Choose the place to continue from, and cut off the rows after it."""
+        """Choose the position to continue from, and remove the rows after it."""
         size = os.fstat(self._lock.descriptor).st_size
-        found = None
+        saved = None
         if not is_new and self._options.unfinished != "restart":
-            found = self._find_state(size)
+            saved = self._find_state(size)
         self._state.remove_new()
-        if found is None or not self._options.is_resumable:
+        if saved is None or not self._options.is_resumable:
             self.restarted = self._options.unfinished == "resume" and size > 0
             self._state.remove()
         else:
-            self._saved, self.resumed = found
+            self._saved, self.resumed = saved
             self._offset = self.resumed.offset
-            self._state.sync_folder()  # the run that saved the state may have been killed before it did so
+            self._state.sync_folder()  # a run that is killed after replacing the state file has not synced the folder
             self._synced_at = self._clock()
         self._cut_back()
 
@@ -204,7 +206,7 @@ class PartFile:
         if data is None:
             if size and self._options.unfinished == "refuse":
                 raise UnfinishedExportError(
-                    "there is a .part file of this name without a state, so that its export is unknown: "
+                    "there is a .part file of this name without a state file, so its export is unknown: "
                     f"move it away, or {RESTART}"
                 )
             return None
@@ -219,7 +221,7 @@ class PartFile:
         state.check_identity(self._identity)
         if self._checksum(state.offset) != state.tail:
             raise ResumeError(
-                f"the .part file was changed, or is another one than its state describes: move it away, or {RESTART}"
+                f"the .part file was changed, or is not the one that its state file describes: move it away, or {RESTART}"
             )
         return data, state
 
@@ -242,7 +244,7 @@ class PartFile:
             data = zlib.compress(data, _GZIP_LEVEL, wbits=_GZIP_FORMAT)
         try:
             write_all(self._lock.descriptor, data)
-        except BaseException:  # any: remove the incomplete row, which makes room on a full disk
+        except BaseException:  # of any kind: the incomplete row is removed, which makes room on a full disk
             with suppress(OSError):
                 self._cut_back()
             raise
@@ -266,34 +268,34 @@ class PartFile:
         try:
             os.fsync(self._lock.descriptor)
         except BaseException:
-            # Linux may drop the pages that it could not write, and report success for the next fsync:
-            # from here on no row counts as durable.
+            # Linux may drop the pages that it could not write, and report success for the next fsync. So after a
+            # failure, no further row counts as durable.
             self._has_sync_failed = True
             raise
 
     def _finish(self) -> None:
         with self._explain_errors():
             if self._options.gzip and not self._offset:
-                self._append(b"")  # an empty file is no gzip file
+                self._append(b"")  # an empty file is not a valid gzip file
             if self._old_mode is not None:
                 self._set_mode(self._old_mode)
             self._sync()
             if not _is_named(self._part, self._lock.descriptor):
                 raise ExportWriteError("the .part file was removed or replaced: export again", errno=errno.ENOENT)
             self._part.replace(self._path)
-            # Released after the rename: a run that locked the part file before it would resume a complete file.
+            # Released after the rename, because a run that locked the part file before would resume a complete file.
             self._is_open = False
             self._lock.release()
             self._state.sync_folder()
-        with suppress(OSError):  # a state file that remains does no harm
-            # Another run may have begun by now and written its own state.
+        with suppress(OSError):  # a state file that is left over does no harm
+            # Another run may have started by now, and have written its own state.
             if self._saved is not None and self._state.read() == self._saved:
                 self._state.path.unlink()
 
     def _close(self) -> None:
         if not self._is_open:
             return
-        with suppress(OSError):  # the state that was saved before is still there
+        with suppress(OSError):  # the previous state file still exists
             self._save()
         if self._saved is None:
             with suppress(OSError):
@@ -304,7 +306,7 @@ class PartFile:
     def _discard(self) -> None:
         """Remove the part file, or empty it if there is an old file to replace."""
         if self._old_mode is not None:
-            # Without a part file, a run that is to resume this export would take the old file for the complete one.
+            # Without a part file, a run that resumes this export would mistake the old file for the complete one.
             self._offset = 0
             self._cut_back()
         elif _is_named(self._part, self._lock.descriptor):
@@ -312,14 +314,14 @@ class PartFile:
 
     @contextmanager
     def _explain_errors(self) -> Generator[None]:
-        """Translate an error of the operating system. The rows before it are kept, if they can be made durable."""
+        """Translate an error of the operating system. Save the rows before it, if they can be made durable."""
         try:
             yield
         except OSError as error:
             with suppress(OSError):
-                self._save()  # there may be room again, since the incomplete rows are cut off
+                self._save()  # there may be room again, as the incomplete rows were removed
             is_kept = self._saved is not None
-            step = "resume: what was written is kept" if is_kept else "export again"
+            step = "resume: the rows written so far are kept" if is_kept else "export again"
             raise explain_os_error(error, step) from None
 
     def _cut_back(self) -> None:
@@ -335,11 +337,13 @@ class PartFile:
 
 
 def _resolve(path: Path) -> tuple[Path, int | None]:
-    """Return the file that a path leads to, and the mode of the file that is there, None if there is no file."""
+    """Return the path without symbolic links, and the mode of the file at the path; None if there is no file."""
     try:
         real = Path(os.path.realpath(path))
     except ValueError:  # its message quotes the name
-        raise ExportWriteError("the output's name holds a NUL: name another", errno=errno.EINVAL) from None
+        raise ExportWriteError(
+            "the output's name contains a NUL character: choose another name", errno=errno.EINVAL
+        ) from None
     try:
         mode = real.stat().st_mode
     except FileNotFoundError:
@@ -347,10 +351,10 @@ def _resolve(path: Path) -> tuple[Path, int | None]:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
         return real, None
     if stat.S_ISDIR(mode):
-        raise ExportWriteError("the output is a folder: name a file in it", errno=errno.EISDIR)
+        raise ExportWriteError("the output is a folder: give the name of a file in it", errno=errno.EISDIR)
     if not stat.S_ISREG(mode):
         raise ExportWriteError(
-            "the output is a pipe or a device, which no complete file can replace: write to a stream",
+            "the output is a pipe or a device, which cannot be replaced by a complete file: write to a stream instead",
             errno=errno.EINVAL,
         )
     if not os.access(real, os.W_OK):  # a rename does not need this permission

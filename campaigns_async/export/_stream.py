@@ -19,13 +19,13 @@ from campaigns_async.export._walk import Position
 from campaigns_async.export.export_errors import ExportWriteError, explain_os_error
 
 _POLL: Final = 200
-"""Milliseconds between two checks for a cancelled write while a pipe has no room."""
+"""Milliseconds between two checks for a cancellation while a pipe is full."""
 
 
 class StreamTarget:
     """A stream that is written to. An export to a stream cannot be resumed, and the stream is not closed.
 
-    A cancelled write to a pipe stops, even if nobody reads the pipe. Any other cancelled write ends first.
+    A write to a pipe can be cancelled, even if no process reads the pipe. Any other write ends before its cancellation.
 
     Args:
         stream: The stream. Nothing else may write to it during the export.
@@ -85,7 +85,7 @@ class StreamTarget:
 
     def _stop_on_failure(self, work: Callable[[], object]) -> None:
         """Refuse all writes after a failure, so that no row follows an incomplete one."""
-        # Kept if another error ends the work: how much was written is unknown then.
+        # Kept if another error ends the work, because it is unknown then how much was written.
         self._failure = ExportWriteError("an earlier write failed: export again")
         try:
             work()
@@ -103,7 +103,7 @@ class StreamTarget:
 
     def _write(self, data: bytes) -> None:
         if not self._has_begun:
-            self._stream.flush()  # what was written to the stream before comes first
+            self._stream.flush()  # so that bytes that the owner wrote before are not written after the rows
             self._has_begun = True
         with memoryview(data) as view:
             if self._descriptor is None:
@@ -116,10 +116,10 @@ class StreamTarget:
     def _write_to_stream(self, data: memoryview) -> None:
         written = 0
         while written < len(data):
-            # A stream that is not from `io` may return None for all of the bytes.
+            # A stream that is not from `io` may return None after writing all of the bytes.
             count = cast("int | None", self._stream.write(data[written:]))
             if count is None and isinstance(self._stream, io.RawIOBase):
-                raise BlockingIOError(errno.EAGAIN, "it does not wait for its reader")
+                raise BlockingIOError(errno.EAGAIN, "it is non-blocking, and full")
             written += len(data) - written if count is None else count
         self._stream.flush()
 
@@ -143,7 +143,7 @@ def _write_to_file(descriptor: int, data: memoryview) -> None:
     try:
         while written < len(data):
             written += os.write(descriptor, data[written:])
-    except BaseException:  # any: no incomplete row remains
+    except BaseException:  # of any kind, so that no incomplete row remains
         if before is not None and written and _find_end(descriptor) == before + written:
             with suppress(OSError):
                 os.ftruncate(descriptor, before)
@@ -152,7 +152,7 @@ def _write_to_file(descriptor: int, data: memoryview) -> None:
 
 
 def _find_end(descriptor: int) -> int | None:
-    """Return the size of a file that is written at its end; None for one where nothing may be cut off."""
+    """Return the size of a file that is written at its end; None for a file that must not be truncated."""
     with suppress(OSError):
         size = os.fstat(descriptor).st_size
         appends = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_APPEND
@@ -162,7 +162,7 @@ def _find_end(descriptor: int) -> int | None:
 
 
 def _find_descriptor(stream: Any) -> int | None:
-    """Return the descriptor of a stream that adds nothing to the bytes, so that it can be written to directly.
+    """Return the descriptor of a stream that writes bytes unchanged, so that the descriptor can be written to directly.
 
     A direct write does not hold the stream's own lock, so that the process can exit while the write blocks.
     """
@@ -170,7 +170,7 @@ def _find_descriptor(stream: Any) -> int | None:
     raw = stream.raw if type(stream) in {io.BufferedWriter, io.BufferedRandom} else stream
     if type(raw) is not io.FileIO:
         return None
-    with suppress(ValueError, OSError):  # a closed stream, which the first write reports
+    with suppress(ValueError, OSError):  # a closed stream: the first write raises the error
         descriptor: int = raw.fileno()
         return descriptor
     return None

@@ -22,9 +22,9 @@ from campaigns_async.models import Campaign, Contact
 from campaigns_async.values import Checkpoint
 
 _STEP_ROWS: Final = 5000
-"""Rows after which a step is full. A larger page is a step of its own."""
+"""The number of rows from which on a step takes no further page."""
 _STEP_ROUNDS: Final = 64
-"""The most rounds in which a step collects pages."""
+"""The maximum number of rounds in which a step collects pages."""
 ONLY_CAMPAIGNS: Final = (None,)
 """The value of `Walk.campaigns` to read campaigns, without their contacts."""
 
@@ -36,10 +36,10 @@ class Position:
     """The place after the rows that were written, from which a walk continues.
 
     Attributes:
-        campaign: The campaign whose contacts come next.
-        checkpoint: The place in its contacts, or in the list of campaigns if these are exported; None for the start.
-        listing: The place after `campaign` in the list of campaigns, if the contacts of a list are exported.
-        done: Campaigns that are complete, including deleted ones.
+        campaign: The id of the campaign whose contacts are written next.
+        checkpoint: The place in its contacts, or in the list of campaigns if campaigns are exported; None for the start.
+        listing: The place after `campaign` in the list of campaigns, if the campaigns are taken from a list.
+        done: The number of complete campaigns, including deleted ones.
         deleted_campaigns: Campaigns that were deleted before all their contacts were read.
     """
 
@@ -62,9 +62,11 @@ class Step:
     Attributes:
         batches: The rows.
         position: The place after the rows.
-        total: Rows in all, as the server counts them; None if it does not, or for contacts of several campaigns.
+        total: All rows of the listing, by the server's count; None if the server does not count, or for contacts of several
+            campaigns.
         campaigns: Campaigns that are complete with this step; None unless contacts of several campaigns are exported.
-        campaigns_total: Campaigns in all; None unless contacts of several campaigns are exported, or if not yet known.
+        campaigns_total: The number of campaigns; None if it is not yet known, or unless contacts of several campaigns
+            are exported.
     """
 
     batches: tuple[Batch, ...]
@@ -94,13 +96,14 @@ class _Cursor:
 class Walk:
     """A walk through campaigns, or through the contacts of campaigns, one campaign after the other.
 
-    Each campaign that is read holds at most `2 * prefetch + 2` pages, so that memory does not depend on their sizes.
+    Each campaign in progress takes the memory of at most `2 * prefetch + 2` pages, whatever its size.
 
     Args:
         client: A client of the account.
-        rows: The contacts to read of each campaign, or the campaigns to read. A position keeps its own page size.
-        campaigns: The ids of the campaigns, or the list to take them from, or `ONLY_CAMPAIGNS`.
-        parallel: Campaigns to read at the same time, from 1.
+        rows: The options of the listing whose rows are exported: contacts, or campaigns. A position keeps its own page
+            size.
+        campaigns: The ids of the campaigns; or the options of the list that has them; or `ONLY_CAMPAIGNS`.
+        parallel: Campaigns to read concurrently, from 1.
         position: The position of an earlier step, to continue after it.
 
     Raises:
@@ -121,7 +124,7 @@ class Walk:
         self._start = position or Position()
         if not self._is_possible(self._start):
             raise ResumeError("the state of the unfinished export belongs to other campaigns: restart")
-        # After the campaigns that are complete; `_step` adds the one that is being read.
+        # The position after the complete campaigns; `_step` adds the place in the campaign that is being read.
         self._end = evolve(self._start, campaign=None, checkpoint=None)
         self._cursors: deque[_Cursor] = deque()  # in the order of the campaigns
         self._slots = asyncio.Semaphore(parallel)
@@ -135,13 +138,13 @@ class Walk:
             self._campaigns_total = None if self._start.listing is None else self._start.listing.total
 
     async def steps(self) -> AsyncGenerator[Step, None]:
-        """Yield the rows as they are read, in steps of about 5,000 rows at most. The last step has the final counts.
+        """Yield the rows as they are read, in steps of about 5,000 rows. The last step has the final counts.
 
         A listed campaign that is deleted during the walk is counted. `aclose` cancels the requests in flight.
 
         Raises:
-            NotFoundError: If a campaign that was named does not exist.
-            CampaignsError: If a page cannot be read. A step with the rows before it was yielded.
+            NotFoundError: If a campaign in the tuple of ids does not exist.
+            CampaignsError: If a page cannot be read. The rows before it were yielded.
         """
         feeding = asyncio.create_task(self._feed())
         feeding.add_done_callback(self._end_feeding)
@@ -150,14 +153,14 @@ class Walk:
             while True:
                 self._changed.clear()
                 step = await self._next_step()
-                is_found = step is not None
+                has_rows = step is not None
                 if step is not None:
                     has_yielded = True
                     yield step
                 del step  # frees its rows before the next step is read
                 if self._error is not None:
                     raise self._error
-                if not is_found:
+                if not has_rows:
                     if self._all_begun and not self._cursors:
                         break
                     await self._changed.wait()
@@ -170,7 +173,7 @@ class Walk:
     # Reading campaigns
 
     async def _feed(self) -> None:
-        """Begin to read campaigns, `parallel` at the same time."""
+        """Start to read campaigns, `parallel` at a time."""
         async with aclosing(self._find_campaigns()) as campaigns:
             await self._slots.acquire()
             async for cursor in campaigns:
@@ -186,11 +189,11 @@ class Walk:
             for campaign_id in self._campaigns[start.done + start.is_in_listing :]:
                 yield _Cursor(campaign_id)
             return
-        listing = self._client.campaigns.list(**self._campaigns.listing_arguments(start.listing))
+        listing = self._client.campaigns.list(**self._campaigns.build_list_arguments(start.listing))
         pages = listing.pages()
         try:
-            while (found := await pages.advance()) is not None:
-                rows, page = found
+            while (step := await pages.advance()) is not None:
+                rows, page = step
                 self._campaigns_total = page.total_records
                 for campaign in rows:
                     yield _Cursor(campaign.id, listing=listing.checkpoint)
@@ -199,11 +202,13 @@ class Walk:
 
     def _begin(self, cursor: _Cursor) -> None:
         def on_change() -> None:
-            if cursor.reader.error is not None:  # before its turn: an export that cannot complete fails at once
+            if (
+                cursor.reader.error is not None
+            ):  # before the campaign's turn: an export that cannot complete fails at once
                 self._error = self._error or self._failure_of(cursor)
             self._changed.set()
 
-        campaigns, arguments = self._client.campaigns, self._rows.listing_arguments(cursor.checkpoint)
+        campaigns, arguments = self._client.campaigns, self._rows.build_list_arguments(cursor.checkpoint)
         if cursor.campaign_id is None:
             cursor.reader = PageReader(campaigns.list(**arguments), on_change)
         else:
@@ -218,7 +223,7 @@ class Walk:
     # Yielding rows
 
     async def _next_step(self) -> Step | None:
-        """Return the rows that were read; None if there are no rows and no campaign was completed."""
+        """Return a step with the rows that were read; None without rows, unless a campaign was completed."""
         batches: list[Batch] = []
         done, rows = self._end.done, 0
         for _ in range(_STEP_ROUNDS):

@@ -7,24 +7,24 @@ from typing import Final
 
 from campaigns_async.errors import CampaignsError
 
-_REPAIRED: Final = "once that is repaired"
+_REPAIR: Final = "solve that"
 _REASONS: Final[dict[int | None, tuple[str, str]]] = {
     errno.ENOSPC: ("the disk is full", "make room"),
     getattr(errno, "EDQUOT", None): ("the disk quota is used up", "make room"),
-    errno.EFBIG: ("the file may not grow any further", "raise the limit (ulimit -f), or use another disk"),
-    errno.EROFS: ("the disk is read-only", "name another place"),
-    errno.EACCES: ("there is no permission to write there", "get it, or name another place"),
-    errno.EPERM: ("there is no permission to write there", "get it, or name another place"),
-    errno.ENOENT: ("the folder does not exist", "create it, or name another"),
-    errno.ENOTDIR: ("a part of the path is no folder", "name another"),
-    errno.EISDIR: ("a folder is in the way", "name a file, or remove it"),
-    errno.ELOOP: ("a symbolic link is in the way, or leads in a circle", "remove it"),
+    errno.EFBIG: ("the file has reached the size limit", "raise the limit (ulimit -f), or use another disk"),
+    errno.EROFS: ("the disk is read-only", "choose another folder"),
+    errno.EACCES: ("there is no permission to write there", "get the permission, or choose another folder"),
+    errno.EPERM: ("there is no permission to write there", "get the permission, or choose another folder"),
+    errno.ENOENT: ("the folder does not exist", "create it, or choose another one"),
+    errno.ENOTDIR: ("a part of the path is not a folder", "choose another path"),
+    errno.EISDIR: ("there is a folder of this name", "choose another name, or remove it"),
+    errno.ELOOP: ("there is a symbolic link of this name, or a loop of links", "remove it"),
     errno.ENAMETOOLONG: (
         "the name is too long: until the file is complete, `.part.progress.new` is added to it",
-        "name a shorter one",
+        "choose a shorter one",
     ),
-    errno.EIO: ("the disk failed", _REPAIRED),
-    errno.EPIPE: ("nobody reads the output any more", "if you need the rest"),
+    errno.EIO: ("the disk failed", _REPAIR),
+    errno.EPIPE: ("the reader of the output has closed it", "keep it open"),
 }
 
 
@@ -45,7 +45,7 @@ class ExportInUseError(ExportError):
 
 
 class ExportWriteError(ExportError):
-    """The output could not be written: the disk failed, or the reader of a pipe closed it. Earlier rows are kept.
+    """The output could not be written: a failure of the disk, or a reader that closed the pipe. Earlier rows are kept.
 
     Attributes:
         errno: The operating system's error number, such as `errno.ENOSPC` or `errno.EPIPE`; None if there is no number.
@@ -68,6 +68,6 @@ def explain_os_error(error: OSError, next_step: str) -> ExportWriteError:
         next_step: The step after the cause is removed, such as "export again".
     """
     reason, remedy = _REASONS.get(
-        error.errno, (f"the output cannot be written ({error.strerror or type(error).__name__})", _REPAIRED)
+        error.errno, (f"the output cannot be written ({error.strerror or type(error).__name__})", _REPAIR)
     )
     return ExportWriteError(f"{reason}: {remedy}, then {next_step}", errno=error.errno)

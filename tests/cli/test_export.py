@@ -284,7 +284,7 @@ class TestCutOff:
         done = in_shell(line, tmp_path, sandbox)
         assert (done.returncode, done.stdout) == (1, "")
         assert "Traceback" not in done.stderr
-        assert "resume: what was written is kept" in done.stderr
+        assert "resume: the rows written so far are kept" in done.stderr
         assert "to continue, run the same command again with --resume\n" in done.stderr
         finishes([*ALL, "--out", "all.csv", "--resume"], tmp_path, sandbox)
         assert (tmp_path / "all.csv").read_bytes() == whole

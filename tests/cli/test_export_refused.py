@@ -49,7 +49,7 @@ WRONG = {
     "a pipe to go on with": ([*CAMPAIGNS, "--out", "-", "--format", "csv", "--resume"], "--resume needs a file"),
     "a pipe to begin anew": ([*CAMPAIGNS, "--out", "-", "--format", "csv", "--restart"], "--restart needs a file"),
     "both": ([*CAMPAIGNS, "--out", "x.csv", "--resume", "--restart"], "give --resume or --restart, not both"),
-    "NDJSON for Excel": ([*CAMPAIGNS, "--out", "x.ndjson", "--excel"], "--excel is for csv, and this is ndjson"),
+    "NDJSON for Excel": ([*CAMPAIGNS, "--out", "x.ndjson", "--excel"], "--excel is for csv, and the format is ndjson"),
     "an unknown field": ([*CAMPAIGNS, "--out", "x.csv", "--fields", "phoneNumber"], "--fields: unknown field 'phoneNumber'; the fields are id,"),
     "a field twice": ([*CONTACTS, "c1", "--out", "x.csv", "--fields", "id,name,id"], "--fields: name 3 is id again"),
     "a filter": ([*CAMPAIGNS, "--out", "x.csv", "--filter", "name==x"], "--filter: term 1: unknown field"),

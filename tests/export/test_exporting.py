@@ -218,7 +218,7 @@ async def test_what_progress_raises_ends_the_export(tmp_path: Path, nothing_left
         ({"format": "xlsx"}, "format must be one of 'csv', 'ndjson', 'parquet'"),
         ({"unfinished": "go on"}, "unfinished must be one of 'refuse', 'resume', 'restart'"),
         ({"excel": "yes"}, "excel must be a bool, not str"),
-        ({"excel": True, "format": Format.NDJSON}, "excel is for csv, and this is ndjson"),
+        ({"excel": True, "format": Format.NDJSON}, "excel is for csv, and the format is ndjson"),
         ({"on_progress": 5}, "on_progress must be callable, not int"),
     ],
 )

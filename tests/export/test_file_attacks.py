@@ -420,7 +420,7 @@ def test_a_file_that_may_not_grow_is_resumed_once_it_may(tmp_path: Path) -> None
                 assert process.returncode == 0, output
             else:
                 assert process.returncode == 1, output
-                assert f"failed {errno.EFBIG} the file may not grow any further" in output
+                assert f"failed {errno.EFBIG} the file has reached the size limit" in output
                 part = Path(f"{path}.part")
                 assert part.exists() == (limit > 300)
                 assert not part.exists() or part.read_bytes().endswith(b"}\n"), "no half row"

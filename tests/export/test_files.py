@@ -454,9 +454,9 @@ async def test_a_new_file_is_as_the_umask_says_and_a_replaced_one_as_it_was(
     ("name", "number", "text"),
     [
         ("none/out.csv", errno.ENOENT, "folder does not exist: create it"),
-        ("folder", errno.EISDIR, "name a file in it"),
-        ("folder/", errno.EISDIR, "name a file in it"),
-        ("file/out.csv", errno.ENOTDIR, "part of the path is no folder"),
+        ("folder", errno.EISDIR, "the output is a folder"),
+        ("folder/", errno.EISDIR, "the output is a folder"),
+        ("file/out.csv", errno.ENOTDIR, "part of the path is not a folder"),
         ("loop", errno.ELOOP, "symbolic link"),
         ("dangling", errno.ENOENT, "folder does not exist"),
         ("n" * 238, errno.ENAMETOOLONG, "name is too long"),
@@ -465,7 +465,7 @@ async def test_a_new_file_is_as_the_umask_says_and_a_replaced_one_as_it_was(
         ("pipe", errno.EINVAL, "pipe or a device"),
         (os.devnull, errno.EINVAL, "device"),
         ("a\0b", errno.EINVAL, "NUL"),
-        ("blocked", errno.EISDIR, "a folder is in the way"),
+        ("blocked", errno.EISDIR, "there is a folder of this name"),
     ],
 )
 async def test_where_no_file_can_be_it_says_so_and_what_to_do(
@@ -516,7 +516,7 @@ async def test_a_state_that_is_a_folder_is_reported_before_anything_is_lost(
     part_of(path).write_bytes(b"rows")
     state_of(path).mkdir()
     for unfinished in ("refuse", "resume", "restart"):
-        with pytest.raises(ExportWriteError, match="a folder is in the way"):
+        with pytest.raises(ExportWriteError, match="there is a folder of this name"):
             await export(client, path, unfinished)
     assert part_of(path).read_bytes() == b"rows"
     assert names(tmp_path) == {"out.csv.part", "out.csv.part.progress"}
@@ -592,10 +592,10 @@ class Failing:
 @pytest.mark.parametrize(
     ("number", "text"),
     [
-        (errno.ENOSPC, "the disk is full: make room, then resume: what was written is kept"),
+        (errno.ENOSPC, "the disk is full: make room, then resume: the rows written so far are kept"),
         (errno.EDQUOT, "the disk quota is used up: make room, then resume"),
-        (errno.EIO, "the disk failed: once that is repaired, then resume"),
-        (errno.ESTALE, re.escape(f"the output cannot be written ({os.strerror(errno.ESTALE)}): once that is repaired")),
+        (errno.EIO, "the disk failed: solve that, then resume"),
+        (errno.ESTALE, re.escape(f"the output cannot be written ({os.strerror(errno.ESTALE)}): solve that")),
     ],
 )
 async def test_a_write_that_fails_keeps_what_was_written(
