@@ -131,7 +131,7 @@ def _check_options(
     elif chosen is not Format.NDJSON and is_terminal():
         raise click.UsageError(f"{chosen} is not for a terminal: use a pipe, or name a file with --out")
     if options["excel"] and chosen is not Format.CSV:
-        raise click.UsageError(f"--excel is for csv, and this is {chosen}")
+        raise click.UsageError(f"--excel is for csv, and the format is {chosen}")
     check_filter("--filter", options["filters"], model)
     check_sort("--sort", options["sorts"], model)
     unfinished = "resume" if resume else "restart" if restart else "refuse"
