@@ -12,13 +12,43 @@ import pytest
 from support.raw_server import raw_server, read_request
 from support.shifting import Shifting
 
-from campaigns_async import CampaignsClient, PageShiftedError
+from campaigns_async import CampaignsClient, Page, PageShiftedError
 
 SEEDS = range(24)
 
 
+class Overtaken:
+    """Rows whose second page is read after the third, and answered before it. Each read comes after a change.
+
+    When the third page is read, the first row has gone; when the second is read, another one has come. So the second
+    page has the count of the first one, and all the same its first row is not the one after the first page.
+    """
+
+    def __init__(self) -> None:
+        self.rows = [f"r{number}" for number in range(40)]
+        self.third_was_read = asyncio.Event()
+        self.second_was_answered = asyncio.Event()
+
+    async def fetch(self, index: int, size: int) -> Page[str]:
+        """Read a page."""
+        is_new = not self.third_was_read.is_set()
+        if index == 2 and is_new:
+            await self.third_was_read.wait()
+        if index == 3 and is_new:
+            self.rows.pop(0)
+        page = Page(index, 4, len(self.rows), tuple(self.rows[(index - 1) * size : index * size]))
+        if index == 3 and is_new:
+            self.rows.append("new")
+            self.third_was_read.set()
+            await self.second_was_answered.wait()
+            await asyncio.sleep(0.05)
+        if index == 2:
+            self.second_was_answered.set()
+        return page
+
+
 @asynccontextmanager
-async def serving(rows: Shifting) -> AsyncIterator[CampaignsClient]:
+async def serving(rows: Shifting | Overtaken) -> AsyncIterator[CampaignsClient]:
     """Serve the rows as campaigns, and open a client."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,3 +123,9 @@ async def test_a_walk_that_was_left_resumes_exactly(prefetch: int) -> None:
                 assert [row for row in seen if row in set(rows.stable)] == rows.stable, f"seed {seed}"
         assert len(seen) == len(set(seen)), f"seed {seed}: a row came twice"
     assert exact > len(SEEDS) * 0.5
+
+
+async def test_pages_that_were_in_flight_together_are_compared() -> None:
+    async with asyncio.timeout(10), serving(Overtaken()) as client:
+        read = [row.id async for row in client.campaigns.list(page_size=10, prefetch=2)]
+    assert read == [*(f"r{number}" for number in range(40)), "new"]

@@ -23,6 +23,7 @@ from campaigns_async import (
     MethodNotAllowedError,
     NotFoundError,
     ValidationFailedError,
+    effect_of,
 )
 from campaigns_async.sandbox import Quirks, Sandbox
 
@@ -160,6 +161,29 @@ async def test_a_key_callable_is_asked_once_for_all_who_wait(sandbox: Sandbox) -
         refused = [request for request in list(sandbox.requests)[before:] if request.status == 401]
         assert 1 <= len(refused) <= 32
         assert len(sandbox.created) == 140
+
+
+async def test_a_call_that_is_cancelled_leaves_the_fetch_of_the_key_to_the_others(sandbox: Sandbox) -> None:
+    asked, may_return = 0, asyncio.Event()
+
+    async def key() -> str:
+        nonlocal asked
+        asked += 1
+        await may_return.wait()
+        return sandbox.api_key
+
+    async with CampaignsClient(sandbox.url, key) as client:
+        creating = [asyncio.create_task(client.campaigns.create(new_campaign(number))) for number in range(4)]
+        while not asked:
+            await asyncio.sleep(0)
+        creating[0].cancel()  # the call that began the fetch
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await creating.pop(0)
+        assert effect_of(cancelled.value) is Effect.NOT_SENT
+        may_return.set()
+        await asyncio.gather(*creating)
+    assert asked == 1
+    assert len(sandbox.created) == 3
 
 
 async def test_a_key_renewed_while_others_queue_is_the_one_they_send() -> None:

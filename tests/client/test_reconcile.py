@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import json
 import subprocess
 import sys
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from support.failures import CASES, Case
 from support.made import START, client_of, new_campaign
 from support.observed import Recorder
+from support.raw_server import raw_server, read_request
 
 from campaigns_async import (
     CampaignsClient,
@@ -102,6 +105,82 @@ async def test_what_shows_in_lists_only_later_is_waited_for_and_not_sent_again(s
     async with reconciling(sandbox, reconcile=ReconcilePolicy(settle=0.4, timeout=5, pause=0.05)) as client:
         campaign_id = await client.campaigns.create(new_campaign(), on_unknown="reconcile")
     assert [created["id"] for created in sandbox.created] == [campaign_id]
+
+
+async def test_what_shows_after_the_first_look_at_the_settling_time_is_found_by_the_second(sandbox: Sandbox) -> None:
+    shown, gate = asyncio.Event(), asyncio.Event()
+    sandbox.fault(operation="create", times=1, status=500, act=True, hidden_for=shown)
+    sandbox.fault(operation="list", nth=2, times=1, hold=gate)
+    # The first look comes at once, the second at the settling time; neither shows the campaign.
+    async with reconciling(sandbox, reconcile=ReconcilePolicy(settle=0.1, timeout=5, pause=0.05)) as client:
+        creating = asyncio.create_task(client.campaigns.create(new_campaign(), on_unknown="reconcile"))
+        await sandbox.wait_received(2, "list")
+        shown.set()
+        gate.set()
+        campaign_id = await creating
+    assert [created["id"] for created in sandbox.created] == [campaign_id]
+
+
+async def test_what_another_call_reads_while_the_create_is_in_flight_is_still_its_own(sandbox: Sandbox) -> None:
+    gate = asyncio.Event()
+    sandbox.fault(operation="create", times=1, status=500, act=True, hold=gate)
+    async with reconciling(sandbox) as client:
+        creating = asyncio.create_task(client.campaigns.create(new_campaign(), on_unknown="reconcile"))
+        await sandbox.wait_acted(1, "create")
+        assert len(await client.campaigns.list().collect()) == 1
+        gate.set()
+        campaign_id = await creating
+    assert [created["id"] for created in sandbox.created] == [campaign_id]
+
+
+async def test_what_another_call_reads_before_a_later_attempt_may_be_of_an_earlier_one(sandbox: Sandbox) -> None:
+    act, gate = asyncio.Event(), asyncio.Event()
+    sandbox.fault(operation="create", nth=1, times=1, status=504, act_after=act)
+    sandbox.fault(operation="create", nth=2, times=1, status=504)
+    sandbox.fault(operation="list", nth=3, times=1, hold=gate)
+    async with reconciling(sandbox, max_concurrency=1) as client:
+        creating = asyncio.create_task(client.campaigns.create(new_campaign(), on_unknown="reconcile"))
+        await sandbox.wait_received(3, "list")  # the look that decides that it is absent
+        act.set()
+        await sandbox.wait_acted(1, "create")
+        reading = asyncio.create_task(client.campaigns.list().collect())  # waits for the slot before the second attempt
+        while not client.stats().waiting:
+            await asyncio.sleep(0)
+        gate.set()
+        assert len(await reading) == 1
+        campaign_id = await creating
+    assert [created["id"] for created in sandbox.created] == [campaign_id]
+
+
+async def test_a_list_that_ended_before_all_its_rows_proves_no_absence() -> None:
+    ours = {"id": "ours", "sender": "Golf", "message": new_campaign().message, "startDateTime": "2031-05-01T09:30:00Z"}
+    rows: list[dict[str, Any]] = [{**ours, "id": f"x{number}", "message": "Other"} for number in range(19)]
+    creates = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal creates
+        while True:
+            request = await read_request(reader)
+            target = request.split(b" ", 2)[1].decode()
+            if request.startswith(b"POST"):
+                creates += 1
+                writer.write(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
+            else:
+                page = int(parse_qs(urlsplit(target).query)["page"][0])
+                # It is listed last while the first page is read, and first while the second is: no look reads it.
+                items = ([*rows, ours] if page == 1 else [ours, *rows])[10 * page - 10 : 10 * page]
+                body = json.dumps({"pageIndex": page, "totalPages": 2, "totalRecords": 20, "items": items}).encode()
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+            await writer.drain()
+
+    policy = ReconcilePolicy(settle=0.05, timeout=0.5, pause=0.02)
+    async with (
+        raw_server(serve) as server,
+        CampaignsClient(server.url, "key", page_size=10, reconcile=policy) as client,
+    ):
+        with pytest.raises(OutcomeUnknownError):
+            await client.campaigns.create(new_campaign(), on_unknown="reconcile")
+    assert creates == 1
 
 
 async def test_a_deadline_that_passes_is_looked_into_beyond_it(sandbox: Sandbox) -> None:

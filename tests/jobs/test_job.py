@@ -16,7 +16,15 @@ import pytest
 from attrs import evolve
 from support.made import client_of
 
-from campaigns_async import CampaignsClient, ConfigurationError, NewCampaign, NewContact, ReconcilePolicy, Timeouts
+from campaigns_async import (
+    CampaignsClient,
+    ConfigurationError,
+    NewCampaign,
+    NewContact,
+    ReconcilePolicy,
+    RetryPolicy,
+    Timeouts,
+)
 from campaigns_async.jobs import (
     BadLine,
     Job,
@@ -199,6 +207,21 @@ class TestRefusals:
         assert summary.held_back > 0
         assert len(sandbox.created) == 20
 
+    async def test_one_row_goes_first_to_a_server_that_was_down(self, sandbox: Sandbox, journal: Path) -> None:
+        together = asyncio.Event()
+        sandbox.fault(operation="create", times=8, status=429, hold=together)
+        sandbox.fault(operation="create", times=1, status=429)
+        async with quick(sandbox, max_concurrency=8, retry=RetryPolicy(attempts=1)) as client:
+            sending = asyncio.create_task(send(client, rows(30), journal))
+            await sandbox.wait_received(8)
+            together.set()
+            assert (await sending).ok
+        arrived = [request.arrived for request in sandbox.requests]
+        assert len(arrived) == 39
+        # A pause before the row that goes first, and one after it, since it was throttled too.
+        assert arrived[8] - arrived[7] > 0.4
+        assert arrived[9] - arrived[8] > 0.4
+
     async def test_a_server_that_cannot_be_reached_is_waited_for_and_then_given_up(self, journal: Path) -> None:
         sandbox = Sandbox()
         async with sandbox:
@@ -376,6 +399,29 @@ class TestOutages:
                 assert (summary.created, summary.unknown) == (1, 1)
                 assert [candidate.campaign_id for candidate in summary.unknown_rows[0].candidates] == ["x"]
         assert sandbox.created == []
+
+    async def test_what_another_call_reads_while_a_row_is_in_flight_is_still_its_own(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        gate = asyncio.Event()
+        sandbox.fault(operation="create", times=1, status=500, act=True, hold=gate)
+        async with quick(sandbox) as client:
+            sending = asyncio.create_task(send(client, rows(1), journal))
+            await sandbox.wait_acted(1, "create")
+            assert len(await client.campaigns.list().collect()) == 1
+            gate.set()
+            summary = await sending
+        assert (summary.ok, summary.found, len(sandbox.created)) == (True, 1, 1)
+
+    async def test_a_row_that_is_unknown_again_is_waited_for_four_times_as_long(
+        self, sandbox: Sandbox, journal: Path
+    ) -> None:
+        sandbox.fault(operation="create", nth=1, times=1, status=504, act=False)
+        sandbox.fault(operation="create", nth=2, times=1, status=504, act_after=0.5)
+        async with quick(sandbox, reconcile=ReconcilePolicy(settle=0.25, timeout=20, pause=0.05)) as client:
+            summary = await send(client, rows(1), journal)
+        assert (summary.ok, summary.found, len(sandbox.created)) == (True, 1, 1)
+        assert sum(request.operation == "create" for request in sandbox.requests) == 2
 
     async def test_a_list_that_leaves_out_what_the_journal_knows_proves_no_absence(
         self, sandbox: Sandbox, journal: Path
@@ -581,8 +627,10 @@ class TestJournals:
             with pytest.raises(PlanChangedError, match="row 1") as caught:
                 await send(client, changed, journal)
             assert (caught.value.keys, caught.value.count) == (("row 1",), 1)
-            with pytest.raises(PlanChangedError, match=r"missing.*row 0"):
-                await send(client, rows(3)[1:], journal)
+            for missing in range(3):
+                shortened = [row for row in rows(3) if row[0] != f"row {missing}"]
+                with pytest.raises(PlanChangedError, match=rf"missing.*row {missing}"):
+                    await send(client, shortened, journal)
             assert (await send(client, rows(3), journal)).created == 3
         assert len(sandbox.requests) == 3
 
