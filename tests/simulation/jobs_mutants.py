@@ -5,6 +5,7 @@ from __future__ import annotations
 from simulation.mutants import Mutant
 
 _OWN = "simulation/test_jobs_simulation.py"
+_JOB = "jobs/test_job.py"
 
 JOB_MUTANTS = (
     # What is in the journal, and when
@@ -88,6 +89,13 @@ JOB_MUTANTS = (
         '"AND (SELECT state FROM rows WHERE id = row_id) = 2",',
         '"AND (SELECT state FROM rows WHERE id = row_id) IN (2, 4)",',
     ),
+    Mutant(
+        "eight rows go first to a server that was down",
+        "jobs._sender",
+        "room = min(room, 1 - sending)",
+        "room = min(room, 8 - sending)",
+        test=f"{_JOB} -k one_row_goes_first",
+    ),
     # What an error means
     Mutant(
         "an unknown row is planned again",
@@ -131,6 +139,13 @@ JOB_MUTANTS = (
         "jobs._recovery",
         "self.journal.rows(State.SENDING, State.UNKNOWN, payload=True)",
         "self.journal.rows(State.SENDING, payload=True)",
+    ),
+    Mutant(
+        "the last row missing from a shortened plan goes unseen",
+        "jobs._plan_loader",
+        "self._seen.count(0, 1)\n",
+        "self._seen.count(0, 1, self._known)\n",
+        test=f"{_JOB} -k missing",
     ),
     # Looking for what is unknown
     Mutant(
@@ -202,6 +217,20 @@ JOB_MUTANTS = (
         "jobs._recovery",
         "known_before if row.attempts == 1 else 0",
         "self.runtime.ledger.seen.snapshot()",
+    ),
+    Mutant(
+        "the known campaigns are those known when a run has sent its rows",
+        "jobs.job",
+        "            unknown = await self._send(journal)\n",
+        "            unknown = await self._send(journal)\n            mark = self._runtime.ledger.seen.snapshot()\n",
+        test=f"{_JOB} -k in_flight_is",
+    ),
+    Mutant(
+        "settling does not grow by round",
+        "jobs.job",
+        "_extend_settle(self._policy, 4**sent)",
+        "_extend_settle(self._policy, 1)",
+        test=f"{_JOB} -k four_times",
     ),
     # Who gets which
     Mutant(

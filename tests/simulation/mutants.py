@@ -45,6 +45,9 @@ class Mutant:
 _SAFE = "belief.effect in _NOTHING_DONE or not is_non_idempotent(operation)"
 _SEARCH = "_reconcile/test_reconciler.py"
 _SCENES = "simulation/test_scenes.py"
+_CLIENT_SEARCH = "client/test_reconcile.py"
+_SHIFTS = "_listing/test_shifts_over_http.py"
+_WALKS = "_listing/test_walks_over_http.py"
 
 MUTANTS = (
     # What is sent again
@@ -81,6 +84,13 @@ MUTANTS = (
         test="jobs/test_outcomes.py",
     ),
     Mutant("a new key is requested again and again", "_engine.caller", " or call.key_renewed", ""),
+    Mutant(
+        "a call that is cancelled cancels the fetch of the key for all",
+        "_engine.credentials",
+        "await asyncio.shield(self._fetching)",
+        "await self._fetching",
+        test="client/test_operations.py -k leaves_the_fetch",
+    ),
     # What is reported
     Mutant(
         "a cancelled call is reported as not sent",
@@ -259,6 +269,13 @@ MUTANTS = (
         test=_SEARCH,
     ),
     Mutant(
+        "one look at the settling time is enough, if an earlier one agrees",
+        "_reconcile.reconciler",
+        "                        before = None\n                    elif",
+        "                        before = None if self._stalled else verdicts\n                    elif",
+        test=f"{_CLIENT_SEARCH} -k first_look",
+    ),
+    Mutant(
         "the settling time is ignored",
         "_reconcile.reconciler",
         "settled_at = max(target.unknown_since for target in targets.values()) + self.policy.settle",
@@ -269,7 +286,7 @@ MUTANTS = (
         "_reconcile.reconciler",
         '            raise PagingError("the list ended before all of its rows were read")',
         "            pass",
-        test=_SEARCH,
+        test=f"{_CLIENT_SEARCH} -k ended_before",
     ),
     Mutant(
         "a canary that no list shows proves nothing",
@@ -290,6 +307,20 @@ MUTANTS = (
         "_reconcile.reconciler",
         "Assignment(targets, self.ledger.seen.contains)",
         "Assignment(targets)",
+    ),
+    Mutant(
+        "the known campaigns are those known when a create has failed",
+        "_reconcile.creates",
+        "pool.clock.monotonic(), known_before, owner)",
+        "pool.clock.monotonic(), ledger.seen.snapshot(), owner)",
+        test=f"{_CLIENT_SEARCH} -k in_flight",
+    ),
+    Mutant(
+        "the known campaigns are those known before the latest attempt",
+        "_reconcile.creates",
+        "            if known_before < 0:  #",
+        "            if True:  #",
+        test=f"{_CLIENT_SEARCH} -k later_attempt",
     ),
     Mutant(
         "a duplicate in flight is ignored",
@@ -345,5 +376,68 @@ MUTANTS = (
         "            self._start_resync(max(1, index - 1))  # this page",
         "            self._total = page.total_records  # this page",
         test="_listing/test_shifts.py",
+    ),
+    Mutant(
+        "a resumed walk trusts a count that is as it was",
+        "_listing.window",
+        "        if self._ids(page.items) == [self._recent.newest]:",
+        "        if page.total_records == self._total or self._ids(page.items) == [self._recent.newest]:",
+        test=f"{_SHIFTS} -k trust",
+    ),
+    Mutant(
+        "a resumed walk compares with the old count",
+        "_listing.window",
+        "            self._total = page.total_records  # the changes are after",
+        "            pass  # the changes are after",
+        test=f"{_SHIFTS} -k compares",
+    ),
+    Mutant(
+        "a resumed walk has ended where the old count ended",
+        "_listing.window",
+        "        self._ended = False\n",
+        "        self._ended = start.total is not None and start.rows >= start.total\n",
+        test=f"{_SHIFTS} -k appended",
+    ),
+    Mutant(
+        "resuming within a page checks one id only",
+        "_listing.window",
+        "before[-len(tail) :] == tail[-len(before) :]",
+        "before[-1:] == tail[-1:]",
+        test=f"{_SHIFTS} -k moved_past",
+    ),
+    Mutant(
+        "a page is never suspected of a shift",
+        "_listing.window",
+        "        if self._recent.is_disjoint(ids) or (ids == self._suspect_page and not self._may_have_shifted):",
+        "        if True:",
+        test=f"{_SHIFTS} -k suspected",
+    ),
+    Mutant(
+        "a prefetched page is never suspected of being older than a shift",
+        "_listing.prefetch",
+        "fresh=not (self._ahead or self._was_prefetched)",
+        "fresh=True",
+        test=f"{_SHIFTS} -k prefetched",
+    ),
+    Mutant(
+        "pages in flight together are not compared",
+        "_listing.prefetch",
+        "                self._window.observe(other.task.result())",
+        "                pass",
+        test=f"{_WALKS} -k together",
+    ),
+    Mutant(
+        "pages in flight together are compared before all have come",
+        "_listing.prefetch",
+        "            await asyncio.wait(concurrent)",
+        "            pass",
+        test=f"{_WALKS} -k together",
+    ),
+    Mutant(
+        "pages that overlap in the search for the place are not compared",
+        "_listing.window",
+        "        if len(resync.pages) > 1 and len(set(ids)) < len(ids):",
+        "        if False:",
+        test=f"{_SHIFTS} -k overlap",
     ),
 )
