@@ -154,11 +154,11 @@ async def test_what_another_call_reads_before_a_later_attempt_may_be_of_an_earli
 
 async def test_a_list_that_ended_before_all_its_rows_proves_no_absence() -> None:
     ours = {"id": "ours", "sender": "Golf", "message": new_campaign().message, "startDateTime": "2031-05-01T09:30:00Z"}
-    rows: list[dict[str, Any]] = [{**ours, "id": f"x{number}", "message": "Other"} for number in range(19)]
-    creates = 0
+    rows: list[dict[str, Any]] = [{**ours, "id": f"x{number}", "sender": "Tennis"} for number in range(19)]
+    creates = reads = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal creates
+        nonlocal creates, reads
         while True:
             request = await read_request(reader)
             target = request.split(b" ", 2)[1].decode()
@@ -167,8 +167,10 @@ async def test_a_list_that_ended_before_all_its_rows_proves_no_absence() -> None
                 writer.write(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")
             else:
                 page = int(parse_qs(urlsplit(target).query)["page"][0])
-                # It is listed last while the first page is read, and first while the second is: no look reads it.
-                items = ([*rows, ours] if page == 1 else [ours, *rows])[10 * page - 10 : 10 * page]
+                # In each look, ours is listed last when the first page is read, and then moves to the front: the walk
+                # finds its place again, after rows that it has handed out, and ends with 19 of 20 rows.
+                items = ([ours, *rows] if reads % 4 else [*rows, ours])[10 * page - 10 : 10 * page]
+                reads += 1
                 body = json.dumps({"pageIndex": page, "totalPages": 2, "totalRecords": 20, "items": items}).encode()
                 writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
             await writer.drain()
