@@ -21,6 +21,7 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.payload import Payload
+from multidict import CIMultiDict
 from yarl import URL
 
 from campaigns_async._http.connect_errors import explain_connect_error, shorten
@@ -255,8 +256,7 @@ class _Body(Payload):
         marker: The record of the request's leaving.
     """
 
-    _default_content_type = "application/json"
-
+    headers = CIMultiDict({"Content-Type": "application/json"})
     connection: ResponseHandler | None = None
     is_refused: bool = False
     is_early: bool = False
@@ -264,14 +264,15 @@ class _Body(Payload):
     _transport: asyncio.Transport
 
     def __init__(self, value: bytes, marker: SendMarker, read_timeout: Deadline, unproven: set[object]) -> None:
-        super().__init__(value, content_type="application/json")
+        # Not of the base class, whose `__init__` builds headers: 0.3 % of a create.
+        self._content = value
         self._size: int = len(value)
         self.marker = marker
         self._read_timeout = read_timeout
         self._unproven = unproven
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return bytes(self._value).decode(encoding, errors)
+        return self._content.decode(encoding, errors)
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         await self.write_with_length(writer, None)
@@ -293,7 +294,7 @@ class _Body(Payload):
         if self._size > _CHUNK:
             await self._write_in_chunks(writer)
         else:
-            await writer.write(self._value)
+            await writer.write(self._content)
             self._read_timeout.begin(asyncio.get_running_loop().time())
 
     async def _write_in_chunks(self, writer: AbstractStreamWriter) -> None:
@@ -302,7 +303,7 @@ class _Body(Payload):
         self.is_writing = True
         for start in range(0, self._size, _CHUNK):
             self._read_timeout.restart(loop.time())
-            await writer.write(self._value[start : start + _CHUNK])
+            await writer.write(self._content[start : start + _CHUNK])
             await writer.drain()
         self.is_writing = False
         self._read_timeout.restart(loop.time())
