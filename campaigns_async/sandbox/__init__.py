@@ -1,12 +1,12 @@
-"""A server that plays the provider's API, for tests and experiments.
+"""A server that simulates the provider's API, for tests and experiments.
 
     async with Sandbox(campaigns=[{"id": "c1", ...}]) as sandbox:
         sandbox.fault(operation="create", times=1, status=504, act=True)
         ...  # a client of sandbox.url, with sandbox.api_key
         assert len(sandbox.created) == 1
 
-The sandbox imports nothing of the client, so that a mistake cannot be on both sides. Its names are imported on first
-use, so that the pytest plugin, which is one of its modules, costs nothing in test runs that do not use it.
+The sandbox imports nothing of the client, so that one mistake cannot be on both sides. Its names are imported on first
+use, so that the pytest plugin, which is a module of this package, costs nothing in test runs that do not use it.
 """
 
 from typing import TYPE_CHECKING

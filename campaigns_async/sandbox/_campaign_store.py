@@ -30,7 +30,7 @@ class DoubleSend:
     Attributes:
         first: The id of the campaign that starts first.
         second: The id of the other one.
-        people: Number of people who get the text from both.
+        people: The number of people who get the text from both.
     """
 
     first: str
@@ -41,14 +41,14 @@ class DoubleSend:
         people = "1 person" if self.people == 1 else f"{self.people} people"
         if self.first == self.second:
             return f"campaign {self.first} texts {people} twice"
-        return f"campaigns {self.first} and {self.second} bring the same text to {people}"
+        return f"campaigns {self.first} and {self.second} send the same text to {people}"
 
 
 class Store:
     """Campaigns in their order, each with its contacts.
 
     Args:
-        seed: Seed of the generated ids; None for other ids each time.
+        seed: The seed of the generated ids; None for different ids in each run.
         quirks: The form in which values are stored.
         clock: The sandbox's time.
         lifecycle: The time that created campaigns stay in each status.
@@ -69,13 +69,13 @@ class Store:
         self._rows: list[Row] = []
         self._by_id: dict[str, Row] = {}
         self._contacts: dict[str, list[Row]] = {}
-        # Campaigns created over HTTP: as they were then, and those that were not deleted since.
+        # Campaigns created over HTTP: as they were created; and the rows of those that have not been deleted.
         self._created: list[tuple[Wire, list[Row]]] = []
         self._created_rows: dict[Row, None] = {}
         self._hidden: list[Row] = []
 
     def seed(self, wire: WireRow, contacts: Iterable[WireRow], at: int | None) -> None:
-        """Add a campaign as it is given, unvalidated: at the end, or at an index from 0.
+        """Add a campaign without validating it: at the end, or at an index from 0.
 
         Raises:
             ValueError: If there is a campaign with that id already.
@@ -89,7 +89,7 @@ class Store:
         self._contacts[campaign_id] = [Row(dict(contact)) for contact in contacts]
 
     def create(self, new: CreateBody) -> Row:
-        """Store a campaign that came over HTTP, with its contacts."""
+        """Store a campaign that was created over HTTP, with its contacts."""
         campaign_id = self._make_id()
         contacts = [self._make_contact_row(contact) for contact in new.contacts]
         fields = self._convert_fields(new.fields)
@@ -104,7 +104,7 @@ class Store:
         return row
 
     def advance(self) -> None:
-        """Move campaigns on to the statuses that they have reached by now."""
+        """Update the statuses of campaigns to those that they have reached by now."""
         self._schedule.advance(self._clock.now_ticks())
 
     def has_started(self, campaign_id: str) -> bool:
@@ -164,7 +164,7 @@ class Store:
 
     @property
     def created(self) -> list[Wire]:
-        """The campaigns that were created over HTTP, as they were then, with their contacts."""
+        """The campaigns that were created over HTTP, as they were created, with their contacts."""
         return [{**wire, "contacts": [dict(row.wire) for row in contacts]} for wire, contacts in self._created]
 
     def list_messages(self) -> Iterator[Wire]:

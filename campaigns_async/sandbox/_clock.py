@@ -1,4 +1,4 @@
-"""The sandbox's time, and the statuses that campaigns reach over time."""
+"""The sandbox's clock, and the statuses that campaigns reach over time."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ STARTED: Final = frozenset({SENDING, SUBMITTED, COMPLETED})
 
 
 class Clock:
-    """The time of the sandbox, running or stopped. Any thread may use it.
+    """The clock of the sandbox, running or stopped. Any thread may use it.
 
     Args:
-        now: The time at which the clock is stopped; None to run with the machine's time.
+        now: The time at which the clock is stopped; None for a clock that shows the machine's time.
         machine: Returns the machine's time, in seconds since 1970.
 
     Raises:
@@ -43,11 +43,11 @@ class Clock:
         self.reset(now)
 
     def __repr__(self) -> str:
-        return f"<Clock {self.now().isoformat()}, {'running' if self.running else 'standing'}>"
+        return f"<Clock {self.now().isoformat()}, {'running' if self.running else 'stopped'}>"
 
     @property
     def running(self) -> bool:
-        """True if time passes."""
+        """True if the clock is running, False if it is stopped."""
         return self._stopped_at is None
 
     def now(self) -> datetime:
@@ -71,7 +71,7 @@ class Clock:
             ValueError: If `moment` has no time zone, or is outside the years 1 to 9999 in UTC.
         """
         if not isinstance(moment, datetime) or moment.tzinfo is None:
-            raise ValueError("the clock needs a time with a zone, such as datetime(2031, 1, 1, tzinfo=UTC)")
+            raise ValueError("the clock needs a time with a time zone, such as datetime(2031, 1, 1, tzinfo=UTC)")
         try:
             self._stopped_at = moment.astimezone(UTC)
         except OverflowError:
@@ -97,7 +97,7 @@ class Clock:
                 self._stopped_at = moved
 
     def reset(self, now: datetime | None = None) -> None:
-        """Run with the machine's time again, or stop at `now`.
+        """Show the machine's time again, or stop the clock at `now`.
 
         Raises:
             ValueError: As in `set`.
@@ -109,7 +109,7 @@ class Clock:
                 self.set(now)
 
     def run(self) -> None:
-        """Run from the time at which the clock is stopped."""
+        """Let a stopped clock run, from the time at which it is stopped."""
         with self._lock:
             if self._stopped_at is not None:
                 self._offset = self._stopped_at - datetime.fromtimestamp(self._machine(), UTC)
@@ -130,7 +130,7 @@ class Lifecycle:
 
 
 class Schedule:
-    """The next status of each campaign. A started campaign never goes back.
+    """The next status of each campaign. A started campaign never returns to Pending.
 
     Args:
         lifecycle: The time that a campaign stays in each status.

@@ -15,14 +15,14 @@ from attrs import frozen
 
 # SO_LINGER on, with zero seconds: closing then resets the connection.
 _RESET: Final = struct.pack("ii", 1, 0)
-# Seconds for bytes in the write buffers to leave. A stop waits for nothing else.
+# Seconds in which the write buffers are flushed. A stop waits for nothing else.
 _SHUTDOWN: Final = 0.1
 # Iterations of the loop between accept() and connection_made(). asyncio needs three.
 _ITERATIONS_TO_CONNECT: Final = 5
 
 
 class SentResponse(web.StreamResponse):
-    """A response whose bytes were written already. aiohttp learns only if the connection stays open."""
+    """A response whose bytes were already written. aiohttp reads from it only if the connection stays open."""
 
     def __init__(self, *, keep_alive: bool) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class SentResponse(web.StreamResponse):
 
     @property
     def keep_alive(self) -> bool:
-        """True if another request may come over the connection."""
+        """True if another request may arrive over the connection."""
         return self._stays_open
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
@@ -61,7 +61,7 @@ class Connection:
         self.transport.write(data)
 
     def close(self) -> None:
-        """Close the connection once the written bytes have left."""
+        """Close the connection once the written bytes have been sent."""
         self.transport.close()
 
     def reset(self) -> None:
@@ -84,7 +84,7 @@ class ConnectionServer(web.Server):
         self._all_closed.set()
 
     def find_connection(self, request: web.BaseRequest) -> Connection | None:
-        """Return the connection over which a request came; None if the client has gone."""
+        """Return the connection of a request; None if the client has disconnected."""
         return self._open.get(request.protocol)
 
     def connection_made(self, handler: web.RequestHandler, transport: asyncio.Transport) -> None:

@@ -1,6 +1,6 @@
-"""The control: the sandbox's own HTTP interface, under ``/_sandbox``, to see what arrived and to change the answers.
+"""The control: the sandbox's HTTP interface under ``/_sandbox``, to inspect requests and to change the answers.
 
-It serves programs in other languages, and people with curl. `_check_access` decides which requests it accepts.
+It is for programs in other languages, and for curl. `_check_access` decides which requests it accepts.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CONTROL: Final = "/_sandbox"
 _MAX_REQUESTS: Final = 1000
 # Never any CORS headers: no other origin may read an answer.
 _HEADERS: Final[Mapping[str, str]] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-# The types that a page of another site can send without a preflight request.
+# The types that a web page of another site can send without a preflight request.
 _FORM_TYPES: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 # A host with an address in brackets, or a name; then the port.
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z._-]+))(?::[0-9]{1,5})?")
@@ -83,7 +83,7 @@ class ControlRequest:
 
 
 class ControlError(Exception):
-    """A request that is refused.
+    """An error that refuses a request.
 
     Args:
         status: The status, 400 to 499.
@@ -224,7 +224,7 @@ class _Route:
     Attributes:
         description: The description in the list of paths.
         responders: By HTTP method, the function that returns the JSON value of the answer.
-        hint: The end of the error about a request that cannot be read: what to send instead.
+        hint: The end of the error about an invalid request: what to send instead.
         creates: True if a POST is answered with 201.
     """
 
@@ -242,7 +242,7 @@ _ROUTES: Final[Mapping[str, _Route]] = {
         "send ?after=NUMBER, ?limit= or neither",
     ),
     "/seed": _Route(
-        "adds campaigns, all or none",
+        "adds campaigns: all of them or none",
         {"POST": _add_campaigns},
         'send {"campaigns": [{"id": "c1"}], "contacts": {"c1": [{"id": "k1"}]}}',
         creates=True,
@@ -296,7 +296,7 @@ def _check_access(request: ControlRequest, *, host: str, api_key: str) -> None:
     if site is not None and site.lower() not in _OWN_SITES:
         raise ControlError(403, "header Sec-Fetch-Site: the control accepts nothing from pages of other sites")
     if is_loopback(host):
-        # With a foreign name that leads here (DNS rebinding), a foreign page has the same origin.
+        # With a foreign name for this address (DNS rebinding), a page of another site has the same origin.
         match = _HOST.fullmatch(headers.get("Host") or "")
         if match is None or not is_loopback(match[1] or match[2]):
             raise ControlError(403, "header Host: the control answers to localhost, 127.0.0.1 and [::1] only")
@@ -310,7 +310,7 @@ def _check_access(request: ControlRequest, *, host: str, api_key: str) -> None:
 
 
 def _check_body(request: ControlRequest) -> None:
-    """Accept no body but JSON: a form on a page of another site can send anything else.
+    """Accept only JSON: a form on a web page of another site can send any other body.
 
     Raises:
         ControlError: 413 if the body is too large, 415 if its type is not JSON.
@@ -332,7 +332,7 @@ def _write_request(request: RecordedRequest, key: str) -> dict[str, Any]:
     """Return a request as JSON, with the key hidden wherever it was sent."""
 
     def clean(text: str) -> str:
-        # Bytes that are not UTF-8 come as surrogates, which JSON cannot hold.
+        # Bytes that are not UTF-8 are surrogates here, which JSON cannot contain.
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace(key, _HIDDEN)
 
     headers: dict[str, str] = {}

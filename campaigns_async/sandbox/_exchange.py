@@ -1,4 +1,4 @@
-"""A request and its answer on a connection: carried out, and written whole, in parts or not at all."""
+"""An exchange of a request and its answer over a connection. The answer is written whole, in parts, or not at all."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Exchange:
                 self.record.status = answer.status
                 connection.write(head + body[: len(body) // 2])
             else:
-                # Without a body there is only the head to cut.
+                # Without a body, only the head can be cut.
                 connection.write(head[: len(head) // 2])
         connection.close()
         return CLOSE

@@ -1,6 +1,6 @@
-"""The timing of a fault: when its request is carried out, how long the answer waits, and how it is sent.
+"""The timing of a fault: the execution of its request, the wait before the answer, and the sending of the answer.
 
-A module of its own, so that the order of these steps is in one place.
+A separate module, so that the order of these steps is in one place.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .faults import Fault, Rule
 async def apply_fault(rule: Rule, exchange: Exchange) -> SentResponse:
     """Answer a request as the rule's fault demands, and schedule its late execution.
 
-    The task is registered, so that a stop of the sandbox does not wait for a fault that waits itself.
+    The task is registered in `held`, so that stopping the sandbox does not wait for the fault's delays.
     """
     state, act_after = exchange.state, rule.fault.act_after
     task = cast("asyncio.Task[Any]", asyncio.current_task())
@@ -38,7 +38,7 @@ async def apply_fault(rule: Rule, exchange: Exchange) -> SentResponse:
 async def _answer(rule: Rule, exchange: Exchange) -> SentResponse:
     fault, connection = rule.fault, exchange.connection
     exchange.record.fault = rule.number
-    answer = _alter_answer(fault, _execute_early(fault, exchange) if fault.acts else None)
+    answer = _alter_answer(fault, _execute_early(fault, exchange) if fault.is_carried_out_first else None)
     if fault.delay:
         await asyncio.sleep(fault.delay)
     if fault.hold is not None:

@@ -56,7 +56,7 @@ def _parse_international(text: str) -> str | None:
 
 
 def parse_mobile_with_magic(text: object) -> str | None:
-    """Return the international digits of a mobile number; None for the magic recipients that are invalid, too."""
+    """Return the international digits of a mobile number; None also for the magic recipients that are invalid."""
     digits = parse_mobile(text)
     return None if _find_magic_choice(digits) == _MAGIC_INVALID else digits
 

@@ -1,4 +1,4 @@
-"""The API that the sandbox plays, as an OpenAPI 3.1 document."""
+"""The OpenAPI 3.1 document of the API that the sandbox simulates."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Part = dict[str, Any]
 
 
 def build_document(*, url: str, update_method: UpdateMethod, delete_method: DeleteMethod, auth: Auth) -> Part:
-    """Describe a sandbox, for readers, for tools that check it and for generators of clients.
+    """Describe a sandbox, for readers, validators and generators of clients.
 
     Args:
         url: The URL of the sandbox, with its prefix.

@@ -20,7 +20,7 @@ from .faults import Fault
 
 T = TypeVar("T")
 
-# Fields that JSON cannot hold.
+# Fields whose values JSON cannot represent.
 _PYTHON_ONLY: Final = frozenset({"when", "hold", "message_text", "zone"})
 _SCALARS: Final[Mapping[type, str]] = {str: "text", bool: "true or false", int: "a whole number"}
 
@@ -145,20 +145,20 @@ def read_faults(value: Any) -> list[Fault]:
 
 
 def write_fault(fault: Fault) -> dict[str, Any]:
-    """Return the fields of a fault that differ from their defaults and that JSON can hold."""
+    """Return the fields of a fault that differ from their defaults and that JSON can represent."""
     left_out = list_unwritable_fields(fault)
     return {name: value for name, value in _CONVERTER.unstructure(fault).items() if name not in left_out}
 
 
 def list_unwritable_fields(fault: Fault) -> list[str]:
-    """Return the names of the fields that are set and that JSON cannot hold."""
+    """Return the names of the fields that are set and that JSON cannot represent."""
     values = attrs.asdict(fault, recurse=False)
     return [name for name, value in values.items() if isinstance(value, asyncio.Event) or callable(value)]
 
 
 @frozen
 class Seeds:
-    """Campaigns in wire form, each with an id of its own, and the contacts of some of them.
+    """Campaigns in wire form, each with a unique id, and the contacts of some of them.
 
     Raises:
         ValueError: If an id is missing, occurs twice, or has contacts but no campaign.

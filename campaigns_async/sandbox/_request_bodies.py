@@ -22,7 +22,7 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}
 
 
 class InvalidRequestError(Exception):
-    """A request that is refused. `errors` has the messages by path."""
+    """An error that refuses a request. `errors` has the messages by path."""
 
     def __init__(self, errors: Mapping[str, list[str]]) -> None:
         super().__init__("the request is refused")
@@ -127,7 +127,7 @@ def _is_list(value: object) -> TypeGuard[list[Any]]:
 
 
 def _normalize_names(item: Body) -> Body:
-    """Return an object with the API's spelling of its names, which come in any case. The last of several wins."""
+    """Return an object with the API's spelling of its names, which may be in any case. The last of several wins."""
     if item.keys() <= _NAMES:
         return item
     return {_CANONICAL.get(name.lower(), name): value for name, value in item.items()}

@@ -1,4 +1,4 @@
-"""The HTTP side of a sandbox: it listens, reads each request, records it, and has it answered."""
+"""The HTTP side of a sandbox: the handler that reads, records and answers each request."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class RequestHandler:
-    """The requests that arrive at a port.
+    """The handler of the requests that arrive at a port.
 
-    A request that was read completely is carried out, even if its client has gone away.
+    A request that has arrived completely is carried out, even if its client has disconnected.
     """
 
     def __init__(self, state: State) -> None:
@@ -40,14 +40,14 @@ class RequestHandler:
 
     @property
     def is_running(self) -> bool:
-        """True if it listens."""
+        """True if the port is open."""
         return self._server is not None and self._server.is_running
 
     async def start(self) -> None:
-        """Listen.
+        """Start to listen on the port.
 
         Raises:
-            RuntimeError: If it listens already.
+            RuntimeError: If the sandbox is already running.
             OSError: If the port is in use.
         """
         if self.is_running:
@@ -61,7 +61,7 @@ class RequestHandler:
         state.port = await self._server.start(state.settings.host, state.port)
 
     async def stop(self) -> None:
-        """Close the port and every connection, within a second. Requests that wait are cancelled."""
+        """Close the port and every connection, within a second. Waiting requests are cancelled."""
         await asyncio.gather(*self._state.cancel_waiting(), return_exceptions=True)
         if self._server is not None:
             await self._server.stop()
@@ -73,7 +73,7 @@ class RequestHandler:
             connection = self._server.find_connection(request) if self._server else None
             return CLOSE if connection is None else await self._serve(request, connection)
         except (ConnectionError, web.RequestPayloadError):
-            # The client went away before the request was complete.
+            # The client disconnected before the request was complete.
             return CLOSE
         finally:
             log.end()

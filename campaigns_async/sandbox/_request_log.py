@@ -1,4 +1,4 @@
-"""The requests that arrived, and waiting for them."""
+"""The log of requests that arrived, with methods to wait for them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class RecordedRequest:
         number: The number of the request, from 1 in order of arrival.
         method: The HTTP method.
         path: The path as it was sent, without the query.
-        query: Parameters by name in lower case, including `api-key` if it was sent there.
-        headers: The headers, found by names in any case.
-        operation: The operation that was asked for; None if no operation has this method and path.
+        query: The parameters, by name in lower case, including `api-key` if the key was sent there.
+        headers: The headers. Names are found in upper or lower case.
+        operation: The requested operation; None if no operation has this method and path.
         content: The bytes of the body. Empty if bodies are not kept.
         connection: The number of the request's connection, from 1.
         arrived: The time of arrival, in seconds of the event loop's clock.
         status: The status of the answer. None before the answer, and if no status was sent at all.
         acted: True once the request was carried out.
-        fault: The number of the rule whose fault the request met; None without a fault.
+        fault: The number of the rule whose fault was applied to the request; None without a fault.
         problem: A problem of the sandbox itself, such as an exception in a fault's `when`; otherwise empty.
     """
 
@@ -60,11 +60,11 @@ class RecordedRequest:
 
 @define(eq=False)
 class RequestLog:
-    """The requests, for tests to read and to wait for.
+    """The log of requests, which tests read and wait for.
 
     Attributes:
-        in_flight: Number of requests that are being read or answered now.
-        max_in_flight: Highest number of requests that were in flight at once.
+        in_flight: The number of requests that are being read or answered.
+        max_in_flight: The highest number of requests that were in flight at the same time.
     """
 
     in_flight: int = 0
@@ -80,7 +80,7 @@ class RequestLog:
 
     @property
     def count(self) -> int:
-        """Number of requests that arrived."""
+        """The number of requests that arrived."""
         return len(self._requests)
 
     def clear(self) -> None:

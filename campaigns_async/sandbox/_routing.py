@@ -1,4 +1,4 @@
-"""The operation that a request asks for, by its method and path, and the API key that it carries."""
+"""Routing: the operation of a request, by its method and path, and the API key that it carries."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _FLAGS: Final[Mapping[str, bool]] = {"true": True, "false": False}
 
 @frozen
 class RoutedRequest:
-    """A request as the operations need it.
+    """A request, parsed for the operations.
 
     Attributes:
         method: The HTTP method, in upper case.
-        operation: The operation that it asks for; None if no operation has this method and path.
+        operation: The requested operation; None if no operation has this method and path.
         allow: The methods of the path; None if there is no such path.
         query: Parameters by name in lower case, the first of each.
         campaign_id: The campaign's id, if the path has one.
@@ -59,7 +59,7 @@ class Router:
         return below if path.lower().startswith(start) and below[:1] in {"", "/"} else None
 
     def route(self, method: str, target: str, *, has_body: bool) -> RoutedRequest:
-        """Find the operation that a request asks for.
+        """Find the operation of a request.
 
         Args:
             method: The HTTP method.
@@ -109,7 +109,7 @@ def carries_key(key: str, headers: Mapping[str, str], query: Mapping[str, str], 
 
     Args:
         key: The right key.
-        headers: The headers, found by names in any case.
+        headers: The headers. Names are found in upper or lower case.
         query: Parameters by name in lower case.
         auth: The accepted way, or any.
     """
@@ -124,5 +124,5 @@ def carries_key(key: str, headers: Mapping[str, str], query: Mapping[str, str], 
 
 
 def _is_same(text: str, key: str) -> bool:
-    # In constant time, as other machines may reach it. Bytes that are not UTF-8 come as surrogates.
+    # In constant time, as other machines may send requests. Bytes that are not UTF-8 are surrogates here.
     return compare_digest(text.encode("utf-8", "surrogatepass"), key.encode("utf-8", "surrogatepass"))

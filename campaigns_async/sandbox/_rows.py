@@ -33,7 +33,7 @@ class Row:
     Attributes:
         wire: The fields.
         ticks: The start time, parsed once.
-        hidden: Returns True while lists omit the row.
+        hidden: A function that returns True while lists omit the row; None for a row that is not hidden.
         deleted: True once the row was deleted.
     """
 
@@ -44,7 +44,7 @@ class Row:
 
     @classmethod
     def of_campaign(cls, wire: Wire) -> Row:
-        """Make a row of a campaign."""
+        """Build the row of a campaign."""
         return cls(wire, _parse_start(wire))
 
     def replace(self, wire: Wire) -> None:
@@ -100,7 +100,7 @@ def _make_text_columns(*names: str) -> Columns:
     return {name.lower(): _make_text_column(name) for name in names}
 
 
-# Names are found in any case, hence in lower case here.
+# By name in lower case, because the server ignores the case of names.
 CAMPAIGN_COLUMNS: Final[Columns] = {
     **_make_text_columns("id", "sender", "message", "trackLinkUrl"),
     "startdatetime": Column(Kind.DATE, lambda row: row.ticks),

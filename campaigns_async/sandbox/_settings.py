@@ -32,11 +32,11 @@ class Quirks:
             without a zone (bare), with seven digits, or shifted to ``+01:00`` (offset).
             None for the form in which they are stored.
         phones: The notation in which numbers of created contacts are stored: ``+447…``
-            (plus), ``447…`` (digits) or ``07…`` (national). None for the notation in which they came.
-        message_text: Applied to each message before it is stored, such as ``str.rstrip``.
-        default_page_size: Rows on a page if the request names no size, from 1.
-        max_page_size: The most rows on a page. It does not limit the rows skipped, so rows between pages are
-            lost. None for no limit.
+            (plus), ``447…`` (digits) or ``07…`` (national). None to store them unchanged.
+        message_text: A function that is applied to each message before it is stored, such as ``str.rstrip``.
+        default_page_size: Rows per page if the request has no page size, from 1.
+        max_page_size: The maximum number of rows on a page. It does not change the number of rows that earlier pages
+            skip, so rows between pages are lost. None for no limit.
         zone: The server's time zone, to which filter dates with ``Z`` or an offset are converted before they
             are compared.
         strict_filters: Answer 400 to filters and sorts that the provider's server silently ignores.
@@ -59,13 +59,13 @@ class RateLimit:
 
     Attributes:
         requests_per_second: The rate, above 0. It may be a fraction.
-        burst: Number of requests that are served at once after a pause, from 1; None for those of one second.
-        status: The status of the answer to the others: 429, or 503 as ASP.NET's limiter answers by default.
+        burst: The number of requests that are served at once after a pause, from 1; None for the requests of one second.
+        status: The status of the answer to requests above the limit: 429, or 503 as ASP.NET's limiter answers by default.
         retry_after: True if that answer has a `Retry-After` header, in whole seconds.
     """
 
     requests_per_second: float = field(
-        validator=and_(valid.of_type("a number of requests a second", int, float), gt(0), lt(float("inf")))
+        validator=and_(valid.of_type("a number of requests per second", int, float), gt(0), lt(float("inf")))
     )
     burst: int | None = field(default=None, validator=optional(valid.count))
     status: Literal[429, 503] = field(default=429, validator=valid.one_of((429, 503)))
@@ -81,7 +81,7 @@ def to_rate_limit(limit: RateLimit | float | None) -> RateLimit | None:
     if limit is None or isinstance(limit, RateLimit):
         return limit
     if isinstance(limit, bool) or not isinstance(limit, (int, float)):
-        raise valid.wrong_type("rate_limit", "a RateLimit, a number of requests a second or None", limit)
+        raise valid.wrong_type("rate_limit", "a RateLimit, a number of requests per second or None", limit)
     return RateLimit(limit)
 
 

@@ -1,4 +1,4 @@
-"""The state of a sandbox: what its requests, its control and its methods act on."""
+"""The state of a sandbox, shared by its requests, its control and its methods."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TokenBucket:
         rate = self.limit.requests_per_second
         self._tokens = min(self._size, self._tokens + (now - self._refilled_at) * rate)
         self._refilled_at = now
-        # Rounding may leave a token a little less than whole.
+        # After rounding, a full token may be slightly less than 1.
         if self._tokens < 1 - 1e-9:
             return (1 - self._tokens) / rate
         self._tokens = max(0.0, self._tokens - 1)
@@ -49,7 +49,7 @@ class State:
 
     Attributes:
         settings: The arguments of the sandbox.
-        port: The port to listen on; once it listens, the port that it has.
+        port: The port to listen on; after the start, the actual port.
         api_key: The key that requests must carry.
         clock: The sandbox's time.
         log: The requests that arrived.
@@ -57,8 +57,8 @@ class State:
         store: The campaigns.
         operations: The operations on the store.
         limiter: The rate limiter; None for no limit.
-        held: The tasks of requests that wait for a fault's time to be answered.
-        late: The tasks of answered requests that a fault's `act_after` carries out later.
+        held: The tasks that apply a fault to a request.
+        late: The tasks that carry out answered requests, after a fault's `act_after`.
         stale: The connections that are closed at their next request.
     """
 
@@ -94,7 +94,7 @@ class State:
         self.limit_rate(settings.rate_limit)
 
     def reset(self) -> None:
-        """Restore the state of the settings. Requests that wait are cancelled."""
+        """Restore the state of the settings. Waiting requests are cancelled."""
         self.cancel_waiting()
         self.log.clear()
         self.rules.clear()
@@ -106,7 +106,7 @@ class State:
 
     @property
     def late_count(self) -> int:
-        """Number of requests that were answered, and that a fault's `act_after` carries out later."""
+        """The number of answered requests that a fault's `act_after` has not carried out yet."""
         return sum(not task.done() for task in self.late)
 
     @property

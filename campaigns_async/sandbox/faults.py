@@ -1,4 +1,4 @@
-"""Faults: which requests meet them, and their effects. `_fault_timing` applies a fault to a request."""
+"""Faults: the requests that they apply to, and their effects. `_fault_timing` applies a fault to a request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ._routing import OPERATIONS, Operation
 
 Drop = Literal["close", "reset", "cut_headers", "cut_body"]
 
-# These send part of an answer, so they need one.
+# These kinds send a part of an answer, so they need an answer.
 _CUTS: Final = frozenset({"cut_headers", "cut_body"})
 
 
@@ -58,27 +58,27 @@ def _encode_body(body: bytes | str | None) -> bytes | None:
 
 @frozen(kw_only=True)
 class Fault:
-    """A fault, and the requests that meet it. Times are in seconds, counts from 1.
+    """A fault, and the requests that it applies to. Times are in seconds, counts from 1.
 
-    If the answer is the proper one, even late or cut, the request is carried out on arrival, before any waiting. A
-    request that gets another `status`, or no answer at all, is not carried out, unless `act` or `act_after` are set.
-    A request that meets a fault without any effect is served as usual.
+    A request that gets its normal answer, even late or cut, is carried out on arrival, before any waiting. A request
+    that gets another `status`, or no answer at all, is not carried out, unless `act` or `act_after` is set. A fault with
+    no effect changes nothing: its requests are served as usual, and counted.
 
     Attributes:
-        operation: The operation of the requests; None for any operation.
-        when: A function that returns True for the requests.
-        nth: The first request that meets the fault, counted among those selected since the fault was added.
-        every: The step from there: 2 for every other request.
-        times: The highest number of requests that meet the fault; None for no limit.
-        share: The share of those requests that meet the fault, 0 to 1, drawn at random.
-        seed: Seed of the draws for `share`.
-        recipient: A phone number, in any notation, for creates that have it among their contacts.
+        operation: Selects requests of this operation; None for any operation.
+        when: Selects requests for which this function returns True.
+        recipient: Selects creates that have this phone number, in any notation, among their contacts.
+        nth: The number of the first request that the fault applies to, among those selected since it was added.
+        every: The step to the next requests: 2 for every other request.
+        times: The maximum number of requests that the fault applies to; None for no limit.
+        share: The probability, from 0 to 1, that the fault applies to one of these requests.
+        seed: The seed of the random numbers for `share`.
         act: True to carry the request out before the faulty answer, False never to carry it out; None to carry it
-            out if the answer is the proper one.
+            out if it gets its normal answer.
         act_after: Carry the request out this long after the faulty answer, or once the event is set.
         status: Answer with this status, 200 to 599, and with `body`.
         headers: Headers to add to the answer.
-        body: The body of the answer; by default the proper one, or an empty one with `status`.
+        body: The body of the answer; by default the normal one, or an empty one with `status`.
         content_type: The type of `body`; ``text/plain`` by default.
         drop: Send nothing and close ("close") or reset ("reset") the connection; or send half of the head
             ("cut_headers"), or the head and half of the body ("cut_body"), and close.
@@ -86,7 +86,7 @@ class Fault:
         hold: Wait for this event before the answer.
         hang: Wait until the rule is released before the answer.
         slow_body: Wait this long before each byte of the body.
-        stale: Answer properly, and close the connection when the next request comes over it.
+        stale: Answer normally, and close the connection when the next request arrives over it.
         hidden_for: Hide a campaign that the request creates from lists for this long, or until the event is set.
 
     Raises:
@@ -122,24 +122,26 @@ class Fault:
     def __attrs_post_init__(self) -> None:
         if self.recipient is not None and self.operation not in {None, "create"}:
             raise ValueError("recipient needs operation='create': no other request has recipients")
-        if self.act_after is not None and (self.acts or self.proper):
+        if self.act_after is not None and (self.is_carried_out_first or self.is_answered_normally):
             raise ValueError("act_after needs a status or a drop, and act left out")
-        if self.act is False and self.proper:
-            raise ValueError("act=False needs a status or a drop: a proper answer comes from acting")
+        if self.act is False and self.is_answered_normally:
+            raise ValueError(
+                "act=False needs a status or a drop: a request that is not carried out has no normal answer"
+            )
         if self.hidden_for is not None and self.operation != "create":
             raise ValueError("hidden_for needs operation='create'")
         if self.stale and self.drop is not None:
             raise ValueError("stale needs an answer: leave drop out")
 
     @property
-    def proper(self) -> bool:
-        """True if the answer is that of the request, even late or cut."""
+    def is_answered_normally(self) -> bool:
+        """True if the request gets its normal answer, even late or cut."""
         return self.status is None and (self.drop is None or self.drop in _CUTS)
 
     @property
-    def acts(self) -> bool:
+    def is_carried_out_first(self) -> bool:
         """True if the request is carried out before the answer."""
-        return self.proper if self.act is None else self.act
+        return self.is_answered_normally if self.act is None else self.act
 
 
 @define(eq=False)
@@ -149,9 +151,9 @@ class Rule:
     Attributes:
         fault: The fault.
         number: The number of the rule, from 1 in the order in which rules were added.
-        seen: Number of requests that the fault's fields select.
-        fired: Number of requests that met the fault.
-        stopped: True if no more requests meet the fault.
+        seen: The number of requests that the fault's fields have selected.
+        fired: The number of requests that the fault was applied to.
+        stopped: True if the fault applies to no more requests.
     """
 
     fault: Fault
@@ -169,11 +171,11 @@ class Rule:
         self._random = random.Random(self.fault.seed)
 
     def stop(self) -> None:
-        """End the fault: no more requests meet it. The counts stay."""
+        """End the fault: it applies to no more requests. The counts are kept."""
         self.stopped = True
 
     def release(self) -> None:
-        """Answer the requests that hang. Later requests that meet the rule do not hang."""
+        """Answer the requests that hang. The rule's later requests do not hang."""
         self._released = True
         for event, loop in tuple(self._hanging.items()):
             if not loop.is_closed():
@@ -184,14 +186,14 @@ class Rule:
         event = asyncio.Event()
         self._hanging[event] = asyncio.get_running_loop()
         try:
-            # After the line above, as another thread may release the rule between the two.
+            # Checked after the event is registered, as another thread may release the rule at any time.
             if not self._released:
                 await event.wait()
         finally:
             del self._hanging[event]
 
     def count(self, request: RecordedRequest, recipients: Callable[[], Collection[str]]) -> bool:
-        """Count a request if the fault's fields select it. Return True if the fault is due for it.
+        """Count a request if the fault's fields select it. Return True if the fault applies to it.
 
         Args:
             request: The request that arrived.
@@ -206,7 +208,7 @@ class Rule:
         ):
             return False
         self.seen += 1
-        # Drawn for each request that is selected, so that other rules do not alter the sequence.
+        # Drawn for each selected request, so that other rules do not alter the sequence.
         is_drawn = fault.share >= 1 or self._random.random() < fault.share
         if self.seen < fault.nth or (self.seen - fault.nth) % fault.every:
             return False
@@ -214,7 +216,7 @@ class Rule:
 
 
 class Rules(list[Rule]):
-    """The rules in the order in which they were added, including stopped ones. The first rule that is due applies."""
+    """The rules in the order in which they were added, including stopped ones. The first rule that applies is used."""
 
     def add(self, fault: Fault) -> Rule:
         """Add a rule after the others.
@@ -230,10 +232,10 @@ class Rules(list[Rule]):
         return rule
 
     def pick(self, request: RecordedRequest, recipients: Callable[[], Collection[str]]) -> Rule | None:
-        """Return the rule that applies to a request to these recipients, in international digits."""
-        # Every rule counts the request, including those after the one that applies.
-        due = [rule for rule in self if rule.count(request, recipients)]
-        if not due:
+        """Return the first rule that applies to a request to these recipients, in international digits."""
+        # Every rule counts the request, including those after the first one.
+        applicable = [rule for rule in self if rule.count(request, recipients)]
+        if not applicable:
             return None
-        due[0].fired += 1
-        return due[0]
+        applicable[0].fired += 1
+        return applicable[0]

@@ -1,9 +1,9 @@
-"""The faults that clients meet most, as functions that return a `Fault`.
+"""The most common faults, as functions that return a `Fault`.
 
     sandbox.add_fault(presets.lost_answer(operation="create", times=1))
 
-Besides its own arguments, each function takes the fields of `Fault` that select requests (`Where`). Its documentation
-says whether those requests are carried out.
+In addition to its own arguments, each function takes the fields of `Fault` that select requests (`Where`). Its docstring
+says if those requests are carried out.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def html_page(status: int = 502, *, acted: bool = False, **where: Unpack[Where])
 
 
 def empty_answer(**where: Unpack[Where]) -> Fault:
-    """Answer with the proper status but no body, so a create returns no id. The request is carried out."""
+    """Answer with the normal status but no body, so a create returns no id. The request is carried out."""
     return Fault(body=b"", **where)
 
 
@@ -126,7 +126,7 @@ def slow_body(seconds: float, **where: Unpack[Where]) -> Fault:
 
 
 def hanging(*, acted: bool = True, **where: Unpack[Where]) -> Fault:
-    """Send no answer until the rule is released, and then the proper one.
+    """Send no answer until the rule is released, and then the normal one.
 
     The request is carried out at once. Without `acted` it is never carried out, and the connection is closed when the
     rule is released.
@@ -135,9 +135,9 @@ def hanging(*, acted: bool = True, **where: Unpack[Where]) -> Fault:
 
 
 def stale_connection(**where: Unpack[Where]) -> Fault:
-    """Close the connection when the next request comes over it, as servers do with idle connections.
+    """Close the connection when the next request arrives over it, as servers do with idle connections.
 
-    The request that meets the fault is carried out and answered. The next one over the connection is not.
+    The fault's request is carried out and answered. The next request over the connection is not.
     """
     return Fault(stale=True, **where)
 

@@ -1,6 +1,6 @@
 """The pytest plugin: the fixture `campaigns_sandbox`.
 
-It is active once the package is installed, in tests of any kind. It imports nothing before a test uses it.
+It is active once the package is installed, in tests of any kind. It imports the sandbox only when a test uses it.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture
 def campaigns_sandbox(request: pytest.FixtureRequest) -> Iterator[ThreadedSandbox]:
-    """Start a server that plays the SMS Campaigns API, a new one for each test; see `campaigns_async.sandbox`.
+    """Start a server that simulates the SMS Campaigns API, a new one for each test; see `campaigns_async.sandbox`.
 
-    It runs in a thread of its own, so it serves tests of any kind. `@pytest.mark.campaigns_sandbox(rate_limit=5)`
+    It runs in its own thread, so it serves tests of any kind. `@pytest.mark.campaigns_sandbox(rate_limit=5)`
     passes arguments of `Sandbox`. The marker nearest to the test wins.
     """
     try:
@@ -57,7 +57,7 @@ def campaigns_sandbox(request: pytest.FixtureRequest) -> Iterator[ThreadedSandbo
         # After the handler, so that pytest shows no other error as its context.
         pytest.fail(f"@pytest.mark.{_MARKER}: {problem}", pytrace=False)
     try:
-        # A stopped sandbox can be read too: fixtures set up before it are torn down after it, and may fail.
+        # Its requests can be read after it was stopped: fixtures set up before it are torn down after it, and may fail.
         request.node.stash[_REQUESTS] = lambda: _list_requests(sandbox)
         yield sandbox
     finally:
@@ -103,7 +103,7 @@ def _describe_request(request: RecordedRequest) -> str:
     done = "carried out" if request.acted else "not carried out"
     parts = [status, done]
     if request.fault is not None:
-        parts.append(f"met fault {request.fault}")
+        parts.append(f"fault {request.fault}")
     if request.problem:
         parts.append(request.problem)
     return f"{request.number}. {request.method} {path}: {', '.join(parts)}"

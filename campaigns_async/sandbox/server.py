@@ -29,14 +29,14 @@ T = TypeVar("T")
 def with_parameters_of(
     make: Callable[P, T],
 ) -> Callable[[Callable[[S, T], None]], Callable[Concatenate[S, P], None]]:
-    """Replace an initializer's one parameter, an object, by the parameters that build the object."""
+    """Replace the only parameter of an initializer, an object, by the parameters that build the object."""
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     signature = inspect.Signature([itself, *inspect.signature(make).parameters.values()])
 
     def decorate(initialize: Callable[[S, T], None]) -> Callable[Concatenate[S, P], None]:
         @functools.wraps(initialize)
         def build_and_initialize(self: S, /, *args: P.args, **kwargs: P.kwargs) -> None:
-            signature.bind(self, *args, **kwargs)  # its TypeError does not name `make`, which nobody called
+            signature.bind(self, *args, **kwargs)  # raises a TypeError that does not name `make`
             initialize(self, make(*args, **kwargs))
 
         build_and_initialize.__dict__["__signature__"] = signature
@@ -46,7 +46,7 @@ def with_parameters_of(
 
 
 def in_loop(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Run a method where the sandbox's requests are handled."""
+    """Run a method in the event loop that handles the sandbox's requests."""
 
     @functools.wraps(method)
     def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -75,7 +75,7 @@ class SandboxBase:
 
     @property
     def api_key(self) -> str:
-        """The key that requests must carry. It can be set.
+        """The API key that requests must carry. It can be set.
 
         Raises:
             ValueError: If the new value cannot be a key.
@@ -100,7 +100,7 @@ class SandboxBase:
     @property
     @in_loop
     def created(self) -> list[Wire]:
-        """The campaigns that were created over HTTP, in order, as they were then, with their `contacts`."""
+        """The campaigns that were created over HTTP, in order, as they were created, with their `contacts`."""
         return self._state.store.created
 
     @property
@@ -126,7 +126,7 @@ class SandboxBase:
     @property
     @in_loop
     def messages(self) -> list[Wire]:
-        """The message to each person of the created campaigns: `campaignId`, `phoneNumber` and `status`.
+        """The messages of the created campaigns, one per recipient: `campaignId`, `phoneNumber` and `status`.
 
         A message is Sent (0) once its campaign is Submitted, and has its final status once the campaign is Completed.
         """
@@ -136,12 +136,12 @@ class SandboxBase:
 
     @in_loop
     def add(self, campaign: WireRow, contacts: Iterable[WireRow] = (), *, at: int | None = None) -> None:
-        """Add a campaign as it is given, unvalidated.
+        """Add a campaign without validating it.
 
         Args:
             campaign: The campaign, in wire form, with an `id`.
             contacts: The contacts of the campaign, in wire form.
-            at: The index at which it is inserted, from 0; None for the end.
+            at: The index in the list of campaigns at which to insert it, from 0; None for the end.
 
         Raises:
             ValueError: If there is a campaign with that id already.
@@ -162,7 +162,7 @@ class SandboxBase:
     def double_sends(self, *, within: timedelta = A_DAY) -> list[DoubleSend]:
         """Return the pairs of campaigns that send the same text from the same sender to the same people.
 
-        Created campaigns count, as they are now. Campaigns that were deleted before their start do not.
+        Only campaigns that were created over HTTP count, with their current fields. Deleted campaigns do not count.
 
         Args:
             within: The longest span between the start times of a pair.
@@ -176,7 +176,7 @@ class SandboxBase:
             within: The longest span between the start times of a pair.
 
         Raises:
-            AssertionError: If anyone would, with the ids of the campaigns and the number of people; or if an
+            AssertionError: If anyone would get it twice: names the ids of the campaigns and the number of people. Or if an
                 answered request is not carried out yet, because of a fault's `act_after`.
         """
         __tracebackhide__ = True  # pytest then shows the line of the test
@@ -186,10 +186,10 @@ class SandboxBase:
             raise AssertionError("sent twice: " + "; ".join(map(str, pairs)))
 
     def fault(self, **fields: Unpack[FaultFields]) -> Rule:
-        """Add a fault, by the fields of `Fault`. If several rules are due for a request, the first one applies.
+        """Add a fault, by the fields of `Fault`. If several rules apply to a request, the first one is used.
 
         Returns:
-            The rule: `fired` counts, `stop()` ends it, `release()` answers requests that hang.
+            The rule: `fired` counts its requests, `stop()` ends it, and `release()` answers requests that hang.
 
         Raises:
             ValueError: If the fields do not fit together, or are out of range.
@@ -198,7 +198,7 @@ class SandboxBase:
 
     @in_loop
     def add_fault(self, fault: Fault) -> Rule:
-        """Add a fault, such as those of `presets`. If several rules are due for a request, the first one applies.
+        """Add a fault, such as one of `presets`. If several rules apply to a request, the first one is used.
 
         Raises:
             TypeError: If `fault` is not a `Fault`.
@@ -213,12 +213,12 @@ class SandboxBase:
 
     @property
     def clock(self) -> Clock:
-        """The sandbox's time, by which created campaigns start and complete."""
+        """The sandbox's clock. By its time, created campaigns start and complete."""
         return self._state.clock
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The limit on requests per second. It can be set, which starts the count again.
+        """The limit on requests per second. It can be set, which starts its count again.
 
         Raises:
             ValueError: If the new value is out of range.
@@ -233,50 +233,51 @@ class SandboxBase:
     @property
     @in_loop
     def in_flight(self) -> int:
-        """Number of requests that are being read or answered now."""
+        """The number of requests that are being read or answered."""
         return self._state.log.in_flight
 
     @property
     @in_loop
     def max_in_flight(self) -> int:
-        """Highest number of requests that were in flight at once."""
+        """The highest number of requests that were in flight at the same time."""
         return self._state.log.max_in_flight
 
     @in_loop
     def reset(self) -> None:
-        """Restore the state in which it was built: no requests; faults, campaigns, clock, key and limit as given.
+        """Restore the state of a new sandbox, with the faults, campaigns, clock, key and limit that it was created with.
 
-        Requests that wait to be answered or carried out are cancelled.
+        The recorded requests are removed. Requests that wait to be answered or carried out are cancelled.
         """
         self._state.reset()
 
 
 class Sandbox(SandboxBase):
-    """A server that plays the provider's Campaigns API, with faults on demand.
+    """A server that simulates the provider's Campaigns API, with faults on demand.
 
-    Use it as ``async with Sandbox(...) as sandbox``, in the loop of the client under test.
-    A request that was read completely is carried out, even if its client has gone away.
+    Use it as ``async with Sandbox(...) as sandbox``, in the event loop of the client under test.
+    A request that has arrived completely is carried out, even if its client has disconnected.
 
     Args:
-        campaigns: Campaigns in wire form, each with an `id`. They are kept as given and in that order.
-        contacts: For a campaign's id its contacts, in wire form, kept as given.
+        campaigns: Campaigns in wire form, each with an `id`. They are stored unchanged, in this order.
+        contacts: The contacts of each campaign in wire form, by the campaign's id. They are stored unchanged.
         api_key: The key that requests must carry; None for a random one.
         host: The address to listen on.
         port: The port to listen on; 0 for any free port.
-        prefix: A path in front of each path, such as ``/tenant``.
+        prefix: A path before each path of the API, such as ``/tenant``.
         update_method: The HTTP method of updates; "both" for PUT and POST.
         delete_method: The HTTP method of deletes; with POST, the body must be empty. "both" for DELETE and POST.
-        auth: The way in which the key must be sent: "bearer", as the header api-key ("header"), as the parameter
-            api-key ("query"), or any of them.
-        rate_limit: The limit on requests per second, and the answer to the others. A number is a rate, with 429.
+        auth: The place of the key in a request: "bearer" for `Authorization: Bearer KEY`, "header" for the header api-key,
+            "query" for the parameter api-key, or "any".
+        rate_limit: The limit on requests per second, and the answer to requests above it. With a number, that answer is
+            a 429.
         magic_recipients: True if the numbers 07700 9000NX determine the status of messages to them.
         lifecycle: The time that a created campaign stays in each status after its start time.
-        now: The time at which the sandbox's clock is stopped; None to run with the machine's time.
+        now: The time at which the sandbox's clock is stopped; None for a clock that shows the machine's time.
         max_body: The largest accepted body, in bytes.
         keep_bodies: False to drop the bodies of `requests`.
-        seed: Seed of the generated ids; None for other ids each time.
+        seed: The seed of the generated ids; None for different ids in each run.
         quirks: The form of answers where the documentation leaves it open.
-        faults: The faults from the start.
+        faults: Faults to add at the start, and after each `reset`.
 
     Raises:
         ValueError: If two campaigns have the same id, or contacts belong to no campaign; or an argument is out of
@@ -296,16 +297,16 @@ class Sandbox(SandboxBase):
         await self.stop()
 
     async def start(self) -> None:
-        """Listen.
+        """Start to listen on the port.
 
         Raises:
-            RuntimeError: If it listens already.
+            RuntimeError: If the sandbox is already running.
             OSError: If the port is in use.
         """
         await self._handler.start()
 
     async def stop(self) -> None:
-        """Stop listening and close every connection, within a second. Requests that wait are cancelled."""
+        """Stop listening and close every connection, within a second. Waiting requests are cancelled."""
         await self._handler.stop()
 
     async def wait_received(self, count: int, operation: Operation | None = None) -> None:

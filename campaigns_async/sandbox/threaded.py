@@ -1,4 +1,4 @@
-"""The sandbox in a thread of its own, for tests that are not coroutines or have another event loop."""
+"""The sandbox in its own thread, for tests that are not coroutines or use another event loop."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ _EVENT_FIELDS: Final = ("hold", "act_after", "hidden_for")
 
 
 class ThreadedSandbox(SandboxBase):
-    """A `Sandbox` in a thread and an event loop of its own, with the same arguments.
+    """A `Sandbox` that runs in its own thread and event loop, with the same arguments.
 
     Use it as ``with ThreadedSandbox(...) as sandbox``, in tests of any kind, and from any thread.
-    Its members run in its loop, in order with the requests that arrive there. They work on a stopped sandbox, too,
+    Its methods and properties run in its event loop, in order with the requests. They also work on a stopped sandbox,
     except for `url`, `environment`, `wait_received` and `wait_acted`.
 
     Raises:
         ValueError: As with `Sandbox`.
-        RuntimeError: From any member, if a fault's `when` blocks the thread.
+        RuntimeError: From any method or property, if a fault's `when` blocks the thread.
     """
 
     # The thread and its loop. A stopped sandbox has no loop, and keeps the thread, which may be stuck.
@@ -53,7 +53,7 @@ class ThreadedSandbox(SandboxBase):
         """Start the thread and listen. Requests are served once this returns.
 
         Raises:
-            RuntimeError: If it listens already.
+            RuntimeError: If the sandbox is already running.
             OSError: If the port is in use.
         """
         with self._lock:
@@ -74,16 +74,16 @@ class ThreadedSandbox(SandboxBase):
             self._loop = loop
 
     def stop(self) -> None:
-        """Close the port, every connection, the loop and the thread, within a second. Requests that wait are cancelled.
+        """Close the port, every connection, the loop and the thread, within a second. Waiting requests are cancelled.
 
         Raises:
-            RuntimeError: After ten seconds, if a fault's `when` blocks the thread. The thread ends once it can.
+            RuntimeError: After ten seconds, if a fault's `when` blocks the thread. The thread ends once `when` returns.
         """
         with self._lock:
             loop, self._loop = self._loop, None
             if loop is None or self._thread is None:
                 return
-            # It runs after the work that was submitted before.
+            # Runs after all work that was submitted before.
             stopped = asyncio.run_coroutine_threadsafe(self._handler.stop(), loop)
             stopped.add_done_callback(lambda _: loop.call_soon_threadsafe(loop.stop))
         _get_result(stopped)
@@ -132,21 +132,21 @@ class ThreadedSandbox(SandboxBase):
         """The URL of the sandbox, with the prefix and without a slash at the end.
 
         Raises:
-            RuntimeError: If it is not running.
+            RuntimeError: If the sandbox is not running.
         """
         self._require_loop()
         return super().url
 
     def add_fault(self, fault: Fault) -> Rule:
-        """Add a fault, such as those of `presets`. If several rules are due for a request, the first one applies.
+        """Add a fault, such as one of `presets`. If several rules apply to a request, the first one is used.
 
         Raises:
-            TypeError: If `fault` is not a `Fault`, or a field of it is an event, which would belong to another loop.
+            TypeError: If `fault` is not a `Fault`, or if one of its fields is an event, which belongs to another loop.
         """
         for name in _EVENT_FIELDS:
             if isinstance(getattr(fault, name, None), asyncio.Event):
                 raise TypeError(
-                    f"{name} must not be an event: it would belong to another loop than the sandbox's. "
+                    f"{name} must not be an event: the sandbox runs in another event loop. "
                     "Use hang=True, and release() of the rule"
                 )
         return super().add_fault(fault)
@@ -160,7 +160,7 @@ class ThreadedSandbox(SandboxBase):
             timeout: The longest time to wait, in seconds.
 
         Raises:
-            TimeoutError: If fewer arrived in time.
+            TimeoutError: If fewer requests arrived in time.
             ValueError: If there is no such operation.
         """
         __tracebackhide__ = True
@@ -175,7 +175,7 @@ class ThreadedSandbox(SandboxBase):
             timeout: The longest time to wait, in seconds.
 
         Raises:
-            TimeoutError: If fewer were carried out in time.
+            TimeoutError: If fewer requests were carried out in time.
             ValueError: If there is no such operation.
         """
         __tracebackhide__ = True
@@ -213,12 +213,12 @@ def _stuck_error() -> RuntimeError:
 def _describe_timeout(
     event: Event, count: int, operation: Operation | None, timeout: float, requests: Sequence[RecordedRequest]
 ) -> str:
-    """Describe which requests there are, for the error about those that were waited for."""
+    """Return the message of the error, with the requests that there were."""
     verb = "arrived" if event == "received" else "were carried out"
     counts = Counter(str(request.operation or "other") for request in requests if event == "received" or request.acted)
     actual = counts.total() if operation is None else counts[operation]
-    wanted = "requests" if operation is None else f"{operation} requests"
-    text = f"{actual} of {count} {wanted} {verb} within {timeout:g} seconds"
+    noun = "requests" if operation is None else f"{operation} requests"
+    text = f"{actual} of {count} {noun} {verb} within {timeout:g} seconds"
     if counts:
         text += "; in all: " + ", ".join(f"{number} {name}" for name, number in counts.most_common())
     with suppress(RuntimeError):

@@ -205,7 +205,7 @@ def test_the_report_of_a_failed_test_names_the_fault(report: Report) -> None:
     (name,) = report.list_failures("test_failing")
     assert name == "test_a_lost_answer_is_no_reason_to_send_again"
     shown = re.split(r"^_{3,} (.*) _{3,}$", report.printed, flags=re.MULTILINE)
-    assert "1. POST /api/Campaigns: no answer, carried out, met fault 1" in shown[shown.index(name) + 1]
+    assert "1. POST /api/Campaigns: no answer, carried out, fault 1" in shown[shown.index(name) + 1]
 
 
 @pytest.mark.slow
@@ -227,7 +227,7 @@ async def test_a_double_send_is_what_the_readme_says() -> None:
         with pytest.raises(AssertionError) as caught:
             sandbox.assert_no_double_send(within=timedelta(days=7))
         first, second, _ = (campaign["id"] for campaign in sandbox.created)
-        assert str(caught.value) == f"sent twice: campaigns {first} and {second} bring the same text to 1 person"
+        assert str(caught.value) == f"sent twice: campaigns {first} and {second} send the same text to 1 person"
         await create(session, sandbox.api_key, "07700 900123", {**NEW, "startDateTime": "2031-06-28T09:30:00Z"})
         with pytest.raises(AssertionError, match="sent twice"):
             sandbox.assert_no_double_send()
@@ -322,12 +322,12 @@ def call_preset(cell: str) -> tuple[str, Fault]:
 @pytest.mark.parametrize("cells", table("preset"), ids=lambda cells: code(cells[0])[0])
 def test_a_preset_acts_as_its_row_says(cells: list[str]) -> None:
     name, fault = call_preset(cells[0])
-    assert fault.acts == cells[2].startswith("yes")
+    assert fault.is_carried_out_first == cells[2].startswith("yes")
     if "acted" in inspect.signature(PRESETS[name]).parameters:
         said = {True: "if `acted=True`", False: "yes, unless `acted=False`"}
-        other = PRESETS[name](acted=not fault.acts)
-        assert other.acts != fault.acts
-        assert said[other.acts] in cells[2]
+        other = PRESETS[name](acted=not fault.is_carried_out_first)
+        assert other.is_carried_out_first != fault.is_carried_out_first
+        assert said[other.is_carried_out_first] in cells[2]
     else:
         assert cells[2] in ("yes", "no")
     assert ("act_after" in inspect.signature(PRESETS[name]).parameters) == ("`act_after` seconds later" in cells[2])

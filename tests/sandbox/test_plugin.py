@@ -160,7 +160,7 @@ TESTS = {
             assert marker.startswith("campaigns_sandbox(**arguments): ")
             assert "rate_limit=5" in marker
             (fixture,) = request.session._fixturemanager.getfixturedefs("campaigns_sandbox", request.node)
-            assert fixture.func.__doc__.splitlines()[0].startswith("Start a server that plays the SMS Campaigns API, a new one")
+            assert fixture.func.__doc__.splitlines()[0].startswith("Start a server that simulates the SMS Campaigns API, a new one")
     """,
     "test_3_marks": """
         import pytest
@@ -396,9 +396,9 @@ def test_each_test_of_the_suite_has_its_expected_outcome(report: Report) -> None
 def test_the_double_send_of_a_naive_app_is_found_and_shown_without_recipients(report: Report) -> None:
     shown = report.of("test_naive")
 
-    assert re.search(r"AssertionError: sent twice: campaigns \w+ and \w+ bring the same text to 1 person", shown)
+    assert re.search(r"AssertionError: sent twice: campaigns \w+ and \w+ send the same text to 1 person", shown)
     first, second = report.sections["test_naive"]
-    assert re.fullmatch(r"1\. POST /api/Campaigns\S*: no answer, carried out, met fault 1", first)
+    assert re.fullmatch(r"1\. POST /api/Campaigns\S*: no answer, carried out, fault 1", first)
     assert re.fullmatch(r"2\. POST /api/Campaigns\S*: 201, carried out", second)
     # The line of the test is shown, and no line of the sandbox.
     assert "threaded.py" not in shown
@@ -444,7 +444,7 @@ def test_a_failing_test_shows_its_requests_without_secrets(report: Report) -> No
     assert shown == {
         "test_call": [
             "1. GET /api/Campaigns: 200, carried out",
-            "2. GET /api/Campaigns: 504, carried out, met fault 1",
+            "2. GET /api/Campaigns: 504, carried out, fault 1",
             "3. GET /sendTo/(number)/now: 404, not carried out",
         ],
         "test_nothing_arrived": ["no request arrived"],

@@ -135,7 +135,7 @@ class TestDoubleSends:
             first, second = (campaign["id"] for campaign in sandbox.created)
             with pytest.raises(AssertionError) as caught:
                 sandbox.assert_no_double_send()
-            assert str(caught.value) == (f"sent twice: campaigns {first} and {second} bring the same text to 2 people")
+            assert str(caught.value) == (f"sent twice: campaigns {first} and {second} send the same text to 2 people")
             assert "900123" not in repr(sandbox.double_sends())
 
     async def test_one_campaign_can_text_a_person_twice(self, open_session: Open, new: dict[str, Any]) -> None:

@@ -189,10 +189,10 @@ class TestLife:
             ({"campaigns": [WIRE, {"sender": "Acme"}]}, "campaigns[1] must have an id"),
             ({"campaigns": [{**WIRE, "id": ""}]}, "campaigns[0] must have an id"),
             ({"campaigns": ["c1"]}, "campaigns[0] must be a mapping, in wire form, not str"),
-            ({"rate_limit": "5"}, "rate_limit must be a RateLimit, a number of requests a second or None, not str"),
+            ({"rate_limit": "5"}, "rate_limit must be a RateLimit, a number of requests per second or None, not str"),
             ({"rate_limit": True}, "rate_limit must be a RateLimit"),
             ({"rate_limit": 0}, "'requests_per_second' must be > 0: 0"),
-            ({"now": "2031-05-01"}, "the clock needs a time with a zone"),
+            ({"now": "2031-05-01"}, "the clock needs a time with a time zone"),
             ({"auth": "basic"}, "auth must be one of any, bearer, header, query, not 'basic'"),
         ],
     )
