@@ -17,7 +17,7 @@ from campaigns_async._http.request import (
 from campaigns_async._http.response import Response, read_campaign, read_created_id, read_nothing
 from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.creates import Creator
-from campaigns_async._reconcile.ledger import Ledger, SentFields
+from campaigns_async._reconcile.ledger import Ledger, describes, fields_of
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items, Result
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
@@ -114,7 +114,7 @@ class Campaigns:
 
     async def _is_updated(self, campaign_id: str, changed: CampaignUpdate, _: Response) -> bool:
         campaign = await self._creator.read_back(campaign_id)
-        return campaign is not None and SentFields.of(changed).describe(campaign)
+        return campaign is not None and describes(fields_of(changed), campaign)
 
     async def delete(self, campaign_id: str) -> None:
         """Delete a campaign (DELETE, or POST by `delete_method`).

@@ -262,10 +262,14 @@ class CampaignsClient:
         """Run an operation over many items in parallel, as `campaigns.create_many` does.
 
         Args:
-            operation: An async function of an item, such as `client.campaigns.get`.
+            operation: An async function of an item, such as `client.campaigns.get`. If it makes several requests,
+                `Outcome.effect` is UNKNOWN if one that changes something is, else APPLIED, REJECTED, NOT_SENT in this
+                order; reads count only if nothing else was sent.
             items: An iterable or async iterable. It is read only as fast as items are processed.
         """
-        return FanOut(operation, items, limit=self._pool.limiter.limit, grace=self._caller.timeouts.grace)
+        return FanOut(
+            operation, items, limit=self._pool.limiter.limit, grace=self._caller.timeouts.grace, records_effects=True
+        )
 
     async def request(
         self,
@@ -281,10 +285,11 @@ class CampaignsClient:
             method: GET, HEAD, OPTIONS, PUT and DELETE are retried like reads; POST and PATCH like a create.
             path: The path below `base_url`, percent-encoded: `/api/SMSMessages`.
             params: The query parameters.
-            json: The body.
+            json: The body. Refused with GET, HEAD and OPTIONS.
 
         Returns:
-            The successful response as it is; `.json()` returns its body.
+            The successful response as it is; `.json()` returns its body. After POST, PATCH, PUT and DELETE only 201 and
+            204 prove that the request was carried out: `.effect` is UNKNOWN for another success.
 
         Raises:
             InvalidArgumentError: If the request cannot be sent as it is. Nothing was sent.

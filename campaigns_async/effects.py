@@ -10,7 +10,8 @@ believed. A response may come from a proxy, a firewall, a cache or another servi
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from asyncio import CancelledError
+from collections.abc import Collection, Container, Mapping
 from contextlib import suppress
 from enum import Enum, IntEnum
 from types import MappingProxyType
@@ -50,9 +51,12 @@ _READS = (Action.LIST, Action.GET, Action.READ)
 def effect_of(error: BaseException) -> Effect:
     """Return the effect of the request that ended with this error; UNKNOWN if the error does not say.
 
-    Works for a `CancelledError` too, if it went through a call of this package.
+    Works for a `CancelledError` too, if it went through a call of this package, and for the `TimeoutError` that
+    `asyncio.timeout` around one call makes of it.
     """
     effect = getattr(error, "effect", None)
+    if effect is None and isinstance(error.__cause__, CancelledError):
+        effect = getattr(error.__cause__, "effect", None)
     return effect if isinstance(effect, Effect) else Effect.UNKNOWN
 
 
@@ -65,6 +69,11 @@ def note_effect(error: BaseException, effect: Effect) -> None:
 def is_non_idempotent(operation: Operation) -> bool:
     """Return True if carrying the operation out twice does harm."""
     return operation.action in _NON_IDEMPOTENT
+
+
+def changes_something(operation: Operation) -> bool:
+    """Return True if the operation is no read."""
+    return operation.action not in _READS
 
 
 # Table 1: an attempt
@@ -272,6 +281,12 @@ def combine(operation: Operation, earlier: Effect, latest: Effect, status: int |
     ):
         return Effect.APPLIED  # the attempt whose outcome was unknown has deleted it
     return max(earlier, latest, key=_RISING.index)
+
+
+def combine_requests(effects: Collection[Effect]) -> Effect | None:
+    """Return the effect of several requests of one operation: the least certain one; None without a request."""
+    order = (Effect.UNKNOWN, Effect.APPLIED, Effect.REJECTED, Effect.NOT_SENT)
+    return next((effect for effect in order if effect in effects), None)
 
 
 # Table 2: a row of a journal

@@ -11,6 +11,7 @@ from typing import Any, Generic, Self, TypeAlias, TypeVar, cast
 
 from attrs import define, field, frozen
 
+from campaigns_async._engine.effect_record import CURRENT, EffectRecord
 from campaigns_async.effects import Effect, effect_of
 from campaigns_async.errors import CampaignsError, ClientClosedError, InvalidArgumentError
 from campaigns_async.outcome_unknown import OutcomeUnknownError
@@ -28,7 +29,9 @@ class Outcome(Generic[T, R]):
         item: The item.
         value: The operation's return value; for `create_many`, the new id. None if the operation raised an error.
         error: The error that the operation raised; None for a success.
-        effect: The effect of the operation on the server.
+        effect: The effect of the operation on the server. Of an operation that makes several requests: UNKNOWN if one
+            that changes something is, else APPLIED, REJECTED, NOT_SENT in this order. Reads count only if nothing else
+            was sent.
         request_id: The server's id of the request, to quote to its support. Set for errors that have one, and for
             successes of `create_many`. None if the server sent no id.
     """
@@ -67,11 +70,20 @@ class FanOut(Generic[T, R]):
     garbage-collected without `async with` cancels its requests in flight.
 
     Attributes:
-        unresolved: After the block, the outcomes that were not iterated and whose effect is unknown.
+        unresolved: After the block, the failures that were not iterated and may have changed something on the server:
+            their effect is UNKNOWN or APPLIED.
     """
 
-    def __init__(self, operation: ItemOperation[T, R], items: Items[T], *, limit: int, grace: float) -> None:
-        self._pool: _WorkerPool[T, R] = _WorkerPool(operation, items, limit)
+    def __init__(
+        self,
+        operation: ItemOperation[T, R],
+        items: Items[T],
+        *,
+        limit: int,
+        grace: float,
+        records_effects: bool = False,
+    ) -> None:
+        self._pool: _WorkerPool[T, R] = _WorkerPool(operation, items, limit, records_effects=records_effects)
         self._grace = grace
         self.unresolved: tuple[Outcome[T, R], ...] = ()
 
@@ -102,7 +114,11 @@ class FanOut(Generic[T, R]):
         try:
             await self._pool.finish(self._grace)
         finally:
-            self.unresolved = tuple(each for each in self._pool.ready if each.effect is Effect.UNKNOWN)
+            self.unresolved = tuple(
+                left
+                for left in self._pool.ready
+                if left.error is not None and left.effect in (Effect.UNKNOWN, Effect.APPLIED)
+            )
 
     def __del__(self) -> None:
         pool: _WorkerPool[T, R] | None = self.__dict__.get("_pool")  # missing if __init__ raised an error
@@ -119,8 +135,12 @@ class _WorkerPool(Generic[T, R]):
         ready: Outcomes that were not taken yet.
     """
 
-    def __init__(self, operation: ItemOperation[T, R], items: Items[T], limit: int) -> None:
+    def __init__(
+        self, operation: ItemOperation[T, R], items: Items[T], limit: int, *, records_effects: bool = False
+    ) -> None:
         self._operation = operation
+        self._records_effects = records_effects
+        self._outer_record = CURRENT.get()
         self._limit = limit
         self._count = 0
         self._pending = 0  # number of items that were read and have no outcome yet
@@ -269,19 +289,23 @@ class _WorkerPool(Generic[T, R]):
         while True:
             while self._unstarted:
                 index, item = self._unstarted.popleft()
+                record = None
+                if self._records_effects:
+                    record = EffectRecord(self._outer_record)
+                    CURRENT.set(record)
                 try:
-                    outcome: Outcome[T, R] = _build_success(index, item, await self._operation(item))
+                    outcome: Outcome[T, R] = _build_success(index, item, await self._operation(item), record)
                 except Exception as error:
-                    request_id = getattr(error, "request_id", None)
-                    outcome = Outcome(index, item, error=error, effect=effect_of(error), request_id=request_id)
+                    effect, request_id = _effect_of(error, record), getattr(error, "request_id", None)
+                    outcome = Outcome(index, item, error=error, effect=effect, request_id=request_id)
                 except asyncio.CancelledError as stop:
                     # Not raised again: the worker returns, and the item has its outcome.
-                    self._add(_build_aborted(index, item, effect_of(stop)))
+                    self._add(_build_aborted(index, item, _effect_of(stop, record)))
                     return
                 except BaseException as fatal:  # ends the iteration; the item still has its outcome
                     self._error = fatal
                     self._exhaust()
-                    outcome = _build_aborted(index, item, effect_of(fatal))
+                    outcome = _build_aborted(index, item, _effect_of(fatal, record))
                     if outcome.error is not None:
                         outcome.error.__cause__ = fatal
                     self._add(outcome)
@@ -316,16 +340,21 @@ class _WorkerPool(Generic[T, R]):
             pass
 
 
-def _build_success(index: int, item: T, value: R | Result[R]) -> Outcome[T, R]:
+def _effect_of(error: BaseException, record: EffectRecord | None) -> Effect:
+    return (record.effect if record is not None else None) or effect_of(error)
+
+
+def _build_success(index: int, item: T, value: R | Result[R], record: EffectRecord | None = None) -> Outcome[T, R]:
     if isinstance(value, Result):
         result = cast("Result[R]", value)
         return Outcome(index, item, result.value, None, _APPLIED, result.request_id)
-    return Outcome(index, item, value)
+    effect = record.effect if record is not None else None
+    return Outcome(index, item, value, effect=effect or _APPLIED)
 
 
 def _build_aborted(index: int, item: T, effect: Effect) -> Outcome[T, Any]:
     error: CampaignsError
-    if effect is Effect.UNKNOWN:
+    if effect in (Effect.UNKNOWN, Effect.APPLIED):
         error = OutcomeUnknownError(
             "cancelled while in flight: it may have been carried out. "
             "Look for it on the server before you send it again",

@@ -108,7 +108,8 @@ class RetryPolicy:
     """The rules for retries of requests that are safe to send again.
 
     The pause after attempt n is a random number of seconds from 0 to min(cap, base * 2 ** (n - 1)) (full jitter). If
-    the server sent Retry-After, the pause is that time plus a jitter from 0 to `base`.
+    the server sent Retry-After, the pause is at least that time plus a jitter from 0 to `base`. A date in Retry-After is
+    measured from the Date of the same response.
 
     Attributes:
         attempts: The maximum number of requests of one call, from 1 (no retry) to 1,000.

@@ -10,6 +10,7 @@ from typing import TypeVar
 from attrs import define, field
 
 from campaigns_async._engine.call import Call
+from campaigns_async._engine.effect_record import CURRENT
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import BudgetSpent, RetryAfterOrBackoff, if_retryable
 from campaigns_async._http.body_forms import find_body_form
@@ -98,6 +99,10 @@ class Caller:
         Raises:
             CampaignsError: If the call failed. `effect` says what the request did on the server.
         """
+        record = CURRENT.get()
+        if record is not None:
+            again = partial(self.run, request, read, on_attempt=on_attempt, judge=judge, confirm=confirm)
+            return await record.run(request.operation, again)
         pool = self.pool
         pool.enter()
         started = pool.clock.monotonic()

@@ -59,7 +59,7 @@ def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:
 
 @frozen
 class RetryAfterOrBackoff:
-    """A `wait` strategy for tenacity: the server's Retry-After plus a jitter, or the backoff.
+    """A `wait` strategy for tenacity: the longer of the server's Retry-After plus a jitter, and the backoff.
 
     The jitter spreads the clients to which the server named the same second.
     """
@@ -70,9 +70,10 @@ class RetryAfterOrBackoff:
 
     def __call__(self, _: RetryCallState | None = None) -> float:
         """Return seconds to wait before the next attempt."""
+        pause = backoff(self.policy, self.call.attempts, self.random)
         if self.call.retry_after is None:
-            return backoff(self.policy, self.call.attempts, self.random)
-        return self.call.retry_after + self.random.uniform(0.0, self.policy.base)
+            return pause
+        return max(pause, self.call.retry_after + self.random.uniform(0.0, self.policy.base))
 
 
 @frozen

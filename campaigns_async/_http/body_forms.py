@@ -6,7 +6,7 @@ from codecs import BOM_UTF8
 
 from campaigns_async._checks import is_int
 from campaigns_async._http.codec import decode_json, is_array, is_object, single
-from campaigns_async._http.response import QUOTED_ID, Response, find_documented_id, find_possible_id
+from campaigns_async._http.response import Response, find_documented_id, find_possible_id
 from campaigns_async.effects import BodyForm
 
 
@@ -33,7 +33,7 @@ def find_body_form(response: Response) -> BodyForm:
 
 def find_created_form(response: Response) -> BodyForm:
     """Return the form of the body of a create's success."""
-    if QUOTED_ID.match(response.body) or find_documented_id(response.body) is not None:
+    if find_documented_id(response.body) is not None:
         return BodyForm.ID
     form = find_body_form(response)
     has_id = form not in (BodyForm.EMPTY, BodyForm.HTML) and find_possible_id(response.body) is not None

@@ -31,6 +31,7 @@ class Response:
             `Transport.discard`; None without one.
         effect: The effect of the request: UNKNOWN if a raw request that may change something met a success other than
             201 and 204, which proves nothing.
+        created_id: The id of a new campaign, once it was read.
     """
 
     status: int
@@ -38,6 +39,7 @@ class Response:
     body: bytes = field(repr=lambda body: f"<{len(body)} bytes>")
     connection: object | None = field(default=None, repr=False, eq=False)
     effect: Effect = field(default=_APPLIED, repr=False)
+    created_id: str | None = field(default=None, init=False, repr=False, eq=False)
 
     def json(self) -> Any:
         """Return the body as JSON.
@@ -78,14 +80,19 @@ def read_created_id(response: Response) -> str:
     Raises:
         DecodeError: If the campaign was created, but the response has no id.
     """
-    if QUOTED_ID.match(response.body):
-        return response.body[1:-1].decode("ascii")
-    campaign_id = find_documented_id(response.body) or find_possible_id(response.body)
+    if response.created_id is not None:
+        return response.created_id
+    body = response.body
+    if QUOTED_ID.match(body):
+        campaign_id: str | None = body[1:-1].decode("ascii")
+    else:
+        campaign_id = find_documented_id(body) or find_possible_id(body)
     if campaign_id is not None:
+        response.created_id = campaign_id
         return campaign_id
-    body = "an empty body" if not response.body.strip() else "another body"
+    found = "an empty body" if not body.strip() else "another body"
     raise DecodeError(
-        f"created (status {response.status}), but the response has {body} instead of the new id: "
+        f"created (status {response.status}), but the response has {found} instead of the new id: "
         "look for the campaign in the list, do not send it again",
         status=response.status,
     )

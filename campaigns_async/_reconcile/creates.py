@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from attrs import evolve
 
 from campaigns_async._engine.caller import Caller
+from campaigns_async._engine.effect_record import CURRENT
 from campaigns_async._http.body_forms import find_created_form
-from campaigns_async._http.request import Request, build_encoded_create, build_get, drops_invalid_numbers
-from campaigns_async._http.response import Response, read_campaign, read_created_id
+from campaigns_async._http.request import DROPPING_PATH, Request, build_encoded_create, build_get
+from campaigns_async._http.response import QUOTED_ID, Response, read_campaign, read_created_id
 from campaigns_async._paginators import Paginators
-from campaigns_async._reconcile.ledger import Content, Ledger, SentFields
+from campaigns_async._reconcile.ledger import Content, Ledger, SentFields, describes, fields_of
 from campaigns_async.effects import BodyForm, Effect, effect_of, is_own_form, note_effect
 from campaigns_async.errors import CampaignsError, DecodeError, NotFoundError
 from campaigns_async.models import Campaign, NewCampaign
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from campaigns_async._reconcile.reconciler import Reconciler
 
 _log = logging.getLogger("campaigns_async")
-_IDS = (BodyForm.ID, BodyForm.POSSIBLE_ID)
+_ID, _POSSIBLE_ID = BodyForm.ID, BodyForm.POSSIBLE_ID  # Python 3.11 looks up a member slowly
 _ONLY = 0
 """The key of a create in a search for one create."""
 
@@ -53,7 +54,7 @@ class Creator:
         """Send a create and return the new id; an unknown outcome raises."""
         ledger = self._ledger
         number = ledger.begin(new)
-        fields = None if callable(new) else _fields_of(new, request)
+        fields = None if callable(new) else fields_of(new, drops_invalid=request.path is DROPPING_PATH)
         try:
             campaign_id = await self._caller.run(
                 request,
@@ -73,19 +74,20 @@ class Creator:
 
     def _judge(self, response: Response) -> BodyForm:
         """Return the form of the body of a create's success: `GIVEN_ID` if another create was given its id."""
-        form = find_created_form(response)
-        if form in _IDS and self._ledger.was_given(read_created_id(response)):
+        form = _ID if QUOTED_ID.match(response.body) else find_created_form(response)
+        if (form is _ID or form is _POSSIBLE_ID) and read_created_id(response) in self._ledger.given:
             return BodyForm.GIVEN_ID
         return form
 
     async def _confirm(self, new: Content, fields: SentFields | None, request: Request, response: Response) -> bool:
         """Return True if the campaign with the id of a response is the one that was sent, and no other create's."""
         ledger, campaign_id = self._ledger, read_created_id(response)
-        was_given = ledger.was_given(campaign_id)
+        was_given = campaign_id in ledger.given
         if fields is None:
             if was_given:  # a row of a journal: its journal knows the other row, and calls `settle_duplicate`
                 return False
-            fields = _fields_of(new, request)
+            content = new() if callable(new) else new
+            fields = fields_of(content, drops_invalid=request.path is DROPPING_PATH)
         # Before the campaign is read: another create may be given the same id meanwhile.
         ledger.give(campaign_id, fields)
         is_proven = False
@@ -120,7 +122,7 @@ class Creator:
         drops = ignore_invalid_phone_numbers is True
         campaign = await self.read_back(campaign_id)
         fits = [
-            new is None or (campaign is not None and SentFields.of(new, drops_invalid=drops).describe(campaign))
+            new is None or (campaign is not None and describes(fields_of(new, drops_invalid=drops), campaign))
             for new in (mine, other)
         ]
         is_mine, is_other = fits == [True, False], fits == [False, True] and other is not None
@@ -186,6 +188,13 @@ class Creator:
         read: Callable[[Response], str] = read_created_id,
     ) -> str:
         """Send a create. While its outcome is unknown, look for it, and send it again only if it is absent."""
+        search = partial(self._create_and_search, new, ignore_invalid, request, read)
+        record = CURRENT.get()
+        return await (search() if record is None else record.run(request.operation, search))
+
+    async def _create_and_search(
+        self, new: NewCampaign, ignore_invalid: bool | None, request: Request, read: Callable[[Response], str]
+    ) -> str:
         # All that a search needs is imported before the create is sent: an ImportError in the middle of the search
         # (EMFILE) would replace the OutcomeUnknownError.
         from campaigns_async._reconcile.matching import Absent, Found, SearchTarget  # noqa: PLC0415  # few programs search
@@ -246,10 +255,6 @@ class Creator:
                 verdict.word, reconciler.looks, pool.clock.monotonic() - target.unknown_since
             )
         return verdict
-
-
-def _fields_of(content: Content, request: Request) -> SentFields:
-    return SentFields.of(content() if callable(content) else content, drops_invalid=drops_invalid_numbers(request))
 
 
 def _effect_if(is_proven: bool) -> Effect:

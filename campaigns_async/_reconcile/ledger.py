@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from campaigns_async.models import Campaign, CampaignUpdate, NewCampaign
 
@@ -19,60 +19,38 @@ _MOST_GIVEN = 10_000
 _SAME_TIME = 1.0  # seconds: a server may cut or round milliseconds
 
 
-class SentFields(NamedTuple):
-    """The fields of a campaign that was sent, to compare with the campaign that is read back.
+SentFields: TypeAlias = tuple[datetime, str, str, int | None, str | None, int | None, bool]
+"""The fields of a campaign that was sent, to compare with the campaign that is read back: start, sender, message,
+opt-out link, tracking link, the number of contacts (None for an update), and True if the server leaves out contacts
+with an invalid number. A plain tuple: each create makes one."""
 
-    Attributes:
-        start: The start time.
-        sender: The sender ID.
-        message: The text.
-        opt_out_link_id: The id of the opt-out link.
-        track_link_url: The link whose clicks are counted.
-        contacts: The number of contacts; None for an update, which sends none.
-        drops_invalid: True if the server leaves out contacts with an invalid number.
-    """
 
-    start: datetime
-    sender: str
-    message: str
-    opt_out_link_id: int | None
-    track_link_url: str | None
-    contacts: int | None = None
-    drops_invalid: bool = False
+def describes(fields: SentFields, campaign: Campaign) -> bool:
+    """Return True if a campaign has these fields."""
+    start, sender, message, opt_out_link_id, track_link_url, contacts, drops_invalid = fields
+    theirs, count = campaign.start_date_time, campaign.recipient_count
+    if contacts is not None and (count is None or count > contacts or (count < contacts and not drops_invalid)):
+        return False
+    return (
+        theirs is not None
+        and abs((theirs - start).total_seconds()) <= _SAME_TIME
+        and (campaign.sender, campaign.message) == (sender, message)
+        and (campaign.opt_out_link_id or 0) == (opt_out_link_id or 0)  # a server may show 0 or "" for none
+        and (campaign.track_link_url or "") == (track_link_url or "")
+    )
 
-    @classmethod
-    def of(cls, new: NewCampaign | CampaignUpdate, *, drops_invalid: bool = False) -> SentFields:
-        """Return the fields of a create or an update."""
-        contacts = len(new.contacts) if isinstance(new, NewCampaign) else None
-        return cls(
-            new.start_date_time,
-            new.sender,
-            new.message,
-            new.opt_out_link_id,
-            new.track_link_url,
-            contacts,
-            drops_invalid,
-        )
 
-    def describe(self, campaign: Campaign) -> bool:
-        """Return True if a campaign has these fields."""
-        start = campaign.start_date_time
-        return (
-            start is not None
-            and abs((start - self.start).total_seconds()) <= _SAME_TIME
-            and campaign.sender == self.sender
-            and campaign.message == self.message
-            and (campaign.opt_out_link_id or 0) == (self.opt_out_link_id or 0)  # a server may show 0 or "" for none
-            and (campaign.track_link_url or "") == (self.track_link_url or "")
-            and self._has_recipients(campaign.recipient_count)
-        )
-
-    def _has_recipients(self, count: int | None) -> bool:
-        if self.contacts is None:
-            return True
-        if count is None:
-            return False
-        return count <= self.contacts if self.drops_invalid else count == self.contacts
+def fields_of(sent: NewCampaign | CampaignUpdate, *, drops_invalid: bool = False) -> SentFields:
+    """Return the fields of a create or an update."""
+    return (
+        sent.start_date_time,
+        sent.sender,
+        sent.message,
+        sent.opt_out_link_id,
+        sent.track_link_url,
+        len(sent.contacts) if isinstance(sent, NewCampaign) else None,
+        drops_invalid,
+    )
 
 
 class KnownIds:
@@ -129,12 +107,13 @@ class Ledger:
 
     Attributes:
         seen: Ids that were read from the server, in any call.
+        given: The fields of the creates that were given an id, by the id; None for one whose fields are not known.
     """
 
     def __init__(self, remember: int) -> None:
         self.seen: KnownIds = KnownIds(remember)
         self._claimed = KnownIds(remember)
-        self._given: dict[str, tuple[SentFields | None, ...]] = {}
+        self.given: dict[str, tuple[SentFields | None, ...]] = {}
         self._unknown: dict[int, set[Hashable]] = {}  # owners of creates that were left unknown, by digest of content
         self._last_number = 0
         self._in_flight: dict[int, Content] = {}
@@ -147,35 +126,33 @@ class Ledger:
             fields: The fields of the create; None if they are not known.
         """
         self._claimed.add(campaign_id)
-        self.give(campaign_id, fields)
+        if campaign_id in self.given:
+            self.give(campaign_id, fields)
+        else:
+            self.given[campaign_id] = (fields,)
+        if len(self.given) > _MOST_GIVEN:
+            del self.given[next(iter(self.given))]
 
     def give(self, campaign_id: str, fields: SentFields | None) -> None:
         """Record that the server gave this id to a create, which need not have made the campaign."""
-        given = self._given
-        earlier = given.get(campaign_id)
-        if earlier is None:
-            given[campaign_id] = (fields,)
-            if len(given) > _MOST_GIVEN:
-                del given[next(iter(given))]
-        elif all(each is not fields for each in earlier):
-            given[campaign_id] = (*earlier, fields)
+        earlier = self.given.get(campaign_id, ())
+        if all(each is not fields for each in earlier):
+            self.given[campaign_id] = (*earlier, fields)
+            if len(self.given) > _MOST_GIVEN:
+                del self.given[next(iter(self.given))]
 
     def take_back(self, campaign_id: str, fields: SentFields | None) -> None:
         """Forget that the server gave this id to this create: what it gave was no id."""
-        left = tuple(each for each in self._given.get(campaign_id, ()) if each is not fields)
+        left = tuple(each for each in self.given.get(campaign_id, ()) if each is not fields)
         if left:
-            self._given[campaign_id] = left
+            self.given[campaign_id] = left
         else:
-            self._given.pop(campaign_id, None)
-
-    def was_given(self, campaign_id: str) -> bool:
-        """Return True if the server gave this id to one of the last 10,000 creates."""
-        return campaign_id in self._given
+            self.given.pop(campaign_id, None)
 
     def find_makers(self, campaign_id: str, campaign: Campaign | None) -> list[SentFields | None]:
         """Return the creates that were given this id and may have made this campaign, by their fields."""
-        given = self._given.get(campaign_id, ())
-        return [each for each in given if each is None or (campaign is not None and each.describe(campaign))]
+        given = self.given.get(campaign_id, ())
+        return [each for each in given if each is None or (campaign is not None and describes(each, campaign))]
 
     def is_claimed(self, campaign_id: str) -> bool:
         """Return True if a create of this client made this campaign."""

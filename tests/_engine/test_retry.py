@@ -84,11 +84,15 @@ def test_without_retry_after_a_wait_is_the_backoff() -> None:
 
 
 @given(policies, st.integers(1, 10**9), st.floats(0, 1e9), places)
-def test_a_wait_is_never_shorter_than_retry_after_and_at_most_a_base_longer(
+def test_a_wait_is_the_longer_of_the_backoff_and_retry_after_with_a_jitter(
     policy: RetryPolicy, attempt: int, asked: float, place: float
 ) -> None:
     seconds = wait_after(policy, attempt, asked, Fixed(place))
-    assert asked <= seconds <= asked + policy.base
+    assert seconds == max(retry.backoff(policy, attempt, Fixed(place)), asked + policy.base * place)
+
+
+def test_a_retry_after_of_zero_shortens_no_backoff() -> None:
+    assert wait_after(POLICY, 5, 0.0, Fixed(0.5)) == wait_after(POLICY, 5, None, Fixed(0.5)) == 2.0
 
 
 def test_the_jitter_spreads_clients_with_the_same_retry_after() -> None:
