@@ -108,7 +108,7 @@ MUTANTS = (
     Mutant(
         "a fan-out forgets what was cancelled",
         "fanout",
-        "                    self._add(_build_aborted(index, item, effect_of(stop)))",
+        "                    self._add(_build_aborted(index, item, _effect_of(stop, record)))",
         "                    pass",
     ),
     Mutant(
