@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import define, field
 
 from campaigns_async import (
     AttemptFinished,
@@ -141,29 +141,34 @@ def _describe(create: Create) -> str:
     return f"{create.value or type(create.error).__name__} {create.effect}"
 
 
-@frozen
+@define
 class _Run:
-    """A run of a request, as the observer and the transport saw it."""
+    """A call, as the observer and the transport saw it."""
 
-    attempts: list[AttemptFinished]
-    sent: list[Sent]
-    end: CallFinished
+    attempts: list[AttemptFinished] = field(factory=list)
+    sent: list[Sent] = field(factory=list)
+    end: CallFinished | None = None
 
 
-def _runs(world: World) -> Iterator[_Run | str]:
+def _find_runs(world: World) -> Iterator[_Run | str]:
+    """Yield the calls that have ended. A call may run within another one of its task, to read back what was created."""
     sent: dict[asyncio.Task[object] | None, list[Sent]] = defaultdict(list)
     for one in world.server.sent:
         sent[one.task].append(one)
     for task, events in world.events.items():
-        left, attempts = sent.pop(task, []), list[AttemptFinished]()
+        requests, runs = iter(sent.pop(task, [])), defaultdict[int, _Run](_Run)
         for event in events:
-            if isinstance(event, AttemptFinished):
-                attempts.append(event)
+            if isinstance(event, AttemptStarted):
+                runs[event.call_id].sent.extend(islice(requests, 1))
+            elif isinstance(event, AttemptFinished):
+                runs[event.call_id].attempts.append(event)
             elif isinstance(event, CallFinished):
-                yield _Run(attempts, left[: event.attempts], event)
-                left, attempts = left[event.attempts :], []
-        if left or attempts:
-            yield f"{len(left)} requests have no event; {len(attempts)} attempts without an end"
+                run = runs.pop(event.call_id, _Run())
+                run.end = event
+                yield run
+        left = len(list(requests))
+        if left or runs:
+            yield f"{left} requests have no event; {len(runs)} calls without an end"
     for of_task in sent.values():
         yield f"{len(of_task)} requests have no event"
 
@@ -174,11 +179,12 @@ def _check_runs(world: World) -> Iterator[str]:
     policy = world.script.retry
     most = policy.attempts + (world.script.rotations is not None)
     longest = max((one.deadline or 10_000.0) for one in world.script.timeouts)
-    for run in _runs(world):
+    for run in _find_runs(world):
         if isinstance(run, str):
             yield run
             continue
         end, numbers = run.end, [event.attempt for event in run.attempts]
+        assert end is not None
         count.update(calls=1, attempts=end.attempts, retries=max(0, end.attempts - 1))
         if end.error_type is None:
             count["earned"] += RETRY_COST if end.attempts > 1 else SUCCESS_RETURNS
@@ -191,7 +197,7 @@ def _check_runs(world: World) -> Iterator[str]:
             yield f"{end}: outlasted its deadline of {deadline} s"
         yield from _check_documented_attempts(run)
         if end.operation is Operation.CREATE:
-            yield from _check_create(run, acted)
+            yield from _check_create(run, end, acted)
     count["waits"] = sum(isinstance(event, Waiting) for events in world.events.values() for event in events)
     stats = world.client.stats()
     if (stats.calls, stats.attempts, stats.retries) != (count["calls"], count["attempts"], count["retries"]):
@@ -241,7 +247,7 @@ def _check_starts_and_ends(world: World) -> Iterator[str]:
         seen |= calls.keys()
 
 
-def _check_create(run: _Run, acted: set[int]) -> Iterator[str]:
+def _check_create(run: _Run, end: CallFinished, acted: set[int]) -> Iterator[str]:
     before = Effect.NOT_SENT
     for event, sent in zip(run.attempts, run.sent, strict=False):
         did = sent.number in acted
@@ -259,10 +265,10 @@ def _check_create(run: _Run, acted: set[int]) -> Iterator[str]:
     any_lie = any(sent.was_given_anothers_id for sent in run.sent)
     if (
         number > 1
-        or (number and run.end.effect in _NOTHING_DONE)
-        or (not number and run.end.effect is Effect.APPLIED and not any_lie)
+        or (number and end.effect in _NOTHING_DONE)
+        or (not number and end.effect is Effect.APPLIED and not any_lie)
     ):
-        yield f"{run.end}, but it was carried out {number} times"
+        yield f"{end}, but it was carried out {number} times"
 
 
 def _check_limits(world: World) -> Iterator[str]:

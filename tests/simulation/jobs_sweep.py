@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import gc
 import itertools
+import logging
 import sys
 import time
 from collections import Counter
@@ -72,6 +73,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--first", type=int, default=0, help="the seed to begin with")
     parser.add_argument("--processes", type=int, default=1)
     options = parser.parse_args(arguments)
+    logging.disable()  # ids that are given twice are logged
     began = time.monotonic()
     counts, failure = run_all(options.points, first=options.first, processes=options.processes)
     took = time.monotonic() - began
