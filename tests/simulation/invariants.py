@@ -109,7 +109,7 @@ def _find_ids_given_twice(world: World) -> set[str]:
         event.campaign_id  # type: ignore[attr-defined]
         for events in world.events.values()
         for event in events
-        if type(event).__name__ == "DuplicateId"
+        if type(event).__name__ == "DuplicateId" and event.earlier_effect is Effect.UNKNOWN  # type: ignore[union-attr]
     }
 
 
