@@ -13,9 +13,9 @@ from typing import Any, Final
 from attrs import define, field, frozen
 
 LIES: Final = "SIM_LIES" in os.environ
-"""True if responses may name another create's id, too."""
+"""True if a response may name an id that a row of an earlier run was given, too."""
 
-_MOODS: tuple[Mapping[str, float], ...] = (
+MOODS: tuple[Mapping[str, float], ...] = (
     {"fine": 60, "refused": 1, "dropped": 2, "slow": 2},
     {"fine": 20, "refused": 3, "connect_timeout": 1, "unsent": 3, "dropped": 5, "silent": 2, "status": 5, "cut": 4},
     {"fine": 6, "dropped": 4, "cut": 3, "silent": 2, "slow": 1, "status": 4, "empty": 2},
@@ -28,8 +28,6 @@ _MOODS: tuple[Mapping[str, float], ...] = (
     {"fine": 20, "same id": 3, "repeated": 2, "slow": 1, "dropped": 2},
     {"fine": 20, "refusal": 3, "blocked": 3, "unread": 2, "redirect": 1, "status": 1},
 )
-_NOT_YET = () if LIES else ("named", "same id", "repeated")
-MOODS = tuple({kind: weight for kind, weight in mood.items() if kind not in _NOT_YET} for mood in _MOODS)
 _BROKEN = ("refused", "connect_timeout", "dropped", "silent", "unread", "status", "throttled")
 _LYING = ("unavailable", "maintenance", "foreign", "blocked", "redirect")
 OUTAGES = (*_BROKEN, *_LYING)

@@ -16,6 +16,7 @@ from campaigns_async import (
     CallFinished,
     CallStarted,
     DecodeError,
+    DuplicateId,
     Effect,
     Operation,
     OutcomeUnknownError,
@@ -106,10 +107,10 @@ def _check_group(world: World, group: list[Create]) -> Iterator[str]:
 def _find_ids_given_twice(world: World) -> set[str]:
     """Return the ids that the client reported as given to two creates: too late for the create that had returned."""
     return {
-        event.campaign_id  # type: ignore[attr-defined]
+        event.campaign_id
         for events in world.events.values()
         for event in events
-        if type(event).__name__ == "DuplicateId" and event.earlier_effect is Effect.UNKNOWN  # type: ignore[union-attr]
+        if isinstance(event, DuplicateId) and event.earlier_effect is Effect.UNKNOWN
     }
 
 
