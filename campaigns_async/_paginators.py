@@ -44,9 +44,9 @@ class Paginators:
     page_size: int
     record_ids: Callable[[Iterable[str]], None]
 
-    def exempt_from_max_waiting(self) -> Paginators:
-        """Return paginators for the requests of a create that has started."""
-        return evolve(self, caller=evolve(self.caller, exempt_from_max_waiting=True))
+    def for_search(self) -> Paginators:
+        """Return paginators for the search for a create that has started."""
+        return evolve(self, caller=evolve(self.caller, exempt_from_max_waiting=True, closes_connections=True))
 
     async def probe(self) -> None:
         """List one campaign with a single request.

@@ -65,12 +65,15 @@ class Caller:
         timeouts: The bounds of each call and of its attempts.
         retry: The rules for further attempts.
         exempt_from_max_waiting: Set for follow-up requests of a call that has already started.
+        closes_connections: Set for reads that prove what a create did. A server that repeats the page of one read would
+            answer the next read over the same connection with it, and that page would prove the absence of a campaign.
     """
 
     pool: Pool
     timeouts: Timeouts
     retry: RetryPolicy
     exempt_from_max_waiting: bool = False
+    closes_connections: bool = False
     _deadlines: TimeoutQueue | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -255,7 +258,10 @@ class Caller:
                     self._report_finish(call, call.effect, type(error).__name__)
                 raise
             if call.outcome is not None and call.outcome.reusable:
-                self.pool.transport.reuse(result)
+                if self.closes_connections:
+                    self.pool.transport.discard(result)
+                else:
+                    self.pool.transport.reuse(result)
             elif call.effect is not _APPLIED:
                 result.effect = call.effect
             if self.pool.instrumentation is not None:

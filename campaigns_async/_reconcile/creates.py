@@ -37,9 +37,9 @@ class Creator:
     """The sender of creates. It records their outcomes in the ledger."""
 
     def __init__(self, caller: Caller, ledger: Ledger, listings: Paginators, policy: ReconcilePolicy) -> None:
-        self.listings: Paginators = listings.exempt_from_max_waiting()
+        self.listings: Paginators = listings.for_search()
         self._caller = caller
-        self._reader = evolve(caller, exempt_from_max_waiting=True)
+        self._reader = evolve(caller, exempt_from_max_waiting=True, closes_connections=True)
         self._ledger = ledger
         self._policy = policy
 
