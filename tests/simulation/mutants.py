@@ -101,7 +101,7 @@ MUTANTS = (
     Mutant(
         "the transport forgets to mark the first byte",
         "_http.aiohttp_transport",
-        "        self._marker.mark()\n",
+        "        self.marker.mark()\n",
         "",
         test="client/test_creates.py client/test_repeats.py client/test_pool.py",
     ),
