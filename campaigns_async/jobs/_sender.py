@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
 
-from attrs import define, field
+from attrs import define, field, frozen
 
 from campaigns_async._threads import wait_until_done
 from campaigns_async.effects import Cause, Effect, RunAction, State, classify_row, effect_of
@@ -25,7 +25,15 @@ from campaigns_async.errors import (
 )
 from campaigns_async.jobs._backpressure import Backoff, Pace
 from campaigns_async.jobs.job_errors import JournalError
-from campaigns_async.jobs.journal import ClaimedRow, Journal, Transition
+from campaigns_async.jobs.journal import (
+    ClaimedRow,
+    DuplicateIdError,
+    Journal,
+    JournalRow,
+    PossibleMatch,
+    Transition,
+)
+from campaigns_async.outcome_unknown import OutcomeUnknownError
 
 _LINGER: Final = 0.01
 """Seconds that an outcome waits for others to be written with."""
@@ -33,6 +41,21 @@ _LINGER: Final = 0.01
 
 class _HeldBackError(CampaignsError):
     """Raised before an attempt is sent if an outage began while the row waited for its turn."""
+
+
+@frozen
+class DuplicateId:
+    """A campaign's id that the server gave to two creates. Both are unknown.
+
+    Attributes:
+        campaign_id: The id.
+        row_id: The row that was given the id later.
+        earlier_row_id: The row that was given the id first; None if it was a create outside of the journal.
+    """
+
+    campaign_id: str
+    row_id: int
+    earlier_row_id: int | None
 
 
 @define(eq=False)
@@ -46,10 +69,12 @@ class Sender:
         probe: Sends a request that changes nothing.
         now: Returns the time, in seconds since 1970.
         on_commit: Called after each commit, with the number of claimed rows and the recorded transitions.
+        on_revoked: Called after a commit that took a campaign's id from a created row, with the row.
         concurrency: The limit of creates in flight, from 1.
         group: The limit of rows that a commit claims, from 1. As many rows may be *sending* but not yet in flight.
         backoff: The pauses of the run.
         stopped_by: The error that stopped the run, which every further row would meet; None unless one did.
+        duplicates: The ids that the server gave twice.
     """
 
     journal: Journal
@@ -57,14 +82,17 @@ class Sender:
     probe: Callable[[], Awaitable[object]]
     now: Callable[[], float]
     on_commit: Callable[[int, Sequence[Transition]], None]
+    on_revoked: Callable[[JournalRow], None]
     concurrency: int
     group: int
     backoff: Backoff
     stopped_by: BaseException | None = None
+    duplicates: list[DuplicateId] = field(init=False, factory=list["DuplicateId"])
     _ready: asyncio.Queue[ClaimedRow | None] = field(init=False, factory=asyncio.Queue["ClaimedRow | None"])
     _outcomes: list[Transition] = field(init=False, factory=list[Transition])
     _wake: asyncio.Event = field(init=False, factory=asyncio.Event)
     _sending: int = field(init=False, default=0)  # rows that are *sending* and whose outcome this run will record
+    _given_twice: list[tuple[int, str]] = field(init=False, factory=list[tuple[int, str]])  # rows, with their ids
     _exhausted: bool = field(init=False, default=False)
     _stopping: bool = field(init=False, default=False)
     _linger_timer: asyncio.TimerHandle | None = field(init=False, default=None)
@@ -123,7 +151,7 @@ class Sender:
                 if not committing.cancelled() and committing.exception() is not None:
                     # The smaller write may fit, or the disk may have space again.
                     with suppress(JournalError):
-                        await self.journal.commit(self._outcomes, claim=0, now=self.now())
+                        await self._record(room=0)
 
     def _fail(self, error: BaseException) -> None:
         """Stop, and have `run` raise the error. A task that raised a `SystemExit` would end the event loop at once."""
@@ -187,7 +215,13 @@ class Sender:
                 pass  # the campaign cannot be sent, which says nothing about the server
         if self.backoff.is_active:
             self._requeue_unsent()
+        if isinstance(error, OutcomeUnknownError) and error.duplicate_id is not None:
+            outcome = self._note_duplicate(outcome, error.duplicate_id)
         self._outcomes.append(outcome)
+
+    def _note_duplicate(self, outcome: Transition, campaign_id: str) -> Transition:
+        self._given_twice.append((outcome.row_id, campaign_id))
+        return _revoke(outcome.row_id, campaign_id)
 
     def _request_commit(self) -> None:
         """Wake the committing task: now if a group of rows can be claimed or written, else soon."""
@@ -212,10 +246,7 @@ class Sender:
                 self.stop()
 
     async def _commit(self, room: int) -> None:
-        outcomes = self._outcomes[:]
-        claimed = await self.journal.commit(outcomes, claim=room, now=self.now())
-        self._outcomes = self._outcomes[len(outcomes) :]  # workers may have added others during the commit
-        self._sending += len(claimed) - len(outcomes)
+        outcomes, claimed = await self._record(room)
         if any(each.state is State.PLANNED for each in outcomes):
             self._exhausted = False
         elif room:
@@ -230,6 +261,33 @@ class Sender:
                 self.on_commit(len(claimed), outcomes)
             except BaseException as error:
                 self._fail(error)
+
+    async def _record(self, room: int) -> tuple[Sequence[Transition], Sequence[ClaimedRow]]:
+        """Record all outcomes and claim rows. Return both."""
+        while True:
+            outcomes = self._outcomes[:]
+            try:
+                claimed = await self.journal.commit(outcomes, claim=room, now=self.now())
+            except DuplicateIdError as error:
+                for index, each in enumerate(outcomes):
+                    if each.row_id in error.row_ids and each.campaign_id is not None:
+                        self._outcomes[index] = self._note_duplicate(each, each.campaign_id)
+                continue
+            self._outcomes = self._outcomes[len(outcomes) :]  # workers may have added others during the commit
+            self._sending += len(claimed) - len(outcomes)
+            if self._given_twice:
+                await self._revoke_earlier({each.row_id for each in outcomes})
+            return outcomes, claimed
+
+    async def _revoke_earlier(self, recorded: Collection[int]) -> None:
+        """Take the ids that were given twice from the rows that were given them first."""
+        for row_id, campaign_id in [each for each in self._given_twice if each[0] in recorded]:
+            earlier = await self.journal.find_owner(campaign_id)
+            if earlier is not None:
+                await self.journal.commit([_revoke(earlier.row_id, campaign_id)], claim=0, now=self.now())
+                self.on_revoked(earlier)
+            self._given_twice.remove((row_id, campaign_id))
+            self.duplicates.append(DuplicateId(campaign_id, row_id, None if earlier is None else earlier.row_id))
 
     def _room(self) -> int:
         """Return the number of rows that may be claimed now."""
@@ -283,6 +341,11 @@ class Sender:
         finally:
             self._probing = None
             self._wake.set()
+
+
+def _revoke(row_id: int, campaign_id: str) -> Transition:
+    reason = f"the server gave the id {campaign_id} to this create and to another one"
+    return Transition(row_id, State.UNKNOWN, reason=reason, candidates=(PossibleMatch(campaign_id),), exceptional=True)
 
 
 def classify_error(row_id: int, error: BaseException) -> tuple[Transition, RunAction]:

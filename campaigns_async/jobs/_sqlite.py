@@ -27,7 +27,7 @@ from campaigns_async.jobs import _sqlite_files as sqlite_files
 from campaigns_async.jobs._plan_loader import RowSink, StoppedError, add_plan
 from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, reading, writing
 from campaigns_async.jobs.job_errors import JobError, JournalWriteError
-from campaigns_async.jobs.journal import ClaimedRow, JournalRow, Transition
+from campaigns_async.jobs.journal import ClaimedRow, DuplicateIdError, JournalRow, Transition
 from campaigns_async.jobs.plans import Plan
 from campaigns_async.jobs.sqlite_reader import UNSETTLED_WHERE, JournalReader
 
@@ -66,6 +66,8 @@ _TABLES: Final = (
     """,
     # Few rows of even a large plan. Planned and created rows need no index.
     f"CREATE INDEX unsettled_rows ON rows (state) WHERE {UNSETTLED_WHERE}",
+    # A server that gives an id twice, or a proxy that shifts responses, must not make two rows of one campaign.
+    "CREATE UNIQUE INDEX owners ON rows (campaign_id) WHERE state = 2",
     """
     CREATE TABLE contents (
         row_id INTEGER PRIMARY KEY,
@@ -276,7 +278,19 @@ class JournalFile(JournalReader):
             raise ValueError("a row is in the group twice")
         for each in transitions:
             check_move(known[each.row_id], each.state, exceptional=each.exceptional)
+        if duplicates := self._find_duplicates(transitions):
+            raise DuplicateIdError(duplicates)
         raise JournalWriteError(DAMAGED)
+
+    def _find_duplicates(self, transitions: Sequence[Transition]) -> frozenset[int]:
+        owners: dict[str, int] = {}
+        duplicates: set[int] = set()
+        for each in transitions:
+            if each.state is State.CREATED and each.campaign_id is not None:
+                owner = self.find_owner(each.campaign_id)
+                if owners.setdefault(each.campaign_id, each.row_id if owner is None else owner.row_id) != each.row_id:
+                    duplicates.add(each.row_id)
+        return frozenset(duplicates)
 
 
 class SqliteJournal:
@@ -343,6 +357,9 @@ class SqliteJournal:
 
     async def latest_campaigns(self, limit: int, *, exclude: Collection[str]) -> list[str]:
         return await self._call(lambda: self._file.latest_campaigns(limit, exclude=exclude))
+
+    async def find_owner(self, campaign_id: str) -> JournalRow | None:
+        return await self._call(lambda: self._file.find_owner(campaign_id))
 
     async def owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
         return await self._call(lambda: self._file.owners(campaign_ids))

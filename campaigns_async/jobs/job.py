@@ -13,17 +13,18 @@ from attrs import evolve
 
 from campaigns_async._checks import check_instance, check_int, check_seconds
 from campaigns_async.client import CampaignsClient, runtime_of
-from campaigns_async.effects import State
+from campaigns_async.effects import Effect, State
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.jobs._backpressure import Backoff
 from campaigns_async.jobs._plan_loader import SERVER, StoppedError
 from campaigns_async.jobs._recovery import Recovery
-from campaigns_async.jobs._sender import Sender
+from campaigns_async.jobs._sender import DuplicateId, Sender
 from campaigns_async.jobs._sqlite import SqliteJournal
 from campaigns_async.jobs.job_errors import JournalWriteError
-from campaigns_async.jobs.journal import ClaimedRow, Journal, Transition
+from campaigns_async.jobs.journal import ClaimedRow, Journal, JournalRow, Transition
 from campaigns_async.jobs.plans import AnyPlan, Plan, as_plan, decode_campaign
 from campaigns_async.jobs.progress import Phase, Progress, ProgressTracker, Summary
+from campaigns_async.models import NewCampaign
 from campaigns_async.settings import ReconcilePolicy
 
 T = TypeVar("T")
@@ -134,6 +135,7 @@ class Job:
         self._clock = self._runtime.clock
         self._backoff = Backoff(check_seconds("give_up_after", give_up_after), self._clock.monotonic)
         self._tracker = ProgressTracker(self._backoff, on_progress)
+        self._opened_at = 0.0
         self._stopping = False
         self._stop_step: Callable[[], object] | None = None
         self._stopped_by: BaseException | None = None
@@ -175,7 +177,7 @@ class Job:
 
     async def _run(self, journal: Journal) -> None:
         # This run has the lock, so an earlier run has ended: rows that it left *sending* were sent before now.
-        opened_at = self._now()
+        opened_at = self._opened_at = self._now()
         self._tracker.report(Phase.CHECKING)
         settings = {"ignore_invalid_phone_numbers": str(self._ignore_invalid), SERVER: self._runtime.base_url}
         try:
@@ -214,12 +216,18 @@ class Job:
             unknown.extend(each.row_id for each in transitions if each.state is State.UNKNOWN)
             self._tracker.report(Phase.SENDING)
 
+        def on_revoked(row: JournalRow) -> None:
+            is_of_this_run = row.ended_at is not None and row.ended_at >= self._opened_at
+            self._tracker.count_revoked(created_now=is_of_this_run)
+            unknown.append(row.row_id)
+
         sender = Sender(
             journal,
             create=self._create,
             probe=self._runtime.probe,
             now=self._now,
             on_commit=on_commit,
+            on_revoked=on_revoked,
             concurrency=self._runtime.max_concurrency,
             group=self._group,
             backoff=self._backoff,
@@ -228,7 +236,40 @@ class Job:
         if sender.stopped_by is not None:
             self._stopped_by = sender.stopped_by
             self._stopping = True
-        return frozenset(unknown)
+        settled = await self._settle(journal, sender.duplicates)
+        return frozenset(unknown) - settled
+
+    async def _settle(self, journal: Journal, duplicates: Collection[DuplicateId]) -> frozenset[int]:
+        """Read the campaigns whose ids were given twice. Return the ids of the rows that are proven to be created."""
+        if not duplicates:
+            return frozenset()
+        settled: set[int] = set()
+        rows = {row.row_id: row for row in await journal.rows(State.UNKNOWN, payload=True)}
+
+        def content_of(row_id: int | None) -> NewCampaign | None:
+            payload = None if row_id is None else rows[row_id].payload if row_id in rows else None
+            return None if payload is None else decode_campaign(payload)
+
+        for each in duplicates:
+            if self._stopping:
+                break
+            later = content_of(each.row_id)
+            if later is None:
+                continue
+            effects = await self._runtime.creator.settle_duplicate(
+                each.campaign_id, later, content_of(each.earlier_row_id), self._ignore_invalid
+            )
+            for row_id, effect in zip((each.row_id, each.earlier_row_id), effects, strict=True):
+                if row_id is not None and effect is Effect.APPLIED:
+                    reason = "the server gave its id to another create too; the campaign is equal to this row alone"
+                    proven = Transition(row_id, State.CREATED, each.campaign_id, reason=reason)
+                    await journal.commit([proven], claim=0, now=self._now())
+                    self._tracker.count_proven()
+                    if row_id == each.row_id:
+                        self._runtime.ledger.resume_unknown(later, (self._path, row_id))
+                    settled.add(row_id)
+        self._tracker.report(Phase.SENDING)
+        return frozenset(settled)
 
     async def _create(self, row: ClaimedRow, on_attempt: Callable[[], None] | None) -> str:
         body, owner = row.body(), (self._path, row.row_id)  # `Recovery` uses the same owner

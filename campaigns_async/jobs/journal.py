@@ -115,6 +115,18 @@ class Transition:
     refused_contacts: tuple[int, ...] = ()
 
 
+class DuplicateIdError(ValueError):
+    """Rows of a commit have a campaign's id that another row has. Nothing was written.
+
+    Attributes:
+        row_ids: The ids of these rows. Of two rows of the commit that have the same id, the later one.
+    """
+
+    def __init__(self, row_ids: frozenset[int]) -> None:
+        super().__init__("a campaign belongs to one row")
+        self.row_ids = row_ids
+
+
 class Journal(Protocol):
     """The journal of one run. A method that writes returns once the data is durable."""
 
@@ -151,6 +163,7 @@ class Journal(Protocol):
             The claimed rows.
 
         Raises:
+            DuplicateIdError: If another created row has the campaign of a row that becomes created. Nothing was written.
             ValueError: If a row does not exist, has two transitions, or cannot make the move. Nothing was written.
             JournalWriteError: If the journal cannot be written. A later commit may succeed.
         """
@@ -166,6 +179,10 @@ class Journal(Protocol):
 
     async def latest_campaigns(self, limit: int, *, exclude: Collection[str]) -> list[str]:
         """Return the ids of the campaigns that were created last, but for those in `exclude`."""
+        ...
+
+    async def find_owner(self, campaign_id: str) -> JournalRow | None:
+        """Return the created row that has a campaign; None if there is no such row."""
         ...
 
     async def owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:

@@ -131,6 +131,16 @@ class ProgressTracker:
             self.found += each.state is State.CREATED
             self.absent += each.state is State.PLANNED
 
+    def count_revoked(self, *, created_now: bool) -> None:
+        """Count a created row that became unknown, because its id was given to another create too."""
+        self._move(State.CREATED, State.UNKNOWN)
+        self.created_now -= created_now
+
+    def count_proven(self) -> None:
+        """Count an unknown row that was proven to be created."""
+        self._move(State.UNKNOWN, State.CREATED)
+        self.created_now += 1
+
     def _move(self, before: State, after: State, count: int = 1) -> None:
         self.counts[before] -= count
         self.counts[after] += count

@@ -94,13 +94,21 @@ class JournalReader:
                 return _to_row(*row)
         return None
 
+    def find_owner(self, campaign_id: str) -> JournalRow | None:
+        """Return the created row that has a campaign, without its request body; None if there is no such row."""
+        query = f"SELECT {_COLUMNS} FROM rows WHERE campaign_id = ? AND state = 2"  # noqa: S608 - a constant
+        with reading():
+            for row in self._connection.execute(query, (campaign_id,)).fetchall():
+                return _to_row(*row)
+        return None
+
     def owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
         """Map each of the campaigns that is a created row's to that row's content digest."""
         if not campaign_ids:
             return {}
         query = """
             SELECT campaign_id, content FROM rows
-            WHERE campaign_id IN (SELECT value FROM json_each(?)) ORDER BY id
+            WHERE campaign_id IN (SELECT value FROM json_each(?)) AND state = 2 ORDER BY id
         """
         with reading():
             return dict(self._connection.execute(query, (_to_json(campaign_ids),)).fetchall())

@@ -49,6 +49,7 @@ def sender_of(journal: SlowJournal, sent: list[int]) -> Sender:
         probe=probe,
         now=time,
         on_commit=ignore,
+        on_revoked=ignore,
         concurrency=2,
         group=3,
         backoff=Backoff(60.0, time),

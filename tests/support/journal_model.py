@@ -75,6 +75,9 @@ class JournalModel:
             rows[row_id] = _claim(rows[row_id], now)
         for each in transitions:
             rows[each.row_id] = _move(rows[each.row_id], each, now)
+        owned = [row.campaign_id for row in rows.values() if row.state is State.CREATED and row.campaign_id is not None]
+        if len(set(owned)) < len(owned):
+            raise ValueError("a campaign is two rows'")
         self.rows = rows
         return claimed
 
