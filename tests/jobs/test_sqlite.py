@@ -636,7 +636,7 @@ class Twins(RuleBasedStateMachine):
             }
             assert self.journal.owners({*owners, "another"}) == owners
             *others, last = [None, *(row.campaign_id for row in snapshot if row.campaign_id is not None)]
-            latest = self.journal.latest_campaigns(3, exclude=[last or "none"])
+            latest = self.journal.latest_campaigns(3, exclude=["none" if last is None else last])
             assert latest == [each for each in reversed(others) if each not in {None, last}][:3]
             unsettled = [evolve(row, payload=None) for row in snapshot if row.state in {State.FAILED, State.UNKNOWN}]
             assert list(self.journal.rows(State.FAILED, State.UNKNOWN)) == unsettled
