@@ -6,6 +6,7 @@ Ids are stored as 64-bit digests in arrays: eight bytes each, so that a job with
 from __future__ import annotations
 
 from array import array
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
 from typing import TypeAlias
@@ -113,7 +114,7 @@ class Ledger:
     def __init__(self, remember: int) -> None:
         self.seen: KnownIds = KnownIds(remember)
         self._claimed = KnownIds(remember)
-        self.given: dict[str, tuple[SentFields | None, ...]] = {}
+        self.given: OrderedDict[str, tuple[SentFields | None, ...]] = OrderedDict()  # a dict loses its first slowly
         self._unknown: dict[int, set[Hashable]] = {}  # owners of creates that were left unknown, by digest of content
         self._last_number = 0
         self._in_flight: dict[int, Content] = {}
@@ -131,7 +132,7 @@ class Ledger:
         else:
             self.given[campaign_id] = (fields,)
         if len(self.given) > _MOST_GIVEN:
-            del self.given[next(iter(self.given))]
+            self.given.popitem(last=False)
 
     def give(self, campaign_id: str, fields: SentFields | None) -> None:
         """Record that the server gave this id to a create, which need not have made the campaign."""
@@ -139,7 +140,7 @@ class Ledger:
         if all(each is not fields for each in earlier):
             self.given[campaign_id] = (*earlier, fields)
             if len(self.given) > _MOST_GIVEN:
-                del self.given[next(iter(self.given))]
+                self.given.popitem(last=False)
 
     def take_back(self, campaign_id: str, fields: SentFields | None) -> None:
         """Forget that the server gave this id to this create: what it gave was no id."""
