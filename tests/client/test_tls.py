@@ -22,7 +22,7 @@ from campaigns_async import Auth, CampaignsClient, CampaignsError, ConnectionFai
 from campaigns_async._http.connect_errors import explain_connect_error
 from campaigns_async._http.transport import FailureKind
 
-CREATED = b'HTTP/1.1 201 Created\r\nContent-Length: 5\r\n\r\n"id1"'
+CREATED = b'HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 5\r\n\r\n"id1"'
 KEY = "SECRET-KEY"
 
 
