@@ -63,7 +63,7 @@ class Creator:
                 judge=self._judge,
                 confirm=partial(self._confirm, new, fields, request),
             )
-            ledger.claim(campaign_id, fields)
+            ledger.claim(campaign_id, fields, owner)
         except (CampaignsError, asyncio.CancelledError) as error:
             if effect_of(error) in (Effect.UNKNOWN, Effect.APPLIED):
                 ledger.leave_unknown(new, owner)

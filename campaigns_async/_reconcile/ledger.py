@@ -9,7 +9,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from campaigns_async.models import Campaign, CampaignUpdate, NewCampaign
 
@@ -54,6 +54,18 @@ def fields_of(sent: NewCampaign | CampaignUpdate, *, drops_invalid: bool = False
     )
 
 
+class RowOwner(NamedTuple):
+    """A row of a journal, as the owner of a create.
+
+    Attributes:
+        journal: The journal's identity, which a journal that is moved keeps.
+        row_id: The row's id.
+    """
+
+    journal: bytes
+    row_id: int
+
+
 class KnownIds:
     """Campaign ids in the order in which they became known. At least the newest `limit` ids are kept.
 
@@ -68,8 +80,8 @@ class KnownIds:
         self._first: dict[int, int] = {}
         self._indexed = 0
 
-    def add(self, campaign_id: str) -> None:
-        """Add an id that became known now."""
+    def add(self, campaign_id: Hashable) -> None:
+        """Add an id that became known now. It may be more than text, as long as its hash tells it from others."""
         self._digests.append(hash(campaign_id))
         if len(self._digests) > self._capacity:
             self._forget()
@@ -84,7 +96,7 @@ class KnownIds:
         """Return the current position in the order of ids, for `contains`."""
         return self._forgotten + len(self._digests)
 
-    def contains(self, campaign_id: str, before: int | None = None) -> bool:
+    def contains(self, campaign_id: Hashable, before: int | None = None) -> bool:
         """Return True if an id is known, or with `before`, if it was known at that snapshot."""
         for index in range(self._indexed, len(self._digests)):
             self._first.setdefault(self._digests[index], self._forgotten + index)
@@ -114,19 +126,23 @@ class Ledger:
     def __init__(self, remember: int) -> None:
         self.seen: KnownIds = KnownIds(remember)
         self._claimed = KnownIds(remember)
+        self._claimed_by_journals = KnownIds(remember)  # ids, each with the journal of the row that claimed it
         self.given: OrderedDict[str, tuple[SentFields | None, ...]] = OrderedDict()  # a dict loses its first slowly
         self._unknown: dict[int, set[Hashable]] = {}  # owners of creates that were left unknown, by digest of content
         self._last_number = 0
         self._in_flight: dict[int, Content] = {}
 
-    def claim(self, campaign_id: str, fields: SentFields | None = None) -> None:
+    def claim(self, campaign_id: str, fields: SentFields | None = None, owner: Hashable = None) -> None:
         """Record that a create of this client made this campaign, so that no other create is matched with it.
 
         Args:
             campaign_id: The campaign's id.
             fields: The fields of the create; None if they are not known.
+            owner: The owner of the create, as for `leave_unknown`.
         """
         self._claimed.add(campaign_id)
+        if isinstance(owner, RowOwner):
+            self._claimed_by_journals.add((campaign_id, owner.journal))
         if campaign_id in self.given:
             self.give(campaign_id, fields)
         else:
@@ -158,6 +174,13 @@ class Ledger:
     def is_claimed(self, campaign_id: str) -> bool:
         """Return True if a create of this client made this campaign."""
         return self._claimed.contains(campaign_id)
+
+    def is_claimed_outside(self, campaign_id: str, journal: bytes) -> bool:
+        """Return True if a create of this client made this campaign, other than a row of the journal.
+
+        A row's own claim does not count: it may be the only trace of a create that the journal could not record.
+        """
+        return self._claimed.contains(campaign_id) and not self._claimed_by_journals.contains((campaign_id, journal))
 
     def begin(self, new: Content) -> int:
         """Record that a create is in flight, and return its number for `end`."""

@@ -108,9 +108,9 @@ class Reconciler:
                 verdicts = await self._search(targets)
         except (TimeoutError, _UnansweredError):
             verdicts = self.confirmed_verdicts
-        for verdict in verdicts.values():
+        for key, verdict in verdicts.items():
             if isinstance(verdict, Found):
-                self.ledger.claim(verdict.campaign_id)
+                self.ledger.claim(verdict.campaign_id, owner=targets[key].owner)
         return verdicts
 
     @property

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 from attrs import define, frozen
 
+from campaigns_async._reconcile.ledger import RowOwner
 from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Verdict
 from campaigns_async._reconcile.reconciler import Reconciler
 from campaigns_async._runtime import Runtime
@@ -42,14 +42,14 @@ class Recovery:
 
     Attributes:
         journal: The journal.
-        path: The path of the journal, which identifies its rows in the ledger.
+        identity: The journal's identity, which tells its rows from others in the ledger.
         runtime: The client's clock, ledger and listings.
         policy: The settling time, the timeout and so on.
         ignore_invalid: The run's `ignore_invalid_phone_numbers`.
     """
 
     journal: Journal
-    path: Path
+    identity: bytes
     runtime: Runtime
     policy: ReconcilePolicy
     ignore_invalid: bool | None
@@ -81,15 +81,14 @@ class Recovery:
                 now,
                 self._unknown_since(row, sent_by),
                 known_before if row.attempts == 1 else 0,
-                (self.path, row.row_id),
+                RowOwner(self.identity, row.row_id),
             )
         reconciler = Reconciler(
             runtime.listings,
             runtime.ledger,
             self.policy,
             runtime.clock,
-            # Only ids in the journal. An id that this client was given may be the row's own: a full disk lost the outcome.
-            self.journal.owners,
+            self._exclude_known,
             self._latest_campaigns,
             runtime.get,
             concurrency=runtime.max_concurrency,
@@ -104,6 +103,15 @@ class Recovery:
                 target = targets[each.row_id]
                 runtime.ledger.leave_unknown(target.new, target.owner)
         return RecoveryResult(tuple((each, unknown[each.row_id].state) for each in transitions))
+
+    async def _exclude_known(self, campaign_ids: Collection[str]) -> Collection[str]:
+        """Return the campaigns that are another row's, or another create's of this client.
+
+        A campaign that a row of this journal was given may be the row's own: a full disk lost the outcome.
+        """
+        owned = await self.journal.owners(campaign_ids)
+        is_claimed_outside = self.runtime.ledger.is_claimed_outside
+        return {*owned, *(each for each in campaign_ids if is_claimed_outside(each, self.identity))}
 
     def _unknown_since(self, row: JournalRow, sent_by: float | None) -> float:
         """Return the monotonic time at which the row became unknown."""

@@ -349,6 +349,9 @@ class SqliteJournal:
                 task.cancel()
         return work.result()
 
+    async def identity(self) -> bytes:
+        return await self._call(self._file.identity)
+
     async def counts(self) -> Mapping[State, int]:
         return await self._call(self._file.counts)
 

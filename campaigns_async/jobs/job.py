@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 from attrs import evolve
 
 from campaigns_async._checks import check_instance, check_int, check_seconds
+from campaigns_async._reconcile.ledger import RowOwner
 from campaigns_async.client import CampaignsClient, runtime_of
 from campaigns_async.effects import Effect, State
 from campaigns_async.errors import ConfigurationError
@@ -136,6 +137,7 @@ class Job:
         self._backoff = Backoff(check_seconds("give_up_after", give_up_after), self._clock.monotonic)
         self._tracker = ProgressTracker(self._backoff, on_progress)
         self._opened_at = 0.0
+        self._identity = b""
         self._stopping = False
         self._stop_step: Callable[[], object] | None = None
         self._stopped_by: BaseException | None = None
@@ -189,7 +191,8 @@ class Job:
         self._is_checked = True
         counts = await journal.counts()
         self._tracker.counts.update(counts)
-        recovery = Recovery(journal, self._path, self._runtime, self._policy, self._ignore_invalid)
+        self._identity = await journal.identity()
+        recovery = Recovery(journal, self._identity, self._runtime, self._policy, self._ignore_invalid)
         if self._may_reconcile and (counts[State.SENDING] or counts[State.UNKNOWN]):
             await self._reconcile(recovery, None, sent_by=opened_at, known_before=0)
         for sent in range(_ROUNDS):
@@ -266,13 +269,13 @@ class Job:
                     await journal.commit([proven], claim=0, now=self._now())
                     self._tracker.count_proven()
                     if row_id == each.row_id:
-                        self._runtime.ledger.resume_unknown(later, (self._path, row_id))
+                        self._runtime.ledger.resume_unknown(later, RowOwner(self._identity, row_id))
                     settled.add(row_id)
         self._tracker.report(Phase.SENDING)
         return frozenset(settled)
 
     async def _create(self, row: ClaimedRow, on_attempt: Callable[[], None] | None) -> str:
-        body, owner = row.body(), (self._path, row.row_id)  # `Recovery` uses the same owner
+        body, owner = row.body(), RowOwner(self._identity, row.row_id)  # `Recovery` uses the same owner
         return await self._runtime.creator.create_encoded(
             body, lambda: decode_campaign(body), self._ignore_invalid, owner, on_attempt
         )

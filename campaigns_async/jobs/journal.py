@@ -169,6 +169,10 @@ class Journal(Protocol):
         """
         ...
 
+    async def identity(self) -> bytes:
+        """Return bytes that tell this journal from all others, wherever its file is."""
+        ...
+
     async def counts(self) -> Mapping[State, int]:
         """Count the rows in each state. The mapping has every state."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterator, Mapping
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -63,6 +64,12 @@ class JournalReader:
         """Return the options that every run of this journal must be given. A new journal has none."""
         with reading():
             return dict(self._connection.execute("SELECT name, value FROM options ORDER BY name").fetchall())
+
+    def identity(self) -> bytes:
+        """Return bytes that tell this journal from all others, wherever its file is."""
+        with reading():
+            ((key,),) = self._connection.execute("SELECT digest_key FROM journal").fetchall()
+        return blake2b(key, digest_size=8).digest()
 
     def counts(self) -> Mapping[State, int]:
         """Count the rows in each state. The mapping has every state."""

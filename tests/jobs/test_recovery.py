@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.made import client_of, new_campaign
 
 from campaigns_async import OutcomeUnknownError, ReconcilePolicy
-from campaigns_async.jobs import send
+from campaigns_async.jobs import JournalWriteError, send
+from campaigns_async.jobs._sqlite import JournalFile
+from campaigns_async.jobs.journal import ClaimedRow, Transition
 from campaigns_async.sandbox import Sandbox
 
 SOON = ReconcilePolicy(settle=0.05, timeout=5, pause=0.02)
@@ -43,6 +48,51 @@ async def test_what_a_create_may_have_made_is_not_taken_for_a_row_of_an_earlier_
     (created,) = sandbox.created
     assert (summary.created, summary.unknown) == (0, 1)
     assert [candidate.campaign_id for candidate in summary.unknown_rows[0].candidates] == [created["id"]]
+
+
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_a_row_of_another_journal_keeps_the_campaign_that_it_was_given(
+    sandbox: Sandbox, tmp_path: Path, lost: int
+) -> None:
+    sandbox.fault(operation="create", nth=lost, times=1, drop="close")
+    async with client_of(sandbox, reconcile=SOON) as client:
+        summaries = [
+            await send(client, [(name, new_campaign())], tmp_path / name, reconcile=False) for name in ("a", "b")
+        ]
+        assert sorted(summary.unknown for summary in summaries) == [0, 1]
+        summaries = [await send(client, [(name, new_campaign())], tmp_path / name) for name in ("a", "b")]
+    assert all(summary.ok for summary in summaries)
+    assert len(sandbox.created) == 2, "the lost one was sent again"
+
+
+async def test_two_jobs_at_once_with_equal_campaigns_each_send_theirs(sandbox: Sandbox, tmp_path: Path) -> None:
+    sandbox.fault(operation="create", nth=2, times=1, drop="close")
+    async with client_of(sandbox, reconcile=SOON) as client:
+        summaries = await asyncio.gather(
+            *(send(client, [(name, new_campaign())], tmp_path / name) for name in ("a", "b"))
+        )
+    assert all(summary.ok for summary in summaries)
+    assert len(sandbox.created) == 2
+
+
+async def test_a_campaign_that_a_journal_could_not_record_is_found_by_the_next_run_wherever_the_journal_is(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = JournalFile.commit
+
+    def fail(journal: JournalFile, transitions: Sequence[Transition], **options: Any) -> list[ClaimedRow]:
+        if transitions:
+            raise JournalWriteError("the disk is full")
+        return commit(journal, transitions, **options)
+
+    async with client_of(sandbox, reconcile=SOON) as client:
+        with monkeypatch.context() as patched, pytest.raises(JournalWriteError):
+            patched.setattr(JournalFile, "commit", fail)
+            await send(client, [("a", new_campaign())], tmp_path / "journal")
+        (tmp_path / "journal").rename(tmp_path / "moved")
+        summary = await send(client, [("a", new_campaign())], tmp_path / "moved")
+    assert (summary.created, summary.found) == (1, 1)
+    assert len(sandbox.created) == 1
 
 
 async def test_a_row_that_this_client_left_unknown_is_no_duplicate_of_itself(sandbox: Sandbox, tmp_path: Path) -> None:

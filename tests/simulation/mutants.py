@@ -258,7 +258,7 @@ MUTANTS = (
     Mutant(
         "one campaign is claimed by two",
         "_reconcile.reconciler",
-        "                self.ledger.claim(verdict.campaign_id)\n",
+        "                self.ledger.claim(verdict.campaign_id, owner=targets[key].owner)\n",
         "                pass\n",
     ),
     Mutant(
