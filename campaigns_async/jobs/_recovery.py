@@ -42,7 +42,7 @@ class Recovery:
 
     Attributes:
         journal: The journal.
-        identity: The journal's identity, which tells its rows from others in the ledger.
+        identity: The journal's identity, by which its rows are known in the ledger.
         runtime: The client's clock, ledger and listings.
         policy: The settling time, the timeout and so on.
         ignore_invalid: The run's `ignore_invalid_phone_numbers`.

@@ -170,7 +170,7 @@ class Journal(Protocol):
         ...
 
     async def identity(self) -> bytes:
-        """Return bytes that tell this journal from all others, wherever its file is."""
+        """Return bytes that only this journal has, wherever its file is."""
         ...
 
     async def counts(self) -> Mapping[State, int]:

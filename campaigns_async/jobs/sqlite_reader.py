@@ -66,7 +66,7 @@ class JournalReader:
             return dict(self._connection.execute("SELECT name, value FROM options ORDER BY name").fetchall())
 
     def identity(self) -> bytes:
-        """Return bytes that tell this journal from all others, wherever its file is."""
+        """Return bytes that only this journal has, wherever its file is."""
         with reading():
             ((key,),) = self._connection.execute("SELECT digest_key FROM journal").fetchall()
         return blake2b(key, digest_size=8).digest()
