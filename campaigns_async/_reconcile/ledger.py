@@ -81,7 +81,7 @@ class KnownIds:
         self._indexed = 0
 
     def add(self, campaign_id: Hashable) -> None:
-        """Add an id that became known now. It may be any hashable value that stands for one campaign."""
+        """Add an id that became known now. It may be any hashable value."""
         self._digests.append(hash(campaign_id))
         if len(self._digests) > self._capacity:
             self._forget()
