@@ -16,13 +16,22 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from support.made import QUICK, new_campaign
-from support.raw_server import raw_server, read_request
+from support.raw_server import Script, raw_server, read_request
 
-from campaigns_async import Auth, CampaignsClient, CampaignsError, ConnectionFailedError, Effect
+from campaigns_async import (
+    Auth,
+    CampaignsClient,
+    CampaignsError,
+    ConnectionFailedError,
+    Effect,
+    OutcomeUnknownError,
+    Timeouts,
+)
 from campaigns_async._http.connect_errors import explain_connect_error
 from campaigns_async._http.transport import FailureKind
 
 CREATED = b'HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 5\r\n\r\n"id1"'
+LARGE = {"text": "x" * 10_000_000}
 KEY = "SECRET-KEY"
 
 
@@ -48,24 +57,24 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @asynccontextmanager
-async def tls_server(certificate: Path) -> AsyncIterator[tuple[str, list[str]]]:
-    """Run a server with this certificate; yield its URL and the requests that it gets."""
+async def tls_server(certificate: Path, serve: Script) -> AsyncIterator[str]:
+    """Run a server with this certificate, and yield its URL."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    requests: list[str] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                requests.append((await read_request(reader)).decode())
-                writer.write(CREATED)
-        except (asyncio.IncompleteReadError, OSError):
-            writer.close()
-
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # asyncio logs failed handshakes
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield f"https://localhost:{server.sockets[0].getsockname()[1]}", requests
+    try:
+        yield f"https://localhost:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+
+
+async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer a create, and close the connection."""
+    with suppress(asyncio.IncompleteReadError, OSError):
+        await read_request(reader)
+        writer.write(CREATED)
+    writer.close()
 
 
 async def fail(url: str, session: aiohttp.ClientSession | None = None) -> ConnectionFailedError:
@@ -82,32 +91,29 @@ async def fail(url: str, session: aiohttp.ClientSession | None = None) -> Connec
 
 
 async def test_a_self_signed_certificate(certificate: Path) -> None:
-    async with tls_server(certificate) as (url, requests):
+    async with tls_server(certificate, answer) as url:
         error = await fail(url)
         assert "self-signed and not trusted: install the CA that signed it" in error.message
-        assert not requests
 
 
 async def test_a_certificate_for_another_host(certificate: Path) -> None:
     trusting = ssl.create_default_context(cafile=str(certificate))
     async with (
-        tls_server(certificate) as (url, requests),
+        tls_server(certificate, answer) as url,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session,
     ):
         error = await fail(url.replace("localhost", "127.0.0.1"), session)
         assert "is for another host: check the host in base_url" in error.message
-        assert not requests
         async with CampaignsClient(url, KEY, session=session) as client:
             assert await client.campaigns.create(new_campaign()) == "id1"
 
 
 async def test_a_fingerprint_that_does_not_match(certificate: Path) -> None:
     async with (
-        tls_server(certificate) as (url, requests),
+        tls_server(certificate, answer) as url,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=aiohttp.Fingerprint(b"x" * 32))) as session,
     ):
         assert "does not have the fingerprint" in (await fail(url, session)).message
-        assert not requests
 
 
 async def test_a_port_that_speaks_plain_http() -> None:
@@ -154,6 +160,56 @@ async def test_a_handshake_that_is_cut_is_tried_again(certificate: Path) -> None
         assert not failed.value.is_permanent
 
 
+async def test_a_connection_of_tls_is_used_again_and_a_double_ends_it(certificate: Path) -> None:
+    """Check what a connection of TLS does differently: it closes by a message, and its writes are buffered twice."""
+    connections: list[int] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(0)
+        with suppress(asyncio.IncompleteReadError, OSError):
+            while True:
+                await read_request(reader)
+                connections[-1] += 1
+                body = b'"id%d"' % sum(connections)
+                writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+                if sum(connections) == 3:
+                    writer.write(b"HTTP/1.1 429 Slow down\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    async with (
+        tls_server(certificate, serve) as url,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session,
+        CampaignsClient(url, KEY, session=session) as client,
+    ):
+        ids = []
+        for number in range(6):
+            ids.append(await client.campaigns.create(new_campaign(number)))
+            await asyncio.sleep(0.01)  # the double arrives
+        assert ids == [f"id{number}" for number in range(1, 7)]
+        assert connections == [3, 3]
+        assert client.stats().retries == 0
+
+
+async def test_a_server_of_tls_that_stops_reading_is_a_read_timeout(certificate: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(100)
+        writer.transport.pause_reading()  # type: ignore[attr-defined]  # a server's transport reads
+        await stopped.wait()
+        writer.transport.abort()
+
+    stopped = asyncio.Event()
+    trusting = ssl.create_default_context(cafile=str(certificate))
+    async with (
+        tls_server(certificate, serve) as url,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting)) as session,
+        CampaignsClient(url, KEY, session=session, timeouts=Timeouts(read=0.3, deadline=None)) as client,
+    ):
+        with pytest.raises(OutcomeUnknownError, match="did not take the whole body of the request"):
+            await client.request("POST", "/api/Campaigns", json=LARGE)
+        stopped.set()
+
+
 class Resolver(AbstractResolver):
     """A resolver that knows the host, or raises an error."""
 
@@ -190,7 +246,7 @@ def unknown_to_c_ares() -> OSError:
 async def test_an_unknown_host_is_permanent_at_first_contact_only(build: Callable[[], OSError]) -> None:
     resolver = Resolver()
     async with (
-        raw_server(CREATED) as server,  # closes each connection
+        raw_server(CREATED) as server,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False)) as session,
     ):
         url = server.url.replace("127.0.0.1", "localhost.example")
