@@ -66,6 +66,15 @@ class TestEndings:
         assert (result["ok"], result["created"], result["created_now"]) == (True, 12, 0)
         assert len(sandbox.created) == 12
 
+    def test_a_failure_that_does_not_pass_stops_the_run_with_its_remedy(
+        self, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        wrong = sandbox.url.replace("http://", "https://")
+        done = completed([*SEND, "--base-url", wrong], folder, sandbox)
+        assert done.returncode == 1
+        assert "stopped: no connection (the server does not speak TLS at this port: check the scheme" in done.stderr
+        assert "planned 12 not sent" in squeezed(done.stdout)
+
     def test_a_503_that_is_known_to_do_nothing_is_repeated(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         sandbox.fault(operation="create", times=2, status=503)
         done = completed([*SEND, "--rejected-status", "503", "--rejected-status", "502"], folder, sandbox)
