@@ -17,7 +17,17 @@ LIES: Final = "SIM_LIES" in os.environ
 
 MOODS: tuple[Mapping[str, float], ...] = (
     {"fine": 60, "refused": 1, "dropped": 2, "slow": 2},
-    {"fine": 20, "refused": 3, "connect_timeout": 1, "unsent": 3, "dropped": 5, "silent": 2, "status": 5, "cut": 4},
+    {
+        "fine": 20,
+        "refused": 3,
+        "connect_timeout": 1,
+        "unsent": 3,
+        "untrusted": 1,
+        "dropped": 5,
+        "silent": 2,
+        "status": 5,
+        "cut": 4,
+    },
     {"fine": 6, "dropped": 4, "cut": 3, "silent": 2, "slow": 1, "status": 4, "empty": 2},
     {"fine": 20, "throttled": 6, "unavailable": 4, "dropped": 1, "slow": 1},
     {"fine": 12, "throttled": 1, "unavailable": 1, "redirect": 2, "empty": 3, "status": 4, "crawling": 2},
@@ -26,7 +36,7 @@ MOODS: tuple[Mapping[str, float], ...] = (
     {"fine": 20, "named": 4, "empty": 2, "cut": 3, "foreign": 1, "dropped": 2},
     {"fine": 20, "repeated": 4, "repeated refusal": 2, "repeated throttle": 2, "dropped": 1},
     {"fine": 20, "same id": 3, "repeated": 2, "slow": 1, "dropped": 2},
-    {"fine": 20, "refusal": 3, "blocked": 3, "unread": 2, "redirect": 1, "status": 1},
+    {"fine": 20, "refusal": 3, "blocked": 3, "unread": 2, "redirect": 1, "untrusted": 1},
 )
 _BROKEN = ("refused", "connect_timeout", "dropped", "silent", "unread", "status", "throttled")
 _LYING = ("unavailable", "maintenance", "foreign", "blocked", "redirect")

@@ -25,6 +25,7 @@ from campaigns_async import (
     effect_of,
 )
 from campaigns_async._engine.retry import RETRY_COST, SUCCESS_RETURNS
+from campaigns_async._http.transport import FailureKind
 from simulation.script import Create
 from simulation.server import Sent
 from simulation.setting import CHANGED
@@ -196,7 +197,7 @@ def _check_runs(world: World) -> Iterator[str]:
         deadline = min([longest, *(one.deadline for one in run.sent)])
         if end.elapsed > deadline + _LATE:
             yield f"{end}: outlasted its deadline of {deadline} s"
-        yield from _check_documented_attempts(run)
+        yield from _check_attempts(run)
         if end.operation is Operation.CREATE:
             yield from _check_create(run, end, acted)
     count["waits"] = sum(isinstance(event, Waiting) for events in world.events.values() for event in events)
@@ -212,10 +213,12 @@ def _check_runs(world: World) -> Iterator[str]:
                 yield f"{event}: outlasted its timeout"
 
 
-def _check_documented_attempts(run: _Run) -> Iterator[str]:
+def _check_attempts(run: _Run) -> Iterator[str]:
     for event, sent in zip(run.attempts, run.sent, strict=False):
         if sent.got_its_own_reply and event.effect is Effect.UNKNOWN:
             yield f"{event}, though the server answered as documented"
+        if event.failure == FailureKind.CERTIFICATE and event is not run.attempts[-1]:
+            yield f"{event} was not the last attempt"
 
 
 def _check_starts_and_ends(world: World) -> Iterator[str]:

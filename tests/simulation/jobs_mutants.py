@@ -121,6 +121,73 @@ JOB_MUTANTS = (
         "(408, 429), State.PLANNED, RunAction.BACK_OFF",
         "(408, 429), State.FAILED, RunAction.CONTINUE",
     ),
+    # What a run does in an outage
+    Mutant(
+        "a 503 is no outage",
+        "effects",
+        "(503,), State.UNKNOWN, RunAction.BACK_OFF",
+        "(503,), State.UNKNOWN, RunAction.CONTINUE",
+    ),
+    Mutant(
+        "another service's page is no outage",
+        "effects",
+        "_SUCCESSES, State.UNKNOWN, RunAction.BACK_OFF",
+        "_SUCCESSES, State.UNKNOWN, RunAction.CONTINUE",
+    ),
+    Mutant(
+        "a redirect does not stop a run",
+        "effects",
+        "range(300, 400), State.UNKNOWN, RunAction.STOP",
+        "range(300, 400), State.UNKNOWN, RunAction.CONTINUE",
+    ),
+    Mutant(
+        "a firewall does not stop a run",
+        "effects",
+        "_OTHER_4XX, State.UNKNOWN, RunAction.STOP",
+        "_OTHER_4XX, State.UNKNOWN, RunAction.CONTINUE",
+    ),
+    Mutant(
+        "an untrusted certificate does not stop a run",
+        "effects",
+        "(Cause.CLIENT, Cause.MISCONFIGURED), State.PLANNED, RunAction.STOP",
+        "(Cause.CLIENT,), State.PLANNED, RunAction.STOP",
+    ),
+    Mutant(
+        "an outage is probed with rows",
+        "jobs._backpressure",
+        "return Pace.PROBE if self._needs_probe and not self._is_probed else Pace.ONE_ROW",
+        "return Pace.ONE_ROW",
+    ),
+    Mutant(
+        "many rows go first after an outage",
+        "jobs._sender",
+        "            room = min(room, 1 - sending)\n",
+        "            pass\n",
+    ),
+    Mutant(
+        "a probe ends an outage",
+        "jobs._backpressure",
+        "        self._is_probed = True\n",
+        "        self.record_response()\n",
+    ),
+    Mutant(
+        "rows that wait for their turn are sent into an outage",
+        "jobs._sender",
+        "        if self.backoff.is_active:\n            raise _HeldBackError",
+        "        if False:\n            raise _HeldBackError",
+    ),
+    Mutant(
+        "each failure begins the outage anew",
+        "jobs._backpressure",
+        "        if self._since is None:\n            self._since = now\n",
+        "        self._since = now\n",
+    ),
+    Mutant(
+        "the reads of a search share connections",
+        "_engine.caller",
+        "                if self.closes_connections:\n",
+        "                if False:\n",
+    ),
     # What a rerun does
     Mutant(
         "what was sending is planned again on a rerun",

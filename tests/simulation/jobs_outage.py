@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from campaigns_async._http.response import Response
+from campaigns_async._http.transport import Failure, FailureKind
 from campaigns_async.values import Operation
 from simulation.jobs_script import JobScript
 from simulation.server import Sent
 
+_SOON = 0.001
+"""Seconds after the beginning of an outage in which a row may still leave: the response is being read."""
 _SLACK = 5.0
 """Seconds that a create may wait between being taken up and being sent, without a rate limit."""
 
@@ -17,13 +20,12 @@ class OutageWatch:
     def __init__(self, script: JobScript) -> None:
         self._script = script
         self._since: float | None = None
-        self._allowed = 0
+        self._allowed = 0  # rows that may be sent before the next sign of life
         self._must_stop = False
-        self._repeatable: set[bytes | None] = set()
 
     def check_begin(self, sent: Sent) -> None:
         """Check a create that is about to be sent."""
-        if self._since is None or sent.request.body in self._repeatable:  # an attempt is no further row
+        if self._since is None or sent.began <= self._since + _SOON:
             return
         why = "after a response that must stop the run" if self._must_stop else "into an outage, without a sign of life"
         assert self._allowed > 0, f"a row was sent {why}"
@@ -35,8 +37,6 @@ class OutageWatch:
     def note_end(self, sent: Sent) -> None:
         """Note the end of a request."""
         is_create = sent.request.operation is Operation.CREATE
-        if is_create:
-            self._note_repeatable(sent)
         if self._must_stop:
             return
         if is_create and _must_stop(sent):
@@ -55,14 +55,7 @@ class OutageWatch:
 
     def _begin(self, sent: Sent) -> None:
         if self._since is None:
-            self._since, self._allowed = sent.ended, self._script.max_concurrency  # what the workers hold
-
-    def _note_repeatable(self, sent: Sent) -> None:
-        result = None if sent.reply is None else sent.reply.result
-        if result is None or result.status == 429 or result.status in self._script.honest:
-            self._repeatable.add(sent.request.body)
-        else:
-            self._repeatable.discard(sent.request.body)
+            self._since, self._allowed = sent.ended, 0
 
     def _is_outage(self, sent: Sent) -> bool:
         """Return True if the response is one by which an intermediary says that the server cannot be reached."""
@@ -75,11 +68,13 @@ class OutageWatch:
 
 def _must_stop(sent: Sent) -> bool:
     """Return True if every further row would get the same response: the address is wrong, or a firewall is there."""
+    if isinstance(sent.result, Failure):
+        return sent.result.kind is FailureKind.CERTIFICATE
     return _was_replaced(sent) and sent.plan.kind in ("redirect", "blocked")
 
 
 def _was_replaced(sent: Sent) -> bool:
     """Return True if an intermediary's response answered the request, for which it was meant."""
-    if sent.reply is None or sent.reply.request != sent.number or not isinstance(sent.reply.result, Response):
+    if sent.reply is None or sent.reply.request != sent.number or not isinstance(sent.result, Response):
         return False
-    return sent.reply.result.status == sent.plan.status
+    return sent.result.status == sent.plan.status

@@ -52,6 +52,7 @@ class Sent:
 
     Attributes:
         reply: The reply that answered it, which may have been meant for another request; None without one.
+        result: The response or the failure that the client got; None if it was cut off.
         was_given_anothers_id: True if the response is a documented success with an id that another create was given.
     """
 
@@ -64,6 +65,7 @@ class Sent:
     deadline: float
     departed: float | None = None
     reply: Reply | None = None
+    result: Response | Failure | None = None
     was_given_anothers_id: bool = False
     ended: float = 0.0
     ended_turn: int = 0
@@ -204,7 +206,7 @@ class ModelTransport:
         server.kinds[plan.kind] += 1
         server.note("send", sent.number, request.method, request.path, request.query, plan.kind)
         try:
-            result = await self._exchange(sent, credentials, timeouts, marker)
+            result = sent.result = await self._exchange(sent, credentials, timeouts, marker)
         finally:
             sent.ended, sent.ended_turn = loop.time(), loop.turn
             loop.call_soon(server.after_each)
@@ -235,6 +237,8 @@ class ModelTransport:
             await asyncio.sleep(plan.connecting)
         if plan.kind == "refused":
             return Failure(FailureKind.CONNECT, sent=False, detail="ClientConnectorError: Connection refused")
+        if plan.kind == "untrusted":
+            return Failure(FailureKind.CERTIFICATE, sent=False, detail="certificate has expired")
         if plan.kind == "unsent" or self.closed:
             return Failure(FailureKind.DROPPED, sent=False)
         marker.mark()

@@ -222,7 +222,8 @@ class World:
                 timer.cancel()
         unresolved = {one.index for one in outcomes.unresolved}
         async for outcome in outcomes:
-            unresolved ^= {outcome.index} if outcome.effect is Effect.UNKNOWN else set()
+            is_open = outcome.error is not None and outcome.effect in (Effect.UNKNOWN, Effect.APPLIED)
+            unresolved ^= {outcome.index} if is_open else set()
             self._record_outcome(fan, outcome, seen)
         taken = sum(one.taken for one in fan.creates)
         if sorted(seen) != list(range(taken)) or unresolved:
