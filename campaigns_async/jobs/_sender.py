@@ -40,7 +40,7 @@ _LINGER: Final = 0.01
 
 
 class _HeldBackError(CampaignsError):
-    """Raised before an attempt is sent if an outage began while the row waited for its turn."""
+    """Raised before an attempt is sent if an outage began, or an error stopped the run, while the row waited."""
 
 
 @frozen
@@ -186,9 +186,9 @@ class Sender:
             self._request_commit()
 
     def _hold_back(self) -> None:
-        """Raise an error if an outage began while a row waited for its turn, or for another attempt."""
-        if self.backoff.is_active:
-            raise _HeldBackError("an outage began before the row was sent")
+        """Raise an error if an outage began, or an error stopped the run, while a row waited for its turn or a retry."""
+        if self.backoff.is_active or self.stopped_by is not None:
+            raise _HeldBackError("an outage began, or the run stopped, before the row was sent")
 
     def _record_abort(self, row: ClaimedRow, error: BaseException) -> None:
         if effect_of(error) in {Effect.NOT_SENT, Effect.REJECTED}:

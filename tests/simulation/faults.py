@@ -5,15 +5,11 @@ The server and the intermediaries before it break connections, and they lie: a r
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Mapping
 from typing import Any, Final
 
 from attrs import define, field, frozen
-
-LIES: Final = "SIM_LIES" in os.environ
-"""True if a response may name an id that a row of an earlier run was given, too."""
 
 MOODS: tuple[Mapping[str, float], ...] = (
     {"fine": 60, "refused": 1, "dropped": 2, "slow": 2},

@@ -17,7 +17,6 @@ from attrs import define, field, frozen
 from campaigns_async import CampaignsClient, CampaignsError, Event
 from campaigns_async.effects import State
 from campaigns_async.jobs import Job, JournalRow, Summary
-from simulation.faults import LIES
 from simulation.jobs_invariants import Watch
 from simulation.jobs_journal import Files, JournalOnDisk
 from simulation.jobs_outage import OutageWatch
@@ -119,8 +118,7 @@ class Life:
             on_begun=lambda sent: self.watch.look(lambda: outage.check_begin(sent)),
             on_ended=outage.note_end,
         )
-        if LIES:
-            self.server.given = [row.campaign_id for row in before.rows.values() if row.campaign_id is not None]
+        self.server.given = [row.campaign_id for row in before.rows.values() if row.campaign_id is not None]
         self.watch = Watch(script, self.journal, self.server)
         try:
             loop.run(self._main())

@@ -173,8 +173,14 @@ JOB_MUTANTS = (
     Mutant(
         "rows that wait for their turn are sent into an outage",
         "jobs._sender",
-        "        if self.backoff.is_active:\n            raise _HeldBackError",
-        "        if False:\n            raise _HeldBackError",
+        "if self.backoff.is_active or self.stopped_by is not None:\n            raise",
+        "if self.stopped_by is not None:\n            raise",
+    ),
+    Mutant(
+        "rows that wait for their turn are sent though the run stops",
+        "jobs._sender",
+        "if self.backoff.is_active or self.stopped_by is not None:\n            raise",
+        "if self.backoff.is_active:\n            raise",
     ),
     Mutant(
         "each failure begins the outage anew",
