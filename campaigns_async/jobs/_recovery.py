@@ -54,7 +54,14 @@ class Recovery:
     policy: ReconcilePolicy
     ignore_invalid: bool | None
 
-    async def run(self, rows: Collection[int] | None, *, sent_by: float | None, known_before: int) -> RecoveryResult:
+    async def run(
+        self,
+        rows: Collection[int] | None,
+        *,
+        sent_by: float | None,
+        known_before: int,
+        revoked: Collection[int] = (),
+    ) -> RecoveryResult:
         """Search for rows, and record the verdicts.
 
         Args:
@@ -62,6 +69,8 @@ class Recovery:
             sent_by: The latest time at which the request of a *sending* row can have been sent, in seconds since 1970.
                 `attempted_at` is earlier: the request may have waited for its turn, or been retried after a refusal.
             known_before: The ledger's snapshot before this run sent the rows; 0 if an earlier run sent them.
+            revoked: The ids of rows that were created until their id was given to another row. They were sent before the
+                snapshot: a campaign that was known by then may be theirs.
 
         Raises:
             JournalWriteError: If the verdicts cannot be written. The rows stay unknown.
@@ -80,7 +89,7 @@ class Recovery:
                 self.policy.margin,
                 now,
                 self._unknown_since(row, sent_by),
-                known_before if row.attempts == 1 else 0,
+                known_before if row.attempts == 1 and row.row_id not in revoked else 0,
                 RowOwner(self.identity, row.row_id),
             )
         reconciler = Reconciler(

@@ -138,6 +138,7 @@ class Job:
         self._tracker = ProgressTracker(self._backoff, on_progress)
         self._opened_at = 0.0
         self._identity = b""
+        self._revoked: set[int] = set()  # rows that were created until their id was given to another row
         self._stopping = False
         self._stop_step: Callable[[], object] | None = None
         self._stopped_by: BaseException | None = None
@@ -223,6 +224,7 @@ class Job:
             is_of_this_run = row.ended_at is not None and row.ended_at >= self._opened_at
             self._tracker.count_revoked(created_now=is_of_this_run)
             unknown.append(row.row_id)
+            self._revoked.add(row.row_id)
 
         sender = Sender(
             journal,
@@ -287,7 +289,8 @@ class Job:
         if self._stopping:
             return False
         self._tracker.report(Phase.RECONCILING)
-        searching = asyncio.ensure_future(_return_fatal(recovery.run(rows, sent_by=sent_by, known_before=known_before)))
+        search = recovery.run(rows, sent_by=sent_by, known_before=known_before, revoked=self._revoked)
+        searching = asyncio.ensure_future(_return_fatal(search))
         try:
             result = await self._run_stoppable(searching, searching.cancel)
         except asyncio.CancelledError:

@@ -121,6 +121,12 @@ JOB_MUTANTS = (
         "(408, 429), State.PLANNED, RunAction.BACK_OFF",
         "(408, 429), State.FAILED, RunAction.CONTINUE",
     ),
+    Mutant(
+        "a campaign known before the run is not that of a row whose id was given twice",
+        "jobs._recovery",
+        "known_before if row.attempts == 1 and row.row_id not in revoked else 0",
+        "known_before if row.attempts == 1 else 0",
+    ),
     # What a run does in an outage
     Mutant(
         "a 503 is no outage",
@@ -337,7 +343,7 @@ JOB_MUTANTS = (
     Mutant(
         "a campaign known before the run began is taken for older, though the row is",
         "jobs._recovery",
-        "known_before if row.attempts == 1 else 0",
+        "known_before if row.attempts == 1 and row.row_id not in revoked else 0",
         "self.runtime.ledger.seen.snapshot()",
     ),
     Mutant(
