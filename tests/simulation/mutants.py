@@ -461,8 +461,8 @@ MUTANTS = (
     Mutant(
         "a campaign that another create has returned is taken",
         "_reconcile.ledger",
-        "return self._claimed.contains(campaign_id)",
-        "return False",
+        "return self._claimed.contains(campaign_id)\n",
+        "return False\n",
     ),
     Mutant(
         "one of two is taken",
