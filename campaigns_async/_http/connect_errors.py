@@ -33,7 +33,10 @@ _BY_REASON = {  # of OpenSSL
 _CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)  # the handshake was cut: it may pass
 _PASSING_REASONS = ("UNEXPECTED_EOF_WHILE_READING", "TLSV1_ALERT_INTERNAL_ERROR", "TLSV1_ALERT_USER_CANCELLED")
 _NO_SUCH_HOST = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
-_ARES_NO_SUCH_HOST = (1, 4)  # ARES_ENODATA and ARES_ENOTFOUND, of the resolver that aiohttp uses if aiodns is installed
+_ARES_NO_SUCH_HOST = (
+    (1,),
+    (4,),
+)  # ARES_ENODATA and ARES_ENOTFOUND, of the resolver that aiohttp uses if aiodns is installed
 _LONGEST_REASON = 100
 
 
@@ -78,5 +81,5 @@ def _find_reason(error: OSError) -> str:
 def _is_unknown_host(error: OSError) -> bool:
     if isinstance(error, socket.gaierror):
         return error.errno in _NO_SUCH_HOST  # not EAI_AGAIN: the resolver says itself that it may pass
-    code = next(iter(getattr(error.__cause__, "args", ())), None)
-    return code in _ARES_NO_SUCH_HOST
+    cause = error.__cause__
+    return cause is not None and cause.args[:1] in _ARES_NO_SUCH_HOST
