@@ -39,7 +39,7 @@ def test_the_help_of_the_client_shows_how_to_send() -> None:
 def test_the_help_of_a_resource_shows_its_operations() -> None:
     text = pydoc.plain(pydoc.render_doc(CampaignsClient.campaigns))
     for name in ("create", "create_many", "get", "update", "delete", "list", "contacts"):
-        assert f"{name}(self" in text
+        assert re.search(rf"\b{name}\([\s|]*self\b", text)  # Python 3.13 gives each parameter a line
 
 
 @pytest.mark.parametrize("name", ["NewCampaign", "NewContact", "CampaignUpdate", "Campaign", "Contact", "Page"])
