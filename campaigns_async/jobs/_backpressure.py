@@ -103,7 +103,7 @@ class Backoff:
 
     def record_probe(self) -> None:
         """Record a documented response to a probe. One row may be sent; the outage goes on."""
-        self._is_probed = True
+        self._is_probed = self.clock() >= self._until  # unless a row that was in flight has failed meanwhile
 
     def record_response(self, *, after_outage: bool = True) -> None:
         """Record a documented response to a create.

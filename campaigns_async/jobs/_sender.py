@@ -139,8 +139,11 @@ class Sender:
         """Wait until all tasks have ended and their outcomes are recorded, even if the wait is cancelled."""
         for _ in workers:
             self._ready.put_nowait(None)
+        probing = [] if self._probing is None else [self._probing]
+        for probe in probing:
+            probe.cancel()
         try:
-            await wait_until_done(workers)
+            await wait_until_done([*workers, *probing])
         finally:
             self._wake.set()
             try:
@@ -310,7 +313,8 @@ class Sender:
         if self._stopping:
             await self._wake.wait()
             return
-        if self._probing is None and not self._exhausted and self.backoff.pace is Pace.PROBE:
+        is_probing = self._probing is not None and not self._probing.done()
+        if not is_probing and not self._exhausted and self.backoff.pace is Pace.PROBE:
             self._probing = asyncio.create_task(self._probe())
         try:
             async with asyncio.timeout(self.backoff.remaining_pause):
@@ -339,7 +343,6 @@ class Sender:
         else:
             self.backoff.record_probe()
         finally:
-            self._probing = None
             self._wake.set()
 
 

@@ -97,6 +97,16 @@ def test_an_outage_of_unknown_rows_is_probed_before_one_row_goes() -> None:
     assert backoff.pace is Pace.PROBE, "each pause ends with a probe"
 
 
+def test_a_probe_counts_only_if_nothing_failed_meanwhile() -> None:
+    backoff, clock = make_backoff()
+    backoff.record_failure(UNAVAILABLE, unknown=True)
+    wait_out(backoff, clock)
+    backoff.record_failure(UNAVAILABLE, unknown=True)  # a row that was in flight
+    backoff.record_probe()
+    wait_out(backoff, clock)
+    assert backoff.pace is Pace.PROBE
+
+
 @pytest.mark.parametrize("first_is_unknown", [True, False])
 def test_an_outage_that_left_any_row_unknown_is_probed(*, first_is_unknown: bool) -> None:
     backoff, clock = make_backoff()
