@@ -106,10 +106,8 @@ def find_eager_python() -> str | None:
     if sys.version_info >= (3, 12):
         return None
     names = [f"python3.{minor}" for minor in (14, 13, 12)]
-    for name in [
-        *names,
-        *(f"{path}/bin/python" for path in sorted(Path.home().glob(".pyenv/versions/3.1[234].*"), reverse=True)),
-    ]:
+    pyenv = sorted(Path.home().glob(".pyenv/versions/3.1[234].*/bin/python"), reverse=True)
+    for name in (*names, *map(str, pyenv)):
         # A shim of pyenv may be there without the Python.
         if shutil.which(name) and not subprocess.run((name, "-V"), capture_output=True, check=False).returncode:
             return name
