@@ -37,7 +37,7 @@ async def send_through_outage(sandbox: Sandbox, journal: Path, count: int, **set
     [
         pytest.param({"status": 503, "act": True}, CONCURRENCY + 1, id="503"),
         pytest.param({"drop": "close", "act": True}, CONCURRENCY + 10 + 1, id="dropped"),
-        pytest.param({"status": 200, "act": True, **HTML}, CONCURRENCY + 10 + 1, id="a 200 page"),
+        pytest.param({"status": 200, "act": True, **HTML}, CONCURRENCY + 1, id="a 200 page"),
         pytest.param({"status": 201, "act": True}, CONCURRENCY + 10 + 1, id="an empty 201"),
         pytest.param({"delay": 30, "act": True}, CONCURRENCY + 10 + 1, id="late"),
     ],
