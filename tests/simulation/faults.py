@@ -11,6 +11,9 @@ from typing import Any, Final
 
 from attrs import define, field, frozen
 
+from campaigns_async._http.request import Request
+from campaigns_async.values import Operation
+
 MOODS: tuple[Mapping[str, float], ...] = (
     {"fine": 60, "refused": 1, "dropped": 2, "slow": 2},
     {
@@ -147,10 +150,11 @@ class Weather:
     def __attrs_post_init__(self) -> None:
         self._kinds, self._weights = tuple(self.mood), tuple(self.mood.values())
 
-    def plan(self, now: float, method: str) -> Plan:
+    def plan(self, now: float, request: Request) -> Plan:
         """Draw the plan of a request that starts now; spare most reads, or no search would ever end."""
-        draw = self.random.random
-        kind = self._kind(now, spared=method == "GET" and draw() < 0.75)
+        draw, method = self.random.random, request.method
+        spared = 0.4 if request.operation is Operation.GET else 0.75
+        kind = self._kind(now, spared=method == "GET" and draw() < spared)
         if method != "POST":
             kind = (_FOR_READS if method == "GET" else _FOR_CHANGES).get(kind, kind)
         slow_connection = draw() < 0.2
@@ -210,7 +214,7 @@ class Weather:
             case "foreign":
                 return _write(choice((200, 201, 202)), choice(_FOREIGN))
             case "blocked":
-                statuses = {"POST": (402, 403, 403, 409, 451), "GET": (403, 404, 451)}.get(method, (403, 404, 404))
+                statuses = {"POST": (402, 403, 403, 409, 451)}.get(method, (403, 404, 404))
                 return _write(choice(statuses), choice(_OTHER_SERVICES))
             case "refusal":
                 return self._draw_refusal() | {"acts": False}

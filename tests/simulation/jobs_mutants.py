@@ -127,6 +127,18 @@ JOB_MUTANTS = (
         "known_before if row.attempts == 1 and row.row_id not in revoked else 0",
         "known_before if row.attempts == 1 else 0",
     ),
+    Mutant(
+        "the ids that the journal holds are not compared",
+        "jobs._sqlite",
+        "        if duplicates := self._find_duplicates(transitions):\n",
+        "        if duplicates := self._find_duplicates(()):\n",
+    ),
+    Mutant(
+        "a campaign that is like two rows belongs to the later one",
+        "_reconcile.creates",
+        "is_mine, is_other = fits == [True, False], ",
+        "is_mine, is_other = fits[0], ",
+    ),
     # What a run does in an outage
     Mutant(
         "a 503 is no outage",

@@ -199,7 +199,7 @@ class ModelTransport:
         assert not self.closed, "a request after the transport was closed"
         task = asyncio.current_task()
         assert task is not None
-        plan = server.weather.plan(loop.time(), request.method)
+        plan = server.weather.plan(loop.time(), request)
         deadline = 10_000.0 if timeouts.deadline is None else timeouts.deadline
         sent = Sent(len(server.sent), loop.time(), loop.turn, request, task, plan, deadline)
         server.sent.append(sent)

@@ -19,6 +19,7 @@ from campaigns_async import (
     RetryPolicy,
     Timeouts,
 )
+from campaigns_async._http.request import Request
 from campaigns_async.sandbox import Quirks
 from simulation.faults import Plan, Weather
 from simulation.loop import StuckError, VirtualLoop
@@ -53,7 +54,7 @@ class ScriptedWeather(Weather):
         self.plans = list(plans)
         self.then = then
 
-    def plan(self, now: float, method: str) -> Plan:
+    def plan(self, now: float, request: Request) -> Plan:
         return self.plans.pop(0) if self.plans else self.then
 
 
