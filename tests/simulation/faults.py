@@ -1,6 +1,16 @@
 """The faults of a simulated run, drawn for each request by the weather of a seed.
 
 The server and the intermediaries before it break connections, and they lie: a response need not say what was done.
+
+- No connection: refused, connect_timeout, untrusted (its certificate), unsent (lost before the first byte).
+- No complete response: dropped, cut (its head may arrive), silent, unread (the server reads nothing).
+- Late: slow, crawling (byte by byte).
+- The server may have acted or not: status (5xx, 408), unavailable (503), redirect, maintenance (a page with 200),
+  foreign (another service's success), blocked (a firewall's page), named (a success that is not the documented one, with
+  an id that may be wrong), same id (201 with the id of an earlier create).
+- The server acted: empty (201 without an id).
+- The server did nothing: throttled, refusal.
+- The response arrives twice: repeated, repeated refusal, repeated throttle.
 """
 
 from __future__ import annotations
