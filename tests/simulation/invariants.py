@@ -121,7 +121,7 @@ def _check_documented(world: World) -> Iterator[str]:
     for one in world.server.sent:
         sent[one.request.body].append(one)
     for create in world.script.creates:
-        if not isinstance(create.error, (OutcomeUnknownError, DecodeError)):
+        if create.value is not None or not isinstance(create.error, (OutcomeUnknownError, DecodeError)):
             continue
         if all(one.departed is None or one.got_its_own_reply for one in sent[create.body]):
             yield f"create {create.number} is unknown, though the server answered as documented: {create.error!r}"

@@ -241,6 +241,12 @@ MUTANTS = (
         test=f"{_SCENES} -k began",
     ),
     Mutant(
+        "an item whose create was followed by a read has the read's effect",
+        "fanout",
+        "return (record.effect if record is not None else None) or effect_of(error)",
+        "return effect_of(error)",
+    ),
+    Mutant(
         "a fan-out forgets what failed",
         "fanout",
         "                    outcome = Outcome(index, item, error=error",

@@ -78,7 +78,7 @@ class FanOut:
     """Creates that `create_many` or `map` runs.
 
     Attributes:
-        mapped: True for `map`.
+        mapped: True for `map`, over an operation of two requests: a create, then a read.
         intake: "sync" or "async", the kind of the iterable.
         stop_after: The number of outcomes after which the block ends.
         dropped: True if the fan-out is dropped then, without leaving a block.

@@ -155,6 +155,11 @@ class World:
             on_unknown="reconcile" if create.reconcile else "raise",
         )
 
+    async def _create_and_read(self, create: Create) -> str:
+        create.value = await self._create(create)
+        await self.client.campaigns.get(_STEADY)
+        return create.value
+
     async def _single(self, create: Create) -> None:
         await asyncio.sleep(create.after)
         create.taken = True
@@ -240,7 +245,8 @@ class World:
     def _record_outcome(self, fan: FanOut, outcome: Outcome[Any, str], seen: list[int]) -> None:
         create = fan.creates[outcome.index]
         seen.append(outcome.index)
-        create.ended, create.value, create.effect = True, outcome.value, outcome.effect
+        create.ended, create.effect = True, outcome.effect
+        create.value = outcome.value or create.value  # the read after a create may have failed
         if outcome.error is not None:
             self._record_error(create, outcome.error, cut=False)
             create.effect = outcome.effect
@@ -251,7 +257,9 @@ class World:
     def _outcomes(self, fan: FanOut) -> Outcomes[Any, str]:
         client, first = self.views[fan.view], fan.creates[0]
         if fan.mapped:
-            return client.map(self._create, take_creates_late(fan) if fan.intake == "async" else take_creates(fan))
+            return client.map(
+                self._create_and_read, take_creates_late(fan) if fan.intake == "async" else take_creates(fan)
+            )
         news = take_campaigns_late(fan) if fan.intake == "async" else (one.new for one in take_creates(fan))
         return client.campaigns.create_many(
             news,
