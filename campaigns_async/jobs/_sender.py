@@ -238,7 +238,11 @@ class Sender:
             try:
                 self._wake.clear()
                 room = self._room()
-                if self._outcomes or room:
+                if self._given_twice:
+                    if self._outcomes:
+                        await self._commit(0)  # the row that was given the id first may be among them
+                    await self._revoke_earlier()
+                elif self._outcomes or room:
                     await self._commit(room)
                 elif self._sending == 0 and (self._stopping or self._exhausted):
                     return
@@ -278,13 +282,13 @@ class Sender:
                 continue
             self._outcomes = self._outcomes[len(outcomes) :]  # workers may have added others during the commit
             self._sending += len(claimed) - len(outcomes)
-            if self._given_twice:
-                await self._revoke_earlier({each.row_id for each in outcomes})
             return outcomes, claimed
 
-    async def _revoke_earlier(self, recorded: Collection[int]) -> None:
+    async def _revoke_earlier(self) -> None:
         """Take the ids that were given twice from the rows that were given them first."""
-        for row_id, campaign_id in [each for each in self._given_twice if each[0] in recorded]:
+        for row_id, campaign_id in self._given_twice[:]:
+            if any(each.row_id == row_id for each in self._outcomes):
+                continue  # not recorded yet, and neither may be the row that was given the id first
             earlier = await self.journal.find_owner(campaign_id)
             if earlier is not None:
                 await self.journal.commit([_revoke(earlier.row_id, campaign_id)], claim=0, now=self.now())
