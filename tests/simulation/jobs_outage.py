@@ -21,15 +21,19 @@ class OutageWatch:
         self._script = script
         self._since: float | None = None
         self._allowed = 0  # rows that may be sent before the next sign of life
+        self._first: bytes | None = None  # the body of the row that was sent first
         self._must_stop = False
 
     def check_begin(self, sent: Sent) -> None:
         """Check a create that is about to be sent."""
         if self._since is None or sent.began <= self._since + _SOON:
             return
+        if self._first is not None and sent.request.body == self._first:  # another attempt for it
+            return
         why = "after a response that must stop the run" if self._must_stop else "into an outage, without a sign of life"
         assert self._allowed > 0, f"a row was sent {why}"
         self._allowed -= 1
+        self._first = sent.request.body
         lasted = sent.began - self._since
         most = self._script.give_up_after + _SLACK
         assert self._script.rate_limit is not None or lasted <= most, f"a row was sent {lasted} s into an outage"
@@ -47,7 +51,7 @@ class OutageWatch:
                 self._begin(sent)
         elif sent.got_its_own_reply:
             if is_create:
-                self._since = None
+                self._since = self._first = None
             else:
                 self._allowed = max(self._allowed, 1)
                 if "filters" in sent.request.query:  # a search for the unknown rows, which takes its own time

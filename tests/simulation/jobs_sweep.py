@@ -80,7 +80,7 @@ def main(arguments: list[str] | None = None) -> int:
     print_counts(counts)
     print(f"{counts[_POINTS]:,} crash points of {counts['seeds']:,} seeds in {took:.0f} s")
     rare = find_rare_kinds(counts)
-    if rare and failure is None:
+    if rare and failure is None and counts["seeds"] >= 100:
         failure = f"in less than 1 % of the seeds: {', '.join(rare)}"
     if failure is not None:
         print(failure, file=sys.stderr)

@@ -114,10 +114,11 @@ class World:
         await asyncio.wait(tasks)
         for task in tasks:
             task.result()
+        del task, tasks
+        gc.collect()  # fan-outs that were dropped end with that
+        await asyncio.sleep(0.01)
         if script.close_at is None:
             self._check_idle()
-        del tasks
-        gc.collect()
         await self.client.aclose()
         await asyncio.sleep(script.reconcile.settle + 1.0)  # late requests have been executed by then
         gc.collect()
