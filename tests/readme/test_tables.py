@@ -25,7 +25,7 @@ from campaigns_async import (
 )
 from campaigns_async.campaigns import Campaigns
 from campaigns_async.cli.export_command import export
-from campaigns_async.effects import classify_attempt
+from campaigns_async.effects import BodyForm, classify_attempt
 from campaigns_async.export import Format, export_campaigns, export_contacts
 from campaigns_async.export._options import find_format
 from campaigns_async.values import Operation
@@ -127,8 +127,14 @@ FAILURES: dict[str, list[dict[str, Any]]] = {
     "401": [{"status": 401}],
     "any other 4xx": [{"status": status} for status in (307, 308, 400, 403, 404, 405, 409, 413, 422)],
     "408": [{"status": status} for status in (408, 500, 502, 503, 504, 301, 302, 303)]
+    + [{"status": 403, "form": BodyForm.HTML}, {"status": 409, "form": BodyForm.JSON}]
     + [{"status": None, "sent": True}],
-    "a success": [{"status": 201}],
+    "200 or 201": [
+        {"status": status, "form": form}
+        for status in (200, 201)
+        for form in (BodyForm.HTML, BodyForm.JSON, BodyForm.TEXT, BodyForm.POSSIBLE_ID)
+    ],
+    "a success": [{"status": 201, "form": form} for form in (BodyForm.EMPTY, BodyForm.CUT)],
 }
 
 
