@@ -365,7 +365,7 @@ _ROWS: Final = (  # the first line that fits counts
     _RowBelief(Effect.NOT_SENT, (Cause.CLIENT, Cause.MISCONFIGURED), State.PLANNED, RunAction.STOP),
     _RowBelief(Effect.NOT_SENT, (Cause.ARGUMENT,), State.FAILED, RunAction.CONTINUE),
     _RowBelief(Effect.NOT_SENT, None, State.PLANNED, RunAction.BACK_OFF),
-    _RowBelief(Effect.REJECTED, (Cause.CLIENT,), State.PLANNED, RunAction.STOP),  # no new key after a 401
+    _RowBelief(Effect.REJECTED, (Cause.CLIENT, Cause.MISCONFIGURED), State.PLANNED, RunAction.STOP),  # of a retry
     _RowBelief(Effect.REJECTED, (Cause.NO_RESPONSE,), State.PLANNED, RunAction.BACK_OFF),  # of a later attempt
     _RowBelief(Effect.REJECTED, range(300, 400), State.PLANNED, RunAction.STOP),
     _RowBelief(Effect.REJECTED, (401, 404, 405), State.PLANNED, RunAction.STOP),

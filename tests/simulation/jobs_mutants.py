@@ -167,8 +167,8 @@ JOB_MUTANTS = (
     Mutant(
         "an untrusted certificate does not stop a run",
         "effects",
-        "(Cause.CLIENT, Cause.MISCONFIGURED), State.PLANNED, RunAction.STOP",
-        "(Cause.CLIENT,), State.PLANNED, RunAction.STOP",
+        "NOT_SENT, (Cause.CLIENT, Cause.MISCONFIGURED)",
+        "NOT_SENT, (Cause.CLIENT,)",
     ),
     Mutant(
         "an outage is probed with rows",
