@@ -5,7 +5,8 @@
 
 The worst bug of this package would be a line in this file: a create that may have been carried out must never count
 as one that was not, and one that was not carried out must never count as one that was. Only what the API documents is
-believed (`guides/effects.md` has the table in words). A response may come from a proxy, a firewall, a cache or another service, and it may answer another request.
+believed: a response may come from a proxy, a firewall, a cache or another service, and it may answer another request.
+`guides/effects.md` has the first table in words.
 """
 
 from __future__ import annotations

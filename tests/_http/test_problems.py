@@ -384,3 +384,12 @@ def test_any_body_makes_an_error_whose_details_are_text(body: bytes, status: int
         for place, messages in found.errors.items():
             assert type(place) is str
             assert all(type(message) is str for message in messages)
+
+
+def test_a_retry_after_date_is_measured_from_the_date_of_the_response() -> None:
+    then = "Mon, 01 Jan 2024 00:00:09 GMT"
+    headers = {"Retry-After": then, "Date": "Mon, 01 Jan 2024 00:00:02 GMT"}
+    local = datetime(2030, 1, 1, tzinfo=UTC)  # the local clock is years ahead
+    assert read_retry_after(Response(503, headers, b""), now=local) == 7
+    assert read_retry_after(Response(503, {**headers, "Date": "nonsense"}, b""), now=local) == 0
+    assert read_retry_after(Response(503, {"Retry-After": then}, b""), now=datetime(2024, 1, 1, tzinfo=UTC)) == 9
