@@ -201,9 +201,13 @@ class Reconciler:
         """
         first = min(target.start for target in targets.values())
         last = max(target.latest for target in targets.values())
-        # Clamped first: a datetime before year 1 or after year 9999 raises OverflowError.
+        # Each look has bounds of its own, up to a minute further: a cache keeps a list by its URL, so that a look could
+        # be answered with the list of an earlier one. Varnish does so for two minutes unless the key is a bearer token.
+        minute, millisecond = divmod(int(self.clock.now().timestamp() * 1000), 60_000)
         reach = timedelta(seconds=self.policy.margin + 1)
-        earliest, latest = max(first, _FIRST + reach) - reach, min(last, _LAST - reach) + reach
+        before, after = reach + timedelta(milliseconds=millisecond), reach + timedelta(milliseconds=minute % 1440)
+        # Clamped first: a datetime before year 1 or after year 9999 raises OverflowError.
+        earliest, latest = max(first, _FIRST + before) - before, min(last, _LAST - after) + after
         listing = self.listings.campaigns((campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest))
         matches: dict[Campaign, None] = {}  # both versions of a campaign that is listed twice because it is changing
         ids: set[str] = set()
