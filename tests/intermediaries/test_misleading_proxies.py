@@ -32,7 +32,6 @@ from intermediaries.truth import (
 
 _MS: Final = f"{PROXY_WAITS * 1000:.0f}ms"
 _CACHE: Final = "proxy_cache_path cache keys_zone=lists:1m;"
-_CACHED: Final = "missing rule: a search does not believe a list that a cache has kept"
 
 REPEATING: Final = {
     "nginx": partial(
@@ -103,7 +102,6 @@ CACHING: Final = {
 _SETTINGS: Final = {"auth": Auth.HEADER, "reconcile": ReconcilePolicy(settle=2 * READ, timeout=10)}
 
 
-@pytest.mark.xfail(strict=True, reason=_CACHED)
 @pytest.mark.parametrize("proxy", CACHING.values(), ids=CACHING.keys())
 async def test_a_cached_list_does_not_prove_that_a_create_is_absent(
     sandbox_with_header: Sandbox, run: Run, proxy: Any
@@ -116,7 +114,6 @@ async def test_a_cached_list_does_not_prove_that_a_create_is_absent(
     await check_reports(sandbox, [report])
 
 
-@pytest.mark.xfail(strict=True, reason=_CACHED)
 @pytest.mark.parametrize("proxy", CACHING.values(), ids=CACHING.keys())
 async def test_a_cached_list_does_not_prove_that_a_row_is_absent(
     sandbox_with_header: Sandbox, run: Run, tmp_path: Path, proxy: Any
