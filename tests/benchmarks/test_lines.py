@@ -9,7 +9,7 @@ import pytest
 from support.benchmarks import load_benchmark
 
 LINES = 26_000
-CODE = 14_000
+CODE = 15_000
 
 lines = load_benchmark("lines")
 
