@@ -290,10 +290,10 @@ def _describe_bad_json(line: bytes) -> str:
     else:
         return LONE_SURROGATE
     if text[at:].strip() in {",", "]", "],"}:
-        return "has a comma or a bracket after its object: a plan is not an array, but one object a line"
+        return "has a comma or a bracket after its object: a plan is not an array, but one object per line"
     if at >= len(text.rstrip("\r")):
         return "ends before its JSON does: write each campaign on one line, up to its closing brace"
-    return f"is not JSON from its character {at + 1} on: write one JSON object a line"
+    return f"is not JSON from its character {at + 1} on: write one JSON object per line"
 
 
 def _refuse_constant(_: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Plans from a CSV of contacts: one text, split into campaigns of a given size."""
+"""Plans from a CSV of contacts: one text, and contacts that are split into campaigns of equal size."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ContactsPlan:
         path: The path of the file.
         shared: A request body without contacts, with the fields that all campaigns share.
         start: The start time.
-        split: The number of contacts in a campaign.
+        split: The number of contacts per campaign.
         rules: The treatment of duplicates and braces.
     """
 
@@ -59,7 +59,7 @@ class ContactsPlan:
     has_content_digest: bool = True
 
     def options(self) -> Mapping[str, str]:
-        """Return the file's SHA-256 and the shared fields, texts as digests."""
+        """Return the file's SHA-256 and the shared fields. Texts are replaced by digests."""
         with open_plan(self.path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         fields = {name: str(value) for name, value in self.dump_shared().items()}
@@ -86,8 +86,8 @@ class ContactsPlan:
             if self.rules.duplicates == "drop":
                 for block in _read_blocks(file, self.path):
                     if not isinstance(block, BadLine):
-                        numbers.add(block.numbers())
-            splitter = _Splitter(self, numbers.duplicates())
+                        numbers.add(block.list_numbers())
+            splitter = _Splitter(self, numbers.find_duplicates())
             empty = True
             for block in _read_blocks(file, self.path):
                 empty = False
@@ -95,20 +95,20 @@ class ContactsPlan:
                     yield block
                     continue
                 if self.rules.duplicates == "refuse":
-                    numbers.add(block.numbers())
+                    numbers.add(block.list_numbers())
                 yield from splitter.add(block)
             yield from splitter.finish()
             if empty:
                 raise PlanError(f"{describe(self.path)} holds no contacts, only a header")
-            if self.rules.duplicates == "refuse" and (duplicates := numbers.duplicates()):
-                yield from self._find_duplicates(file, duplicates)
+            if self.rules.duplicates == "refuse" and (duplicates := numbers.find_duplicates()):
+                yield from self._locate_duplicates(file, duplicates)
 
-    def _find_duplicates(self, file: BufferedReader, duplicates: Collection[str]) -> Iterator[BadLine]:
+    def _locate_duplicates(self, file: BufferedReader, duplicates: Collection[str]) -> Iterator[BadLine]:
         first: dict[str, int] = {}
         for block in _read_blocks(file, self.path):
             if isinstance(block, BadLine):
                 continue
-            for number, line in zip(block.numbers(), block.lines, strict=True):
+            for number, line in zip(block.list_numbers(), block.lines, strict=True):
                 if number in duplicates and (earlier := first.setdefault(number, line)) != line:
                     yield BadLine(line, "phoneNumber", describe_duplicate(f"line {earlier}"))
 
@@ -119,15 +119,15 @@ class ContactsPlan:
             PlanError: If the file cannot be read, or is not a CSV of contacts.
         """
         if read_head(self.path).startswith((b"{", b"[")):
-            raise PlanError(f"{describe(self.path)} is JSON, not CSV: give it as a plan, with a message in each line")
-        # A fault of the file's text is reported with its line number by `lines`.
+            raise PlanError(f"{describe(self.path)} is JSON, not CSV: pass it as a plan, with a message in each line")
+        # `lines` reports a fault in the file's text with its line number.
         with open_plan(self.path) as file, suppress(csv.Error, BadTextError):
             _read_header(csv.reader(chain.from_iterable(read_text_lines(file)), strict=True), self.path)
 
 
 @define(eq=False, repr=False)
 class ContactsLine:
-    """One campaign of the split."""
+    """One campaign, with its part of the contacts."""
 
     _plan: ContactsPlan
     _index: int
@@ -141,7 +141,7 @@ class ContactsLine:
 
     @property
     def digest(self) -> None:
-        """None, since reading the file is the cost, and the line was read."""
+        """None, because the cost is in reading the file, and the line was already read."""
 
     @property
     def number(self) -> int:
@@ -235,14 +235,14 @@ class _Block:
     rows: list[list[str]]
     lines: Sequence[int]
 
-    def numbers(self) -> Sequence[str]:
+    def list_numbers(self) -> Sequence[str]:
         """Return the canonical phone numbers."""
         column = self.names.index("phoneNumber")
         return canonicalize([row[column] for row in self.rows])
 
 
 def _read_blocks(file: BufferedReader, path: Path) -> Iterator[_Block | BadLine]:
-    """Yield the rows of a file and its faults. Stops at the first place that is not CSV.
+    """Yield the rows of a file, and its faults. The first place that is not CSV ends the rows.
 
     Raises:
         PlanError: If the columns are not those of contacts.
@@ -257,7 +257,7 @@ def _read_blocks(file: BufferedReader, path: Path) -> Iterator[_Block | BadLine]
         try:
             names = names or _read_header(reader, path)
             at = at if reader.line_num < at else reader.line_num + 1
-            rows.extend(islice(reader, _BLOCK))  # keeps the rows before an error
+            rows.extend(islice(reader, _BLOCK))  # in place, so that the rows before an error are kept
         except csv.Error:
             fault = BadLine(at, "", _NOT_CSV)
         except BadTextError as bad:
@@ -306,7 +306,7 @@ class _NumberCollector:
             elif number:  # an empty number is reported as another fault
                 self._texts.add(number)
 
-    def duplicates(self) -> Collection[str]:
+    def find_duplicates(self) -> Collection[str]:
         """Return the numbers that were added more than once."""
         digits = sorted(self._digits)
         return self._duplicate_texts | {str(each) for each, following in pairwise(digits) if each == following}
@@ -320,11 +320,11 @@ def _fit_uint64(numbers: Sequence[str]) -> bool:
 
 @define
 class _Splitter:
-    # `_repeated` are the numbers of which all but the first contact are dropped. `_dropped` maps the index of the
-    # campaign (from 1) that was being filled to the numbers dropped meanwhile.
+    # `_repeated` has the numbers of which all contacts but the first are dropped; `_seen`, those of them that have
+    # occurred. `_dropped` maps a campaign's index, from 1, to the numbers that were dropped while it was filled.
     _plan: ContactsPlan
     _repeated: Collection[str]
-    _met: set[str] = field(init=False, factory=set[str])
+    _seen: set[str] = field(init=False, factory=set[str])
     _kept: int = field(init=False, default=0)
     _index: int = field(init=False, default=0)
     _rows: list[list[str]] = field(init=False, factory=list[list[str]])
@@ -333,7 +333,7 @@ class _Splitter:
     _names: Sequence[str] = field(init=False, default=())
 
     def add(self, block: _Block) -> Iterator[ContactsLine]:
-        """Add rows, and yield the campaigns that are complete. The last one is not: more duplicates may follow it."""
+        """Add rows, and yield the campaigns that are complete. The last campaign is kept: duplicates may still follow."""
         self._names = block.names
         if self._repeated:
             self._add_unless_duplicate(block)
@@ -356,12 +356,12 @@ class _Splitter:
         del self._rows[: count * size], self._lines[: count * size]
 
     def _add_unless_duplicate(self, block: _Block) -> None:
-        for number, row, line in zip(block.numbers(), block.rows, block.lines, strict=True):
-            if number in self._met:
+        for number, row, line in zip(block.list_numbers(), block.rows, block.lines, strict=True):
+            if number in self._seen:
                 self._dropped.setdefault(max(self._kept - 1, 0) // self._plan.split + 1, []).append(number)
                 continue
             if number in self._repeated:
-                self._met.add(number)
+                self._seen.add(number)
             self._kept += 1
             self._rows.append(row)
             self._lines.append(line)
@@ -381,25 +381,24 @@ def contacts_plan(
 ) -> ContactsPlan:
     """Make a plan from a CSV of contacts, who all get the same text.
 
-    The file is UTF-8, with cells as in RFC 4180 and a header that names `phoneNumber` and, if present, `name`,
-    `custom1`, `custom2`, `contactGroupId`. An empty cell is omitted, any other is sent unchanged. Only the header is
-    read here.
+    The file is CSV (RFC 4180) in UTF-8. Its header must name `phoneNumber`, and may name `name`, `custom1`, `custom2` and
+    `contactGroupId`. An empty cell is omitted; any other cell is sent unchanged. Only the header is read here.
 
     Args:
         path: The path of the file.
         message: The text, sent unchanged.
         sender: The sender ID: a name or a number.
         start: The start time, with a time zone.
-        split: Contacts in a campaign, from 1. The last campaign may have fewer.
+        split: The number of contacts per campaign, from 1. The last campaign may have fewer.
         opt_out_link_id: As in `NewCampaign`.
         track_link_url: As in `NewCampaign`.
-        duplicates: "refuse" a number that occurs twice in the file, "keep" all contacts, or before the split "drop"
-            all but the first contact of each number.
-        allow_braces: Accept a message that contains { or }. It is sent unchanged.
+        duplicates: With "refuse", a number that occurs twice in the file is a fault. With "keep", all contacts are sent.
+            With "drop", only the first contact of each number is sent; the others are dropped before the split.
+        allow_braces: True to accept a message that contains { or }. It is sent unchanged.
 
     Raises:
         PlanError: If the file cannot be read, or its header is not that of contacts.
-        InvalidArgumentError: If a field of the campaigns cannot be sent. Has the field's name as `parameter`.
+        InvalidArgumentError: If a field of the campaigns cannot be sent. Names the field in `parameter`.
         ConfigurationError: If an option is out of range.
     """
     check_int("split", split, ge=1)

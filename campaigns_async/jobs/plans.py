@@ -48,7 +48,7 @@ class PlanRules:
 
     @property
     def digest_person(self) -> bytes:
-        """BLAKE2's `person`, at most 16 bytes: equal lines under other rules get other digests."""
+        """BLAKE2's `person`, at most 16 bytes, so that equal lines have different digests under different rules."""
         return f"{self.duplicates} {self.allow_braces}".encode()
 
 
@@ -57,13 +57,13 @@ class PlanRow:
     """A campaign of a plan, validated and encoded.
 
     Attributes:
-        key: The user's key; in a positional plan the campaign's position, from 1.
+        key: The user's key; in a positional plan, the campaign's position, from 1.
         body: The request body, sent byte for byte.
         start: The start time.
         sender: The sender ID.
         message: The text.
         numbers: The phone numbers in the body.
-        dropped: The phone numbers that were left out as duplicates.
+        dropped: The phone numbers of contacts that were dropped as duplicates.
         has_link: True if the server puts a link into the text.
     """
 
@@ -82,12 +82,12 @@ class Line(Protocol):
 
     @property
     def number(self) -> int:
-        """The line number in the file, from 1; in a CSV the line of the campaign's first contact."""
+        """The line number in the file, from 1; in a CSV, the line of the campaign's first contact."""
         ...
 
     @property
     def digest(self) -> int | None:
-        """A digest of the line and the plan's rules, or None if it costs as much as `read`.
+        """A digest of the line and the plan's rules; None if computing it would cost as much as `read`.
 
         Lines with equal digests have equal request bodies.
         """
@@ -102,12 +102,16 @@ class Line(Protocol):
         """Return the campaign.
 
         Raises:
-            BadLineError: If the line cannot be sent. Holds all faults of the line.
+            BadLineError: If the line cannot be sent. It has all faults of the line.
         """
         ...
 
     def locate(self, contact: int, /) -> tuple[int, str]:
-        """Return the line of a contact of the body (from 0), and the prefix of its fields, such as `contacts[3].`."""
+        """Return the line of a contact in the file, and the prefix of its fields, such as `contacts[3].`.
+
+        Args:
+            contact: The index of the contact in the request body, from 0.
+        """
         ...
 
 
@@ -117,16 +121,16 @@ class Plan(Protocol):
 
     @property
     def is_positional(self) -> bool:
-        """True if the keys are positions, so that other options make another plan."""
+        """True if the keys are positions. Then a plan with other options is a different plan."""
         ...
 
     @property
     def has_content_digest(self) -> bool:
-        """True if `options()` include a digest of the content, so that equal options mean equal lines."""
+        """True if `options()` includes a digest of the content, so that equal options mean equal lines."""
         ...
 
     def options(self) -> Mapping[str, str]:
-        """Return the options that must be equal in every run of a journal. Texts are given as digests.
+        """Return the options that must be equal in every run of a journal. Texts are replaced by digests.
 
         Raises:
             PlanError: If the file cannot be read.
@@ -137,7 +141,7 @@ class Plan(Protocol):
         """Yield the lines one by one. Each call starts at the first line.
 
         Raises:
-            PlanError: If the file cannot be read, or holds no campaign.
+            PlanError: If the file cannot be read, or contains no campaign.
         """
         ...
 
@@ -177,7 +181,7 @@ def decode_campaign(body: bytes) -> NewCampaign:
 
 @define(eq=False, repr=False)
 class _Line:
-    """A line with one campaign: the part that all such lines have in common."""
+    """The base of lines that contain a whole campaign."""
 
     number: int
     digest: int | None
@@ -192,7 +196,7 @@ class _Line:
         return self.number, f"contacts[{contact if self._kept is None else self._kept[contact]}]."
 
     def _to_row(self, key: str, body: CampaignBody) -> PlanRow:
-        """Return the row of a validated campaign, after its duplicate numbers are refused or dropped."""
+        """Refuse or drop duplicate numbers, and return the row of a validated campaign."""
         numbers = [contact.phone_number for contact in body.contacts]
         dropped: Sequence[str] = ()
         if self._rules.duplicates != "keep" and (later := find_duplicates(numbers)):
@@ -232,7 +236,7 @@ def find_duplicates(numbers: Sequence[str]) -> dict[int, int]:
 
 
 def describe_duplicate(first: str) -> str:
-    """Return the fault of a duplicate number that occurs first at the place `first`."""
+    """Return the reason to refuse a duplicate number, which first occurs at the place `first`."""
     return (
         f"is also the number of {first}, which would be texted twice: remove one, "
         'or drop (duplicates="drop") or keep (duplicates="keep") the later ones'
@@ -267,11 +271,11 @@ class _NdjsonPlan:
         first = head.split(b"\n", 1)[0].rstrip()
         name = describe(self.path)
         if head.startswith(b"["):
-            raise PlanError(f"{name} is a JSON array: write one object a line, as jq -c '.[]' does")
+            raise PlanError(f"{name} is a JSON array: write one object per line, as jq -c '.[]' does")
         if first == b"{":
-            raise PlanError(f"{name} holds an object over several lines: write one object a line, as jq -c does")
+            raise PlanError(f"{name} has an object over several lines: write one object per line, as jq -c does")
         if b"phoneNumber" in first and not first.startswith(b"{"):
-            raise PlanError(f"{name} is a CSV of contacts: give it to contacts_plan (--contacts), with a message")
+            raise PlanError(f"{name} is a CSV of contacts: pass it to contacts_plan (--contacts), with a message")
 
     def options(self) -> Mapping[str, str]:
         return {"plan": "keys"}
@@ -288,25 +292,25 @@ class _NdjsonPlan:
                     empty = False
                     yield _NdjsonLine(number, digest(raw, person=person), len(raw), self.rules, raw)
         if empty:
-            raise PlanError(f"{describe(self.path)} holds no campaign: write one JSON object a line")
+            raise PlanError(f"{describe(self.path)} has no campaign: write one JSON object per line")
 
 
 def ndjson_plan(
     path: str | Path, *, duplicates: Duplicates = "refuse", allow_braces: bool = False, max_line: int = LONGEST_LINE
 ) -> Plan:
-    """Make a plan from an NDJSON file: one campaign a line, with the API's field names and a `key` of your own.
+    """Make a plan from an NDJSON file: one campaign per line, with the API's field names and a `key` that you choose.
 
-    Only the head of the file is read here.
+    Only the beginning of the file is read here.
 
     Args:
         path: The path of a file in UTF-8. Blank lines are skipped.
-        duplicates: "refuse" a campaign that has a number twice, "keep" all its contacts, or "drop" all but the first
-            contact of each number.
-        allow_braces: Accept messages that contain { or }. They are sent unchanged.
+        duplicates: With "refuse", a campaign that has a number twice is a fault. With "keep", all its contacts are
+            sent. With "drop", only the first contact of each number is sent.
+        allow_braces: True to accept messages that contain { or }. They are sent unchanged.
         max_line: The longest line, in bytes, from 1.
 
     Raises:
-        PlanError: If the file cannot be read, or its head is not NDJSON.
+        PlanError: If the file cannot be read, or does not begin as NDJSON.
         ConfigurationError: If an option is out of range.
     """
     return _NdjsonPlan(Path(path), PlanRules(duplicates, allow_braces), max_line)
@@ -356,7 +360,7 @@ def rows_plan(
         allow_braces: As in `ndjson_plan`.
 
     Raises:
-        InvalidArgumentError: If `rows` holds anything else, or can be iterated only once.
+        InvalidArgumentError: If `rows` contains anything else, or can be iterated only once.
         PlanError: If `rows` is empty.
         ConfigurationError: If an option is out of range.
     """
@@ -368,7 +372,7 @@ def rows_plan(
     else:
         raise InvalidArgumentError(_describe_wrong_type(rows))
     if not items:
-        raise PlanError("the plan holds no campaign")
+        raise PlanError("the plan has no campaign")
     is_positional = all(isinstance(item, NewCampaign) for item in items)
     if is_positional:
         items = [(str(position), item) for position, item in enumerate(items, 1)]
@@ -385,7 +389,7 @@ def as_plan(plan: AnyPlan) -> Plan:
 
     Raises:
         InvalidArgumentError: If `plan` is anything else, or can be iterated only once.
-        PlanError: If the plan cannot be read, or holds no campaign.
+        PlanError: If the plan cannot be read, or contains no campaign.
     """
     if isinstance(plan, (str, Path)):
         return ndjson_plan(plan)
@@ -396,10 +400,10 @@ def as_plan(plan: AnyPlan) -> Plan:
 
 def _describe_wrong_type(value: object) -> str:
     if isinstance(value, Iterator):
-        return "a plan must be a list, since the next run reads it again: pass a list, or save it to a file"
+        return "a plan must be a list, because the next run reads it again: pass a list, or save it to a file"
     if isinstance(value, NewCampaign):
         return "a plan is a list: pass [campaign], or pairs of keys and campaigns"
     return (
         "a plan must be a path, a list of (key, NewCampaign), a mapping of keys to NewCampaign, "
-        f"or what ndjson_plan, contacts_plan and rows_plan return, not {type(value).__name__}"
+        f"or the result of ndjson_plan, contacts_plan or rows_plan, not {type(value).__name__}"
     )

@@ -58,10 +58,10 @@ def person(**fields: Any) -> bytes:
 SECRET = "07700900777"
 PLANS: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "is empty"),
-    "blank lines only": (b"\n\n \n", "holds no campaign"),
+    "blank lines only": (b"\n\n \n", "has no campaign"),
     "no JSON": (b"Dear all\n", "line 1: is not JSON"),
     "cut off": (one()[:-20], "line 1: ends before its JSON does"),
-    "an array of campaigns": (b"[" + one().strip() + b"]", "write one object a line"),
+    "an array of campaigns": (b"[" + one().strip() + b"]", "write one object per line"),
     "an object over several lines": (json.dumps(line(1), indent=1).encode(), "over several lines"),
     "a line that is an array": (one() + b"[]\n", "line 2: is an array"),
     "a line that is a value": (one() + b"7\n", "line 2: is a single value"),

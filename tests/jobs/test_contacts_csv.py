@@ -267,7 +267,7 @@ HEADERS: dict[str, tuple[str | bytes, str]] = {
     ),
     "JSON": (
         '{"key": "hush"}',
-        "the plan 'people.csv' is JSON, not CSV: give it as a plan, with a message in each line",
+        "the plan 'people.csv' is JSON, not CSV: pass it as a plan, with a message in each line",
     ),
     "UTF-16": (
         people("077").encode("utf-16"),

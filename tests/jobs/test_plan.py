@@ -384,21 +384,21 @@ ONE = NewCampaign(START, "Golf", "Hello", [PERSON])
 NO_PLANS: dict[str, tuple[Any, str]] = {
     "a generator": (
         (row for row in [("k", ONE)]),
-        "a plan must be a list, since the next run reads it again: pass a list, or save it to a file",
+        "a plan must be a list, because the next run reads it again: pass a list, or save it to a file",
     ),
     "a campaign": (ONE, "a plan is a list: pass [campaign], or pairs of keys and campaigns"),
     "a set": (
         {"k"},
         (
             "a plan must be a path, a list of (key, NewCampaign), a mapping of keys to NewCampaign, "
-            "or what ndjson_plan, contacts_plan and rows_plan return, not set"
+            "or the result of ndjson_plan, contacts_plan or rows_plan, not set"
         ),
     ),
     "bytes": (
         b"{}",
         (
             "a plan must be a path, a list of (key, NewCampaign), a mapping of keys to NewCampaign, "
-            "or what ndjson_plan, contacts_plan and rows_plan return, not bytes"
+            "or the result of ndjson_plan, contacts_plan or rows_plan, not bytes"
         ),
     ),
     "keys alone": (["k"], "row 1 of the plan must be a pair of a key and a NewCampaign"),
@@ -447,7 +447,7 @@ def faults_of_line(line: Line | BadLine) -> tuple[BadLine, ...]:
 
 @pytest.mark.parametrize("rows", [[], {}, ()])
 def test_an_empty_plan_is_refused(rows: Any) -> None:
-    with pytest.raises(PlanError, match="holds no campaign"):
+    with pytest.raises(PlanError, match="has no campaign"):
         rows_plan(rows)
 
 

@@ -137,7 +137,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str, str]] = {
 }  # fmt: skip
 GOOD = orjson.dumps(make_object())
 LINES: dict[str, tuple[bytes, str]] = {
-    "no JSON": (b"hush", "is not JSON from its character 1 on: write one JSON object a line"),
+    "no JSON": (b"hush", "is not JSON from its character 1 on: write one JSON object per line"),
     "half an object": (
         GOOD[:-1],
         "ends before its JSON does: write each campaign on one line, up to its closing brace",
@@ -147,11 +147,11 @@ LINES: dict[str, tuple[bytes, str]] = {
     "null": (b"null", "is a single value, not a JSON object: write each campaign as an object, in braces"),
     "an object of an array": (
         GOOD + b",",
-        "has a comma or a bracket after its object: a plan is not an array, but one object a line",
+        "has a comma or a bracket after its object: a plan is not an array, but one object per line",
     ),
     "two objects in a line": (
         GOOD + GOOD,
-        f"is not JSON from its character {len(GOOD) + 1} on: write one JSON object a line",
+        f"is not JSON from its character {len(GOOD) + 1} on: write one JSON object per line",
     ),
     "NaN": (
         GOOD.replace(b'"Hello"', b"NaN"),
@@ -230,15 +230,15 @@ def _database(path: Path) -> None:
 
 FILES: dict[str, tuple[Any, str]] = {
     "nothing": (b"", "is empty"),
-    "blank lines": (b"\n \n\t\r\n", "holds no campaign: write one JSON object a line"),
-    "an array": (b"[\n" + GOOD + b"\n]", "is a JSON array: write one object a line, as jq -c '.[]' does"),
+    "blank lines": (b"\n \n\t\r\n", "has no campaign: write one JSON object per line"),
+    "an array": (b"[\n" + GOOD + b"\n]", "is a JSON array: write one object per line, as jq -c '.[]' does"),
     "an object over lines": (
         orjson.dumps(make_object(), option=orjson.OPT_INDENT_2),
-        "holds an object over several lines: write one object a line, as jq -c does",
+        "has an object over several lines: write one object per line, as jq -c does",
     ),
     "a CSV": (
         b"\xef\xbb\xbfphoneNumber,name\r\n07700900100,hush\r\n",
-        "is a CSV of contacts: give it to contacts_plan (--contacts), with a message",
+        "is a CSV of contacts: pass it to contacts_plan (--contacts), with a message",
     ),
     "UTF-16": (
         GOOD.decode().encode("utf-16"),
