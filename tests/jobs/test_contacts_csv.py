@@ -415,5 +415,5 @@ def test_a_list_and_a_file_have_the_same_duplicates(numbers: list[str]) -> None:
         for at, number in enumerate(numbers)
         if (earlier := first.setdefault(to_international(number) or number.strip(), at)) != at
     }
-    assert set(collector.duplicates()) == {canonicalize(numbers)[at] for at in plainly}
+    assert set(collector.find_duplicates()) == {canonicalize(numbers)[at] for at in plainly}
     assert find_duplicates(numbers) == plainly
