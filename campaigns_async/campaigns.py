@@ -29,9 +29,11 @@ if TYPE_CHECKING:
 
 
 class Campaigns:
-    """The campaigns of an account: `client.campaigns`. Every method raises a `CampaignsError` if it fails.
+    """The campaigns of an account: `client.campaigns`.
 
-    campaign_id = await client.campaigns.create(NewCampaign(start, sender, message, contacts))
+    Every method raises a `CampaignsError` if it fails.
+
+        campaign_id = await client.campaigns.create(NewCampaign(start, sender, message, contacts))
     """
 
     def __init__(

@@ -63,7 +63,7 @@ class Resource(Generic[R]):
     def __get__(self, client: CampaignsClient | None, owner: type[CampaignsClient]) -> type[R] | R:
         if client is None:
             return self._cls
-        raise AttributeError(f"this {owner.__name__} was not initialized")  # each client keeps its resources itself
+        raise AttributeError(f"this {owner.__name__} was not initialized")  # an initialized one has its own attribute
 
 
 class CampaignsClient:
@@ -87,21 +87,22 @@ class CampaignsClient:
             the environment variable CAMPAIGNS_API_KEY.
         auth: The place of the key in a request.
         max_concurrency: The maximum number of requests in flight, from 1.
-        rate_limit: The maximum number of requests per second over all calls of the client, from 0.001. Above 1, a
-            fraction is cut off. None for no limit.
+        rate_limit: The maximum number of requests per second over all calls of the client, from 0.001; None for no limit.
+            Above 1, it is rounded down to a whole number.
         timeouts: The timeouts of connections, responses and calls, in seconds.
         retry: The retry policy of requests that are safe to send again.
         reconcile: The policy of a search for a create with unknown outcome, with `on_unknown="reconcile"`.
         page_size: Rows per page of a listing, from 1 to 1,000,000.
-        update_method: The HTTP method of updates: PUT, or POST.
-        delete_method: The HTTP method of deletes: DELETE, or POST.
+        update_method: The HTTP method of updates: PUT or POST.
+        delete_method: The HTTP method of deletes: DELETE or POST.
         overload: With "wait", calls queue for a slot. With "raise", a call raises `PoolSaturatedError` if `max_waiting`
             calls are already waiting.
-        max_waiting: The maximum number of waiting calls with overload="raise", from 0. Without it, `max_concurrency`.
-        observer: Receives an event for each call, attempt and wait, and may add headers to attempts.
+        max_waiting: The maximum number of waiting calls with overload="raise", from 0. By default `max_concurrency`.
+        observer: An object whose `on_event` receives an event for each call, attempt and wait. Its `headers`, if it has this
+            method, may add headers to attempts.
         session: Your own aiohttp session. The client never closes it.
-        max_response_size: The maximum size of a decompressed response, in bytes, from 1,024. A larger response is
-            abandoned.
+        max_response_size: The maximum size of a decompressed response, in bytes, from 1,024. The client stops
+            reading a larger response.
 
     Raises:
         ConfigurationError: If a setting is out of range or of the wrong type. Names the setting in `parameter`.
@@ -176,7 +177,7 @@ class CampaignsClient:
         self._caller = Caller(self._pool, timeouts, retry)
         paginators = Paginators(self._caller, self._page_size, self._ledger.seen.update)
         self._creator = Creator(self._caller, self._ledger, paginators, self._reconcile)
-        self.__dict__["campaigns"] = Campaigns(  # found before the descriptor of the class, which costs a call
+        self.__dict__["campaigns"] = Campaigns(  # an attribute of the instance is read without a call of the descriptor
             self._caller,
             ledger=self._ledger,
             creator=self._creator,
@@ -214,7 +215,7 @@ class CampaignsClient:
     async def aclose(self) -> None:
         """Refuse new and waiting calls, let requests in flight finish within `Timeouts.grace`, and close.
 
-        Further calls do nothing. A view made by `with_options` does nothing either. Your own session stays open.
+        Further calls of this method do nothing, nor does closing a view made by `with_options`. Your own session stays open.
         """
         if self._owns_pool:
             await self._pool.close(self._caller.timeouts.grace)
@@ -282,17 +283,17 @@ class CampaignsClient:
         """Send any request through the same pool, with the same guarantees.
 
         Args:
-            method: GET, HEAD, OPTIONS, PUT and DELETE are retried like reads; POST and PATCH like a create.
+            method: The HTTP method. GET, HEAD, OPTIONS, PUT and DELETE are retried like reads; POST and PATCH like a create.
             path: The path below `base_url`, percent-encoded: `/api/SMSMessages`.
             params: The query parameters.
             json: The body. Refused with GET, HEAD and OPTIONS.
 
         Returns:
-            The successful response as it is; `.json()` returns its body. After POST, PATCH, PUT and DELETE only 201 and
+            The successful response, unchanged; `.json()` returns its body. After POST, PATCH, PUT and DELETE only 201 and
             204 prove that the request was carried out: `.effect` is UNKNOWN for another success.
 
         Raises:
-            InvalidArgumentError: If the request cannot be sent as it is. Nothing was sent.
+            InvalidArgumentError: If the request is invalid. Nothing was sent.
             CampaignsError: As for the other operations.
         """
         return await self._caller.run(build_raw(method, path, params=params, json=json), read_raw)
@@ -308,8 +309,8 @@ class CampaignsClient:
         state = f"{limiter.in_flight}/{limiter.limit} in flight, {limiter.waiting} waiting"
         if limiter.rate is not None:
             state += f", at most {limiter.rate.rate:g} a second"
-        if held := limiter.paused_for:
-            state += f", held for {held:.3g} s"
+        if pause := limiter.paused_for:
+            state += f", paused for {pause:.3g} s"
         return f"<CampaignsClient {state}, {pool.attempts} attempts, {pool.retries} retries>"
 
 
@@ -331,11 +332,11 @@ def _max_waiting(overload: str, max_waiting: int | None, slots: int) -> int | No
 def _or_environment(value: T | None, name: str, variable: str) -> T | str:
     if value is not None:
         return value
-    found = os.environ.get(variable)
-    if found is None:
+    setting = os.environ.get(variable)
+    if setting is None:
         raise ConfigurationError(
             f"{name} is missing: pass it, or set {variable} in the environment",
             parameter=name,
             hint=f"set {variable} in the environment",
         )
-    return found
+    return setting
