@@ -28,7 +28,7 @@ def test_a_printed_command_of_journal_is_read_as_it_was_meant(
     name: str, key: str, command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[object] = []
-    monkeypatch.setattr("campaigns_async.cli.journal_run.resolve_row", lambda *given: read.extend(given))
+    monkeypatch.setattr("campaigns_async.cli.journal_run.resolve_row", lambda *given, **_options: read.extend(given))
     program, *words = shlex.split(format_journal_command("resolve", Path(name), "--created", "C-1", key=key))
     assert program == "campaigns-async"
     assert command(*words).code == 0
