@@ -357,7 +357,7 @@ class _RowBelief:
     met: Container[int | Cause] | None
     state: State
     action: RunAction
-    forms: Container[BodyForm] | None = None
+    forms: Container[BodyForm | None] | None = None
 
 
 _OTHER_4XX: Final = tuple(status for status in range(400, 500) if status != 408)

@@ -33,6 +33,7 @@ from campaigns_async import (
     Checkpoint,
     Contact,
     DecodeError,
+    DuplicateId,
     Effect,
     Event,
     FanOut,
@@ -142,6 +143,9 @@ class Metrics:
                 assert_type(event.verdict, str)
                 assert_type(event.looks, int)
                 assert_type(event.elapsed, float)
+            case DuplicateId():
+                assert_type(event.campaign_id, str)
+                assert_type(event.earlier_effect, Effect)
 
 
 async def surface(client: CampaignsClient, error: CampaignsError) -> None:
