@@ -7,14 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from campaigns_async._checks import check_choice
 from campaigns_async._engine.caller import Caller
-from campaigns_async._http.problems import read_request_id
-from campaigns_async._http.request import (
-    build_create,
-    build_delete,
-    build_get,
-    build_update,
-)
+from campaigns_async._http.request import build_create, build_delete, build_get, build_update
 from campaigns_async._http.response import Response, read_campaign, read_created_id, read_nothing
+from campaigns_async._http.response_headers import read_request_id
 from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.creates import Creator
 from campaigns_async._reconcile.ledger import Ledger, describes, fields_of
@@ -214,7 +209,7 @@ class Campaigns:
 
         def read(response: Response) -> str:
             nonlocal request_id
-            request_id = read_request_id(response, None)
+            request_id = read_request_id(response)
             return read_created_id(response)
 
         request = build_create(new, ignore_invalid)

@@ -9,14 +9,7 @@ from copy import copy
 from types import TracebackType
 from typing import TYPE_CHECKING, Generic, Literal, Self, TypeVar, overload
 
-from campaigns_async._checks import (
-    check_api_key,
-    check_base_url,
-    check_choice,
-    check_instance,
-    check_int,
-    check_seconds,
-)
+from campaigns_async._checks import check_base_url, check_choice, check_instance, check_int, check_seconds
 from campaigns_async._engine.call import Clock
 from campaigns_async._engine.caller import Caller
 from campaigns_async._engine.credentials import CredentialStore, KeySource
@@ -25,6 +18,7 @@ from campaigns_async._engine.limiter import CapacityLimiter, RateLimiter
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._http.aiohttp_transport import AiohttpTransport
+from campaigns_async._http.api_key import check_api_key
 from campaigns_async._http.request import build_raw
 from campaigns_async._http.response import Response, read_raw
 from campaigns_async._paginators import Paginators

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from campaigns_async import Auth, ConfigurationError, InvalidArgumentError, RetryPolicy, Timeouts
-from campaigns_async._checks import check_api_key, check_base_url, check_choice, check_instance, check_int
+from campaigns_async._checks import check_base_url, check_choice, check_instance, check_int
+from campaigns_async._http.api_key import check_api_key
 
 NO_NUMBERS: list[Any] = [
     True,

@@ -15,9 +15,10 @@ from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import BudgetSpent, RetryAfterOrBackoff, if_retryable
 from campaigns_async._http.body_forms import find_body_form
 from campaigns_async._http.deadlines import TimeoutQueue
-from campaigns_async._http.problems import build_error, build_unproven, read_request_id, read_retry_after
+from campaigns_async._http.problems import build_error, build_unproven
 from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response, read_created_id
+from campaigns_async._http.response_headers import read_request_id, read_retry_after
 from campaigns_async._http.transport import Failure, FailureKind
 from campaigns_async.effects import (
     AttemptOutcome,
@@ -214,7 +215,7 @@ class Caller:
         effect = outcome.effect
         call.effect = effect if call.attempts == 1 else combine(operation, call.effect, effect, status)
         if pool.instrumentation is not None:
-            call.request_id = read_request_id(result, None) if isinstance(result, Response) else None
+            call.request_id = read_request_id(result) if isinstance(result, Response) else None
             pool.instrumentation.finish_attempt(call, status, failure, effect)
         return outcome
 
@@ -253,7 +254,7 @@ class Caller:
             except BaseException as error:
                 self.pool.transport.discard(result)
                 if isinstance(error, CampaignsError):
-                    error.http_status, error.request_id = result.status, read_request_id(result, None)
+                    error.http_status, error.request_id = result.status, read_request_id(result)
                     self._annotate(error, call)
                     self._report_finish(call, call.effect, type(error).__name__)
                 raise

@@ -6,8 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from campaigns_async._checks import check_api_key
-from campaigns_async._http.request import Credentials, build_credentials
+from campaigns_async._http.api_key import Credentials, build_credentials, check_api_key
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Auth
 

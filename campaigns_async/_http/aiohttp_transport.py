@@ -25,9 +25,10 @@ from aiohttp.payload import Payload
 from multidict import CIMultiDict
 from yarl import URL
 
+from campaigns_async._http.api_key import Credentials
 from campaigns_async._http.connect_errors import explain_connect_error, shorten
 from campaigns_async._http.deadlines import Deadline, TimeoutQueue, TimeoutQueues
-from campaigns_async._http.request import Credentials, Request
+from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure, FailureKind, SendMarker
 from campaigns_async.errors import ClientClosedError, ConfigurationError

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 from campaigns_async._checks import is_int
 from campaigns_async._http.body_forms import is_model_state
 from campaigns_async._http.codec import decode_json, is_array, is_object, single
 from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
+from campaigns_async._http.response_headers import is_request_id, read_request_id
 from campaigns_async.effects import BodyForm
 from campaigns_async.errors import (
     APIError,
@@ -42,8 +41,6 @@ _BY_STATUS: dict[int, tuple[type[APIError], str]] = {
     429: (ThrottledError, "the server asked to slow down"),
 }
 # Patterns as text, which `re` compiles on first use: only errors need them.
-_SECONDS = r"(?a)\d+(\.\d+)?\Z"
-_ID = r"[A-Za-z0-9._:|/+=-]{1,128}\Z"
 _PLACE = (
     r"(?ai)(?:\$\.?)?(?:contacts(?:\[\d{1,7}\])?\.?)?"
     r"(?:startDateTime|sender|message|optOutLinkId|trackLinkUrl|phoneNumber|name|custom[12]|contactGroupId)?\Z"
@@ -61,9 +58,7 @@ _FORMS = {
 }
 _METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
 _PLACES_SHOWN = 5
-_LONGEST_DATE = 64
 _DEEPEST_ERROR = 4
-_LONGEST_WAIT = 1e9  # in seconds: a longer Retry-After is cut
 
 
 def build_error(request: Request, response: Response, *, retry_after: float | None) -> APIError:
@@ -87,7 +82,7 @@ def build_error(request: Request, response: Response, *, retry_after: float | No
         f"{status}: {text}",
         status=status,
         problem=problem,
-        request_id=read_request_id(response, problem),
+        request_id=read_request_id(response) or (problem.trace_id if problem is not None else None),
         retry_after=retry_after,
     )
     if isinstance(error, ValidationFailedError) and problem is not None:
@@ -110,48 +105,8 @@ def build_unproven(request: Request, response: Response, form: BodyForm | None) 
         f"{response.status}{found} does not prove that the request was carried out: the API answers {documented}",
         status=response.status,
     )
-    error.request_id = read_request_id(response, None)
+    error.request_id = read_request_id(response)
     return error
-
-
-def read_retry_after(response: Response, *, now: datetime) -> float | None:
-    """Return seconds to wait by the Retry-After header (RFC 9110, 10.2.3), from 0; None if it cannot be read.
-
-    A date is measured from the response's own Date header, since the two clocks may differ.
-
-    Args:
-        response: The response.
-        now: The local time, for a response without a Date.
-    """
-    text = response.headers.get("Retry-After", "").strip()
-    if not text:
-        return None
-    if re.match(_SECONDS, text):
-        return min(float(text), _LONGEST_WAIT)
-    moment = _read_date(text)
-    if moment is None:
-        return None
-    since = _read_date(response.headers.get("Date", "")) or now
-    return min(max(0.0, (moment - since).total_seconds()), _LONGEST_WAIT)
-
-
-def _read_date(text: str) -> datetime | None:
-    if not text or len(text) > _LONGEST_DATE:
-        return None
-    try:
-        moment = parsedate_to_datetime(text)
-    except (ValueError, OverflowError, LookupError, TypeError):  # the standard library's parser raises all of them
-        return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
-
-def read_request_id(response: Response, problem: Problem | None) -> str | None:
-    """Return the server's id of the request, for its support; None if the response has no id."""
-    for name in ("x-request-id", "request-id", "x-correlation-id"):
-        value = response.headers.get(name)
-        if value and re.match(_ID, value):
-            return value
-    return problem.trace_id if problem is not None else None
 
 
 def read_problem(body: bytes) -> Problem | None:
@@ -172,7 +127,7 @@ def read_problem(body: bytes) -> Problem | None:
         title=_text_or_none(value.get("title")),
         status=status if is_int(status) else None,
         detail=_text_or_none(value.get("detail")),
-        trace_id=trace if trace and re.match(_ID, trace) else None,
+        trace_id=trace if trace and is_request_id(trace) else None,
         errors=errors,
     )
 

@@ -13,14 +13,12 @@ from json import dumps
 from typing import cast
 from urllib.parse import quote
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from campaigns_async._checks import LONE_SURROGATE, check_instance, is_path, is_utf8
 from campaigns_async._http.codec import encode_model
-from campaigns_async._version import __version__
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.models import CampaignUpdate, NewCampaign
-from campaigns_async.settings import Auth
 from campaigns_async.values import Operation
 
 
@@ -41,17 +39,6 @@ class Request:
     path: str
     query: str = field(default="", repr=False)
     body: bytes | None = field(default=None, repr=False)
-
-
-@frozen
-class Credentials:
-    """The headers and the part of the query that carry the API key."""
-
-    headers: Mapping[str, str]
-    query: str = ""
-
-    def __repr__(self) -> str:
-        return "Credentials(<hidden>)"
 
 
 CAMPAIGNS_PATH = "/api/Campaigns"
@@ -143,16 +130,6 @@ def build_raw(
         )
     query = "" if params is None else _encode_params(params)
     return Request(_RAW_OPERATIONS[verb], verb, path, query, None if json is None else _encode_json(json))
-
-
-def build_credentials(auth: Auth, key: str) -> Credentials:
-    """Build the headers and the query that every request with this API key carries."""
-    headers = {"Accept": "application/json", "User-Agent": f"campaigns-async/{__version__}"}
-    if auth is Auth.BEARER:
-        return Credentials({**headers, "Authorization": f"Bearer {key}"})
-    if auth is Auth.HEADER:
-        return Credentials({**headers, "api-key": key})
-    return Credentials(headers, f"api-key={quote(key, safe='')}")
 
 
 def _encode_paging(page: int, page_size: int, filters: str | None, sorts: str | None) -> str:

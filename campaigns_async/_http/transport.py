@@ -8,7 +8,8 @@ from typing import Protocol
 
 from attrs import frozen
 
-from campaigns_async._http.request import Credentials, Request
+from campaigns_async._http.api_key import Credentials
+from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
 from campaigns_async.settings import Timeouts
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from campaigns_async._checks import check_api_key, check_seconds
+from campaigns_async._checks import check_seconds
+from campaigns_async._http.api_key import check_api_key
 from campaigns_async.cli.console import get_invocation
 from campaigns_async.cli.options import KEY_VARIABLE
 

@@ -8,8 +8,8 @@ import pytest
 
 from campaigns_async import Effect, Operation, OutcomeUnknownError, Response, errors as e
 from campaigns_async._engine.caller import exception_for
-from campaigns_async._http.problems import read_retry_after
 from campaigns_async._http.request import Request
+from campaigns_async._http.response_headers import read_retry_after
 from campaigns_async._http.transport import Failure, FailureKind
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)

@@ -21,8 +21,9 @@ from campaigns_async import (
     ValidationFailedError,
     errors as e,
 )
-from campaigns_async._http.problems import build_error, read_retry_after
+from campaigns_async._http.problems import build_error
 from campaigns_async._http.request import Request
+from campaigns_async._http.response_headers import read_retry_after
 
 NOW = datetime(1994, 11, 6, 8, 49, 7, tzinfo=UTC)
 LONGEST = 1e9

@@ -22,11 +22,11 @@ from campaigns_async import (
     NewContact,
     Operation,
 )
+from campaigns_async._http.api_key import build_credentials
 from campaigns_async._http.request import (
     Request,
     build_contacts,
     build_create,
-    build_credentials,
     build_delete,
     build_get,
     build_list,

@@ -18,7 +18,8 @@ from support.raw_server import Script, raw_server, read_request
 
 from campaigns_async import CampaignsClient, CampaignsError, Effect, Timeouts, effect_of
 from campaigns_async._http.aiohttp_transport import AiohttpTransport
-from campaigns_async._http.request import Request, build_credentials
+from campaigns_async._http.api_key import build_credentials
+from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure, SendMarker
 from campaigns_async.settings import Auth

@@ -13,7 +13,8 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from campaigns_async._http.request import Credentials, Request
+from campaigns_async._http.api_key import Credentials
+from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure
 from campaigns_async.sandbox._operations import Answer

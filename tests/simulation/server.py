@@ -16,7 +16,8 @@ from email.utils import format_datetime
 from attrs import define, evolve, field
 
 from campaigns_async._engine.call import Clock
-from campaigns_async._http.request import Credentials, Request
+from campaigns_async._http.api_key import Credentials
+from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure, FailureKind, SendMarker
 from campaigns_async.sandbox import Quirks

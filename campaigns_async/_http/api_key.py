@@ -1,0 +1,57 @@
+"""The API key on the wire: its check, the headers or query that carry it, and a repr that hides it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from attrs import frozen
+
+from campaigns_async._version import __version__
+from campaigns_async.errors import ConfigurationError
+from campaigns_async.settings import Auth
+
+_KEY = re.compile(r"[\x21-\x7e]+\Z")
+
+
+def check_api_key(name: str, value: object) -> str:
+    """Return an API key that fits in a header: visible ASCII without blanks.
+
+    Raises:
+        ConfigurationError: If the key does not fit. The message does not quote the key.
+    """
+    if not isinstance(value, str):
+        raise ConfigurationError(
+            f"{name} must be text or an async callable that returns text, not {type(value).__name__}", parameter=name
+        )
+    if not value:
+        raise ConfigurationError(f"{name} is empty", parameter=name)
+    if not _KEY.match(value):
+        raise ConfigurationError(
+            f"{name} contains a blank, a line break or a character outside ASCII, which no key does: "
+            "was it read from a file without removing the line break?",
+            parameter=name,
+        )
+    return value
+
+
+@frozen
+class Credentials:
+    """The headers and the part of the query that carry the API key."""
+
+    headers: Mapping[str, str]
+    query: str = ""
+
+    def __repr__(self) -> str:
+        return "Credentials(<hidden>)"
+
+
+def build_credentials(auth: Auth, key: str) -> Credentials:
+    """Build the headers and the query that every request with this API key carries."""
+    headers = {"Accept": "application/json", "User-Agent": f"campaigns-async/{__version__}"}
+    if auth is Auth.BEARER:
+        return Credentials({**headers, "Authorization": f"Bearer {key}"})
+    if auth is Auth.HEADER:
+        return Credentials({**headers, "api-key": key})
+    return Credentials(headers, f"api-key={quote(key, safe='')}")
