@@ -81,7 +81,7 @@ class Campaigns:
         request = build_create(new, ignore_invalid_phone_numbers)
         if on_unknown != "raise" and _must_reconcile(on_unknown):
             return await self._creator.create_reconciled(new, ignore_invalid_phone_numbers, request)
-        return await self._creator.create(new, request)
+        return await self._creator.create(request)
 
     async def get(self, campaign_id: str) -> Campaign:
         """Read a campaign (GET By ID).
@@ -109,7 +109,7 @@ class Campaigns:
             confirm=partial(self._is_updated, campaign_id, changed),
         )
 
-    async def _is_updated(self, campaign_id: str, changed: CampaignUpdate, _: Response) -> bool:
+    async def _is_updated(self, campaign_id: str, changed: CampaignUpdate, *_: object) -> bool:
         campaign = await self._creator.read_back(campaign_id)
         return campaign is not None and describes(fields_of(changed), campaign)
 
@@ -126,7 +126,7 @@ class Campaigns:
             build_delete(campaign_id, self._delete_method), read_nothing, confirm=partial(self._is_deleted, campaign_id)
         )
 
-    async def _is_deleted(self, campaign_id: str, _: Response) -> bool:
+    async def _is_deleted(self, campaign_id: str, *_: object) -> bool:
         return await self._creator.is_gone(campaign_id)
 
     def list(
@@ -216,7 +216,7 @@ class Campaigns:
         if reconcile:
             campaign_id = await self._creator.create_reconciled(new, ignore_invalid, request, read)
         else:
-            campaign_id = await self._creator.create(new, request, read)
+            campaign_id = await self._creator.create(request, read)
         return Result(campaign_id, request_id)
 
 

@@ -43,6 +43,7 @@ from campaigns_async.settings import RetryPolicy, Timeouts
 from campaigns_async.values import Operation
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Request)
 
 _APPLIED, _EMPTY = Effect.APPLIED, BodyForm.EMPTY  # Python 3.11 looks up a member slowly
 _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
@@ -83,12 +84,12 @@ class Caller:
 
     async def run(
         self,
-        request: Request,
+        request: R,
         read: Callable[[Response], T],
         *,
         on_attempt: Callable[[], None] | None = None,
         judge: Callable[[Response], BodyForm] | None = None,
-        confirm: Callable[[Response], Awaitable[bool]] | None = None,
+        confirm: Callable[[R, Response], Awaitable[bool]] | None = None,
     ) -> T:
         """Send a request, retry it where that is safe and useful, and read the response.
 
@@ -97,8 +98,9 @@ class Caller:
             read: Returns the value of a successful response.
             on_attempt: Called before each attempt.
             judge: Returns the form of a 2xx response's body, for a request whose success depends on it.
-            confirm: Called, within the deadline, for a response that does not prove what the request did, if reading
-                the campaign may prove it. Returns True if it proves that the request was carried out.
+            confirm: Called with the request and its response, within the deadline, if the response does not prove what
+                the request did, and reading the campaign may prove it. Returns True if it proves that the request was
+                carried out.
 
         Raises:
             CampaignsError: If the call failed. `effect` says what the request did on the server.
@@ -119,7 +121,7 @@ class Caller:
                 pool.instrumentation.start_call(call)
             result = await self._attempt(call)
             if call.outcome is None or not call.outcome.reusable:
-                result = await self._complete(call, result, confirm)
+                result = await self._complete(call, result, None if confirm is None else partial(confirm, request))
         except asyncio.CancelledError as cancelled:
             effect = call.effect_if_aborted()
             if deadline is None or not deadline.consume_cancellation():

@@ -233,9 +233,11 @@ def encode_model(value: NewCampaign | CampaignUpdate) -> bytes:
     Raises:
         InvalidArgumentError: If the model changed after it was checked, as a `tzinfo` of the caller's own may.
     """
-    with suppress(Exception):  # not chained: a tzinfo may raise anything, and quote anything
+    try:
         return encode_json(to_body(value) if isinstance(value, NewCampaign) else _to_update_body(value))
-    raise InvalidArgumentError(f"{type(value).__name__} cannot be encoded")
+    except Exception:  # not chained: a tzinfo may raise anything, and quote anything
+        refusal = InvalidArgumentError(f"{type(value).__name__} cannot be encoded")
+    raise refusal
 
 
 def to_body(new: NewCampaign) -> CampaignBody:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from json import dumps
-from typing import cast
+from typing import TypeAlias, cast
 from urllib.parse import quote
 
 from attrs import define, field
@@ -41,12 +41,31 @@ class Request:
     body: bytes | None = field(default=None, repr=False)
 
 
+Content: TypeAlias = NewCampaign | Callable[[], NewCampaign]
+"""A campaign, or a function that returns it, which is called only if the campaign is compared with another one."""
+
+
+@define
+class CreateRequest(Request):
+    """A create's request.
+
+    Attributes:
+        content: The campaign in the body.
+    """
+
+    content: Content = field(kw_only=True, repr=False)
+
+    @property
+    def drops_invalid(self) -> bool:
+        """True if the server leaves out contacts with an invalid number."""
+        return self.path is _DROPPING_PATH
+
+
 CAMPAIGNS_PATH = "/api/Campaigns"
 _LONGEST_ID = 500
 _CREATE = Operation.CREATE  # Python 3.11 looks up a member slowly
-DROPPING_PATH = "/api/campaigns/true"
-"""The path of a create that leaves out contacts with an invalid number."""
-_CREATE_PATHS = {None: CAMPAIGNS_PATH, True: DROPPING_PATH, False: "/api/campaigns/false"}
+_DROPPING_PATH = "/api/campaigns/true"  # of a create that leaves out contacts with an invalid number
+_CREATE_PATHS = {None: CAMPAIGNS_PATH, True: _DROPPING_PATH, False: "/api/campaigns/false"}
 _RAW_OPERATIONS = {
     "GET": Operation.RAW_READ,
     "HEAD": Operation.RAW_READ,
@@ -78,17 +97,20 @@ def build_contacts(
     )
 
 
-def build_create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -> Request:
+def build_create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -> CreateRequest:
     """Build `POST /api/Campaigns`, or `/true` or `/false` below it."""
     check_instance("new", new, NewCampaign, error=InvalidArgumentError)
     if ignore_invalid_phone_numbers is not None:
         check_instance("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool, error=InvalidArgumentError)
-    return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", encode_model(new))
+    path = _CREATE_PATHS[ignore_invalid_phone_numbers]
+    return CreateRequest(_CREATE, "POST", path, "", encode_model(new), content=new)
 
 
-def build_encoded_create(body: bytes, ignore_invalid_phone_numbers: bool | None = None) -> Request:
+def build_encoded_create(
+    body: bytes, content: Callable[[], NewCampaign], ignore_invalid_phone_numbers: bool | None = None
+) -> CreateRequest:
     """Build the request of a create from an encoded body."""
-    return Request(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", body)
+    return CreateRequest(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", body, content=content)
 
 
 def build_update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:

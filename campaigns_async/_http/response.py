@@ -57,7 +57,7 @@ class Response:
 M = TypeVar("M")
 
 _LONGEST_ID = 200
-QUOTED_ID = re.compile(rb'"(?=[A-Za-z._-]*[0-9])[A-Za-z0-9._-]{1,200}"\Z')
+_QUOTED_ID = re.compile(rb'"(?=[A-Za-z._-]*[0-9])[A-Za-z0-9._-]{1,200}"\Z')
 """Almost every documented id, found without a decoder."""
 _DOCUMENTED_ID = re.compile(r"(?=[A-Za-z._-]*[0-9])[A-Za-z0-9._-]{1,200}\Z")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
@@ -82,20 +82,23 @@ def read_created_id(response: Response) -> str:
     """
     if response.created_id is not None:
         return response.created_id
-    body = response.body
-    if QUOTED_ID.match(body):
-        campaign_id: str | None = body[1:-1].decode("ascii")
-    else:
-        campaign_id = find_documented_id(body) or find_possible_id(body)
+    campaign_id = read_documented_id(response) or find_possible_id(response.body)
     if campaign_id is not None:
         response.created_id = campaign_id
         return campaign_id
-    found = "an empty body" if not body.strip() else "another body"
+    found = "an empty body" if not response.body.strip() else "another body"
     raise DecodeError(
         f"created (status {response.status}), but the response has {found} instead of the new id: "
         "look for the campaign in the list, do not send it again",
         status=response.status,
     )
+
+
+def read_documented_id(response: Response) -> str | None:
+    """Return the id of a new campaign if the body is as documented; None if it is not."""
+    body = response.body
+    response.created_id = body[1:-1].decode("ascii") if _QUOTED_ID.match(body) else find_documented_id(body)
+    return response.created_id
 
 
 def find_documented_id(body: bytes) -> str | None:

@@ -13,10 +13,10 @@ from attrs import evolve
 from campaigns_async._engine.caller import Caller
 from campaigns_async._engine.effect_record import CURRENT
 from campaigns_async._http.body_forms import find_created_form
-from campaigns_async._http.request import DROPPING_PATH, Request, build_encoded_create, build_get
-from campaigns_async._http.response import QUOTED_ID, Response, read_campaign, read_created_id
+from campaigns_async._http.request import CreateRequest, build_encoded_create, build_get
+from campaigns_async._http.response import Response, read_campaign, read_created_id, read_documented_id
 from campaigns_async._paginators import Paginators
-from campaigns_async._reconcile.ledger import Content, Ledger, SentFields, describes, fields_of
+from campaigns_async._reconcile.ledger import Ledger, describes, fields_of
 from campaigns_async.effects import BodyForm, Effect, effect_of, is_own_form, note_effect
 from campaigns_async.errors import CampaignsError, DecodeError, NotFoundError
 from campaigns_async.models import Campaign, NewCampaign
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from campaigns_async._reconcile.reconciler import Reconciler
 
 _log = logging.getLogger("campaigns_async")
-_ID, _POSSIBLE_ID = BodyForm.ID, BodyForm.POSSIBLE_ID  # Python 3.11 looks up a member slowly
+_ID, _GIVEN_ID, _POSSIBLE_ID = (
+    BodyForm.ID,
+    BodyForm.GIVEN_ID,
+    BodyForm.POSSIBLE_ID,
+)  # Python 3.11 looks up a member slowly
 _ONLY = 0
 """The key of a create in a search for one create."""
 
@@ -45,28 +49,23 @@ class Creator:
 
     async def create(
         self,
-        new: Content,
-        request: Request,
+        request: CreateRequest,
         read: Callable[[Response], str] = read_created_id,
         on_attempt: Callable[[], None] | None = None,
         owner: Hashable = None,
     ) -> str:
         """Send a create and return the new id; an unknown outcome raises."""
-        ledger = self._ledger
-        number = ledger.begin(new)
-        fields = None if callable(new) else fields_of(new, drops_invalid=request.path is DROPPING_PATH)
+        ledger, content = self._ledger, request.content
+        number = ledger.begin(content)
         try:
             campaign_id = await self._caller.run(
-                request,
-                read,
-                on_attempt=on_attempt,
-                judge=self._judge,
-                confirm=partial(self._confirm, new, fields, request),
+                request, read, on_attempt=on_attempt, judge=self._judge, confirm=self._confirm
             )
+            fields = None if callable(content) else fields_of(content, drops_invalid=request.drops_invalid)
             ledger.claim(campaign_id, fields, owner)
         except (CampaignsError, asyncio.CancelledError) as error:
             if effect_of(error) in (Effect.UNKNOWN, Effect.APPLIED):
-                ledger.leave_unknown(new, owner)
+                ledger.leave_unknown(content, owner)
             raise
         finally:
             ledger.end(number)
@@ -74,20 +73,22 @@ class Creator:
 
     def _judge(self, response: Response) -> BodyForm:
         """Return the form of the body of a create's success: `GIVEN_ID` if another create was given its id."""
-        form = _ID if QUOTED_ID.match(response.body) else find_created_form(response)
-        if (form is _ID or form is _POSSIBLE_ID) and read_created_id(response) in self._ledger.given:
-            return BodyForm.GIVEN_ID
-        return form
+        campaign_id, form = read_documented_id(response), _ID
+        if campaign_id is None:
+            form = find_created_form(response)
+            if form is _POSSIBLE_ID:
+                campaign_id = read_created_id(response)
+        return _GIVEN_ID if campaign_id in self._ledger.given else form
 
-    async def _confirm(self, new: Content, fields: SentFields | None, request: Request, response: Response) -> bool:
+    async def _confirm(self, request: CreateRequest, response: Response) -> bool:
         """Return True if the campaign with the id of a response is the one that was sent, and no other create's."""
-        ledger, campaign_id = self._ledger, read_created_id(response)
+        ledger, content, campaign_id = self._ledger, request.content, read_created_id(response)
         was_given = campaign_id in ledger.given
-        if fields is None:
+        if callable(content):
             if was_given:  # a row of a journal: its journal knows the other row, and calls `settle_duplicate`
                 return False
-            content = new() if callable(new) else new
-            fields = fields_of(content, drops_invalid=request.path is DROPPING_PATH)
+            content = content()
+        fields = fields_of(content, drops_invalid=request.drops_invalid)
         # Before the campaign is read: another create may be given the same id meanwhile.
         ledger.give(campaign_id, fields)
         is_proven = False
@@ -95,8 +96,8 @@ class Creator:
             makers = ledger.find_makers(campaign_id, await self.read_back(campaign_id))
             is_proven = len(makers) == 1 and makers[0] is fields
         finally:
-            if not is_proven and not was_given:
-                ledger.take_back(campaign_id, fields)  # what the response gave was no id
+            if is_proven or not was_given:  # `create` claims the id at once, or what the response gave was no id
+                ledger.take_back(campaign_id, fields)
         if was_given:
             is_earlier = len(makers) == 1 and not is_proven and makers[0] is not None
             self._report_duplicate(campaign_id, _effect_if(is_proven), _effect_if(is_earlier))
@@ -177,14 +178,14 @@ class Creator:
         Raises:
             CampaignsError: As for `Campaigns.create`.
         """
-        request = build_encoded_create(body, ignore_invalid_phone_numbers)
-        return await self.create(content, request, on_attempt=on_attempt, owner=owner)
+        request = build_encoded_create(body, content, ignore_invalid_phone_numbers)
+        return await self.create(request, on_attempt=on_attempt, owner=owner)
 
     async def create_reconciled(
         self,
         new: NewCampaign,
         ignore_invalid: bool | None,
-        request: Request,
+        request: CreateRequest,
         read: Callable[[Response], str] = read_created_id,
     ) -> str:
         """Send a create. While its outcome is unknown, look for it, and send it again only if it is absent."""
@@ -193,7 +194,7 @@ class Creator:
         return await (search() if record is None else record.run(request.operation, search))
 
     async def _create_and_search(
-        self, new: NewCampaign, ignore_invalid: bool | None, request: Request, read: Callable[[Response], str]
+        self, new: NewCampaign, ignore_invalid: bool | None, request: CreateRequest, read: Callable[[Response], str]
     ) -> str:
         # All that a search needs is imported before the create is sent: an ImportError in the middle of the search
         # (EMFILE) would replace the OutcomeUnknownError.
@@ -214,7 +215,7 @@ class Creator:
 
         while True:
             try:
-                return await self.create(new, request, read, begin, owner)
+                return await self.create(request, read, begin, owner)
             except (OutcomeUnknownError, DecodeError) as unknown:
                 error = unknown
             attempts += error.attempts

@@ -6,17 +6,17 @@ Ids are stored as 64-bit digests in arrays: eight bytes each, so that a job with
 from __future__ import annotations
 
 from array import array
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Hashable, Iterable
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple, TypeAlias
 
+from campaigns_async._http.request import Content
 from campaigns_async.models import Campaign, CampaignUpdate, NewCampaign
 
-Content: TypeAlias = NewCampaign | Callable[[], NewCampaign]
-"""A campaign, or a function that returns it, which is called only if the campaign is compared with another one."""
 _Text: TypeAlias = tuple[datetime, str, str]
 _MOST_GIVEN = 10_000
+_BATCH = 1_000  # a dict loses its first items slowly, one by one
 _SAME_TIME = 1.0  # seconds: a server may cut or round milliseconds
 
 
@@ -127,7 +127,7 @@ class Ledger:
         self.seen: KnownIds = KnownIds(remember)
         self._claimed = KnownIds(remember)
         self._claimed_by_journals = KnownIds(remember)  # ids, each with the journal of the row that claimed it
-        self.given: OrderedDict[str, tuple[SentFields | None, ...]] = OrderedDict()  # a dict loses its first slowly
+        self.given: dict[str, tuple[SentFields | None, ...]] = {}
         self._unknown: dict[int, set[Hashable]] = {}  # owners of creates that were left unknown, by digest of content
         self._last_number = 0
         self._in_flight: dict[int, Content] = {}
@@ -141,22 +141,20 @@ class Ledger:
             owner: The owner of the create, as for `leave_unknown`.
         """
         self._claimed.add(campaign_id)
-        if isinstance(owner, RowOwner):
+        if owner is not None and isinstance(owner, RowOwner):
             self._claimed_by_journals.add((campaign_id, owner.journal))
-        if campaign_id in self.given:
-            self.give(campaign_id, fields)
-        else:
-            self.given[campaign_id] = (fields,)
-        if len(self.given) > _MOST_GIVEN:
-            self.given.popitem(last=False)
+        self.give(campaign_id, fields)
 
     def give(self, campaign_id: str, fields: SentFields | None) -> None:
         """Record that the server gave this id to a create, which need not have made the campaign."""
-        earlier = self.given.get(campaign_id, ())
-        if all(each is not fields for each in earlier):
-            self.given[campaign_id] = (*earlier, fields)
-            if len(self.given) > _MOST_GIVEN:
-                self.given.popitem(last=False)
+        given = self.given
+        if campaign_id not in given:
+            given[campaign_id] = (fields,)
+            if len(given) >= _MOST_GIVEN + _BATCH:
+                for earliest in list(islice(given, _BATCH)):
+                    del given[earliest]
+        elif all(each is not fields for each in given[campaign_id]):
+            given[campaign_id] += (fields,)
 
     def take_back(self, campaign_id: str, fields: SentFields | None) -> None:
         """Forget that the server gave this id to this create: what it gave was no id."""

@@ -407,11 +407,11 @@ async def test_rows_of_a_journal_with_one_id_are_left_to_their_journal() -> None
 
 def test_a_ledger_remembers_the_last_ten_thousand_ids() -> None:
     ledger = Ledger(1_000_000)
-    for number in range(10_001):
+    for number in range(20_000):
         ledger.claim(str(number))
+        assert str(max(0, number - 9_999)) in ledger.given
+        assert len(ledger.given) <= 11_000
     assert "0" not in ledger.given
-    assert "1" in ledger.given
-    assert "10000" in ledger.given
     assert ledger.is_claimed("0")
 
 

@@ -129,8 +129,8 @@ MUTANTS = (
     Mutant(
         "an id that another create was given is believed",
         "_reconcile.creates",
-        "read_created_id(response) in self._ledger.given:",
-        "False:",
+        "_GIVEN_ID if campaign_id in self._ledger.given else form",
+        "form",
     ),
     Mutant(
         "an id that two creates were given belongs to the later one",
