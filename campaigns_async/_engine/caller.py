@@ -250,26 +250,27 @@ class Caller:
 
     def _finish(self, call: Call, result: Response | Failure, read: Callable[[Response], T]) -> T:
         """Return the value of a successful response, or raise the call's error."""
+        pool, outcome = self.pool, call.outcome
         if isinstance(result, Response) and (call.effect is _APPLIED or _must_return(call.request, result)):
             try:
                 value = read(result)
             except BaseException as error:
-                self.pool.transport.discard(result)
+                pool.transport.discard(result)
                 if isinstance(error, CampaignsError):
                     error.http_status, error.request_id = result.status, read_request_id(result)
                     self._annotate(error, call)
                     self._report_finish(call, call.effect, type(error).__name__)
                 raise
-            if call.outcome is not None and call.outcome.reusable:
+            if outcome is not None and outcome.reusable:
                 if self.closes_connections:
-                    self.pool.transport.discard(result)
+                    pool.transport.discard(result)
                 else:
-                    self.pool.transport.reuse(result)
+                    pool.transport.reuse(result)
             elif call.effect is not _APPLIED:
                 result.effect = call.effect
-            if self.pool.instrumentation is not None:
+            if pool.instrumentation is not None:
                 self._report_finish(call, call.effect, None)
-            self.pool.quota.release(retried=call.retry_paid)
+            pool.quota.release(retried=call.retry_paid)
             return value
         failure = exception_for(
             call.request,
@@ -278,7 +279,7 @@ class Caller:
             form=call.form,
             retry_after=call.retry_after,
             out_of_time=call.out_of_time,
-            unconfirmed=call.outcome is not None and call.outcome.read_back,
+            unconfirmed=outcome is not None and outcome.read_back,
         )
         self._annotate(failure, call)
         self._report_finish(call, call.effect, type(failure).__name__)

@@ -229,7 +229,10 @@ class CapacityLimiter:
                 self._not_before = now + self._random.uniform(0.0, 2.0 * self._stagger / self.limit)
             else:
                 self._not_before = None
-        return SendMarker() if self.rate is None else SendMarker(self._confirm_sent)
+        slot = SendMarker()
+        if self.rate is not None:
+            slot.on_sent = self._confirm_sent
+        return slot
 
     def _confirm_sent(self) -> None:
         if self.rate is not None:

@@ -95,8 +95,6 @@ class AiohttpTransport:
     ) -> Response | Failure:
         """Send a request once and read the whole response."""
         session = self._session or self._open(credentials)
-        if session.closed:
-            raise ClientClosedError("the aiohttp session passed as session was closed by its owner")
         unproven = self._unproven if self._unproven is not None else self._find_unproven(session)
         timeout, read_timeouts = self._timeouts_for(timeouts)
         if credentials is not self._session_credentials:
@@ -119,7 +117,11 @@ class AiohttpTransport:
                     middlewares=(body.send_without_resend,),
                 )
                 status = response.status
-                content = await self._read(response, timeouts.read)
+                stream = response.content
+                if stream.is_eof() and not self._borrowed and stream.total_bytes <= self._max_response_size:
+                    content: bytes | None = stream.read_nowait()  # the whole body has arrived
+                else:
+                    content = await self._read(response, timeouts.read)
                 if content is not None:
                     self._is_first_contact = False
                     return Response(status, response.headers, content, body.connection)
@@ -140,9 +142,9 @@ class AiohttpTransport:
 
     def reuse(self, response: Response) -> None:
         """Let the response's connection carry another request."""
-        connection, response.connection = response.connection, None
-        if connection is not None and self._unproven is not None:
-            self._unproven.discard(connection)
+        if self._unproven is not None:
+            self._unproven.discard(response.connection)
+        response.connection = None
 
     def discard(self, response: Response) -> None:
         """Close the response's connection now. aiohttp hands out no connection that is closed."""
@@ -169,9 +171,8 @@ class AiohttpTransport:
     async def _read(self, response: aiohttp.ClientResponse, seconds: float) -> bytes | None:
         """Return the whole body; None if it is larger than `max_response_size`."""
         content, most = response.content, self._max_response_size
-        if content.is_eof() and content.total_bytes <= most:  # the whole body has arrived
-            # `read` calls the hooks that a borrowed session may have.
-            return await response.read() if self._borrowed else content.read_nowait()
+        if content.is_eof() and content.total_bytes <= most:
+            return await response.read()  # calls the hooks that a borrowed session may have
         protocol = None if response.connection is None else response.connection.protocol
         if protocol is not None:  # aiohttp bounds the wait for each next byte
             protocol.read_timeout = seconds
@@ -214,6 +215,8 @@ class AiohttpTransport:
         # Hooks of a borrowed session may raise anything.
         if sent or isinstance(error, (aiohttp.ClientError, _DroppedError, OSError)):
             return Failure(FailureKind.DROPPED, sent=sent, detail=_describe(error), status=status)
+        if self._session is not None and self._session.closed:
+            return ClientClosedError("the aiohttp session passed as session was closed by its owner")
         return ConfigurationError(f"the aiohttp session refused to send the request ({type(error).__name__})")
 
     def _find_unproven(self, session: aiohttp.ClientSession) -> set[object]:
@@ -269,6 +272,7 @@ class _Body(Payload):
     is_refused: bool = False
     is_early: bool = False
     is_writing: bool = False
+    headers: CIMultiDict[str] = _HEADERS  # pyright: ignore[reportIncompatibleMethodOverride]  # a property costs calls
     _transport: asyncio.Transport
 
     def __init__(self, value: bytes, marker: SendMarker, read_timeout: Deadline, unproven: set[object]) -> None:
@@ -278,10 +282,6 @@ class _Body(Payload):
         self.marker = marker
         self._read_timeout = read_timeout
         self._unproven = unproven
-
-    @property
-    def headers(self) -> CIMultiDict[str]:
-        return _HEADERS
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return self._content.decode(encoding, errors)

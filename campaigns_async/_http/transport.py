@@ -65,24 +65,21 @@ class SendMarker:
 
     The transport marks it. The caller reads it if the attempt is aborted.
 
-    Args:
-        on_sent: Called once, just before the first byte leaves.
-
     Attributes:
         sent: True if any byte of the request may have gone out.
+        on_sent: Called once, just before the first byte leaves.
     """
 
-    sent: bool = False  # on the class: a request that is not sent never sets it
-
-    def __init__(self, on_sent: Callable[[], None] | None = None) -> None:
-        self._on_sent = on_sent
+    # Defaults are on the class: most markers need no more than one of them.
+    sent: bool = False
+    on_sent: Callable[[], None] | None = None
 
     def mark(self) -> None:
         """Record that the first byte is about to leave."""
         if not self.sent:
             self.sent = True
-            if self._on_sent is not None:
-                self._on_sent()
+            if self.on_sent is not None:
+                self.on_sent()
 
 
 class Transport(Protocol):

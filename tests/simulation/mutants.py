@@ -364,8 +364,8 @@ MUTANTS = (
     Mutant(
         "the rate limiter does not learn what left",
         "_engine.limiter",
-        "return SendMarker() if self.rate is None else SendMarker(self._confirm_sent)",
-        "return SendMarker()",
+        "            slot.on_sent = self._confirm_sent\n",
+        "            pass\n",
     ),
     Mutant(
         "the rate limiter waits for what never left",
