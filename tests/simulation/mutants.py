@@ -188,7 +188,7 @@ MUTANTS = (
     ),
     Mutant(
         "the date of Retry-After is compared with the client's clock",
-        "_http.problems",
+        "_http.response_headers",
         'since = _read_date(response.headers.get("Date", "")) or now',
         "since = now",
     ),
