@@ -16,7 +16,7 @@ import errno
 import warnings
 from collections.abc import Mapping
 from typing import cast
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -47,6 +47,9 @@ _CHUNK = 2**15
 
 _UNPROVEN: WeakKeyDictionary[aiohttp.BaseConnector, set[object]] = WeakKeyDictionary()
 """The connections that wait for `reuse` or `discard`, by aiohttp's pool: clients may share a borrowed session."""
+_READ_OVER: WeakSet[ResponseHandler] = WeakSet()
+"""The connections that have carried a read. They carry no create: if a page arrives twice, and the same page is requested
+again, nothing shows that the connection is one response behind. A 429 to that read would then answer the create."""
 
 
 class AiohttpTransport:
@@ -75,14 +78,15 @@ class AiohttpTransport:
                 "session must not send the header Expect: the outcome of a create could not be known",
                 parameter="session",
             )
-        self._session = session
-        self._borrowed = session is not None
+        self._borrowed = session
+        # Reads have a session of their own, so that creates and reads do not close each other's connections.
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}
         # The session sends the headers of these itself, which costs less than passing them with each request.
         self._session_credentials: Credentials | None = None
         self._read_timeouts = TimeoutQueues()
         self._timeouts: tuple[Timeouts, tuple[aiohttp.ClientTimeout, TimeoutQueue]] | None = None
         self._latest_url: tuple[tuple[str, str, str], URL] | None = None  # almost all creates go to one URL
-        self._unproven: set[object] | None = None
+        self._unproven: set[object] = set() if session is None else _find_unproven(session)
         self._is_first_contact = True
 
     async def send(
@@ -94,15 +98,14 @@ class AiohttpTransport:
         headers: Mapping[str, str] | None = None,
     ) -> Response | Failure:
         """Send a request once and read the whole response."""
-        session = self._session or self._open(credentials)
-        unproven = self._unproven if self._unproven is not None else self._find_unproven(session)
+        session = self._borrowed or self._sessions.get(request.method in _BODILESS) or self._open(request, credentials)
         timeout, read_timeouts = self._timeouts_for(timeouts)
         if credentials is not self._session_credentials:
             headers = {**credentials.headers, **(headers or {})}
         strays = 0
         while True:
             # A request without a body gets an empty one: only the write of a body shows when headers leave.
-            body = _Body(request.body or b"", marker, read_timeouts.for_current_task(), unproven)
+            body = _Body(request, marker, read_timeouts.for_current_task(), self._unproven)
             status = None
             try:
                 response = await session.request(
@@ -142,20 +145,19 @@ class AiohttpTransport:
 
     def reuse(self, response: Response) -> None:
         """Let the response's connection carry another request."""
-        if self._unproven is not None:
-            self._unproven.discard(response.connection)
+        self._unproven.discard(response.connection)
         response.connection = None
 
     def discard(self, response: Response) -> None:
         """Close the response's connection now. aiohttp hands out no connection that is closed."""
         connection, response.connection = response.connection, None
-        if isinstance(connection, ResponseHandler) and self._unproven is not None:
+        if isinstance(connection, ResponseHandler):
             self._unproven.discard(connection)
             connection.close()
 
     def __del__(self) -> None:
-        session: aiohttp.ClientSession | None = self.__dict__.get("_session")  # absent where __init__ raised
-        if session is not None and not self._borrowed and not session.closed:
+        sessions: dict[bool, aiohttp.ClientSession] = self.__dict__.get("_sessions", {})  # absent where __init__ raised
+        if not all(session.closed for session in sessions.values()):
             warnings.warn(
                 f"CampaignsClient of {self._base_url} was never closed: use 'async with', or await aclose()",
                 ResourceWarning,
@@ -164,9 +166,9 @@ class AiohttpTransport:
             )
 
     async def close(self) -> None:
-        """Close the session if it is not borrowed."""
-        if self._session is not None and not self._borrowed:
-            await self._session.close()
+        """Close the sessions, but not a borrowed one."""
+        for session in self._sessions.values():
+            await session.close()
 
     async def _read(self, response: aiohttp.ClientResponse, seconds: float) -> bytes | None:
         """Return the whole body; None if it is larger than `max_response_size`."""
@@ -215,23 +217,18 @@ class AiohttpTransport:
         # Hooks of a borrowed session may raise anything.
         if sent or isinstance(error, (aiohttp.ClientError, _DroppedError, OSError)):
             return Failure(FailureKind.DROPPED, sent=sent, detail=_describe(error), status=status)
-        if self._session is not None and self._session.closed:
+        if self._borrowed is not None and self._borrowed.closed:
             return ClientClosedError("the aiohttp session passed as session was closed by its owner")
         return ConfigurationError(f"the aiohttp session refused to send the request ({type(error).__name__})")
 
-    def _find_unproven(self, session: aiohttp.ClientSession) -> set[object]:
-        connector = session.connector
-        self._unproven = set() if connector is None else _UNPROVEN.setdefault(connector, set())
-        return self._unproven
-
-    def _open(self, credentials: Credentials) -> aiohttp.ClientSession:
-        self._session_credentials = credentials
-        self._session = aiohttp.ClientSession(
+    def _open(self, request: Request, credentials: Credentials) -> aiohttp.ClientSession:
+        self._session_credentials = self._session_credentials or credentials
+        session = self._sessions[request.method in _BODILESS] = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),  # the limiter bounds requests before aiohttp
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=credentials.headers,
+            headers=self._session_credentials.headers,
         )
-        return self._session
+        return session
 
     def _build_url(self, request: Request, credentials: Credentials) -> URL:
         parts = (request.path, request.query, credentials.query)
@@ -249,6 +246,10 @@ class AiohttpTransport:
         return self._timeouts[1]
 
 
+def _find_unproven(session: aiohttp.ClientSession) -> set[object]:
+    return set() if session.connector is None else _UNPROVEN.setdefault(session.connector, set())
+
+
 class _Writer(AbstractStreamWriter):
     """The type of aiohttp's writer, which has what its abstract class does not declare."""
 
@@ -263,7 +264,7 @@ class _Body(Payload):
     Attributes:
         connection: The connection that the request went out over; None before.
         is_refused: True if the connection that aiohttp chose could not carry the request, and nothing was sent.
-        is_early: True if that was because the last response over that connection had not been judged.
+        is_early: True if that was because of an earlier request over that connection, and not because of a stray response.
         is_writing: True while a body of several chunks is written.
         marker: The record of the request's leaving.
     """
@@ -275,10 +276,11 @@ class _Body(Payload):
     headers: CIMultiDict[str] = _HEADERS  # pyright: ignore[reportIncompatibleMethodOverride]  # a property costs calls
     _transport: asyncio.Transport
 
-    def __init__(self, value: bytes, marker: SendMarker, read_timeout: Deadline, unproven: set[object]) -> None:
+    def __init__(self, request: Request, marker: SendMarker, read_timeout: Deadline, unproven: set[object]) -> None:
         # Not of the base class, whose `__init__` builds headers: 0.3 % of a create.
-        self._content = value
-        self._size = len(value)
+        self._content = content = request.body or b""
+        self._size = len(content)
+        self._is_read = request.method in _BODILESS
         self.marker = marker
         self._read_timeout = read_timeout
         self._unproven = unproven
@@ -300,6 +302,11 @@ class _Body(Payload):
         transport = connection.transport
         if transport is None or transport.is_closing() or connection.should_close:
             raise ConnectionResetError(errno.ECONNRESET, _STRAY)
+        if self._is_read:
+            _READ_OVER.add(connection)
+        elif connection in _READ_OVER:
+            self.is_early = True
+            raise ConnectionResetError(errno.ECONNRESET, "the connection has carried a read")
         self._unproven.add(connection)
         self.connection, self._transport = connection, transport
         self.marker.mark()

@@ -238,8 +238,9 @@ def test_a_client_is_constructed_outside_a_loop_and_belongs_to_the_first_loop() 
     async def bind() -> None:
         with pytest.raises(CampaignsError):
             await other.campaigns.get("abc")
-        assert other._pool.transport._session is not None
-        await other._pool.transport._session.close()
+        assert other._pool.transport._sessions
+        for session in other._pool.transport._sessions.values():
+            await session.close()
 
     asyncio.run(bind())
     asyncio.run(use_again())

@@ -40,10 +40,12 @@ class Connection:
 
     Attributes:
         open: True until it is closed.
+        has_read: True if it has carried a read. Then it carries nothing else.
     """
 
     loop: VirtualLoop
     open: bool = True
+    has_read: bool = False
     _requests: deque[Pending] = field(factory=deque)
     _strays: deque[Reply] = field(factory=deque)
 
@@ -92,13 +94,18 @@ class Connections:
     unjudged: dict[Connection, Response] = field(factory=dict)
     _idle: list[Connection] = field(factory=list)
 
-    def take(self, *, fresh: bool) -> Connection:
-        """Return an idle connection if there is one, or a new one."""
+    def take(self, *, fresh: bool, reads: bool = False) -> Connection:
+        """Return an idle connection that can carry the request, or a new one; close those that cannot."""
         while self._idle and not fresh:
             connection = self._idle.pop()
+            if connection.has_read and not reads:
+                connection.close()
             if connection.open:
-                return connection
-        return Connection(self.loop)
+                break
+        else:
+            connection = Connection(self.loop)
+        connection.has_read |= reads
+        return connection
 
     def reuse(self, connection: object) -> None:
         """Let a connection carry another request."""

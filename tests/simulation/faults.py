@@ -167,8 +167,6 @@ class Weather:
         kind = self._kind(now, spared=method == "GET" and draw() < spared)
         if method != "POST":
             kind = (_FOR_READS if method == "GET" else _FOR_CHANGES).get(kind, kind)
-        if request.operation is Operation.GET and kind == "repeated":
-            kind = "fine"  # two equal responses to two equal requests: nothing shows that the second is a copy
         slow_connection = draw() < 0.2
         connecting = draw() * (0.2 if slow_connection else 0.0) if draw() < 0.5 else 0.0
         if draw() < 0.03 and not self.calm:

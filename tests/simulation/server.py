@@ -245,7 +245,7 @@ class ModelTransport:
         marker.mark()
         sent.departed = loop.time()
         self.server.note("departed", sent.number)
-        connection = self.connections.take(fresh=bool(plan.connecting))
+        connection = self.connections.take(fresh=bool(plan.connecting), reads=sent.request.method == "GET")
         pending = connection.expect()
         acting = loop.call_later(plan.travel, self._arrive, sent, credentials, connection)
         silence: asyncio.TimerHandle | None = None
