@@ -128,9 +128,11 @@ class AiohttpTransport:
                 if content is not None:
                     self._is_first_contact = False
                     return Response(status, response.headers, content, body.connection)
+                status = _proven_status(response)
                 detail = "the response is larger than max_response_size"
                 failure: Failure | Exception = Failure(FailureKind.DROPPED, sent=True, detail=detail, status=status)
             except Exception as error:
+                status = None if status is None else _proven_status(response)
                 failure = self._build_failure(error, body, status)
             except BaseException:
                 body.abort()
@@ -266,6 +268,7 @@ class _Body(Payload):
         is_refused: True if the connection that aiohttp chose could not carry the request, and nothing was sent.
         is_early: True if that was because of an earlier request over that connection, and not because of a stray response.
         is_writing: True while a body of several chunks is written.
+        is_unfinished: True until the last of several chunks is handed to the connection.
         marker: The record of the request's leaving.
     """
 
@@ -273,6 +276,7 @@ class _Body(Payload):
     is_refused: bool = False
     is_early: bool = False
     is_writing: bool = False
+    is_unfinished: bool = False
     headers: CIMultiDict[str] = _HEADERS  # pyright: ignore[reportIncompatibleMethodOverride]  # a property costs calls
     _transport: asyncio.Transport
 
@@ -319,8 +323,9 @@ class _Body(Payload):
     async def _write_in_chunks(self, writer: AbstractStreamWriter) -> None:
         """Write a large body, and bound each wait for the server to read more of it."""
         loop = asyncio.get_running_loop()
-        self.is_writing = True
+        self.is_writing = self.is_unfinished = True
         for start in range(0, len(self._content), _CHUNK):
+            self.is_unfinished = start + _CHUNK < len(self._content)
             self._read_timeout.restart(loop.time())
             await writer.write(self._content[start : start + _CHUNK])
             await writer.drain()
@@ -367,9 +372,10 @@ class _Body(Payload):
         else:
             if response.status == 101:
                 response.close()  # the body of an upgraded connection has no end
-            if self.marker.sent:
+            is_too_early = self.is_unfinished and 200 <= response.status < 300  # a refusal may come early
+            if self.marker.sent and not is_too_early:
                 return response
-            response.close()  # it arrived before the request was sent
+            response.close()
             name = _STRAY
         finally:
             self._read_timeout.stop()
@@ -379,6 +385,11 @@ class _Body(Payload):
 
 class _DroppedError(Exception):
     """A stand-in for an error after which aiohttp would resend the request by itself."""
+
+
+def _proven_status(response: aiohttp.ClientResponse) -> int | None:
+    """Return the status of a response whose body is cut; None for a page of HTML, which proves nothing."""
+    return None if "html" in response.headers.get("Content-Type", "").lower() else response.status
 
 
 def _describe(error: Exception) -> str:

@@ -152,6 +152,7 @@ def read_campaign(response: Response, campaign_id: str | None = None) -> Campaig
     except DecodeError as error:
         error.http_status = response.status
         raise
+    _check_read_status(response)
     if campaign_id is None or _is_same_id(found.id, campaign_id):
         return found
     raise DecodeError(
@@ -182,14 +183,25 @@ def read_contacts(response: Response) -> Page[Contact]:
 
 
 def _read_page(response: Response, cls: type[M]) -> Page[M]:
-    if (page := pages.read_page(response.body, cls)) is not None:
+    if response.status == 200 and (page := pages.read_page(response.body, cls)) is not None:
         return page
     envelope = single(response.json())
     try:
-        return _read_envelope(envelope, cls)
+        page = _read_envelope(envelope, cls)
     except DecodeError as error:
         error.http_status = response.status
         raise
+    _check_read_status(response)
+    return page
+
+
+def _check_read_status(response: Response) -> None:
+    """Raise an error for a success other than 200: 206 is a part, and 203 was changed on the way (RFC 9110, 15.3)."""
+    if response.status != 200:
+        raise DecodeError(
+            f"a response with status {response.status} may not be the whole answer: the API answers 200",
+            status=response.status,
+        )
 
 
 def _read_envelope(envelope: object, cls: type[M]) -> Page[M]:

@@ -39,7 +39,8 @@ CONTENT_TYPES = [None, "application/json", "application/json; charset=utf-8", "t
 def build_response(body: bytes | str, status: int = 200, content_type: str | None = "application/json") -> Response:
     """Build a response with this body."""
     raw = body if isinstance(body, bytes) else body.encode()
-    return Response(status, {} if content_type is None else {"Content-Type": content_type}, raw)
+    headers = {"Content-Length": str(len(raw))}
+    return Response(status, headers if content_type is None else {**headers, "Content-Type": content_type}, raw)
 
 
 GOOD_IDS: dict[bytes, str] = {
@@ -178,6 +179,23 @@ def test_every_documented_id_is_read(text: str) -> None:
     response = build_response(json.dumps(text), 201)
     assert find_created_form(response) is BodyForm.ID
     assert read_created_id(response) == text
+
+
+@pytest.mark.parametrize("body", [b"abc123", b" abc123\n", BOM + b"123"])
+def test_a_bare_id_whose_end_may_be_missing_is_only_a_possible_id(body: bytes) -> None:
+    without_length = Response(201, {"Content-Type": "text/plain"}, body)
+    assert find_created_form(without_length) is BodyForm.POSSIBLE_ID
+    assert find_created_form(Response(201, {"Transfer-Encoding": "chunked"}, body)) is BodyForm.ID
+    assert find_created_form(Response(201, {}, BOM + b' "abc123"')) is BodyForm.ID, "the quote shows its end"
+
+
+@pytest.mark.parametrize("status", [201, 203, 206, 299])
+def test_only_200_is_the_whole_answer_of_a_read(status: int) -> None:
+    page = b'{"pageIndex": 1, "totalPages": 0, "totalRecords": 0, "items": []}'
+    for read, body in ((read_campaigns, page), (read_contacts, page), (read_campaign, b'{"id": "a1"}')):
+        with pytest.raises(DecodeError, match=f"status {status} may not be the whole answer") as caught:
+            read(build_response(body, status))
+        assert caught.value.status == status
 
 
 @given(st.binary())

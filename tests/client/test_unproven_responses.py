@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 import pytest
+from attrs import evolve
 from support.made import QUICK, START, new_campaign
 from support.raw_server import raw_server, read_request
 
@@ -566,3 +567,45 @@ async def test_a_campaign_of_a_uuid_is_the_same_in_any_letter_case() -> None:
         assert (await client.campaigns.get(uuid)).id == uuid.lower()
         with pytest.raises(DecodeError):
             await client.campaigns.get("abc")
+
+
+@pytest.mark.parametrize("length", ["", "Content-Length: 900\r\n"])
+async def test_a_piece_of_a_page_of_html_proves_no_create(length: str) -> None:
+    head = f"HTTP/1.1 201 Created\r\nContent-Type: text/html\r\n{length}\r\n<html>"
+    async with raw_server(head.encode()) as server, CampaignsClient(server.url, "k", retry=QUICK) as client:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await client.campaigns.create(new_campaign())
+    assert caught.value.effect is Effect.UNKNOWN
+
+
+async def test_a_piece_of_a_bare_id_is_not_returned_as_the_id() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await read_request(reader)
+        if request.startswith(b"POST"):
+            writer.write(b"HTTP/1.1 201 Created\r\nContent-Type: text/plain\r\n\r\n3fa85f6")  # of 3fa85f64-5717
+        else:
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with raw_server(serve) as server, CampaignsClient(server.url, "k", retry=QUICK) as client:
+        with pytest.raises(OutcomeUnknownError) as caught:
+            await client.campaigns.create(new_campaign())
+    assert caught.value.effect is Effect.UNKNOWN
+
+
+async def test_a_success_that_arrives_before_the_request_was_sent_proves_nothing() -> None:
+    stop = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")  # and nothing of the body
+        writer.write(b'HTTP/1.1 201 Created\r\nContent-Length: 8\r\n\r\n"abc123"')
+        await stop.wait()
+
+    large = evolve(new_campaign(), message="x" * 30_000_000)  # more than the buffers of two sockets
+    async with raw_server(serve) as server, CampaignsClient(server.url, "k", retry=QUICK) as client:
+        try:
+            with pytest.raises(OutcomeUnknownError, match="before the request was sent") as caught:
+                await client.campaigns.create(large)
+        finally:
+            stop.set()
+    assert caught.value.effect is Effect.UNKNOWN

@@ -48,4 +48,5 @@ def _choose_id(plan: Plan, answer: Answer, others: Sequence[str]) -> str:
 
 def write_response(answer: Answer, headers: Mapping[str, str] | None = None) -> Response:
     """Return an answer as a response, with further headers."""
-    return Response(answer.status, CIMultiDict({"content-type": answer.content_type, **(headers or {})}), answer.body)
+    own = {"content-type": answer.content_type, "content-length": str(len(answer.body))}
+    return Response(answer.status, CIMultiDict({**own, **(headers or {})}), answer.body)
