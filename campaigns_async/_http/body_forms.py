@@ -6,7 +6,7 @@ from codecs import BOM_UTF8
 
 from campaigns_async._checks import is_int
 from campaigns_async._http.codec import decode_json, is_array, is_object, single
-from campaigns_async._http.response import Response, find_documented_id, find_possible_id
+from campaigns_async._http.response import Response, find_documented_id, find_possible_id, has_end
 from campaigns_async.effects import BodyForm
 
 
@@ -34,19 +34,10 @@ def find_body_form(response: Response) -> BodyForm:
 def find_created_form(response: Response) -> BodyForm:
     """Return the form of the body of a create's success."""
     if find_documented_id(response.body) is not None:
-        return BodyForm.ID if _has_end(response) else BodyForm.POSSIBLE_ID
+        return BodyForm.ID if has_end(response) else BodyForm.POSSIBLE_ID
     form = find_body_form(response)
     has_id = form not in (BodyForm.EMPTY, BodyForm.HTML) and find_possible_id(response.body) is not None
     return BodyForm.POSSIBLE_ID if has_id else form
-
-
-def _has_end(response: Response) -> bool:
-    """Return True if the end of a documented id cannot be missing.
-
-    Without a length, a body ends where the connection does, and a piece of a bare id looks like an id.
-    """
-    is_quoted = response.body.removeprefix(BOM_UTF8).lstrip().startswith(b'"')
-    return is_quoted or "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
 
 
 def is_model_state(value: dict[str, object]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -82,11 +83,12 @@ def read_created_id(response: Response) -> str:
     """
     if response.created_id is not None:
         return response.created_id
-    campaign_id = read_documented_id(response) or find_possible_id(response.body)
+    body = response.body
+    campaign_id = read_documented_id(response) or find_documented_id(body) or find_possible_id(body)
     if campaign_id is not None:
         response.created_id = campaign_id
         return campaign_id
-    found = "an empty body" if not response.body.strip() else "another body"
+    found = "an empty body" if not body.strip() else "another body"
     raise DecodeError(
         f"created (status {response.status}), but the response has {found} instead of the new id: "
         "look for the campaign in the list, do not send it again",
@@ -95,10 +97,22 @@ def read_created_id(response: Response) -> str:
 
 
 def read_documented_id(response: Response) -> str | None:
-    """Return the id of a new campaign if the body is as documented; None if it is not."""
+    """Return the id of a new campaign if the body is as documented; None if it is not, or if its end may be missing."""
     body = response.body
-    response.created_id = body[1:-1].decode("ascii") if _QUOTED_ID.match(body) else find_documented_id(body)
+    if _QUOTED_ID.match(body):
+        response.created_id = body[1:-1].decode("ascii")
+    else:
+        response.created_id = find_documented_id(body) if has_end(response) else None
     return response.created_id
+
+
+def has_end(response: Response) -> bool:
+    """Return True if the end of a documented id cannot be missing.
+
+    Without a length, a body ends where the connection does, and a piece of a bare id looks like an id.
+    """
+    is_quoted = response.body.removeprefix(BOM_UTF8).lstrip().startswith(b'"')
+    return is_quoted or "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
 
 
 def find_documented_id(body: bytes) -> str | None:

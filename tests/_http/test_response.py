@@ -25,6 +25,7 @@ from campaigns_async._http.response import (
     read_campaigns,
     read_contacts,
     read_created_id,
+    read_documented_id,
     read_nothing,
     read_raw,
 )
@@ -185,6 +186,8 @@ def test_every_documented_id_is_read(text: str) -> None:
 def test_a_bare_id_whose_end_may_be_missing_is_only_a_possible_id(body: bytes) -> None:
     without_length = Response(201, {"Content-Type": "text/plain"}, body)
     assert find_created_form(without_length) is BodyForm.POSSIBLE_ID
+    assert read_documented_id(without_length) is None
+    assert read_created_id(without_length) in ("abc123", "123")
     assert find_created_form(Response(201, {"Transfer-Encoding": "chunked"}, body)) is BodyForm.ID
     assert find_created_form(Response(201, {}, BOM + b' "abc123"')) is BodyForm.ID, "the quote shows its end"
 

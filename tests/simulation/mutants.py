@@ -70,9 +70,9 @@ MUTANTS = (
     ),
     Mutant(
         "a piece of a bare id is an id",
-        "_http.body_forms",
-        "return BodyForm.ID if _has_end(response) else BodyForm.POSSIBLE_ID",
-        "return BodyForm.ID",
+        "_http.response",
+        "find_documented_id(body) if has_end(response) else None",
+        "find_documented_id(body)",
         test="client/test_unproven_responses.py",
     ),
     Mutant(
