@@ -106,7 +106,7 @@ class AiohttpTransport:
         while True:
             # A request without a body gets an empty one: only the write of a body shows when headers leave.
             body = _Body(request, marker, read_timeouts.for_current_task(), self._unproven)
-            status = None
+            response: aiohttp.ClientResponse | None = None
             try:
                 response = await session.request(
                     request.method,
@@ -119,7 +119,6 @@ class AiohttpTransport:
                     raise_for_status=False,
                     middlewares=(body.send_without_resend,),
                 )
-                status = response.status
                 stream = response.content
                 if stream.is_eof() and not self._borrowed and stream.total_bytes <= self._max_response_size:
                     content: bytes | None = stream.read_nowait()  # the whole body has arrived
@@ -127,13 +126,12 @@ class AiohttpTransport:
                     content = await self._read(response, timeouts.read)
                 if content is not None:
                     self._is_first_contact = False
-                    return Response(status, response.headers, content, body.connection)
+                    return Response(response.status, response.headers, content, body.connection)
                 status = _proven_status(response)
                 detail = "the response is larger than max_response_size"
                 failure: Failure | Exception = Failure(FailureKind.DROPPED, sent=True, detail=detail, status=status)
             except Exception as error:
-                status = None if status is None else _proven_status(response)
-                failure = self._build_failure(error, body, status)
+                failure = self._build_failure(error, body, _proven_status(response))
             except BaseException:
                 body.abort()
                 raise
@@ -387,9 +385,11 @@ class _DroppedError(Exception):
     """A stand-in for an error after which aiohttp would resend the request by itself."""
 
 
-def _proven_status(response: aiohttp.ClientResponse) -> int | None:
-    """Return the status of a response whose body is cut; None for a page of HTML, which proves nothing."""
-    return None if "html" in response.headers.get("Content-Type", "").lower() else response.status
+def _proven_status(response: aiohttp.ClientResponse | None) -> int | None:
+    """Return the status of a response whose body is cut; None without one, or for HTML, which proves nothing."""
+    if response is None or "html" in response.headers.get("Content-Type", "").lower():
+        return None
+    return response.status
 
 
 def _describe(error: Exception) -> str:

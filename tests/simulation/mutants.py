@@ -78,8 +78,8 @@ MUTANTS = (
     Mutant(
         "a piece of a page of HTML proves a create",
         "_http.aiohttp_transport",
-        'return None if "html" in',
-        'return response.status if "html" in',
+        'if response is None or "html" in response.headers.get("Content-Type", "").lower():',
+        "if response is None:",
         test="client/test_unproven_responses.py",
     ),
     Mutant(
