@@ -9,7 +9,7 @@ Counted by this tracer:
 
 | one item    | the first layout, of 215 modules | the layout of two levels |
 |-------------|----------------------------------|--------------------------|
-| create      | 16                               | 17                       |
+| create      | 16                               | 18                       |
 | durable row | 38                               | 31                       |
 | export row  | 46                               | 34                       |
 """
