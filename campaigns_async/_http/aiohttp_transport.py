@@ -49,7 +49,7 @@ _UNPROVEN: WeakKeyDictionary[aiohttp.BaseConnector, set[object]] = WeakKeyDictio
 """The connections that wait for `reuse` or `discard`, by aiohttp's pool: clients may share a borrowed session."""
 _READ_OVER: WeakSet[ResponseHandler] = WeakSet()
 """The connections that have carried a read. They carry no create: if a page arrives twice, and the same page is requested
-again, nothing shows that the connection is one response behind. A 429 to that read would then answer the create."""
+again, nothing shows that the connection is one response late. A 429 to that read would then answer the create."""
 
 
 class AiohttpTransport:
