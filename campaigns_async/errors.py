@@ -174,7 +174,8 @@ class APIError(CampaignsError):
         retry_after: float | None = None,
     ) -> None:
         super().__init__(message)
-        self.status = self.http_status = status
+        self.status = status
+        self.http_status: int | None = status
         self.problem = problem
         self.request_id = request_id
         self.retry_after = retry_after

@@ -34,7 +34,7 @@ class Invocation:
     def __init__(self) -> None:
         self.debug = False
         self.quiet = False
-        self.no_color = bool(os.environ.get("NO_COLOR"))
+        self.no_color: bool = bool(os.environ.get("NO_COLOR"))
         self.secrets: set[str] = set()
 
 

@@ -61,7 +61,9 @@ class Comparable(Generic[V]):
             f"{self._label}: & and | bind closer than ==: put brackets around each comparison, (a == b) & (c == d)"
         )
 
-    __rand__ = __or__ = __ror__ = __and__
+    __rand__ = __and__
+    __or__ = __and__
+    __ror__ = __and__
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._label}>"
@@ -132,7 +134,9 @@ class Unordered(Comparable[V]):
             "use == or in_"
         )
 
-    __le__ = __gt__ = __ge__ = __lt__
+    __le__ = __lt__
+    __gt__ = __lt__
+    __ge__ = __lt__
 
 
 class Ordered(Comparable[V], Generic[V, W]):
