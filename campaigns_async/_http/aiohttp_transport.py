@@ -132,7 +132,7 @@ class AiohttpTransport:
                 failure: Failure | Exception = Failure(FailureKind.DROPPED, sent=True, detail=detail, status=status)
             except Exception as error:
                 failure = self._build_failure(error, body, _proven_status(response))
-            except BaseException:
+            except BaseException:  # a cancellation too leaves a connection that owes a response
                 body.abort()
                 raise
             body.abort()
