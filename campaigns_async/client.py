@@ -133,8 +133,7 @@ class CampaignsClient:
         self._page_size = check_int("page_size", page_size, ge=1, le=1_000_000)
         self._update_method = check_choice("update_method", update_method, ("PUT", "POST"))
         self._delete_method = check_choice("delete_method", delete_method, ("DELETE", "POST"))
-        self._reconcile = check_instance("reconcile", reconcile, ReconcilePolicy)
-        self._ledger = Ledger(reconcile.remember)
+        self._ledger = Ledger(check_instance("reconcile", reconcile, ReconcilePolicy).remember)
         self._owns_pool = True
         self._base_url = url
         check_instance("retry", retry, RetryPolicy)
@@ -164,10 +163,11 @@ class CampaignsClient:
             quota=RetryQuota(retry.quota),
             observer=observer,
         )
-        self._use(check_instance("timeouts", timeouts, Timeouts), retry)
+        self._use(check_instance("timeouts", timeouts, Timeouts), retry, reconcile)
 
-    def _use(self, timeouts: Timeouts, retry: RetryPolicy) -> None:
+    def _use(self, timeouts: Timeouts, retry: RetryPolicy, reconcile: ReconcilePolicy) -> None:
         """Set up the operations with these options."""
+        self._reconcile = reconcile
         self._caller = Caller(self._pool, timeouts, retry)
         paginators = Paginators(self._caller, self._page_size, self._ledger.seen.update)
         self._creator = Creator(self._caller, self._ledger, paginators, self._reconcile)
@@ -210,12 +210,23 @@ class CampaignsClient:
         """Refuse new and waiting calls, let requests in flight finish within `Timeouts.grace`, and close.
 
         Further calls of this method do nothing, nor does closing a view made by `with_options`. Your own session stays open.
+
+        Raises:
+            ConfigurationError: If the client was used in another event loop.
         """
         if self._owns_pool:
             await self._pool.close(self._caller.timeouts.grace)
 
-    def with_options(self, *, timeouts: Timeouts | None = None, retry: RetryPolicy | None = None) -> CampaignsClient:
+    def with_options(
+        self,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        reconcile: ReconcilePolicy | None = None,
+    ) -> CampaignsClient:
         """Return a view with other options on the same pool and session. It is closed with its client.
+
+        The view shares what the client remembers: `RetryPolicy.quota` and `ReconcilePolicy.remember` stay the client's.
 
         Raises:
             ConfigurationError: If an option is of the wrong type.
@@ -225,6 +236,7 @@ class CampaignsClient:
         view._use(
             self.timeouts if timeouts is None else check_instance("timeouts", timeouts, Timeouts),
             self.retry if retry is None else check_instance("retry", retry, RetryPolicy),
+            self.reconcile if reconcile is None else check_instance("reconcile", reconcile, ReconcilePolicy),
         )
         return view
 
@@ -240,7 +252,7 @@ class CampaignsClient:
 
     @property
     def reconcile(self) -> ReconcilePolicy:
-        """The reconcile policy of this client."""
+        """The reconcile policy of this client or view."""
         return self._reconcile
 
     @property

@@ -2,7 +2,7 @@
 
 Each event has an `id`, which increases over all events of a client, and the `call_id` of its call. A call has
 `CallStarted`, then `AttemptStarted` and `AttemptFinished` for each attempt, `Waiting` before each pause between two
-attempts, and `CallFinished`. The observer receives them in the caller's task and context. A request that reads a
+attempts and each wait for a slot, the rate limit or the end of a hold, and `CallFinished`. The observer receives them in the caller's task and context. A request that reads a
 campaign back, to confirm a response, is a call of its own before the `CallFinished` of the call that it confirms.
 """
 
@@ -88,14 +88,19 @@ class AttemptFinished(_RequestEvent):
 
 @frozen
 class Waiting(_CallEvent):
-    """The start of a pause between two attempts. A call that waits has no slot.
+    """The start of a pause between two attempts, or of a wait before one. A call that waits has no slot.
+
+    The next `AttemptStarted` of the same call is the end of the wait.
 
     Attributes:
         id: The event's number, from 1.
         call_id: The call's number, from 1.
         operation: The call's operation.
-        reason: `retry_after` if the server named the time, else `backoff`.
-        seconds: The length of the pause, in seconds.
+        reason: Between two attempts, `retry_after` if the server named the time, else `backoff`. Before an attempt,
+            `hold` while the server has asked the whole client to wait, `slot` if `max_concurrency` requests are in
+            flight, else `rate`.
+        seconds: The length of the pause between two attempts, in seconds; else the shortest that the wait can be, which
+            is 0 for `slot`.
     """
 
     reason: str

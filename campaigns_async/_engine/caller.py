@@ -165,7 +165,8 @@ class Caller:
             slot = limiter.try_acquire()
             if slot is None:
                 exempt = self.exempt_from_max_waiting or call.attempts > 0
-                slot = await limiter.acquire(exempt_from_max_waiting=exempt)
+                on_wait = None if pool.instrumentation is None else partial(pool.instrumentation.start_wait, call)
+                slot = await limiter.acquire(exempt_from_max_waiting=exempt, on_wait=on_wait)
                 credentials = pool.credentials.current or credentials  # the key may have been renewed meanwhile
             try:
                 pool.attempts += 1
@@ -245,7 +246,8 @@ class Caller:
 
     async def _sleep_before_retry(self, call: Call, seconds: float) -> None:
         if self.pool.instrumentation is not None:
-            self.pool.instrumentation.start_wait(call, seconds)
+            reason = "backoff" if call.retry_after is None else "retry_after"
+            self.pool.instrumentation.start_wait(call, seconds, reason)
         await self.pool.sleep(seconds)
 
     def _finish(self, call: Call, result: Response | Failure, read: Callable[[Response], T]) -> T:

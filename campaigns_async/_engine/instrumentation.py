@@ -102,9 +102,8 @@ class Instrumentation:
             )
         )
 
-    def start_wait(self, call: Call, seconds: float) -> None:
+    def start_wait(self, call: Call, seconds: float, reason: str) -> None:
         """Report that a call is about to wait."""
-        reason = "backoff" if call.retry_after is None else "retry_after"
         self._emit(Waiting(next(self._event_ids), call.id, call.request.operation, reason, seconds))
 
     def finish_call(self, call: Call, effect: Effect, error_type: str | None) -> None:

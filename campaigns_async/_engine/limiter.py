@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from random import Random
 
 from campaigns_async._engine.call import Clock
@@ -117,12 +118,15 @@ class CapacityLimiter:
             return SendMarker()
         return self._grant() if self._seconds_until_next() == 0.0 else None
 
-    async def acquire(self, *, exempt_from_max_waiting: bool = False) -> SendMarker:
+    async def acquire(
+        self, *, exempt_from_max_waiting: bool = False, on_wait: Callable[[float, str], None] | None = None
+    ) -> SendMarker:
         """Wait for a slot and take it.
 
         Args:
             exempt_from_max_waiting: If True, wait even if `max_waiting` calls are waiting. For a call that has already
                 started.
+            on_wait: Called before a wait with its shortest length in seconds, and with its reason: hold, slot or rate.
 
         Raises:
             PoolSaturatedError: If `max_waiting` calls are waiting.
@@ -136,6 +140,8 @@ class CapacityLimiter:
             raise PoolSaturatedError(
                 f"{self.waiting} calls are waiting already (max_waiting): answer your own caller with 429 or 503"
             )
+        if on_wait is not None:
+            on_wait(*self._explain_wait())
         future: asyncio.Future[SendMarker] = asyncio.get_running_loop().create_future()
         self._queue.append(future)
         self.waiting += 1
@@ -217,6 +223,15 @@ class CapacityLimiter:
             return paused
         delay = self.rate.delay(now)
         return None if delay is None else max(paused, delay)
+
+    def _explain_wait(self) -> tuple[float, str]:
+        """Return the shortest length of a wait that begins now, and its reason."""
+        held = 0.0 if self._not_before is None else self._not_before - self._clock.monotonic()
+        if held > 0.0:
+            return held, "hold"
+        if self.rate is None or self.in_flight >= self.limit:
+            return 0.0, "slot"
+        return self._seconds_until_next() or 0.0, "rate"
 
     def _grant(self) -> SendMarker:
         self.in_flight += 1

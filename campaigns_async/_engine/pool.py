@@ -64,14 +64,17 @@ class Pool:
         """
         if self.closed:
             raise ClientClosedError("the client is closed: create a new one")
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self._loop is not None:
-                raise ConfigurationError(
-                    "this client belongs to another event loop, the one it was first used in: "
-                    "create one client per loop, inside the coroutine that asyncio.run() runs"
-                )
-            self._loop = loop
+        if self._loop is not asyncio.get_running_loop():
+            self._bind()
+
+    def _bind(self) -> None:
+        """Reserve the pool for the running loop, unless it was used in another one."""
+        if self._loop not in (None, asyncio.get_running_loop()):
+            raise ConfigurationError(
+                "this client belongs to another event loop, the one it was first used in: "
+                "create one client per loop, inside the coroutine that asyncio.run() runs"
+            )
+        self._loop = asyncio.get_running_loop()
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for `seconds`.
@@ -110,18 +113,17 @@ class Pool:
         """Refuse new calls, wait up to `grace` seconds for requests in flight, and close the transport.
 
         May be called again. If it is cancelled, it closes the transport at once.
+
+        Raises:
+            ConfigurationError: As `enter`.
         """
-        loop = asyncio.get_running_loop()
-        if self._loop is not None and self._loop is not loop:
-            if not self._loop.is_closed():
-                raise ConfigurationError("this client belongs to another event loop: close it there")
-            self.closed = True  # its loop is closed, and so are its connections
-            return
+        if self._closing is None or not self._closing.done():
+            self._bind()
         if self._closing is None:
             self.closed = True
             self._closed_event.set()
             self.limiter.close()
-            self._closing = loop.create_task(self._close(grace))
+            self._closing = asyncio.create_task(self._close(grace))
         try:
             await asyncio.shield(self._closing)  # a second call of `close` waits for the same task
         except asyncio.CancelledError:

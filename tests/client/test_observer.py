@@ -24,6 +24,7 @@ from campaigns_async import (
     Event,
     Operation,
     OutcomeUnknownError,
+    PoolSaturatedError,
     Reconciled,
     Timeouts,
     Waiting,
@@ -54,6 +55,61 @@ async def test_events_come_in_order() -> None:
     ]
     (call,) = recorder.calls
     assert (call.operation, call.attempts, call.effect, call.error_type) == (Operation.GET, 3, Effect.APPLIED, None)
+
+
+@pytest.mark.slow
+async def test_each_wait_before_an_attempt_has_an_event(sandbox: Sandbox) -> None:
+    recorder = Recorder()
+    async with client_of(sandbox, observer=recorder, max_concurrency=1) as client:
+        release = asyncio.Event()
+        sandbox.fault(operation="create", nth=1, times=1, hold=release)
+        sandbox.fault(operation="create", nth=2, times=1, status=429, headers={"Retry-After": "1"})
+        calls = [asyncio.create_task(client.campaigns.create(new_campaign(number))) for number in range(3)]
+        await sandbox.wait_received(1)
+        while client.stats().waiting < 2:
+            await asyncio.sleep(0)
+        release.set()
+        while len(recorder.attempts) < 2:
+            await asyncio.sleep(0)
+        held = asyncio.create_task(client.campaigns.create(new_campaign(3)))
+        await asyncio.gather(*calls, held)
+    assert [(event.call_id, event.reason) for event in recorder.waits][:4] == [
+        (2, "slot"),
+        (3, "slot"),
+        (2, "retry_after"),
+        (4, "hold"),
+    ]
+    assert recorder.waits[0].seconds == 0.0
+    assert 0.8 < recorder.waits[3].seconds < 1.3
+    starts = [event for event in recorder.events if isinstance(event, (Waiting, AttemptStarted))]
+    for position, event in enumerate(starts):
+        if isinstance(event, Waiting):
+            assert any(
+                isinstance(later, AttemptStarted) for later in starts[position:] if later.call_id == event.call_id
+            )
+
+
+async def test_a_wait_for_the_rate_has_an_event(sandbox: Sandbox) -> None:
+    recorder = Recorder()
+    async with client_of(sandbox, observer=recorder, rate_limit=20) as client:
+        await asyncio.gather(*(client.campaigns.create(new_campaign(number)) for number in range(3)))
+    assert [event.reason for event in recorder.waits] == ["rate", "rate"]
+    assert all(0.0 < event.seconds <= 0.05 for event in recorder.waits)
+
+
+async def test_a_call_that_may_not_wait_has_no_event_of_a_wait(sandbox: Sandbox) -> None:
+    recorder = Recorder()
+    settings = {"max_concurrency": 1, "overload": "raise", "max_waiting": 0}
+    async with client_of(sandbox, observer=recorder, **settings) as client:
+        release = asyncio.Event()
+        sandbox.fault(operation="create", times=1, hold=release)
+        first = asyncio.create_task(client.campaigns.create(new_campaign()))
+        await sandbox.wait_received(1)
+        with pytest.raises(PoolSaturatedError):
+            await client.campaigns.create(new_campaign(1))
+        release.set()
+        await first
+    assert not recorder.waits
 
 
 async def test_the_event_of_a_cancelled_create_has_its_effect(sandbox: Sandbox) -> None:

@@ -27,6 +27,7 @@ from campaigns_async import (
 )
 from campaigns_async._engine.call import Clock
 from campaigns_async._engine.limiter import CapacityLimiter
+from campaigns_async.client import runtime_of
 from campaigns_async.sandbox import Sandbox
 
 
@@ -233,6 +234,7 @@ def test_a_client_is_constructed_outside_a_loop_and_belongs_to_the_first_loop() 
             await other.campaigns.get("abc")
 
     asyncio.run(use())
+    asyncio.run(client.aclose())  # it is closed
     other = CampaignsClient("http://127.0.0.1:9", "key", retry=RetryPolicy(attempts=1))
 
     async def bind() -> None:
@@ -244,7 +246,21 @@ def test_a_client_is_constructed_outside_a_loop_and_belongs_to_the_first_loop() 
 
     asyncio.run(bind())
     asyncio.run(use_again())
-    asyncio.run(other.aclose())
+    for use_elsewhere in (other.aclose, other.with_options().campaigns.list().collect, other.__aenter__):
+        with pytest.raises(ConfigurationError, match=r"another event loop.*: create one client per loop"):
+            asyncio.run(use_elsewhere())
+
+
+def test_closing_from_a_second_loop_is_refused_while_the_first_runs() -> None:
+    async def close_elsewhere() -> None:
+        async with Sandbox() as sandbox, client_of(sandbox) as client:
+            await client.campaigns.list().collect()
+            with pytest.raises(ConfigurationError, match=r"another event loop.*: create one client per loop"):
+                await asyncio.to_thread(asyncio.run, client.aclose())
+            await client.campaigns.list().collect()
+            assert "closed" not in repr(client)
+
+    asyncio.run(close_elsewhere())
 
 
 async def test_a_closed_client_refuses_calls_and_may_be_closed_again(sandbox: Sandbox) -> None:
@@ -300,6 +316,19 @@ async def test_a_view_with_other_options_shares_the_pool(sandbox: Sandbox) -> No
         assert view._pool is client._pool
         with pytest.raises(ConfigurationError, match="timeouts"):
             client.with_options(timeouts=5)  # type: ignore[arg-type]
+        with pytest.raises(ConfigurationError, match="reconcile"):
+            client.with_options(reconcile=5)  # type: ignore[arg-type]
+
+
+async def test_a_view_has_its_own_reconcile_policy(sandbox: Sandbox) -> None:
+    async with client_of(sandbox, reconcile=ReconcilePolicy(settle=50.0)) as client:
+        view = client.with_options(reconcile=ReconcilePolicy(settle=0.01, pause=0.01))
+        sandbox.fault(operation="create", times=1, drop="close")
+        assert await view.campaigns.create(new_campaign(), on_unknown="reconcile") == sandbox.created[0]["id"]
+        assert (client.reconcile.settle, view.reconcile.settle) == (50.0, 0.01)
+        assert view.with_options(timeouts=Timeouts()).reconcile is view.reconcile
+        assert runtime_of(view).reconcile is view.reconcile
+        assert runtime_of(view).ledger is runtime_of(client).ledger
 
 
 async def test_views_with_different_deadlines_leave_no_queue(sandbox: Sandbox) -> None:

@@ -200,7 +200,10 @@ def _check_runs(world: World) -> Iterator[str]:
         yield from _check_attempts(run)
         if end.operation is Operation.CREATE:
             yield from _check_create(run, end, acted)
-    count["waits"] = sum(isinstance(event, Waiting) for events in world.events.values() for event in events)
+    pauses = ("backoff", "retry_after")
+    count["waits"] = sum(
+        isinstance(event, Waiting) and event.reason in pauses for events in world.events.values() for event in events
+    )
     stats = world.client.stats()
     if (stats.calls, stats.attempts, stats.retries) != (count["calls"], count["attempts"], count["retries"]):
         yield f"{stats}, but {dict(count)} were seen"
