@@ -20,6 +20,8 @@ from simulation.server import Sent
 if TYPE_CHECKING:
     from simulation.jobs_life import Life
 
+_NO_FAULT_OF_THE_ROW = (401, 404, 405, 408, 429)
+"""Statuses that say nothing about the campaign."""
 _BODIES: dict[bytes, bytes] = {}
 
 
@@ -84,9 +86,19 @@ class Watch:
             begun = any(row.attempts > before[row_id].attempts for row_id, row in rows.items() if row_id in before)
             self._claims_after_stop += begun
             assert self._claims_after_stop <= 1, "rows were claimed after the stop"
+        self._check_failed(rows)
         self._rows_before = rows
         self._check_ids()
         self.check_no_duplicates()
+
+    def _check_failed(self, rows: Mapping[int, JournalRow]) -> None:
+        """Check that each row that has failed since the last write was refused for what it is."""
+        before = self._rows_before
+        for row_id, row in rows.items():
+            if row.state is State.FAILED and (row_id not in before or before[row_id].state is not State.FAILED):
+                sent = [one for one in self._server.sent if one.request.body]
+                own = [one for one in sent if row.key in self._keys(sameness(one.request.body or b""))]
+                assert any(map(_was_refused, own)), f"{row.key} failed, and nothing had refused it"
 
     def check_departure(self, sent: Sent) -> None:
         """Check a create that is about to leave."""
@@ -166,6 +178,12 @@ class Watch:
             content = next(one for one, keys in _keys_of(self._script).items() if row.key in keys)
             assert left[content], f"{row.key} is sending, and no request of it has left"
             left[content] -= 1
+
+
+def _was_refused(sent: Sent) -> bool:
+    """Return True if a response says that this campaign can never be created."""
+    status = None if sent.result is None else sent.result.status
+    return status is not None and 400 <= status < 500 and status not in _NO_FAULT_OF_THE_ROW
 
 
 def _keys_of(script: JobScript) -> Mapping[bytes, frozenset[str]]:

@@ -98,13 +98,6 @@ MUTANTS = (
         "        effect = outcome.effect\n",
     ),
     Mutant(
-        "a run goes on though creates meet 503",
-        "effects",
-        "(503,), State.UNKNOWN, RunAction.BACK_OFF",
-        "(503,), State.UNKNOWN, RunAction.CONTINUE",
-        test="jobs/test_outcomes.py",
-    ),
-    Mutant(
         "a run goes on though creates are redirected",
         "effects",
         "range(300, 400), State.UNKNOWN, RunAction.STOP",
