@@ -17,9 +17,11 @@ from campaigns_async._engine.instrumentation import Stats
 from campaigns_async._engine.limiter import CapacityLimiter, RateLimiter
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import RetryQuota
+from campaigns_async._http.aiohttp_settings import check_session_settings
 from campaigns_async._http.aiohttp_transport import AiohttpTransport
 from campaigns_async._http.api_key import check_api_key
 from campaigns_async._http.request import build_raw
+from campaigns_async._http.request_headers import check_headers
 from campaigns_async._http.response import Response, read_raw
 from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.creates import Creator
@@ -31,7 +33,9 @@ from campaigns_async.fanout import FanOut, Items
 from campaigns_async.settings import Auth, ReconcilePolicy, RetryPolicy, Timeouts
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from ssl import SSLContext
+
+    from aiohttp import ClientSession, Fingerprint
 
     from campaigns_async.events import Observer
 
@@ -94,7 +98,14 @@ class CampaignsClient:
         max_waiting: The maximum number of waiting calls with overload="raise", from 0. By default `max_concurrency`.
         observer: An object whose `on_event` receives an event for each call, attempt and wait. Its `headers`, if it has this
             method, may add headers to attempts.
-        session: Your own aiohttp session. The client never closes it.
+        session: Your own aiohttp session. The client never closes it. Its middlewares may send each request once. The
+            client's own timeouts, redirects and `raise_for_status` count. A session that could harm a request is refused.
+        trust_env: True to use the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, NO_PROXY). An entry of
+            .netrc for the proxy is used, one for the API is not.
+        proxy: The URL of an HTTP proxy, with the user and password that it may need: `http://user:password@host:port`.
+        ssl: As in aiohttp: an `ssl.SSLContext`, an `aiohttp.Fingerprint`, or False to accept any certificate. None for
+            the trusted CAs of this machine, or of SSL_CERT_FILE and SSL_CERT_DIR in the environment.
+        headers: Headers that go with every request. They may not set the key, Host, Content-* and the like.
         max_response_size: The maximum size of a decompressed response, in bytes, from 1,024. The client stops
             reading a larger response.
 
@@ -122,6 +133,10 @@ class CampaignsClient:
         max_waiting: int | None = None,
         observer: Observer | None = None,
         session: ClientSession | None = None,
+        trust_env: bool = False,
+        proxy: str | None = None,
+        ssl: SSLContext | bool | Fingerprint | None = None,
+        headers: Mapping[str, str] | None = None,
         max_response_size: int = 64 * 2**20,
     ) -> None:
         url = check_base_url("base_url", _or_environment(base_url, "base_url", "CAMPAIGNS_BASE_URL"))
@@ -130,6 +145,7 @@ class CampaignsClient:
             raise ConfigurationError("observer must have a method on_event(event)", parameter="observer")
         if not callable(getattr(observer, "headers", callable)):
             raise ConfigurationError("observer.headers must be a method headers(event)", parameter="observer")
+        auth = check_choice("auth", auth, tuple(Auth))
         self._page_size = check_int("page_size", page_size, ge=1, le=1_000_000)
         self._update_method = check_choice("update_method", update_method, ("PUT", "POST"))
         self._delete_method = check_choice("delete_method", delete_method, ("DELETE", "POST"))
@@ -143,12 +159,21 @@ class CampaignsClient:
             transport=AiohttpTransport(
                 url,
                 session,
+                settings=check_session_settings(
+                    url,
+                    session,
+                    auth=auth,
+                    trust_env=check_instance("trust_env", trust_env, bool),
+                    proxy=proxy,
+                    tls=ssl,
+                ),
                 max_response_size=check_int("max_response_size", max_response_size, ge=1024),
             ),
             credentials=CredentialStore(
-                check_choice("auth", auth, tuple(Auth)),
+                auth,
                 key if callable(key) else check_api_key("api_key", key),
                 timeout=check_instance("timeouts", timeouts, Timeouts).deadline,
+                headers=check_headers(headers),
             ),
             limiter=CapacityLimiter(
                 slots,

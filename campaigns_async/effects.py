@@ -369,7 +369,7 @@ _ROWS: Final = (  # the first line that fits counts
     _RowBelief(Effect.REJECTED, (Cause.CLIENT, Cause.MISCONFIGURED), State.PLANNED, RunAction.STOP),  # of a retry
     _RowBelief(Effect.REJECTED, (Cause.NO_RESPONSE,), State.PLANNED, RunAction.BACK_OFF),  # of a later attempt
     _RowBelief(Effect.REJECTED, range(300, 400), State.PLANNED, RunAction.STOP),
-    _RowBelief(Effect.REJECTED, (401, 404, 405), State.PLANNED, RunAction.STOP),
+    _RowBelief(Effect.REJECTED, (401, 404, 405, 407), State.PLANNED, RunAction.STOP),
     _RowBelief(Effect.REJECTED, (408, 429), State.PLANNED, RunAction.BACK_OFF),
     _RowBelief(Effect.REJECTED, range(500, 600), State.PLANNED, RunAction.BACK_OFF),  # by `rejected_statuses`
     _RowBelief(Effect.REJECTED, None, State.FAILED, RunAction.CONTINUE),

@@ -71,8 +71,8 @@ class AttemptFinished(_RequestEvent):
         path: The path, without the query.
         attempt: The attempt's number, from 1.
         status: The HTTP status; None without a complete response.
-        failure: The kind of failure: connect, connect_timeout, dropped, read_timeout, deadline, cancelled, or the name
-            of an error's class; None for a response.
+        failure: The kind of failure: connect, certificate, tls, unknown_host, proxy, connect_timeout, dropped,
+            read_timeout, deadline, cancelled, or the name of an error's class; None for a response.
         effect: The effect of the request on the server.
         elapsed: Seconds since the start of the call.
         request_id: The server's id of the request; None if the server sent no id.

@@ -33,7 +33,8 @@ class Timeouts:
     """Timeouts in seconds.
 
     Attributes:
-        connect: For opening a connection (TCP and TLS, without DNS), above 0.
+        connect: For opening a connection, above 0: DNS, TCP, the tunnel of a proxy and TLS. If the connector of your own
+            session has a limit, for TCP and for TLS alone.
         read: From the end of the request to the head of the response, and then between two pieces of its body, above 0.
             It also bounds each pause in which the server reads nothing of the request.
         deadline: For one call, from its first wait to the last byte, over all attempts and the pauses between them,

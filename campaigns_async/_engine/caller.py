@@ -51,6 +51,7 @@ _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
     FailureKind.CERTIFICATE: (ConnectionFailedError, "no connection"),
     FailureKind.TLS: (ConnectionFailedError, "no connection"),
     FailureKind.UNKNOWN_HOST: (ConnectionFailedError, "no connection"),
+    FailureKind.PROXY: (ConnectionFailedError, "no connection"),
     FailureKind.CONNECT_TIMEOUT: (ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
     FailureKind.DROPPED: (ConnectionFailedError, "the connection was lost"),
     FailureKind.READ_TIMEOUT: (ReadTimeoutError, "no response in time (Timeouts.read)"),

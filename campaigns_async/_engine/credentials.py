@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
 from campaigns_async._http.api_key import Credentials, build_credentials, check_api_key
@@ -20,12 +20,21 @@ class CredentialStore:
         auth: The place of the key in a request.
         key: Text, or a callable that returns it.
         timeout: Seconds that the callable may take; None for no limit.
+        headers: Headers that go with every request beside the key.
 
     Attributes:
         current: The current key; None before the first fetch.
     """
 
-    def __init__(self, auth: Auth, key: str | KeySource, *, timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        auth: Auth,
+        key: str | KeySource,
+        *,
+        timeout: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._headers = headers
         self._timeout = timeout
         self._auth = auth
         self._source = None if isinstance(key, str) else key
@@ -104,4 +113,4 @@ class CredentialStore:
             task.exception()  # retrieved: asyncio logs an exception that nobody has retrieved
 
     def _build(self, key: object) -> Credentials:
-        return build_credentials(self._auth, check_api_key("api_key", key))
+        return build_credentials(self._auth, check_api_key("api_key", key), self._headers)

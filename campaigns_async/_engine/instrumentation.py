@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import logging
-import re
 from collections.abc import Callable, Iterator, Mapping
 
 from attrs import frozen
 
 from campaigns_async._engine.call import Call, Clock
+from campaigns_async._http.request_headers import find_header_fault
 from campaigns_async.effects import Effect
 from campaigns_async.events import (
     AttemptFinished,
@@ -25,15 +25,7 @@ from campaigns_async.events import (
 from campaigns_async.values import Operation
 
 _log = logging.getLogger("campaigns_async")
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}\Z")
-_VALUE = re.compile(r"[\t\x20-\x7e]{0,4000}\Z")
 _MOST_HEADERS = 20
-_RESERVED = re.compile(
-    # The API key; all that decides where and how a server reads the request, or lets headers leave before the body.
-    r"(authorization|proxy-.*|api-key|cookie|host|content-.*|transfer-encoding|te|trailer|connection|keep-alive"
-    r"|upgrade|expect|accept|accept-encoding|x-http-method|x-http-method-override|x-method-override)\Z",
-    re.IGNORECASE,
-)
 
 
 @frozen
@@ -142,9 +134,7 @@ class Instrumentation:
             if count > _MOST_HEADERS:
                 _log.warning("the observer's headers after the first %d were dropped", _MOST_HEADERS)
                 return
-            if not isinstance(name, str) or not _NAME.match(name) or _RESERVED.match(name):
-                _log.warning("a header of the observer was dropped: it may not set this name")
-            elif not isinstance(value, str) or not _VALUE.match(value):
-                _log.warning("a header of the observer was dropped: its value is not text of printable ASCII")
+            if (fault := find_header_fault(name, value)) is not None:
+                _log.warning("a header of the observer was dropped: %s", fault)
             else:
                 yield name, value

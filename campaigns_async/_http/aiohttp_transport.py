@@ -15,7 +15,7 @@ import asyncio
 import errno
 import warnings
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
@@ -25,8 +25,9 @@ from aiohttp.payload import Payload
 from multidict import CIMultiDict
 from yarl import URL
 
+from campaigns_async._http.aiohttp_settings import SessionSettings, find_request_options, prepare_borrowed
 from campaigns_async._http.api_key import Credentials
-from campaigns_async._http.connect_errors import explain_connect_error, shorten
+from campaigns_async._http.connect_errors import explain_connect_error, explain_proxy_refusal, shorten
 from campaigns_async._http.deadlines import Deadline, TimeoutQueue, TimeoutQueues
 from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
@@ -35,6 +36,7 @@ from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
 
 _ENCODING = aiohttp.hdrs.CONTENT_ENCODING
+_SENT_AGAIN = "a middleware of session tried to send the request twice, which the client never allows"
 _STRAY = "a response arrived before the request was sent"
 _HEADERS = CIMultiDict({"Content-Type": "application/json"})
 _BODILESS = ("GET", "HEAD", "OPTIONS")
@@ -57,28 +59,26 @@ class AiohttpTransport:
 
     Args:
         base_url: The API's address.
-        session: The session to borrow.
+        session: The session to borrow, which `check_session_settings` has checked.
+        settings: The settings of sessions that the transport opens.
         max_response_size: Bytes of a response's body at most, after decompression.
-
-    Raises:
-        ConfigurationError: If `session` cannot be used.
     """
 
     def __init__(
-        self, base_url: str, session: aiohttp.ClientSession | None = None, *, max_response_size: int = 64 * 2**20
+        self,
+        base_url: str,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        settings: SessionSettings | None = None,
+        max_response_size: int = 64 * 2**20,
     ) -> None:
         self._max_response_size = max_response_size
         self._base_url = base_url
-        if session is not None and not isinstance(session, aiohttp.ClientSession):
-            raise ConfigurationError(
-                f"session must be an aiohttp.ClientSession, not {type(session).__name__}", parameter="session"
-            )
-        if session is not None and aiohttp.hdrs.EXPECT in session.headers:
-            raise ConfigurationError(  # headers would leave before the body, and only the body marks a request as sent
-                "session must not send the header Expect: the outcome of a create could not be known",
-                parameter="session",
-            )
+        self._settings = settings or SessionSettings()
         self._borrowed = session
+        self._options: dict[str, Any] = {"allow_redirects": False, "raise_for_status": False}
+        if session is not None:
+            self._options |= find_request_options(session)
         # Reads have a session of their own, so that creates and reads do not close each other's connections.
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         # The session sends the headers of these itself, which costs less than passing them with each request.
@@ -100,8 +100,11 @@ class AiohttpTransport:
         """Send a request once and read the whole response."""
         session = self._borrowed or self._sessions.get(request.method in _BODILESS) or self._open(request, credentials)
         timeout, read_timeouts = self._timeouts_for(timeouts)
+        middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = ()
         if credentials is not self._session_credentials:
             headers = {**credentials.headers, **(headers or {})}
+            if self._borrowed is not None:
+                headers, middlewares = prepare_borrowed(self._borrowed, headers, has_body=bool(request.body))
         strays = 0
         while True:
             # A request without a body gets an empty one: only the write of a body shows when headers leave.
@@ -115,9 +118,10 @@ class AiohttpTransport:
                     skip_auto_headers=None if request.body else ("Content-Type",),
                     data=body,
                     timeout=timeout,
-                    allow_redirects=False,
-                    raise_for_status=False,
-                    middlewares=(body.send_without_resend,),
+                    middlewares=(*middlewares, body.send_once, body.send_without_resend)
+                    if middlewares
+                    else (body.send_without_resend,),
+                    **self._options,
                 )
                 stream = response.content
                 if stream.is_eof() and not self._borrowed and stream.total_bytes <= self._max_response_size:
@@ -200,12 +204,18 @@ class AiohttpTransport:
         if body.connection is not None:
             self._is_first_contact = False
         if isinstance(error, aiohttp.ClientConnectorError):
+            is_dns = isinstance(error, aiohttp.ClientConnectorDNSError)
             kind, detail = explain_connect_error(
                 error.os_error,
-                is_dns=isinstance(error, aiohttp.ClientConnectorDNSError),
+                is_dns=is_dns,
                 is_first_contact=self._is_first_contact,
+                is_proxy=isinstance(error, aiohttp.ClientProxyConnectionError)
+                or (is_dns and error.host != URL(self._base_url).raw_host),
             )
-            return Failure(kind, sent=False, detail=detail)
+            return Failure(kind, sent=sent, detail=detail)
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            kind, detail = explain_proxy_refusal(error.status)
+            return Failure(kind, sent=sent, detail=detail)
         if isinstance(error, aiohttp.ServerFingerprintMismatch):
             detail = "the server's certificate does not have the fingerprint that the session asks for"
             return Failure(FailureKind.CERTIFICATE, sent=False, detail=detail)
@@ -217,16 +227,23 @@ class AiohttpTransport:
         # Hooks of a borrowed session may raise anything.
         if sent or isinstance(error, (aiohttp.ClientError, _DroppedError, OSError)):
             return Failure(FailureKind.DROPPED, sent=sent, detail=_describe(error), status=status)
+        if isinstance(error, ConfigurationError):  # of `send_once`
+            return error
         if self._borrowed is not None and self._borrowed.closed:
             return ClientClosedError("the aiohttp session passed as session was closed by its owner")
         return ConfigurationError(f"the aiohttp session refused to send the request ({type(error).__name__})")
 
     def _open(self, request: Request, credentials: Credentials) -> aiohttp.ClientSession:
-        self._session_credentials = self._session_credentials or credentials
+        proxy = self._settings.proxy
+        if proxy is None:  # aiohttp would send the headers of a session with proxy to the proxy too, before TLS
+            self._session_credentials = self._session_credentials or credentials
         session = self._sessions[request.method in _BODILESS] = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0),  # the limiter bounds requests before aiohttp
+            connector=aiohttp.TCPConnector(
+                limit=0, ssl=self._settings.tls
+            ),  # the limiter bounds requests before aiohttp
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self._session_credentials.headers,
+            headers=None if self._session_credentials is None else self._session_credentials.headers,
+            proxy=proxy,
         )
         return session
 
@@ -241,7 +258,10 @@ class AiohttpTransport:
     def _timeouts_for(self, timeouts: Timeouts) -> tuple[aiohttp.ClientTimeout, TimeoutQueue]:
         """Return aiohttp's timeout for connecting, and our queue, at a third of the cost, for the head of the response."""
         if self._timeouts is None or self._timeouts[0] is not timeouts:
-            connect = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=timeouts.connect, sock_read=None)
+            # `connect` covers DNS and a proxy's tunnel, but also the wait for the pool of a session that has a limit.
+            pool = None if self._borrowed is None else self._borrowed.connector
+            whole = None if pool is not None and (pool.limit or pool.limit_per_host) else timeouts.connect
+            connect = aiohttp.ClientTimeout(total=None, connect=whole, sock_connect=timeouts.connect, sock_read=None)
             self._timeouts = (timeouts, (connect, self._read_timeouts.for_seconds(timeouts.read)))
         return self._timeouts[1]
 
@@ -267,6 +287,7 @@ class _Body(Payload):
         is_early: True if that was because of an earlier request over that connection, and not because of a stray response.
         is_writing: True while a body of several chunks is written.
         is_unfinished: True until the last of several chunks is handed to the connection.
+        is_in_flight: True while a middleware waits for the response.
         marker: The record of the request's leaving.
     """
 
@@ -275,12 +296,16 @@ class _Body(Payload):
     is_early: bool = False
     is_writing: bool = False
     is_unfinished: bool = False
+    is_in_flight: bool = False
     headers: CIMultiDict[str] = _HEADERS  # pyright: ignore[reportIncompatibleMethodOverride]  # a property costs calls
+    _headers = _HEADERS
+    _autoclose = True  # nothing is open
+    _value: bytes
     _transport: asyncio.Transport
 
     def __init__(self, request: Request, marker: SendMarker, read_timeout: Deadline, unproven: set[object]) -> None:
         # Not of the base class, whose `__init__` builds headers: 0.3 % of a create.
-        self._content = content = request.body or b""
+        self._value = content = request.body or b""
         self._size = len(content)
         self._is_read = request.method in _BODILESS
         self.marker = marker
@@ -288,7 +313,10 @@ class _Body(Payload):
         self._unproven = unproven
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return self._content.decode(encoding, errors)
+        return self._value.decode(encoding, errors)
+
+    async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        return self._value  # a middleware may sign it
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         await self.write_with_length(writer, None)
@@ -312,20 +340,20 @@ class _Body(Payload):
         self._unproven.add(connection)
         self.connection, self._transport = connection, transport
         self.marker.mark()
-        if len(self._content) > _CHUNK:
+        if len(self._value) > _CHUNK:
             await self._write_in_chunks(writer)
         else:
-            await writer.write(self._content)
+            await writer.write(self._value)
             self._read_timeout.begin(asyncio.get_running_loop().time())
 
     async def _write_in_chunks(self, writer: AbstractStreamWriter) -> None:
         """Write a large body, and bound each wait for the server to read more of it."""
         loop = asyncio.get_running_loop()
         self.is_writing = self.is_unfinished = True
-        for start in range(0, len(self._content), _CHUNK):
-            self.is_unfinished = start + _CHUNK < len(self._content)
+        for start in range(0, len(self._value), _CHUNK):
+            self.is_unfinished = start + _CHUNK < len(self._value)
             self._read_timeout.restart(loop.time())
-            await writer.write(self._content[start : start + _CHUNK])
+            await writer.write(self._value[start : start + _CHUNK])
             await writer.drain()
         self.is_writing = False
         self._read_timeout.restart(loop.time())
@@ -350,6 +378,24 @@ class _Body(Payload):
             self._unproven.discard(self.connection)
             self.connection.close()
             self._transport.abort()  # `close` alone waits until the server has read the rest
+
+    async def send_once(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        """Send the request unless a middleware of a borrowed session has sent it before, or has replaced its body."""
+        if request.body is not self:
+            raise ConfigurationError(
+                "a middleware of session replaced the body of the request: its outcome could not be known",
+                parameter="session",
+            )
+        if self.is_in_flight or self.marker.sent:
+            raise _DroppedError(_SENT_AGAIN)
+        self.is_in_flight = True
+        self._read_timeout = self._read_timeout.queue.for_current_task()  # a middleware may have changed the task
+        try:
+            return await handler(request)
+        finally:
+            self.is_in_flight = False
 
     async def send_without_resend(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

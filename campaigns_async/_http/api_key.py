@@ -47,9 +47,11 @@ class Credentials:
         return "Credentials(<hidden>)"
 
 
-def build_credentials(auth: Auth, key: str) -> Credentials:
-    """Build the headers and the query that every request with this API key carries."""
-    headers = {"Accept": "application/json", "User-Agent": f"campaigns-async/{__version__}"}
+def build_credentials(auth: Auth, key: str, also: Mapping[str, str] | None = None) -> Credentials:
+    """Build the headers and the query that every request with this API key carries; `also` are headers of the caller."""
+    headers = {"Accept": "application/json", **(also or {})}
+    if "user-agent" not in map(str.lower, headers):
+        headers["User-Agent"] = f"campaigns-async/{__version__}"
     if auth is Auth.BEARER:
         return Credentials({**headers, "Authorization": f"Bearer {key}"})
     if auth is Auth.HEADER:

@@ -40,7 +40,9 @@ _ARES_NO_SUCH_HOST = (
 _LONGEST_REASON = 100
 
 
-def explain_connect_error(error: OSError, *, is_dns: bool, is_first_contact: bool) -> tuple[FailureKind, str]:
+def explain_connect_error(
+    error: OSError, *, is_dns: bool, is_first_contact: bool, is_proxy: bool = False
+) -> tuple[FailureKind, str]:
     """Return the kind of a failure to connect, and a description without a host, an address or a URL.
 
     Args:
@@ -48,6 +50,7 @@ def explain_connect_error(error: OSError, *, is_dns: bool, is_first_contact: boo
         is_dns: True if the host was being resolved.
         is_first_contact: True if no connection was ever made: a host that was found once is not misspelt, and the
             failure of its look-up may pass.
+        is_proxy: True if the connection was to a proxy.
     """
     if isinstance(error, ssl.SSLCertVerificationError):
         code = getattr(error, "verify_code", None)
@@ -60,11 +63,24 @@ def explain_connect_error(error: OSError, *, is_dns: bool, is_first_contact: boo
         other = f"the TLS handshake failed with {reason}: check the TLS settings of the server"
         return FailureKind.TLS, _BY_REASON.get(reason, other)
     if is_dns and is_first_contact and _is_unknown_host(error):
+        place = "the proxy's URL" if is_proxy else "base_url"
         return (
             FailureKind.UNKNOWN_HOST,
-            "the host in base_url is unknown: check its spelling, and the DNS of this machine",
+            f"the host in {place} is unknown: check its spelling, and the DNS of this machine",
         )
-    return FailureKind.CONNECT, _find_reason(error)
+    return FailureKind.CONNECT, f"{_find_reason(error)}{' by the proxy' if is_proxy else ''}"
+
+
+def explain_proxy_refusal(status: int) -> tuple[FailureKind, str]:
+    """Return the kind of a proxy's refusal to connect, and a description."""
+    if status == 407:
+        return FailureKind.PROXY, "the proxy asks for a user and a password (407): put them into its URL"
+    if status in (408, 429) or status >= 500:
+        return FailureKind.CONNECT, f"the proxy answered {status}"
+    return (
+        FailureKind.PROXY,
+        f"the proxy refused to connect ({status}): check its URL, and if it allows the host in base_url",
+    )
 
 
 def shorten(reason: str | None) -> str:

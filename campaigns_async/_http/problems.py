@@ -34,6 +34,7 @@ _BY_STATUS: dict[int, tuple[type[APIError], str]] = {
     403: (PermissionDeniedError, "the API key may not do this"),
     404: (NotFoundError, "not found: check the id and base_url"),
     405: (MethodNotAllowedError, "the server does not take this method here"),
+    407: (APIError, "the proxy asks for a user and a password: put them into its URL"),
     408: (APIError, "the server stopped waiting for the request"),
     409: (ConflictError, "the campaign cannot be changed any more"),
     413: (PayloadTooLargeError, "too large for the server: send fewer contacts in a campaign"),

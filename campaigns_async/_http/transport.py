@@ -22,6 +22,7 @@ class FailureKind(StrEnum):
         CERTIFICATE: The certificate of the server is not trusted, has expired, or is for another host.
         TLS: The server speaks no TLS, or no version of it that this machine allows.
         UNKNOWN_HOST: The host was not found, and this client has never had a connection.
+        PROXY: The proxy refused to connect, for a reason that does not pass.
         CONNECT_TIMEOUT: No connection within `Timeouts.connect`.
         DROPPED: The connection was lost.
         READ_TIMEOUT: The server sent nothing, or did not read the request, for `Timeouts.read`.
@@ -32,6 +33,7 @@ class FailureKind(StrEnum):
     CERTIFICATE = "certificate"
     TLS = "tls"
     UNKNOWN_HOST = "unknown_host"
+    PROXY = "proxy"
     CONNECT_TIMEOUT = "connect_timeout"
     DROPPED = "dropped"
     READ_TIMEOUT = "read_timeout"
@@ -40,7 +42,7 @@ class FailureKind(StrEnum):
     @property
     def is_permanent(self) -> bool:
         """True if the failure will not pass by itself: a setting is wrong."""
-        return self in (FailureKind.CERTIFICATE, FailureKind.TLS, FailureKind.UNKNOWN_HOST)
+        return self in (FailureKind.CERTIFICATE, FailureKind.TLS, FailureKind.UNKNOWN_HOST, FailureKind.PROXY)
 
 
 @frozen

@@ -54,6 +54,7 @@ def connect(options: ConnectionOptions) -> ClientFactory:
             max_concurrency=options.concurrency,
             rate_limit=options.rate,
             retry=RetryPolicy(rejected_statuses=options.rejected_status),
+            trust_env=True,
         )
 
     return make_client

@@ -20,6 +20,7 @@ KINDS: dict[FailureKind, tuple[type[e.CampaignsError], str]] = {
     FailureKind.CERTIFICATE: (e.ConnectionFailedError, "no connection"),
     FailureKind.TLS: (e.ConnectionFailedError, "no connection"),
     FailureKind.UNKNOWN_HOST: (e.ConnectionFailedError, "no connection"),
+    FailureKind.PROXY: (e.ConnectionFailedError, "no connection"),
     FailureKind.CONNECT_TIMEOUT: (e.ConnectTimeoutError, "no connection in time (Timeouts.connect)"),
     FailureKind.DROPPED: (e.ConnectionFailedError, "the connection was lost"),
     FailureKind.READ_TIMEOUT: (e.ReadTimeoutError, "no response in time (Timeouts.read)"),

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import socket
 import ssl
-import subprocess
 import traceback
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from support.made import QUICK, new_campaign
-from support.raw_server import Script, raw_server, read_request
+from support.raw_server import raw_server, read_request
+from support.tls import make_certificate, tls_server
 
 from campaigns_async import (
     Auth,
@@ -38,35 +37,7 @@ KEY = "SECRET-KEY"
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make a self-signed certificate for localhost, with its key in the same file."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the program openssl")
-    folder = tmp_path_factory.mktemp("tls")
-    key, made, both = folder / "key.pem", folder / "cert.pem", folder / "both.pem"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"),
-            *("-keyout", str(key), "-out", str(made)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    both.write_bytes(key.read_bytes() + made.read_bytes())
-    return both
-
-
-@asynccontextmanager
-async def tls_server(certificate: Path, serve: Script) -> AsyncIterator[str]:
-    """Run a server with this certificate, and yield its URL."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # asyncio logs failed handshakes
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    try:
-        yield f"https://localhost:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -50,7 +50,9 @@ async def test_a_request_bears_what_it_must(answers: Answers) -> None:
     assert call.kwargs["headers"]["Accept"] == "application/json"
     assert call.kwargs["allow_redirects"] is False
     assert call.kwargs["timeout"].total is None
-    assert call.kwargs["timeout"].connect is None
+    assert call.kwargs["timeout"].connect == 10.0, (
+        "it bounds DNS too: no request waits for the pool of the client itself"
+    )
 
 
 @pytest.mark.parametrize("error", [aiohttp.ServerDisconnectedError(), aiohttp.ClientOSError(104, "reset")])
