@@ -4,7 +4,7 @@ The server and the intermediaries before it break connections, and they lie: a r
 
 - No connection: refused, connect_timeout, untrusted (its certificate), unsent (lost before the first byte).
 - No complete response: dropped, cut (its head may arrive), silent, unread (the server reads nothing).
-- Late: slow, crawling (byte by byte).
+- Late: slow, crawling (byte by byte), late acts (the server acts after the connection broke, or the client gave up).
 - The server may have acted or not: status (5xx, 408), unavailable (503), redirect, maintenance (a page with 200),
   foreign (another service's success), blocked (a firewall's page), named (a success that is not the documented one, with
   an id that may be wrong), same id (201 with the id of an earlier create).
@@ -23,6 +23,7 @@ from attrs import define, field, frozen
 
 from campaigns_async._http.request import Request
 from campaigns_async.values import Operation
+from simulation.kinds import DRAWN
 
 MOODS: tuple[Mapping[str, float], ...] = (
     {"fine": 60, "refused": 1, "dropped": 2, "slow": 2},
@@ -46,14 +47,15 @@ MOODS: tuple[Mapping[str, float], ...] = (
     {"fine": 20, "repeated": 4, "repeated refusal": 2, "repeated throttle": 2, "dropped": 1},
     {"fine": 20, "same id": 3, "repeated": 2, "slow": 1, "dropped": 2},
     {"fine": 20, "refusal": 3, "blocked": 3, "unread": 2, "redirect": 1, "untrusted": 1},
+    *([{"fine": 12, "late acts": 4, "dropped": 1, "status": 1}] if "late acts" in DRAWN else []),
 )
 _BROKEN = ("refused", "connect_timeout", "dropped", "silent", "unread", "status", "throttled")
 _LYING = ("unavailable", "maintenance", "foreign", "blocked", "redirect")
 OUTAGES = (*_BROKEN, *_LYING)
 STATUSES = (408, 500, 502, 503, 504)
 REDIRECTS = (301, 302, 303, 307, 308)
-KINDS: Final = tuple(sorted({kind for mood in MOODS for kind in mood}))
-"""All kinds of plans."""
+KINDS: Final = tuple(sorted({kind for mood in MOODS for kind in mood} | DRAWN))
+"""All kinds of plans, and of surroundings."""
 
 _HTML, _JSON, _TEXT, _PROBLEM = "text/html; charset=utf-8", "application/json", "text/plain", "application/problem+json"
 _PAGES = (
@@ -83,8 +85,14 @@ _REFUSED_IN_ANY_FORM = (400, 404, 405, 411, 413, 414, 415, 422, 431)
 _REFUSED_BY_THE_API = (402, 403, 406, 409, 410, 412, 451)
 _DOCUMENTED = {"fine", "slow", "crawling", "throttled", "refusal", "repeated", "repeated refusal", "repeated throttle"}
 _ACTING = {"fine", "slow", "crawling", "empty", "repeated"}
-_FOR_READS = {"empty": "fine", "same id": "fine", "refusal": "fine", "repeated refusal": "repeated"}
-_FOR_CHANGES = {"empty": "fine", "named": "foreign", "same id": "fine", "refusal": "fine"}
+_FOR_READS = {
+    "empty": "fine",
+    "late acts": "silent",
+    "same id": "fine",
+    "refusal": "fine",
+    "repeated refusal": "repeated",
+}
+_FOR_CHANGES = {"empty": "fine", "late acts": "silent", "named": "foreign", "same id": "fine", "refusal": "fine"}
 
 
 @frozen
@@ -106,6 +114,8 @@ class Plan:
         names: The owner of the id in the body: "own" for the request's campaign, "other" for that of an earlier
             create, "none" for an id that never was.
         again: Seconds after the response until it arrives once more; None for never.
+        drops_after: Seconds after the first byte at which the connection breaks, though the server acts later; None
+            for never.
         forgets: True if the server drops a request whose connection was closed before it acted.
     """
 
@@ -122,6 +132,7 @@ class Plan:
     content_type: str = _JSON
     names: str = ""
     again: float | None = None
+    drops_after: float | None = None
     forgets: bool = False
 
     @property
@@ -142,6 +153,7 @@ class Weather:
             settling time must cover them.
         longest_wait: The longest Retry-After, in seconds.
         honest: Statuses by which this server says that it did nothing.
+        lag: Seconds within that time for which lists lack every new campaign.
         skew: Seconds by which the server's clock is ahead of the client's.
         calm: True while nothing goes wrong.
     """
@@ -154,6 +166,7 @@ class Weather:
     honest: tuple[int, ...] = ()
     skew: float = 0.0
     calm: bool = False
+    lag: float = 0.0
     _kinds: tuple[str, ...] = field(init=False)
     _weights: tuple[float, ...] = field(init=False)
 
@@ -186,7 +199,7 @@ class Weather:
         }
         return Plan(kind, **(course | self._draw_response(kind, method, course["acts"])))
 
-    def _draw_response(self, kind: str, method: str, acts: bool) -> Mapping[str, Any]:
+    def _draw_response(self, kind: str, method: str, acts: bool) -> Mapping[str, Any]:  # noqa: PLR0912  # one case a kind
         """Return the attributes in which the course differs from the usual one."""
         draw, choice = self.random.random, self.random.choice
         match kind:
@@ -194,6 +207,10 @@ class Weather:
                 return {"back": 0.2 + draw() * 2.0}
             case "crawling":
                 return {"back": 2.0 + draw() * 60.0}
+            case "late acts":
+                travel = (0.5 + draw() * 0.45) * self.latest - self.lag
+                drops_after = draw() * 0.2 if draw() < 0.6 else None
+                return {"acts": draw() < 0.8, "travel": travel, "hidden": 0.0, "drops_after": drops_after}
             case "unread":  # the server reads nothing, or too late
                 return {"acts": acts and draw() < 0.3}
             case "redirect":
@@ -285,7 +302,9 @@ def _write(status: int, form: tuple[str, bytes]) -> dict[str, Any]:
     return {"status": status, "content_type": form[0], "body": form[1]}
 
 
-def draw_weather(random_: random.Random, *, latest: float, longest_wait: float, honest: tuple[int, ...]) -> Weather:
+def draw_weather(
+    random_: random.Random, *, latest: float, longest_wait: float, honest: tuple[int, ...], lag: float = 0.0
+) -> Weather:
     """Draw the weather of a seed."""
     outages = []
     if random_.random() < 0.25:
@@ -293,4 +312,4 @@ def draw_weather(random_: random.Random, *, latest: float, longest_wait: float, 
         outages.append((start, start + random_.random() * 15, random_.choice(OUTAGES)))
     mood = random_.choice(MOODS)
     skew = random_.choice((0.0, 0.0, -3600.0, 7200.0))
-    return Weather(random_, mood, tuple(outages), latest, longest_wait, honest, skew)
+    return Weather(random_, mood, tuple(outages), latest, longest_wait, honest, skew, lag=lag)

@@ -210,9 +210,10 @@ def _check_runs(world: World) -> Iterator[str]:
     paid = world.script.retry.quota + count["earned"]
     if RETRY_COST * count["waits"] > paid:
         yield f"{count['waits']} retries, though there was enough to pay {paid} tokens"
+    longest_search = world.script.reconcile.timeout + max(map(world.script.settles_in, world.script.timeouts)) + _LATE
     for events in world.events.values():
         for event in events:
-            if isinstance(event, Reconciled) and event.elapsed > world.script.reconcile.timeout + _LATE:
+            if isinstance(event, Reconciled) and event.elapsed > longest_search:
                 yield f"{event}: outlasted its timeout"
 
 

@@ -113,6 +113,7 @@ class Life:
             script.retry.max_retry_after,
             lambda: None,
             limit=script.server_limit,
+            around=script.around,
             on_left=self._on_left,
             on_made=self._on_made,
             on_begun=lambda sent: self.watch.look(lambda: outage.check_begin(sent)),
@@ -131,9 +132,8 @@ class Life:
         return self.points[-1]
 
     async def _main(self) -> None:
-        if self.before is BIRTH:
-            self._put_strangers()
         self.server.begin(self.before.standing)
+        self.server.note_jumps()
         fair_at = self.before.at if self.orders.calm else BIRTH.at + self.script.fair_after
         self.loop.call_at(max(fair_at, self.loop.time()), self._be_fair)
         client = self._client()
@@ -209,7 +209,7 @@ class Life:
             page_size=script.page_size,
             observer=self,
         )
-        pool, clock = client._pool, JobClock(self.orders.set_back)
+        pool, clock = client._pool, JobClock(self.orders.set_back, script.around.jumps)
         dice = source(script.seed, f"client {self.orders.path}")
         pool.transport, pool.clock, pool.random = JobTransport(self.server), clock, dice
         pool.limiter._clock, pool.limiter._random = clock, dice
@@ -222,23 +222,6 @@ class Life:
     def _be_fair(self) -> None:
         weather = self.server.weather
         weather.calm, weather.outages, self.server.limit = True, (), None
-
-    def _put_strangers(self) -> None:
-        dice = source(self.script.seed, "strangers")
-        for number in range(self.script.strangers):
-            new = dice.choice(self.script.rows)[1]
-            wire = {
-                "id": f"stranger{number}",
-                "startDateTime": f"{new.start_date_time:%Y-%m-%dT%H:%M:%S}.000Z",
-                "sender": new.sender,
-                "recipientCount": len(new.contacts),
-                "message": new.message,
-                "status": 0,
-                "optOutLinkId": None,
-                "trackLinkUrl": None,
-            }
-            people = [{"id": f"{number}-{at}", "phoneNumber": f"07999{number:06}"} for at in range(len(new.contacts))]
-            self.server.put_stranger(wire, people)
 
     def _point(self, kind: Kind, forced: Sent | None = None) -> Point:
         journal = self.journal

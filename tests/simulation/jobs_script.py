@@ -5,16 +5,21 @@ from __future__ import annotations
 import random
 from datetime import timedelta, timezone
 
-from attrs import frozen
+from attrs import evolve, frozen
 from support.made import START
 
 from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
 from campaigns_async.jobs import Plan, rows_plan
 from campaigns_async.sandbox import Quirks
-from simulation import faults
+from simulation import faults, kinds
+from simulation.foreign import make_stranger
+from simulation.people import write_number
 from simulation.server import source
+from simulation.surroundings import NOTHING, Surroundings, draw_surroundings
 
-_TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today")
+_TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today", "Café open à midi, señor")
+_SHARE_OF_HALF = 0.02
+"""The weight of foreign campaigns that may keep a row unknown, beside those that may not."""
 INVALID = "0771"
 """A number that the server refuses."""
 
@@ -45,10 +50,12 @@ class JobScript:
     """Seconds from the beginning after which nothing goes wrong any more."""
     stalls: float
     server_limit: int | None
-    strangers: int
-    """How many campaigns of others, like ours but to other people, are on the server."""
     commit_takes: float
     """Seconds that a write to the journal takes at most."""
+    around: Surroundings = NOTHING
+    """What the server does to campaigns and lists, and what others do."""
+    others_come: bool = False
+    """True if others make campaigns to our people."""
 
     @property
     def most_sending(self) -> int:
@@ -58,18 +65,26 @@ class JobScript:
     @property
     def is_plain(self) -> bool:
         """True if the server stores requests unchanged, so that only equal rows can stay unknown."""
-        return self.quirks.message_text is None and self.quirks.zone.utcoffset(None) == timedelta(0)
+        as_sent = self.quirks.message_text is None and self.around.alteration.kind is None
+        return as_sent and self.quirks.zone.utcoffset(None) == timedelta(0)
+
+    @property
+    def is_live(self) -> bool:
+        """True if others make campaigns while each row must end created, but for those that nobody can tell apart."""
+        return self.reconcile and self.is_plain and self.others_come
 
     def weather(self, path: str) -> faults.Weather:
         """Draw the weather of one life of the process."""
         dice = source(self.seed, f"weather {path}")
-        return faults.draw_weather(dice, latest=self.latest, longest_wait=self.longest_wait * 1.3, honest=self.honest)
+        longest = self.longest_wait * 1.3
+        lag = self.around.list_fault.lag if self.around.list_fault.kind == "lagging lists" else 0.0
+        return faults.draw_weather(dice, latest=self.latest, longest_wait=longest, honest=self.honest, lag=lag)
 
 
 def draw_script(seed: int) -> JobScript:
     """Draw the script of a seed."""
     dice = source(seed, "job")
-    rows = _rows(dice)
+    rows = _rows(dice, dice.choice((0.0, 0.0, 0.3, 0.6)))
     plan = rows_plan(rows)
     settle = dice.choice((1.5, 2.0, 4.0))
     honest = dice.choice(((), (), (503,), (500, 503)))
@@ -77,7 +92,7 @@ def draw_script(seed: int) -> JobScript:
     base = dice.choice((0.05, 0.25, 0.5))
     rate = dice.choice((0.7, 2.5, 10.0)) if dice.random() < 0.25 else None
     looking = 120.0 if rate is not None else dice.choice((4.0, 15.0, 30.0))  # a slow client needs its time
-    return JobScript(
+    script = JobScript(
         seed=seed,
         rows=rows,
         plan=plan,
@@ -110,9 +125,32 @@ def draw_script(seed: int) -> JobScript:
         fair_after=dice.choice((8.0, 20.0, 40.0)),
         stalls=dice.choice((0.0, 0.0, 0.02)),
         server_limit=dice.choice((2, 5)) if dice.random() < 0.15 else None,
-        strangers=dice.choice((0, 0, 1, 3)),
         commit_takes=dice.choice((0.002, 0.02, 0.2)),
     )
+    return _put_into_surroundings(script, dice.choice((0, 0, 1, 3)))
+
+
+def _put_into_surroundings(script: JobScript, strangers: int) -> JobScript:
+    """Return a script with its surroundings, and its times as they are assumed of a server."""
+    seed, read, settle = script.seed, script.timeouts.read, script.policy.settle
+    if "late acts" in kinds.DRAWN:
+        if source(seed, "settling").random() < 0.3:
+            settle = None
+        latest = 0.95 * max(2 * read, read if settle is None else settle)
+        script = evolve(script, policy=evolve(script.policy, settle=settle), latest=latest)
+    rows = _rows(source(seed, "rows"), twins=0.0)  # nobody can tell which of two equal rows is on the server
+    around = draw_surroundings(
+        source(seed, "surroundings"),
+        [new for _, new in rows],
+        drops_invalid=script.ignore_invalid is not False,
+        latest=script.latest,
+        share_of_half=_SHARE_OF_HALF,
+    )
+    if around.foreign:
+        script = evolve(script, rows=rows, plan=rows_plan(rows), others_come=True)
+    dice = source(seed, "strangers")
+    others = (make_stranger(number, dice.choice(script.rows)[1]) for number in range(strangers))
+    return evolve(script, around=evolve(around, foreign=(*around.foreign, *others)))
 
 
 def _quirks(dice: random.Random) -> Quirks:
@@ -127,16 +165,19 @@ def _quirks(dice: random.Random) -> Quirks:
     )
 
 
-def _rows(dice: random.Random) -> tuple[tuple[str, NewCampaign], ...]:
-    twins, texts_twice = dice.choice((0.0, 0.0, 0.3, 0.6)), dice.choice((0.0, 0.2))
+def _rows(dice: random.Random, twins: float) -> tuple[tuple[str, NewCampaign], ...]:
+    texts_twice = dice.choice((0.0, 0.2))
     made: list[NewCampaign] = []
     for number in range(dice.randint(3, 8)):
         if made and dice.random() < twins:
             made.append(dice.choice(made))
         elif made and dice.random() < texts_twice:  # another text to the same people
-            made.append(_campaign(dice, [one.phone_number for one in dice.choice(made).contacts]))
+            again = _campaign(dice, [one.phone_number for one in dice.choice(made).contacts])
+            if again in made and not twins:
+                continue
+            made.append(again)
         else:
-            people = [f"07700{900 - number:03}{index:03}" for index in range(dice.randint(1, 3))]
+            people = [write_number(number, index) for index in range(dice.randint(1, 3))]
             if dice.random() < 0.04:
                 people.append(INVALID)
             made.append(_campaign(dice, people))

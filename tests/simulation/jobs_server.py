@@ -7,7 +7,7 @@ as plain values, so that any moment of a run can be gone back to.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,8 +29,8 @@ class Made:
     """A campaign on the server."""
 
     campaign_id: str
-    body: bytes | None = field(repr=False)
-    """What was sent; None: it is a stranger's."""
+    body: bytes = field(repr=False)
+    """What was sent."""
     wire: dict[str, Any] = field(repr=False)
     contacts: tuple[dict[str, Any], ...] = field(repr=False)
     hidden_until: float = 0.0
@@ -51,6 +51,8 @@ class Standing:
 
     made: tuple[Made, ...] = ()
     coming: tuple[OnItsWay, ...] = ()
+    first_left: Mapping[bytes, float] = field(factory=dict[bytes, float], repr=len)
+    """The times at which the first request of each body left."""
 
 
 @define(eq=False)
@@ -66,6 +68,7 @@ class JobServer(Server):
     on_ended: Callable[[Sent], object] = field(kw_only=True)
     """A request has ended."""
     made: list[Made] = field(init=False, factory=list)
+    first_left: dict[bytes, float] = field(init=False, factory=dict)
     _left: dict[int, Sent] = field(init=False, factory=dict)
     """Creates that have left and have not arrived."""
     _coming: list[OnItsWay] = field(init=False, factory=list)
@@ -76,6 +79,8 @@ class JobServer(Server):
         """Start from what an earlier process left."""
         for made in standing.made:
             self._put(made)
+        self.first_left.update(standing.first_left)
+        self.schedule_foreign()
         for coming in standing.coming:
             self._coming.append(coming)
             self.loop.call_at(max(coming.acts_at, self.loop.time()), self._arrive_late, coming)
@@ -85,10 +90,6 @@ class JobServer(Server):
         if made.hidden_until > self.loop.time():
             self.store.hide_newest(lambda: self.loop.time() < made.hidden_until)
         self.made.append(made)
-
-    def put_stranger(self, wire: dict[str, Any], contacts: list[dict[str, Any]]) -> None:
-        """Add a campaign that others have made."""
-        self._put(Made(wire["id"], None, wire, tuple(contacts)))
 
     def standing(self, forced: Sent | None = None) -> Standing:
         """Return what outlives the process if it dies now: a connection that breaks takes some requests with it.
@@ -102,7 +103,7 @@ class JobServer(Server):
                 coming.append(_on_its_way(sent))
         if forced is not None:
             coming.append(_on_its_way(forced))
-        return Standing(tuple(self.made), tuple(coming))
+        return Standing(tuple(self.made), tuple(coming), dict(self.first_left))
 
     def still_coming(self) -> Iterator[bytes]:
         """Yield the bodies of what will act yet."""
@@ -118,6 +119,7 @@ class JobServer(Server):
             sent = self.sent[what[1]]  # type: ignore[index]
             if sent.request.operation is Operation.CREATE:
                 self._left[sent.number] = sent
+                self.first_left.setdefault(sent.request.body or b"", self.loop.time())
                 self.on_left(sent)
         elif what[0] == "send":
             sent = self.sent[what[1]]  # type: ignore[index]
@@ -127,7 +129,8 @@ class JobServer(Server):
             self.on_ended(self.sent[what[1]])  # type: ignore[index]
         elif what[0] == "act":
             assert self._arriving is not None
-            self._keep(self.store.all[-1], self._arriving.request.body or b"", self._arriving.plan.hidden)
+            hidden = max(self._arriving.plan.hidden, self.lists.lag)
+            self._keep(self.store.all[-1], self._arriving.request.body or b"", hidden)
 
     def arrives(self, sent: Sent) -> None:
         """Record that a request has arrived."""
@@ -151,10 +154,9 @@ class JobServer(Server):
         body = request.body or b""
         answer: Answer = self._operations.execute(routed, content_type="application/json", body=body)
         if answer.acted:
-            end = self.loop.time() + coming.hidden
-            if coming.hidden:
-                self.store.hide_newest(lambda: self.loop.time() < end)
-            self._keep(self.store.all[-1], body, coming.hidden)
+            made = self.store.all[-1]
+            self.hide_made(made.wire["id"], coming.hidden)
+            self._keep(made, body, max(coming.hidden, self.lists.lag))
 
 
 def _on_its_way(sent: Sent) -> OnItsWay:
@@ -184,7 +186,8 @@ class JobTransport(ModelTransport):
 class JobClock(VirtualClock):
     """The clock on the wall, which may be set between two lives."""
 
-    def __init__(self, set_back: float) -> None:
+    def __init__(self, set_back: float, jumps: Sequence[tuple[float, float]] = ()) -> None:
+        super().__init__(jumps)
         self._set_back = timedelta(seconds=set_back)
 
     def now(self) -> datetime:

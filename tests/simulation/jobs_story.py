@@ -21,6 +21,8 @@ _PAUSES = (0.001, 0.05, 0.5, 3.0, 100.0)
 _WILD = 4
 """Lives in which things go wrong; after those, all is calm."""
 _MOST_LIVES = 12
+AMONG_OTHERS = "stories with an unknown row and others' campaigns"
+ALL_CREATED = "stories with an unknown row and others' campaigns that ended with all rows created"
 
 
 @define
@@ -51,7 +53,9 @@ class Story:
     def _go_on(self, life: Life, point: Point, path: str) -> None:
         """Continue from a crash, or from the end of a life, until nothing changes any more."""
         dice = source(self.script.seed, f"branch {path}")
+        was_unknown = False
         for number in range(_MOST_LIVES):
+            was_unknown |= any(row.state in (State.SENDING, State.UNKNOWN) for row in point.rows.values())
             if point.kind == "end":
                 if _is_settled(life):
                     break
@@ -76,6 +80,10 @@ class Story:
         except AssertionError as error:
             error.add_note(f"seed {self.script.seed}, branch {path}")
             raise
+        if self.script.is_live and was_unknown:
+            states = life.states
+            self.counts[AMONG_OTHERS] += 1
+            self.counts[ALL_CREATED] += states[State.CREATED] + states[State.FAILED] == len(self.script.rows)
         looked = "reconciled" if self.script.reconcile else "not looked for"
         for state in State:
             self.counts[f"in the end {state.name}, {looked}"] += life.states[state]

@@ -5,20 +5,22 @@ from __future__ import annotations
 import random
 from datetime import timedelta, timezone
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 from support.made import START
 
 from campaigns_async import NewCampaign, NewContact, ReconcilePolicy, RetryPolicy, Timeouts
 from campaigns_async._http import codec
 from campaigns_async.effects import Effect
 from campaigns_async.sandbox import Quirks
-from simulation import faults
+from simulation import faults, kinds
+from simulation.people import write_number
 from simulation.server import source
+from simulation.surroundings import NOTHING, Surroundings, draw_surroundings
 
 CALLS = 50
 _GAPS = 10
 """Places for blanks in a number of eleven digits: they distinguish duplicates on the wire, but not for the matcher."""
-_TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today")
+_TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today", "Café open à midi, señor")
 
 
 @define(eq=False)
@@ -105,6 +107,7 @@ class Script:
         others: Reads besides the creates.
         changes: Updates and deletions.
         strangers: Times at which somebody else creates a campaign like one of these, to other people.
+        around: What the server does to campaigns and lists, and what others do.
         former: Creates for which the server holds an equal campaign from before, which the client has seen.
     """
 
@@ -129,11 +132,17 @@ class Script:
     changes: list[Change] = field(factory=list)
     strangers: list[tuple[float, Create]] = field(factory=list)
     former: list[Create] = field(factory=list)
+    around: Surroundings = NOTHING
 
     @property
     def creates(self) -> list[Create]:
         """All creates, by number."""
         return sorted([*self.singles, *(one for fan in self.fan_outs for one in fan.creates)], key=lambda c: c.number)
+
+    def settles_in(self, timeouts: Timeouts) -> float:
+        """Return the seconds from a create's first byte in which its campaign shows, as is assumed of a server."""
+        settle = self.reconcile.settle
+        return max(2 * timeouts.read, timeouts.read if settle is None else settle)
 
 
 def draw_script(seed: int, calls: int = CALLS) -> Script:
@@ -179,6 +188,18 @@ def draw_script(seed: int, calls: int = CALLS) -> Script:
         close_at=dice.random() * 20 if dice.random() < 0.2 else None,
     )
     _fill(script, dice, calls)
+    if "late acts" in kinds.DRAWN:
+        if source(seed, "settling").random() < 0.3:
+            script.reconcile = evolve(script.reconcile, settle=None)
+        script.weather.latest = 0.95 * min(script.settles_in(each) for each in script.timeouts)
+    script.around = draw_surroundings(
+        source(seed, "surroundings"),
+        [create.new for create in script.creates],
+        drops_invalid=any(create.ignore_invalid is not False for create in script.creates),
+        latest=script.weather.latest,
+    )
+    if script.around.list_fault.kind == "lagging lists":
+        script.weather.lag = script.around.list_fault.lag
     return script
 
 
@@ -268,7 +289,7 @@ def _content(dice: random.Random, number: int, original: Create | None) -> tuple
     else:
         # The same text to other people at the same time is no duplicate.
         start, message = START + timedelta(hours=dice.choice((0, 0, 0, 2))), dice.choice(_TEXTS)
-        people = [f"07700{number:03}{index:03}" for index in range(dice.randint(1, 3))]
+        people = [write_number(number, index) for index in range(dice.randint(1, 3))]
         if dice.random() < 0.05:
             people.append("0771")
     # The blanks in the first number encode the number of the create.

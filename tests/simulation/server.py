@@ -7,9 +7,10 @@ another matter: see `replies` and `connections`.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -21,30 +22,36 @@ from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
 from campaigns_async._http.transport import Failure, FailureKind, SendMarker
 from campaigns_async.sandbox import Quirks
-from campaigns_async.sandbox._campaign_store import Store
 from campaigns_async.sandbox._operations import Answer, Operations
 from campaigns_async.sandbox._routing import Router
 from campaigns_async.settings import Timeouts
 from campaigns_async.values import Operation
+from simulation.altering import AlteringStore
 from simulation.connections import Connection, Connections, Pending, Reply
 from simulation.faults import Plan, Weather
+from simulation.foreign import Foreign
+from simulation.lists import Lists
 from simulation.loop import VirtualLoop
 from simulation.replies import write_reply, write_response
+from simulation.server_time import time_of_day
+from simulation.surroundings import NOTHING, Surroundings
 
 _ROUTER = Router()
-_EPOCH = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 class VirtualClock(Clock):
-    """A clock whose time of day is the loop's."""
+    """A clock whose time of day is the loop's.
+
+    Args:
+        jumps: Times of the loop at which the clock is set, each with the seconds by which it is set forward.
+    """
+
+    def __init__(self, jumps: Sequence[tuple[float, float]] = ()) -> None:
+        self._jumps = jumps
 
     def now(self) -> datetime:
-        return time_of_day(self.monotonic())
-
-
-def time_of_day(seconds: float) -> datetime:
-    """Return the time of day at a time of the loop."""
-    return _EPOCH + timedelta(seconds=seconds)
+        passed = self.monotonic()
+        return time_of_day(passed) + timedelta(seconds=sum(seconds for at, seconds in self._jumps if at <= passed))
 
 
 @define(eq=False)
@@ -116,6 +123,7 @@ class Server:
         after_each: Called when a request has ended, before a waiting call can get its slot.
         limit: The number of requests that it accepts within a second.
         given: Ids that creates were given in documented responses, the newest last.
+        around: What the server does to campaigns and lists, and what others do.
     """
 
     loop: VirtualLoop
@@ -126,7 +134,9 @@ class Server:
     after_each: Callable[[], object]
     limit: int | None = None
     key: str = "key0"
-    store: Store = field(init=False)
+    around: Surroundings = NOTHING
+    store: AlteringStore = field(init=False)
+    lists: Lists = field(init=False)
     sent: list[Sent] = field(factory=list)
     acts: dict[bytes, list[Act]] = field(factory=lambda: defaultdict(list))
     holds: list[Hold] = field(factory=list)
@@ -137,8 +147,12 @@ class Server:
     _arrived: deque[float] = field(factory=deque)
 
     def __attrs_post_init__(self) -> None:
-        self.store = Store(seed=self.seed, quirks=self.quirks)
-        self._operations = Operations(self.store, self.quirks)
+        around, quirks = self.around, self.around.adapt(self.quirks)
+        self.store = AlteringStore(
+            around.alteration, lambda: time_of_day(self.loop.time()), self.kinds, seed=self.seed, quirks=quirks
+        )
+        self.lists = Lists(around.list_fault, self.loop.time, self.kinds)
+        self._operations = Operations(self.store, quirks)
 
     def note(self, *what: object) -> None:
         """Record something that must be the same in each run of the seed."""
@@ -150,19 +164,55 @@ class Server:
         path = request.path
         if plan.names == "other" and request.operation is Operation.GET and self.given:
             path = f"{path.rpartition('/')[0]}/{self.given[-1]}"  # the object of another campaign
-        routed = _ROUTER.route(request.method, f"{path}?{request.query}", has_body=bool(request.body))
+        query = self.lists.rewrite(request)
+        routed = _ROUTER.route(request.method, f"{path}?{query}", has_body=bool(request.body))
         if credentials.headers.get("Authorization") != f"Bearer {self.key}":
             return Answer(401)
-        answer = self._operations.execute(routed, content_type="application/json", body=request.body or b"")
+        answer = self.lists.answer(
+            request,
+            lambda: self._operations.execute(routed, content_type="application/json", body=request.body or b""),
+        )
         if answer.acted and request.operation is Operation.CREATE:
             made = self.store.all[-1]
-            end = self.loop.time() + plan.hidden
-            if plan.hidden:
-                self.store.hide_newest(lambda: self.loop.time() < end)
+            self.hide_made(made.wire["id"], plan.hidden)
             assert request.body is not None
             self.acts[request.body].append(Act(sent.number, made.wire["id"]))
             self.note("act", made.wire["id"])
         return answer
+
+    def hide_made(self, campaign_id: str, seconds: float) -> None:
+        """Let lists lack the campaign that was made now, for a while."""
+        self.lists.note_made(campaign_id)
+        seconds = max(seconds, self.lists.lag)
+        end = self.loop.time() + seconds
+        if seconds:
+            self.store.hide_newest(lambda: self.loop.time() < end)
+
+    def note_jumps(self) -> None:
+        """Count the jumps of the client's clock."""
+        if self.around.jumps:
+            self.kinds["clock jumps"] += len(self.around.jumps)
+
+    def put_foreign(self, foreign: Foreign) -> None:
+        """Add a campaign that somebody else has made."""
+        self.store.seed(foreign.wire, foreign.contacts, None)
+        self.kinds[foreign.kind] += 1
+
+    def remove_foreign(self, foreign: Foreign) -> None:
+        """Delete a campaign, as its owner does."""
+        if self.store.delete(foreign.campaign_id):
+            self.kinds["foreign: gone"] += 1
+
+    def schedule_foreign(self) -> None:
+        """Add the campaigns of others that are there now, and let the others come and go."""
+        now = self.loop.time()
+        for foreign in self.around.foreign:
+            if foreign.is_there(now):
+                self.put_foreign(foreign)
+            elif foreign.appears > now:
+                self.loop.call_at(foreign.appears, self.put_foreign, foreign)
+            if now < foreign.leaves < math.inf:
+                self.loop.call_at(foreign.leaves, self.remove_foreign, foreign)
 
     def is_full(self) -> bool:
         """Count a request; return True if it is one too many within a second."""
@@ -249,6 +299,9 @@ class ModelTransport:
         pending = connection.expect()
         acting = loop.call_later(plan.travel, self._arrive, sent, credentials, connection)
         silence: asyncio.TimerHandle | None = None
+        if plan.drops_after is not None:
+            broken = Reply(sent.number, Failure(FailureKind.DROPPED, sent=True, detail="ServerDisconnectedError"))
+            loop.call_later(plan.drops_after, _answer, pending, broken)
         if plan.kind != "crawling":  # its bytes arrive one by one, and none is late
             late = Reply(sent.number, Failure(FailureKind.READ_TIMEOUT, sent=True))
             silence = loop.call_later(timeouts.read, _answer, pending, late)
@@ -290,7 +343,7 @@ class ModelTransport:
             result: Response | Failure = write_response(Answer(429), {"retry-after": "1"} if sent.number % 3 else {})
         else:
             answer = server.act(sent, credentials) if plan.acts else Answer(plan.status or 500)
-            if plan.kind in ("silent", "unread"):
+            if plan.kind in ("silent", "unread", "late acts"):
                 return
             result = write_reply(plan, answer, self._ask_to_wait(plan), server.given)
         reply = Reply(sent.number, result, plan.is_documented)

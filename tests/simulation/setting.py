@@ -34,7 +34,7 @@ def build(world: World, **others: Any) -> CampaignsClient:
     }
     key = world.server.key if script.rotations is None else world.key
     client = CampaignsClient("https://sms.example", key, **{**given, **others})
-    pool, clock, dice = client._pool, VirtualClock(), source(script.seed, "client")
+    pool, clock, dice = client._pool, VirtualClock(script.around.jumps), source(script.seed, "client")
     pool.transport, pool.clock, pool.random = ModelTransport(world.server), clock, dice
     pool.limiter._clock, pool.limiter._random = clock, dice
     return client

@@ -27,6 +27,7 @@ from simulation.jobs_sweep import run_all
 from simulation.mutants import Mutant
 from simulation.server import time_of_day
 from simulation.setting import to_wire
+from simulation.surroundings import NOTHING
 
 POINTS = int(os.environ.get("SIM_POINTS", "250"))
 SETTLE = 4.0
@@ -63,7 +64,7 @@ def scene(*left: Left, made: tuple[Made, ...] = (), hidden: Callable[[Life], boo
         policy=ReconcilePolicy(settle=SETTLE, timeout=60.0, pause=0.5),
         rate_limit=None,
         quirks=Quirks(),
-        strangers=0,
+        around=NOTHING,
     )
     disk = JournalOnDisk(Files())
     with JournalFile.open(disk.path) as journal:

@@ -63,6 +63,7 @@ class World:
             script.retry.max_retry_after,
             self._snatch,
             limit=script.server_limit,
+            around=script.around,
         )
 
     def run(self) -> None:
@@ -101,6 +102,8 @@ class World:
             wire = to_wire(campaign_id, script.creates[0].new, start="2040-01-01T00:00:00.000Z")
             server.store.seed(wire, [], None)
         await self._meet_the_former()
+        server.schedule_foreign()
+        server.note_jumps()
         tasks = [asyncio.create_task(self._single(one)) for one in script.singles]
         tasks += [asyncio.create_task(self._fan_out(one)) for one in script.fan_outs]
         tasks += [asyncio.create_task(self._other(after, what)) for after, what in script.others]
@@ -120,7 +123,9 @@ class World:
         if script.close_at is None:
             self._check_idle()
         await self.client.aclose()
-        await asyncio.sleep(script.reconcile.settle + 1.0)  # late requests have been executed by then
+        await asyncio.sleep(
+            max(map(script.settles_in, script.timeouts)) + 1.0
+        )  # late requests have been executed by then
         gc.collect()
         self._check_idle()
         if self.connections.unjudged:
@@ -145,7 +150,7 @@ class World:
         weather.calm, weather.outages, self.server.limit = False, outages, limit
 
     def _insert(self, campaign_id: str, new: NewCampaign, at: int, *, same_numbers: bool = False) -> None:
-        numbers = [one.phone_number if same_numbers else "07999" + one.phone_number[5:] for one in new.contacts]
+        numbers = [one.phone_number if same_numbers else "079" + one.phone_number[3:] for one in new.contacts]
         people = [{"id": f"{campaign_id}-{at}", "phoneNumber": number} for at, number in enumerate(numbers)]
         self.server.store.seed(to_wire(campaign_id, new), people, at)
 

@@ -1,0 +1,56 @@
+"""The kinds of worlds: what the server does to campaigns and lists, and what others do beside us.
+
+`SIM_KINDS` names the kinds to draw, or says `all`; without it those that the package is known to survive are drawn.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+ALTERED: Final = (
+    "sender replaced",
+    "sender cut",
+    "accents lost",
+    "text added",
+    "text cut",
+    "number added",
+    "numbers masked",
+    "people dropped",
+    "start null",
+    "start moved",
+    "start now",
+    "link shortened",
+)
+"""What a server does to a campaign that it stores."""
+LISTS: Final = (
+    "lagging lists",
+    "lagging contacts",
+    "stale lists",
+    "capped totals",
+    "capped pages",
+    "refused order",
+)
+"""What lists show, beside or in place of what is there."""
+FOREIGN: Final = (
+    "foreign: other people",
+    "foreign: few of ours",
+    "foreign: half of ours before",
+    "foreign: half of ours later",
+    "foreign: gone",
+)
+"""Campaigns that others make, and delete."""
+OTHERS: Final = ("late acts", "clock jumps")
+ALL: Final = (*ALTERED, *LISTS, *FOREIGN, *OTHERS)
+_SURVIVED: Final = frozenset[str]()
+
+
+def _read_switch() -> frozenset[str]:
+    text = os.environ.get("SIM_KINDS")
+    if text is None:
+        return _SURVIVED
+    return frozenset(ALL) if text == "all" else frozenset(filter(None, text.split(",")))
+
+
+DRAWN: Final = _read_switch()
+"""The kinds that are drawn."""
