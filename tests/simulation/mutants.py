@@ -281,14 +281,14 @@ MUTANTS = (
     ),
     Mutant(
         "an observer may set the key",
-        "_engine.instrumentation",
+        "_http.request_headers",
         " or _RESERVED.match(name)",
         "",
         test="client/test_observer.py",
     ),
     Mutant(
         "a header of the observer may hold a line break",
-        "_engine.instrumentation",
+        "_http.request_headers",
         " or not _VALUE.match(value)",
         "",
         test="client/test_observer.py",
