@@ -208,6 +208,7 @@ class Life:
             reconcile=script.policy,
             page_size=script.page_size,
             observer=self,
+            ssl=False,  # else the CAs of the environment are read
         )
         pool, clock = client._pool, JobClock(self.orders.set_back, script.around.jumps)
         dice = source(script.seed, f"client {self.orders.path}")
