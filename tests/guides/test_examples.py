@@ -1,4 +1,4 @@
-"""The README: every block runs, every output is the real one."""
+"""Programs and short examples of the README and the guides run, and print what is shown."""
 
 from __future__ import annotations
 
@@ -6,106 +6,32 @@ import asyncio
 import csv
 import gzip
 import json
-import logging
-import re
 import shlex
 import signal
 import tomllib
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import attrs
 import pytest
-from readme.apps import serve_by_aiohttp, serve_by_uvicorn
-from readme.blocks import BLOCKS, OUTPUTS, PYTHON, ROOT, code, table
-from readme.running import environment, finish, load_module, run_program, save, start, type_in, type_in_setup
 from support.made import people, rows
 
 from campaigns_async import CampaignsClient, FilterIgnoredError, NewCampaign, NewContact, ReconcilePolicy
 from campaigns_async.sandbox import RecordedRequest, Sandbox
+from guides.blocks import OUTPUTS, PYTHON, ROOT, find_block
+from guides.running import (
+    connect,
+    environment,
+    finish,
+    run_program,
+    save,
+    save_files,
+    start,
+    type_in,
+    type_in_setup,
+)
 
-PROGRAMS = {"first", "export", "fan_out", "durable"}
-MODULES = {"aiohttp_app", "fastapi_app", "testing", "testing_plugin", "testing_shop"}
 SHORT = {name for name, block in PYTHON.items() if block.after}
-APPS: dict[str, Callable[[Any], AbstractAsyncContextManager[str]]] = {
-    "aiohttp_app": serve_by_aiohttp,
-    "fastapi_app": serve_by_uvicorn,
-}
-EACH_APP = ["aiohttp_app", pytest.param("fastapi_app", marks=pytest.mark.slow)]
-ORDER = {
-    "reference": "4711",
-    "start": "2031-06-27T09:30:00+00:00",
-    "sender": "Golf",
-    "message": "See you at the tee.",
-    "numbers": ["07700 900123", "+44 7700 900456"],
-}
-
-REFUSAL = json.dumps({"status": 400, "errors": {"Message": ["The Message field is required."]}})
-"""A refusal of a field by the server; the client itself refuses an empty message."""
-
-
-def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put a sandbox where the examples look for the API."""
-    for variable, value in environment(sandbox).items():
-        monkeypatch.setenv(variable, value)
-
-
-def test_every_block_is_run_or_compared_here() -> None:
-    assert set(PYTHON) == PROGRAMS | MODULES | SHORT | {"setup"}
-    assert {block.after for block in PYTHON.values()} == {None, "setup"}
-    assert set(OUTPUTS) <= PROGRAMS | SHORT | {"demo"}
-    other = [block for block in BLOCKS if block.name is None and block.output_of is None]
-    assert [(block.language, block.mark) for block in other] == [
-        ("sh", ""),
-        ("sh", "sandbox"),
-        ("sh", "environment of sandbox"),
-        ("sh", "environment"),
-        ("sh", ""),
-        ("sh", ""),
-        ("json", "plan"),
-        ("sh", ""),
-        ("csv", "people"),
-        ("sh", ""),
-        ("toml", "settings of pytest"),
-        ("sh", "control"),
-        ("console", ""),
-    ]
-
-
-# The first two lines
-
-
-def test_the_first_two_lines_of_code_name_what_exists() -> None:
-    assert BLOCKS[0].language == "sh"
-    demo, tests = BLOCKS[0].text.splitlines()
-    assert [part for line in (demo, tests) for part in re.split(r" && ", line)] == [
-        'python -m pip install ".[cli,sandbox]"',
-        "python -m campaigns_async demo",
-        "python -m pip install nox",
-        "python -m nox -s tests",
-    ]
-    assert {"cli", "sandbox"} <= tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
-        "optional-dependencies"
-    ].keys()
-    session = shlex.split(tests)[-1]
-    assert re.search(rf"^@nox\.session\b.*\n(?:@.*\n)*def {session}\(", (ROOT / "noxfile.py").read_text(), re.MULTILINE)
-
-
-@pytest.mark.slow
-async def test_the_demo_prints_what_is_shown(tmp_path: Path) -> None:
-    returned, printed, complaint = await finish(await start("-m", "campaigns_async", "demo", cwd=tmp_path))
-    assert returned == 0, complaint
-    # The README shows a terminal. In a pipe the cells are separated by tabs, and there is no line below the headings.
-    shown = [line.strip() for line in OUTPUTS["demo"].text.splitlines() if not line.startswith("─")]
-    lines = printed.splitlines()
-    assert [line.split("\t")[0] for line in lines] == [re.split(r"\s{2,}", line)[0] for line in shown]
-    certain = [line.split() for line in shown if line.startswith(("campaigns created  ", "on the server exactly once"))]
-    assert [line.split() for line in lines if line.split() in certain] == certain
-    assert len(certain) == 2
-
 
 # Programs
 
@@ -118,10 +44,10 @@ async def test_the_first_example_prints_what_is_shown(tmp_path: Path) -> None:
 
 
 async def test_the_sandbox_is_where_the_environment_says(tmp_path: Path) -> None:
-    (block,) = (block for block in BLOCKS if block.mark == "environment of sandbox")
+    block = find_block("mark: sandbox environment")
     settings = dict(line.removeprefix("export ").split("=") for line in block.text.splitlines())
     assert list(settings) == ["CAMPAIGNS_BASE_URL", "CAMPAIGNS_API_KEY"]
-    (shown,) = (block for block in BLOCKS if block.mark == "sandbox")
+    shown = find_block("mark: sandbox")
     key, command = map(shlex.split, shown.text.splitlines())
     match key:
         case ["echo", text, ">", name]:
@@ -212,44 +138,6 @@ async def test_the_export_touches_nothing_without_a_key(tmp_path: Path) -> None:
     assert read_files(tmp_path) == before
 
 
-@pytest.mark.slow
-async def test_the_export_commands_do_what_the_script_does(tmp_path: Path) -> None:
-    async with Sandbox(rows(250), CONTACTS) as sandbox:
-
-        async def command(arguments: list[str]) -> tuple[int | None, str]:
-            process = await start("-m", "campaigns_async", *arguments, cwd=tmp_path, **environment(sandbox))
-            returned, printed, complaint = await finish(process)
-            assert printed == "", "standard output carries data alone"
-            return returned, complaint
-
-        campaigns, contacts = shell_lines(having="export campaigns --out campaigns.csv")
-        assert (await command(campaigns))[0] == 0
-        stop = sandbox.fault(operation="contacts", nth=130, times=1, status=403)
-        returned, complaint = await command(contacts)
-        assert (returned, stop.fired, "run the same command again" in complaint) == (1, 1, True)
-        assert (await command(contacts[:-1]))[0] == 2, "an unfinished export is in the way"
-        returned, complaint = await command(contacts)
-        assert returned == 0, complaint
-        script = tmp_path / "script"
-        script.mkdir()
-        await run_program("export", script, sandbox)
-    assert read_export(tmp_path / "contacts.ndjson.gz") == all_contacts()
-    assert (tmp_path / "campaigns.csv").read_bytes() == (script / "campaigns.csv").read_bytes()
-
-
-@pytest.mark.slow
-async def test_the_export_examples_of_the_shell_run(tmp_path: Path) -> None:
-    (tmp_path / "ids.txt").write_text("c001\nc002\n")
-    to_a_pipe, to_a_file = shell_lines(having="--ids-file")
-    to_a_pipe = to_a_pipe[: to_a_pipe.index("|")]
-    async with Sandbox(rows(250), CONTACTS) as sandbox:
-        for arguments, lines in ((to_a_pipe, 1), (to_a_file, 0)):
-            process = await start("-m", "campaigns_async", *arguments, cwd=tmp_path, **environment(sandbox))
-            returned, printed, complaint = await finish(process)
-            assert (returned, len(printed.splitlines()) >= lines) == (0, True), complaint
-    assert len((tmp_path / "contacts.csv").read_text().splitlines()) == 1 + 1 + 2
-
-
 def read_files(directory: Path) -> dict[str, bytes]:
     """Return the files of a directory."""
     return {path.name: path.read_bytes() for path in directory.iterdir()}
@@ -275,38 +163,6 @@ async def test_the_durable_job_is_killed_and_started_again_until_all_are_created
         sandbox.assert_no_double_send()
         assert len(sandbox.created) == 200
     assert (tmp_path / "tee.sqlite").stat().st_mode & 0o077 == 0
-
-
-def shell_lines(*, having: str) -> list[list[str]]:
-    """Return the commands of the shell block that contains a text, without `campaigns-async`."""
-    (block,) = (block for block in BLOCKS if block.language == "sh" and having in block.text)
-    return [shlex.split(line)[1:] for line in block.text.replace("\\\n", "").splitlines()]
-
-
-@pytest.mark.slow
-async def test_the_durable_commands_do_what_the_readme_says(tmp_path: Path) -> None:
-    (plan,) = (block for block in BLOCKS if block.mark == "plan")
-    (tmp_path / "plan.ndjson").write_text(plan.text)
-    (people,) = (block for block in BLOCKS if block.mark == "people")
-    (tmp_path / "people.csv").write_text(people.text)
-    dry, run, show = shell_lines(having="--dry-run")
-    (split,) = shell_lines(having="--contacts")
-    async with Sandbox() as sandbox:
-
-        async def command(arguments: list[str]) -> str:
-            process = await start("-m", "campaigns_async", *arguments, cwd=tmp_path, **environment(sandbox))
-            returned, printed, complaint = await finish(process)
-            assert returned == 0, complaint
-            return printed
-
-        assert "campaigns to send" in await command(dry)
-        assert sandbox.requests == ()
-        assert not (tmp_path / "plan.sqlite").exists()
-        await command(run)
-        assert [campaign["recipientCount"] for campaign in sandbox.created] == [1, 1]
-        assert "created" in await command(show)
-        await command(split)
-        assert [campaign["recipientCount"] for campaign in sandbox.created[2:]] == [2]
 
 
 async def test_the_job_writes_the_outcome_of_each_create(tmp_path: Path) -> None:
@@ -364,158 +220,6 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-# Web apps
-
-
-@pytest.mark.parametrize("name", EACH_APP)
-async def test_a_web_app_creates_reads_and_maps_errors(
-    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    shown = {cells[0]: cells[2] for cells in table("what happened")}
-    async with Sandbox() as sandbox:
-        connect(sandbox, monkeypatch)
-        async with APPS[name](load_module(name)) as url, aiohttp.ClientSession(url) as browser:
-            async with browser.post("/campaigns", json=ORDER) as answer:
-                made = (await answer.json())["id"]
-                assert (answer.status, made) == (201, sandbox.created[0]["id"])
-            async with browser.get(f"/campaigns/{made}") as answer:
-                assert (answer.status, await answer.json()) == (200, {"id": made, "recipients": 2})
-            async with browser.get("/campaigns/other") as answer:
-                assert answer.status == 404
-            async with browser.post("/campaigns", json={**ORDER, "numbers": ["07700 900123", "12"]}) as answer:
-                assert answer.status == 422
-                said = await answer.json()
-                assert said["contacts"] == json.loads(code(shown["the server refused a contact"])[1])
-                assert said["errors"] == {f"Contacts[{at}].PhoneNumber": why for at, why in said["contacts"].items()}
-            sandbox.fault(
-                operation="create", times=1, status=400, body=REFUSAL, content_type="application/problem+json"
-            )
-            async with browser.post("/campaigns", json=ORDER) as answer:
-                assert answer.status == 422
-                assert await answer.json() == json.loads(code(shown["the server refused a field"])[0])
-            for wrong in (
-                {"start": "2031-06-27T09:30:00"},
-                {"message": ""},
-                {"sender": ""},
-                {"sender": None},
-                {"numbers": None},
-            ):
-                async with browser.post("/campaigns", json={**ORDER, **wrong}) as answer:
-                    assert answer.status == 422
-            for missing in ORDER:
-                less = {name: value for name, value in ORDER.items() if name != missing}
-                async with browser.post("/campaigns", json=less) as answer:
-                    assert answer.status == 422
-            for body in (b"", b"no JSON", b"[]", b"5"):
-                async with browser.post(
-                    "/campaigns", data=body, headers={"Content-Type": "application/json"}
-                ) as answer:
-                    assert answer.status == 422
-            assert [record for record in caplog.records if record.name == "unknown_creates"] == []
-            sandbox.fault(times=1, status=504, act=True)
-            async with browser.post("/campaigns", json=ORDER) as answer:
-                assert answer.status == 502
-            assert [record.getMessage()[:11] for record in caplog.records if record.name == "unknown_creates"] == [
-                "order 4711:"
-            ]
-            sandbox.fault(times=1, status=429, headers={"Retry-After": "30"})
-            async with browser.post("/campaigns", json=ORDER) as answer:
-                assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
-            asked = len(sandbox.requests)
-            for path in ("/campaigns/other", f"/campaigns/{made}"):
-                async with browser.get(path) as answer:  # at once, without asking the server again
-                    assert (answer.status, answer.headers["Retry-After"]) == (503, "30")
-            assert len(sandbox.requests) == asked
-        assert len(sandbox.created) == 2
-
-
-@pytest.mark.parametrize("name", EACH_APP)
-async def test_a_web_app_that_is_full_says_so_at_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Sandbox(rows(1)) as sandbox:
-        connect(sandbox, monkeypatch)
-        release = asyncio.Event()
-        sandbox.fault(operation="create", hold=release)
-        small = load_module(name, ('overload="raise"', 'overload="raise", max_concurrency=1, max_waiting=0'))
-        async with APPS[name](small) as url, aiohttp.ClientSession(url) as browser:
-            first = asyncio.create_task(browser.post("/campaigns", json=ORDER))
-            await sandbox.wait_received(1, "create")
-            async with browser.get("/campaigns/c000") as answer:
-                assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
-            release.set()
-            async with await first as answer:
-                assert answer.status == 201
-
-
-@pytest.mark.parametrize("name", EACH_APP)
-async def test_a_web_app_gives_up_after_its_deadline(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Sandbox(rows(1)) as sandbox:
-        connect(sandbox, monkeypatch)
-        sandbox.fault(operation="get", hold=asyncio.Event())
-        hasty = load_module(name, ("DEADLINE = 5", "DEADLINE = 0.1"))
-        async with (
-            APPS[name](hasty) as url,
-            aiohttp.ClientSession(url) as browser,
-            browser.get("/campaigns/c000") as answer,
-        ):
-            assert answer.status == 504
-
-
-class Heard(logging.Handler):
-    """A log handler that sets an event at its first record."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.once = asyncio.Event()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Take a record."""
-        self.once.set()
-
-
-@pytest.mark.parametrize("name", EACH_APP)
-async def test_a_create_goes_on_when_the_browser_goes_away(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with Sandbox() as sandbox:
-        connect(sandbox, monkeypatch)
-        release = asyncio.Event()
-        sandbox.fault(operation="create", status=504, act=True, hold=release)
-        app = load_module(name)
-        heard = Heard()
-        app.unknown_creates.addHandler(heard)
-        try:
-            async with APPS[name](app) as url:
-                await leave_early(url, sandbox)
-                release.set()
-                async with asyncio.timeout(10):
-                    await heard.once.wait()
-        finally:
-            app.unknown_creates.removeHandler(heard)
-
-
-async def test_a_create_that_is_cancelled_with_its_handler_is_on_record(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with Sandbox() as sandbox:
-        connect(sandbox, monkeypatch)
-        sandbox.fault(operation="create", hold=asyncio.Event())
-        app = load_module("aiohttp_app")
-        async with serve_by_aiohttp(app, handler_cancellation=True) as url:
-            await leave_early(url, sandbox)
-            async with asyncio.timeout(10):
-                while app.app[app.CLIENT].stats().in_flight:
-                    await asyncio.sleep(0)
-        assert len(sandbox.created) == 1
-    assert "order 4711: CancelledError()" in caplog.text
-
-
-async def leave_early(url: str, sandbox: Sandbox) -> None:
-    """Order a campaign, and go away while it is being created."""
-    async with aiohttp.ClientSession(url) as browser:
-        asked = asyncio.create_task(browser.post("/campaigns", json=ORDER))
-        await sandbox.wait_received(1, "create")
-        asked.cancel()
-        await asyncio.gather(asked, return_exceptions=True)
-
-
 # Short examples
 
 
@@ -526,6 +230,7 @@ async def test_a_short_example_runs_and_prints_what_is_shown(
     async with Sandbox() as sandbox:
         connect(sandbox, monkeypatch)
         monkeypatch.chdir(tmp_path)
+        save_files(PYTHON[name].document, tmp_path)
         Path("campaigns.key").write_text(f"{sandbox.api_key}\n")
         async with type_in_setup("setup") as names:
             printed = await type_in(PYTHON[name], names)
@@ -644,7 +349,7 @@ def add_contact(new: NewCampaign, number: str) -> NewCampaign:
 
 
 async def test_the_environment_is_what_the_client_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    (block,) = (block for block in BLOCKS if block.mark == "environment")
+    block = find_block("mark: live environment")
     for line in block.text.splitlines():
         variable, _, value = line.removeprefix("export ").partition("=")
         monkeypatch.setenv(variable, value)

@@ -1,4 +1,4 @@
-"""The README's part on tests: its examples pass in a pytest of their own, and its tables say what the sandbox does."""
+"""The guide to tests: its examples pass in a pytest of their own, and its tables say what the sandbox does."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from campaigns_async.sandbox import (
     ThreadedSandbox,
     presets,
 )
-from readme.blocks import BLOCKS, PYTHON, ROOT, TEXT, code, table
+from guides.blocks import GUIDES, PYTHON, ROOT, code, find_block, table
 
 OPTIONS = (
     *("-o", "asyncio_default_fixture_loop_scope=function"),
@@ -51,6 +51,7 @@ PRESETS: dict[str, Callable[..., Fault]] = {
 NEW = {"startDateTime": "2031-06-27T09:30:00Z", "sender": "Golf", "message": "See you."}
 
 
+PROSE = GUIDES["testing.md"].flat
 ELSEWHERE = {"start", "stop", "fault", "add_fault", "wait_received", "wait_acted"}
 """The members of a sandbox that other parts describe."""
 
@@ -88,7 +89,7 @@ def again(create):
 
 
 def app_that_tries_again(tries: str) -> str:
-    """Return the source of the README's FastAPI app, changed to create again after an error."""
+    """Return the source of the guide's FastAPI app, changed to create again after an error."""
     app = PYTHON["fastapi_app"].source
     create = "await client.campaigns.create("
     assert app.count(create) == 1
@@ -100,14 +101,14 @@ def app_that_tries_again(tries: str) -> str:
 
 
 def shop_tests(app: str) -> str:
-    """Return the source of the README's tests of its shop, for another app."""
+    """Return the source of the guide's tests of its shop, for another app."""
     source = PYTHON["testing_shop"].source
     assert source.count("import shop\n") == source.count("shop.app") == 1
     return source.replace("import shop\n", f"import {app} as shop\n")
 
 
 def failing_plugin_test() -> str:
-    """Return the source of the README's first tests, one of which expects what is not so."""
+    """Return the source of the guide's first tests, one of which expects what is not so."""
     source = PYTHON["testing_plugin"].source
     added = '    lost = campaigns_sandbox.add_fault(presets.lost_answer(operation="create", times=1))\n'
     assert added in source
@@ -134,7 +135,7 @@ class Report:
 
 
 def run_pytest(suite: Path, **files: str) -> Report:
-    """Run test files in one session, with the plugins and settings that the README names."""
+    """Run test files in one session, with the plugins and settings that the guide names."""
     for name, source in files.items():
         (suite / f"{name}.py").write_text(source, "utf-8")
     ran = subprocess.run(
@@ -150,23 +151,18 @@ def run_pytest(suite: Path, **files: str) -> Report:
     return Report(ran.stdout, outcomes)
 
 
-def find_block(mark: str) -> str:
-    """Return the text of a block that is no Python."""
-    (block,) = (block for block in BLOCKS if block.mark == mark)
-    return block.text
-
-
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Run the README's tests, and tests of apps that try again, with the settings that the README gives."""
+    """Run the guide's tests, and tests of apps that try again, with the settings that the guide gives."""
     suite = tmp_path_factory.mktemp("suite")
-    (suite / "pyproject.toml").write_text(find_block("settings of pytest"), "utf-8")
+    (suite / "pyproject.toml").write_text(find_block("mark: settings of pytest").text, "utf-8")
     return run_pytest(
         suite,
         shop=PYTHON["fastapi_app"].source,
         shop_once_more=app_that_tries_again("range(2)"),
         shop_without_end=app_that_tries_again("iter(int, 1)"),
         test_plugin=PYTHON["testing_plugin"].source,
+        test_readme=PYTHON["readme_test"].source,
         test_shop=PYTHON["testing_shop"].source,
         test_aioresponses=PYTHON["testing"].source,
         test_once_more=shop_tests("shop_once_more"),
@@ -177,7 +173,9 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("file", "count"), [("test_plugin", 3), ("test_shop", 5), ("test_aioresponses", 2)])
+@pytest.mark.parametrize(
+    ("file", "count"), [("test_readme", 1), ("test_plugin", 3), ("test_shop", 5), ("test_aioresponses", 2)]
+)
 def test_the_examples_pass(report: Report, file: str, count: int) -> None:
     assert report.list_failures(file) == []
     assert len(report.outcomes[file]) == count
@@ -210,15 +208,13 @@ def test_the_report_of_a_failed_test_names_the_fault(report: Report) -> None:
 
 @pytest.mark.slow
 def test_one_sandbox_serves_all_tests_with_the_fixture_that_is_described(report: Report) -> None:
-    assert (
-        f'make a fixture with `scope="session"` of `{SESSION}`, and begin each test with `sandbox.reset()`' in prose()
-    )
+    assert f'make a fixture with `scope="session"` of `{SESSION}`, and begin each test with `sandbox.reset()`' in PROSE
     assert report.list_failures("test_for_all") == []
     assert len(report.outcomes["test_for_all"]) == 3
 
 
-async def test_a_double_send_is_what_the_readme_says() -> None:
-    assert "24 hours apart; `within=timedelta(days=7)` looks further" in prose()
+async def test_a_double_send_is_what_the_guide_says() -> None:
+    assert "24 hours apart; `within=timedelta(days=7)` looks further" in PROSE
     async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url) as session:
         for start, message in (("27T09:30", "See you."), ("28T09:31", "See you."), ("27T09:30", "See you, 2 of 9.")):
             body = {**NEW, "startDateTime": f"2031-06-{start}:00Z", "message": message}
@@ -233,21 +229,16 @@ async def test_a_double_send_is_what_the_readme_says() -> None:
             sandbox.assert_no_double_send()
 
 
-def prose() -> str:
-    """Return the README with each line break as a space."""
-    return " ".join(TEXT.split())
-
-
-async def test_a_coroutine_waits_as_the_readme_says() -> None:
-    (waiting,) = re.findall(r"in a coroutine, write `(await [^`]+)`", prose())
+async def test_a_coroutine_waits_as_the_guide_says() -> None:
+    (waiting,) = re.findall(r"in a coroutine, write `(await [^`]+)`", PROSE)
     with ThreadedSandbox() as sandbox:
         async with aiohttp.ClientSession(sandbox.url) as session:
             asked = [asyncio.create_task(create(session, sandbox.api_key, "07700 900123")) for _ in range(3)]
-            code = compile(waiting, "README.md", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+            code = compile(waiting, "testing.md", "eval", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
             await eval(code, {"asyncio": asyncio, "sandbox": sandbox})  # noqa: S307
             assert len(sandbox.requests) == 3
             await asyncio.gather(*asked)
-    assert "What it was sent can still be looked at after the `with`" in prose()
+    assert "What it was sent can still be looked at after the `with`" in PROSE
     assert [request.status for request in sandbox.requests] == [201] * 3
     assert (len(sandbox.created), sandbox.messages) == (3, [])  # none is due yet
     assert sandbox.double_sends()
@@ -289,7 +280,7 @@ def test_the_results_have_the_fields_of_the_table() -> None:
 
 
 def test_every_field_of_a_request_is_in_the_table() -> None:
-    found = re.search(r"Each request has (.*?) that it met\.", prose())
+    found = re.search(r"Each request has (.*?) that it met\.", PROSE)
     assert found is not None
     names = {name for name in code(found[1]) if not name.startswith('"')} - {"None"}
     operations = tuple(name.strip('"') for name in code(found[1]) if name.startswith('"'))
@@ -297,7 +288,7 @@ def test_every_field_of_a_request_is_in_the_table() -> None:
     assert operations == get_args(Operation)
 
 
-async def test_requests_and_campaigns_are_as_the_readme_says() -> None:
+async def test_requests_and_campaigns_are_as_the_guide_says() -> None:
     said = {code(cells[0])[0]: cells[1] for cells in table("ask for")}
     async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url) as session:
         await create(session, sandbox.api_key, "07700 900123")
@@ -334,8 +325,7 @@ def test_a_preset_acts_as_its_row_says(cells: list[str]) -> None:
 
 
 def test_the_fields_that_select_requests_exist() -> None:
-    text = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
-    found = re.search(r"Each takes which requests it meets, by name: (.*?), a phone number\.", text, re.DOTALL)
+    found = re.search(r"Each takes which requests it meets, by name: (.*?), a phone number\.", PROSE)
     assert found is not None
     assert set(code(found[1])) == set(presets.Where.__annotations__)
 
@@ -405,7 +395,7 @@ async def test_every_path_of_the_control_is_there() -> None:
 
 
 async def test_the_fault_that_is_added_from_outside_is_the_preset() -> None:
-    name, address, *rest = shlex.split(find_block("control").replace("\\\n", ""))
+    name, address, *rest = shlex.split(find_block("mark: control").text.replace("\\\n", ""))
     parser = argparse.ArgumentParser()
     parser.add_argument("-H")
     parser.add_argument("-d")
@@ -435,7 +425,7 @@ async def test_the_fault_that_is_added_from_outside_is_the_preset() -> None:
 
 
 async def test_the_fields_that_the_control_refuses_are_named() -> None:
-    found = re.search(r"with the fields of `Fault`, all but (.*?)\.", prose())
+    found = re.search(r"with the fields of `Fault`, all but (.*?)\.", PROSE)
     assert found is not None
     unknown: set[str] = set()
     async with Sandbox() as sandbox, aiohttp.ClientSession(sandbox.url) as session:

@@ -1,4 +1,4 @@
-"""The README's blocks as programs, as modules, or as a user types them."""
+"""The blocks as programs, as modules, or as a user types them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,28 @@ from types import ModuleType
 from typing import Any
 
 import attrs
+import pytest
 
 from campaigns_async.sandbox import Sandbox
-from readme.blocks import PYTHON, Block
+from guides.blocks import BLOCKS, PYTHON, Block
 
 
 def environment(sandbox: Sandbox) -> dict[str, str]:
     """Return the environment variables that the examples read."""
     return {"CAMPAIGNS_BASE_URL": sandbox.url, "CAMPAIGNS_API_KEY": sandbox.api_key}
+
+
+def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a sandbox where the examples look for the API."""
+    for variable, value in environment(sandbox).items():
+        monkeypatch.setenv(variable, value)
+
+
+def save_files(document: str, directory: Path) -> None:
+    """Write the files that a document shows."""
+    for block in BLOCKS:
+        if block.document == document and block.mark.startswith("file: "):
+            (directory / block.mark.removeprefix("file: ")).write_text(block.text, "utf-8")
 
 
 async def start(*arguments: str, cwd: Path, **env: str) -> asyncio.subprocess.Process:
@@ -72,9 +86,9 @@ def load_module(name: str, *replacements: tuple[str, str]) -> Any:
     for old, new in replacements:
         assert old in source, f"{name} has no {old!r} any more"
         source = source.replace(old, new)
-    loaded = ModuleType(f"readme_{name}")
+    loaded = ModuleType(f"guides_{name}")
     sys.modules[loaded.__name__] = loaded  # where annotations are looked up
-    exec(compile(source, "README.md", "exec", dont_inherit=True), loaded.__dict__)  # noqa: S102
+    exec(compile(source, PYTHON[name].document, "exec", dont_inherit=True), loaded.__dict__)  # noqa: S102
     return loaded
 
 
@@ -95,7 +109,7 @@ async def type_in_setup(setup: str, **settings: Any) -> AsyncIterator[dict[str, 
 
 async def type_in(block: Block, names: dict[str, Any]) -> str:
     """Run a block with top-level `await`, and return what it printed."""
-    code = compile(block.source, "README.md", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+    code = compile(block.source, block.document, "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
     printed = io.StringIO()
     with redirect_stdout(printed):
         result = eval(code, names)  # noqa: S307

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 import re
-from importlib.resources import files
 
 import pytest
 
 from campaigns_async.effects import BodyForm, classify_attempt
 from campaigns_async.values import Operation
+from guides.blocks import table
 
 OPERATIONS = {
     "create": [Operation.CREATE],
@@ -21,11 +21,9 @@ ENDS = {
     "none, misconfigured": {"sent": False, "misconfigured": True},
     "none, sent": {"sent": True},
 }
-GUIDE = files("campaigns_async").joinpath("guides", "effects.md").read_text()
-ROWS = [[cell.strip() for cell in line.split("|")[1:-1]] for line in GUIDE.splitlines() if line.startswith("| ")][1:]
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: " ".join(row[:3]))
+@pytest.mark.parametrize("row", table("request"), ids=lambda row: " ".join(row[:3]))
 def test_each_line_is_what_the_code_decides(row: list[str]) -> None:
     request, responses, bodies, effect, then = row
     forms = [BodyForm[name] for name in re.findall("`([A-Z_]+)`", bodies)] or list(BodyForm)
