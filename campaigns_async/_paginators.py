@@ -46,7 +46,7 @@ class Paginators:
 
     def for_search(self) -> Paginators:
         """Return paginators for the search for a create that has started."""
-        return evolve(self, caller=evolve(self.caller, exempt_from_max_waiting=True, closes_connections=True))
+        return evolve(self, caller=evolve(self.caller, exempt_from_max_waiting=True, proves=True))
 
     async def probe(self) -> None:
         """List one campaign with a single request.

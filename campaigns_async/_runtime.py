@@ -33,6 +33,7 @@ class Runtime:
         rate_limit: Requests per second; None for no limit.
         max_concurrency: The concurrency limit.
         base_url: The API's address.
+        read_timeout: `Timeouts.read`, in seconds.
         reconcile: The client's reconcile policy.
     """
 
@@ -46,4 +47,5 @@ class Runtime:
     rate_limit: float | None
     max_concurrency: int
     base_url: str
+    read_timeout: float
     reconcile: ReconcilePolicy

@@ -219,6 +219,7 @@ class CampaignsClient:
             rate_limit=None if rate is None else rate.rate,
             max_concurrency=self._pool.limiter.limit,
             base_url=self._base_url,
+            read_timeout=self._caller.timeouts.read,
             reconcile=self._reconcile,
         )
 

@@ -63,12 +63,14 @@ class ReconcilePolicy:
     """The search for a create whose outcome is unknown. Times are in seconds.
 
     Attributes:
-        settle: The time after the end of the attempt for which the campaign may still appear, from 0 and less than
-            `timeout`. Until then, no search concludes that it is absent. Set it longer than your gateway may delay a
-            request whose response it no longer waits for.
-        timeout: The timeout of the whole search, above 0. It starts with the search, after the call's deadline has ended.
-        margin: The search reads campaigns that start up to this long before or after the start time, from 0 to 604,800
-            (a week): a server may read `Z` as its local time.
+        settle: The time after the end of the attempt for which the campaign may still appear, from 0; None for
+            `Timeouts.read`. Until then, and until two times `Timeouts.read` after the request was sent, no search
+            concludes that it is absent. Set it longer than your gateway may delay a request whose response it no longer
+            waits for.
+        timeout: The timeout of the search, above 0, from the end of the settling time on.
+        margin: The search reads campaigns that start up to this long before or after the start time or the current time,
+            from 0 to 604,800 (a week): a server may read `Z` as its local time, or replace a start that has passed.
+        search_limit: The limit of requests of one look at the server, from 10. Beyond it the create stays unknown.
         pause: The pause between two looks after `settle`, above 0.
         remember: The number of campaign ids that the client remembers, from 1, at eight bytes each: those that it read
             or created. A search never mistakes a remembered campaign for the one that it looks for.
@@ -77,22 +79,21 @@ class ReconcilePolicy:
         ConfigurationError: If a value is out of range or not a number.
     """
 
-    settle: float = 5.0
+    settle: float | None = None
     timeout: float = 60.0
     margin: float = 54_000.0
+    search_limit: int = 1_000
     pause: float = 1.0
     remember: int = 1_000_000
 
     def __attrs_post_init__(self) -> None:
-        check_seconds("ReconcilePolicy.settle", self.settle, ge=0.0)
+        if self.settle is not None:
+            check_seconds("ReconcilePolicy.settle", self.settle, ge=0.0)
         check_seconds("ReconcilePolicy.timeout", self.timeout)
         check_seconds("ReconcilePolicy.margin", self.margin, ge=0.0, le=_WEEK)
+        check_int("ReconcilePolicy.search_limit", self.search_limit, ge=10)
         check_int("ReconcilePolicy.remember", self.remember, ge=1)
         check_seconds("ReconcilePolicy.pause", self.pause)
-        if self.settle >= self.timeout:
-            raise ConfigurationError(
-                "ReconcilePolicy.settle must be less than its timeout", parameter="ReconcilePolicy.settle"
-            )
 
 
 def _to_tuple(statuses: Iterable[int]) -> tuple[int, ...]:

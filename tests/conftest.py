@@ -38,6 +38,16 @@ def pytest_configure(config: pytest.Config) -> None:
             signal.signal(number, usual)
 
 
+@pytest.fixture(autouse=True)
+def no_settling_by_read_timeouts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a search settle by `ReconcilePolicy.settle` alone: two read timeouts are ten seconds of real time.
+
+    The marker `settles` keeps them, and so does the simulation, whose time is not real.
+    """
+    if "settles" not in request.keywords and "simulation" not in request.path.parts:
+        monkeypatch.setattr("campaigns_async._reconcile.reconciler._READS", 0.0)
+
+
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     """Run a new sandbox."""

@@ -205,7 +205,7 @@ async def clients(session: aiohttp.ClientSession) -> None:
     assert_type(client.timeouts, Timeouts)
     assert_type(client.retry, RetryPolicy)
     client.with_options(timeouts=attrs.evolve(client.timeouts, deadline=5))
-    assert_type(ReconcilePolicy().settle, float)
+    assert_type(ReconcilePolicy().settle, float | None)
     CampaignsClient(rate_limit=2.5)
     CampaignsClient(rate_limit="2")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     CampaignsClient(reconcile=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from attrs import define, field
 
@@ -45,6 +45,7 @@ from campaigns_async.values import Operation
 T = TypeVar("T")
 R = TypeVar("R", bound=Request)
 
+_NO_CACHE: Final = {"Cache-Control": "no-cache"}
 _APPLIED, _EMPTY = Effect.APPLIED, BodyForm.EMPTY  # Python 3.11 looks up a member slowly
 _BY_KIND: dict[FailureKind, tuple[type[CampaignsError], str]] = {
     FailureKind.CONNECT: (ConnectionFailedError, "no connection: check base_url and the network"),
@@ -68,15 +69,16 @@ class Caller:
         timeouts: The bounds of each call and of its attempts.
         retry: The rules for further attempts.
         exempt_from_max_waiting: Set for follow-up requests of a call that has already started.
-        closes_connections: Set for reads that prove what a create did. A server that repeats the page of one read would
-            answer the next read over the same connection with it, and that page would prove the absence of a campaign.
+        proves: Set for reads that prove what a create did. No cache may answer them, and each has a connection of its own:
+            a server that repeats the page of one read would answer the next read over the same connection with it, and
+            that page would prove the absence of a campaign.
     """
 
     pool: Pool
     timeouts: Timeouts
     retry: RetryPolicy
     exempt_from_max_waiting: bool = False
-    closes_connections: bool = False
+    proves: bool = False
     _deadlines: TimeoutQueue | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -159,7 +161,7 @@ class Caller:
 
     async def _attempt(self, call: Call) -> Response | Failure:
         """Send the request once; once more if the API key was refused and another one could be fetched."""
-        pool, request, headers = self.pool, call.request, None
+        pool, request, headers = self.pool, call.request, _NO_CACHE if self.proves else None
         while True:
             credentials = pool.credentials.current or await pool.credentials.load()
             limiter = pool.limiter
@@ -178,7 +180,7 @@ class Caller:
                 if call.on_attempt is not None:
                     call.on_attempt()
                 if pool.instrumentation is not None:
-                    headers = pool.instrumentation.start_attempt(call)
+                    headers = {**(headers or {}), **(pool.instrumentation.start_attempt(call) or {})}
                 result = await pool.transport.send(request, credentials, self.timeouts, slot, headers)
                 # Before the slot is released: it may pause the limiter, and it closes the connection.
                 try:
@@ -265,7 +267,7 @@ class Caller:
                     self._report_finish(call, call.effect, type(error).__name__)
                 raise
             if outcome is not None and outcome.reusable:
-                if self.closes_connections:
+                if self.proves:
                     pool.transport.discard(result)
                 else:
                     pool.transport.reuse(result)

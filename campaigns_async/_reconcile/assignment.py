@@ -12,8 +12,8 @@ from attrs import astuple, frozen
 
 from campaigns_async._reconcile import matching
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, SearchTarget, Unknown, Verdict
-from campaigns_async._reconcile.recipients import Match, find_complete_numbers
-from campaigns_async.models import Campaign, Contact, NewCampaign
+from campaigns_async._reconcile.recipients import Match, is_listed_in_full, normalize_numbers
+from campaigns_async.models import Campaign, NewCampaign
 
 
 @frozen
@@ -21,7 +21,7 @@ class _Group:
     """A group of creates with equal content, whose campaigns cannot be distinguished on the server.
 
     Attributes:
-        keys: The caller's keys of the creates.
+        keys: The caller's keys of the creates. Those that were certainly carried out come first.
         target: One of the creates.
         known_before: The earliest of the creates' snapshots.
     """
@@ -48,17 +48,17 @@ class Assignment:
         for key, target in targets.items():
             by_content[target.new, target.ignore_invalid_phone_numbers][key] = target
         self._groups: Sequence[_Group] = [
-            _Group(tuple(each), next(iter(each.values())), min(target.known_before for target in each.values()))
+            _Group(
+                tuple(sorted(each, key=lambda key: not each[key].is_applied)),
+                next(iter(each.values())),
+                min(target.known_before for target in each.values()),
+            )
             for each in by_content.values()
         ]
         self._known_before = min((group.known_before for group in self._groups), default=0)
         self._was_known = was_known
         self._matches: dict[str, dict[int, Match]] = {}  # by campaign id and group, without Match.NONE
         self._campaigns: dict[str, Campaign] = {}
-        # Of the targets that differ only in their contacts, the last one, so that equal fields are compared once.
-        self._distinct: Sequence[SearchTarget] = list(
-            {group.target.fields: group.target for group in self._groups}.values()
-        )
         self._by_suffix: dict[str, list[int]] = defaultdict(list)
         self._always: set[int] = set()
         for index, group in enumerate(self._groups):
@@ -68,23 +68,15 @@ class Assignment:
                 self._by_suffix[suffix].append(index)
         self._suffix_lengths = {len(suffix) for suffix in self._by_suffix}
 
-    def could_match(self, campaign: Campaign) -> bool:
-        """Return True if a campaign may match any create, before its contacts are read."""
-        if self._was_known(campaign.id, self._known_before):
-            return False
-        return any(matching.could_match(target, campaign) for target in self._distinct)
+    def was_known_to_all(self, campaign_id: str) -> bool:
+        """Return True if a campaign was known before any of the creates was sent, so that none of them made it."""
+        return self._was_known(campaign_id, self._known_before)
 
-    def is_excluded_by(self, contacts: Sequence[Contact]) -> bool:
-        """Return True if some of a campaign's contacts prove that it matches no create, so the rest need not be read."""
-        return all(
-            matching.is_excluded_by(self._groups[index].target, contacts) for index in self._find_groups(contacts)
-        )
-
-    def add(self, candidate: Candidate) -> None:
-        """Add a candidate."""
+    def add(self, candidate: Candidate) -> Match:
+        """Add a candidate, and return how well it matches the create that it matches best."""
         campaign = candidate.campaign
         matches: dict[int, Match] = {}
-        for index in self._find_groups(candidate.contacts or ()):
+        for index in self._find_groups(candidate):
             group = self._groups[index]
             match = matching.compare(group.target, candidate)
             if match is not Match.NONE and not self._was_known(campaign.id, group.known_before):
@@ -96,6 +88,7 @@ class Assignment:
             matches = {index: Match.POSSIBLE if index in differ else before[index] for index in before | matches}
         self._matches[campaign.id] = matches
         self._campaigns[campaign.id] = max(campaign, self._campaigns.get(campaign.id, campaign), key=_sort_key)
+        return max(matches.values(), default=Match.NONE)
 
     def discard(self, campaign_ids: Iterable[str]) -> None:
         """Drop candidates that are known to belong to other creates."""
@@ -103,20 +96,20 @@ class Assignment:
             self._matches.pop(campaign_id, None)
 
     @property
-    def candidate_ids(self) -> Collection[str]:
-        """The ids of the candidates."""
-        return self._matches.keys()
+    def campaigns(self) -> Collection[Campaign]:
+        """The campaigns of the candidates."""
+        return self._campaigns.values()
 
-    def _find_groups(self, contacts: Iterable[Contact]) -> Iterable[int]:
-        """Return the indexes of the groups that share recipients with these contacts, or may share some.
+    def _find_groups(self, candidate: Candidate) -> Iterable[int]:
+        """Return the indexes of the groups that may share recipients with a candidate.
 
         Without this, comparing each of ten thousand groups with each candidate would take hours.
         """
-        numbers = find_complete_numbers(contacts)
-        if not numbers:
+        contacts = candidate.contacts or ()
+        if not candidate.complete or not is_listed_in_full(contacts, candidate.campaign.recipient_count):
             return range(len(self._groups))
         indexes = set(self._always)
-        for number in numbers:
+        for number in normalize_numbers(contacts):
             for length in self._suffix_lengths:
                 indexes.update(self._by_suffix.get(number[-length:], ()))
         return sorted(indexes)
@@ -124,9 +117,9 @@ class Assignment:
     def decide(self) -> dict[int, Verdict]:
         """Return the verdict on each create, by its key.
 
-        - Found: there are as many certain matches as creates of that content, and none of them certainly matches other
-          content. Each possible match is found for other content.
-        - Absent: no campaign matches. A possible match that is found for other content still prevents this verdict.
+        - Found: a campaign certainly matches this content and no other content. Of creates with equal content, as many
+          are found as there are such campaigns; it does not matter which.
+        - Absent: no campaign matches, except campaigns that are found for other creates.
         - Unknown: otherwise.
         """
         certain: list[set[str]] = [set() for _ in self._groups]
@@ -140,18 +133,19 @@ class Assignment:
         assigned = {
             index
             for index, group in enumerate(self._groups)
-            if len(certain[index]) == len(group.keys) and all(owners[each] == [index] for each in certain[index])
+            if 0 < len(certain[index]) <= len(group.keys) and all(owners[each] == [index] for each in certain[index])
         }
         verdicts: dict[int, Verdict] = {}
         for index, group in enumerate(self._groups):
             # With a certain and a possible match, the create stays unknown. The certain match may be a copy that someone
             # else made: an update or delete by its id would hit their campaign. Or both are ours, because a proxy
             # repeated the request: then a person has to stop one of them.
-            if index in assigned and all(assigned.intersection(owners[each]) for each in possible[index]):
-                verdicts.update(zip(group.keys, map(Found, sorted(certain[index])), strict=True))
-            elif certain[index] or possible[index]:
-                candidates = (*sorted(certain[index]), *sorted(possible[index]))
-                unknown = Unknown(tuple(self._campaigns[each] for each in candidates))
+            left = sorted(each for each in possible[index] if assigned.isdisjoint(owners[each]))
+            if index in assigned and not left:
+                verdicts.update(dict.fromkeys(group.keys, Absent()))
+                verdicts.update(zip(group.keys, map(Found, sorted(certain[index])), strict=False))
+            elif certain[index] or left:
+                unknown = Unknown(tuple(self._campaigns[each] for each in (*sorted(certain[index]), *left)))
                 verdicts.update(dict.fromkeys(group.keys, unknown))
             else:
                 verdicts.update(dict.fromkeys(group.keys, Absent()))

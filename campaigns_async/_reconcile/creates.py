@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Hashable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
@@ -16,7 +16,7 @@ from campaigns_async._http.body_forms import find_created_form
 from campaigns_async._http.request import CreateRequest, build_encoded_create, build_get
 from campaigns_async._http.response import Response, read_campaign, read_created_id, read_documented_id
 from campaigns_async._paginators import Paginators
-from campaigns_async._reconcile.ledger import Ledger, describes, fields_of
+from campaigns_async._reconcile.ledger import Ledger, SentFields, describes, fields_of
 from campaigns_async.effects import BodyForm, Effect, effect_of, is_own_form, note_effect
 from campaigns_async.errors import CampaignsError, DecodeError, NotFoundError
 from campaigns_async.models import Campaign, NewCampaign
@@ -24,7 +24,7 @@ from campaigns_async.outcome_unknown import OutcomeUnknownError
 from campaigns_async.settings import ReconcilePolicy
 
 if TYPE_CHECKING:
-    from campaigns_async._reconcile.matching import SearchTarget, Verdict
+    from campaigns_async._reconcile.matching import SearchTarget, Unknown, Verdict
     from campaigns_async._reconcile.reconciler import Reconciler
 
 _log = logging.getLogger("campaigns_async")
@@ -33,6 +33,8 @@ _ID, _GIVEN_ID, _POSSIBLE_ID = (
     BodyForm.GIVEN_ID,
     BodyForm.POSSIBLE_ID,
 )  # Python 3.11 looks up a member slowly
+CANARIES: Final = 3
+"""The number of the latest campaigns that a list must show, so that it is believed."""
 _ONLY = 0
 """The key of a create in a search for one create."""
 
@@ -43,7 +45,7 @@ class Creator:
     def __init__(self, caller: Caller, ledger: Ledger, listings: Paginators, policy: ReconcilePolicy) -> None:
         self.listings: Paginators = listings.for_search()
         self._caller = caller
-        self._reader = evolve(caller, exempt_from_max_waiting=True, closes_connections=True)
+        self._reader = evolve(caller, exempt_from_max_waiting=True, proves=True)
         self._ledger = ledger
         self._policy = policy
 
@@ -134,9 +136,13 @@ class Creator:
     async def read_back(self, campaign_id: str) -> Campaign | None:
         """Return a campaign; None if it cannot be read."""
         try:
-            return await self._reader.run(build_get(campaign_id), partial(read_campaign, campaign_id=campaign_id))
+            return await self.read(campaign_id)
         except CampaignsError:
             return None
+
+    async def read(self, campaign_id: str) -> Campaign:
+        """Return a campaign."""
+        return await self._reader.run(build_get(campaign_id), partial(read_campaign, campaign_id=campaign_id))
 
     async def is_gone(self, campaign_id: str) -> bool:
         """Return True if the API itself says that there is no campaign with this id."""
@@ -198,39 +204,46 @@ class Creator:
     ) -> str:
         # All that a search needs is imported before the create is sent: an ImportError in the middle of the search
         # (EMFILE) would replace the OutcomeUnknownError.
-        from campaigns_async._reconcile.matching import Absent, Found, SearchTarget  # noqa: PLC0415  # few programs search
-        from campaigns_async._reconcile.reconciler import Reconciler  # noqa: PLC0415  # likewise
+        from campaigns_async._reconcile import reconciler  # noqa: PLC0415  # few programs search
+        from campaigns_async._reconcile.matching import Absent, Found, SearchTarget  # noqa: PLC0415  # likewise
 
         self.listings.load()
         pool, ledger, policy = self._caller.pool, self._ledger, self._policy
-        now, owner, attempts, known_before = pool.clock.now(), object(), 0, -1
+        clock, mine = pool.clock, fields_of(new, drops_invalid=request.drops_invalid)
+        now, owner, attempts, known_before, sent = clock.now(), object(), 0, -1, 0.0
 
         def begin() -> None:
-            nonlocal known_before
+            nonlocal known_before, sent
+            sent = clock.monotonic()
             if known_before < 0:  # a campaign that appears after the first attempt may be the create's
                 known_before = ledger.seen.snapshot()
-
-        async def exclude_claimed(campaign_ids: Collection[str]) -> Collection[str]:
-            return {each for each in campaign_ids if ledger.is_claimed(each)}
 
         while True:
             try:
                 return await self.create(request, read, begin, owner)
             except (OutcomeUnknownError, DecodeError) as unknown:
                 error = unknown
-            attempts += error.attempts
-            error.attempts = attempts
-            target = SearchTarget(new, ignore_invalid, policy.margin, now, pool.clock.monotonic(), known_before, owner)
+            error.attempts = attempts = attempts + error.attempts
+            settled_at = reconciler.settling_end(policy, self._caller.timeouts.read, sent=sent, ended=clock.monotonic())
             verdict = await self._search(
-                Reconciler(
-                    self.listings, ledger, policy, pool.clock, exclude_claimed, quota=pool.quota, serves_caller=True
+                reconciler.Reconciler(
+                    self.listings,
+                    ledger,
+                    policy,
+                    clock,
+                    partial(self._exclude_claimed, mine),
+                    self.read,
+                    self._list_newest,
+                    quota=pool.quota,
+                    serves_caller=True,
                 ),
-                target,
+                SearchTarget(new, ignore_invalid, now, settled_at, known_before, owner=owner),
+                unknown_since=clock.monotonic(),
             )
             if isinstance(verdict, Found):
                 return verdict.campaign_id
             if not isinstance(verdict, Absent):
-                raise _with_candidates(error, verdict.candidates)
+                raise _with_verdict(error, verdict)
             if error.effect is Effect.APPLIED:
                 ledger.leave_unknown(new)
                 raise error
@@ -241,7 +254,13 @@ class Creator:
                 )
                 raise error
 
-    async def _search(self, reconciler: Reconciler, target: SearchTarget) -> Verdict:
+    async def _exclude_claimed(self, mine: SentFields, campaigns: Collection[Campaign]) -> Collection[str]:
+        return {each.id for each in campaigns if self._ledger.is_claimed(each, mine)}
+
+    async def _list_newest(self) -> Collection[str]:
+        return self._ledger.newest(CANARIES)
+
+    async def _search(self, reconciler: Reconciler, target: SearchTarget, unknown_since: float) -> Verdict:
         pool = self._caller.pool
         try:
             verdict = (await reconciler.run({_ONLY: target}))[_ONLY]
@@ -253,7 +272,7 @@ class Creator:
             verdict = reconciler.confirmed_verdicts[_ONLY]
         if pool.instrumentation is not None:
             pool.instrumentation.report_reconciliation(
-                verdict.word, reconciler.looks, pool.clock.monotonic() - target.unknown_since
+                verdict.word, reconciler.looks, pool.clock.monotonic() - unknown_since
             )
         return verdict
 
@@ -262,9 +281,12 @@ def _effect_if(is_proven: bool) -> Effect:
     return Effect.APPLIED if is_proven else Effect.UNKNOWN
 
 
-def _with_candidates(error: OutcomeUnknownError | DecodeError, candidates: tuple[Campaign, ...]) -> CampaignsError:
-    """Return the error with the campaigns that a search found and could not prove to be created by it."""
+def _with_verdict(error: OutcomeUnknownError | DecodeError, verdict: Unknown) -> CampaignsError:
+    """Return the error with the outcome of a search that could not prove what the create did."""
+    candidates = verdict.candidates
     if not candidates:
+        if verdict.reason is not None:
+            error.message += f". It was looked for: {verdict.reason}"
         return error
     message = f"{error.message}. {len(candidates)} campaigns on the server may be it: see .candidates"
     if isinstance(error, OutcomeUnknownError):

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Hashable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from campaigns_async._http.request import Content
-from campaigns_async.models import Campaign, CampaignUpdate, NewCampaign
+from campaigns_async._reconcile.recipients import find_mobiles
+from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
 
 _Text: TypeAlias = tuple[datetime, str, str]
 _MOST_GIVEN = 10_000
@@ -169,9 +170,18 @@ class Ledger:
         given = self.given.get(campaign_id, ())
         return [each for each in given if each is None or (campaign is not None and describes(each, campaign))]
 
-    def is_claimed(self, campaign_id: str) -> bool:
-        """Return True if a create of this client made this campaign."""
-        return self._claimed.contains(campaign_id)
+    def newest(self, limit: int) -> list[str]:
+        """Return the ids that the server gave to the latest creates."""
+        return list(islice(reversed(self.given), limit))
+
+    def is_claimed(self, campaign: Campaign, mine: SentFields) -> bool:
+        """Return True if another create of this client than `mine` made this campaign.
+
+        A create that was given the id, but whose fields are not the campaign's, got the response of another create.
+        """
+        if campaign.id in self.given and not self.find_makers(campaign.id, campaign):
+            return not describes(mine, campaign)
+        return self._claimed.contains(campaign.id)
 
     def is_claimed_outside(self, campaign_id: str, journal: bytes) -> bool:
         """Return True if a create of this client made this campaign, other than a row of the journal.
@@ -212,18 +222,38 @@ class Ledger:
         return bool(self._unknown) and _digest(new) in self._unknown
 
     def has_duplicate_in_flight(self, new: NewCampaign) -> bool:
+        """Return True if another create of the same content is in flight, so its id is not known yet."""
+        return self._count_in_flight(_text_of(new), _digest(new)) > 0
+
+    def find_pending(self, campaign: Campaign, contacts: Iterable[Contact]) -> tuple[int, int]:
+        """Return the digest of a campaign's content, and the number of creates of it that are in flight or unknown."""
+        if campaign.start_date_time is None or not (self._unknown or self._in_flight):
+            return 0, 0
+        text = _cut(campaign.start_date_time), campaign.sender or "", campaign.message or ""
+        digest = hash((text, find_mobiles(contacts)))
+        return digest, len(self._unknown.get(digest, ())) + self._count_in_flight(text, digest)
+
+    def has_text_in_flight(self, new: NewCampaign) -> bool:
         """Return True if another create of the same text is in flight, so its id is not known yet."""
         text = _text_of(new)
         return any(_text_of(other) == text for other in self._in_flight.values())
+
+    def _count_in_flight(self, text: _Text, digest: int) -> int:
+        return sum(_text_of(other) == text and _digest(other) == digest for other in self._in_flight.values())
 
 
 def _digest(content: Content) -> int:
     """Return a digest of text, start and recipients, so that no texts and numbers are stored."""
     new = content if isinstance(content, NewCampaign) else content()
-    return hash((_text_of(new), frozenset(contact.phone_number for contact in new.contacts)))
+    return hash((_text_of(new), find_mobiles(new.contacts)))
 
 
 def _text_of(content: Content) -> _Text:
     new = content if isinstance(content, NewCampaign) else content()
-    start = new.start_date_time  # cut to milliseconds, as in a request and in a journal
-    return start.replace(microsecond=start.microsecond // 1000 * 1000), new.sender, new.message
+    return _cut(new.start_date_time), new.sender, new.message
+
+
+def _cut(start: datetime) -> datetime:
+    """Return a start in UTC without its fraction of a second, which a server may cut."""
+    zoned = start.replace(tzinfo=UTC) if start.tzinfo is None else start.astimezone(UTC)
+    return zoned.replace(microsecond=0)

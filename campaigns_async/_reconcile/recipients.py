@@ -6,7 +6,7 @@ Numbers are looked up in an index instead of being compared in pairs, so every s
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 
 from attrs import field, frozen
@@ -16,6 +16,9 @@ from campaigns_async.models import Contact, NewContact
 
 _UNPARSED = "?"
 _DIGITS_PER_NUMBER = 8
+_ZEROS = "0000"
+_DRAMA_PREFIX = "447700900"
+"""The prefix of the numbers that Ofcom reserves for examples. They end with zeros without hiding anything."""
 
 
 class Match(IntEnum):
@@ -50,6 +53,7 @@ class RecipientIndex:
         suffix_lengths: The lengths of the suffixes.
         unparsed_count: The maximum number of phone numbers that a server may find in texts that this module cannot parse.
         has_groups: True if any contact names a group.
+        mobiles: The numbers that no server leaves out as invalid.
     """
 
     contact_count: int
@@ -59,10 +63,11 @@ class RecipientIndex:
     suffix_lengths: tuple[int, ...]
     unparsed_count: int
     has_groups: bool
+    mobiles: frozenset[str] = field(repr=_show_count)
 
     @property
     def can_exclude(self) -> bool:
-        """True if a stranger's number proves that a campaign is not this one."""
+        """True if a campaign to strangers alone cannot be this one."""
         return bool(self.suffixes) and not (self.unparsed_count or self.has_groups)
 
     def may_contain(self, number: str) -> bool:
@@ -84,7 +89,27 @@ def index_recipients(contacts: Iterable[NewContact]) -> RecipientIndex:
         suffix_lengths=tuple({len(suffix) for suffix in suffixes}),
         unparsed_count=sum(_count_possible_numbers(number) for number in numbers if not _is_parsed(number)),
         has_groups=any(contact.contact_group_id is not None for contact in rows),
+        mobiles=frozenset(number for number in numbers if _is_parsed(number) and may_be_mobile(number)),
     )
+
+
+@frozen
+class Audience:
+    """The recipients of a candidate, compared with those that were sent.
+
+    Attributes:
+        match: NONE if the candidate goes to nobody of ours: its recipients are listed in full, all with complete numbers.
+        is_clearly_other: True if the candidate goes to more strangers than a server adds, or to less than half of ours.
+            With another text too, it is not ours.
+    """
+
+    match: Match
+    is_clearly_other: bool = False
+
+
+_UNREAD = Audience(Match.POSSIBLE)
+_MOST_ADDED = 10
+"""The number of recipients, such as monitors, that a server may add to a campaign. In a large one: 5 % of its size."""
 
 
 @frozen
@@ -93,89 +118,104 @@ class _Comparison:
 
     Attributes:
         seen: The recipients' numbers that are among the contacts.
+        similar: The number of contacts that end like a recipient's number.
         strangers: The number of different phone numbers that resemble no recipient's number.
-        is_uncertain: True if any number is neither certainly a recipient's nor a stranger's, or has other details.
+        hidden: The number of contacts without a complete phone number.
+        has_other_details: True if a recipient has another name or custom field than was sent.
     """
 
     seen: frozenset[str] = field(repr=_show_count)
+    similar: int
     strangers: int
-    is_uncertain: bool
-
-
-def is_excluded_by(index: RecipientIndex, contacts: Iterable[Contact]) -> bool:
-    """Return True if these contacts of a candidate, which need not be all, prove that it goes to other people."""
-    return not index.has_groups and _has_strangers(index, _compare_contacts(index, contacts))
+    hidden: int
+    has_other_details: bool
 
 
 def compare_recipients(
     index: RecipientIndex,
-    contacts: Iterable[Contact],
+    contacts: Sequence[Contact] | None,
     *,
     complete: bool,
     recipient_count: int | None,
     ignore_invalid: bool | None,
-) -> Match:
+) -> Audience:
     """Compare a candidate's contacts with those that were sent.
 
     Args:
         index: The recipients that were sent.
-        contacts: The candidate's contacts, as far as they were read.
+        contacts: The candidate's contacts, as far as they were read; None if they were not.
         complete: True if `contacts` are all of the candidate's contacts.
-        recipient_count: The server's own count. It may lag, so it can weaken a certain match, but it never excludes a
-            candidate.
+        recipient_count: The server's own count.
         ignore_invalid: The create's `ignore_invalid_phone_numbers`.
     """
-    comparison = _compare_contacts(index, contacts)
-    missing = index.numbers - comparison.seen
-    mobiles_missing = any(_is_parsed(number) and may_be_mobile(number) for number in missing)
-    if _has_strangers(index, comparison):
-        # It is not documented what a server does with a contact's group. If it sends to the whole group, the campaign
-        # has further recipients besides ours.
-        may_be_group = index.has_groups and not (complete and mobiles_missing)
-        return Match.POSSIBLE if may_be_group else Match.NONE
-    if not complete or comparison.is_uncertain or comparison.strangers:
-        return Match.POSSIBLE
+    if contacts is None or not complete:
+        return _UNREAD
+    found = _compare_contacts(index, contacts)
+    missing = index.numbers - found.seen
+    mobiles_missing = not index.mobiles <= found.seen
+    if is_listed_in_full(contacts, recipient_count):
+        # The server may have parsed texts of ours that this module cannot parse: some strangers may be from them. It may
+        # also send to the whole group that a contact names: then the campaign has recipients besides ours.
+        strangers = found.strangers - index.unparsed_count
+        ours = len(found.seen) + found.similar
+        if not ours and strangers > 0 and (mobiles_missing or not index.has_groups):
+            return Audience(Match.NONE)
+        if not index.has_groups and (
+            strangers > max(_MOST_ADDED, index.contact_count // 20)
+            or 2 * ours < len(index.numbers if ignore_invalid is False else index.mobiles)
+        ):
+            return Audience(Match.POSSIBLE, is_clearly_other=True)
+    if found.strangers or found.similar or found.hidden or found.has_other_details:
+        return _UNREAD
     if recipient_count is not None and recipient_count > index.contact_count:
-        return Match.POSSIBLE  # other recipients may not be listed yet
-    if not comparison.seen and recipient_count != 0:
-        return Match.POSSIBLE  # the contacts may not be listed yet
+        return _UNREAD  # other recipients may not be listed yet
+    if not found.seen and recipient_count != 0:
+        return _UNREAD  # the contacts may not be listed yet
     # Missing contacts may be invalid, may have opted out, or may not be listed yet. Only invalid numbers are certain to
     # stay missing, and a server drops them only if the create did not forbid it.
     missing_explained = not missing or (ignore_invalid is not False and not mobiles_missing)
-    return Match.CERTAIN if missing_explained else Match.POSSIBLE
+    return Audience(Match.CERTAIN if missing_explained else Match.POSSIBLE)
 
 
-def find_complete_numbers(contacts: Iterable[Contact]) -> set[str]:
-    """Return the numbers that can be parsed and have no digits cut off, in international digits.
+def is_listed_in_full(contacts: Sequence[Contact], recipient_count: int | None) -> bool:
+    """Return True if all recipients of a campaign are among these contacts, each with its complete phone number."""
+    if not contacts or len(contacts) != recipient_count:
+        return False
+    keys = [_number_key(contact.phone_number) for contact in contacts]
+    # A few numbers have such a run of zeros. A server that hides digits has it in all of them.
+    zeros = sum(_ZEROS in key.removeprefix(_DRAMA_PREFIX) for key in keys)
+    return 20 * zeros < len(keys) and all(_is_parsed(key) and is_complete(key) for key in keys)
 
-    If such a number ends like no recipient's number, it is a stranger's. One stranger excludes a campaign, unless a
-    recipient's number cannot be parsed or a contact names a group.
-    """
-    keys = {_number_key(contact.phone_number) for contact in contacts}
-    return {key for key in keys if _is_parsed(key) and is_complete(key)}
+
+def normalize_numbers(contacts: Iterable[Contact | NewContact]) -> frozenset[str]:
+    """Return the phone numbers in international digits. A text that cannot be parsed has a question mark in front."""
+    return frozenset(_number_key(contact.phone_number) for contact in contacts)
 
 
-def _has_strangers(index: RecipientIndex, comparison: _Comparison) -> bool:
-    # The server may have parsed our texts that this module cannot parse: some of the strangers may be from them.
-    return comparison.strangers > index.unparsed_count
+def find_mobiles(contacts: Iterable[Contact | NewContact]) -> frozenset[str]:
+    """Return the numbers that a server may accept, in international digits."""
+    return frozenset(key for key in normalize_numbers(contacts) if _is_parsed(key) and may_be_mobile(key))
 
 
 def _compare_contacts(index: RecipientIndex, contacts: Iterable[Contact]) -> _Comparison:
     seen: set[str] = set()
     strangers: set[str] = set()
-    is_uncertain = False
+    similar = hidden = 0
+    has_other_details = False
     for contact in contacts:
         key = _number_key(contact.phone_number)
         if key in index.numbers:
             seen.add(key)
-            is_uncertain = is_uncertain or any(
+            has_other_details = has_other_details or any(
                 (key, place, text) not in index.details for place, text in _details_of(contact)
             )
-        elif not _is_parsed(key) or not is_complete(key) or index.may_contain(key):
-            is_uncertain = True
+        elif not _is_parsed(key) or not is_complete(key):
+            hidden += 1
+        elif index.may_contain(key):
+            similar += 1
         else:
             strangers.add(key)
-    return _Comparison(frozenset(seen), len(strangers), is_uncertain)
+    return _Comparison(frozenset(seen), similar, len(strangers), hidden, has_other_details)
 
 
 def _number_key(phone_number: str | None) -> str:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from functools import partial
-from typing import TypeAlias
+from datetime import MINYEAR, UTC, datetime, timedelta
+from typing import Final, TypeAlias
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from campaigns_async._engine.call import Clock
 from campaigns_async._engine.retry import RetryQuota
@@ -21,16 +19,24 @@ from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.assignment import Assignment
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, SearchTarget, Unknown, Verdict
-from campaigns_async.errors import APIError, CampaignsError, ClientClosedError, NotFoundError, PagingError
+from campaigns_async._reconcile.recipients import Match
+from campaigns_async.effects import is_own_form
+from campaigns_async.errors import (
+    APIError,
+    CampaignsError,
+    ClientClosedError,
+    NotFoundError,
+    PagingError,
+)
 from campaigns_async.fanout import FanOut
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.query import campaign
+from campaigns_async.query._parse import Filters
 from campaigns_async.settings import ReconcilePolicy
 
 Targets: TypeAlias = Mapping[int, SearchTarget]
 """Creates to look for, by the caller's keys."""
 Verdicts: TypeAlias = Mapping[int, Verdict]
-IdQuery: TypeAlias = Callable[[Collection[str]], Awaitable[Collection[str]]]
 
 _FINAL_STATUSES = frozenset({400, 401, 403, 404, 405})
 """Statuses after which a request for a list is not repeated."""
@@ -38,7 +44,23 @@ _MAX_WAIT = 10.0
 """The longest time that a request for contacts may wait for the rate limiter, in seconds."""
 _MAX_DOUBLINGS = 6
 """The pause between failed looks doubles up to this many times."""
+_SIZES: Final = 5
+"""The number of different page sizes that looks take turns with."""
+_READS: Final = 2.0
+"""The time in which a server may act on a request, in read timeouts, from the moment at which it was sent."""
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+def settling_end(policy: ReconcilePolicy, read: float, *, sent: float, ended: float) -> float:
+    """Return the time before which the absence of a campaign proves nothing.
+
+    Args:
+        policy: The policy, with the settling time.
+        read: The read timeout, in seconds.
+        sent: The time at which the last request of the create was sent.
+        ended: The time at which the create ended.
+    """
+    return max(sent + _READS * read, ended + (read if policy.settle is None else policy.settle))
 
 
 class _UnansweredError(Exception):
@@ -55,12 +77,12 @@ class Reconciler:
     Attributes:
         listings: The listings of campaigns and contacts.
         ledger: The campaigns and creates that the client knows of.
-        policy: The settling time, the pause between looks, and the timeout.
+        policy: The timeout, the pause between looks, and the limits.
         clock: The client's clock.
-        exclude_known: Takes campaign ids, and returns the ones known to belong to other creates.
-        sample_known: Takes campaign ids, and returns a few others that must be on the server. If one of them is on the
-            server but not in the list, the list is incomplete. None to skip this check.
-        get: Reads one campaign, for `sample_known`.
+        exclude_known: Takes campaigns, and returns the ids of those known to belong to other creates.
+        newest: Returns the ids of the latest campaigns that were created. If one of them is on the server and not in the
+            list, the list lags. None to skip this check.
+        get: Reads one campaign.
         quota: The quota that each look draws on, so that a failing server is not overloaded. None for no quota.
         concurrency: The number of campaigns whose contacts are read concurrently, from 1.
         rate: The client's rate limit in requests per second; None for no limit.
@@ -74,15 +96,19 @@ class Reconciler:
     ledger: Ledger
     policy: ReconcilePolicy
     clock: Clock
-    exclude_known: IdQuery
-    sample_known: IdQuery | None = None
-    get: Callable[[str], Awaitable[Campaign]] | None = None
+    exclude_known: Callable[[Collection[Campaign]], Awaitable[Collection[str]]]
+    get: Callable[[str], Awaitable[Campaign]]
+    newest: Callable[[], Awaitable[Collection[str]]] | None = None
     quota: RetryQuota | None = None
     concurrency: int = 1
     rate: float | None = None
     serves_caller: bool = False
     looks: int = field(init=False, default=0)
     _latest: Verdicts = field(init=False, factory=dict[int, Verdict])
+    _ruled_out: set[Campaign] = field(
+        init=False, factory=set[Campaign]
+    )  # campaigns that were read, and match no target
+    _requests: int = field(init=False, default=0)  # of the latest look
     _deadline: asyncio.Timeout | None = field(init=False, default=None)
     _stalled: bool = field(init=False, default=False)  # responses bring no progress, so they do not extend the deadline
 
@@ -103,23 +129,31 @@ class Reconciler:
 
     async def _decide(self, targets: Targets) -> Verdicts:
         self._latest, self._stalled = dict.fromkeys(targets, Unknown()), False
+        self._ruled_out.clear()
+        settled_at = max(target.settled_at for target in targets.values())
+        settling = max(0.0, settled_at - self.clock.monotonic())
+        reason: str | None = "the search timed out (ReconcilePolicy.timeout)"
         try:
-            async with asyncio.timeout(self.policy.timeout) as self._deadline:
-                verdicts = await self._search(targets)
-        except (TimeoutError, _UnansweredError):
+            async with asyncio.timeout(settling + self.policy.timeout) as self._deadline:
+                verdicts, reason = await self._search(targets, settled_at), None
+        except TimeoutError:
             verdicts = self.confirmed_verdicts
+        except _UnansweredError as error:
+            verdicts, reason = self.confirmed_verdicts, str(error)
         for key, verdict in verdicts.items():
             if isinstance(verdict, Found):
                 self.ledger.claim(verdict.campaign_id, owner=targets[key].owner)
-        return verdicts
+        return {
+            key: evolve(each, reason=reason) if isinstance(each, Unknown) and not each.candidates else each
+            for key, each in verdicts.items()
+        }
 
     @property
     def confirmed_verdicts(self) -> Verdicts:
         """The verdicts of the latest look, without absences, which need a second look."""
         return {key: Unknown() if isinstance(each, Absent) else each for key, each in self._latest.items()}
 
-    async def _search(self, targets: Targets) -> Verdicts:
-        settled_at = max(target.unknown_since for target in targets.values()) + self.policy.settle
+    async def _search(self, targets: Targets, settled_at: float) -> Verdicts:
         before: Verdicts | None = None
         failed = 0
         while True:
@@ -147,13 +181,14 @@ class Reconciler:
     def _awaits_duplicate(self, targets: Targets) -> bool:
         """Return True if a create of the same text is in flight, whose response may contain the id of a candidate."""
         return any(
-            isinstance(self._latest[key], Unknown) and self.ledger.has_duplicate_in_flight(target.new)
+            isinstance(self._latest[key], Unknown) and self.ledger.has_text_in_flight(target.new)
             for key, target in targets.items()
         )
 
     def _extend_deadline(self) -> None:
-        if self._deadline is not None and not (self.serves_caller or self._stalled or self._deadline.expired()):
-            self._deadline.reschedule(asyncio.get_running_loop().time() + self.policy.timeout)
+        timer = self._deadline
+        if timer is not None and not (self.serves_caller or self._stalled or timer.expired()):
+            timer.reschedule(max(timer.when() or 0.0, asyncio.get_running_loop().time() + self.policy.timeout))
 
     async def _try_to_look(self, targets: Targets) -> Verdicts | None:
         """Return the verdicts of one look, or None if it failed.
@@ -162,28 +197,29 @@ class Reconciler:
             _UnansweredError: If another look would fail too.
         """
         if self.quota is not None and not self.quota.acquire():
-            raise _UnansweredError  # many requests have failed: do not overload the server
+            raise _UnansweredError("the retry quota is spent")  # many requests have failed: do not overload the server
         self.looks += 1
+        self._requests = 0
         try:
             verdicts = await self._look(targets)
         except CampaignsError as error:
-            if isinstance(error, ClientClosedError) or (
-                isinstance(error, APIError) and error.status in _FINAL_STATUSES
-            ):
-                raise _UnansweredError from None
+            if isinstance(error, ClientClosedError):
+                raise _UnansweredError("the client was closed") from None
+            if isinstance(error, APIError) and error.status in _FINAL_STATUSES:
+                raise _UnansweredError(f"the server refused to list campaigns ({error.status})") from None
             return None
         if self.quota is not None:
             self.quota.release(retried=True)
         return verdicts
 
     async def _look(self, targets: Targets) -> Verdicts:
-        """List the campaigns that may match, read their contacts as far as needed, and decide."""
+        """List the campaigns that may match, read their contacts, and decide."""
         assignment = Assignment(targets, self.ledger.seen.contains)
         campaigns = await self._list(assignment, targets)
-        others = await self.exclude_known({each.id for each in campaigns})
-        await self._read_all(assignment, [each for each in campaigns if each.id not in others])
+        others = await self.exclude_known(campaigns)
+        self._add_all(assignment, await self._read_all([each for each in campaigns if each.id not in others]))
         # Other creates may have received their ids while the contacts were read.
-        assignment.discard(await self.exclude_known(assignment.candidate_ids))
+        assignment.discard(await self.exclude_known(assignment.campaigns))
         verdicts = assignment.decide()
         for key, target in targets.items():
             verdict = verdicts[key]
@@ -194,66 +230,164 @@ class Reconciler:
         return verdicts
 
     async def _list(self, assignment: Assignment, targets: Targets) -> list[Campaign]:
-        """List the campaigns that start within the margin and may match any create.
+        """List the campaigns that start around the creates' starts, around the current time, or at no time.
+
+        Raises:
+            PagingError: If a list is incomplete.
+        """
+        matches: dict[Campaign, None] = {}  # both versions of a campaign that is listed twice because it is changing
+        ids: set[str] = set()
+        filters: list[Filters] = [
+            (campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest)
+            for earliest, latest in self._windows(targets)
+        ]
+        for each in (*filters, None):
+            for row in await (self._walk_without_start() if each is None else self._walk(each)):
+                ids.add(row.id)
+                if not (assignment.was_known_to_all(row.id) or row in self._ruled_out):
+                    matches[row] = None
+        await self._check_newest(ids)
+        return list(matches)
+
+    def _windows(self, targets: Targets) -> Iterator[tuple[datetime, datetime]]:
+        # Each look has bounds of its own, up to a minute further: a cache keeps a list by its URL, so that a look could
+        # be answered with the list of an earlier one. Varnish does so for two minutes unless the key is a bearer token.
+        now = self.clock.now()
+        minute, millisecond = divmod(int(now.timestamp() * 1000), 60_000)
+        reach = timedelta(seconds=self.policy.margin + 1)
+        before, after = reach + timedelta(milliseconds=millisecond), reach + timedelta(milliseconds=minute % 1440)
+        starts = [target.start for target in targets.values()]
+        attempts = [now, *(target.attempted for target in targets.values() if target.attempted is not None)]
+        ranges = sorted(
+            # Clamped first: a datetime before year 1 or after year 9999 raises OverflowError.
+            (max(min(times), _FIRST + before) - before, min(max(times), _LAST - after) + after)
+            for times in (starts, attempts)
+        )
+        if ranges[1][0] <= ranges[0][1]:
+            ranges = [(ranges[0][0], max(ranges[0][1], ranges[1][1]))]
+        yield from ranges
+
+    async def _walk(
+        self,
+        filters: Filters,
+        sorts: str = "id",
+        page_size: int | None = None,
+        is_beyond: Callable[[Campaign], bool] | None = None,
+    ) -> list[Campaign]:
+        """Return the campaigns of a list.
+
+        Args:
+            filters: The filter.
+            sorts: The order.
+            page_size: The page size; None for one that differs from look to look.
+            is_beyond: Returns True for a campaign after which no more are needed.
 
         Raises:
             PagingError: If the list is incomplete.
         """
-        first = min(target.start for target in targets.values())
-        last = max(target.latest for target in targets.values())
-        # Each look has bounds of its own, up to a minute further: a cache keeps a list by its URL, so that a look could
-        # be answered with the list of an earlier one. Varnish does so for two minutes unless the key is a bearer token.
-        minute, millisecond = divmod(int(self.clock.now().timestamp() * 1000), 60_000)
-        reach = timedelta(seconds=self.policy.margin + 1)
-        before, after = reach + timedelta(milliseconds=millisecond), reach + timedelta(milliseconds=minute % 1440)
-        # Clamped first: a datetime before year 1 or after year 9999 raises OverflowError.
-        earliest, latest = max(first, _FIRST + before) - before, min(last, _LAST - after) + after
-        listing = self.listings.campaigns((campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest))
-        matches: dict[Campaign, None] = {}  # both versions of a campaign that is listed twice because it is changing
-        ids: set[str] = set()
-        async for row in listing:
-            ids.add(row.id)
-            if assignment.could_match(row):
-                matches[row] = None
-            self._extend_deadline()
-            await asyncio.sleep(0)  # comparing a campaign with thousands of texts takes a while
+        size = max(1, self.listings.page_size - self.looks % _SIZES) if page_size is None else page_size
+        listing = self.listings.campaigns(filters, sorts=sorts, page_size=size)
+        rows: list[Campaign] = []
+        async for page in listing.pages():
+            self._count_request()
+            rows.extend(page.items)
+            if is_beyond is not None and any(map(is_beyond, page.items)):
+                return rows
         end = listing.checkpoint
-        if end.total is not None and end.rows < end.total:
+        if end.rows < (end.total or 0):
             raise PagingError("the list ended before all of its rows were read")
-        if self.sample_known is not None and self.get is not None:
-            for campaign_id in await self.sample_known(ids):
-                with suppress(NotFoundError):
-                    start = (await self.get(campaign_id)).start_date_time
-                    if start is not None and first <= start <= last:
-                        raise PagingError("the list lacks a campaign that is on the server")
-        return list(matches)
+        if end.total is None and not end.rows:  # `{"items": []}`, as a cache or another service may answer
+            raise PagingError("the list is empty and has no total")
+        return rows
 
-    async def _read_all(self, assignment: Assignment, campaigns: Sequence[Campaign]) -> None:
+    async def _walk_without_start(self) -> list[Campaign]:
+        """Return the campaigns that have no start, or .NET's default date.
+
+        They come first in the order of starts. In a filter, Sieve refuses null for a column that has no nulls.
+        """
+        millisecond = int(self.clock.now().timestamp() * 1000)
+        size = max(1, self.listings.page_size - millisecond % (self.listings.page_size // 2 + 1))  # as the bounds
+        rows = await self._walk(None, "startDateTime,id", size, _has_start)
+        return [row for row in rows if not _has_start(row)]
+
+    async def _check_newest(self, ids: Collection[str]) -> None:
+        """Check that the campaigns that were created last are in a list.
+
+        Raises:
+            PagingError: If the list lags.
+        """
+        for campaign_id in () if self.newest is None else await self.newest():
+            if campaign_id in ids:
+                continue
+            self._count_request()
+            try:
+                start = (await self.get(campaign_id)).start_date_time
+            except NotFoundError as error:
+                if not is_own_form(error.body_form):
+                    raise PagingError("a campaign cannot be read") from None
+                continue  # it was deleted
+            if start is None:
+                continue
+            reach = timedelta(seconds=1, microseconds=self.clock.now().microsecond)  # as the bounds
+            around = (campaign.start_date_time >= start - reach) & (campaign.start_date_time <= start + reach)
+            if campaign_id not in {row.id for row in await self._walk(around)}:
+                raise PagingError("the list lacks a campaign that is on the server")
+
+    async def _read_all(self, campaigns: Sequence[Campaign]) -> list[Candidate]:
         # Under a rate limit, no more requests at once than can be sent within their deadlines.
         limit = self.concurrency if self.rate is None else max(1, min(self.concurrency, int(_MAX_WAIT * self.rate)))
         if limit == 1:  # within this task, so that a cancelled create ends at once
-            for each in campaigns:
-                assignment.add(await self._read(assignment, each))
-            return
-        async with FanOut(partial(self._read, assignment), campaigns, limit=limit, grace=0.0) as outcomes:
+            return [await self._read(each) for each in campaigns]
+        candidates: list[Candidate] = []
+        async with FanOut(self._read, campaigns, limit=limit, grace=0.0) as outcomes:
             async for outcome in outcomes:
                 if outcome.error is not None:
                     cause = outcome.error.__cause__  # such as a SystemExit that an observer raised
-                    raise outcome.error if cause is None or isinstance(cause, Exception) else cause
+                    if cause is None or (isinstance(cause, Exception) and not isinstance(cause, _UnansweredError)):
+                        raise outcome.error
+                    raise cause
                 if outcome.value is not None:
-                    assignment.add(outcome.value)
+                    candidates.append(outcome.value)
+        return candidates
 
-    async def _read(self, assignment: Assignment, row: Campaign) -> Candidate:
+    def _add_all(self, assignment: Assignment, candidates: Sequence[Candidate]) -> None:
+        pending: dict[int, tuple[int, list[str]]] = {}
+        for candidate in candidates:
+            match = assignment.add(candidate)
+            if match is Match.NONE:
+                self._ruled_out.add(candidate.campaign)
+            elif match is Match.POSSIBLE:
+                digest, count = self.ledger.find_pending(candidate.campaign, candidate.contacts or ())
+                pending.setdefault(digest, (count, []))[1].append(candidate.campaign.id)
+        for count, ids in pending.values():
+            if len(ids) <= count:  # they belong to creates of just this content that are unknown too
+                assignment.discard(ids)
+
+    async def _read(self, row: Campaign) -> Candidate:
         contacts: list[Contact] = []
         try:
             async for page in self.listings.contacts(row.id).pages():
-                self._extend_deadline()
+                self._count_request()
                 contacts.extend(page.items)
-                if assignment.is_excluded_by(page.items):
-                    return Candidate(row, tuple(contacts))
         except NotFoundError:
             raise PagingError("a campaign disappeared while its contacts were read") from None
         return Candidate(row, tuple(contacts), complete=True)
+
+    def _count_request(self) -> None:
+        """Count a request of this look.
+
+        Raises:
+            _UnansweredError: If the look has sent as many as it may.
+        """
+        self._requests += 1
+        self._extend_deadline()
+        if self._requests > self.policy.search_limit:
+            limit = self.policy.search_limit
+            raise _UnansweredError(f"a look takes more than {limit} requests (ReconcilePolicy.search_limit)")
+
+
+def _has_start(row: Campaign) -> bool:
+    return row.start_date_time is not None and row.start_date_time.year != MINYEAR  # .NET's default date
 
 
 def _combine(before: Verdicts, now: Verdicts) -> Verdicts:
@@ -275,6 +409,6 @@ def _group_by_time(targets: Targets, margin: float) -> Iterator[Targets]:
             yield group
             group = {}
         group[key] = target
-        latest = max(latest, target.latest)
+        latest = target.start
     if group:
         yield group

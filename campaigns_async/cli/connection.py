@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import click
 
-from campaigns_async._checks import check_base_url
+from campaigns_async._checks import check_base_url, check_seconds
 from campaigns_async.cli.arguments import check_rate, check_setting, read_key
 from campaigns_async.cli.console import UsageFailure, print_line, printable
 from campaigns_async.cli.options import KEY_VARIABLE, URL_VARIABLE, ConnectionOptions
@@ -36,6 +36,7 @@ def connect(options: ConnectionOptions) -> ClientFactory:
         click.UsageError: If a setting is missing or wrong.
     """
     check_rate(options.rate)
+    read = check_setting(lambda: check_seconds("--read-timeout", options.read_timeout))
     name, url = "--base-url", options.base_url
     if url is None:
         name, url = URL_VARIABLE, os.environ.get(URL_VARIABLE)
@@ -45,7 +46,7 @@ def connect(options: ConnectionOptions) -> ClientFactory:
     key = read_key(options.api_key_file)
 
     def make_client() -> CampaignsClient:
-        from campaigns_async import CampaignsClient, RetryPolicy
+        from campaigns_async import CampaignsClient, RetryPolicy, Timeouts
 
         return CampaignsClient(
             base_url,
@@ -53,6 +54,7 @@ def connect(options: ConnectionOptions) -> ClientFactory:
             auth=Auth(options.auth),
             max_concurrency=options.concurrency,
             rate_limit=options.rate,
+            timeouts=Timeouts(read=read),
             retry=RetryPolicy(rejected_statuses=options.rejected_status),
             trust_env=True,
         )

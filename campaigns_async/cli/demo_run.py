@@ -31,6 +31,7 @@ from campaigns_async import (
     OutcomeUnknownError,
     Reconciled,
     ReconcilePolicy,
+    Timeouts,
     query,
 )
 from campaigns_async.cli.bars import ProgressFigures, show_progress
@@ -285,10 +286,15 @@ def run_demo(*, concurrency: int, seed: int) -> int:
         async with demo.sandbox as sandbox:
             add_faults(sandbox, seed)
             # This sandbox carries a create out before it drops the connection: a short search proves absence.
-            policy = ReconcilePolicy(settle=0.2, pause=0.2)
+            policy, timeouts = ReconcilePolicy(settle=0.2, pause=0.2), Timeouts(read=1.0)
             async with (
                 CampaignsClient(
-                    sandbox.url, sandbox.api_key, max_concurrency=concurrency, observer=demo, reconcile=policy
+                    sandbox.url,
+                    sandbox.api_key,
+                    max_concurrency=concurrency,
+                    observer=demo,
+                    reconcile=policy,
+                    timeouts=timeouts,
                 ) as client,
                 show_progress(lambda: demo.progress),
             ):

@@ -144,6 +144,7 @@ class ConnectionOptions(NamedTuple):
     concurrency: int
     rate: float | None
     rejected_status: tuple[int, ...]
+    read_timeout: float
 
 
 def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -179,5 +180,13 @@ _connection_options: Final = options(
         metavar="STATUS",
         help="HTTP status, such as 503, that this server and its proxies answer only if they did nothing, so that even a "
         "create may be repeated; may be repeated.",
+    ),
+    click.option(
+        "--read-timeout",
+        type=float,
+        default=30.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Longest wait for a response. A create without one is looked for until twice this time has passed.",
     ),
 )

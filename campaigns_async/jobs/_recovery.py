@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 
 from attrs import define, frozen
 
+from campaigns_async._reconcile.creates import CANARIES
 from campaigns_async._reconcile.ledger import RowOwner
 from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Verdict
-from campaigns_async._reconcile.reconciler import Reconciler
+from campaigns_async._reconcile.reconciler import Reconciler, settling_end
 from campaigns_async._runtime import Runtime
 from campaigns_async.effects import State
 from campaigns_async.jobs.journal import Journal, JournalRow, PossibleMatch, Transition
 from campaigns_async.jobs.plans import decode_campaign
 from campaigns_async.models import Campaign
 from campaigns_async.settings import ReconcilePolicy
-
-_CANARIES = 3
 
 
 @frozen
@@ -58,7 +58,8 @@ class Recovery:
         self,
         rows: Collection[int] | None,
         *,
-        sent_by: float | None,
+        times: Mapping[int, tuple[float, float]],
+        ended_by: float,
         known_before: int,
         revoked: Collection[int] = (),
     ) -> RecoveryResult:
@@ -66,8 +67,9 @@ class Recovery:
 
         Args:
             rows: The ids of the rows; None for all rows that are *sending* or unknown.
-            sent_by: The latest time at which the request of a *sending* row can have been sent, in seconds since 1970.
-                `attempted_at` is earlier: the request may have waited for its turn, or been retried after a refusal.
+            times: When the last request of a row was sent, and when its create ended, on the monotonic clock.
+            ended_by: A time by which the creates of all other rows had ended. A run that has the lock knows that those of
+                earlier runs have.
             known_before: The ledger's snapshot before this run sent the rows; 0 if an earlier run sent them.
             revoked: The ids of rows that were created until their id was given to another row. They were sent before the
                 snapshot: a campaign that was known by then may be theirs.
@@ -83,13 +85,14 @@ class Recovery:
             if row.payload is None:  # there is nothing to compare with, so the row stays unknown
                 continue
             await asyncio.sleep(0)  # decoding thousands of bodies must not block the event loop
+            sent, ended = times.get(row.row_id, (ended_by, ended_by))
             targets[row.row_id] = SearchTarget(
                 decode_campaign(row.payload),
                 self.ignore_invalid,
-                self.policy.margin,
-                now,
-                self._unknown_since(row, sent_by),
+                _to_datetime(row.attempted_at, now),
+                settling_end(self.policy, runtime.read_timeout, sent=sent, ended=ended),
                 known_before if row.attempts == 1 and row.row_id not in revoked else 0,
+                row.created_without_id,
                 RowOwner(self.identity, row.row_id),
             )
         reconciler = Reconciler(
@@ -98,14 +101,13 @@ class Recovery:
             self.policy,
             runtime.clock,
             self._exclude_known,
+            runtime.creator.read,
             self._latest_campaigns,
-            runtime.get,
             concurrency=runtime.max_concurrency,
             rate=runtime.rate_limit,
         )
         verdicts = await reconciler.run(targets)
-        owners = await self.journal.owners({each.campaign_id for row in unknown.values() for each in row.candidates})
-        transitions = [_decide(unknown[row_id], verdict, owners) for row_id, verdict in verdicts.items()]
+        transitions = [_decide(unknown[row_id], verdict) for row_id, verdict in verdicts.items()]
         await self.journal.commit(transitions, claim=0, now=runtime.clock.now().timestamp())
         for each in transitions:
             if each.state is State.UNKNOWN and isinstance(verdicts[each.row_id], Absent):
@@ -113,33 +115,28 @@ class Recovery:
                 runtime.ledger.leave_unknown(target.new, target.owner)
         return RecoveryResult(tuple((each, unknown[each.row_id].state) for each in transitions))
 
-    async def _exclude_known(self, campaign_ids: Collection[str]) -> Collection[str]:
-        """Return the campaigns that are another row's, or another create's of this client.
+    async def _exclude_known(self, campaigns: Collection[Campaign]) -> Collection[str]:
+        """Return the ids of campaigns that are another row's, or another create's of this client.
 
         A campaign that a row of this journal was given may be the row's own: a full disk lost the outcome.
         """
-        owned = await self.journal.owners(campaign_ids)
+        owned = await self.journal.owners([each.id for each in campaigns])
         is_claimed_outside = self.runtime.ledger.is_claimed_outside
-        return {*owned, *(each for each in campaign_ids if is_claimed_outside(each, self.identity))}
+        return {*owned, *(each.id for each in campaigns if is_claimed_outside(each.id, self.identity))}
 
-    def _unknown_since(self, row: JournalRow, sent_by: float | None) -> float:
-        """Return the monotonic time at which the row became unknown."""
-        clock = self.runtime.clock
-        ended = sent_by if row.state is State.SENDING else row.ended_at
-        # If the clock was set back, `ended` is in the future. Then count from now.
-        age = 0.0 if ended is None else max(0.0, clock.now().timestamp() - ended)
-        return clock.monotonic() - age
-
-    async def _latest_campaigns(self, exclude: Collection[str]) -> Collection[str]:
-        return await self.journal.latest_campaigns(_CANARIES, exclude=exclude)
+    async def _latest_campaigns(self) -> Collection[str]:
+        return await self.journal.latest_campaigns(CANARIES)
 
 
-def _decide(row: JournalRow, verdict: Verdict, owners: Mapping[str, int]) -> Transition:
+def _to_datetime(seconds: float | None, latest: datetime) -> datetime:
+    """Return a time of the wall clock; `latest` for a later one, which a clock that was set back gives."""
+    return latest if seconds is None or seconds > latest.timestamp() else datetime.fromtimestamp(seconds, UTC)
+
+
+def _decide(row: JournalRow, verdict: Verdict) -> Transition:
     if isinstance(verdict, Found):
         return Transition(row.row_id, State.CREATED, campaign_id=verdict.campaign_id, reason="found on the server")
-    # If a possible match went to a row with other content, which matched it better, absence is not proven.
-    contested = any(owners.get(each.campaign_id, row.content) != row.content for each in row.candidates)
-    if isinstance(verdict, Absent) and not row.created_without_id and not contested:
+    if isinstance(verdict, Absent) and not row.created_without_id:
         return Transition(row.row_id, State.PLANNED)
     candidates = row.candidates if isinstance(verdict, Absent) else tuple(map(_to_possible_match, verdict.candidates))
     return Transition(

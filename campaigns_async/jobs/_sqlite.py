@@ -358,8 +358,8 @@ class SqliteJournal:
     async def rows(self, *states: State, limit: int | None = None, payload: bool = False) -> list[JournalRow]:
         return await self._call(lambda: list(islice(self._file.rows(*states, payload=payload), limit)))
 
-    async def latest_campaigns(self, limit: int, *, exclude: Collection[str]) -> list[str]:
-        return await self._call(lambda: self._file.latest_campaigns(limit, exclude=exclude))
+    async def latest_campaigns(self, limit: int) -> list[str]:
+        return await self._call(lambda: self._file.latest_campaigns(limit))
 
     async def find_owner(self, campaign_id: str) -> JournalRow | None:
         return await self._call(lambda: self._file.find_owner(campaign_id))

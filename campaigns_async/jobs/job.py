@@ -137,6 +137,8 @@ class Job:
         self._backoff = Backoff(check_seconds("give_up_after", give_up_after), self._clock.monotonic)
         self._tracker = ProgressTracker(self._backoff, on_progress)
         self._opened_at = 0.0
+        self._opened = 0.0  # the same moment on the monotonic clock
+        self._times: dict[int, tuple[float, float]] = {}  # when creates that failed were sent, and when they ended
         self._identity = b""
         self._revoked: set[int] = set()  # rows that were created until their id was given to another row
         self._stopping = False
@@ -180,7 +182,7 @@ class Job:
 
     async def _run(self, journal: Journal) -> None:
         # This run has the lock, so an earlier run has ended: rows that it left *sending* were sent before now.
-        opened_at = self._opened_at = self._now()
+        self._opened_at, self._opened = self._now(), self._clock.monotonic()
         self._tracker.report(Phase.CHECKING)
         settings = {"ignore_invalid_phone_numbers": str(self._ignore_invalid), SERVER: self._runtime.base_url}
         try:
@@ -195,14 +197,16 @@ class Job:
         self._identity = await journal.identity()
         recovery = Recovery(journal, self._identity, self._runtime, self._policy, self._ignore_invalid)
         if self._may_reconcile and (counts[State.SENDING] or counts[State.UNKNOWN]):
-            await self._reconcile(recovery, None, sent_by=opened_at, known_before=0)
+            await self._reconcile(recovery, None, known_before=0)
         for sent in range(_ROUNDS):
             mark = self._runtime.ledger.seen.snapshot()
             unknown = await self._send(journal)
             if not unknown or not self._may_reconcile or self._stopping:
                 return
-            recovery.policy = _extend_settle(self._policy, 4**sent)
-            if not await self._reconcile(recovery, unknown, sent_by=None, known_before=mark):
+            # Rows that were absent and sent again became unknown again: the server may be slower than was assumed.
+            settle = self._runtime.read_timeout if self._policy.settle is None else self._policy.settle
+            recovery.policy = evolve(self._policy, settle=settle * 4**sent)
+            if not await self._reconcile(recovery, unknown, known_before=mark):
                 return
         self._why_rows_remain = (
             f"rows were sent {_ROUNDS} times and were absent each time: look at the server, then start again"
@@ -278,18 +282,31 @@ class Job:
 
     async def _create(self, row: ClaimedRow, on_attempt: Callable[[], None] | None) -> str:
         body, owner = row.body(), RowOwner(self._identity, row.row_id)  # `Recovery` uses the same owner
-        return await self._runtime.creator.create_encoded(
-            body, lambda: decode_campaign(body), self._ignore_invalid, owner, on_attempt
-        )
+        sent = self._clock.monotonic()
 
-    async def _reconcile(
-        self, recovery: Recovery, rows: Collection[int] | None, *, sent_by: float | None, known_before: int
-    ) -> bool:
+        def begin() -> None:
+            nonlocal sent
+            if on_attempt is not None:
+                on_attempt()
+            sent = self._clock.monotonic()
+
+        try:
+            return await self._runtime.creator.create_encoded(
+                body, lambda: decode_campaign(body), self._ignore_invalid, owner, begin
+            )
+        except BaseException:
+            self._times[row.row_id] = sent, self._clock.monotonic()
+            raise
+
+    async def _reconcile(self, recovery: Recovery, rows: Collection[int] | None, *, known_before: int) -> bool:
         """Search for unknown rows; return True if some are absent, and so planned again."""
         if self._stopping:
             return False
         self._tracker.report(Phase.RECONCILING)
-        search = recovery.run(rows, sent_by=sent_by, known_before=known_before, revoked=self._revoked)
+        ended_by = self._opened if rows is None else self._clock.monotonic()
+        search = recovery.run(
+            rows, times=self._times, ended_by=ended_by, known_before=known_before, revoked=self._revoked
+        )
         searching = asyncio.ensure_future(_return_fatal(search))
         try:
             result = await self._run_stoppable(searching, searching.cancel)
@@ -332,13 +349,7 @@ async def _return_fatal(work: Awaitable[T]) -> T | BaseException:
         return error
 
 
-def _extend_settle(policy: ReconcilePolicy, times: int) -> ReconcilePolicy:
-    # Rows that were absent and sent again became unknown again: the server may be slower than the policy assumes.
-    return evolve(policy, settle=policy.settle * times, timeout=policy.timeout + policy.settle * times)
-
-
 def _override_settle(policy: ReconcilePolicy, settle: float | None) -> ReconcilePolicy:
     if settle is None:
         return policy
-    check_seconds("settle", settle, ge=0.0)
-    return evolve(policy, settle=settle, timeout=max(policy.timeout, settle + 60.0))
+    return evolve(policy, settle=check_seconds("settle", settle, ge=0.0))

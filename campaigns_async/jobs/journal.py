@@ -181,8 +181,8 @@ class Journal(Protocol):
         """Return up to `limit` rows in these states, in the order of the plan."""
         ...
 
-    async def latest_campaigns(self, limit: int, *, exclude: Collection[str]) -> list[str]:
-        """Return the ids of the campaigns that were created last, but for those in `exclude`."""
+    async def latest_campaigns(self, limit: int) -> list[str]:
+        """Return the ids of the campaigns that were created last."""
         ...
 
     async def find_owner(self, campaign_id: str) -> JournalRow | None:

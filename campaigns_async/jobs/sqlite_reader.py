@@ -120,14 +120,11 @@ class JournalReader:
         with reading():
             return dict(self._connection.execute(query, (_to_json(campaign_ids),)).fetchall())
 
-    def latest_campaigns(self, limit: int, *, exclude: Collection[str]) -> list[str]:
-        """Return the ids of the campaigns that were created last, but for those in `exclude`."""
-        query = """
-            SELECT campaign_id FROM rows WHERE campaign_id IS NOT NULL
-            AND campaign_id NOT IN (SELECT value FROM json_each(?)) ORDER BY id DESC LIMIT ?
-        """
+    def latest_campaigns(self, limit: int) -> list[str]:
+        """Return the ids of the campaigns that were created last."""
+        query = "SELECT campaign_id FROM rows WHERE campaign_id IS NOT NULL ORDER BY id DESC LIMIT ?"
         with reading():
-            found = self._connection.execute(query, (_to_json(exclude), limit)).fetchall()
+            found = self._connection.execute(query, (limit,)).fetchall()
         return [campaign_id for (campaign_id,) in found]
 
     def _read_pages(self, query: str) -> Iterator[Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Collection
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -12,16 +13,19 @@ from attrs import define, evolve, field
 from support.made import START
 
 from campaigns_async._engine.retry import RetryQuota
-from campaigns_async._reconcile.ledger import Ledger
+from campaigns_async._reconcile.ledger import Ledger, fields_of
 from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Unknown, Verdict
-from campaigns_async._reconcile.reconciler import Reconciler
+from campaigns_async._reconcile.reconciler import Reconciler, settling_end
+from campaigns_async.effects import BodyForm
 from campaigns_async.errors import APIError, ClientClosedError, NotFoundError, PagingError
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign, NewContact, Page
 from campaigns_async.query import Expression
 from campaigns_async.settings import ReconcilePolicy
 from campaigns_async.values import Checkpoint
 
-POLICY = ReconcilePolicy(settle=5.0, timeout=60.0, pause=1.0)
+SETTLE = 5.0
+POLICY = ReconcilePolicy(timeout=60.0, pause=1.0)
+SHORT = evolve(POLICY, timeout=0.1, pause=0.01)
 
 
 def new(*numbers: str, message: str = "See you.", days: float = 0) -> NewCampaign:
@@ -52,11 +56,14 @@ class Listed:
     """One walk through a list."""
 
     rows: list[Campaign]
-    checkpoint: Checkpoint
+    total: int | None
 
-    async def __aiter__(self) -> AsyncIterator[Campaign]:
-        for row in self.rows:
-            yield row
+    @property
+    def checkpoint(self) -> Checkpoint:
+        return Checkpoint("", 100, rows=len(self.rows), total=self.total)
+
+    async def pages(self) -> AsyncIterator[Page[Campaign]]:
+        yield Page(1, None, self.total, tuple(self.rows))
 
 
 @define
@@ -72,6 +79,12 @@ class Pages:
             yield Page(1, None, None, items)
 
 
+def gone(form: BodyForm = BodyForm.EMPTY) -> NotFoundError:
+    error = NotFoundError("gone", status=404)
+    error.body_form = form
+    return error
+
+
 @define
 class Server:
     """Campaigns, and what goes wrong when they are listed. Notes the time of each look."""
@@ -81,11 +94,13 @@ class Server:
     campaigns_: dict[str, Campaign] = field(factory=dict)
     contacts_: dict[str, tuple[Contact, ...]] = field(factory=dict)
     unlisted: set[str] = field(factory=set)
-    total: int | None = None
+    missing: int = 0  # rows that the total counts, and no list has
+    shows_totals: bool = True
     failures: list[Exception] = field(factory=list)
     on_look: Callable[[int], object] = lambda _look: None
     looks: list[float] = field(factory=list)
     filters: list[str] = field(factory=list)
+    sizes: list[int] = field(factory=list)
     contacts_read: int = 0
 
     def add(self, campaign_id: str, sent: NewCampaign, **fields: Any) -> None:
@@ -104,19 +119,36 @@ class Server:
             Contact(str(at), each.phone_number) for at, each in enumerate(sent.contacts)
         )
 
-    def campaigns(self, filters: Expression, /) -> Any:
-        self.looks.append(self.clock.time)
-        self.filters.append(str(filters))
-        self.on_look(len(self.looks))
+    page_size: int = 100
+
+    page_size: int = 100
+
+    def campaigns(self, filters: Expression | None, /, *, sorts: str, page_size: int) -> Any:
+        assert sorts == ("id" if filters is not None else "startDateTime,id")
+        if filters is not None and page_size not in self.sizes[-1:]:  # each look has its own
+            self.looks.append(self.clock.time)
+            self.sizes.append(page_size)
+            self.on_look(len(self.looks))
+        self.filters.append("" if filters is None else str(filters))
         if self.failures:
             raise self.failures.pop(0)
-        rows = [row for key, row in self.campaigns_.items() if key not in self.unlisted]
+        rows = [row for key, row in self.campaigns_.items() if key not in self.unlisted and self._holds(row, filters)]
+        rows.sort(key=lambda row: row.start_date_time or datetime.min.replace(tzinfo=UTC))
         self.ledger.seen.update(row.id for row in rows)
-        return Listed(rows, Checkpoint("", 100, rows=len(rows), total=self.total))
+        return Listed(rows, len(rows) + self.missing if self.shows_totals else None)
+
+    def _holds(self, row: Campaign, filters: Expression | None) -> bool:
+        start = row.start_date_time
+        if filters is None:
+            return True
+        earliest, latest = (
+            datetime.fromisoformat(text).replace(tzinfo=UTC) for text in re.findall(r"[<>]=([^,]+)", str(filters))
+        )
+        return start is not None and earliest <= start <= latest
 
     def contacts(self, campaign_id: str, /) -> Any:
         if campaign_id not in self.contacts_:
-            raise NotFoundError("gone", status=404)
+            raise gone()
         return Pages(self.contacts_[campaign_id], 2, self._count)
 
     def _count(self, contacts: int) -> None:
@@ -124,7 +156,7 @@ class Server:
 
     async def get(self, campaign_id: str) -> Campaign:
         if campaign_id not in self.campaigns_:
-            raise NotFoundError("gone", status=404)
+            raise gone()
         return self.campaigns_[campaign_id]
 
 
@@ -140,17 +172,18 @@ class Bench:
         self.server = Server(self.clock, self.ledger)
 
     def reconciler(self, **options: Any) -> Reconciler:
-        async def find_claimed(ids: Collection[str]) -> Collection[str]:
-            return {each for each in ids if self.ledger.is_claimed(each)}
+        async def find_claimed(campaigns: Collection[Campaign]) -> Collection[str]:
+            return {each.id for each in campaigns if self.ledger.is_claimed(each, fields_of(new("1")))}
 
         given = {"policy": POLICY, "exclude_known": find_claimed, "get": self.server.get, **options}
         return Reconciler(listings=self.server, ledger=self.ledger, clock=self.clock, **given)
 
     async def run(self, *sent: NewCampaign, known_before: int = 0, **options: Any) -> list[Verdict]:
         """Return the verdicts on creates that became unknown now."""
+        settle = 0.01 if options.get("policy") is SHORT else SETTLE
         verdicts = await self.reconciler(**options).run(
             {
-                key: SearchTarget(each, unknown_since=self.clock.time, known_before=known_before)
+                key: SearchTarget(each, settled_at=self.clock.time + settle, known_before=known_before)
                 for key, each in enumerate(sent)
             }
         )
@@ -160,6 +193,13 @@ class Bench:
 @pytest.fixture
 def bench() -> Bench:
     return Bench()
+
+
+def unknown(verdicts: list[Verdict]) -> str | None:
+    (verdict,) = verdicts
+    assert isinstance(verdict, Unknown)
+    assert not verdict.candidates
+    return verdict.reason
 
 
 both = pytest.mark.parametrize("serves_caller", [False, True], ids=["a job", "a create"])
@@ -197,9 +237,8 @@ async def test_what_was_seen_in_the_first_look_and_not_in_the_second_is_not_abse
 @both
 async def test_a_list_that_ends_early_proves_nothing(bench: Bench, serves_caller: bool) -> None:
     bench.server.add("other", new("07700900009"))
-    bench.server.total = 2
-    policy = evolve(POLICY, settle=0.01, timeout=0.1, pause=0.01)
-    assert await bench.run(new(), serves_caller=serves_caller, policy=policy) == [Unknown()]
+    bench.server.missing = 1
+    assert unknown(await bench.run(new(), serves_caller=serves_caller, policy=SHORT))
 
 
 @both
@@ -213,33 +252,81 @@ async def test_a_failed_look_between_two_makes_neither_a_second_one(bench: Bench
     assert len(bench.server.looks) == 4 + serves_caller
 
 
-async def test_a_canary_that_no_list_shows_proves_the_list_wrong(bench: Bench) -> None:
-    bench.server.add("canary", new("07700900009"))
+async def canaries() -> Collection[str]:
+    return ["canary", "deleted"]
+
+
+@both
+@pytest.mark.parametrize("days", [0, 40], ids=["near", "far"])
+async def test_a_canary_that_no_list_shows_proves_the_list_wrong(bench: Bench, serves_caller: bool, days: int) -> None:
+    bench.server.add("canary", new("07700900009", days=days))
     bench.server.unlisted.add("canary")
-
-    async def canaries(listed: Collection[str]) -> Collection[str]:
-        return {"canary", "deleted"} - set(listed)
-
     bench.server.on_look = lambda at: bench.server.unlisted.clear() if at == 3 else None
-    assert await bench.run(new(), sample_known=canaries) == [Absent()]
+    assert await bench.run(new(), newest=canaries, serves_caller=serves_caller) == [Absent()]
     assert len(bench.server.looks) == 4, "the two without the canary count for nothing"
 
 
-async def test_a_canary_that_starts_at_another_time_need_not_be_listed(bench: Bench) -> None:
-    bench.server.add("canary", new("07700900009", days=40))
-    bench.server.unlisted.add("canary")
+async def test_a_canary_is_gone_only_where_the_api_itself_says_so(bench: Bench) -> None:
+    async def get(_campaign_id: str) -> Campaign:
+        raise gone(BodyForm.HTML)
 
-    async def canaries(_listed: Collection[str]) -> Collection[str]:
-        return {"canary"}
+    assert unknown(await bench.run(new(), newest=canaries, get=get, policy=SHORT))
 
-    assert await bench.run(new(), sample_known=canaries) == [Absent()]
+
+async def test_an_empty_list_without_a_total_proves_nothing(bench: Bench) -> None:
+    bench.server.shows_totals = False
+    assert unknown(await bench.run(new(), policy=SHORT))
+
+
+@both
+async def test_a_start_that_the_server_dropped_or_moved_to_now_is_a_possible_match(
+    bench: Bench, serves_caller: bool
+) -> None:
+    for start in (
+        None,
+        datetime(1, 1, 1, tzinfo=UTC),
+        bench.clock.now() + timedelta(hours=1),
+        START + timedelta(hours=14),
+    ):
+        bench.server.add("c", new(), start_date_time=start)
+        verdicts = await bench.run(new(), serves_caller=serves_caller)
+        assert verdicts == [Unknown((bench.server.campaigns_["c"],))]
+
+
+async def test_a_look_that_takes_too_many_requests_ends_the_search(bench: Bench) -> None:
+    for number in range(10):
+        bench.server.add(f"c{number}", new(f"0770090010{number}"))
+    verdicts = await bench.run(new(), policy=evolve(POLICY, search_limit=10), concurrency=4)
+    assert "10 requests" in str(unknown(verdicts))
+
+
+async def test_a_campaign_that_equals_another_unknown_create_is_that_one_s(bench: Bench) -> None:
+    other = new("07700900001", message="Bring your clubs.")  # to people of ours
+    bench.server.add("c", other)
+    assert await bench.run(new()) == [Unknown((bench.server.campaigns_["c"],))]
+    bench.ledger.leave_unknown(other, "other")
+    assert await bench.run(new()) == [Absent()]
+    bench.server.add("d", other)
+    (verdict,) = await bench.run(new())
+    assert isinstance(verdict, Unknown), "there are more campaigns than creates"
+
+
+async def test_a_campaign_whose_id_another_create_was_given_is_no_match_unless_it_is_not_that_one_s(
+    bench: Bench,
+) -> None:
+    other, mine = new("07700900001", message="Bring your clubs."), fields_of(new())
+    bench.server.add("c", other)
+    bench.ledger.claim("c", fields_of(other))
+    assert bench.ledger.is_claimed(bench.server.campaigns_["c"], mine)
+    bench.server.add("c", new())
+    assert not bench.ledger.is_claimed(bench.server.campaigns_["c"], mine)
 
 
 @both
 async def test_nothing_but_the_start_narrows_a_look(bench: Bench, serves_caller: bool) -> None:
     await bench.run(new(), serves_caller=serves_caller)
     for filters in bench.server.filters:
-        assert all(term.startswith("startDateTime") for term in filters.split(","))
+        assert not filters or all(term.startswith("startDateTime") for term in filters.split(","))
 
 
 @both
@@ -259,7 +346,7 @@ async def test_a_candidate_that_vanishes_while_it_is_read_is_looked_for_again(
 async def test_what_is_found_is_claimed_and_is_found_once(bench: Bench, serves_caller: bool) -> None:
     bench.server.add("c", new())
     assert await bench.run(new(), serves_caller=serves_caller) == [Found("c")]
-    assert bench.ledger.is_claimed("c")
+    assert bench.ledger.newest(1) == ["c"]
     assert await bench.run(new(), serves_caller=serves_caller) == [Absent()]
 
 
@@ -275,7 +362,7 @@ async def test_what_a_duplicate_left_unknown_may_have_made_is_not_found(bench: B
     bench.ledger.leave_unknown(new())
     verdicts = await bench.run(new(), serves_caller=serves_caller)
     assert verdicts == [Unknown((bench.server.campaigns_["c"],))]
-    assert not bench.ledger.is_claimed("c")
+    assert bench.ledger.newest(1) == []
 
 
 @both
@@ -296,8 +383,7 @@ async def test_what_a_duplicate_in_flight_may_get_is_waited_for(bench: Bench, se
 async def test_a_duplicate_that_stays_in_flight_ends_the_search_in_time(bench: Bench, serves_caller: bool) -> None:
     bench.server.add("c", new())
     bench.ledger.begin(new())
-    policy = evolve(POLICY, settle=0.01, timeout=0.1, pause=0.01)
-    verdicts = await asyncio.wait_for(bench.run(new(), serves_caller=serves_caller, policy=policy), 5)
+    verdicts = await asyncio.wait_for(bench.run(new(), serves_caller=serves_caller, policy=SHORT), 5)
     assert verdicts == [Unknown((bench.server.campaigns_["c"],))]
 
 
@@ -337,17 +423,17 @@ async def test_many_creates_are_found_in_one_look_each_its_own(bench: Bench) -> 
     assert len(bench.server.looks) == 1
 
 
-async def test_contacts_are_read_only_until_a_stranger_shows(bench: Bench) -> None:
+async def test_the_contacts_of_a_campaign_to_others_are_read_once(bench: Bench) -> None:
     bench.server.add("big", new(*(f"07700903{number:03}" for number in range(100))))
     assert await bench.run(new(), new(message="Bring your clubs.")) == [Absent(), Absent()]
-    assert bench.server.contacts_read == 2 * 2, "one page in each look"
+    assert (bench.server.contacts_read, len(bench.server.looks)) == (100, 2)
 
 
 async def test_creates_that_lie_a_year_apart_are_looked_for_apart(bench: Bench) -> None:
     sent = [new(), new(days=365)]
     bench.server.add("c", sent[1])
     assert await bench.run(*sent) == [Absent(), Found("c")]
-    assert len(bench.server.filters) == 3
+    assert len(bench.server.looks) == 3
 
 
 # What the server will not say
@@ -357,19 +443,21 @@ async def test_creates_that_lie_a_year_apart_are_looked_for_apart(bench: Bench) 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 405])
 async def test_a_server_that_will_not_list_is_asked_once(bench: Bench, serves_caller: bool, status: int) -> None:
     bench.server.failures.append(APIError("no", status=status))
-    assert await bench.run(new(), serves_caller=serves_caller) == [Unknown()]
+    assert await bench.run(new(), serves_caller=serves_caller) == [
+        Unknown(reason=f"the server refused to list campaigns ({status})")
+    ]
     assert len(bench.server.looks) == 1
 
 
 @both
 async def test_a_client_that_is_closed_ends_the_search(bench: Bench, serves_caller: bool) -> None:
     bench.server.failures.append(ClientClosedError("closed"))
-    assert await bench.run(new(), serves_caller=serves_caller) == [Unknown()]
+    assert unknown(await bench.run(new(), serves_caller=serves_caller))
 
 
 async def test_a_spent_quota_ends_the_search_and_what_was_absent_once_is_not(bench: Bench) -> None:
     bench.server.failures += [PagingError("moved")] * 3
-    assert await bench.run(new(), serves_caller=True, quota=RetryQuota(10)) == [Unknown()]
+    assert unknown(await bench.run(new(), serves_caller=True, quota=RetryQuota(10)))
     assert len(bench.server.looks) == 2
 
 
@@ -382,8 +470,8 @@ async def test_an_absence_that_is_seen_once_is_not_believed_when_time_is_up(benc
             bench.server.failures.append(APIError("no", status=403))
 
     bench.server.on_look = fail
-    assert await bench.run(*sent) == [Unknown(), Found("c")]
-    assert bench.ledger.is_claimed("c")
+    assert await bench.run(*sent) == [Unknown(reason="the server refused to list campaigns (403)"), Found("c")]
+    assert bench.ledger.newest(1) == ["c"]
 
 
 async def test_a_job_waits_as_long_as_the_server_answers_and_a_create_does_not(bench: Bench) -> None:
@@ -392,17 +480,14 @@ async def test_a_job_waits_as_long_as_the_server_answers_and_a_create_does_not(b
         return ()
 
     bench.server.add("c", new())
-    policy = evolve(POLICY, settle=0.01, timeout=0.1, pause=0.01)
-    assert await bench.run(new(), policy=policy, exclude_known=slowly) == [Found("c")]
-    like_none: list[Verdict] = [Unknown()]
-    assert await bench.run(new(), policy=policy, exclude_known=slowly, serves_caller=True) == like_none
+    assert await bench.run(new(), policy=SHORT, exclude_known=slowly) == [Found("c")]
+    assert unknown(await bench.run(new(), policy=SHORT, exclude_known=slowly, serves_caller=True))
 
 
 async def test_a_job_whose_looks_fail_for_ever_ends(bench: Bench) -> None:
     bench.server.add("c", new())
     del bench.server.contacts_["c"]
-    policy = evolve(POLICY, settle=0.01, timeout=0.1, pause=0.01)
-    assert await asyncio.wait_for(bench.run(new(), policy=policy), 5) == [Unknown()]
+    assert unknown(await asyncio.wait_for(bench.run(new(), policy=SHORT), 5))
 
 
 def test_a_create_that_is_looked_for_again_is_no_duplicate_of_itself() -> None:
@@ -417,8 +502,16 @@ def test_a_create_that_is_looked_for_again_is_no_duplicate_of_itself() -> None:
     assert not ledger.has_duplicate_unknown(new())
 
 
-def test_a_start_is_compared_as_it_is_sent_in_milliseconds() -> None:
+def test_starts_are_compared_without_their_fraction_of_a_second() -> None:
     ledger = Ledger(10)
     ledger.leave_unknown(evolve(new(), start_date_time=START.replace(microsecond=1_234)))
-    assert ledger.has_duplicate_unknown(evolve(new(), start_date_time=START.replace(microsecond=1_000)))
-    assert not ledger.has_duplicate_unknown(evolve(new(), start_date_time=START.replace(microsecond=2_000)))
+    assert ledger.has_duplicate_unknown(evolve(new(), start_date_time=START.replace(microsecond=900_000)))
+    assert not ledger.has_duplicate_unknown(evolve(new(), start_date_time=START + timedelta(seconds=1)))
+
+
+def test_absence_is_believed_after_the_settling_time_and_two_read_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("campaigns_async._reconcile.reconciler._READS", 2.0)
+    assert settling_end(POLICY, 30.0, sent=100.0, ended=101.0) == 160.0
+    assert settling_end(POLICY, 30.0, sent=100.0, ended=138.0) == 168.0
+    assert settling_end(evolve(POLICY, settle=90.0), 30.0, sent=100.0, ended=101.0) == 191.0
+    assert settling_end(evolve(POLICY, settle=0.0), 30.0, sent=100.0, ended=101.0) == 160.0

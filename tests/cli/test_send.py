@@ -42,6 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 SEND = ["send", "plan.ndjson", "--journal", "run.sqlite"]
+SOON = ["--settle", "0.2", "--read-timeout", "0.5"]
 
 
 def summary(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -116,7 +117,7 @@ class TestEndings:
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:
         sandbox.fault(operation="create", nth=3, times=1, status=504, act=True)
-        arguments = [*SEND, "--no-reconcile", "--settle", "0.1"]
+        arguments = [*SEND, "--no-reconcile", *SOON]
         look = commands(completed(arguments, folder, sandbox).stderr)[0]
         assert look.endswith(" with --reconcile")
         assert completed(same_again(arguments, look), folder, sandbox).returncode == 0
@@ -150,13 +151,13 @@ class TestEndings:
         write_many(folder / "plan.ndjson", 3000)
         # No file of the process may pass this size: enough for the plan, not for all groups.
         done = in_shell(
-            f"ulimit -f 2000; {sys.executable} -m campaigns_async {' '.join(SEND)} --settle 0.2", folder, sandbox
+            f"ulimit -f 2000; {sys.executable} -m campaigns_async {' '.join((*SEND, *SOON))}", folder, sandbox
         )
         assert done.returncode == 1
         assert 0 < len(sandbox.created) < 3000
         assert "stopped: the journal cannot be written: " in done.stderr
         assert commands(done.stderr)[0] == "run the same command again"
-        assert completed([*SEND, "--settle", "0.2"], folder, sandbox).returncode == 0
+        assert completed([*SEND, *SOON], folder, sandbox).returncode == 0
         assert len(sandbox.created) == 3000
         sandbox.assert_no_double_send()
 
@@ -184,7 +185,7 @@ class TestEndings:
 
 
 class TestSignals:
-    ARGUMENTS = (*SEND, "--concurrency", "4", "--settle", "0.2")
+    ARGUMENTS = (*SEND, "--concurrency", "4", *SOON)
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
     def test_the_first_lets_what_is_in_flight_finish(

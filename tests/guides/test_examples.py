@@ -154,9 +154,13 @@ async def test_the_durable_job_is_killed_and_started_again_until_all_are_created
         await sandbox.wait_received(62, "create")
         process.kill()
         await finish(process)
-        quick = ("CampaignsClient()", "CampaignsClient(reconcile=ReconcilePolicy(settle=0.1, pause=0.05))")
+        soon = "CampaignsClient(reconcile=ReconcilePolicy(settle=0.1, pause=0.05), timeouts=Timeouts(read=0.5))"
+        quick = ("CampaignsClient()", soon)
         again = save(
-            PYTHON["durable"], tmp_path, quick, ("import CampaignsClient,", "import ReconcilePolicy, CampaignsClient,")
+            PYTHON["durable"],
+            tmp_path,
+            quick,
+            ("import CampaignsClient,", "import ReconcilePolicy, Timeouts, CampaignsClient,"),
         )
         returned, printed, complaint = await finish(await start(again, cwd=tmp_path, **environment(sandbox)))
         assert (returned, printed, complaint) == (0, "200 created, 0 refused, 0 unknown\n", "")

@@ -68,10 +68,6 @@ def test_the_ranges_of_settings_are_enforced(cells: list[str]) -> None:
     elif name == "RetryPolicy.cap":
         RetryPolicy(base=3, cap=3)
         assert_refused(name, RetryPolicy().base / 2)
-    elif name == "ReconcilePolicy.timeout":
-        ReconcilePolicy(settle=3, timeout=3.5)
-        with pytest.raises(ConfigurationError, match="timeout"):
-            ReconcilePolicy(settle=3, timeout=3)
     elif name in ("auth", "update_method", "delete_method", "overload"):
         for choice in code(span):
             build(name, eval(choice, {"Auth": Auth}))  # noqa: S307
