@@ -121,8 +121,6 @@ class Server:
 
     page_size: int = 100
 
-    page_size: int = 100
-
     def campaigns(self, filters: Expression | None, /, *, sorts: str, page_size: int) -> Any:
         assert sorts == ("id" if filters is not None else "startDateTime,id")
         if filters is not None and page_size not in self.sizes[-1:]:  # each look has its own
