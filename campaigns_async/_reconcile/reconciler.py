@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import MINYEAR, UTC, datetime, timedelta
 from typing import Final, TypeAlias
+from uuid import UUID
 
 from attrs import define, evolve, field
 
@@ -271,7 +272,6 @@ class Reconciler:
         self,
         filters: Filters,
         sorts: str = "id",
-        page_size: int | None = None,
         is_beyond: Callable[[Campaign], bool] | None = None,
     ) -> list[Campaign]:
         """Return the campaigns of a list.
@@ -279,13 +279,12 @@ class Reconciler:
         Args:
             filters: The filter.
             sorts: The order.
-            page_size: The page size; None for one that differs from look to look.
             is_beyond: Returns True for a campaign after which no more are needed.
 
         Raises:
             PagingError: If the list is incomplete.
         """
-        size = max(1, self.listings.page_size - self.looks % _SIZES) if page_size is None else page_size
+        size = max(1, self.listings.page_size - self.looks % _SIZES)  # as the bounds
         listing = self.listings.campaigns(filters, sorts=sorts, page_size=size)
         rows: list[Campaign] = []
         async for page in listing.pages():
@@ -305,9 +304,9 @@ class Reconciler:
 
         They come first in the order of starts. In a filter, Sieve refuses null for a column that has no nulls.
         """
-        millisecond = int(self.clock.now().timestamp() * 1000)
-        size = max(1, self.listings.page_size - millisecond % (self.listings.page_size // 2 + 1))  # as the bounds
-        rows = await self._walk(None, "startDateTime,id", size, _has_start)
+        # No campaign has this id: it makes the URL another one each time, as the bounds do.
+        nobody = str(UUID(int=int(self.clock.now().timestamp() * 1000)))
+        rows = await self._walk(campaign.id != nobody, "startDateTime,id", _has_start)
         return [row for row in rows if not _has_start(row)]
 
     async def _check_newest(self, ids: Collection[str]) -> None:
