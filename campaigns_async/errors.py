@@ -162,7 +162,10 @@ class APIError(CampaignsError):
     Attributes:
         status: The HTTP status, also in `http_status`.
         problem: The problem document; None if the body held none.
+        body_text: The body, if it is plain text or text in JSON.
     """
+
+    body_text: str | None = None
 
     def __init__(
         self,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 
 from campaigns_async._checks import is_int
-from campaigns_async._http.body_forms import is_model_state
+from campaigns_async._http.body_forms import find_body_form, is_model_state
 from campaigns_async._http.codec import decode_json, is_array, is_object, single
 from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
@@ -86,6 +87,8 @@ def build_error(request: Request, response: Response, *, retry_after: float | No
         request_id=read_request_id(response) or (problem.trace_id if problem is not None else None),
         retry_after=retry_after,
     )
+    if problem is None and find_body_form(response) is BodyForm.TEXT:
+        error.body_text = _read_text(response.body)
     if isinstance(error, ValidationFailedError) and problem is not None:
         error.errors = problem.errors
         error.contact_errors = _group_by_contact(problem)
@@ -131,6 +134,13 @@ def read_problem(body: bytes) -> Problem | None:
         trace_id=trace if trace and is_request_id(trace) else None,
         errors=errors,
     )
+
+
+def _read_text(body: bytes) -> str:
+    with suppress(ValueError):
+        if isinstance(text := decode_json(body), str):
+            return text
+    return body.decode("utf-8-sig").strip()
 
 
 def _classify(status: int, retry_after: float | None) -> tuple[type[APIError], str]:

@@ -74,22 +74,3 @@ def resolve(
     if len(states) != 1:
         raise click.UsageError("give one of --created CAMPAIGN_ID, --not-sent and --failed")
     resolve_row(file, key, states[0], created, force=force, as_json=as_json)
-
-
-@journal.command("export")
-@_FILE
-@click.option(
-    "--out",
-    type=FilePath(allow_dash=True),
-    default="-",
-    help="New file, which only you may read: it holds phone numbers. Default: standard output.",
-)
-def export(file: Path, out: Path) -> None:
-    """Write the failed rows as a plan, to fix them and send them.
-
-    Send the plan with a journal of its own. After that, never use --retry-failed with this journal:
-    the rows would be sent twice. "journal resolve FILE KEY --created ID" settles them here.
-    """
-    from campaigns_async.cli.journal_run import export_failed
-
-    export_failed(file, out)

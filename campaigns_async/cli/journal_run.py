@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import click
 from attrs import asdict
@@ -205,63 +203,6 @@ def _check_not_given(journal: JournalReader, row: JournalRow, campaign_id: str) 
             raise UsageFailure(f"that campaign is the row {printable(other.key)!r}'s already: check the id")
 
 
-def export_failed(file: Path, out: Path) -> None:
-    """Write the failed rows as lines of a plan.
-
-    Raises:
-        click.ClickException: If the journal cannot be read, or the file not written.
-    """
-    with _as_click_errors(), open_journal(file) as journal:
-        if str(out) == "-":
-            written, without = _write_failed(journal, partial(print_output, newline=False))
-        else:
-            with _new_file(out) as target:
-                written, without = _write_failed(journal, target.write)
-    print_note(f"{format_count(written, 'row')} written; send them with another journal")
-    if without:
-        print_note(f"{format_count(without, 'row')} omitted: the journal no longer holds their content")
-    if written:
-        settle = format_journal_command("resolve", file, "--created", "CAMPAIGN-ID", key="KEY")
-        print_note(
-            "once they are sent, never use --retry-failed with this journal: they would be sent twice; "
-            f"to settle them here after they are created:\n  {settle}"
-        )
-
-
-def _write_failed(journal: JournalReader, write: Callable[[bytes], object]) -> tuple[int, int]:
-    written = without = 0
-    for row in journal.rows(State.FAILED, payload=True):
-        line = row.to_plan_line()
-        if line is None:
-            without += 1
-            continue
-        write(line)
-        written += 1
-    return written, without
-
-
-@contextmanager
-def _new_file(path: Path) -> Generator[IO[bytes]]:
-    """Make a file that only its owner may read; remove it if the block fails."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise UsageFailure("--out exists already: name a new file") from None
-    except OSError as error:
-        raise UsageFailure(f"--out cannot be made: {error.strerror}") from None
-    try:
-        with os.fdopen(descriptor, "wb") as target:
-            yield target
-            target.flush()
-            os.fsync(descriptor)
-    except BaseException as error:
-        with suppress(OSError):
-            path.unlink()
-        if isinstance(error, OSError):
-            raise click.ClickException(f"--out cannot be written: {error.strerror}") from None
-        raise
-
-
 def row_to_dict(row: JournalRow) -> dict[str, Any]:
     """Return a row as JSON values, with times in UTC as ISO 8601."""
     return {
@@ -272,6 +213,7 @@ def row_to_dict(row: JournalRow) -> dict[str, Any]:
         "attempted_at": format_time(row.attempted_at),
         "ended_at": format_time(row.ended_at),
         "reason": describe_reason(row),
+        "server_reason": row.server_reason,
         "created_without_id": row.created_without_id,
         "candidates": [asdict(candidate) for candidate in row.candidates],
     }
@@ -283,10 +225,9 @@ def format_time(seconds: float | None) -> str | None:
 
 
 def describe_reason(row: JournalRow) -> str | None:
-    """Return the reason why a row failed or is unknown, with the contacts that the server refused."""
-    if not row.refused_contacts:
-        return row.reason
-    return f"{row.reason}: contacts {list_first(row.refused_contacts)} (from 0) were refused"
+    """Return the reason why a row failed or is unknown, with the contacts that the server refused and its words."""
+    places = f"contacts {list_first(row.refused_contacts)} (from 0) were refused" if row.refused_contacts else None
+    return ": ".join(filter(None, (row.reason, places, row.server_reason))) or None
 
 
 def list_first(numbers: Sequence[int]) -> str:

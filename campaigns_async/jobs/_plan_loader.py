@@ -52,7 +52,8 @@ _FIND_KEY: Final = """
 _SET_PAYLOAD: Final = "UPDATE contents SET payload = ? WHERE row_id = ?"
 # The second condition on the state is the index's, word for word.
 _PLAN_FAILED: Final = """
-    UPDATE rows SET state = 0, reason = NULL, candidates = NULL, refused = NULL WHERE state = 3 AND state IN (1, 3, 4)
+    UPDATE rows SET state = 0, reason = NULL, candidates = NULL, refused = NULL, server_reason = NULL
+    WHERE state = 3 AND state IN (1, 3, 4)
 """
 
 

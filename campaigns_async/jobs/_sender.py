@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Final
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from campaigns_async._threads import wait_until_done
 from campaigns_async.effects import Cause, Effect, RunAction, State, classify_row, effect_of
 from campaigns_async.errors import (
+    APIError,
     CampaignsError,
     ClientClosedError,
     ConfigurationError,
@@ -24,6 +25,7 @@ from campaigns_async.errors import (
     ValidationFailedError,
 )
 from campaigns_async.jobs._backpressure import Backoff, Pace
+from campaigns_async.jobs._server_reason import describe_refusal
 from campaigns_async.jobs.job_errors import JournalError
 from campaigns_async.jobs.journal import (
     ClaimedRow,
@@ -33,6 +35,7 @@ from campaigns_async.jobs.journal import (
     PossibleMatch,
     Transition,
 )
+from campaigns_async.jobs.plans import decode_campaign
 from campaigns_async.outcome_unknown import OutcomeUnknownError
 
 _LINGER: Final = 0.01
@@ -202,6 +205,8 @@ class Sender:
     def _record_error(self, row: ClaimedRow, error: Exception, *, in_outage: bool) -> None:
         outcome, action = classify_error(row.row_id, error)
         is_unknown = outcome.state is State.UNKNOWN
+        if outcome.state is State.FAILED and isinstance(error, APIError):
+            outcome = evolve(outcome, server_reason=describe_refusal(error, decode_campaign(row.body())))
         match action:
             case _ if isinstance(error, _HeldBackError):
                 pass

@@ -59,7 +59,7 @@ _TABLES: Final = (
         kind INTEGER NOT NULL DEFAULT 0, -- unused: 0 a campaign; 1 a message
         mark INTEGER NOT NULL DEFAULT 0, -- unused: adopted, held, skipped or withdrawn, in addition to the state
         undo INTEGER,                    -- unused: the state of an undo
-        server_reason TEXT,              -- unused: the server's own words, masked
+        server_reason TEXT,              -- the server's own words, masked
         token BLOB,                      -- unused: the attempt's token, which a former owner no longer has
         owner INTEGER                    -- unused: the lease under which the row is sent
     ) STRICT
@@ -73,7 +73,7 @@ _TABLES: Final = (
         row_id INTEGER PRIMARY KEY,
         recipients BLOB NOT NULL,        -- a keyed digest of 8 bytes for each recipient sent
         dropped BLOB,                    -- the same, for each recipient that the plan left out
-        payload BLOB                     -- the request body, compressed or not; dropped once the row is created
+        payload BLOB                     -- the request body, compressed or not; dropped once the row is created or failed
     ) STRICT
     """,
     "CREATE TABLE options (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
@@ -107,13 +107,15 @@ _TRIGGER: Final = (
     f"""
     CREATE TEMP TRIGGER record INSTEAD OF INSERT ON commits BEGIN
         UPDATE rows SET state = 1, attempts = attempts + 1, attempted_at = NEW.now,
-            campaign_id = NULL, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL
+            campaign_id = NULL, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL,
+            server_reason = NULL
         FROM json_each(NEW.claims) AS j
         WHERE rows.id = j.value AND +rows.state = 0;
         SELECT RAISE(ABORT, 'claims') WHERE changes() <> NEW.n_claims;
 
         UPDATE rows SET state = 2, ended_at = NEW.now,
-            campaign_id = j.value, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL
+            campaign_id = j.value, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL,
+            server_reason = NULL
         FROM json_each(NEW.created) AS j
         WHERE rows.id = CAST(j.key AS INTEGER) AND +rows.state IN ({_TO_CREATED});
         SELECT RAISE(ABORT, 'created') WHERE changes() <> NEW.n_created;
@@ -124,7 +126,8 @@ _TRIGGER: Final = (
                 iif(json_extract(j.value, '$[1]') = 4, rows.created_without_id, 0)),
             reason = json_extract(j.value, '$[4]'),
             candidates = json_extract(j.value, '$[5]'),
-            refused = json_extract(j.value, '$[7]')
+            refused = json_extract(j.value, '$[7]'),
+            server_reason = json_extract(j.value, '$[8]')
         FROM json_each(NEW.moves) AS j
         WHERE rows.id = json_extract(j.value, '$[0]') AND (
             rows.state * 10 + json_extract(j.value, '$[1]') IN ({_LEGAL})
@@ -249,13 +252,13 @@ class JournalFile(JournalReader):
         return claimed
 
     def drop_payloads(self) -> None:
-        """Drop the payloads of created rows; see `Journal.drop_payloads`."""
+        """Drop the payloads of settled rows; see `Journal.drop_payloads`."""
         with writing():
             ((last,),) = self._connection.execute("SELECT coalesce(max(id), 0) FROM rows").fetchall()
             for first in range(1, last + 1, _DROPPED_AT_ONCE):
                 self._connection.execute(
                     "UPDATE contents SET payload = NULL WHERE row_id BETWEEN ? AND ? AND payload IS NOT NULL "
-                    "AND (SELECT state FROM rows WHERE id = row_id) = 2",
+                    "AND (SELECT state FROM rows WHERE id = row_id) IN (2, 3)",
                     (first, first + _DROPPED_AT_ONCE - 1),
                 )
 
@@ -422,6 +425,7 @@ def _encode_commit(claimed: Sequence[ClaimedRow], transitions: Sequence[Transiti
                 msgspec.json.encode(candidates).decode() if candidates else None,
                 int(each.exceptional),
                 msgspec.json.encode(each.refused_contacts).decode() if each.refused_contacts else None,
+                _clean(each.server_reason),
             )
         )
     return (

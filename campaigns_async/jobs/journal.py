@@ -9,7 +9,6 @@ import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
-import msgspec
 from attrs import field, frozen
 
 from campaigns_async.effects import State
@@ -54,6 +53,7 @@ class JournalRow:
         created_without_id: True if the server created the campaign, but its id is not known.
         refused_contacts: The indexes of the contacts that the server refused, from 0, if the row failed.
         payload: The request body. None if it was not read, or was dropped.
+        server_reason: The server's own words if the row failed. The row's texts, names and numbers are hidden in them.
     """
 
     row_id: int
@@ -69,12 +69,7 @@ class JournalRow:
     created_without_id: bool = False
     refused_contacts: tuple[int, ...] = ()
     payload: bytes | None = field(default=None, repr=False)
-
-    def to_plan_line(self) -> bytes | None:
-        """Return the row as a line of an NDJSON plan; None if the row has no payload."""
-        if self.payload is None:
-            return None
-        return msgspec.json.encode({"key": self.key, **msgspec.json.decode(self.payload)}) + b"\n"
+    server_reason: str | None = field(default=None, repr=False)
 
 
 @frozen
@@ -103,6 +98,7 @@ class Transition:
         exceptional: True to allow a move that no run makes by itself: to adopt a campaign, to restore a journal, to
             revoke an id that two rows were given, or a user's decision on a created row.
         refused_contacts: As in `JournalRow`.
+        server_reason: As in `JournalRow`.
     """
 
     row_id: int
@@ -113,6 +109,7 @@ class Transition:
     created_without_id: bool = False
     exceptional: bool = False
     refused_contacts: tuple[int, ...] = ()
+    server_reason: str | None = None
 
 
 class DuplicateIdError(ValueError):
@@ -194,7 +191,7 @@ class Journal(Protocol):
         ...
 
     async def drop_payloads(self) -> None:
-        """Delete the payloads of created rows."""
+        """Delete the payloads of the rows that are created or failed."""
         ...
 
     async def close(self) -> None:

@@ -21,7 +21,10 @@ UNSETTLED_WHERE: Final = "state IN (1, 3, 4)"
 """The condition of the partial index. SQLite uses that index only for a query that repeats the condition."""
 _PAGE: Final = 500
 """Rows read by one query. No cursor is open between two queries, so that the writer can commit in between."""
-_COLUMNS: Final = "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, candidates, created_without_id, refused"
+_COLUMNS: Final = (
+    "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, candidates, created_without_id, "
+    "refused, server_reason"
+)
 _STATES: Final[dict[int, State]] = {int(state): state for state in State}  # faster than State(number)
 
 
@@ -155,6 +158,7 @@ def _to_row(
     candidates: str | None,
     created_without_id: int,
     refused: str | None,
+    server_reason: str | None,
     payload: bytes | None = None,
 ) -> JournalRow:
     return JournalRow(
@@ -171,4 +175,5 @@ def _to_row(
         bool(created_without_id),
         tuple(msgspec.json.decode(refused)) if refused else (),
         None if payload is None else decompress(payload),
+        server_reason,
     )

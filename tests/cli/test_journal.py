@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import sqlite3
-import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from campaigns_async.jobs.journal import Transition
 from campaigns_async.sandbox.threaded import ThreadedSandbox
 
 from .conftest import Command, Ended, line, ndjson
-from .send_support import KEY, commands, completed, squeezed
+from .send_support import KEY, completed, squeezed
 
 AT = 1_900_000_000.0
 KEYS = ("sending", "created", "failed", "bare", "unknown", "sure", "-dash", "planned")
@@ -36,7 +35,7 @@ def make(path: Path) -> JournalFile:
     ids = {key: row.row_id for key, row in zip(KEYS, journal.commit([], claim=7, now=AT), strict=False)}
     transitions = [
         Transition(ids["created"], State.CREATED, campaign_id="C-1"),
-        Transition(ids["failed"], State.FAILED, reason="422"),
+        Transition(ids["failed"], State.FAILED, reason="422", server_reason="sender: Not yours.\x1b[31m"),
         Transition(ids["bare"], State.FAILED, reason="409"),
         Transition(
             ids["unknown"], State.UNKNOWN, reason="504", candidates=(PossibleMatch("C-8", 2), PossibleMatch("C-9", 2))
@@ -76,7 +75,7 @@ class TestShow:
         assert rows(ended)["unknown"] == {
             "key": "unknown", "state": "unknown", "campaign_id": None, "attempts": 1,
             "attempted_at": "2030-03-17T17:46:40Z", "ended_at": "2030-03-17T17:46:41Z",
-            "reason": "504", "created_without_id": False,
+            "reason": "504", "server_reason": None, "created_without_id": False,
             "candidates": [
                 {"campaign_id": "C-8", "recipient_count": 2, "status": None, "start": None},
                 {"campaign_id": "C-9", "recipient_count": 2, "status": None, "start": None},
@@ -107,7 +106,7 @@ class TestShow:
             ),
             "-dash: unknown, 1 attempt, 2030-03-17T17:46:41Z, 504",
             "sending: sending, 1 attempt, 2030-03-17T17:46:40Z",
-            "failed: failed, 1 attempt, 2030-03-17T17:46:41Z, 422",
+            "failed: failed, 1 attempt, 2030-03-17T17:46:41Z, 422: sender: Not yours.\ufffd[31m",
             "bare: failed, 1 attempt, 2030-03-17T17:46:41Z, 409",
             "planned: planned, 0 attempts",
         ]
@@ -264,74 +263,7 @@ class TestResolve:
         assert "in use" in ended.err
 
 
-class TestExport:
-    def test_no_rows_are_one_line(self, tmp_path: Path, command: Command) -> None:
-        path = tmp_path / "run.sqlite"
-        JournalFile.open(path).close()
-        ended = command("journal", "export", path)
-        assert (ended.code, ended.out, ended.err) == (0, "", "0 rows written; send them with another journal\n")
-
-    def test_the_failed_rows_are_a_plan(self, journal: Path, command: Command) -> None:
-        ended = command("journal", "export", journal)
-        assert (ended.code, json.loads(ended.out)) == (0, LINE)
-        assert ended.err == (
-            "1 row written; send them with another journal\n"
-            "1 row omitted: the journal no longer holds their content\n"
-            "once they are sent, never use --retry-failed with this journal: they would be sent twice; "
-            "to settle them here after they are created:\n"
-            f"  campaigns-async journal resolve --created CAMPAIGN-ID {journal} KEY\n"
-        )
-
-    def test_a_file_is_for_its_owner_alone_and_none_is_written_over(self, journal: Path, command: Command) -> None:
-        out = journal.with_name("failed.ndjson")
-        assert command("journal", "export", journal, "--out", out).code == 0
-        assert json.loads(out.read_bytes()) == LINE
-        assert stat.S_IMODE(out.stat().st_mode) == 0o600
-        out.write_text("mine")
-        ended = command("journal", "export", journal, "--out", out)
-        assert (ended.code, ended.out) == (2, "")
-        assert "--out exists already" in ended.err
-        assert out.read_text() == "mine"
-
-    def test_a_folder_that_is_not_there_is_one_line(self, journal: Path, command: Command) -> None:
-        ended = command("journal", "export", journal, "--out", journal.with_name("none") / "x")
-        assert ended.code == 2
-        assert ended.err == "campaigns-async: --out cannot be made: No such file or directory\n"
-
-    def test_a_full_disk_is_1_and_leaves_no_half_of_a_plan(
-        self, journal: Path, command: Command, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        def full(_: int) -> None:
-            raise OSError(28, "No space left on device")
-
-        monkeypatch.setattr("os.fsync", full)
-        out = journal.with_name("failed.ndjson")
-        ended = command("journal", "export", journal, "--out", out)
-        assert ended.code == 1
-        assert ended.err == "campaigns-async: --out cannot be written: No space left on device\n"
-        assert not out.exists()
-
-    def test_what_was_refused_is_mended_and_sent_with_another_journal(self, tmp_path: Path) -> None:
-        (tmp_path / "plan.ndjson").write_bytes(ndjson(*map(line, range(4))))
-        with ThreadedSandbox(api_key=KEY) as sandbox:
-            rule = sandbox.fault(operation="create", times=3, status=422)
-            completed(["send", "plan.ndjson", "--journal", "run.sqlite"], tmp_path, sandbox)
-            rule.stop()
-            result = completed(["journal", "export", "run.sqlite", "--out", "failed.ndjson"], tmp_path, None)
-            done = completed(["send", "failed.ndjson", "--journal", "failed.sqlite"], tmp_path, sandbox)
-            assert done.returncode == 0
-            assert len(sandbox.created) == 4
-            sandbox.assert_no_double_send()
-            (settle,) = commands(result.stderr)
-            for row in map(json.loads, (tmp_path / "failed.ndjson").read_text().splitlines()):
-                (made,) = [each["id"] for each in sandbox.created if each["message"] == row["message"]]
-                words = settle.replace("KEY", row["key"]).replace("CAMPAIGN-ID", made)
-                assert completed(words, tmp_path, None).returncode == 0
-            assert completed(["send", "plan.ndjson", "--journal", "run.sqlite"], tmp_path, sandbox).returncode == 0
-            assert len(sandbox.created) == 4
-
-
-@pytest.mark.parametrize("name", ["show", "export", "resolve"])
+@pytest.mark.parametrize("name", ["show", "resolve"])
 @pytest.mark.parametrize("kind", ["none", "empty", "text", "folder", "newer"])
 def test_what_is_no_journal_is_refused_and_left_as_it_is(
     name: str, kind: str, tmp_path: Path, command: Command

@@ -179,8 +179,10 @@ class TestRefusals:
             summary = await send(client, plan, journal)
             assert (summary.created, summary.failed) == (3, 1)
             assert (summary.failures[0].reason, summary.failures[0].refused_contacts) == ("400", (1,))
-            failed = journal_rows(journal, State.FAILED)[0]
-            assert json.loads(failed.to_plan_line() or b"")["key"] == "bad"
+            [failed] = journal_rows(journal, State.FAILED)
+            assert failed.server_reason == summary.failures[0].server_reason
+            assert failed.server_reason is not None
+            assert failed.server_reason.startswith("phoneNumber: ")
 
             assert (await send(client, plan, journal)).failed == 1
             assert len(sandbox.requests) == 4

@@ -109,7 +109,11 @@ def test_it_is_there_when_opened_again(journal: JournalFile, path: Path) -> None
 
 def test_what_was_refused_is_forgotten_once_the_row_is_sent_again(journal: JournalFile) -> None:
     begin(journal, 1)
-    journal.commit([Transition(1, State.FAILED, reason="400", refused_contacts=(0, 7))], now=1.0)
+    journal.commit(
+        [Transition(1, State.FAILED, reason="400", refused_contacts=(0, 7), server_reason="sender: no")], now=1.0
+    )
+    [failed] = journal.rows(State.FAILED)
+    assert failed.server_reason == "sender: no"
     journal.commit([Transition(1, State.PLANNED)], now=2.0)
     assert begin(journal, 1) == [1]
     assert journal.row(f"{KEY} 1") == journal_row(1, State.SENDING, attempts=2, attempted_at=1.0, ended_at=2.0)

@@ -60,7 +60,7 @@ class JournalModel:
         for row in self.snapshot():
             if retry_failed and row.state is State.FAILED:
                 self.rows[row.row_id] = evolve(
-                    row, state=State.PLANNED, reason=None, candidates=(), refused_contacts=()
+                    row, state=State.PLANNED, reason=None, candidates=(), refused_contacts=(), server_reason=None
                 )
 
     def commit(self, transitions: Sequence[Transition], *, claim: int = 0, now: float) -> list[int]:
@@ -82,9 +82,9 @@ class JournalModel:
         return claimed
 
     def drop_payloads(self) -> None:
-        """Drop the payloads of created rows."""
+        """Drop the payloads of the rows that are created or failed."""
         for row in self.snapshot():
-            if row.state is State.CREATED:
+            if row.state in {State.CREATED, State.FAILED}:
                 self.rows[row.row_id] = evolve(row, payload=None)
 
     def counts(self) -> Mapping[State, int]:
@@ -103,6 +103,7 @@ def _claim(row: JournalRow, now: float) -> JournalRow:
         reason=None,
         candidates=(),
         refused_contacts=(),
+        server_reason=None,
     )
 
 
@@ -116,5 +117,6 @@ def _move(row: JournalRow, each: Transition, now: float) -> JournalRow:
         reason=each.reason,
         candidates=each.candidates,
         refused_contacts=each.refused_contacts,
+        server_reason=each.server_reason,
         created_without_id=each.created_without_id or (row.created_without_id and each.state is State.UNKNOWN),
     )
