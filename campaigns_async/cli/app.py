@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "completion": Entry("completion", "Print the script that completes commands in your shell."),
     "demo": Entry("demo", "Create 500 campaigns on a sandbox that fails; check the count."),
     "export": Entry("export_command", "Write campaigns or contacts to CSV, NDJSON or Parquet."),
+    "guide": Entry("guide_command", "Show the guides, or list their topics and headings."),
     "journal": Entry("journal_command", "Show the journal of a send, and settle its rows by hand."),
     "sandbox": Entry("sandbox_command", "Run a server on this machine that behaves like the API."),
     "send": Entry("send_command", "Create each campaign of a plan once, whatever fails."),

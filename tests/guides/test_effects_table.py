@@ -35,3 +35,4 @@ def test_each_line_is_what_the_code_decides(row: list[str]) -> None:
         assert outcome.effect.name == effect.strip("`"), (operation, met, form)
         assert outcome.read_back == then.startswith("read back"), (operation, met, form)
         assert outcome.retryable == then.startswith("sent again"), (operation, met, form)
+        assert outcome.renew_key == ("once with another key" in then), (operation, met, form)

@@ -25,10 +25,8 @@ from campaigns_async import (
 )
 from campaigns_async.campaigns import Campaigns
 from campaigns_async.cli.export_command import export
-from campaigns_async.effects import BodyForm, classify_attempt
 from campaigns_async.export import Format, export_campaigns, export_contacts
 from campaigns_async.export._options import find_format
-from campaigns_async.values import Operation
 from guides.blocks import code, table, tables
 
 POLICIES = {"Timeouts": Timeouts, "RetryPolicy": RetryPolicy, "ReconcilePolicy": ReconcilePolicy}
@@ -115,34 +113,6 @@ def test_the_rows_below_a_base_are_its_own(base: str, said: str) -> None:
 def test_every_effect_has_its_row() -> None:
     for rows in tables("`effect`"):
         assert [code(cells[0])[0] for cells in rows] == [f"Effect.{effect.name}" for effect in Effect]
-
-
-FAILURES: dict[str, list[dict[str, Any]]] = {
-    "no connection": [{"status": None, "sent": False}],
-    "429": [{"status": 429}],
-    "401": [{"status": 401}],
-    "any other 4xx": [{"status": status} for status in (307, 308, 400, 403, 404, 405, 409, 413, 422)],
-    "408": [{"status": status} for status in (408, 500, 502, 503, 504, 301, 302, 303)]
-    + [{"status": 403, "form": BodyForm.HTML}, {"status": 409, "form": BodyForm.JSON}]
-    + [{"status": None, "sent": True}],
-    "200 or 201": [
-        {"status": status, "form": form}
-        for status in (200, 201)
-        for form in (BodyForm.HTML, BodyForm.JSON, BodyForm.TEXT, BodyForm.POSSIBLE_ID)
-    ],
-    "a success": [{"status": 201, "form": form} for form in (BodyForm.EMPTY, BodyForm.CUT)],
-}
-
-
-def test_the_effects_of_a_create_are_what_the_code_decides() -> None:
-    shown = table("a create that met")
-    assert len(shown) == len(FAILURES)
-    for (met, effect, again), (begin, cases) in zip(shown, FAILURES.items(), strict=True):
-        assert met.startswith(begin)
-        for attempt in cases:
-            outcome = classify_attempt(Operation.CREATE, **attempt)
-            assert (outcome.effect.name, outcome.retryable) == (code(effect)[0], again.startswith("yes")), met
-            assert outcome.renew_key == again.startswith("once")
 
 
 def test_the_options_of_a_listing_are_all_there() -> None:

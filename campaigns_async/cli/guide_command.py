@@ -1,0 +1,75 @@
+"""`campaigns-async guide`: shows the guides in the terminal."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import click
+from click.shell_completion import CompletionItem
+
+from campaigns_async.cli.console import get_invocation, is_terminal, print_output, print_rich, suggest
+from campaigns_async.cli.options import Command
+
+_COMMENT = re.compile(r"^<!-- .* -->\n", re.MULTILINE)
+_LINK = re.compile(r"\[([^\]]*)\]\((?:([\w-]+)\.md)?(?:#[^)]*)?\)")
+_SECTION = re.compile(r"(#+) (.+)\n")
+
+
+def load_guides() -> dict[str, str]:
+    """Return the text of each guide by its topic, without the comments that name blocks for tests."""
+    found = (file for file in files("campaigns_async").joinpath("guides").iterdir() if file.name.endswith(".md"))
+    texts = {file.name.removesuffix(".md"): _COMMENT.sub("", file.read_text("utf-8")) for file in found}
+    return dict(sorted(texts.items(), key=lambda item: (item[0] != "quickstart", item[0])))
+
+
+def split_sections(text: str) -> list[tuple[int, str, str]]:
+    """Return the level, heading and text of each section of a guide; blocks of code have no headings."""
+    sections: list[tuple[int, str, str]] = []
+    in_code = False
+    for line in text.splitlines(keepends=True):
+        in_code ^= line.startswith("```")
+        heading = None if in_code else _SECTION.match(line)
+        if heading:
+            sections.append((len(heading[1]), heading[2], line))
+        else:
+            level, name, before = sections[-1]
+            sections[-1] = level, name, before + line
+    return sections
+
+
+def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(topic) for topic in load_guides() if topic.startswith(incomplete)]
+
+
+@click.command("guide", cls=Command)
+@click.argument("topic", required=False, shell_complete=_complete)
+def guide(topic: str | None) -> None:
+    """Show a guide, or list the topics with their headings.
+
+    TOPIC is a guide, such as limits, or words of a heading, such as "rate limit".
+    """
+    guides = load_guides()
+    if topic is None:
+        for name, text in guides.items():
+            (_, title, _), *sections = split_sections(text)
+            print_output(f"{name}: {title}")
+            for level, heading, _ in sections:
+                print_output(f"{'  ' * (level - 1)}{heading.replace('`', '')}")
+        return
+    wanted = topic.lower()
+    text = guides.get(wanted, "") or "".join(
+        part
+        for each in guides.values()
+        for _, heading, part in split_sections(each)
+        if wanted in heading.replace("`", "").lower()
+    )
+    if not text:
+        raise click.UsageError(f"no guide or heading is {topic!r}{suggest(topic, list(guides), 'topics')}")
+    if not is_terminal():
+        print_output(text, newline=False)
+        return
+    from rich.markdown import Markdown
+
+    shown = _LINK.sub(lambda found: f"{found[1]} (see: guide {found[2]})" if found[2] else found[1], text)
+    print_rich(Markdown(shown, code_theme="bw" if get_invocation().no_color else "ansi_dark"))
