@@ -29,16 +29,20 @@ SERVER: Final = "server"
 _BATCH: Final = 500
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 _SHOWN: Final = 20
+_CORRECTED: Final = (
+    "; a failed row of a plan with keys may be corrected, and is sent with retry_failed (--retry-failed); "
+    "without keys, corrected campaigns need a plan and a journal of their own"
+)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _KINDS: Final = {
     "keys": "a plan whose rows have keys",
     "contacts": "a CSV of contacts",
     "positions": "a list of campaigns without keys",
 }
-# A planned row without payload is left out: its line is read again, for the payload.
+# A planned or unknown row without payload is left out: its line is read again, for the payload.
 _LOAD_LINES: Final = """
     INSERT OR REPLACE INTO temp.known SELECT line, id FROM rows JOIN contents ON row_id = id
-    WHERE line IS NOT NULL AND (state <> 0 OR {planned})
+    WHERE line IS NOT NULL AND (state NOT IN (0, 4) OR payload IS NOT NULL AND {planned})
 """
 _FIND_LINES: Final = "SELECT known.line, known.id FROM json_each(?) AS j JOIN temp.known ON known.line = j.value"
 _ADD_ROW: Final = """
@@ -47,8 +51,12 @@ _ADD_ROW: Final = """
 """
 _ADD_CONTENTS: Final = "INSERT INTO contents (row_id, recipients, dropped, payload) VALUES (?, ?, ?, ?)"
 _FIND_KEY: Final = """
-    SELECT id, content, state, payload IS NULL FROM rows LEFT JOIN contents ON row_id = id WHERE key = ?
+    SELECT id, content, state, has_failed, payload IS NULL FROM rows LEFT JOIN contents ON row_id = id WHERE key = ?
 """
+_CHANGE_ROW: Final = """
+    UPDATE rows SET content = ?, line = ?, text = ?, sender = ?, starts_at = ?, planned_count = ? WHERE key = ?
+"""
+_CHANGE_CONTENTS: Final = "UPDATE contents SET recipients = ?, dropped = ?, payload = ? WHERE row_id = ?"
 _SET_PAYLOAD: Final = "UPDATE contents SET payload = ? WHERE row_id = ?"
 # The second condition on the state is the index's, word for word.
 _PLAN_FAILED: Final = """
@@ -95,7 +103,7 @@ def add_plan(
                 connection.execute(_PLAN_FAILED)
             is_unchanged = plan.has_content_digest and bool(recorded)
             if sink is not None or not is_unchanged or _lacks_payloads(connection):
-                _Loader(connection, stopping, sink).run(plan)
+                _Loader(connection, stopping, sink, retry_failed and not plan.is_positional).run(plan)
                 _check_unchanged(plan, plan_options)
             connection.execute("COMMIT")
         except BaseException:  # on an interrupt too: all or nothing
@@ -110,7 +118,7 @@ def _check_unchanged(plan: Plan, options: Mapping[str, str]) -> None:
 
 
 def _lacks_payloads(connection: sqlite3.Connection) -> bool:
-    query = "SELECT 1 FROM rows JOIN contents ON row_id = id WHERE state = 0 AND payload IS NULL LIMIT 1"
+    query = "SELECT 1 FROM rows JOIN contents ON row_id = id WHERE state IN (0, 4) AND payload IS NULL LIMIT 1"
     return bool(connection.execute(query).fetchall())
 
 
@@ -149,6 +157,7 @@ class _Faults:
     _line_count: int = 0
     _changed_keys: list[str] = field(factory=list[str])
     _changed_count: int = 0
+    _any_failed: bool = False
 
     def add(self, *lines: BadLine) -> None:
         """Add faults of lines, in any order."""
@@ -157,9 +166,10 @@ class _Faults:
         if len(self._lines) > 2 * _SHOWN:
             self._keep_first()
 
-    def add_changed(self, key: str) -> None:
+    def add_changed(self, key: str, *, has_failed: bool) -> None:
         """Add a row that has changed."""
         self._changed_count += 1
+        self._any_failed |= has_failed
         if len(self._changed_keys) < _SHOWN:
             self._changed_keys.append(key)
 
@@ -175,7 +185,8 @@ class _Faults:
             what = "1 fault" if self._line_count == 1 else f"{self._line_count} faults"
             raise PlanError(f"the plan has {what}; nothing was sent", tuple(self._lines), self._line_count)
         if self._changed_count:
-            raise _to_error("changed since the journal was started", self._changed_keys, self._changed_count)
+            advice = _CORRECTED if self._any_failed else ""
+            raise _to_error("changed since the journal was started", self._changed_keys, self._changed_count, advice)
 
     def _keep_first(self) -> None:
         self._lines = sorted(self._lines, key=lambda line: line.number)[:_SHOWN]
@@ -195,6 +206,7 @@ class _Loader:
     _connection: sqlite3.Connection
     _stopping: Callable[[], bool]
     _sink: RowSink | None
+    _may_change_failed: bool
     _faults: _Faults = field(init=False, factory=_Faults)
     _digests: _Digests = field(init=False)
     _known: int = field(init=False)
@@ -217,7 +229,7 @@ class _Loader:
         execute("CREATE TEMP TABLE IF NOT EXISTS known (line INTEGER PRIMARY KEY, id INTEGER NOT NULL)")
         execute("DELETE FROM temp.known")
         if self._known:  # a sink is given the planned rows too, so their lines are read
-            execute(_LOAD_LINES.format(planned="payload IS NOT NULL" if self._sink is None else "FALSE"))
+            execute(_LOAD_LINES.format(planned="TRUE" if self._sink is None else "state = 4"))
         empty = True
         for line in plan.lines():
             empty = False
@@ -300,17 +312,27 @@ class _Loader:
         """Yield the added rows with their ids. Compare the others with the rows that have their keys."""
         yielded: set[int] = set()
         for each in rows:
-            ((row_id, content, state, lacks_payload),) = self._connection.execute(_FIND_KEY, (each.row.key,)).fetchall()
+            found = self._connection.execute(_FIND_KEY, (each.row.key,)).fetchall()
+            ((row_id, content, state, has_failed, lacks_payload),) = found
             if row_id >= first and row_id not in yielded:
                 yielded.add(row_id)
                 yield row_id, each
             elif self._mark_seen(row_id, each.line):
-                if content != digest(each.row.body):
-                    self._faults.add_changed(each.row.key)
-                elif state == State.PLANNED:
-                    if lacks_payload:
-                        self._connection.execute(_SET_PAYLOAD, (compress(each.row.body), row_id))
+                is_changed = content != digest(each.row.body)
+                may_change = self._may_change_failed and has_failed and state == State.PLANNED
+                if is_changed and not may_change:
+                    self._faults.add_changed(each.row.key, has_failed=bool(has_failed))
+                elif is_changed and self._sink is None:
+                    self._change(row_id, each)
+                elif state in {State.PLANNED, State.UNKNOWN} and lacks_payload:
+                    self._connection.execute(_SET_PAYLOAD, (compress(each.row.body), row_id))
+                if state == State.PLANNED:
                     self._pass_on(each)
+
+    def _change(self, row_id: int, each: _PendingRow) -> None:
+        key, *columns = self._to_columns(each)
+        self._connection.execute(_CHANGE_ROW, (*columns, key))
+        self._connection.execute(_CHANGE_CONTENTS, (*self._to_contents(each.row), row_id))
 
     def _pass_on(self, each: _PendingRow) -> None:
         if self._sink is not None:
@@ -329,11 +351,11 @@ class _Loader:
         raise _to_error("in the journal, but missing from the plan", keys, count)
 
 
-def _to_error(what: str, keys: list[str], count: int) -> PlanChangedError:
+def _to_error(what: str, keys: list[str], count: int, advice: str = "") -> PlanChangedError:
     rows = "1 row is" if count == 1 else f"{count} rows are"
     shown = ", ".join(keys) + (", ..." if count > len(keys) else "")
     return PlanChangedError(
-        f"{rows} {what} (keys: {shown}): restore the plan, and give new rows new keys; nothing was sent",
+        f"{rows} {what} (keys: {shown}): restore the plan, and give new rows new keys{advice}; nothing was sent",
         tuple(keys),
         count,
     )
@@ -351,7 +373,8 @@ def _check_options(recorded: Mapping[str, str], options: Mapping[str, str], *, i
         )
     names = sorted(name for name in recorded.keys() | options.keys() if recorded.get(name) != options.get(name))
     hint = " (its rows are identified by their positions in the file)" if is_positional else ""
+    corrected = "; corrected contacts of failed rows need a CSV and a journal of their own" if "file" in names else ""
     raise JournalError(
         f"the journal was started with another {', '.join(names)}{hint}: "
-        "use the same, or another journal for another job; nothing was sent"
+        f"use the same, or another journal for another job{corrected}; nothing was sent"
     )

@@ -48,6 +48,7 @@ _TABLES: Final = (
         created_without_id INTEGER NOT NULL DEFAULT 0,
         reason TEXT,
         candidates TEXT,
+        has_failed INTEGER NOT NULL DEFAULT 0, -- 1 once the row has failed: from then on its plan may correct it
         refused TEXT,                    -- the indexes of the contacts that the server refused, as JSON
         content INTEGER NOT NULL,        -- digest of the request body
         line INTEGER,                    -- digest of the plan's line: an unchanged line is not parsed again
@@ -80,6 +81,7 @@ _TABLES: Final = (
     """
     CREATE TABLE journal (
         digest_key BLOB NOT NULL,        -- the key of the digests
+        purged_at REAL,                  -- seconds since 1970: its texts and numbers were removed, and nothing is sent
         generation INTEGER NOT NULL,     -- unused: incremented by each commit, to recognise an old copy
         api_key_salt BLOB,               -- unused
         api_key_fingerprint BLOB         -- unused: salted digest of the API key
@@ -127,7 +129,8 @@ _TRIGGER: Final = (
             reason = json_extract(j.value, '$[4]'),
             candidates = json_extract(j.value, '$[5]'),
             refused = json_extract(j.value, '$[7]'),
-            server_reason = json_extract(j.value, '$[8]')
+            server_reason = json_extract(j.value, '$[8]'),
+            has_failed = max(rows.has_failed, json_extract(j.value, '$[1]') = 3)
         FROM json_each(NEW.moves) AS j
         WHERE rows.id = json_extract(j.value, '$[0]') AND (
             rows.state * 10 + json_extract(j.value, '$[1]') IN ({_LEGAL})

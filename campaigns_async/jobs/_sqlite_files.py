@@ -18,7 +18,7 @@ Connect = Callable[..., sqlite3.Connection]
 
 APPLICATION_ID: Final = 0x434D504A
 """Marks a file as a journal, in SQLite's header."""
-VERSION: Final = 4
+VERSION: Final = 5
 """The version of the tables, kept as `user_version`. Raise it whenever a table or a column changes."""
 TABLES: Final = frozenset({"rows", "options", "unsettled_rows", "journal"})
 """The tables and indexes that every journal has."""

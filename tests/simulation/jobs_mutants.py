@@ -84,10 +84,10 @@ JOB_MUTANTS = (
         "WHERE id >= ? AND +state IN (0, 1) AND payload IS NOT NULL",
     ),
     Mutant(
-        "payloads of rows that are unknown are dropped",
+        "payloads of rows that are sending are dropped",
         "jobs._sqlite",
-        '"AND (SELECT state FROM rows WHERE id = row_id) = 2",',
-        '"AND (SELECT state FROM rows WHERE id = row_id) IN (2, 4)",',
+        '"AND (SELECT state FROM rows WHERE id = row_id) IN (2, 3)",',
+        '"AND (SELECT state FROM rows WHERE id = row_id) IN (1, 2, 3)",',
     ),
     Mutant(
         "eight rows go first to a server that was down",
