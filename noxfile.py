@@ -152,6 +152,13 @@ def run_tests(session: nox.Session, *arguments: str, by: tuple[str, ...] = ()) -
 
 
 @nox.session
+def frozen(session: nox.Session) -> None:
+    """Build the command line with PyInstaller, and run it."""
+    install(session, "tests", also=("pyinstaller>=6",))
+    session.run(f"{session.bin}/pytest", "tests/test_frozen.py")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check the style and the commonest mistakes."""
     session.install(*nox.project.dependency_groups(PROJECT, "lint"))

@@ -17,7 +17,7 @@ from campaigns_async._engine.instrumentation import Stats
 from campaigns_async._engine.limiter import CapacityLimiter, RateLimiter
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import RetryQuota
-from campaigns_async._http.aiohttp_settings import check_session_settings
+from campaigns_async._http.aiohttp_settings import check_borrowed, check_own
 from campaigns_async._http.aiohttp_transport import AiohttpTransport
 from campaigns_async._http.api_key import check_api_key
 from campaigns_async._http.request import build_raw
@@ -155,25 +155,21 @@ class CampaignsClient:
         check_instance("retry", retry, RetryPolicy)
         slots = check_int("max_concurrency", max_concurrency, ge=1)
         clock, source = Clock(), random.Random()
+        check_instance("trust_env", trust_env, bool)
+        if session is not None:
+            check_borrowed(session, url, auth, trust_env=trust_env or None, proxy=proxy, ssl=ssl)
         self._pool = Pool(
             transport=AiohttpTransport(
                 url,
                 session,
-                settings=check_session_settings(
-                    url,
-                    session,
-                    auth=auth,
-                    trust_env=check_instance("trust_env", trust_env, bool),
-                    proxy=proxy,
-                    tls=ssl,
-                ),
+                network=check_own(url, trust_env, proxy, ssl) if session is None else None,
                 max_response_size=check_int("max_response_size", max_response_size, ge=1024),
             ),
             credentials=CredentialStore(
                 auth,
                 key if callable(key) else check_api_key("api_key", key),
                 timeout=check_instance("timeouts", timeouts, Timeouts).deadline,
-                headers=check_headers(headers),
+                headers=check_headers(headers or {}),
             ),
             limiter=CapacityLimiter(
                 slots,

@@ -36,7 +36,7 @@ LAYERS = [
     {"__main__"},
 ]
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
-STANDS_ALONE = {"sandbox"}
+STANDS_ALONE = {"sandbox", "_pyinstaller"}
 MAX_LINES = 450
 OTHERWISE_PUBLIC = {
     "campaigns.py",  # its class is what `client.campaigns` is

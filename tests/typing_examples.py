@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import ssl
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -189,6 +190,11 @@ async def clients(session: aiohttp.ClientSession) -> None:
         observer=observer,
         session=session,
     )
+    CampaignsClient(
+        trust_env=True, proxy="http://proxy:3128", ssl=ssl.create_default_context(), headers={"X-Team": "golf"}
+    )
+    CampaignsClient(ssl=aiohttp.Fingerprint(b"0" * 32), headers=dict[str, str]())
+    CampaignsClient(ssl=False)
     CampaignsClient()
     CampaignsClient(api_key=rotating_key, observer=Metrics())
     CampaignsClient(api_key=KeyFile().read)
@@ -204,6 +210,7 @@ async def clients(session: aiohttp.ClientSession) -> None:
     assert_type(Timeouts().deadline, float | None)
     assert_type(client.timeouts, Timeouts)
     assert_type(client.retry, RetryPolicy)
+    client.with_options(reconcile=ReconcilePolicy(settle=1))
     client.with_options(timeouts=attrs.evolve(client.timeouts, deadline=5))
     assert_type(ReconcilePolicy().settle, float | None)
     CampaignsClient(rate_limit=2.5)

@@ -25,7 +25,7 @@ from aiohttp.payload import Payload
 from multidict import CIMultiDict
 from yarl import URL
 
-from campaigns_async._http.aiohttp_settings import SessionSettings, find_request_options, prepare_borrowed
+from campaigns_async._http.aiohttp_settings import Tls, find_request_options, prepare_borrowed
 from campaigns_async._http.api_key import Credentials
 from campaigns_async._http.connect_errors import explain_connect_error, explain_proxy_refusal, shorten
 from campaigns_async._http.deadlines import Deadline, TimeoutQueue, TimeoutQueues
@@ -59,8 +59,8 @@ class AiohttpTransport:
 
     Args:
         base_url: The API's address.
-        session: The session to borrow, which `check_session_settings` has checked.
-        settings: The settings of sessions that the transport opens.
+        session: The session to borrow, which `check_borrowed` has checked.
+        network: The proxy and the argument `ssl` of the sessions that the transport opens.
         max_response_size: Bytes of a response's body at most, after decompression.
     """
 
@@ -69,12 +69,12 @@ class AiohttpTransport:
         base_url: str,
         session: aiohttp.ClientSession | None = None,
         *,
-        settings: SessionSettings | None = None,
+        network: tuple[URL | None, Tls] | None = None,
         max_response_size: int = 64 * 2**20,
     ) -> None:
         self._max_response_size = max_response_size
         self._base_url = base_url
-        self._settings = settings or SessionSettings()
+        self._proxy, self._tls = network or (None, True)
         self._borrowed = session
         self._options: dict[str, Any] = {"allow_redirects": False, "raise_for_status": False}
         if session is not None:
@@ -104,7 +104,7 @@ class AiohttpTransport:
         if credentials is not self._session_credentials:
             headers = {**credentials.headers, **(headers or {})}
             if self._borrowed is not None:
-                headers, middlewares = prepare_borrowed(self._borrowed, headers, has_body=bool(request.body))
+                middlewares = prepare_borrowed(self._borrowed, headers, has_body=bool(request.body))
         strays = 0
         while True:
             # A request without a body gets an empty one: only the write of a body shows when headers leave.
@@ -234,16 +234,13 @@ class AiohttpTransport:
         return ConfigurationError(f"the aiohttp session refused to send the request ({type(error).__name__})")
 
     def _open(self, request: Request, credentials: Credentials) -> aiohttp.ClientSession:
-        proxy = self._settings.proxy
-        if proxy is None:  # aiohttp would send the headers of a session with proxy to the proxy too, before TLS
+        if self._proxy is None:  # aiohttp would send the headers of a session with proxy to the proxy too, before TLS
             self._session_credentials = self._session_credentials or credentials
         session = self._sessions[request.method in _BODILESS] = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=0, ssl=self._settings.tls
-            ),  # the limiter bounds requests before aiohttp
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._tls),  # the limiter bounds requests before aiohttp
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=None if self._session_credentials is None else self._session_credentials.headers,
-            proxy=proxy,
+            proxy=self._proxy,
         )
         return session
 
@@ -314,6 +311,9 @@ class _Body(Payload):
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return self._value.decode(encoding, errors)
+
+    def __deepcopy__(self, _: object) -> bytes:
+        return self._value  # vcrpy records a copy
 
     async def as_bytes(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
         return self._value  # a middleware may sign it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import cast
 
 from campaigns_async.errors import ConfigurationError
 
@@ -27,19 +28,16 @@ def find_header_fault(name: object, value: object) -> str | None:
 
 
 def check_headers(headers: object) -> dict[str, str]:
-    """Return the headers that go with every request.
+    """Return the headers of every request.
 
     Raises:
-        ConfigurationError: If they are no mapping of names to values, or if one of them must not be sent.
+        ConfigurationError: If one of them must not be sent.
     """
-    if headers is None:
-        return {}
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers must be a mapping, not {type(headers).__name__}", parameter="headers")
-    for name, value in headers.items():
+    checked = dict(cast("Mapping[str, str]", headers))
+    for name, value in checked.items():
         is_cookie = isinstance(name, str) and name.lower() == "cookie"
-        fault = find_header_fault("X-Cookie" if is_cookie else name, value)
-        if fault is not None:
-            shown = f"{name!r} " if isinstance(name, str) else ""
-            raise ConfigurationError(f"headers must not have this header {shown}: {fault}", parameter="headers")
-    return dict(headers)
+        if (fault := find_header_fault("X-Cookie" if is_cookie else name, value)) is not None:
+            raise ConfigurationError(f"headers must not have {name!r}: {fault}", parameter="headers")
+    return checked

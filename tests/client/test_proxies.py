@@ -350,8 +350,8 @@ async def test_ssl_is_that_of_aiohttp(kind: str, certificate: Path) -> None:
 def test_a_ca_that_cannot_be_read_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "bad.pem").write_text("no certificate")
     for variable, value, words in (
-        ("SSL_CERT_FILE", tmp_path / "gone.pem", "gone.pem, which cannot be used: No such file"),
-        ("SSL_CERT_FILE", tmp_path / "bad.pem", "bad.pem, which cannot be used: it has no certificate in PEM form"),
+        ("SSL_CERT_FILE", tmp_path / "gone.pem", "gone.pem is unreadable: No such file"),
+        ("SSL_CERT_FILE", tmp_path / "bad.pem", "bad.pem has no certificate in PEM form"),
         ("SSL_CERT_DIR", tmp_path / "gone", "names no directory"),
     ):
         monkeypatch.setenv(variable, str(value))
