@@ -56,9 +56,10 @@ class Answers:
             return _NOT_FOUND
         listing, pages = self._listing(path)
         page = asked.get("page", [""])[0]
-        if not (page.isdecimal() and 0 < int(page) <= pages <= len(listing)):
+        if not (page.isdecimal() and int(page) > 0 and 0 < pages <= len(listing)):
             return _NOT_FOUND
-        return _page(int(page), pages, self._page_size, listing[int(page) - 1])
+        items = listing[int(page) - 1] if int(page) <= pages else b""
+        return _page(int(page), pages, self._page_size, items)
 
     def _listing(self, path: str) -> tuple[list[bytes], int]:
         """Return the pages of the listing at a path, and the number of pages that it reports."""

@@ -37,11 +37,13 @@ class Paginators:
     Attributes:
         caller: Sends the requests for pages.
         page_size: The client's setting.
+        remember: The client's setting.
         record_ids: Called with the ids of each page of campaigns.
     """
 
     caller: Caller
     page_size: int
+    remember: int
     record_ids: Callable[[Iterable[str]], None]
 
     def for_search(self) -> Paginators:
@@ -74,6 +76,7 @@ class Paginators:
             self.caller,
             self.page_size,
             filters,
+            remember=self.remember,
             **options,
         )
 
@@ -82,7 +85,18 @@ class Paginators:
         from campaigns_async.paging import paginate  # noqa: PLC0415  # as in `load`
 
         name, path, build = f"contacts {campaign_id}", contacts_path(campaign_id), partial(build_contacts, campaign_id)
-        return paginate(name, path, Contact, build, read_contacts, self.caller, self.page_size, filters, **options)
+        return paginate(
+            name,
+            path,
+            Contact,
+            build,
+            read_contacts,
+            self.caller,
+            self.page_size,
+            filters,
+            remember=self.remember,
+            **options,
+        )
 
     def _read_campaigns(self, response: Response) -> Page[Campaign]:
         page = read_campaigns(response)

@@ -91,6 +91,8 @@ class CampaignsClient:
         retry: The retry policy of requests that are safe to send again.
         reconcile: The policy of a search for a create with unknown outcome, with `on_unknown="reconcile"`.
         page_size: Rows per page of a listing, from 1 to 1,000,000.
+        remember: Rows of a listing whose ids are remembered, from 1, if its order can change: about 16 bytes each. With
+            them, rows that others pulled to pages already read are found; without, `PageShiftedError` is raised.
         update_method: The HTTP method of updates: PUT or POST.
         delete_method: The HTTP method of deletes: DELETE or POST.
         overload: With "wait", calls queue for a slot. With "raise", a call raises `PoolSaturatedError` if `max_waiting`
@@ -127,6 +129,7 @@ class CampaignsClient:
         retry: RetryPolicy = _RETRY,
         reconcile: ReconcilePolicy = _RECONCILE,
         page_size: int = 100,
+        remember: int = 1_000_000,
         update_method: Literal["PUT", "POST"] = "PUT",
         delete_method: Literal["DELETE", "POST"] = "DELETE",
         overload: Literal["wait", "raise"] = "wait",
@@ -147,6 +150,7 @@ class CampaignsClient:
             raise ConfigurationError("observer.headers must be a method headers(event)", parameter="observer")
         auth = check_choice("auth", auth, tuple(Auth))
         self._page_size = check_int("page_size", page_size, ge=1, le=1_000_000)
+        self._remember = check_int("remember", remember, ge=1)
         self._update_method = check_choice("update_method", update_method, ("PUT", "POST"))
         self._delete_method = check_choice("delete_method", delete_method, ("DELETE", "POST"))
         self._ledger = Ledger(check_instance("reconcile", reconcile, ReconcilePolicy).remember)
@@ -190,7 +194,7 @@ class CampaignsClient:
         """Set up the operations with these options."""
         self._reconcile = reconcile
         self._caller = Caller(self._pool, timeouts, retry)
-        paginators = Paginators(self._caller, self._page_size, self._ledger.seen.update)
+        paginators = Paginators(self._caller, self._page_size, self._remember, self._ledger.seen.update)
         self._creator = Creator(self._caller, self._ledger, paginators, self._reconcile)
         self.__dict__["campaigns"] = Campaigns(  # an attribute of the instance is read without a call of the descriptor
             self._caller,

@@ -12,9 +12,9 @@ from campaigns_async._engine.caller import Caller
 from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
 from campaigns_async._listing.prefetch import Pages, Source
-from campaigns_async._listing.window import Window
+from campaigns_async._listing.window import Order, Window
 from campaigns_async.effects import Effect
-from campaigns_async.errors import FilterIgnoredError, InvalidArgumentError, PagingError
+from campaigns_async.errors import FilterIgnoredError, InvalidArgumentError, PageShiftedError, PagingError
 from campaigns_async.models import Campaign, Contact, Page
 from campaigns_async.query._parse import Filters, Sorts, compile_filter, compile_sorts
 from campaigns_async.values import Checkpoint
@@ -34,7 +34,7 @@ class Paginator(Generic[T]):
         self._start = start
         self._rows = rows
         self._prefetch = prefetch
-        self._window: Window[T] = Window(start, source.ids)
+        self._window: Window[T] = Window(start, source.ids, source.order)
 
     def __repr__(self) -> str:
         return f"<Paginator of {self._rows}, page {self.checkpoint.page}>"
@@ -104,7 +104,7 @@ class Paginator(Generic[T]):
         return rows
 
     def _pages(self, limit: int | None = None, *, keep_full: bool = False) -> Pages[T]:
-        self._window = Window(self._start, self._source.ids)
+        self._window = Window(self._start, self._source.ids, self._source.order)
         return Pages(self._source, self._window, self._prefetch, limit, keep_full=keep_full)
 
 
@@ -156,6 +156,7 @@ def validate_checkpoint(resume_from: object, listing: str, page_size: int | None
 
     Raises:
         InvalidArgumentError: If `resume_from` is not a checkpoint, or belongs to another listing or page size.
+        PageShiftedError: If rows had moved, so that the rows after the checkpoint are not all that is missing.
     """
     if resume_from is None:
         return Checkpoint(listing, default if page_size is None else page_size)
@@ -171,6 +172,12 @@ def validate_checkpoint(resume_from: object, listing: str, page_size: int | None
     if page_size is not None and page_size != resume_from.page_size:
         raise InvalidArgumentError(
             f"resume_from belongs to page_size={resume_from.page_size}: leave page_size out", parameter="page_size"
+        )
+    if resume_from.has_moved:
+        raise PageShiftedError(
+            "rows were moved while the list was read, so that rows before the checkpoint are missing: start over, "
+            'or list by sorts="id"',
+            checkpoint=resume_from,
         )
     return resume_from
 
@@ -201,6 +208,7 @@ def paginate(
     prefetch: int = 0,
     resume_from: Checkpoint | None = None,
     check_filters: bool = False,
+    remember: int = 1_000_000,
 ) -> Paginator[M]:
     """Return a paginator over the rows of a model.
 
@@ -218,6 +226,7 @@ def paginate(
         prefetch: As for `Campaigns.list`.
         resume_from: As for `Campaigns.list`.
         check_filters: As for `Campaigns.list`.
+        remember: The maximum number of ids to remember if rows may move.
 
     Raises:
         QueryError: If the server would not understand the filters or sorts.
@@ -230,13 +239,32 @@ def paginate(
     start = validate_checkpoint(resume_from, digest(name, where.text, order), page_size, default_page_size)
     contradicts = where.contradicts if check_filters else None
 
+    by_id = is_by_id(order)
+
     async def fetch(page: int, size: int) -> Page[M]:
+        nonlocal order
         found = await caller.run(build_request(page=page, page_size=size, filters=where.text, sorts=order), read)
         if contradicts is not None:
             _check_rows(found, contradicts, path)
+        if by_id and order is not None and len(found.items) > size and len(found.items) != found.total_records:
+            order = None  # the server refuses the order, and answers with less than the list
+            return await fetch(page, size)
         return found
 
-    return Paginator(Source(fetch, _ids, path), start, rows=name.partition(" ")[0], prefetch=prefetch)
+    # Nothing changes the contacts of a campaign, so the order of the server, whatever it is, does not change either.
+    can_change = not by_id and (order is not None or model is Campaign)
+    return Paginator(
+        Source(fetch, _ids, path, Order(by_id, can_change, remember)),
+        start,
+        rows=name.partition(" ")[0],
+        prefetch=prefetch,
+    )
+
+
+def is_by_id(order: str | None) -> bool:
+    """Return True if a compiled order sorts by id first, so that no row can move."""
+    names = [name.strip(" -").lower() for name in (order or "").split(",")]
+    return next(filter(None, names), None) == "id"
 
 
 def _ids(rows: Sequence[Campaign | Contact]) -> list[str]:

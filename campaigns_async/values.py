@@ -74,6 +74,7 @@ class Checkpoint:
         rows: Rows returned in all.
         total: Rows of the listing, as counted by the server; None if it did not count.
         tail: Ids of the rows returned last. With them the position is found again after rows were added or removed.
+        has_moved: True if a row was met at two places, so that only the same iteration can find the rows that it missed.
     """
 
     listing: str
@@ -83,3 +84,4 @@ class Checkpoint:
     rows: int = 0
     total: int | None = None
     tail: tuple[str, ...] = field(default=(), converter=_to_tuple, repr=lambda tail: f"<{len(tail)}>")
+    has_moved: bool = False

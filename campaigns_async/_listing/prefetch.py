@@ -13,7 +13,7 @@ from typing import Generic, Self, TypeVar
 
 from attrs import frozen
 
-from campaigns_async._listing.window import Window
+from campaigns_async._listing.window import FIXED, Order, Window
 from campaigns_async.effects import Effect
 from campaigns_async.errors import PagingError
 from campaigns_async.models import Page
@@ -29,11 +29,13 @@ class Source(Generic[T]):
         fetch: Fetches a page, by its number from 1 and the page size.
         ids: Returns the ids of all rows of a page. One call for a page costs less than one for each row.
         path: The path of the request, for errors.
+        order: The order of the rows.
     """
 
     fetch: Callable[[int, int], Coroutine[None, None, Page[T]]]
     ids: Callable[[Sequence[T]], list[str]]
     path: str = ""
+    order: Order = FIXED
 
 
 class Pages(Generic[T]):
@@ -70,6 +72,11 @@ class Pages(Generic[T]):
         self._reading: int | None = None  # the page that the reader waits for
         self._reading_fetch: _Fetch[T] | None = None  # its fetch, if it was prefetched
         self._closed = False
+
+    @property
+    def has_ended(self) -> bool:
+        """True if no page is left to request."""
+        return self._window.has_ended
 
     def __repr__(self) -> str:
         return f"<Pages of {self._source.path}>"

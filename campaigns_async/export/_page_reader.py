@@ -10,7 +10,6 @@ from typing import Generic, TypeVar
 from attrs import frozen
 
 from campaigns_async._threads import wait_to_end
-from campaigns_async.models import Page
 from campaigns_async.paging import Paginator, read_at_full_speed
 from campaigns_async.values import Checkpoint
 
@@ -76,7 +75,7 @@ class PageReader(Generic[T]):
                 rows, page = step
                 self._pages.append(ReadPage(tuple(rows), listing.checkpoint, page.total_records))
                 self._on_change()
-                if _seems_last(page):  # the next call of `advance` sends no request, and ends the loop at once
+                if pages.has_ended:  # the next call of `advance` sends no request, and ends the loop at once
                     continue
                 while self._pages:
                     self._has_room.clear()
@@ -111,7 +110,3 @@ async def await_cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Wait until cancelled tasks have ended, even if the wait itself is cancelled."""
     if pending := set(tasks):
         await wait_to_end(asyncio.wait(pending))
-
-
-def _seems_last(page: Page[T]) -> bool:
-    return page.index is not None and page.total_pages is not None and page.index >= page.total_pages

@@ -165,8 +165,10 @@ class Operations:
         size = _read_positive(query, "PageSize", quirks.default_page_size, errors)
         if errors:
             raise InvalidRequestError(errors)
-        result = find(rows, query.get("filters") or None, query.get("sorts") or None, columns, quirks.zone)
-        total = len(result.rows)
+        result = find(
+            rows, query.get("filters") or None, query.get("sorts") or None, columns, quirks.zone, quirks.refused_sort
+        )
+        total = min(len(result.rows), quirks.max_total or len(result.rows))
         page = result.rows
         if not result.failed:
             start = (index - 1) * size

@@ -37,6 +37,8 @@ class Quirks:
         default_page_size: Rows per page if the request has no page size, from 1.
         max_page_size: The maximum number of rows on a page. It does not change the number of rows that earlier pages
             skip, so rows between pages are lost. None for no limit.
+        max_total: The maximum `totalRecords` of a page; `totalPages` follows it. None for no limit.
+        refused_sort: A field that the server does not sort by, such as `id`; None if it sorts by all of them.
         zone: The server's time zone, to which filter dates with ``Z`` or an offset are converted before they
             are compared.
         strict_filters: Answer 400 to filters and sorts that the provider's server silently ignores.
@@ -49,6 +51,8 @@ class Quirks:
     message_text: Callable[[str], str] | None = None
     default_page_size: int = field(default=10, validator=valid.count)
     max_page_size: int | None = field(default=None, validator=optional(valid.count))
+    max_total: int | None = field(default=None, validator=optional(valid.count))
+    refused_sort: str | None = field(default=None, validator=optional(valid.of_type("the name of a field", str)))
     zone: tzinfo = UTC
     strict_filters: bool = field(default=False, validator=valid.flag)
 

@@ -73,8 +73,9 @@ def find(
     sorts: str | None,
     columns: Columns,
     zone: tzinfo = UTC,
+    refused_sort: str | None = None,
 ) -> FindResult:
-    """Apply filters, then sorts.
+    """Apply filters, then sorts, which may not name `refused_sort`.
 
     After an error in the filters all rows are returned; after an error in the sorts, the filtered rows. In both
     cases the caller must return all of them, not a page.
@@ -85,7 +86,9 @@ def find(
             rows = list(filter(test, rows))
         parameter = "sorts"
         if sorts is not None:
-            rows = sort(rows, sorts, columns)
+            rows = sort(
+                rows, sorts, {name: column for name, column in columns.items() if name != (refused_sort or "").lower()}
+            )
     except SieveError as error:
         return FindResult(rows, parameter, str(error))
     return FindResult(rows)

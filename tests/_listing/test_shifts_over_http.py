@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import orjson
+import pytest
 from support.made import client_of, rows
 
-from campaigns_async import CampaignsClient, Checkpoint
-from campaigns_async.sandbox import Sandbox
+from campaigns_async import CampaignsClient, Checkpoint, PageShiftedError, PagingError, query
+from campaigns_async.sandbox import Quirks, Sandbox
 
 IDS = [row["id"] for row in rows(40)]
 
@@ -91,7 +93,7 @@ async def test_resumed_within_a_page_a_row_that_moved_past_the_place_does_not_co
         remove(sandbox, "c001")
         add_first(sandbox, "new")
         sandbox.add({**rows(1)[0], "id": "c001"}, at=5)
-        assert await read_on(client, checkpoint) == IDS[5:30]
+        assert await read_on(client, checkpoint) == ["new", *IDS[5:30]]
 
 
 async def test_a_page_that_overlaps_the_last_one_is_suspected_of_a_shift() -> None:
@@ -103,7 +105,7 @@ async def test_a_page_that_overlaps_the_last_one_is_suspected_of_a_shift() -> No
 
         before_read(sandbox, 2, change)
         read = [row.id async for row in client.campaigns.list(page_size=10, prefetch=0)]
-        assert read == IDS[:29]
+        assert read == [*IDS[:10], "new", *IDS[10:29]]
 
 
 async def test_a_page_that_was_prefetched_before_a_second_shift_is_not_the_start_of_a_new_run() -> None:
@@ -118,7 +120,7 @@ async def test_a_page_that_was_prefetched_before_a_second_shift_is_not_the_start
                 # The page that was prefetched is older than this shift, and has the count that the others have now.
                 add_first(sandbox, "new")
                 remove(sandbox, "c029")
-        assert read == IDS[:29]
+        assert read == [*IDS[:10], "new", *IDS[10:29]]
 
 
 async def test_pages_of_a_search_for_the_place_that_overlap_are_read_again() -> None:
@@ -132,3 +134,97 @@ async def test_pages_of_a_search_for_the_place_that_overlap_are_read_again() -> 
         before_read(sandbox, 3, change)
         read = [row.id async for row in client.campaigns.list(page_size=10, prefetch=0)]
         assert read == [*IDS[:30], "new", "newer"]
+
+
+STARTS = [
+    {**row, "startDateTime": f"2031-01-01T00:{number // 60:02}:{number % 60:02}Z"}
+    for number, row in enumerate(rows(600))
+]
+
+
+async def read_while(sandbox: Sandbox, client: CampaignsClient, read: int, change: Callable[[], object]) -> list[str]:
+    """Return the ids of all rows by start; the list changes when its read of this number arrives."""
+    before_read(sandbox, read, change)
+    return [row.id async for row in client.campaigns.list(sorts="startDateTime,id", prefetch=0)]
+
+
+def move(sandbox: Sandbox, campaign_id: str, start: str) -> None:
+    """Give a campaign another start."""
+    row = next(row for row in STARTS if row["id"] == campaign_id)
+    sandbox.remove(campaign_id)
+    sandbox.add({**row, "startDateTime": start})
+
+
+@pytest.mark.parametrize("start", ["2031-01-01T00:02:30Z", "2031-01-01T00:05:30Z", "2032-01-01T00:00:00Z"])
+async def test_a_campaign_that_moves_to_later_pulls_no_other_out_of_sight(start: str) -> None:
+    async with Sandbox(STARTS) as sandbox, client_of(sandbox) as client:
+        read = await read_while(sandbox, client, 2, lambda: move(sandbox, "c050", start))
+        assert sorted(read) == sorted(row["id"] for row in STARTS)
+
+
+async def test_a_campaign_that_moves_to_earlier_is_not_lost() -> None:
+    async with Sandbox(STARTS) as sandbox, client_of(sandbox) as client:
+        read = await read_while(sandbox, client, 4, lambda: move(sandbox, "c550", "2031-01-01T00:00:00Z"))
+        assert sorted(read) == sorted(row["id"] for row in STARTS)
+
+
+async def test_a_move_that_cannot_be_made_good_raises() -> None:
+    async with Sandbox(STARTS) as sandbox, client_of(sandbox, remember=150) as client:
+        with pytest.raises(PageShiftedError, match="not all ids") as lost:
+            await read_while(sandbox, client, 3, lambda: move(sandbox, "c050", "2031-01-01T00:05:30Z"))
+        assert lost.value.checkpoint.rows == 300
+
+
+async def test_a_place_from_before_a_move_is_refused() -> None:
+    async with Sandbox(STARTS) as sandbox, client_of(sandbox) as client:
+        before_read(sandbox, 2, lambda: move(sandbox, "c050", "2031-01-01T00:05:30Z"))
+        listing = client.campaigns.list(sorts="startDateTime,id", prefetch=0)
+        read = 0
+        async for _ in listing:
+            read += 1
+            if read == 580:
+                break
+        with pytest.raises(PageShiftedError, match="start over"):
+            client.campaigns.list(sorts="startDateTime,id", resume_from=listing.checkpoint)
+
+
+@pytest.mark.parametrize("prefetch", [0, 3])
+@pytest.mark.parametrize(
+    "quirks", [Quirks(max_total=100), Quirks(max_total=250), Quirks(max_total=350, max_page_size=70)]
+)
+async def test_a_total_that_is_capped_ends_no_list(quirks: Quirks, prefetch: int) -> None:
+    async with Sandbox(STARTS, quirks=quirks) as sandbox, client_of(sandbox) as client:
+        read = await client.campaigns.list(sorts="id", page_size=100, prefetch=prefetch).collect()
+        assert [row.id for row in read] == [row["id"] for row in STARTS]
+
+
+async def test_a_total_that_is_too_large_ends_a_list_at_its_second_empty_page() -> None:
+    async with Sandbox() as sandbox, client_of(sandbox) as client:
+        for page in (STARTS[:100], STARTS[100:200], [], []):
+            body = orjson.dumps({"totalRecords": 5_000, "totalPages": 50, "items": page})
+            sandbox.fault(operation="list", times=1, status=200, body=body)
+        assert len(await client.campaigns.list(page_size=100).collect()) == 200
+
+
+async def test_rows_after_an_empty_page_raise() -> None:
+    async with Sandbox() as sandbox, client_of(sandbox) as client:
+        for page in (STARTS[:100], [], STARTS[100:200]):
+            body = orjson.dumps({"totalRecords": 300, "totalPages": 3, "items": page})
+            sandbox.fault(operation="list", times=1, status=200, body=body)
+        with pytest.raises(PagingError, match="empty page before the end"):
+            await client.campaigns.list(page_size=100).collect()
+
+
+async def test_a_server_that_refuses_to_sort_by_id_answers_with_the_whole_list() -> None:
+    async with Sandbox(STARTS, quirks=Quirks(refused_sort="id")) as sandbox, client_of(sandbox) as client:
+        assert len(await client.campaigns.list(sorts="id", filters="sender==Golf").collect()) == 600
+        assert len(sandbox.requests) == 1
+        with pytest.raises(PagingError, match="ignores paging"):
+            await client.campaigns.list(sorts="startDateTime,id", filters=query.raw("sendr==Golf")).collect()
+
+
+async def test_a_refused_order_with_less_than_the_list_is_left_out() -> None:
+    async with Sandbox(STARTS) as sandbox, client_of(sandbox) as client:
+        body = orjson.dumps({"totalRecords": 600, "totalPages": 6, "items": STARTS[:250]})
+        sandbox.fault(when=lambda request: "sorts" in request.query, status=200, body=body)
+        assert len(await client.campaigns.list(sorts="id").collect()) == 600
