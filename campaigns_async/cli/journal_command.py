@@ -74,3 +74,16 @@ def resolve(
     if len(states) != 1:
         raise click.UsageError("give one of --created CAMPAIGN_ID, --not-sent and --failed")
     resolve_row(file, key, states[0], created, force=force, as_json=as_json)
+
+
+@journal.command("purge")
+@_FILE
+def purge(file: Path) -> None:
+    """Remove texts, numbers and their digests from a journal.
+
+    States, ids of campaigns, start times, counts, and salted digests of the keys are kept. Every row must
+    be created or failed, and no run may be active. A purged journal refuses every send.
+    """
+    from campaigns_async.cli.journal_run import purge_journal
+
+    purge_journal(file)

@@ -82,6 +82,8 @@ def show_rows(file: Path, states: set[State], *, as_json: bool, limit: int | Non
         limit = _TERMINAL_LIMIT
     with _as_click_errors(), open_journal(file) as journal:
         counts = journal.counts()
+        if (purged_at := journal.purge_time()) is not None:
+            print_note(f"purged at {format_time(purged_at)}: the keys are digests")
         if not as_table:
             print_note(", ".join(f"{counts[state]:,} {state.name.lower()}" for state in _ORDER))
             for row in islice(journal.rows(*states), limit):
@@ -128,6 +130,8 @@ def resolve_row(file: Path, key: str, state: State, campaign_id: str | None, *, 
     with _as_click_errors():
         open_journal(file).close()  # JournalFile.open would make a missing journal
     with _as_click_errors(), JournalFile.open(file) as journal:
+        if journal.purge_time() is not None:
+            raise UsageFailure("the journal was purged: its rows are settled for good")
         row = journal.row(key) if is_utf8(key) else None
         if row is None:
             raise UsageFailure("the journal has no row with that key: `journal show` lists them")
@@ -201,6 +205,22 @@ def _check_not_given(journal: JournalReader, row: JournalRow, campaign_id: str) 
         is_same_id = other.campaign_id is not None and other.campaign_id.lower() == campaign_id.lower()
         if is_same_id and other.row_id != row.row_id:
             raise UsageFailure(f"that campaign is the row {printable(other.key)!r}'s already: check the id")
+
+
+def purge_journal(file: Path) -> None:
+    """Remove texts, numbers and keys from a journal, and print what is kept.
+
+    Raises:
+        click.ClickException: If the journal cannot be purged.
+    """
+    with _as_click_errors():
+        open_journal(file).close()  # as in `resolve_row`
+    with _as_click_errors(), JournalFile.open(file) as journal:
+        journal.purge(time.time())
+        rows = sum(journal.counts().values())
+    print_output(
+        f"purged: {format_count(rows, 'row')} kept, without texts, numbers and keys; it takes no send any more"
+    )
 
 
 def row_to_dict(row: JournalRow) -> dict[str, Any]:

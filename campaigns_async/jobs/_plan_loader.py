@@ -91,6 +91,9 @@ def add_plan(
     options = {**plan_options, **settings}
     with reading():
         recorded = dict(connection.execute("SELECT name, value FROM options").fetchall())
+        ((purged_at,),) = connection.execute("SELECT purged_at FROM journal").fetchall()
+    if purged_at is not None:
+        raise JournalError("the journal was purged, so it cannot say what was sent: use another; nothing was sent")
     _check_options(recorded, options, is_positional=plan.is_positional)
     with writing(in_use_if_busy=True):
         connection.execute("BEGIN IMMEDIATE")

@@ -25,6 +25,7 @@ from campaigns_async._threads import wait_to_end, wait_until_done
 from campaigns_async.effects import EXCEPTIONAL_MOVES, MOVES, State, check_move, origins
 from campaigns_async.jobs import _sqlite_files as sqlite_files
 from campaigns_async.jobs._plan_loader import RowSink, StoppedError, add_plan
+from campaigns_async.jobs._retention import drop_payloads, purge
 from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, reading, writing
 from campaigns_async.jobs.job_errors import JobError, JournalWriteError
 from campaigns_async.jobs.journal import ClaimedRow, DuplicateIdError, JournalRow, Transition
@@ -32,7 +33,6 @@ from campaigns_async.jobs.plans import Plan
 from campaigns_async.jobs.sqlite_reader import UNSETTLED_WHERE, JournalReader
 
 T = TypeVar("T")
-_DROPPED_AT_ONCE: Final = 10_000
 
 _TABLES: Final = (
     # The columns that change with each attempt. Large values are in `contents`, since SQLite rewrites a whole row.
@@ -256,14 +256,17 @@ class JournalFile(JournalReader):
 
     def drop_payloads(self) -> None:
         """Drop the payloads of settled rows; see `Journal.drop_payloads`."""
-        with writing():
-            ((last,),) = self._connection.execute("SELECT coalesce(max(id), 0) FROM rows").fetchall()
-            for first in range(1, last + 1, _DROPPED_AT_ONCE):
-                self._connection.execute(
-                    "UPDATE contents SET payload = NULL WHERE row_id BETWEEN ? AND ? AND payload IS NOT NULL "
-                    "AND (SELECT state FROM rows WHERE id = row_id) IN (2, 3)",
-                    (first, first + _DROPPED_AT_ONCE - 1),
-                )
+        drop_payloads(self._connection)
+
+    def purge(self, now: float) -> None:
+        """Remove texts, numbers and their digests for good; keep states, ids, starts, counts and digests of keys.
+
+        Raises:
+            JournalError: If rows are planned, sending or unknown. Nothing was changed.
+            JournalInUseError: If another program reads the journal. Purge it again.
+        """
+        self._check_file()
+        purge(self._connection, now)
 
     def find_planned(self, limit: int) -> list[ClaimedRow]:
         """Return the next planned rows that have a payload, without claiming them."""

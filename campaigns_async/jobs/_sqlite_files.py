@@ -339,6 +339,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
     """Configure the connection so that each commit is on the disk before it is acknowledged."""
     connection.execute("PRAGMA journal_mode = WAL").fetchall()
     connection.execute("PRAGMA cache_size = -32000")  # in KiB: the index of a large plan's keys is used in random order
+    connection.execute("PRAGMA secure_delete = ON")  # a payload that is dropped is overwritten
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(
         "PRAGMA fullfsync = ON"

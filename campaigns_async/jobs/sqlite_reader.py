@@ -13,6 +13,7 @@ import msgspec
 
 from campaigns_async.effects import State
 from campaigns_async.jobs import _sqlite_files as sqlite_files
+from campaigns_async.jobs._retention import digest_key
 from campaigns_async.jobs._sqlite_files import reading
 from campaigns_async.jobs.journal import JournalRow, PossibleMatch, decompress
 
@@ -74,6 +75,12 @@ class JournalReader:
             ((key,),) = self._connection.execute("SELECT digest_key FROM journal").fetchall()
         return blake2b(key, digest_size=8).digest()
 
+    def purge_time(self) -> float | None:
+        """Return when the journal was purged, in seconds since 1970; None if it was not. It then refuses every send."""
+        with reading():
+            ((purged_at,),) = self._connection.execute("SELECT purged_at FROM journal").fetchall()
+        return None if purged_at is None else float(purged_at)
+
     def counts(self) -> Mapping[State, int]:
         """Count the rows in each state. The mapping has every state."""
         with reading():
@@ -100,7 +107,9 @@ class JournalReader:
         """Return the row with a key, without its request body; None if there is no such row."""
         query = f"SELECT {_COLUMNS} FROM rows WHERE key = ?"  # noqa: S608 - a constant
         with reading():
-            for row in self._connection.execute(query, (key,)).fetchall():
+            ((salt, purged_at),) = self._connection.execute("SELECT digest_key, purged_at FROM journal").fetchall()
+            stored = key if purged_at is None else digest_key(salt, key)
+            for row in self._connection.execute(query, (stored,)).fetchall():
                 return _to_row(*row)
         return None
 

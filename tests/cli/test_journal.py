@@ -263,7 +263,38 @@ class TestResolve:
         assert "in use" in ended.err
 
 
-@pytest.mark.parametrize("name", ["show", "resolve"])
+class TestPurge:
+    def test_a_journal_with_open_rows_is_refused_in_one_line(self, journal: Path, command: Command) -> None:
+        before = states(journal)
+        ended = command("journal", "purge", journal)
+        assert (ended.code, ended.out) == (2, "")
+        assert "5 rows are planned, sending or unknown" in ended.err
+        assert ended.err.count("\n") == 1
+        assert states(journal) == before
+
+    def test_what_is_kept_is_said_and_the_journal_takes_nothing_more(self, tmp_path: Path, command: Command) -> None:
+        plan = tmp_path / "plan.ndjson"
+        plan.write_bytes(ndjson(line(7, key="a"), line(8, key="b")))
+        path = tmp_path / "run.sqlite"
+        with JournalFile.open(path) as file:
+            file.add_plan(ndjson_plan(plan), {})
+            file.commit([], claim=2, now=AT)
+            file.commit([Transition(1, State.CREATED, "C-1"), Transition(2, State.FAILED, reason="422")], now=AT)
+        ended = command("journal", "purge", path)
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out == "purged: 2 rows kept, without texts, numbers and keys; it takes no send any more\n"
+        shown = command("journal", "show", path)
+        assert shown.code == 0
+        assert "the keys are digests\n" in shown.err
+        assert [row["campaign_id"] for row in rows(shown).values()] == ["C-1", None]
+        assert not {"a", "b"} & rows(shown).keys()
+        for again in (["journal", "resolve", path, "b", "--not-sent"], ["send", plan, "--journal", path, "--dry-run"]):
+            refused = command(*again)
+            assert (refused.code, refused.out) == (2, "")
+            assert "the journal was purged" in refused.err
+
+
+@pytest.mark.parametrize("name", ["show", "resolve", "purge"])
 @pytest.mark.parametrize("kind", ["none", "empty", "text", "folder", "newer"])
 def test_what_is_no_journal_is_refused_and_left_as_it_is(
     name: str, kind: str, tmp_path: Path, command: Command

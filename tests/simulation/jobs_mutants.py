@@ -85,7 +85,7 @@ JOB_MUTANTS = (
     ),
     Mutant(
         "payloads of rows that are sending are dropped",
-        "jobs._sqlite",
+        "jobs._retention",
         '"AND (SELECT state FROM rows WHERE id = row_id) IN (2, 3)",',
         '"AND (SELECT state FROM rows WHERE id = row_id) IN (1, 2, 3)",',
     ),

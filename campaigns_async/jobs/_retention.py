@@ -1,0 +1,72 @@
+"""Remove from a journal what it holds of texts, numbers and keys, once its rows are settled."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import suppress
+from hashlib import blake2b
+from typing import Final
+
+from campaigns_async.jobs._sqlite_files import writing
+from campaigns_async.jobs.job_errors import JournalError, JournalInUseError
+
+_DROPPED_AT_ONCE: Final = 10_000
+_PURGE: Final = (
+    "DELETE FROM contents",
+    "DELETE FROM options",  # among them digests of the file and of the text
+    """
+    UPDATE rows SET key = digest_of(key), content = 0, line = NULL, text = 0, sender = 0, refused = NULL,
+        candidates = NULL, server_reason = NULL
+    """,
+)
+
+
+def drop_payloads(connection: sqlite3.Connection) -> None:
+    """Drop the payloads of settled rows; see `Journal.drop_payloads`."""
+    with writing():
+        ((last,),) = connection.execute("SELECT coalesce(max(id), 0) FROM rows").fetchall()
+        for first in range(1, last + 1, _DROPPED_AT_ONCE):
+            connection.execute(
+                "UPDATE contents SET payload = NULL WHERE row_id BETWEEN ? AND ? AND payload IS NOT NULL "
+                "AND (SELECT state FROM rows WHERE id = row_id) IN (2, 3)",
+                (first, first + _DROPPED_AT_ONCE - 1),
+            )
+
+
+def purge(connection: sqlite3.Connection, now: float) -> None:
+    """Remove texts, numbers and keys; see `JournalFile.purge`."""
+    with writing(in_use_if_busy=True):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            ((salt, purged_at),) = connection.execute("SELECT digest_key, purged_at FROM journal").fetchall()
+            _check_settled(connection)
+            if purged_at is None:
+                connection.create_function("digest_of", 1, lambda key: digest_key(salt, key), deterministic=True)
+                for statement in _PURGE:
+                    connection.execute(statement)
+                connection.execute("UPDATE journal SET purged_at = ?", (now,))
+            connection.execute("COMMIT")
+        except BaseException:  # on an interrupt too: all or nothing
+            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                connection.execute("ROLLBACK")
+            raise
+        # The content is in old pages of the file, and of the write-ahead log, until both are written again.
+        connection.execute("VACUUM")
+        ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    if is_busy:
+        raise JournalInUseError("another program reads the journal, so old content is left in it: purge it again")
+
+
+def _check_settled(connection: sqlite3.Connection) -> None:
+    ((left,),) = connection.execute("SELECT count(*) FROM rows WHERE state NOT IN (2, 3)").fetchall()
+    if left:
+        rows = "1 row is" if left == 1 else f"{left:,} rows are"
+        raise JournalError(
+            f"{rows} planned, sending or unknown: finish the run, or settle them by `journal resolve`, before you purge "
+            "the journal; nothing was changed"
+        )
+
+
+def digest_key(salt: bytes, key: str) -> str:
+    """Return what a purged journal holds in place of a row's key."""
+    return blake2b(key.encode(), digest_size=16, key=salt).hexdigest()
