@@ -206,7 +206,8 @@ class AiohttpTransport:
         if isinstance(error, aiohttp.ClientConnectorError):
             is_dns = isinstance(error, aiohttp.ClientConnectorDNSError)
             kind, detail = explain_connect_error(
-                error.os_error,
+                getattr(error, "certificate_error", None)
+                or error.os_error,  # before aiohttp 3.13.4, it has only the first
                 is_dns=is_dns,
                 is_first_contact=self._is_first_contact,
                 is_proxy=isinstance(error, aiohttp.ClientProxyConnectionError)
