@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from types import TracebackType
@@ -12,18 +13,28 @@ class FileLock:
     """A lock on an open file. Get one with `lock_file`; the end of its `with` block releases it.
 
     Attributes:
-        name: The name that was passed to `lock_file`.
+        name: The path that was passed to `lock_file`.
     """
 
     def __init__(self, descriptor: int, name: str) -> None:
         self.name = name
         self._descriptor = descriptor
+        self._file = os.fstat(descriptor)
         _LOCKS.add(self)
 
     @property
     def descriptor(self) -> int:
         """The descriptor of the open file; -1, which no file has, after the release."""
         return self._descriptor
+
+    @property
+    def is_lost(self) -> bool:
+        """True if the path no longer leads to the locked file: another process may lock the file that it leads to."""
+        try:
+            found = os.stat(self.name)  # noqa: PTH116 - before each create: Path.stat takes twice as long
+        except OSError:
+            return True
+        return found.st_ino != self._file.st_ino or found.st_dev != self._file.st_dev
 
     def release(self) -> None:
         """Release the lock and close the file. May be called again."""
@@ -48,16 +59,37 @@ _LOCKS: Final[set[FileLock]] = set()
 def lock_file(descriptor: int, name: str) -> FileLock:
     """Lock an open file against all other descriptors of it, in every process. Close the file on a failure.
 
+    Args:
+        descriptor: The descriptor of the open file.
+        name: The path of the file.
+
     Raises:
         BlockingIOError: If the file is locked.
-        OSError: If the file system has no locks.
+        OSError: If the file system has no locks, or its locks do not exclude each other.
     """
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _check_that_it_excludes(descriptor, name)
     except BaseException:  # KeyboardInterrupt too: an open descriptor could keep the lock
         os.close(descriptor)
         raise
     return FileLock(descriptor, name)
+
+
+def _check_that_it_excludes(descriptor: int, name: str) -> None:
+    """Check that a second descriptor cannot lock the file too, as where flock is made of the locks of a process."""
+    try:
+        second = os.open(name, fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return  # the file was removed or replaced, which the caller sees
+    try:
+        if os.path.sameopenfile(descriptor, second):
+            fcntl.flock(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            raise OSError(errno.ENOLCK, "two locks of one file do not exclude each other")
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(second)
 
 
 def is_locked(name: str) -> bool:

@@ -416,12 +416,12 @@ EXCEPTIONAL_MOVES: Final[Mapping[State, frozenset[State]]] = MappingProxyType(
         State.PLANNED: frozenset({State.CREATED, State.UNKNOWN, State.FAILED}),
         State.SENDING: frozenset[State](),
         State.CREATED: frozenset({State.UNKNOWN, State.PLANNED, State.FAILED, State.CREATED}),
-        State.FAILED: frozenset[State](),
+        State.FAILED: frozenset({State.UNKNOWN}),
         State.UNKNOWN: frozenset[State](),
     }
 )
-"""Moves that no run makes by itself: PLANNED to CREATED for a campaign that is adopted, PLANNED to UNKNOWN in a journal
-that was restored, CREATED to UNKNOWN for an id that was given twice. All others are made on a person's word only."""
+"""Moves that no run makes by itself: PLANNED to CREATED for a campaign that is adopted, PLANNED or FAILED to UNKNOWN in a
+journal that was restored, CREATED to UNKNOWN for an id that was given twice. All others are made on a person's word only."""
 
 
 def check_move(old: State, new: State, *, exceptional: bool = False) -> None:

@@ -13,6 +13,7 @@ from campaigns_async._checks import is_int
 from campaigns_async._http import pages
 from campaigns_async._http.codec import decode_json, is_array, is_object, read_model, read_models, single
 from campaigns_async._http.request import check_campaign_id
+from campaigns_async._ids import normalize_id
 from campaigns_async.effects import Effect
 from campaigns_async.errors import DecodeError, InvalidArgumentError
 from campaigns_async.models import Campaign, Contact, Page
@@ -61,7 +62,6 @@ _LONGEST_ID = 200
 _QUOTED_ID = re.compile(rb'"(?=[A-Za-z._-]*[0-9])[A-Za-z0-9._-]{1,200}"\Z')
 """Almost every documented id, found without a decoder."""
 _DOCUMENTED_ID = re.compile(r"(?=[A-Za-z._-]*[0-9])[A-Za-z0-9._-]{1,200}\Z")
-_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z")
 _NOT_IN_ID = frozenset("\"'<>{}\ufffd")  # signs of a message, a document, or JSON within JSON
 _NEGATIVE = re.compile(r"-[0-9.]+\Z")  # bare, a number: as likely a code of an error
 
@@ -167,15 +167,11 @@ def read_campaign(response: Response, campaign_id: str | None = None) -> Campaig
         error.http_status = response.status
         raise
     _check_read_status(response)
-    if campaign_id is None or _is_same_id(found.id, campaign_id):
+    if campaign_id is None or normalize_id(found.id) == normalize_id(campaign_id):
         return found
     raise DecodeError(
         "$.id: the response is another campaign than the one that was asked for", where="$.id", status=response.status
     )
-
-
-def _is_same_id(ours: str, theirs: str) -> bool:
-    return ours == theirs or (_UUID.match(ours) is not None and ours.lower() == theirs.lower())
 
 
 def read_campaigns(response: Response) -> Page[Campaign]:

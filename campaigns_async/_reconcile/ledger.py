@@ -12,6 +12,7 @@ from itertools import islice
 from typing import NamedTuple, TypeAlias
 
 from campaigns_async._http.request import Content
+from campaigns_async._ids import normalize_id
 from campaigns_async._reconcile.recipients import find_mobiles
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
 
@@ -83,13 +84,13 @@ class KnownIds:
 
     def add(self, campaign_id: Hashable) -> None:
         """Add an id that became known now. It may be any hashable value."""
-        self._digests.append(hash(campaign_id))
+        self._digests.append(_hash(campaign_id))
         if len(self._digests) > self._capacity:
             self._forget()
 
     def update(self, campaign_ids: Iterable[str]) -> None:
         """Add ids that became known now."""
-        self._digests.fromlist(list(map(hash, campaign_ids)))  # takes a third less time than extend()
+        self._digests.fromlist([_hash(each) for each in campaign_ids])  # takes a third less time than extend()
         if len(self._digests) > self._capacity:
             self._forget()
 
@@ -102,7 +103,7 @@ class KnownIds:
         for index in range(self._indexed, len(self._digests)):
             self._first.setdefault(self._digests[index], self._forgotten + index)
         self._indexed = len(self._digests)
-        first = self._first.get(hash(campaign_id))
+        first = self._first.get(_hash(campaign_id))
         return first is not None and (before is None or first < before)
 
     def _forget(self) -> None:
@@ -121,7 +122,7 @@ class Ledger:
 
     Attributes:
         seen: Ids that were read from the server, in any call.
-        given: The fields of the creates that were given an id, by the id; None for one whose fields are not known.
+        given: The fields of the creates that were given an id, by the normalized id; None for one whose fields are not known.
     """
 
     def __init__(self, remember: int) -> None:
@@ -143,12 +144,12 @@ class Ledger:
         """
         self._claimed.add(campaign_id)
         if owner is not None and isinstance(owner, RowOwner):
-            self._claimed_by_journals.add((campaign_id, owner.journal))
+            self._claimed_by_journals.add((normalize_id(campaign_id), owner.journal))
         self.give(campaign_id, fields)
 
     def give(self, campaign_id: str, fields: SentFields | None) -> None:
         """Record that the server gave this id to a create, which need not have made the campaign."""
-        given = self.given
+        given, campaign_id = self.given, normalize_id(campaign_id)
         if campaign_id not in given:
             given[campaign_id] = (fields,)
             if len(given) >= _MOST_GIVEN + _BATCH:
@@ -159,15 +160,20 @@ class Ledger:
 
     def take_back(self, campaign_id: str, fields: SentFields | None) -> None:
         """Forget that the server gave this id to this create: what it gave was no id."""
+        campaign_id = normalize_id(campaign_id)
         left = tuple(each for each in self.given.get(campaign_id, ()) if each is not fields)
         if left:
             self.given[campaign_id] = left
         else:
             self.given.pop(campaign_id, None)
 
+    def was_given(self, campaign_id: str) -> bool:
+        """Return True if the server gave this id to a create."""
+        return normalize_id(campaign_id) in self.given
+
     def find_makers(self, campaign_id: str, campaign: Campaign | None) -> list[SentFields | None]:
         """Return the creates that were given this id and may have made this campaign, by their fields."""
-        given = self.given.get(campaign_id, ())
+        given = self.given.get(normalize_id(campaign_id), ())
         return [each for each in given if each is None or (campaign is not None and describes(each, campaign))]
 
     def newest(self, limit: int) -> list[str]:
@@ -179,7 +185,7 @@ class Ledger:
 
         A create that was given the id, but whose fields are not the campaign's, got the response of another create.
         """
-        if campaign.id in self.given and not self.find_makers(campaign.id, campaign):
+        if self.was_given(campaign.id) and not self.find_makers(campaign.id, campaign):
             return not describes(mine, campaign)
         return self._claimed.contains(campaign.id)
 
@@ -188,6 +194,7 @@ class Ledger:
 
         A row's own claim does not count: it may be the only trace of a create that the journal could not record.
         """
+        campaign_id = normalize_id(campaign_id)
         return self._claimed.contains(campaign_id) and not self._claimed_by_journals.contains((campaign_id, journal))
 
     def begin(self, new: Content) -> int:
@@ -240,6 +247,10 @@ class Ledger:
 
     def _count_in_flight(self, text: _Text, digest: int) -> int:
         return sum(_text_of(other) == text and _digest(other) == digest for other in self._in_flight.values())
+
+
+def _hash(campaign_id: Hashable) -> int:
+    return hash(normalize_id(campaign_id) if isinstance(campaign_id, str) else campaign_id)
 
 
 def _digest(content: Content) -> int:

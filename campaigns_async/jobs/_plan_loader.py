@@ -34,6 +34,7 @@ _CORRECTED: Final = (
     "without keys, corrected campaigns need a plan and a journal of their own"
 )
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_RESTORED: Final = "may have been sent after this copy of the journal was made"
 _KINDS: Final = {
     "keys": "a plan whose rows have keys",
     "contacts": "a CSV of contacts",
@@ -63,6 +64,11 @@ _PLAN_FAILED: Final = """
     UPDATE rows SET state = 0, reason = NULL, candidates = NULL, refused = NULL, server_reason = NULL
     WHERE state = 3 AND state IN (1, 3, 4)
 """
+# Of an older copy, planned rows may have been sent since it was made, and failed rows may have been sent again.
+_SUSPECT: Final = f"""
+    UPDATE rows SET state = 4, reason = '{_RESTORED}', first_claim = coalesce(first_claim, restored_at + 1)
+    FROM journal WHERE state = 0 AND (restoring OR coalesce(first_claim, 0) <= restored_at)
+"""  # noqa: S608 - a constant
 
 
 class StoppedError(Exception):
@@ -85,13 +91,14 @@ def add_plan(
     retry_failed: bool,
     stopping: Callable[[], bool],
     sink: RowSink | None,
-) -> None:
+) -> int:
     """Add a plan to a journal; see `JournalFile.add_plan`."""
+    suspected = 0
     plan_options = plan.options()
     options = {**plan_options, **settings}
     with reading():
         recorded = dict(connection.execute("SELECT name, value FROM options").fetchall())
-        ((purged_at,),) = connection.execute("SELECT purged_at FROM journal").fetchall()
+        ((purged_at, restoring),) = connection.execute("SELECT purged_at, restoring FROM journal").fetchall()
     if purged_at is not None:
         raise JournalError("the journal was purged, so it cannot say what was sent: use another; nothing was sent")
     _check_options(recorded, options, is_positional=plan.is_positional)
@@ -108,11 +115,15 @@ def add_plan(
             if sink is not None or not is_unchanged or _lacks_payloads(connection):
                 _Loader(connection, stopping, sink, retry_failed and not plan.is_positional).run(plan)
                 _check_unchanged(plan, plan_options)
+            if restoring or retry_failed:
+                suspected = connection.execute(_SUSPECT).rowcount
+            connection.execute("UPDATE journal SET generation = generation + 1, restoring = 0")
             connection.execute("COMMIT")
         except BaseException:  # on an interrupt too: all or nothing
             with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
                 connection.execute("ROLLBACK")
             raise
+    return suspected
 
 
 def _check_unchanged(plan: Plan, options: Mapping[str, str]) -> None:

@@ -81,7 +81,7 @@ class Sender:
     """
 
     journal: Journal
-    create: Callable[[ClaimedRow, Callable[[], None] | None], Awaitable[str]]
+    create: Callable[[ClaimedRow, Callable[[], None]], Awaitable[str]]
     probe: Callable[[], Awaitable[object]]
     now: Callable[[], float]
     on_commit: Callable[[int, Sequence[Transition]], None]
@@ -175,10 +175,14 @@ class Sender:
         while (row := await self._ready.get()) is not None:
             in_outage = self.backoff.is_active
             try:
-                campaign_id = await self.create(row, None if in_outage else self._hold_back)
+                before = self.journal.check_lock if in_outage else self._hold_back
+                campaign_id = await self.create(row, before)
             except asyncio.CancelledError as cancelled:
                 self._record_abort(row, cancelled)
                 raise
+            except JournalError as error:  # the lock was lost: the journal is another run's
+                self._sending -= 1
+                self._fail(error)
             except Exception as error:
                 self._record_error(row, error, in_outage=in_outage)
             except GeneratorExit:  # the event loop was closed
@@ -192,7 +196,12 @@ class Sender:
             self._request_commit()
 
     def _hold_back(self) -> None:
-        """Raise an error if an outage began, or an error stopped the run, while a row waited for its turn or a retry."""
+        """Raise an error if an outage began, or an error stopped the run, while a row waited for its turn or a retry.
+
+        Raises:
+            JournalError: If the lock was lost.
+        """
+        self.journal.check_lock()
         if self.backoff.is_active or self.stopped_by is not None:
             raise _HeldBackError("an outage began, or the run stopped, before the row was sent")
 

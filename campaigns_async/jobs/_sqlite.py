@@ -7,13 +7,12 @@ methods in its own thread, so that the event loop never waits for the disk.
 from __future__ import annotations
 
 import asyncio
-import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
-from functools import partial
+from contextlib import ExitStack, contextmanager, suppress
+from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from threading import Event
@@ -21,126 +20,27 @@ from typing import Any, Final, NoReturn, Self, TypeVar
 
 import msgspec
 
+from campaigns_async._ids import normalize_id
 from campaigns_async._threads import wait_to_end, wait_until_done
-from campaigns_async.effects import EXCEPTIONAL_MOVES, MOVES, State, check_move, origins
+from campaigns_async.effects import State, check_move
 from campaigns_async.jobs import _sqlite_files as sqlite_files
+from campaigns_async.jobs._journal_lock import JournalLock
 from campaigns_async.jobs._plan_loader import RowSink, StoppedError, add_plan
 from campaigns_async.jobs._retention import drop_payloads, purge
 from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, reading, writing
+from campaigns_async.jobs._sqlite_schema import RECORD, create_trigger, make_tables
 from campaigns_async.jobs.job_errors import JobError, JournalWriteError
 from campaigns_async.jobs.journal import ClaimedRow, DuplicateIdError, JournalRow, Transition
 from campaigns_async.jobs.plans import Plan
-from campaigns_async.jobs.sqlite_reader import UNSETTLED_WHERE, JournalReader
+from campaigns_async.jobs.sqlite_reader import JournalReader, to_json
 
 T = TypeVar("T")
+_ADD_SEEN: Final = "INSERT INTO seen_ids (position, digest) SELECT ?, value FROM json_each(?)"
+_FIND_SEEN: Final = "SELECT digest, position FROM seen_ids WHERE digest IN (SELECT value FROM json_each(?))"
+_RESTORE: Final = """
+    UPDATE journal SET restored_at = iif(restoring, restored_at, generation), restoring = 1, generation = ?
+"""
 
-_TABLES: Final = (
-    # The columns that change with each attempt. Large values are in `contents`, since SQLite rewrites a whole row.
-    """
-    CREATE TABLE rows (
-        id INTEGER PRIMARY KEY,
-        key TEXT NOT NULL UNIQUE,
-        state INTEGER NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 4),
-        attempts INTEGER NOT NULL DEFAULT 0,
-        attempted_at REAL,
-        ended_at REAL,
-        campaign_id TEXT,
-        created_without_id INTEGER NOT NULL DEFAULT 0,
-        reason TEXT,
-        candidates TEXT,
-        has_failed INTEGER NOT NULL DEFAULT 0, -- 1 once the row has failed: from then on its plan may correct it
-        refused TEXT,                    -- the indexes of the contacts that the server refused, as JSON
-        content INTEGER NOT NULL,        -- digest of the request body
-        line INTEGER,                    -- digest of the plan's line: an unchanged line is not parsed again
-        text INTEGER NOT NULL,           -- keyed digest of the message
-        sender INTEGER NOT NULL,         -- keyed digest of the sender
-        starts_at INTEGER NOT NULL,      -- milliseconds since 1970
-        planned_count INTEGER NOT NULL,  -- recipients sent
-        accepted_count INTEGER,          -- unused: recipients that the server accepted
-        kind INTEGER NOT NULL DEFAULT 0, -- unused: 0 a campaign; 1 a message
-        mark INTEGER NOT NULL DEFAULT 0, -- unused: adopted, held, skipped or withdrawn, in addition to the state
-        undo INTEGER,                    -- unused: the state of an undo
-        server_reason TEXT,              -- the server's own words, masked
-        token BLOB,                      -- unused: the attempt's token, which a former owner no longer has
-        owner INTEGER                    -- unused: the lease under which the row is sent
-    ) STRICT
-    """,
-    # Few rows of even a large plan. Planned and created rows need no index.
-    f"CREATE INDEX unsettled_rows ON rows (state) WHERE {UNSETTLED_WHERE}",
-    # A server that gives an id twice, or a proxy that shifts responses, must not make two rows of one campaign.
-    "CREATE UNIQUE INDEX owners ON rows (campaign_id) WHERE state = 2",
-    """
-    CREATE TABLE contents (
-        row_id INTEGER PRIMARY KEY,
-        recipients BLOB NOT NULL,        -- a keyed digest of 8 bytes for each recipient sent
-        dropped BLOB,                    -- the same, for each recipient that the plan left out
-        payload BLOB                     -- the request body, compressed or not; dropped once the row is created or failed
-    ) STRICT
-    """,
-    "CREATE TABLE options (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
-    """
-    CREATE TABLE journal (
-        digest_key BLOB NOT NULL,        -- the key of the digests
-        purged_at REAL,                  -- seconds since 1970: its texts and numbers were removed, and nothing is sent
-        generation INTEGER NOT NULL,     -- unused: incremented by each commit, to recognise an old copy
-        api_key_salt BLOB,               -- unused
-        api_key_fingerprint BLOB         -- unused: salted digest of the API key
-    ) STRICT
-    """,
-    # Unused: digests of the campaign ids that were seen on the server, in that order.
-    "CREATE TABLE seen_ids (position INTEGER PRIMARY KEY, digest INTEGER NOT NULL) STRICT",
-    # Unused: the limit of each budget, and how much of it rows have reserved.
-    "CREATE TABLE budgets (name TEXT PRIMARY KEY, most INTEGER NOT NULL, reserved INTEGER NOT NULL) STRICT",
-    # Unused: the workers that send rows, and the ends of their leases.
-    "CREATE TABLE leases (id INTEGER PRIMARY KEY, owner TEXT NOT NULL, token BLOB NOT NULL, until REAL NOT NULL) STRICT",
-)
-_LEGAL: Final = ", ".join(str(old * 10 + new) for old in State for new in sorted(MOVES[old]))
-_EXCEPTIONAL: Final = ", ".join(str(old * 10 + new) for old in State for new in sorted(EXCEPTIONAL_MOVES[old]))
-_TO_CREATED: Final = ", ".join(str(int(old)) for old in sorted(origins(State.CREATED)))
-
-# A commit is one INSERT into a view, whose trigger does the rest: one statement, which is a transaction and releases the
-# GIL once. With a statement for each row, a busy event loop would delay each of them.
-# `+rows.state` keeps the query planner from scanning the index on states instead of looking up ids.
-_TRIGGER: Final = (
-    """
-    CREATE TEMP VIEW commits AS SELECT NULL AS now, NULL AS n_claims, NULL AS claims, NULL AS n_created, NULL AS created,
-        NULL AS n_moves, NULL AS moves
-    """,
-    f"""
-    CREATE TEMP TRIGGER record INSTEAD OF INSERT ON commits BEGIN
-        UPDATE rows SET state = 1, attempts = attempts + 1, attempted_at = NEW.now,
-            campaign_id = NULL, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL,
-            server_reason = NULL
-        FROM json_each(NEW.claims) AS j
-        WHERE rows.id = j.value AND +rows.state = 0;
-        SELECT RAISE(ABORT, 'claims') WHERE changes() <> NEW.n_claims;
-
-        UPDATE rows SET state = 2, ended_at = NEW.now,
-            campaign_id = j.value, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL,
-            server_reason = NULL
-        FROM json_each(NEW.created) AS j
-        WHERE rows.id = CAST(j.key AS INTEGER) AND +rows.state IN ({_TO_CREATED});
-        SELECT RAISE(ABORT, 'created') WHERE changes() <> NEW.n_created;
-
-        UPDATE rows SET state = json_extract(j.value, '$[1]'), ended_at = NEW.now,
-            campaign_id = json_extract(j.value, '$[2]'),
-            created_without_id = max(json_extract(j.value, '$[3]'),
-                iif(json_extract(j.value, '$[1]') = 4, rows.created_without_id, 0)),
-            reason = json_extract(j.value, '$[4]'),
-            candidates = json_extract(j.value, '$[5]'),
-            refused = json_extract(j.value, '$[7]'),
-            server_reason = json_extract(j.value, '$[8]'),
-            has_failed = max(rows.has_failed, json_extract(j.value, '$[1]') = 3)
-        FROM json_each(NEW.moves) AS j
-        WHERE rows.id = json_extract(j.value, '$[0]') AND (
-            rows.state * 10 + json_extract(j.value, '$[1]') IN ({_LEGAL})
-            OR (json_extract(j.value, '$[6]') AND rows.state * 10 + json_extract(j.value, '$[1]') IN ({_EXCEPTIONAL}))
-        );
-        SELECT RAISE(ABORT, 'moves') WHERE changes() <> NEW.n_moves;
-    END
-    """,  # noqa: S608 - only numbers of states are interpolated
-)
-_RECORD: Final = "INSERT INTO temp.commits VALUES (?, ?, ?, ?, ?, ?, ?)"
 # One row of JSON, since sqlite3 releases the GIL for each row.
 _FIND_PLANNED: Final = """
     SELECT json_group_array(json_array(id, hex(payload)))
@@ -155,11 +55,15 @@ class JournalFile(JournalReader):
     Returned by `open` and `scratch_copy`; use it in a `with` block, or close it.
     """
 
-    def __init__(self, connection: sqlite3.Connection, check_file: Callable[[], None], resources: ExitStack) -> None:
+    def __init__(self, connection: sqlite3.Connection, resources: ExitStack, lock: JournalLock | None = None) -> None:
         super().__init__(connection)
-        self._check_file = check_file
         self._resources = resources
+        self._lock = lock  # None for a scratch copy
         self._claimed_up_to = 0  # an id: no planned row up to it is left unclaimed
+        with reading():
+            ((self._digest_key, self._generation),) = connection.execute(
+                "SELECT digest_key, generation FROM journal"
+            ).fetchall()
 
     @classmethod
     def open(cls, path: str | Path, *, connect: Connect = sqlite3.connect) -> Self:
@@ -178,12 +82,15 @@ class JournalFile(JournalReader):
         sqlite_files.check_sqlite()
         path = Path(path).absolute()
         with ExitStack() as resources:
-            resources.enter_context(sqlite_files.lock(path))
-            connection = sqlite_files.open_to_write(path, connect, _make_tables)
+            file_lock = resources.enter_context(sqlite_files.lock(path))
+            connection = sqlite_files.open_to_write(path, connect, make_tables)
             resources.callback(sqlite_files.close, connection)
-            _create_trigger(connection)
-            check_file = partial(sqlite_files.check_identity, path, sqlite_files.identify(path))
-            return cls(connection, check_file, resources.pop_all())
+            create_trigger(connection)
+            lock = JournalLock(path, file_lock, JournalReader(connection).identity())
+            opened = cls(connection, resources, lock)
+            opened._note_older_copy(lock)
+            opened._resources = resources.pop_all()
+            return opened
 
     @classmethod
     def scratch_copy(cls, path: str | Path) -> Self:
@@ -200,11 +107,11 @@ class JournalFile(JournalReader):
             file = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="campaigns-async-")), "journal")
             if path.exists() and path.stat().st_size:
                 sqlite_files.copy(path, file)
-            connection = sqlite_files.open_to_write(file, sqlite3.connect, _make_tables)
+            connection = sqlite_files.open_to_write(file, sqlite3.connect, make_tables)
             resources.callback(sqlite_files.close, connection)
-            _create_trigger(connection)
+            create_trigger(connection)
             connection.execute("PRAGMA synchronous = OFF")  # a crash loses nothing: the file is temporary
-            return cls(connection, lambda: None, resources.pop_all())
+            return cls(connection, resources.pop_all())
 
     def close(self) -> None:
         """Close the journal and release its lock. Further calls do nothing."""
@@ -218,7 +125,7 @@ class JournalFile(JournalReader):
         retry_failed: bool = False,
         stopping: Callable[[], bool] = lambda: False,
         sink: RowSink | None = None,
-    ) -> None:
+    ) -> int:
         """Compare a plan with the journal and add the new rows; see `Journal.add_plan`.
 
         Args:
@@ -228,10 +135,13 @@ class JournalFile(JournalReader):
             stopping: Called for each line; return True to give up.
             sink: Receives each row that would be sent. Only for a scratch copy, which then stores no payloads.
         """
-        add_plan(self._connection, plan, settings, retry_failed=retry_failed, stopping=stopping, sink=sink)
+        self._check_files()
+        suspected = add_plan(self._connection, plan, settings, retry_failed=retry_failed, stopping=stopping, sink=sink)
+        self._record_generation(self._generation + 1)
         self._claimed_up_to = 0
         with suppress(sqlite3.Error):  # the rows are committed; a later checkpoint will do
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        return suspected
 
     def commit(self, transitions: Sequence[Transition], *, claim: int = 0, now: float) -> list[ClaimedRow]:
         """Record a group and claim planned rows; see `Journal.commit`."""
@@ -239,14 +149,16 @@ class JournalFile(JournalReader):
         claimed = [row for row in self.find_planned(claim) if row.row_id not in moving] if claim > 0 else []
         if not claimed and not transitions:
             return []
-        self._check_file()
+        self._check_files()
+        generation = self._generation + 1
         try:
-            self._connection.execute(_RECORD, _encode_commit(claimed, transitions, now))
+            self._connection.execute(RECORD, (*_encode_commit(claimed, transitions, now), generation))
         except sqlite3.IntegrityError:
             self._raise_for(claimed, transitions)
         except sqlite3.Error as error:
             with writing():
                 raise error from None
+        self._record_generation(generation)
         if claimed:
             self._claimed_up_to = claimed[-1].row_id
         requeued = [each.row_id for each in transitions if each.state is State.PLANNED]
@@ -267,6 +179,68 @@ class JournalFile(JournalReader):
         """
         self._check_file()
         purge(self._connection, now)
+
+    def record_seen(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
+        """Record campaigns that the server listed; see `Journal.record_seen`."""
+        digests = {each: self._digest_id(each) for each in campaign_ids}
+        known = self._find_seen(digests.values())
+        if not known.keys() >= (new := set(digests.values())):
+            self._check_files()
+            generation = self._generation + 1
+            with self._transaction():
+                self._connection.execute(_ADD_SEEN, (generation, to_json(new - known.keys())))
+                self._connection.execute("UPDATE journal SET generation = ?", (generation,))
+            self._record_generation(generation)
+            known = {**dict.fromkeys(new, generation), **known}
+        return {each: known[digest] for each, digest in digests.items()}
+
+    def _find_seen(self, digests: Collection[int]) -> dict[int, int]:
+        with reading():
+            return dict(self._connection.execute(_FIND_SEEN, (to_json(digests),)).fetchall())
+
+    def _digest_id(self, campaign_id: str) -> int:
+        content = normalize_id(campaign_id).encode(errors="surrogatepass")
+        return int.from_bytes(blake2b(content, digest_size=8, key=self._digest_key).digest(), "big", signed=True)
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        with writing():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:  # on an interrupt too: all or nothing
+                with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def check_lock(self) -> None:
+        """Check that no other run can have locked the journal; see `Journal.check_lock`. May be called in any thread."""
+        if self._lock is not None:
+            self._lock.check()
+
+    def _check_files(self) -> None:
+        if self._lock is not None:
+            self._lock.check_files()
+
+    def _record_generation(self, generation: int, *, sync: bool = False) -> None:
+        self._generation = generation
+        if self._lock is not None:
+            self._lock.record(generation, sync=sync)
+
+    def _note_older_copy(self, lock: JournalLock) -> None:
+        """Mark the journal if it is an older copy, so that the next plan's rows are looked for before they are sent."""
+
+        def has_rows() -> bool:
+            with reading():
+                return bool(self._connection.execute("SELECT 1 FROM rows LIMIT 1").fetchall())
+
+        generation, newer = self._generation, lock.find_newer(self._generation, has_rows=has_rows)
+        if newer is not None:
+            generation = newer + 1
+            with writing():
+                self._connection.execute(_RESTORE, (generation,))
+        self._record_generation(generation, sync=True)
 
     def find_planned(self, limit: int) -> list[ClaimedRow]:
         """Return the next planned rows that have a payload, without claiming them."""
@@ -296,8 +270,8 @@ class JournalFile(JournalReader):
         duplicates: set[int] = set()
         for each in transitions:
             if each.state is State.CREATED and each.campaign_id is not None:
-                owner = self.find_owner(each.campaign_id)
-                if owners.setdefault(each.campaign_id, each.row_id if owner is None else owner.row_id) != each.row_id:
+                owner, same = self.find_owner(each.campaign_id), normalize_id(each.campaign_id)
+                if owners.setdefault(same, each.row_id if owner is None else owner.row_id) != each.row_id:
                     duplicates.add(each.row_id)
         return frozenset(duplicates)
 
@@ -329,17 +303,17 @@ class SqliteJournal:
 
     async def add_plan(
         self, plan: Plan, settings: Mapping[str, str], *, retry_failed: bool, stopping: Callable[[], bool]
-    ) -> None:
+    ) -> int:
         cancelled = Event()
 
-        def add() -> None:
-            self._file.add_plan(
+        def add() -> int:
+            return self._file.add_plan(
                 plan, settings, retry_failed=retry_failed, stopping=lambda: cancelled.is_set() or stopping()
             )
 
         adding = asyncio.ensure_future(_run(self._thread, add))
         try:
-            await asyncio.shield(adding)
+            return await asyncio.shield(adding)
         except asyncio.CancelledError:
             cancelled.set()  # the thread stops at the next line
             with suppress(JobError, StoppedError):
@@ -376,6 +350,12 @@ class SqliteJournal:
     async def owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
         return await self._call(lambda: self._file.owners(campaign_ids))
 
+    async def record_seen(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
+        return await self._call(lambda: self._file.record_seen(campaign_ids))
+
+    def check_lock(self) -> None:
+        self._file.check_lock()
+
     async def drop_payloads(self) -> None:
         await self._call(self._file.drop_payloads)
 
@@ -393,20 +373,8 @@ async def _run(thread: ThreadPoolExecutor, work: Callable[[], T]) -> T:
     return await wait_to_end(asyncio.get_running_loop().run_in_executor(thread, work))
 
 
-def _make_tables(connection: sqlite3.Connection) -> None:
-    for statement in _TABLES:
-        connection.execute(statement)
-    connection.execute("INSERT INTO journal (digest_key, generation) VALUES (?, 0)", (os.urandom(16),))
-
-
-def _create_trigger(connection: sqlite3.Connection) -> None:
-    with writing():
-        for statement in _TRIGGER:
-            connection.execute(statement)
-
-
 def _encode_commit(claimed: Sequence[ClaimedRow], transitions: Sequence[Transition], now: float) -> tuple[Any, ...]:
-    """Return the parameters of `_RECORD`. Most transitions are plain creates, which have a faster path."""
+    """Return the parameters of `RECORD`, without the generation. Most transitions are plain creates, which have a faster path."""
     created: dict[str, str | None] = {}
     n_created = 0
     others: list[tuple[Any, ...]] = []

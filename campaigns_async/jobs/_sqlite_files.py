@@ -72,9 +72,7 @@ def open_to_write(path: Path, connect: Connect, make: Callable[[sqlite3.Connecti
     new = _is_new(path)
     if new:
         _touch(path)
-    elif _size(f"{path}-journal"):
-        _check_head(path)  # a crash while it was created; it cannot be opened read-only
-    else:
+    elif not _size(f"{path}-journal"):  # left by a crash while it was created: then it cannot be opened read-only
         with reading():
             close(_connect_to_read(path, connect))  # validate it before anything in it may change
     with writing(in_use_if_busy=True):
@@ -150,7 +148,9 @@ def lock(path: Path) -> FileLock:
     except BlockingIOError:
         raise JournalInUseError("the journal is in use: another run writes to it") from None
     except OSError as error:
-        raise JournalError(f"the journal cannot be locked on this file system: {error.strerror}") from None
+        raise JournalError(
+            f"the journal cannot be locked on this file system ({error.strerror}): keep it on a local disk"
+        ) from None
 
 
 def identify(path: Path) -> os.stat_result:
@@ -246,6 +246,8 @@ def _is_new(path: Path) -> bool:
     if len(head) < 100 or not head.startswith(_MAGIC):
         raise JournalError(_NOT_A_JOURNAL)
     if int.from_bytes(head[68:72], "big") == APPLICATION_ID:
+        # Before SQLite reads the tables: it may find those of another version damaged.
+        _check_version(APPLICATION_ID, int.from_bytes(head[60:64], "big", signed=True))
         return False
     if any(head[68:72]) or any(head[60:64]) or _size(f"{path}-wal") or _size(f"{path}-journal"):
         raise JournalError(_NOT_A_JOURNAL)  # another program's, whose content may be in those files
@@ -267,10 +269,6 @@ def _rolls_back_to_empty(path: Path) -> bool:
     except OSError:
         return False
     return len(head) == 28 and head.startswith(_ROLLBACK_MAGIC) and not any(head[16:20])
-
-
-def _check_head(path: Path) -> None:
-    _check_version(APPLICATION_ID, int.from_bytes((_head(path) or b"")[60:64], "big"))
 
 
 def _check_tables(connection: sqlite3.Connection) -> None:

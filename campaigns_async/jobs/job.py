@@ -186,7 +186,7 @@ class Job:
         self._tracker.report(Phase.CHECKING)
         settings = {"ignore_invalid_phone_numbers": str(self._ignore_invalid), SERVER: self._runtime.base_url}
         try:
-            await journal.add_plan(
+            self._tracker.restored = await journal.add_plan(
                 self._plan, settings, retry_failed=self._retry_failed, stopping=lambda: self._stopping
             )
         except StoppedError:
@@ -280,14 +280,13 @@ class Job:
         self._tracker.report(Phase.SENDING)
         return frozenset(settled)
 
-    async def _create(self, row: ClaimedRow, on_attempt: Callable[[], None] | None) -> str:
+    async def _create(self, row: ClaimedRow, on_attempt: Callable[[], None]) -> str:
         body, owner = row.body(), RowOwner(self._identity, row.row_id)  # `Recovery` uses the same owner
         sent = self._clock.monotonic()
 
         def begin() -> None:
             nonlocal sent
-            if on_attempt is not None:
-                on_attempt()
+            on_attempt()
             sent = self._clock.monotonic()
 
         try:

@@ -52,6 +52,8 @@ class JournalRow:
         candidates: The campaigns that may be the row's, if the row is unknown.
         created_without_id: True if the server created the campaign, but its id is not known.
         refused_contacts: The indexes of the contacts that the server refused, from 0, if the row failed.
+        first_claim: The journal's generation at the row's first create: a campaign id with a lower position (see
+            `Journal.record_seen`) was seen before it, so it is another create's. None if the row was never sent.
         payload: The request body. None if it was not read, or was dropped.
         server_reason: The server's own words if the row failed. The row's texts, names and numbers are hidden in them.
     """
@@ -68,6 +70,7 @@ class JournalRow:
     candidates: tuple[PossibleMatch, ...] = ()
     created_without_id: bool = False
     refused_contacts: tuple[int, ...] = ()
+    first_claim: int | None = None
     payload: bytes | None = field(default=None, repr=False)
     server_reason: str | None = field(default=None, repr=False)
 
@@ -129,7 +132,7 @@ class Journal(Protocol):
 
     async def add_plan(
         self, plan: Plan, settings: Mapping[str, str], *, retry_failed: bool, stopping: Callable[[], bool]
-    ) -> None:
+    ) -> int:
         """Compare a plan with the journal and add the new rows. After an error the journal is unchanged.
 
         Args:
@@ -137,6 +140,10 @@ class Journal(Protocol):
             settings: Options that must be equal in every run, besides the plan's own.
             retry_failed: Plan failed rows again.
             stopping: Called for each line; return True to give up.
+
+        Returns:
+            The number of rows that would be planned, and are unknown: the journal is an older copy, and they may have
+            been sent since it was made.
 
         Raises:
             StoppedError: If `stopping` returned True.
@@ -188,6 +195,24 @@ class Journal(Protocol):
 
     async def owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
         """Map each of the campaigns that is a created row's to that row's content digest."""
+        ...
+
+    async def record_seen(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
+        """Record that the server listed these campaigns, and return each one's position in the order of first sights.
+
+        Compare a position with `JournalRow.first_claim`. Positions do not change when an id is recorded again.
+
+        Raises:
+            JournalWriteError: If the journal cannot be written.
+        """
+        ...
+
+    def check_lock(self) -> None:
+        """Check that no other run can have locked the journal. Takes a microsecond: called before each create.
+
+        Raises:
+            JournalError: If the lock was lost.
+        """
         ...
 
     async def drop_payloads(self) -> None:

@@ -75,6 +75,8 @@ class Summary:
             None if it did not.
         failures: The first 20 rows that failed.
         unknown_rows: The first 20 rows that may have been sent, with the campaigns that may be theirs.
+        restored: Rows that were searched for before they were sent, because the journal is an older copy of itself, or its
+            `.lock` file is missing: they may have been sent since the copy was made.
     """
 
     planned: int
@@ -90,6 +92,7 @@ class Summary:
     stopped: str | None = None
     failures: tuple[JournalRow, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
     unknown_rows: tuple[JournalRow, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
+    restored: int = 0
 
     @property
     def ok(self) -> bool:
@@ -108,6 +111,7 @@ class ProgressTracker:
         created_now: As in `Summary`.
         found: As in `Summary`.
         absent: As in `Summary`.
+        restored: As in `Summary`.
     """
 
     backoff: Backoff
@@ -116,6 +120,7 @@ class ProgressTracker:
     created_now: int = 0
     found: int = 0
     absent: int = 0
+    restored: int = 0
 
     def count_commit(self, claimed: int, transitions: Iterable[Transition]) -> None:
         """Count the rows of a commit."""
@@ -166,6 +171,7 @@ class ProgressTracker:
             created_now=self.created_now,
             found=self.found,
             absent=self.absent,
+            restored=self.restored,
             elapsed=elapsed,
             held_back=self.backoff.waited,
             stopped=stopped,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
+from campaigns_async._ids import normalize_id
 from campaigns_async.effects import State
 from campaigns_async.jobs import _sqlite_files as sqlite_files
 from campaigns_async.jobs._retention import digest_key
@@ -20,11 +21,15 @@ from campaigns_async.jobs.journal import JournalRow, PossibleMatch, decompress
 UNSETTLED: Final = frozenset({State.SENDING, State.FAILED, State.UNKNOWN})
 UNSETTLED_WHERE: Final = "state IN (1, 3, 4)"
 """The condition of the partial index. SQLite uses that index only for a query that repeats the condition."""
+NORMALIZED: Final = """
+    iif(length(campaign_id) BETWEEN 32 AND 36 AND campaign_id NOT GLOB '*[^0-9A-Fa-f-]*', lower(campaign_id), campaign_id)
+"""
+"""`normalize_id` in SQL. SQLite uses the index of campaigns only for a query that repeats it."""
 _PAGE: Final = 500
 """Rows read by one query. No cursor is open between two queries, so that the writer can commit in between."""
 _COLUMNS: Final = (
     "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, candidates, created_without_id, "
-    "refused, server_reason"
+    "refused, first_claim, server_reason"
 )
 _STATES: Final[dict[int, State]] = {int(state): state for state in State}  # faster than State(number)
 
@@ -115,9 +120,9 @@ class JournalReader:
 
     def find_owner(self, campaign_id: str) -> JournalRow | None:
         """Return the created row that has a campaign, without its request body; None if there is no such row."""
-        query = f"SELECT {_COLUMNS} FROM rows WHERE campaign_id = ? AND state = 2"  # noqa: S608 - a constant
+        query = f"SELECT {_COLUMNS} FROM rows WHERE {NORMALIZED} = ? AND state = 2"  # noqa: S608 - a constant
         with reading():
-            for row in self._connection.execute(query, (campaign_id,)).fetchall():
+            for row in self._connection.execute(query, (normalize_id(campaign_id),)).fetchall():
                 return _to_row(*row)
         return None
 
@@ -125,12 +130,14 @@ class JournalReader:
         """Map each of the campaigns that is a created row's to that row's content digest."""
         if not campaign_ids:
             return {}
-        query = """
-            SELECT campaign_id, content FROM rows
-            WHERE campaign_id IN (SELECT value FROM json_each(?)) AND state = 2 ORDER BY id
-        """
+        query = f"""
+            SELECT {NORMALIZED}, content FROM rows
+            WHERE {NORMALIZED} IN (SELECT value FROM json_each(?)) AND state = 2 ORDER BY id
+        """  # noqa: S608 - a constant
+        normalized = {each: normalize_id(each) for each in campaign_ids}
         with reading():
-            return dict(self._connection.execute(query, (_to_json(campaign_ids),)).fetchall())
+            found = dict(self._connection.execute(query, (to_json(normalized.values()),)).fetchall())
+        return {each: found[same] for each, same in normalized.items() if same in found}
 
     def latest_campaigns(self, limit: int) -> list[str]:
         """Return the ids of the campaigns that were created last."""
@@ -150,8 +157,9 @@ class JournalReader:
             last = rows[-1][0]
 
 
-def _to_json(texts: Collection[str]) -> str:
-    return msgspec.json.encode(list(texts)).decode()
+def to_json(values: Iterable[str | int]) -> str:
+    """Return an array for json_each()."""
+    return msgspec.json.encode(list(values)).decode()
 
 
 def _to_row(
@@ -167,6 +175,7 @@ def _to_row(
     candidates: str | None,
     created_without_id: int,
     refused: str | None,
+    first_claim: int | None,
     server_reason: str | None,
     payload: bytes | None = None,
 ) -> JournalRow:
@@ -183,6 +192,7 @@ def _to_row(
         tuple(PossibleMatch(*candidate) for candidate in msgspec.json.decode(candidates)) if candidates else (),
         bool(created_without_id),
         tuple(msgspec.json.decode(refused)) if refused else (),
+        first_claim,
         None if payload is None else decompress(payload),
         server_reason,
     )

@@ -20,6 +20,7 @@ from support.journal_model import KEY, JournalModel, new, plan, plan_of, row_of
 from support.plans import lines_of
 
 from campaigns_async import NewCampaign
+from campaigns_async._ids import normalize_id
 from campaigns_async.jobs import (
     JournalError,
     JournalReader,
@@ -36,7 +37,8 @@ from campaigns_async.jobs import (
 )
 from campaigns_async.jobs._plan_loader import StoppedError
 from campaigns_async.jobs._sqlite import JournalFile
-from campaigns_async.jobs.journal import Transition
+from campaigns_async.jobs.journal import DuplicateIdError, Transition
+from campaigns_async.jobs.sqlite_reader import NORMALIZED
 
 
 @pytest.fixture
@@ -83,9 +85,11 @@ def test_a_new_journal_is_empty(path: Path) -> None:
 def test_a_row_goes_from_planned_to_created(journal: JournalFile) -> None:
     [row] = journal.commit([], claim=1, now=5.5)
     assert (row.row_id, row.body()) == (1, row_of(1).row.body)
-    assert journal.row(f"{KEY} 1") == journal_row(1, State.SENDING, attempts=1, attempted_at=5.5)
+    assert journal.row(f"{KEY} 1") == journal_row(1, State.SENDING, attempts=1, attempted_at=5.5, first_claim=2)
     journal.commit([Transition(1, State.CREATED, "c-1")], now=6.5)
-    created = journal_row(1, State.CREATED, attempts=1, attempted_at=5.5, ended_at=6.5, campaign_id="c-1")
+    created = journal_row(
+        1, State.CREATED, attempts=1, attempted_at=5.5, ended_at=6.5, campaign_id="c-1", first_claim=2
+    )
     assert journal.row(f"{KEY} 1") == created
     assert journal.owners({"c-1", "c-2"}) == {"c-1": row_of(1).content}
     assert (journal.counts()[State.CREATED], journal.counts()[State.PLANNED]) == (1, 4)
@@ -116,7 +120,9 @@ def test_what_was_refused_is_forgotten_once_the_row_is_sent_again(journal: Journ
     assert failed.server_reason == "sender: no"
     journal.commit([Transition(1, State.PLANNED)], now=2.0)
     assert begin(journal, 1) == [1]
-    assert journal.row(f"{KEY} 1") == journal_row(1, State.SENDING, attempts=2, attempted_at=1.0, ended_at=2.0)
+    assert journal.row(f"{KEY} 1") == journal_row(
+        1, State.SENDING, attempts=2, attempted_at=1.0, ended_at=2.0, first_claim=2
+    )
 
 
 def test_bodies_are_handed_out_byte_for_byte(path: Path) -> None:
@@ -237,9 +243,81 @@ def test_a_group_looks_its_rows_up_by_their_ids(journal: JournalFile) -> None:
     ((trigger,),) = journal._connection.execute("SELECT sql FROM temp.sqlite_schema WHERE name = 'record'").fetchall()
     for update in (part for part in trigger.replace("NEW.", ":").split(";") if "UPDATE rows" in part):
         statement = update.split("BEGIN\n")[-1]
-        names = {"now": 1.0, "claims": "[]", "created": "{}", "moves": "[]"}
+        names = {"now": 1.0, "claims": "[]", "created": "{}", "moves": "[]", "generation": 1}
         plans = [row[-1] for row in journal._connection.execute(f"EXPLAIN QUERY PLAN {statement}", names).fetchall()]
         assert any("SEARCH rows USING INTEGER PRIMARY KEY" in line for line in plans), plans
+
+
+def test_what_was_seen_before_a_row_was_sent_is_known_after_a_crash(journal: JournalFile, path: Path) -> None:
+    first = journal.record_seen(["a", "b"])
+    begin(journal, 1)
+    assert journal.record_seen(["b", "c", "a"]) == first | {"c": max(first.values()) + 2}
+    copy_of_what_a_kill_leaves = path.with_name("copy")
+    copy_of_what_a_kill_leaves.write_bytes(path.read_bytes())
+    copy_of_what_a_kill_leaves.with_name("copy-wal").write_bytes(path.with_name(f"{path.name}-wal").read_bytes())
+    with JournalFile.open(copy_of_what_a_kill_leaves) as opened:
+        seen = opened.record_seen(["a", "b", "c", "d"])
+        [row] = opened.rows(State.SENDING)
+    assert row.first_claim is not None
+    assert {each for each, position in seen.items() if position < row.first_claim} == {"a", "b"}
+
+
+def test_the_first_create_of_a_row_decides_what_was_seen_before(journal: JournalFile) -> None:
+    begin(journal, 1)
+    [position] = journal.record_seen(["a"]).values()
+    journal.commit([Transition(1, State.PLANNED)], now=1.0)
+    begin(journal, 1)
+    assert [row.first_claim <= position for row in journal.rows(State.SENDING) if row.first_claim is not None] == [True]
+
+
+@pytest.mark.parametrize("ids", [[], ["a"], ["a", "b"]])
+def test_ids_that_were_seen_before_cost_no_write(journal: JournalFile, path: Path, ids: list[str]) -> None:
+    journal.record_seen(["a", "b"])
+    size = path.with_name(f"{path.name}-wal").stat().st_size
+    assert journal.record_seen(ids).keys() == set(ids)
+    assert path.with_name(f"{path.name}-wal").stat().st_size == size
+
+
+UUID_ID = "3F2504E0-4F89-11D3-9A0C-0305E82C3301"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "are_one"),
+    [
+        (UUID_ID, UUID_ID.lower(), True),
+        (UUID_ID.replace("-", ""), UUID_ID.replace("-", "").lower(), True),
+        (UUID_ID, UUID_ID[:-1] + "2", False),
+        ("c1A", "c1a", False),
+        ("1A", "1a", False),
+    ],
+)
+def test_one_uuid_in_two_letter_cases_is_one_campaign(
+    journal: JournalFile, first: str, second: str, are_one: bool
+) -> None:
+    begin(journal, 2)
+    journal.commit([Transition(1, State.CREATED, first)], now=1.0)
+    if are_one:
+        with pytest.raises(DuplicateIdError) as caught:
+            journal.commit([Transition(2, State.CREATED, second)], now=1.0)
+        assert caught.value.row_ids == {2}
+    else:
+        journal.commit([Transition(2, State.CREATED, second)], now=1.0)
+    owner = journal.find_owner(second)
+    assert owner is not None
+    assert owner.campaign_id == (first if are_one else second)
+    assert list(journal.owners([second])) == [second]
+    positions = journal.record_seen([first, second])
+    assert positions.keys() == {first, second}
+    assert set(journal.record_seen([first]).values()) <= set(positions.values())
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(campaign_id=st.text(st.sampled_from("0123456789abcdefABCDEFgG-\u0130"), min_size=31, max_size=37) | st.text())
+def test_sqlite_normalizes_ids_as_python_does(journal: JournalFile, campaign_id: str) -> None:
+    query = f"SELECT {NORMALIZED} FROM (SELECT ? AS campaign_id)"  # noqa: S608 - a constant
+    if "\0" not in campaign_id:
+        [(normalized,)] = journal._connection.execute(query, (campaign_id,)).fetchall()
+        assert normalized == normalize_id(campaign_id)
 
 
 def test_an_empty_group_writes_nothing(journal: JournalFile) -> None:
@@ -318,7 +396,7 @@ class TestPlanning:
         plan(journal, 5)
         assert begin(journal, 9) == [3, 4, 5]
         plan(journal, 5, retry_failed=True)
-        assert journal.row(f"{KEY} 2") == journal_row(2, attempts=1, attempted_at=1.0, ended_at=1.0)
+        assert journal.row(f"{KEY} 2") == journal_row(2, attempts=1, attempted_at=1.0, ended_at=1.0, first_claim=2)
         assert begin(journal, 9) == [2]
 
     def test_digests_stay_and_texts_and_numbers_go(self, journal: JournalFile, path: Path) -> None:

@@ -17,10 +17,11 @@ from campaigns_async.jobs import JournalRow, open_journal
 
 @frozen
 class Files:
-    """The content of the disk: the database, and the writes that it does not hold yet."""
+    """The content of the disk: the database, the writes that it does not hold yet, and the lock file."""
 
     database: bytes = field(default=b"", repr=len)
     log: bytes = field(default=b"", repr=len)
+    lock: bytes = field(default=b"", repr=len)
 
 
 class JournalOnDisk:
@@ -37,13 +38,14 @@ class JournalOnDisk:
         if files.database:
             self.path.write_bytes(files.database)
             Path(f"{self.path}-wal").write_bytes(files.log)
+            Path(f"{self.path}.lock").write_bytes(files.lock)
         self.files = files
         self.rows: Mapping[int, JournalRow] = {}
         self._read()
 
     def look(self) -> bool:
         """Read what is on the disk now; return True if the rows are new or have changed."""
-        files = Files(_read_bytes(self.path), _read_bytes(Path(f"{self.path}-wal")))
+        files = Files(*(_read_bytes(Path(f"{self.path}{end}")) for end in ("", "-wal", ".lock")))
         if files == self.files:
             return False
         self.files = files

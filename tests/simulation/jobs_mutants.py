@@ -307,7 +307,7 @@ JOB_MUTANTS = (
     ),
     Mutant(
         "a campaign may be two rows'",
-        "jobs._sqlite",
+        "jobs._sqlite_schema",
         "CREATE UNIQUE INDEX owners",
         "CREATE INDEX owners",
         test="jobs/test_duplicate_ids.py",

@@ -150,7 +150,7 @@ MUTANTS = (
     Mutant(
         "an id that another create was given is believed",
         "_reconcile.creates",
-        "_GIVEN_ID if campaign_id in self._ledger.given else form",
+        "_GIVEN_ID if campaign_id is not None and self._ledger.was_given(campaign_id) else form",
         "form",
     ),
     Mutant(
@@ -186,7 +186,7 @@ MUTANTS = (
     Mutant(
         "another campaign is taken for the one that was asked for",
         "_http.response",
-        "if campaign_id is None or _is_same_id(found.id, campaign_id):",
+        "if campaign_id is None or normalize_id(found.id) == normalize_id(campaign_id):",
         "if True:",
     ),
     Mutant(

@@ -47,6 +47,7 @@ class JournalModel:
 
     def __init__(self) -> None:
         self.rows: dict[int, JournalRow] = {}
+        self.generation = 0
 
     def snapshot(self) -> tuple[JournalRow, ...]:
         """Return all rows with their payloads."""
@@ -54,6 +55,7 @@ class JournalModel:
 
     def plan(self, count: int, *, retry_failed: bool = False) -> None:
         """Add the plan of `count` rows, at least as many as before."""
+        self.generation += 1
         for number in range(len(self.rows) + 1, count + 1):
             read = row_of(number)
             self.rows[number] = JournalRow(number, read.key, read.content, State.PLANNED, payload=read.row.body)
@@ -72,13 +74,14 @@ class JournalModel:
         planned = [row.row_id for row in self.snapshot() if row.state is State.PLANNED][:claim]
         claimed = [row_id for row_id in planned if row_id not in named]
         for row_id in claimed:
-            rows[row_id] = _claim(rows[row_id], now)
+            rows[row_id] = _claim(rows[row_id], now, self.generation + 1)
         for each in transitions:
             rows[each.row_id] = _move(rows[each.row_id], each, now)
         owned = [row.campaign_id for row in rows.values() if row.state is State.CREATED and row.campaign_id is not None]
         if len(set(owned)) < len(owned):
             raise ValueError("a campaign is two rows'")
         self.rows = rows
+        self.generation += bool(claimed or transitions)
         return claimed
 
     def drop_payloads(self) -> None:
@@ -92,12 +95,13 @@ class JournalModel:
         return {state: sum(row.state is state for row in self.rows.values()) for state in State}
 
 
-def _claim(row: JournalRow, now: float) -> JournalRow:
+def _claim(row: JournalRow, now: float, generation: int) -> JournalRow:
     return evolve(
         row,
         state=State.SENDING,
         attempts=row.attempts + 1,
         attempted_at=now,
+        first_claim=generation if row.first_claim is None else row.first_claim,
         campaign_id=None,
         created_without_id=False,
         reason=None,
