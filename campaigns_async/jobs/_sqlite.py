@@ -177,7 +177,7 @@ class JournalFile(JournalReader):
             JournalError: If rows are planned, sending or unknown. Nothing was changed.
             JournalInUseError: If another program reads the journal. Purge it again.
         """
-        self._check_file()
+        self._check_files()
         purge(self._connection, now)
 
     def record_seen(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
