@@ -21,6 +21,8 @@ TESTED = {
     "aiohttp_app": "test_web.py",
     "fastapi_app": "test_web.py",
     "readme_app": "test_web.py",
+    "django_app": "test_workers.py",
+    "celery_app": "test_workers.py",
     "testing": "test_testing.py",
     "testing_plugin": "test_testing.py",
     "testing_shop": "test_testing.py",
