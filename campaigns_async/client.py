@@ -252,7 +252,7 @@ class CampaignsClient:
     ) -> CampaignsClient:
         """Return a view with other options on the same pool and session. It is closed with its client.
 
-        The view shares what the client remembers: `RetryPolicy.quota` and `ReconcilePolicy.remember` stay the client's.
+        The view shares the client's memory of ids and its retry quota.
 
         Raises:
             ConfigurationError: If an option is of the wrong type.

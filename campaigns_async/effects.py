@@ -174,7 +174,7 @@ _ATTEMPTS: Final = (  # the first line that fits counts
     # An update or a delete: 204.
     _AttemptBelief(_CHANGES, (204,), None, Effect.APPLIED),
     _AttemptBelief(_CHANGES, _SUCCESSES, None, Effect.UNKNOWN, read_back=True),
-    _AttemptBelief(_CHANGES, (404,), _OWN, Effect.REJECTED),
+    _AttemptBelief(_CHANGES, (404,), _OWN, Effect.REJECTED, read_back=True),  # after an attempt that is unknown
     _AttemptBelief(_CHANGES, (404,), None, Effect.UNKNOWN, read_back=True),  # a wrong path, or a proxy's page
     # A raw request: another 2xx is returned, and what it proves is for the caller to decide.
     _AttemptBelief(_RAW_CHANGES, (201, 204), None, Effect.APPLIED),
@@ -202,8 +202,8 @@ class AttemptOutcome:
         effect: The effect of the request.
         retryable: True if the same request may be sent again.
         renew_key: True if the request may be sent again with another API key.
-        read_back: True if reading the campaign can prove that the request was carried out. Until then its effect is
-            unknown.
+        read_back: True if reading the campaign can prove that the request was carried out, while the effect of the call
+            is unknown.
         reusable: True if the response is a documented success, so that its connection may carry another request.
     """
 
@@ -265,22 +265,8 @@ def is_throttled(status: int, retry_after: float | None) -> bool:
     return status == 429 or (status == 503 and retry_after is not None)
 
 
-def combine(operation: Operation, earlier: Effect, latest: Effect, status: int | None) -> Effect:
-    """Return the effect of a call.
-
-    Args:
-        operation: The call's operation.
-        earlier: The effect of all attempts before the latest.
-        latest: The effect of the latest attempt.
-        status: The status of the latest attempt's response; None without one.
-    """
-    if (
-        status == 404
-        and operation.action is Action.DELETE
-        and earlier is Effect.UNKNOWN
-        and latest is Effect.REJECTED  # the API itself says so
-    ):
-        return Effect.APPLIED  # the attempt whose outcome was unknown has deleted it
+def combine(earlier: Effect, latest: Effect) -> Effect:
+    """Return the effect of a call by that of all attempts before the latest, and that of the latest."""
     return max(earlier, latest, key=_RISING.index)
 
 

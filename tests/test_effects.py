@@ -104,15 +104,15 @@ def test_a_request_after_any_response(operation: Operation) -> None:
             assert found == expect_of_success(operation, status, form), (status, form)
             continue
         effect, transient = expect_of_failure(status, form, rejected)
-        is_foreign_404 = status == 404 and operation in CHANGES and form not in OWN_FORMS and status not in rejected
-        if is_foreign_404:
+        is_404 = status == 404 and operation in CHANGES and status not in rejected
+        if is_404 and form not in OWN_FORMS:
             effect, transient = UNKNOWN, False
         repeated = effect is REJECTED or operation in REPEATED
         assert found == AttemptOutcome(
             effect,
             retryable=transient and repeated,
             renew_key=status == 401 and repeated,
-            read_back=is_foreign_404,
+            read_back=is_404,
         ), (status, form)
 
 
@@ -173,15 +173,7 @@ def test_an_applied_request_is_never_retried(
 def test_the_effect_of_two_attempts_is_the_larger_one() -> None:
     rising = [NOT_SENT, REJECTED, UNKNOWN, APPLIED]
     for (low, one), (high, other) in itertools.product(enumerate(rising), repeat=2):
-        assert effects.combine(Operation.CREATE, one, other, 400) is rising[max(low, high)]
-
-
-def test_a_delete_with_404_after_an_unknown_attempt_is_applied() -> None:
-    for operation, earlier, status in itertools.product(Operation, Effect, (None, 400, 404)):
-        for latest in (REJECTED, UNKNOWN):  # UNKNOWN: a 404 that the API itself did not write
-            found = effects.combine(operation, earlier, latest, status)
-            deleted = operation is Operation.DELETE and earlier is UNKNOWN and status == 404 and latest is REJECTED
-            assert (found is APPLIED) == (deleted or earlier is APPLIED)
+        assert effects.combine(one, other) is rising[max(low, high)]
 
 
 ROWS = [

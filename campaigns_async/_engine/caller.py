@@ -219,7 +219,7 @@ class Caller:
             outcome = _classify_failure(operation, result)
         call.outcome = outcome
         effect = outcome.effect
-        call.effect = effect if call.attempts == 1 else combine(operation, call.effect, effect, status)
+        call.effect = effect if call.attempts == 1 else combine(call.effect, effect)
         if pool.instrumentation is not None:
             call.request_id = read_request_id(result) if isinstance(result, Response) else None
             pool.instrumentation.finish_attempt(call, status, failure, effect)
@@ -322,8 +322,8 @@ class Caller:
 
 
 def _classify_failure(operation: Operation, failure: Failure) -> AttemptOutcome:
-    if failure.status == 201 and is_non_idempotent(operation):
-        return classify_attempt(operation, failure.status, BodyForm.CUT)
+    if failure.status == 201 and failure.form is not BodyForm.HTML and is_non_idempotent(operation):
+        return classify_attempt(operation, failure.status, failure.form)
     return classify_attempt(operation, None, sent=failure.sent, misconfigured=failure.kind.is_permanent)
 
 

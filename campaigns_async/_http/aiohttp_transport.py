@@ -22,11 +22,13 @@ import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.payload import Payload
+from attrs import evolve
 from multidict import CIMultiDict
 from yarl import URL
 
 from campaigns_async._http.aiohttp_settings import Tls, find_request_options, prepare_borrowed
 from campaigns_async._http.api_key import Credentials
+from campaigns_async._http.body_forms import find_cut_form
 from campaigns_async._http.connect_errors import explain_connect_error, explain_proxy_refusal, shorten
 from campaigns_async._http.deadlines import Deadline, TimeoutQueue, TimeoutQueues
 from campaigns_async._http.request import Request
@@ -35,7 +37,6 @@ from campaigns_async._http.transport import Failure, FailureKind, SendMarker
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Timeouts
 
-_ENCODING = aiohttp.hdrs.CONTENT_ENCODING
 _SENT_AGAIN = "a middleware of session tried to send the request twice, which the client never allows"
 _STRAY = "a response arrived before the request was sent"
 _HEADERS = CIMultiDict({"Content-Type": "application/json"})
@@ -109,7 +110,7 @@ class AiohttpTransport:
         while True:
             # A request without a body gets an empty one: only the write of a body shows when headers leave.
             body = _Body(request, marker, read_timeouts.for_current_task(), self._unproven)
-            response: aiohttp.ClientResponse | None = None
+            response, chunks = None, list[bytes]()
             try:
                 response = await session.request(
                     request.method,
@@ -127,15 +128,14 @@ class AiohttpTransport:
                 if stream.is_eof() and not self._borrowed and stream.total_bytes <= self._max_response_size:
                     content: bytes | None = stream.read_nowait()  # the whole body has arrived
                 else:
-                    content = await self._read(response, timeouts.read)
+                    content = await self._read(response, timeouts.read, chunks)
                 if content is not None:
                     self._is_first_contact = False
                     return Response(response.status, response.headers, content, body.connection)
-                status = _proven_status(response)
                 detail = "the response is larger than max_response_size"
-                failure: Failure | Exception = Failure(FailureKind.DROPPED, sent=True, detail=detail, status=status)
+                failure: Failure | Exception = Failure(FailureKind.DROPPED, sent=True, detail=detail)
             except Exception as error:
-                failure = self._build_failure(error, body, _proven_status(response))
+                failure = _add_head(self._build_failure(error, body), response, chunks)
             except BaseException:  # a cancellation too leaves a connection that owes a response
                 body.abort()
                 raise
@@ -174,19 +174,17 @@ class AiohttpTransport:
         for session in self._sessions.values():
             await session.close()
 
-    async def _read(self, response: aiohttp.ClientResponse, seconds: float) -> bytes | None:
-        """Return the whole body; None if it is larger than `max_response_size`."""
+    async def _read(self, response: aiohttp.ClientResponse, seconds: float, chunks: list[bytes]) -> bytes | None:
+        """Read the whole body, and keep what arrives in `chunks`. Return None if it is larger than `max_response_size`."""
         content, most = response.content, self._max_response_size
-        if content.is_eof() and content.total_bytes <= most:
-            return await response.read()  # calls the hooks that a borrowed session may have
+        if content.is_eof():
+            # `read` calls the hooks that a borrowed session may have.
+            return await response.read() if content.total_bytes <= most else None
         protocol = None if response.connection is None else response.connection.protocol
         if protocol is not None:  # aiohttp bounds the wait for each next byte
             protocol.read_timeout = seconds
             protocol.start_timeout()
-        length = response.content_length
-        if length is not None and length <= most and _ENCODING not in response.headers:
-            return await response.read()
-        chunks, size = list[bytes](), 0
+        size = 0
         try:
             async for chunk in content.iter_any():
                 size += len(chunk)
@@ -196,9 +194,12 @@ class AiohttpTransport:
         finally:
             if not content.at_eof():
                 response.close()  # the rest must not be read as the next response
-        return b"".join(chunks)
+        body = b"".join(chunks)
+        for trace in getattr(response, "_traces", ()):  # as `read` does
+            await trace.send_response_chunk_received(response.method, response.url, body)
+        return body
 
-    def _build_failure(self, error: Exception, body: _Body, status: int | None) -> Failure | Exception:
+    def _build_failure(self, error: Exception, body: _Body) -> Failure | Exception:
         """Return the failure that an exception of the session means, or the error to raise if it refused the request."""
         sent = body.marker.sent
         if body.connection is not None:
@@ -224,10 +225,10 @@ class AiohttpTransport:
             return Failure(FailureKind.CONNECT_TIMEOUT, sent=False)
         if isinstance(error, TimeoutError):
             detail = "the server did not take the whole body of the request" if body.is_writing else ""
-            return Failure(FailureKind.READ_TIMEOUT, sent=sent, detail=detail, status=status)
+            return Failure(FailureKind.READ_TIMEOUT, sent=sent, detail=detail)
         # Hooks of a borrowed session may raise anything.
         if sent or isinstance(error, (aiohttp.ClientError, _DroppedError, OSError)):
-            return Failure(FailureKind.DROPPED, sent=sent, detail=_describe(error), status=status)
+            return Failure(FailureKind.DROPPED, sent=sent, detail=_describe(error))
         if isinstance(error, ConfigurationError):  # of `send_once`
             return error
         if self._borrowed is not None and self._borrowed.closed:
@@ -432,11 +433,13 @@ class _DroppedError(Exception):
     """A stand-in for an error after which aiohttp would resend the request by itself."""
 
 
-def _proven_status(response: aiohttp.ClientResponse | None) -> int | None:
-    """Return the status of a response whose body is cut; None without one, or for HTML, which proves nothing."""
-    if response is None or "html" in response.headers.get("Content-Type", "").lower():
-        return None
-    return response.status
+def _add_head(
+    failure: Failure | Exception, response: aiohttp.ClientResponse | None, chunks: list[bytes]
+) -> Failure | Exception:
+    """Return a failure with what is known of a response whose body was cut."""
+    if response is None or not isinstance(failure, Failure):
+        return failure
+    return evolve(failure, status=response.status, form=find_cut_form(response.headers, b"".join(chunks)))
 
 
 def _describe(error: Exception) -> str:

@@ -109,10 +109,13 @@ def read_documented_id(response: Response) -> str | None:
 def has_end(response: Response) -> bool:
     """Return True if the end of a documented id cannot be missing.
 
-    Without a length, a body ends where the connection does, and a piece of a bare id looks like an id.
+    Without a length, a body ends where the connection does, and aiohttp does not check the end of a compressed one. A
+    piece of a bare id looks like an id.
     """
     is_quoted = response.body.removeprefix(BOM_UTF8).lstrip().startswith(b'"')
-    return is_quoted or "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
+    if is_quoted or "Content-Encoding" in response.headers:
+        return is_quoted
+    return "Content-Length" in response.headers or "Transfer-Encoding" in response.headers
 
 
 def find_documented_id(body: bytes) -> str | None:

@@ -11,6 +11,7 @@ from attrs import frozen
 from campaigns_async._http.api_key import Credentials
 from campaigns_async._http.request import Request
 from campaigns_async._http.response import Response
+from campaigns_async.effects import BodyForm
 from campaigns_async.settings import Timeouts
 
 
@@ -54,12 +55,14 @@ class Failure:
         sent: True if any byte of the request may have gone out.
         detail: The reason in the words of the operating system or the HTTP library; never an address or a value.
         status: The HTTP status if the head of a response arrived and its body was cut; else None.
+        form: The form of the part of the body that arrived: CUT if it may be a part of a new id.
     """
 
     kind: FailureKind
     sent: bool
     detail: str = ""
     status: int | None = None
+    form: BodyForm = BodyForm.CUT
 
 
 class SendMarker:

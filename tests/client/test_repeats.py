@@ -49,7 +49,10 @@ async def test_what_does_no_harm_twice_is_repeated(operation: str, fault: dict[s
     async with Sandbox(rows(2)) as sandbox, client_of(sandbox) as client:
         sandbox.fault(operation=operation, times=2, **fault)
         await call(client, operation)
-        assert len(sandbox.requests) == 3
+        is_confirmed = (
+            operation == "delete" and sandbox.requests[0].acted
+        )  # a 404 after an unknown attempt is read back
+        assert len(sandbox.requests) == 3 + is_confirmed
         assert len(sandbox.campaigns) == (1 if operation == "delete" else 2)
 
 
@@ -86,7 +89,11 @@ async def test_a_delete_that_finds_nothing_after_an_unknown_attempt_is_applied()
     async with Sandbox(rows(2)) as sandbox, client_of(sandbox) as client:
         sandbox.fault(operation="delete", times=1, drop="close", act=True)
         await client.campaigns.delete("c000")
-        assert [request.status for request in sandbox.requests] == [None, 404]
+        assert [(request.method, request.status) for request in sandbox.requests] == [
+            ("DELETE", None),
+            ("DELETE", 404),
+            ("GET", 404),
+        ]
         sandbox.fault(operation="delete", times=1, status=429)
         with pytest.raises(NotFoundError):
             await client.campaigns.delete("c000")

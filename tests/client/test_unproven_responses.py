@@ -518,6 +518,34 @@ async def test_a_write_as_documented_is_not_read_back(method: str) -> None:
         assert server.count("GET") == 0
 
 
+MISSING: list[Answer] = [GONE, (404, "text/plain", b"no such page"), (404, "", b""), (404, "text/html", b"")]
+
+
+@pytest.mark.parametrize("missing", MISSING, ids=str)
+@pytest.mark.parametrize("first", [(503, "", b""), (500, "", b""), None], ids=str)
+async def test_a_404_after_an_unknown_attempt_is_confirmed_by_reading(missing: Answer, first: Answer) -> None:
+    done: dict[str, Answer] = {"PUT": campaign("id1", new_campaign(message="Closed")), "DELETE": GONE}
+    not_done: dict[str, list[Answer]] = {
+        "PUT": [GONE, campaign("id1", new_campaign()), (500, "", b"")],
+        "DELETE": [campaign("id1", new_campaign()), (404, "text/html", b""), PAGE, (500, "", b"")],
+    }
+    timeouts = Timeouts(read=0.05)
+    for method, send in WRITES.items():
+        for found in (done[method], *not_done[method]):
+            async with serving() as (server, opened):
+                client = opened.with_options(timeouts=timeouts) if first is None else opened
+                server.answer(f"{method} /api/Campaigns/id1", first, missing)
+                server.answer("GET /api/Campaigns/id1", found)
+                if found is done[method]:
+                    await send(client)
+                else:
+                    with pytest.raises(OutcomeUnknownError) as unknown:
+                        await send(client)
+                    assert unknown.value.effect is Effect.UNKNOWN
+                assert server.count(method) == 2
+                assert server.count("GET") >= 1
+
+
 # Raw requests
 
 

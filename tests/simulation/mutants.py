@@ -77,9 +77,9 @@ MUTANTS = (
     ),
     Mutant(
         "a piece of a page of HTML proves a create",
-        "_http.aiohttp_transport",
-        'if response is None or "html" in response.headers.get("Content-Type", "").lower():',
-        "if response is None:",
+        "_http.body_forms",
+        'if part.startswith(b"<") or _is_html(headers):',
+        "if not headers:",
         test="client/test_unproven_responses.py",
     ),
     Mutant(
