@@ -135,7 +135,7 @@ def compare(target: SearchTarget, candidate: Candidate) -> Match:
         recipient_count=campaign.recipient_count,
         ignore_invalid=target.ignore_invalid_phone_numbers,
     )
-    if audience.is_clearly_other and campaign.message and not _resembles(target.shingles, _shingles(campaign.message)):
+    if audience.is_clearly_other and campaign.message and not resembles(target, campaign):
         return Match.NONE
     return min(audience.match, _compare_fields(target, campaign))
 
@@ -147,7 +147,7 @@ def _compare_fields(target: SearchTarget, campaign: Campaign) -> Match:
         start is not None
         and abs((_to_utc(start) - target.start).total_seconds()) <= _SAME_TIME
         and new.sender == campaign.sender
-        and _normalize(new.message) == _normalize(campaign.message or "")
+        and normalize(new.message) == normalize(campaign.message or "")
         # A server may set a default for a missing field.
         and (new.opt_out_link_id or 0) == (campaign.opt_out_link_id or 0)
         and (new.track_link_url or "") == (campaign.track_link_url or "")
@@ -161,12 +161,14 @@ def _to_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _normalize(text: str) -> str:
+def normalize(text: str) -> str:
+    """Return a text as servers that store it unaltered may show it: with other line ends, or composed otherwise."""
     return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _resembles(ours: frozenset[str], theirs: frozenset[str]) -> bool:
+def resembles(target: SearchTarget, campaign: Campaign) -> bool:
     """Return True if half of the shorter text is in the longer one, or if one of them has no letters."""
+    ours, theirs = target.shingles, _shingles(campaign.message or "")
     return 2 * len(ours & theirs) >= min(len(ours), len(theirs))
 
 

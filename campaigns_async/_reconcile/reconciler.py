@@ -39,7 +39,7 @@ Targets: TypeAlias = Mapping[int, SearchTarget]
 """Creates to look for, by the caller's keys."""
 Verdicts: TypeAlias = Mapping[int, Verdict]
 
-_FINAL_STATUSES = frozenset({400, 401, 403, 404, 405})
+FINAL_STATUSES = frozenset({400, 401, 403, 404, 405})
 """Statuses after which a request for a list is not repeated."""
 _MAX_WAIT = 10.0
 """The longest time that a request for contacts may wait for the rate limiter, in seconds."""
@@ -206,7 +206,7 @@ class Reconciler:
         except CampaignsError as error:
             if isinstance(error, ClientClosedError):
                 raise _UnansweredError("the client was closed") from None
-            if isinstance(error, APIError) and error.status in _FINAL_STATUSES:
+            if isinstance(error, APIError) and error.status in FINAL_STATUSES:
                 raise _UnansweredError(f"the server refused to list campaigns ({error.status})") from None
             return None
         if self.quota is not None:

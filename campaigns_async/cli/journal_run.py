@@ -161,6 +161,7 @@ def _evidence_lines(row: JournalRow) -> Iterator[str]:
         ("latest outcome", format_time(row.ended_at)),
         ("reason", describe_reason(row)),
         ("campaign", row.campaign_id),
+        ("mark", row.mark.name.lower() if row.mark else None),
         ("created", "the server created it, and did not send the id" if row.created_without_id else None),
     )
     for name, fact in facts:
@@ -235,6 +236,7 @@ def row_to_dict(row: JournalRow) -> dict[str, Any]:
         "reason": describe_reason(row),
         "server_reason": row.server_reason,
         "created_without_id": row.created_without_id,
+        "mark": row.mark.name.lower() if row.mark else None,
         "candidates": [asdict(candidate) for candidate in row.candidates],
     }
 

@@ -67,6 +67,22 @@ from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOption
     metavar="SECONDS",
     help="Stop if the server cannot be reached for this long.",
 )
+@click.option(
+    "--preflight/--no-preflight",
+    default=True,
+    show_default=True,
+    help="Compare the plan with the server before the first row is sent.",
+)
+@click.option(
+    "--preflight-limit",
+    type=click.IntRange(1),
+    default=2000,
+    show_default=True,
+    metavar="REQUESTS",
+    help="Most requests of this comparison.",
+)
+@click.option("--accept-missing", is_flag=True, help="Go on if none of the journal's latest campaigns is on the server.")
+@click.option("--accept-altered", is_flag=True, help="Go on if the server altered the first campaign of the run.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent. Needs no key, and changes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")
 @connection_options

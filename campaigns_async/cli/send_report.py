@@ -31,7 +31,7 @@ from campaigns_async.jobs.sqlite_reader import open_journal
 _SHOWN: Final = 20
 _TO_SEND: Final = "campaigns to send"
 _ALWAYS_SHOWN: Final = frozenset({State.CREATED, State.FAILED, State.UNKNOWN})
-_NOT_IN_JOURNAL: Final = ("found", "absent")
+_NOT_IN_JOURNAL: Final = ("found", "absent", "adopted", "held", "near")
 """Counts that are lost when a run is cut off."""
 
 
@@ -155,6 +155,12 @@ def _list_counts(summary: Summary, *, is_cut: bool) -> Iterator[tuple[str, str, 
         yield "found", f"{summary.found:,}", "were unknown, and were found on the server"
     if summary.absent and not is_cut:
         yield "absent", f"{summary.absent:,}", "were unknown, and are not on the server: sent again"
+    if summary.adopted:
+        yield "adopted", f"{summary.adopted:,}", "were on the server before: not sent"
+    if summary.held:
+        yield "held", f"{summary.held:,}", "not sent: a campaign like it is on the server, for you to decide"
+    if summary.near:
+        yield "near", f"{summary.near:,}", "campaigns with another text, to people of a row with the same start"
     held_back = f"held back for {summary.held_back:,.1f} of them" if summary.held_back >= 0.05 else ""
     yield "seconds", f"{summary.elapsed:,.1f}", held_back
 

@@ -19,8 +19,9 @@ from campaigns_async.jobs.job_errors import (
     JournalWriteError,
     PlanChangedError,
     PlanError,
+    PreflightError,
 )
-from campaigns_async.jobs.journal import JournalRow, PossibleMatch
+from campaigns_async.jobs.journal import JournalRow, Mark, PossibleMatch
 from campaigns_async.jobs.plans import AnyPlan, Line, Plan, ndjson_plan, rows_plan
 from campaigns_async.jobs.progress import Phase, Progress, Summary
 from campaigns_async.jobs.sqlite_reader import JournalReader, open_journal
@@ -37,11 +38,13 @@ __all__ = [
     "JournalRow",
     "JournalWriteError",
     "Line",
+    "Mark",
     "Phase",
     "Plan",
     "PlanChangedError",
     "PlanError",
     "PossibleMatch",
+    "PreflightError",
     "Progress",
     "State",
     "Summary",

@@ -8,20 +8,18 @@ one byte for each row of the journal.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2s
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 from attrs import define, field
 
-from campaigns_async._phone_numbers import canonicalize
 from campaigns_async.effects import State
 from campaigns_async.jobs._sqlite_files import reading, writing
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JournalError, PlanChangedError, PlanError
-from campaigns_async.jobs.journal import compress
+from campaigns_async.jobs.journal import Digests, compress
 from campaigns_async.jobs.plans import Line, Plan, PlanRow, digest
 
 SERVER: Final = "server"
@@ -137,33 +135,6 @@ def _lacks_payloads(connection: sqlite3.Connection) -> bool:
 
 
 @define
-class _Digests:
-    """Keyed digests of 8 bytes each."""
-
-    _key: bytes
-    _by_text: dict[str, int] = field(init=False, factory=dict[str, int])
-
-    def of_text(self, text: str) -> int:
-        """Return the digest of a message or a sender ID. Most rows share them."""
-        if (found := self._by_text.get(text)) is None:
-            if len(self._by_text) >= _BATCH:
-                self._by_text.clear()
-            content = blake2s(text.encode(), digest_size=8, key=self._key).digest()
-            found = self._by_text[text] = int.from_bytes(content, "big", signed=True)
-        return found
-
-    def of_numbers(self, numbers: Sequence[str]) -> bytes:
-        """Return the digests of canonical phone numbers, joined."""
-        copy = blake2s(digest_size=8, key=self._key).copy
-        digests: list[bytes] = []
-        for number in canonicalize(numbers):
-            hasher = copy()
-            hasher.update(number.encode())
-            digests.append(hasher.digest())
-        return b"".join(digests)
-
-
-@define
 class _Faults:
     """The faults of a plan: all are counted, the first 20 are kept."""
 
@@ -222,7 +193,7 @@ class _Loader:
     _sink: RowSink | None
     _may_change_failed: bool
     _faults: _Faults = field(init=False, factory=_Faults)
-    _digests: _Digests = field(init=False)
+    _digests: Digests = field(init=False)
     _known: int = field(init=False)
     _last: int = field(init=False)
     _seen: bytearray = field(init=False)
@@ -239,7 +210,7 @@ class _Loader:
         execute = self._connection.execute
         ((self._known,),) = execute("SELECT coalesce(max(id), 0) FROM rows").fetchall()
         ((key,),) = execute("SELECT digest_key FROM journal").fetchall()
-        self._last, self._seen, self._digests = self._known, bytearray(self._known + 1), _Digests(key)
+        self._last, self._seen, self._digests = self._known, bytearray(self._known + 1), Digests(key)
         execute("CREATE TEMP TABLE IF NOT EXISTS known (line INTEGER PRIMARY KEY, id INTEGER NOT NULL)")
         execute("DELETE FROM temp.known")
         if self._known:  # a sink is given the planned rows too, so their lines are read

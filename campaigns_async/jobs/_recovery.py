@@ -14,7 +14,7 @@ from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Ver
 from campaigns_async._reconcile.reconciler import Reconciler, settling_end
 from campaigns_async._runtime import Runtime
 from campaigns_async.effects import State
-from campaigns_async.jobs.journal import Journal, JournalRow, PossibleMatch, Transition
+from campaigns_async.jobs.journal import Journal, JournalRow, Mark, PossibleMatch, Transition
 from campaigns_async.jobs.plans import decode_campaign
 from campaigns_async.models import Campaign
 from campaigns_async.settings import ReconcilePolicy
@@ -79,7 +79,9 @@ class Recovery:
         """
         runtime, now = self.runtime, self.runtime.clock.now()
         found = await self.journal.rows(State.SENDING, State.UNKNOWN, payload=True)
-        unknown = {row.row_id: row for row in found if rows is None or row.row_id in rows}
+        unknown = {
+            row.row_id: row for row in found if row.mark is not Mark.HELD and (rows is None or row.row_id in rows)
+        }
         targets: dict[int, SearchTarget] = {}
         for row in unknown.values():
             if row.payload is None:  # there is nothing to compare with, so the row stays unknown
@@ -138,20 +140,11 @@ def _decide(row: JournalRow, verdict: Verdict) -> Transition:
         return Transition(row.row_id, State.CREATED, campaign_id=verdict.campaign_id, reason="found on the server")
     if isinstance(verdict, Absent) and not row.created_without_id:
         return Transition(row.row_id, State.PLANNED)
-    candidates = row.candidates if isinstance(verdict, Absent) else tuple(map(_to_possible_match, verdict.candidates))
+    candidates = row.candidates if isinstance(verdict, Absent) else tuple(map(PossibleMatch.of, verdict.candidates))
     return Transition(
         row.row_id,
         State.UNKNOWN,
         reason=row.reason or "cut off",
         candidates=candidates,
         created_without_id=row.created_without_id,
-    )
-
-
-def _to_possible_match(campaign: Campaign) -> PossibleMatch:
-    return PossibleMatch(
-        campaign.id,
-        recipient_count=campaign.recipient_count,
-        status=None if campaign.status is None else int(campaign.status),
-        start=None if campaign.start_date_time is None else campaign.start_date_time.isoformat(),
     )

@@ -76,6 +76,8 @@ class Sender:
         concurrency: The limit of creates in flight, from 1.
         group: The limit of rows that a commit claims, from 1. As many rows may be *sending* but not yet in flight.
         backoff: The pauses of the run.
+        verify: Reads the campaign of a row, and returns True if it is as it was sent, or False if it cannot be read. Raises
+            an error if it differs. Until it has returned True, one row goes at a time. None to check nothing.
         stopped_by: The error that stopped the run, which every further row would meet; None unless one did.
         duplicates: The ids that the server gave twice.
     """
@@ -89,11 +91,13 @@ class Sender:
     concurrency: int
     group: int
     backoff: Backoff
+    verify: Callable[[ClaimedRow, str], Awaitable[bool]] | None = None
     stopped_by: BaseException | None = None
     duplicates: list[DuplicateId] = field(init=False, factory=list["DuplicateId"])
     _ready: asyncio.Queue[ClaimedRow | None] = field(init=False, factory=asyncio.Queue["ClaimedRow | None"])
     _outcomes: list[Transition] = field(init=False, factory=list[Transition])
     _wake: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _is_verifying: bool = field(init=False, default=False)
     _sending: int = field(init=False, default=0)  # rows that are *sending* and whose outcome this run will record
     _given_twice: list[tuple[int, str]] = field(init=False, factory=list[tuple[int, str]])  # rows, with their ids
     _exhausted: bool = field(init=False, default=False)
@@ -193,7 +197,26 @@ class Sender:
             else:
                 self.backoff.record_response(after_outage=in_outage)
                 self._outcomes.append(Transition(row.row_id, State.CREATED, campaign_id=campaign_id))
+                if self.verify is not None:
+                    await self._verify(self.verify, row, campaign_id)
             self._request_commit()
+
+    async def _verify(
+        self, verify: Callable[[ClaimedRow, str], Awaitable[bool]], row: ClaimedRow, campaign_id: str
+    ) -> None:
+        """Compare a campaign on the server with the row. Its outcome is recorded first; no other row is sent meanwhile."""
+        self._is_verifying = True
+        self._wake.set()
+        try:
+            if await verify(row, campaign_id):
+                self.verify = None
+        except CampaignsError as error:
+            self.stopped_by = self.stopped_by or error
+            self.stop()
+        except Exception as error:
+            self._fail(error)
+        finally:
+            self._is_verifying = False
 
     def _hold_back(self) -> None:
         """Raise an error if an outage began, or an error stopped the run, while a row waited for its turn or a retry.
@@ -319,8 +342,8 @@ class Sender:
             return 0
         sending = self._sending - len(self._outcomes)  # after the next commit
         room = min(self.group, self.concurrency + self.group - sending)
-        if pace is Pace.ONE_ROW:
-            room = min(room, 1 - sending)
+        if pace is Pace.ONE_ROW or self.verify is not None:
+            room = min(room, 0 if self._is_verifying else 1 - sending)
         return max(room, 0)
 
     async def _wait(self) -> None:

@@ -30,7 +30,7 @@ from campaigns_async.jobs._retention import drop_payloads, purge
 from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, reading, writing
 from campaigns_async.jobs._sqlite_schema import RECORD, create_trigger, make_tables
 from campaigns_async.jobs.job_errors import JobError, JournalWriteError
-from campaigns_async.jobs.journal import ClaimedRow, DuplicateIdError, JournalRow, Transition
+from campaigns_async.jobs.journal import ClaimedRow, Digests, DuplicateIdError, JournalRow, StartGroup, Transition
 from campaigns_async.jobs.plans import Plan
 from campaigns_async.jobs.sqlite_reader import JournalReader, to_json
 
@@ -341,8 +341,20 @@ class SqliteJournal:
     async def rows(self, *states: State, limit: int | None = None, payload: bool = False) -> list[JournalRow]:
         return await self._call(lambda: list(islice(self._file.rows(*states, payload=payload), limit)))
 
-    async def latest_campaigns(self, limit: int) -> list[str]:
-        return await self._call(lambda: self._file.latest_campaigns(limit))
+    async def latest_campaigns(self, limit: int, *, since: float | None = None) -> list[str]:
+        return await self._call(lambda: self._file.latest_campaigns(limit, since=since))
+
+    async def planned_starts(self) -> list[StartGroup]:
+        return await self._call(self._file.planned_starts)
+
+    async def planned_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
+        return await self._call(lambda: self._file.planned_recipients(starts, after))
+
+    async def load_payload(self, row_id: int) -> bytes | None:
+        return await self._call(lambda: self._file.load_payload(row_id))
+
+    async def digests(self) -> Digests:
+        return await self._call(self._file.digests)
 
     async def find_owner(self, campaign_id: str) -> JournalRow | None:
         return await self._call(lambda: self._file.find_owner(campaign_id))
@@ -380,7 +392,7 @@ def _encode_commit(claimed: Sequence[ClaimedRow], transitions: Sequence[Transiti
     others: list[tuple[Any, ...]] = []
     for each in transitions:
         if each.state is State.CREATED and not (
-            each.reason or each.candidates or each.created_without_id or each.exceptional
+            each.reason or each.candidates or each.created_without_id or each.exceptional or each.mark
         ):
             created[str(each.row_id)] = each.campaign_id
             n_created += 1
@@ -400,6 +412,7 @@ def _encode_commit(claimed: Sequence[ClaimedRow], transitions: Sequence[Transiti
                 int(each.exceptional),
                 msgspec.json.encode(each.refused_contacts).decode() if each.refused_contacts else None,
                 _clean(each.server_reason),
+                int(each.mark),
             )
         )
     return (

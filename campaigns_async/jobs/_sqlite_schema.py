@@ -35,7 +35,7 @@ _TABLES: Final = (
         planned_count INTEGER NOT NULL,  -- recipients sent
         accepted_count INTEGER,          -- unused: recipients that the server accepted
         kind INTEGER NOT NULL DEFAULT 0, -- unused: 0 a campaign; 1 a message
-        mark INTEGER NOT NULL DEFAULT 0, -- unused: adopted, held, skipped or withdrawn, in addition to the state
+        mark INTEGER NOT NULL DEFAULT 0, -- in addition to the state: 1 adopted, 2 held
         undo INTEGER,                    -- unused: the state of an undo
         server_reason TEXT,              -- the server's own words, masked
         token BLOB,                      -- unused: the attempt's token, which a former owner no longer has
@@ -89,14 +89,14 @@ _TRIGGER: Final = (
     CREATE TEMP TRIGGER record INSTEAD OF INSERT ON commits BEGIN
         UPDATE rows SET state = 1, attempts = attempts + 1, attempted_at = NEW.now,
             campaign_id = NULL, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL,
-            server_reason = NULL, first_claim = coalesce(first_claim, NEW.generation)
+            server_reason = NULL, mark = 0, first_claim = coalesce(first_claim, NEW.generation)
         FROM json_each(NEW.claims) AS j
         WHERE rows.id = j.value AND +rows.state = 0;
         SELECT RAISE(ABORT, 'claims') WHERE changes() <> NEW.n_claims;
 
         UPDATE rows SET state = 2, ended_at = NEW.now,
             campaign_id = j.value, created_without_id = 0, reason = NULL, candidates = NULL, refused = NULL,
-            server_reason = NULL
+            server_reason = NULL, mark = 0
         FROM json_each(NEW.created) AS j
         WHERE rows.id = CAST(j.key AS INTEGER) AND +rows.state IN ({_TO_CREATED});
         SELECT RAISE(ABORT, 'created') WHERE changes() <> NEW.n_created;
@@ -109,6 +109,7 @@ _TRIGGER: Final = (
             candidates = json_extract(j.value, '$[5]'),
             refused = json_extract(j.value, '$[7]'),
             server_reason = json_extract(j.value, '$[8]'),
+            mark = json_extract(j.value, '$[9]'),
             has_failed = max(rows.has_failed, json_extract(j.value, '$[1]') = 3)
         FROM json_each(NEW.moves) AS j
         WHERE rows.id = json_extract(j.value, '$[0]') AND (

@@ -18,6 +18,7 @@ from campaigns_async.effects import Effect, State
 from campaigns_async.errors import ConfigurationError
 from campaigns_async.jobs._backpressure import Backoff
 from campaigns_async.jobs._plan_loader import SERVER, StoppedError
+from campaigns_async.jobs._preflight import Preflight
 from campaigns_async.jobs._recovery import Recovery
 from campaigns_async.jobs._sender import DuplicateId, Sender
 from campaigns_async.jobs._sqlite import SqliteJournal
@@ -45,6 +46,10 @@ async def send(
     settle: float | None = None,
     give_up_after: float = 300.0,
     on_progress: Callable[[Progress], None] | None = None,
+    preflight: bool = True,
+    preflight_limit: int = 2000,
+    accept_missing: bool = False,
+    accept_altered: bool = False,
 ) -> Summary:
     """Create each campaign of a plan once. If the journal exists, continue where its last run stopped.
 
@@ -62,6 +67,11 @@ async def send(
             `reconcile.settle`.
         give_up_after: Seconds, above 0, of an outage or of throttling after which the run stops.
         on_progress: Called after each commit. Must not block. Its exceptions are logged.
+        preflight: Compare the plan with the campaigns on the server before the first row is sent. A campaign that is equal
+            to a row is adopted: the row is not sent. A row that resembles one is held back for you to decide.
+        preflight_limit: The limit of requests of this comparison, from 1.
+        accept_missing: Go on if none of the journal's latest campaigns is on the server.
+        accept_altered: Go on if the server altered the first campaign of the run.
 
     Returns:
         The number of rows in each state. `summary.ok` is True if every campaign is on the server.
@@ -74,6 +84,7 @@ async def send(
             was sent.
         JournalWriteError: If the journal cannot be written. The next run searches for rows that were sent but not
             recorded.
+        PreflightError: If the plan cannot be compared with the server. Nothing was sent.
         ConfigurationError: If an option is out of range.
     """
     job = Job(
@@ -86,6 +97,10 @@ async def send(
         settle=settle,
         give_up_after=give_up_after,
         on_progress=on_progress,
+        preflight=preflight,
+        preflight_limit=preflight_limit,
+        accept_missing=accept_missing,
+        accept_altered=accept_altered,
     )
     return await job.run()
 
@@ -116,6 +131,10 @@ class Job:
         give_up_after: float = 300.0,
         group: int = 64,
         on_progress: Callable[[Progress], None] | None = None,
+        preflight: bool = True,
+        preflight_limit: int = 2000,
+        accept_missing: bool = False,
+        accept_altered: bool = False,
     ) -> None:
         self._plan: Plan = as_plan(plan)
         if not isinstance(journal, (str, PathLike)):
@@ -130,6 +149,10 @@ class Job:
         if on_progress is not None and not callable(on_progress):
             raise ConfigurationError("on_progress must be a function of a Progress", parameter="on_progress")
         self._policy = _override_settle(client.reconcile, settle)
+        self._preflight = check_instance("preflight", preflight, bool)
+        self._preflight_limit = check_int("preflight_limit", preflight_limit, ge=1)
+        self._accept_missing = check_instance("accept_missing", accept_missing, bool)
+        self._accept_altered = check_instance("accept_altered", accept_altered, bool)
         self._group = check_int("group", group, ge=1, le=1000)
         # The clock, the ledger and the listings that the client's own reconciliation uses.
         self._runtime = runtime_of(client)
@@ -147,6 +170,7 @@ class Job:
         self._why_rows_remain: str | None = None
         self._is_started = False
         self._is_checked = False
+        self._is_verified = False
 
     def __repr__(self) -> str:
         return f"<Job with journal {self._path.name}>"
@@ -198,9 +222,12 @@ class Job:
         recovery = Recovery(journal, self._identity, self._runtime, self._policy, self._ignore_invalid)
         if self._may_reconcile and (counts[State.SENDING] or counts[State.UNKNOWN]):
             await self._reconcile(recovery, None, known_before=0)
+        preflight = Preflight(journal, self._runtime, self._backoff, self._ignore_invalid, self._preflight_limit)
+        if self._preflight and not self._stopping:
+            await self._compare(journal, preflight)
         for sent in range(_ROUNDS):
             mark = self._runtime.ledger.seen.snapshot()
-            unknown = await self._send(journal)
+            unknown = await self._send(journal, preflight)
             if not unknown or not self._may_reconcile or self._stopping:
                 return
             # Rows that were absent and sent again became unknown again: the server may be slower than was assumed.
@@ -212,7 +239,17 @@ class Job:
             f"rows were sent {_ROUNDS} times and were absent each time: look at the server, then start again"
         )
 
-    async def _send(self, journal: Journal) -> Collection[int]:
+    async def _compare(self, journal: Journal, preflight: Preflight) -> None:
+        """Compare the plan with the server. Adopt the rows whose campaigns are there, and hold back rows like them."""
+        self._tracker.report(Phase.COMPARING)
+        transitions = await self._search(preflight.run(accept_missing=self._accept_missing))
+        if transitions is not None:
+            await journal.commit(transitions, claim=0, now=self._now())
+            self._tracker.count_preflight(transitions, near=preflight.near)
+        elif self._backoff.has_expired:
+            self._stopped_by, self._stopping = self._backoff.error, True
+
+    async def _send(self, journal: Journal, preflight: Preflight) -> Collection[int]:
         """Send the planned rows; return the ids of those that became unknown."""
         if self._stopping:
             return ()
@@ -240,8 +277,10 @@ class Job:
             concurrency=self._runtime.max_concurrency,
             group=self._group,
             backoff=self._backoff,
+            verify=None if self._accept_altered or self._is_verified else preflight.verify,
         )
         await self._run_stoppable(sender.run(), sender.stop)
+        self._is_verified = sender.verify is None
         if sender.stopped_by is not None:
             self._stopped_by = sender.stopped_by
             self._stopping = True
@@ -306,6 +345,15 @@ class Job:
         search = recovery.run(
             rows, times=self._times, ended_by=ended_by, known_before=known_before, revoked=self._revoked
         )
+        result = await self._search(search)
+        if result is None:
+            return False
+        self._tracker.count_recovery(result.transitions)
+        self._tracker.report(Phase.RECONCILING)
+        return result.any_absent
+
+    async def _search(self, search: Awaitable[T]) -> T | None:
+        """Return the result of reads, which `stop` cancels; then None."""
         searching = asyncio.ensure_future(_return_fatal(search))
         try:
             result = await self._run_stoppable(searching, searching.cancel)
@@ -313,12 +361,10 @@ class Job:
             task = asyncio.current_task()
             if not self._stopping or not searching.cancelled() or (task is not None and task.cancelling()):
                 raise
-            return False
+            return None
         if isinstance(result, BaseException):
             raise result
-        self._tracker.count_recovery(result.transitions)
-        self._tracker.report(Phase.RECONCILING)
-        return result.any_absent
+        return result
 
     async def _run_stoppable(self, step: Awaitable[T], stop: Callable[[], object]) -> T:
         self._stop_step = stop

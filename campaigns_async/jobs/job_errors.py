@@ -69,6 +69,10 @@ class PlanChangedError(JobError):
         self.count: int = len(keys) if count is None else count
 
 
+class PreflightError(JobError):
+    """A comparison of the plan with the server that could not be made, or showed another account. Nothing was sent."""
+
+
 class JournalError(JobError):
     """A journal that cannot be used: not a journal, of another version, damaged, or of another job."""
 

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final, Protocol
+from enum import IntEnum
+from hashlib import blake2s
+from typing import Final, NamedTuple, Protocol, Self
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
+from campaigns_async._phone_numbers import canonicalize
 from campaigns_async.effects import State
 from campaigns_async.jobs.plans import Plan
+from campaigns_async.models import Campaign
 
+_MOST_CACHED: Final = 500
 _COMPRESSED_FROM: Final = 256
 """The size of a body, in bytes, from which compression is worth its time."""
 
@@ -33,6 +38,45 @@ class PossibleMatch:
     recipient_count: int | None = None
     status: int | None = None
     start: str | None = None
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> Self:
+        """Return a campaign as a possible match."""
+        start, status = campaign.start_date_time, campaign.status
+        return cls(
+            campaign.id,
+            recipient_count=campaign.recipient_count,
+            status=None if status is None else int(status),
+            start=None if start is None else start.isoformat(),
+        )
+
+
+class Mark(IntEnum):
+    """What is special about a row, in addition to its state.
+
+    Attributes:
+        NONE: Nothing.
+        ADOPTED: A created row whose campaign was on the server before the row was sent.
+        HELD: An unknown row that was not sent, because a campaign like it is on the server. Only a person settles it.
+    """
+
+    NONE = 0
+    ADOPTED = 1
+    HELD = 2
+
+
+class StartGroup(NamedTuple):
+    """The planned rows with one start.
+
+    Attributes:
+        starts_at: The start in milliseconds since 1970.
+        texts: Digests of the messages.
+        counts: The numbers of contacts.
+    """
+
+    starts_at: int
+    texts: set[int]
+    counts: set[int]
 
 
 @frozen
@@ -56,6 +100,7 @@ class JournalRow:
             `Journal.record_seen`) was seen before it, so it is another create's. None if the row was never sent.
         payload: The request body. None if it was not read, or was dropped.
         server_reason: The server's own words if the row failed. The row's texts, names and numbers are hidden in them.
+        mark: What is special about the row.
     """
 
     row_id: int
@@ -73,6 +118,7 @@ class JournalRow:
     first_claim: int | None = None
     payload: bytes | None = field(default=None, repr=False)
     server_reason: str | None = field(default=None, repr=False)
+    mark: Mark = Mark.NONE
 
 
 @frozen
@@ -102,6 +148,7 @@ class Transition:
             revoke an id that two rows were given, or a user's decision on a created row.
         refused_contacts: As in `JournalRow`.
         server_reason: As in `JournalRow`.
+        mark: As in `JournalRow`.
     """
 
     row_id: int
@@ -113,6 +160,7 @@ class Transition:
     exceptional: bool = False
     refused_contacts: tuple[int, ...] = ()
     server_reason: str | None = None
+    mark: Mark = Mark.NONE
 
 
 class DuplicateIdError(ValueError):
@@ -125,6 +173,33 @@ class DuplicateIdError(ValueError):
     def __init__(self, row_ids: frozenset[int]) -> None:
         super().__init__("a campaign belongs to one row")
         self.row_ids = row_ids
+
+
+@define
+class Digests:
+    """Keyed digests of 8 bytes each, as in the journal's columns."""
+
+    _key: bytes
+    _by_text: dict[str, int] = field(init=False, factory=dict[str, int])
+
+    def of_text(self, text: str) -> int:
+        """Return the digest of a message or a sender ID. Most rows share them."""
+        if (found := self._by_text.get(text)) is None:
+            if len(self._by_text) >= _MOST_CACHED:
+                self._by_text.clear()
+            content = blake2s(text.encode(), digest_size=8, key=self._key).digest()
+            found = self._by_text[text] = int.from_bytes(content, "big", signed=True)
+        return found
+
+    def of_numbers(self, numbers: Sequence[str]) -> bytes:
+        """Return the digests of canonical phone numbers, joined."""
+        copy = blake2s(digest_size=8, key=self._key).copy
+        digests: list[bytes] = []
+        for number in canonicalize(numbers):
+            hasher = copy()
+            hasher.update(number.encode())
+            digests.append(hasher.digest())
+        return b"".join(digests)
 
 
 class Journal(Protocol):
@@ -185,8 +260,24 @@ class Journal(Protocol):
         """Return up to `limit` rows in these states, in the order of the plan."""
         ...
 
-    async def latest_campaigns(self, limit: int) -> list[str]:
-        """Return the ids of the campaigns that were created last."""
+    async def latest_campaigns(self, limit: int, *, since: float | None = None) -> list[str]:
+        """Return the ids of the campaigns that were created last, and start after `since`, in seconds since 1970."""
+        ...
+
+    async def planned_starts(self) -> list[StartGroup]:
+        """Return the planned rows by their starts."""
+        ...
+
+    async def planned_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
+        """Return the next planned rows with one of these starts: id, start, and the digests of the recipients."""
+        ...
+
+    async def load_payload(self, row_id: int) -> bytes | None:
+        """Return a row's request body; None if it was dropped."""
+        ...
+
+    async def digests(self) -> Digests:
+        """Return the digests that the journal has of texts and numbers."""
         ...
 
     async def find_owner(self, campaign_id: str) -> JournalRow | None:

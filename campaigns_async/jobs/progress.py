@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 
 from campaigns_async.effects import State
 from campaigns_async.jobs._backpressure import Backoff
-from campaigns_async.jobs.journal import Journal, JournalRow, Transition
+from campaigns_async.jobs.journal import Journal, JournalRow, Mark, Transition
 
 _log = logging.getLogger("campaigns_async")
 _SHOWN: Final = 20
@@ -23,6 +23,7 @@ class Phase(StrEnum):
 
     CHECKING = "checking"
     RECONCILING = "reconciling"
+    COMPARING = "comparing"
     SENDING = "sending"
 
 
@@ -69,6 +70,9 @@ class Summary:
         created_now: Rows that this run created.
         found: Unknown rows that this run found on the server.
         absent: Unknown rows that this run did not find on the server, and so planned again.
+        adopted: Rows whose campaigns were on the server before they were sent, so that this run did not send them.
+        held: Rows that this run did not send because a campaign like them is on the server. They are unknown.
+        near: Campaigns on the server that start with a row and share recipients with it, but have another text.
         elapsed: The duration of the run, in seconds.
         held_back: Seconds that the run paused because the server could not be reached or throttled.
         stopped: Why the run stopped before its end: "interrupted", or the error that every further row would meet.
@@ -89,6 +93,9 @@ class Summary:
     absent: int
     elapsed: float
     held_back: float
+    adopted: int = 0
+    held: int = 0
+    near: int = 0
     stopped: str | None = None
     failures: tuple[JournalRow, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
     unknown_rows: tuple[JournalRow, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
@@ -112,6 +119,9 @@ class ProgressTracker:
         found: As in `Summary`.
         absent: As in `Summary`.
         restored: As in `Summary`.
+        adopted: As in `Summary`.
+        held: As in `Summary`.
+        near: As in `Summary`.
     """
 
     backoff: Backoff
@@ -121,6 +131,17 @@ class ProgressTracker:
     found: int = 0
     absent: int = 0
     restored: int = 0
+    adopted: int = 0
+    held: int = 0
+    near: int = 0
+
+    def count_preflight(self, transitions: Iterable[Transition], *, near: int) -> None:
+        """Count the rows that are adopted or held."""
+        for each in transitions:
+            self._move(State.PLANNED, each.state)
+            self.adopted += each.mark is Mark.ADOPTED
+            self.held += each.mark is Mark.HELD
+        self.near = near
 
     def count_commit(self, claimed: int, transitions: Iterable[Transition]) -> None:
         """Count the rows of a commit."""
@@ -174,6 +195,9 @@ class ProgressTracker:
             restored=self.restored,
             elapsed=elapsed,
             held_back=self.backoff.waited,
+            adopted=self.adopted,
+            held=self.held,
+            near=self.near,
             stopped=stopped,
             failures=tuple(await journal.rows(State.FAILED, limit=_SHOWN)),
             unknown_rows=tuple(await journal.rows(State.SENDING, State.UNKNOWN, limit=_SHOWN)),

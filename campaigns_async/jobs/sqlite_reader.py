@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,7 @@ from campaigns_async.effects import State
 from campaigns_async.jobs import _sqlite_files as sqlite_files
 from campaigns_async.jobs._retention import digest_key
 from campaigns_async.jobs._sqlite_files import reading
-from campaigns_async.jobs.journal import JournalRow, PossibleMatch, decompress
+from campaigns_async.jobs.journal import Digests, JournalRow, Mark, PossibleMatch, StartGroup, decompress
 
 UNSETTLED: Final = frozenset({State.SENDING, State.FAILED, State.UNKNOWN})
 UNSETTLED_WHERE: Final = "state IN (1, 3, 4)"
@@ -25,13 +25,15 @@ NORMALIZED: Final = """
     iif(length(campaign_id) BETWEEN 32 AND 36 AND campaign_id NOT GLOB '*[^0-9A-Fa-f-]*', lower(campaign_id), campaign_id)
 """
 """`normalize_id` in SQL. SQLite uses the index of campaigns only for a query that repeats it."""
+_EARLIEST: Final = -(2**63)
 _PAGE: Final = 500
 """Rows read by one query. No cursor is open between two queries, so that the writer can commit in between."""
 _COLUMNS: Final = (
     "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, candidates, created_without_id, "
-    "refused, first_claim, server_reason"
+    "refused, first_claim, server_reason, mark"
 )
 _STATES: Final[dict[int, State]] = {int(state): state for state in State}  # faster than State(number)
+_MARKS: Final[dict[int, Mark]] = {int(mark): mark for mark in Mark}
 
 
 def open_journal(path: str | Path) -> JournalReader:
@@ -139,12 +141,45 @@ class JournalReader:
             found = dict(self._connection.execute(query, (to_json(normalized.values()),)).fetchall())
         return {each: found[same] for each, same in normalized.items() if same in found}
 
-    def latest_campaigns(self, limit: int) -> list[str]:
-        """Return the ids of the campaigns that were created last."""
-        query = "SELECT campaign_id FROM rows WHERE campaign_id IS NOT NULL ORDER BY id DESC LIMIT ?"
+    def latest_campaigns(self, limit: int, *, since: float | None = None) -> list[str]:
+        """Return the ids of the campaigns that were created last; see `Journal.latest_campaigns`."""
+        query = "SELECT campaign_id FROM rows WHERE campaign_id IS NOT NULL AND starts_at > ? ORDER BY id DESC LIMIT ?"
         with reading():
-            found = self._connection.execute(query, (limit,)).fetchall()
+            found = self._connection.execute(query, (_EARLIEST if since is None else since * 1000, limit)).fetchall()
         return [campaign_id for (campaign_id,) in found]
+
+    def planned_starts(self) -> list[StartGroup]:
+        """Return the planned rows by their starts; see `Journal.planned_starts`."""
+        query = "SELECT DISTINCT starts_at, text, planned_count FROM rows WHERE state = 0"
+        groups: dict[int, StartGroup] = {}
+        with reading():
+            for start, text, count in self._connection.execute(query).fetchall():
+                group = groups.setdefault(start, StartGroup(start, set(), set()))
+                group.texts.add(text)
+                group.counts.add(count)
+        return list(groups.values())
+
+    def planned_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
+        """Return the next planned rows with one of these starts; see `Journal.planned_recipients`."""
+        query = f"""
+            SELECT id, starts_at, recipients FROM rows JOIN contents ON row_id = id WHERE id > ? AND +state = 0
+            AND starts_at IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT {_PAGE}
+        """  # noqa: S608 - a constant
+        with reading():
+            return self._connection.execute(query, (after, msgspec.json.encode(list(starts)).decode())).fetchall()
+
+    def load_payload(self, row_id: int) -> bytes | None:
+        """Return a row's request body; None if it was dropped."""
+        with reading():
+            query = "SELECT payload FROM contents WHERE row_id = ?"
+            ((payload,),) = self._connection.execute(query, (row_id,)).fetchall()
+        return None if payload is None else decompress(payload)
+
+    def digests(self) -> Digests:
+        """Return the digests that the journal has of texts and numbers."""
+        with reading():
+            ((key,),) = self._connection.execute("SELECT digest_key FROM journal").fetchall()
+        return Digests(key)
 
     def _read_pages(self, query: str) -> Iterator[Any]:
         last = 0
@@ -177,6 +212,7 @@ def _to_row(
     refused: str | None,
     first_claim: int | None,
     server_reason: str | None,
+    mark: int,
     payload: bytes | None = None,
 ) -> JournalRow:
     return JournalRow(
@@ -195,4 +231,5 @@ def _to_row(
         first_claim,
         None if payload is None else decompress(payload),
         server_reason,
+        _MARKS[mark],
     )

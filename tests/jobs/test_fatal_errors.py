@@ -85,6 +85,7 @@ async def test_an_observer_that_raises_one_ends_the_job(
     await check_journal(sandbox, journal, 60)
 
 
+@pytest.mark.preflight
 @pytest.mark.parametrize("phase", Phase)
 async def test_an_on_progress_that_raises_one_ends_the_job(
     sandbox: Sandbox, tmp_path: Path, phase: Phase, error: BaseException

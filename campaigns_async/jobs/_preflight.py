@@ -1,0 +1,311 @@
+"""Compare a plan with the server before the first row is sent.
+
+A campaign that another journal or another program made of the same plan is adopted. One that may be such a campaign holds
+its row back, for a person to decide.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from attrs import define, field
+
+from campaigns_async._reconcile.matching import Candidate, SearchTarget, compare, normalize, resembles
+from campaigns_async._reconcile.recipients import Match
+from campaigns_async._reconcile.reconciler import FINAL_STATUSES
+from campaigns_async._runtime import Runtime
+from campaigns_async.effects import RunAction, State, is_own_form
+from campaigns_async.errors import (
+    APIError,
+    CampaignsError,
+    ClientClosedError,
+    ConfigurationError,
+    InvalidArgumentError,
+    NotFoundError,
+    PagingError,
+)
+from campaigns_async.fanout import FanOut
+from campaigns_async.jobs._backpressure import Backoff
+from campaigns_async.jobs._sender import classify_error
+from campaigns_async.jobs.job_errors import JobError, PreflightError
+from campaigns_async.jobs.journal import ClaimedRow, Digests, Journal, Mark, PossibleMatch, StartGroup, Transition
+from campaigns_async.jobs.plans import decode_campaign
+from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign
+from campaigns_async.query import campaign
+
+_SECOND: Final = 1000
+"""Milliseconds by which a server may cut or round a start."""
+_GAP: Final = 24 * 3600 * _SECOND
+"""Campaigns between two starts of the plan are not listed if the starts are further apart, in milliseconds."""
+_READ_BACK: Final = 20
+"""The number of the journal's campaigns that are read back until one is found."""
+_RECENT: Final = timedelta(days=7)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@define(eq=False)
+class Preflight:
+    """A comparison of the planned rows with the server's campaigns.
+
+    Attributes:
+        journal: The journal.
+        runtime: The client's clock and listings.
+        backoff: The pauses of the run.
+        ignore_invalid: The run's `ignore_invalid_phone_numbers`.
+        limit: The limit of requests, from 1.
+        near: The number of campaigns that start with a row and share recipients with it, and are neither adopted nor hold
+            it back.
+    """
+
+    journal: Journal
+    runtime: Runtime
+    backoff: Backoff
+    ignore_invalid: bool | None
+    limit: int
+    near: int = field(init=False, default=0)
+    _requests: int = field(init=False, default=0)
+    _digests: Digests = field(init=False)
+
+    async def run(self, *, accept_missing: bool) -> list[Transition] | None:
+        """Return a transition for each planned row that is adopted or held. None if an outage lasts too long.
+
+        Args:
+            accept_missing: Go on if none of the journal's latest campaigns is on the server.
+
+        Raises:
+            PreflightError: If the journal's campaigns are gone, the server refuses the list, or the limit is reached.
+        """
+        while True:
+            self._requests = self.near = 0
+            try:
+                if not accept_missing:
+                    await self.check_account()
+                transitions = await self.compare_plan()
+            except (JobError, ClientClosedError):
+                raise
+            except CampaignsError as error:
+                is_final = isinstance(error, ConfigurationError | InvalidArgumentError) or (
+                    isinstance(error, APIError) and error.status in FINAL_STATUSES
+                )
+                if is_final or classify_error(0, error)[1] is RunAction.STOP:
+                    raise PreflightError(
+                        f"the plan could not be compared with the server: {error}. Do without it with preflight=False "
+                        "(--no-preflight); nothing was sent"
+                    ) from error
+                self.backoff.record_failure(error)
+                await self.runtime.clock.sleep(max(0.001, self.backoff.remaining_pause or 0.0))
+                if self.backoff.has_expired:
+                    return None
+            else:
+                self.backoff.record_response()
+                return transitions
+
+    async def verify(self, row: ClaimedRow, campaign_id: str) -> bool:
+        """Return True if a campaign is as it was sent, or False if it cannot be read.
+
+        Raises:
+            JobError: If it differs.
+        """
+        now = self.runtime.clock.now()
+        there = await self.runtime.creator.read_back(campaign_id)
+        if there is None:
+            return False
+        differences = find_differences(decode_campaign(row.body()), there, now, self.ignore_invalid)
+        if differences:
+            raise JobError(
+                f"the server altered the first campaign ({campaign_id}): {', '.join(differences)}. If that is right, pass "
+                "accept_altered=True (--accept-altered)"
+            )
+        return True
+
+    async def check_account(self) -> None:
+        """Check that one of the journal's latest campaigns is on the server.
+
+        Raises:
+            PreflightError: If all of them are gone.
+        """
+        since = self.runtime.clock.now() - _RECENT
+        campaign_ids = await self.journal.latest_campaigns(_READ_BACK, since=since.timestamp())
+        for campaign_id in campaign_ids:
+            self._count_request()
+            try:
+                await self.runtime.creator.read(campaign_id)
+            except NotFoundError as error:
+                if not is_own_form(error.body_form):
+                    raise PagingError("a campaign cannot be read: the response is not the API's") from None
+            else:
+                return
+        if campaign_ids:
+            raise PreflightError(
+                f"none of the journal's latest campaigns ({len(campaign_ids)}) is on the server: is it another account or "
+                "server? If they were deleted, pass accept_missing=True (--accept-missing); nothing was sent"
+            )
+
+    async def compare_plan(self) -> list[Transition]:
+        """Return a transition for each planned row that is adopted or held.
+
+        Raises:
+            PreflightError: If it takes more requests than allowed.
+            CampaignsError: If a list cannot be read.
+        """
+        self._digests = await self.journal.digests()
+        groups = {group.starts_at: group for group in await self.journal.planned_starts()}
+        if not groups:
+            return []
+        starts = sorted(groups)
+        candidates: list[Candidate] = []
+        campaigns = [each async for each in self._list(starts)]
+        owned = await self.journal.owners([each.id for each in campaigns])
+        chosen = [each for each in campaigns if each.id not in owned and self._may_match(each, starts, groups)]
+        async with FanOut(self._read, chosen, limit=self.runtime.max_concurrency, grace=0.0) as outcomes:
+            async for outcome in outcomes:
+                if outcome.error is not None:
+                    cause = outcome.error.__cause__
+                    raise cause if isinstance(cause, PreflightError) else outcome.error
+                if outcome.value is not None:
+                    candidates.append(outcome.value)
+        candidates.sort(key=lambda each: each.campaign.id)
+        return [each async for each in self._decide(candidates, starts)]
+
+    async def _list(self, starts: Sequence[int]) -> AsyncIterator[Campaign]:
+        """Yield the campaigns that start with a planned row."""
+        for first, last in _find_ranges(starts):
+            earliest, latest = (_EPOCH + timedelta(milliseconds=each) for each in (first - _SECOND, last + _SECOND))
+            filters = (campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest)
+            listing = self.runtime.listings.campaigns(filters, sorts="id")
+            async for page in listing.pages():
+                self._count_request()
+                for row in page.items:
+                    yield row
+            end = listing.checkpoint
+            if end.rows < (end.total or 0) or (end.total is None and not end.rows):
+                raise PagingError("the list ended before all of its rows were read")
+
+    def _may_match(self, row: Campaign, starts: Sequence[int], groups: Mapping[int, StartGroup]) -> bool:
+        """Return True if a campaign starts with a row, and has its text or its number of recipients."""
+        if row.start_date_time is None or row.status == CampaignStatus.CANCELLED:
+            return False
+        text = None if row.message is None else self._digests.of_text(row.message)
+        return any(
+            text is None or text in groups[each].texts or row.recipient_count in groups[each].counts
+            for each in _find_near(starts, _to_milliseconds(row.start_date_time))
+        )
+
+    async def _read(self, row: Campaign) -> Candidate:
+        contacts: list[Contact] = []
+        async for page in self.runtime.listings.contacts(row.id).pages():
+            self._count_request()
+            contacts.extend(page.items)
+        return Candidate(row, tuple(contacts), complete=True)
+
+    async def _decide(self, candidates: Sequence[Candidate], starts: Sequence[int]) -> AsyncIterator[Transition]:
+        """Yield the transitions of the rows that share at least half of their recipients with a campaign."""
+        by_number: dict[bytes, list[int]] = defaultdict(list)
+        wanted: set[int] = set()
+        for index, candidate in enumerate(candidates):
+            at = candidate.campaign.start_date_time
+            wanted.update(() if at is None else _find_near(starts, _to_milliseconds(at)))
+            numbers = [contact.phone_number or "" for contact in candidate.contacts or ()]
+            for each in set(_split(self._digests.of_numbers(numbers))):
+                by_number[each].append(index)
+        adopted: set[int] = set()
+        async for row_id, start, recipients in self._list_rows(sorted(wanted)):
+            numbers_of_row = _split(recipients)
+            shared = Counter(index for number in numbers_of_row for index in by_number.get(number, ()))
+            near = [
+                index
+                for index, count in shared.items()
+                if 2 * count >= len(numbers_of_row) and starts_at(candidates[index].campaign, start)
+            ]
+            if near:
+                transition = await self._judge(row_id, {index: candidates[index] for index in near}, adopted)
+                if transition is not None:
+                    yield transition
+
+    async def _list_rows(self, starts: Sequence[int]) -> AsyncIterator[tuple[int, int, bytes]]:
+        after = 0
+        while starts and (rows := await self.journal.planned_recipients(starts, after)):
+            for row in rows:
+                yield row
+            after = rows[-1][0]
+
+    async def _judge(self, row_id: int, near: Mapping[int, Candidate], adopted: set[int]) -> Transition | None:
+        payload = await self.journal.load_payload(row_id)
+        if payload is None:
+            return None
+        target = SearchTarget(decode_campaign(payload), self.ignore_invalid)
+        left = {index: each for index, each in near.items() if index not in adopted}
+        for index, each in left.items():
+            if compare(target, each) is Match.CERTAIN:
+                adopted.add(index)
+                reason = "adopted: it was on the server before this row was sent"
+                return Transition(
+                    row_id, State.CREATED, each.campaign.id, reason=reason, exceptional=True, mark=Mark.ADOPTED
+                )
+        like = [
+            each.campaign for each in left.values() if not each.campaign.message or resembles(target, each.campaign)
+        ]
+        self.near += len(left) - len(like)
+        if not like:
+            return None
+        reason = "held: a campaign like it is on the server"
+        matches = tuple(map(PossibleMatch.of, like))
+        return Transition(row_id, State.UNKNOWN, reason=reason, candidates=matches, exceptional=True, mark=Mark.HELD)
+
+    def _count_request(self) -> None:
+        self._requests += 1
+        if self._requests > self.limit:
+            raise PreflightError(
+                f"the comparison of the plan with the server takes more than {self.limit:,} requests: raise preflight_limit "
+                "(--preflight-limit), or do without it: preflight=False (--no-preflight); nothing was sent"
+            )
+
+
+def find_differences(new: NewCampaign, there: Campaign, now: datetime, ignore_invalid: bool | None) -> list[str]:
+    """Return the fields in which the server's campaign differs from what was sent, with times and counts but no texts.
+
+    Fields that the server does not show are not compared, nor is a start that had passed when it was sent.
+    """
+    start, count, planned = there.start_date_time, there.recipient_count, len(new.contacts)
+    found: list[str] = []
+    if start is not None and new.start_date_time > now and not starts_at(there, _to_milliseconds(new.start_date_time)):
+        found.append(f"startDateTime (planned {new.start_date_time.isoformat()}, on the server {start.isoformat()})")
+    if there.message is not None and normalize(there.message) != normalize(new.message):
+        found.append("message")
+    if there.sender is not None and there.sender != new.sender:
+        found.append("sender")
+    if count is not None and (count > planned or (count < planned and ignore_invalid is False)):
+        found.append(f"recipientCount (planned {planned:,}, on the server {count:,})")
+    return found
+
+
+def _find_ranges(starts: Sequence[int]) -> Iterator[tuple[int, int]]:
+    first = last = starts[0]
+    for each in starts:
+        if each - last > _GAP:
+            yield first, last
+            first = each
+        last = each
+    yield first, last
+
+
+def _find_near(starts: Sequence[int], at: int) -> Sequence[int]:
+    return starts[bisect_left(starts, at - _SECOND) : bisect_right(starts, at + _SECOND)]
+
+
+def starts_at(campaign_: Campaign, starts_at: int) -> bool:
+    start = campaign_.start_date_time
+    return start is not None and abs(_to_milliseconds(start) - starts_at) <= _SECOND
+
+
+def _to_milliseconds(start: datetime) -> int:
+    zoned = start.replace(tzinfo=UTC) if start.tzinfo is None else start
+    return (zoned - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _split(digests: bytes) -> list[bytes]:
+    return [digests[at : at + 8] for at in range(0, len(digests), 8)]
