@@ -21,6 +21,7 @@ _QUIET_SECONDS: Final = 1.0
 _ACTIVITIES: Final = {
     Phase.CHECKING: "checking the plan",
     Phase.RECONCILING: "searching the server",
+    Phase.COMPARING: "comparing the plan with the server",
     Phase.SENDING: "sending",
 }
 

@@ -81,7 +81,9 @@ from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOption
     metavar="REQUESTS",
     help="Most requests of this comparison.",
 )
-@click.option("--accept-missing", is_flag=True, help="Go on if none of the journal's latest campaigns is on the server.")
+@click.option(
+    "--accept-missing", is_flag=True, help="Go on if none of the journal's latest campaigns is on the server."
+)
 @click.option("--accept-altered", is_flag=True, help="Go on if the server altered the first campaign of the run.")
 @click.option("--dry-run", is_flag=True, help="Show what would be sent. Needs no key, and changes nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON object.")

@@ -20,10 +20,8 @@ from campaigns_async._reconcile.reconciler import FINAL_STATUSES
 from campaigns_async._runtime import Runtime
 from campaigns_async.effects import RunAction, State, is_own_form
 from campaigns_async.errors import (
-    APIError,
     CampaignsError,
     ClientClosedError,
-    ConfigurationError,
     InvalidArgumentError,
     NotFoundError,
     PagingError,
@@ -44,6 +42,7 @@ _GAP: Final = 24 * 3600 * _SECOND
 _READ_BACK: Final = 20
 """The number of the journal's campaigns that are read back until one is found."""
 _RECENT: Final = timedelta(days=7)
+_REFUSED: Final = FINAL_STATUSES - {401}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -59,6 +58,7 @@ class Preflight:
         limit: The limit of requests, from 1.
         near: The number of campaigns that start with a row and share recipients with it, and are neither adopted nor hold
             it back.
+        stopped_by: The error that every request of the run would meet, or that an outage ended with.
     """
 
     journal: Journal
@@ -67,11 +67,12 @@ class Preflight:
     ignore_invalid: bool | None
     limit: int
     near: int = field(init=False, default=0)
+    stopped_by: CampaignsError | None = field(init=False, default=None)
     _requests: int = field(init=False, default=0)
     _digests: Digests = field(init=False)
 
     async def run(self, *, accept_missing: bool) -> list[Transition] | None:
-        """Return a transition for each planned row that is adopted or held. None if an outage lasts too long.
+        """Return a transition for each planned row that is adopted or held. None if `stopped_by` stops the run.
 
         Args:
             accept_missing: Go on if none of the journal's latest campaigns is on the server.
@@ -88,18 +89,18 @@ class Preflight:
             except (JobError, ClientClosedError):
                 raise
             except CampaignsError as error:
-                is_final = isinstance(error, ConfigurationError | InvalidArgumentError) or (
-                    isinstance(error, APIError) and error.status in FINAL_STATUSES
-                )
-                if is_final or classify_error(0, error)[1] is RunAction.STOP:
+                if isinstance(error, InvalidArgumentError) or getattr(error, "status", None) in _REFUSED:
                     raise PreflightError(
                         f"the plan could not be compared with the server: {error}. Do without it with preflight=False "
                         "(--no-preflight); nothing was sent"
                     ) from error
                 self.backoff.record_failure(error)
-                await self.runtime.clock.sleep(max(0.001, self.backoff.remaining_pause or 0.0))
-                if self.backoff.has_expired:
-                    return None
+                if classify_error(0, error)[1] is not RunAction.STOP:
+                    await self.runtime.clock.sleep(max(0.001, self.backoff.remaining_pause or 0.0))
+                    if not self.backoff.has_expired:
+                        continue
+                self.stopped_by = error
+                return None
             else:
                 self.backoff.record_response()
                 return transitions
@@ -153,7 +154,7 @@ class Preflight:
             CampaignsError: If a list cannot be read.
         """
         self._digests = await self.journal.digests()
-        groups = {group.starts_at: group for group in await self.journal.planned_starts()}
+        groups = {group.starts_at: group for group in await self.journal.list_starts()}
         if not groups:
             return []
         starts = sorted(groups)
@@ -228,7 +229,7 @@ class Preflight:
 
     async def _list_rows(self, starts: Sequence[int]) -> AsyncIterator[tuple[int, int, bytes]]:
         after = 0
-        while starts and (rows := await self.journal.planned_recipients(starts, after)):
+        while starts and (rows := await self.journal.list_recipients(starts, after)):
             for row in rows:
                 yield row
             after = rows[-1][0]

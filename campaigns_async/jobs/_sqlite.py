@@ -344,11 +344,11 @@ class SqliteJournal:
     async def latest_campaigns(self, limit: int, *, since: float | None = None) -> list[str]:
         return await self._call(lambda: self._file.latest_campaigns(limit, since=since))
 
-    async def planned_starts(self) -> list[StartGroup]:
-        return await self._call(self._file.planned_starts)
+    async def list_starts(self) -> list[StartGroup]:
+        return await self._call(self._file.list_starts)
 
-    async def planned_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
-        return await self._call(lambda: self._file.planned_recipients(starts, after))
+    async def list_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
+        return await self._call(lambda: self._file.list_recipients(starts, after))
 
     async def load_payload(self, row_id: int) -> bytes | None:
         return await self._call(lambda: self._file.load_payload(row_id))

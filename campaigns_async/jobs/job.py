@@ -246,8 +246,8 @@ class Job:
         if transitions is not None:
             await journal.commit(transitions, claim=0, now=self._now())
             self._tracker.count_preflight(transitions, near=preflight.near)
-        elif self._backoff.has_expired:
-            self._stopped_by, self._stopping = self._backoff.error, True
+        elif preflight.stopped_by is not None:
+            self._stopped_by, self._stopping = preflight.stopped_by, True
 
     async def _send(self, journal: Journal, preflight: Preflight) -> Collection[int]:
         """Send the planned rows; return the ids of those that became unknown."""

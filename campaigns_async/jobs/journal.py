@@ -52,7 +52,7 @@ class PossibleMatch:
 
 
 class Mark(IntEnum):
-    """What is special about a row, in addition to its state.
+    """A note on a row, in addition to its state.
 
     Attributes:
         NONE: Nothing.
@@ -100,7 +100,7 @@ class JournalRow:
             `Journal.record_seen`) was seen before it, so it is another create's. None if the row was never sent.
         payload: The request body. None if it was not read, or was dropped.
         server_reason: The server's own words if the row failed. The row's texts, names and numbers are hidden in them.
-        mark: What is special about the row.
+        mark: A note on the row.
     """
 
     row_id: int
@@ -264,11 +264,11 @@ class Journal(Protocol):
         """Return the ids of the campaigns that were created last, and start after `since`, in seconds since 1970."""
         ...
 
-    async def planned_starts(self) -> list[StartGroup]:
+    async def list_starts(self) -> list[StartGroup]:
         """Return the planned rows by their starts."""
         ...
 
-    async def planned_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
+    async def list_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
         """Return the next planned rows with one of these starts: id, start, and the digests of the recipients."""
         ...
 

@@ -148,8 +148,8 @@ class JournalReader:
             found = self._connection.execute(query, (_EARLIEST if since is None else since * 1000, limit)).fetchall()
         return [campaign_id for (campaign_id,) in found]
 
-    def planned_starts(self) -> list[StartGroup]:
-        """Return the planned rows by their starts; see `Journal.planned_starts`."""
+    def list_starts(self) -> list[StartGroup]:
+        """Return the planned rows by their starts; see `Journal.list_starts`."""
         query = "SELECT DISTINCT starts_at, text, planned_count FROM rows WHERE state = 0"
         groups: dict[int, StartGroup] = {}
         with reading():
@@ -159,8 +159,8 @@ class JournalReader:
                 group.counts.add(count)
         return list(groups.values())
 
-    def planned_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
-        """Return the next planned rows with one of these starts; see `Journal.planned_recipients`."""
+    def list_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
+        """Return the next planned rows with one of these starts; see `Journal.list_recipients`."""
         query = f"""
             SELECT id, starts_at, recipients FROM rows JOIN contents ON row_id = id WHERE id > ? AND +state = 0
             AND starts_at IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT {_PAGE}
