@@ -25,13 +25,13 @@ from campaigns_async.jobs.contacts_csv import ContactsPlan
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JobError
 from campaigns_async.jobs.journal import JournalRow
 from campaigns_async.jobs.plans import Plan, digest
-from campaigns_async.jobs.progress import Progress, Summary
+from campaigns_async.jobs.progress import Progress, Summary, describe_restored
 from campaigns_async.jobs.sqlite_reader import open_journal
 
 _SHOWN: Final = 20
 _TO_SEND: Final = "campaigns to send"
 _ALWAYS_SHOWN: Final = frozenset({State.CREATED, State.FAILED, State.UNKNOWN})
-_NOT_IN_JOURNAL: Final = ("found", "absent", "adopted", "held", "near")
+_NOT_IN_JOURNAL: Final = ("found", "absent", "adopted", "held", "near", "restored")
 """Counts that are lost when a run is cut off."""
 
 
@@ -138,6 +138,8 @@ def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bo
         print_table(_list_counts(summary, is_cut=is_cut), "state", ">rows", "meaning")
         _print_some("failed", _describe_rows(summary.failures), summary.failed)
         _print_some("unknown", _describe_rows(summary.unknown_rows), summary.sending + summary.unknown)
+    if summary.restored:
+        print_line(describe_restored(summary.restored))
     if summary.stopped is not None:
         print_line(f"stopped: {printable(summary.stopped)}")
     for step in steps:

@@ -38,7 +38,7 @@ class JournalLock:
         self._error: OSError | None = None
 
     def check(self) -> None:
-        """Check that no other run can have locked the journal. Takes a microsecond: called before each create.
+        """Check that no other run can have locked the journal. Takes a few microseconds: called before each create.
 
         Raises:
             JournalError: If the lock file was removed or replaced.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
+from campaigns_async._file_lock import FileLock, lock_file
 from campaigns_async.jobs.job_errors import PlanError
 
 LONGEST_LINE: Final = 64 * 1024 * 1024
@@ -34,6 +37,44 @@ class BadTextError(Exception):
         super().__init__(number, reason)
         self.number = number
         self.reason = reason
+
+
+@runtime_checkable
+class FilePlan(Protocol):
+    """A plan that is read from a file."""
+
+    @property
+    def path(self) -> Path:
+        """The path of the file."""
+        ...
+
+
+def lock_plan(plan: FilePlan) -> FileLock:
+    """Lock a plan's file against other runs that send it, which have other journals. The file is not changed.
+
+    The lock is on the file itself, so that each name and link of it counts.
+
+    Raises:
+        PlanError: If another run sends the plan, or the file cannot be locked.
+    """
+    name, path = describe(plan.path), os.path.realpath(plan.path)
+    with open_plan(plan.path) as file:
+        try:
+            try:
+                return lock_file(os.dup(file.fileno()), path)
+            except OSError as error:
+                if error.errno != errno.EBADF:
+                    raise
+                return lock_file(os.open(path, os.O_RDWR), path)  # NFS locks only files that may be written
+        except BlockingIOError:
+            raise PlanError(
+                f"{name} is being sent by another run, with another journal: wait until it ends, or stop it; "
+                "nothing was sent"
+            ) from None
+        except OSError as error:
+            raise PlanError(
+                f"{name} cannot be locked on its file system ({error.strerror}): copy it to a local disk; nothing was sent"
+            ) from None
 
 
 @contextmanager

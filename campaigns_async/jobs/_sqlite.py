@@ -25,6 +25,7 @@ from campaigns_async._threads import wait_to_end, wait_until_done
 from campaigns_async.effects import State, check_move
 from campaigns_async.jobs import _sqlite_files as sqlite_files
 from campaigns_async.jobs._journal_lock import JournalLock
+from campaigns_async.jobs._plan_files import FilePlan, lock_plan
 from campaigns_async.jobs._plan_loader import RowSink, StoppedError, add_plan
 from campaigns_async.jobs._retention import drop_payloads, purge
 from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, reading, writing
@@ -59,6 +60,7 @@ class JournalFile(JournalReader):
         super().__init__(connection)
         self._resources = resources
         self._lock = lock  # None for a scratch copy
+        self._plan_lock = resources.enter_context(ExitStack())
         self._claimed_up_to = 0  # an id: no planned row up to it is left unclaimed
         with reading():
             ((self._digest_key, self._generation),) = connection.execute(
@@ -133,9 +135,13 @@ class JournalFile(JournalReader):
             settings: Options that must be equal in every run, besides the plan's own.
             retry_failed: Plan failed rows again.
             stopping: Called for each line; return True to give up.
-            sink: Receives each row that would be sent. Only for a scratch copy, which then stores no payloads.
+            sink: Receives each row that would be sent. Only for a scratch copy, which then stores no payloads. The file of
+                a plan is locked until any other journal is closed.
         """
         self._check_files()
+        if self._lock is not None and isinstance(plan, FilePlan):
+            self._plan_lock.close()
+            self._plan_lock.enter_context(lock_plan(plan))
         suspected = add_plan(self._connection, plan, settings, retry_failed=retry_failed, stopping=stopping, sink=sink)
         self._record_generation(self._generation + 1)
         self._claimed_up_to = 0

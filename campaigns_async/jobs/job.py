@@ -210,12 +210,13 @@ class Job:
         self._tracker.report(Phase.CHECKING)
         settings = {"ignore_invalid_phone_numbers": str(self._ignore_invalid), SERVER: self._runtime.base_url}
         try:
-            self._tracker.restored = await journal.add_plan(
+            restored = await journal.add_plan(
                 self._plan, settings, retry_failed=self._retry_failed, stopping=lambda: self._stopping
             )
         except StoppedError:
             return
         self._is_checked = True
+        self._tracker.note_restored(restored)
         counts = await journal.counts()
         self._tracker.counts.update(counts)
         self._identity = await journal.identity()

@@ -299,7 +299,7 @@ class Journal(Protocol):
         ...
 
     def check_lock(self) -> None:
-        """Check that no other run can have locked the journal. Takes a microsecond: called before each create.
+        """Check that no other run can have locked the journal. Takes a few microseconds: called before each create.
 
         Raises:
             JournalError: If the lock was lost.

@@ -183,6 +183,12 @@ class ProgressTracker:
         except Exception as error:
             _log.warning("on_progress raised %s", type(error).__name__)
 
+    def note_restored(self, count: int) -> None:
+        """Note the rows that may have been sent after the journal's copy was made, and log them."""
+        self.restored = count
+        if count:
+            _log.warning(describe_restored(count))
+
     async def summary(
         self, journal: Journal, counts: Mapping[State, int], *, elapsed: float, stopped: str | None
     ) -> Summary:
@@ -202,6 +208,16 @@ class ProgressTracker:
             failures=tuple(await journal.rows(State.FAILED, limit=_SHOWN)),
             unknown_rows=tuple(await journal.rows(State.SENDING, State.UNKNOWN, limit=_SHOWN)),
         )
+
+
+def describe_restored(count: int) -> str:
+    """Return why rows are searched for before they are sent."""
+    rows = "1 row" if count == 1 else f"{count:,} rows"
+    return (
+        f"the journal is an older copy than its .lock file says, or has no .lock file: {rows} may have been sent since, "
+        "and are searched for before anything is sent. If you moved the journal, move its .lock file too; without it the "
+        "run is as safe, but slower"
+    )
 
 
 def counts_by_field(counts: Mapping[State, int]) -> dict[str, int]:
