@@ -360,6 +360,7 @@ class Window(Generic[T]):
             return new
         known = next((at for at in range(skip) if ids[at] in self._recent), skip)
         if overlaps or met_twice or not is_last or any(known < at < skip for at in new):
+            self._has_moved = True
             raise self._shift_error("a row has moved, and not all ids since the start are remembered")
         return [at for at in new if at >= skip]
 
@@ -379,7 +380,7 @@ class Window(Generic[T]):
     def _shift_error(self, why: str) -> PageShiftedError:
         return PageShiftedError(
             f"rows were inserted or deleted while the list was read, and the position was not found again: {why}. "
-            "Resume from .checkpoint when fewer rows change, or start over",
+            'Resume from .checkpoint when fewer rows change, or start over; sorts="id" is the safest order',
             checkpoint=self.checkpoint,
         )
 

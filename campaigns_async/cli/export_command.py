@@ -50,7 +50,14 @@ def export() -> None:
 @export.command("campaigns")
 @_file_options
 @click.option("--filter", "filters", metavar="TEXT", help="Only matching campaigns, such as 'sender==Golf,status==5'.")
-@click.option("--sort", "sorts", metavar="NAME,...", default="id", show_default=True, help="Order of the campaigns.")
+@click.option(
+    "--sort",
+    "sorts",
+    metavar="NAME,...",
+    default="id",
+    show_default=True,
+    help="Order. Only in that of the id a moving row cannot be missed.",
+)
 @_page_options
 @connection_options
 @click.pass_context
@@ -61,7 +68,7 @@ def campaigns(context: click.Context, /, connection: ConnectionOptions, **given:
     recipientCount, message, status, optOutLinkId, trackLinkUrl. Filters are in the server's
     language, and are checked before they are sent.
 
-    Exits with 0 if the file is complete, 1 if the server or the disk failed, 2 for a wrong option
+    Exits with 0 if the file is written, 1 if the server or the disk failed, 2 for a wrong option
     or an unfinished export in the way, 130 or 143 if it was interrupted, 141 if its output
     is a closed pipe. Unless it is 0 or 141, standard error says how to continue.
     """

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Final, TypeAlias
 import click
 from attrs import asdict, define, field
 
-from campaigns_async import CampaignsError, FilterIgnoredError, InvalidArgumentError, NotFoundError
+from campaigns_async import CampaignsError, FilterIgnoredError, InvalidArgumentError, NotFoundError, PageShiftedError
 from campaigns_async.cli.arguments import M, check_filter, check_ids, check_sort, find_columns, read_text
 from campaigns_async.cli.bars import format_rate, show_progress
 from campaigns_async.cli.connection import ClientFactory, connect, to_click_error
@@ -223,6 +223,10 @@ class ExportCommand:
         resumed = f", {summary.resumed:,} of them from before" if summary.resumed else ""
         of = "" if summary.campaigns is None else f" of {format_count(summary.campaigns, 'campaign')}"
         print_note(f"{format_count(summary.rows, 'row')}{of} {place}{resumed}, in {summary.elapsed:,.1f} s{speed}")
+        if summary.order_can_change:
+            print_note(
+                "it may not be complete: rows that moved in this order during the export can be missing; sort by id"
+            )
         if summary.deleted_campaigns:
             deleted = format_count(summary.deleted_campaigns, "campaign was", "campaigns were")
             print_note(f"{deleted} deleted during the export: only the contacts that were read before are included")
@@ -250,6 +254,8 @@ class ExportCommand:
                 return advise_same_command("--resume, or with --restart" if self._is_kept else "--restart")
             case ResumeError():
                 return self._advise_option("--restart")
+            case PageShiftedError() if error.checkpoint.has_moved:
+                return self._advise_option("--restart") if self._is_kept else advise_same_command()
             case NotFoundError() | FilterIgnoredError():
                 restart = self._advise_option("--restart") if self._is_kept else advise_same_command()
                 return f"{restart} without it" if isinstance(error, NotFoundError) else restart

@@ -31,7 +31,7 @@ from campaigns_async.export._part_file import PartFile
 from campaigns_async.export._stream import StreamTarget
 from campaigns_async.export._walk import ONLY_CAMPAIGNS, Position, Step, Walk
 from campaigns_async.models import Campaign, Contact
-from campaigns_async.paging import digest
+from campaigns_async.paging import digest, is_by_id
 from campaigns_async.query._parse import Filters, Sorts
 
 
@@ -58,8 +58,8 @@ async def export_campaigns(
             `.gz` may follow for the text formats. A stream needs a format.
         fields: The columns in order, by the API's names; None for all.
         filters: As for `campaigns.list`.
-        sorts: As for `campaigns.list`. Do not pass None: without an order, an export of a list that changes cannot be
-            resumed.
+        sorts: As for `campaigns.list`. In any order but that of the id, rows that move during the export may be missing or
+            repeated, above all if it is resumed: `ExportSummary.order_can_change` says so.
         page_size: Rows per page, from 1 to 1,000,000. A resumed export keeps the page size that it began with.
         prefetch: Pages to request in addition to the next one, from 0 to 1,000.
         unfinished: What to do about an unfinished export of the same file: "refuse", "resume" or "restart".
@@ -116,13 +116,13 @@ async def export_contacts(
         all_campaigns: True for all campaigns of the account. A campaign that is deleted during the export is counted in
             `deleted_campaigns`.
         campaign_filters: A filter on the campaigns, with `all_campaigns`; as for `campaigns.list`.
-        campaign_sorts: The order of the campaigns, with `all_campaigns`.
+        campaign_sorts: The order of the campaigns, with `all_campaigns`; as `sorts` of `export_campaigns`.
         parallel: Campaigns to read concurrently, from 1 to 1,000. Each takes the memory of at most `2 * prefetch + 2`
             pages.
         format: As for `export_campaigns`.
         fields: As for `export_campaigns`.
         filters: A filter on the contacts; as for `campaigns.contacts`.
-        sorts: The order of the contacts within a campaign.
+        sorts: The order of the contacts within a campaign; as for `export_campaigns`.
         page_size: As for `export_campaigns`.
         prefetch: As for `export_campaigns`, for each campaign.
         unfinished: As for `export_campaigns`.
@@ -157,7 +157,7 @@ async def export_contacts(
         "server": client.base_url,
         **output.build_identity(),
         **contacts.build_identity(Contact),
-        **campaigns.build_identity(Campaign, prefix="campaign_"),
+        **({} if ids is not None else campaigns.build_identity(Campaign, prefix="campaign_")),
         "campaign_ids": "" if ids is None else f"{len(ids)} {digest(*ids)}",
         "all_campaigns": str(ids is None),
     }
@@ -218,6 +218,7 @@ async def _run(
         resumed=progress.resumed,
         campaigns=progress.campaigns,
         deleted_campaigns=position.deleted_campaigns,
+        order_can_change=not all(is_by_id(order) for name, order in identity.items() if name.endswith("sorts")),
         bytes_written=progress.bytes_written,
         restarted=target.restarted,
         already_complete=not is_open,

@@ -76,7 +76,7 @@ class ExportProgress:
 
 @frozen
 class ExportSummary:
-    """The result of a complete export. An export that is not complete raises instead.
+    """The result of an export that ended. An export that did not raises instead.
 
     Attributes:
         path: The file; None for a stream.
@@ -84,6 +84,8 @@ class ExportSummary:
         resumed: Rows in the file that earlier runs wrote.
         campaigns: Campaigns whose contacts were exported; None unless contacts of several campaigns are exported.
         deleted_campaigns: Campaigns that were deleted before all their contacts were read.
+        order_can_change: True if rows were not sorted by id: rows that moved during the export may be missing, and such
+            an export is not called complete.
         bytes_written: Bytes that this run wrote, before compression.
         restarted: True if the export could not be resumed, and was restarted: it is Parquet, or its state file is missing.
         already_complete: True if the export that should be resumed was already complete, so that nothing was done.
@@ -95,6 +97,7 @@ class ExportSummary:
     resumed: int
     campaigns: int | None
     deleted_campaigns: int
+    order_can_change: bool
     bytes_written: int
     restarted: bool
     already_complete: bool

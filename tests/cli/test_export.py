@@ -373,3 +373,10 @@ class TestCutOff:
 def _unpacked(path: Path) -> bytes:
     content = path.read_bytes()
     return gzip.decompress(content) if path.suffix == ".gz" else content
+
+
+def test_an_order_that_can_change_is_not_called_complete(sandbox: ThreadedSandbox, tmp_path: Path) -> None:
+    done = completed(["export", "campaigns", "--sort", "startDateTime,id", "--out", "all.csv"], tmp_path, sandbox)
+    assert done.returncode == 0
+    assert "it may not be complete: rows that moved" in done.stderr
+    assert "complete" not in completed(["export", "campaigns", "--out", "by-id.csv"], tmp_path, sandbox).stderr

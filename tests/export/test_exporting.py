@@ -540,3 +540,15 @@ async def test_cancelled_at_any_moment_it_leaves_nothing_running_and_goes_on(
             turns += 1 + turns // 8
         assert cut > 10
     assert not [name for name in names(tmp_path) if "part" in name]
+
+
+@pytest.mark.parametrize(
+    ("sorts", "can_change"), [("id", False), ("-id,sender", False), ("startDateTime,id", True), (None, True)]
+)
+async def test_in_an_order_that_can_change_it_says_so(sorts: str | None, can_change: bool, tmp_path: Path) -> None:
+    async with Sandbox(rows(3)) as sandbox, client_of(sandbox) as client:
+        summary = await export_campaigns(client, tmp_path / "out.csv", sorts=sorts)
+        assert summary.order_can_change is can_change
+        summary = await export_contacts(client, tmp_path / "c.csv", all_campaigns=True, campaign_sorts=sorts)
+        assert summary.order_can_change is can_change
+        assert not (await export_contacts(client, tmp_path / "d.csv", ["c001"])).order_can_change
