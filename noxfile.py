@@ -40,6 +40,18 @@ NO_AIOHTTP = (
     "test_threads.py",
 )
 """Tests that do not depend on aiohttp's version, or only in ways that other tests cover."""
+PYTHONS = (11, 12, 13, 14)
+"""The minor versions of Python 3 that are supported."""
+LOWEST_TESTS = (
+    "tests/client",
+    "tests/_engine",
+    "tests/_http",
+    "tests/cli",
+    "tests/jobs",
+    "tests/sandbox",
+    "tests/test_models.py",
+)
+"""Tests that use each direct dependency."""
 OLDEST = "aiohttp>=3.13,<3.14"
 NEWEST = "aiohttp>=3.14"
 LIGHT = "cli,sandbox"
@@ -94,23 +106,75 @@ def tests_oldest(session: nox.Session) -> None:
 
 
 @nox.session
+def tests_lowest(session: nox.Session) -> None:
+    """Run the tests that are not marked slow on the lowest version of each direct dependency that is supported."""
+    project = PROJECT["project"]
+    needed = [*project["dependencies"], *(each for extra in LIGHT.split(",") for each in extras_of(extra))]
+    lowest = session.create_tmp()
+    constraints = Path(lowest, "lowest.txt").resolve()
+    constraints.write_text("".join(f"{each.replace('>=', '==')}\n" for each in sorted({*needed})))
+    install(session, "tests", extra=LIGHT, also=("-c", str(constraints)))
+    run_tests(session, "-m", "not slow", *(session.posargs or LOWEST_TESTS))
+
+
+def extras_of(extra: str) -> list[str]:
+    """Return the requirements of an extra."""
+    requirements: list[str] = PROJECT["project"]["optional-dependencies"][extra]
+    return requirements
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the wheel and the source distribution, check both, and use them as installed."""
+    session.install(*nox.project.dependency_groups(PROJECT, "build"))
+    target = Path(session.create_tmp(), "dist").resolve()
+    shutil.rmtree(target, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(target))
+    wheel, sdist = (str(*target.glob(f"*{suffix}")) for suffix in (".whl", ".tar.gz"))
+    session.run("twine", "check", "--strict", wheel, sdist)
+    # W004: the hook of PyInstaller has the name that PyInstaller demands, which is no identifier.
+    session.run("check-wheel-contents", "--ignore", "W004", wheel)
+    session.chdir(target)
+    for built in (wheel, sdist):
+        session.install("--no-compile", "--force-reinstall", f"{built}[{LIGHT}]")
+        session.run("campaigns-async", "guide", "support", silent=True)
+        session.run("campaigns-async", "demo", "--quiet")
+    session.log(f"built: {target}")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the API reference, with the guides in it; a missing docstring or a dead link fails."""
+    install(session, "docs", extra="all")
+    target = Path(session.create_tmp(), "docs").resolve()
+    session.run("python", "-P", str(ROOT / "tests" / "guides" / "reference.py"), str(target))
+    session.log(f"open {target / 'index.html'}")
+
+
+@nox.session
 def tests_uvloop(session: nox.Session) -> None:
     """Run the tests of the client, the engine and the jobs on uvloop."""
     install(session, "tests", extra=LIGHT)
     run_tests(session, "--loop=uvloop", "-m", "not slow", *(session.posargs or LOOP_TESTS))
 
 
-def find_eager_python() -> str | None:
-    """Return a Python that has eager tasks, which came with 3.12; None if this one has them, or if none is found."""
-    if sys.version_info >= (3, 12):
-        return None
-    names = [f"python3.{minor}" for minor in (14, 13, 12)]
-    pyenv = sorted(Path.home().glob(".pyenv/versions/3.1[234].*/bin/python"), reverse=True)
-    for name in (*names, *map(str, pyenv)):
+def find_python(minor: int) -> str | None:
+    """Return a Python 3 with this minor version, from PATH or pyenv; None if none is found."""
+    if sys.version_info[1] == minor:
+        return sys.executable
+    pyenv = sorted(Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python"), reverse=True)
+    for name in (f"python3.{minor}", *map(str, pyenv)):
         # A shim of pyenv may be there without the Python.
         if shutil.which(name) and not subprocess.run((name, "-V"), capture_output=True, check=False).returncode:
             return name
     return None
+
+
+def find_eager_python() -> str | None:
+    """Return a Python that has eager tasks, which came with 3.12; None if this one has them, or if none is found."""
+    if sys.version_info >= (3, 12):
+        return None
+    return next(filter(None, map(find_python, (14, 13, 12))), None)
 
 
 @nox.session(python=find_eager_python())
@@ -120,6 +184,13 @@ def tests_eager(session: nox.Session) -> None:
         session.skip("eager tasks need Python 3.12 or newer, and none was found on PATH or in pyenv")
     install(session, "tests", extra=LIGHT)
     run_tests(session, "--loop=eager", "-m", "not slow", *(session.posargs or LOOP_TESTS))
+
+
+@nox.session(python=[found for minor in PYTHONS if (found := find_python(minor))])
+def tests_python(session: nox.Session) -> None:
+    """Run the tests that are not marked slow on each Python that is supported and found."""
+    install(session, "tests", extra=LIGHT)
+    run_tests(session, "-m", "not slow", *session.posargs)
 
 
 @nox.session

@@ -45,7 +45,7 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[Co
 @click.command("guide", cls=Command)
 @click.argument("topic", required=False, shell_complete=_complete)
 def guide(topic: str | None) -> None:
-    """Show a guide, or list the topics with their headings.
+    """Show the guides, or list their topics and headings.
 
     TOPIC is a guide, such as limits, or words of a heading, such as "rate limit".
     """

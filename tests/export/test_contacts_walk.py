@@ -280,7 +280,7 @@ async def test_cancelled_at_any_moment_it_leaves_no_task(
             await asyncio.wait([task])
             nothing_left(client)
             turns += 1 + turns // 20
-        assert turns > 50
+        assert turns > 30  # the version of Python decides how many there are
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -80,7 +80,7 @@ def test_the_first_two_lines_of_code_are_the_demo_and_the_tests() -> None:
     ]
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     assert not any("pyarrow" in each for extra in ("cli", "sandbox") for each in extras[extra])
-    for session in (shlex.split(tests)[-1],):
+    for session in (shlex.split(tests)[-1], "docs"):
         assert re.search(
             rf"^@nox\.session\b.*\n(?:@.*\n)*def {session}\(", (ROOT / "noxfile.py").read_text(), re.MULTILINE
         ), session

@@ -518,7 +518,7 @@ class TestBodies:
         assert "not JSON" in read_refusal(ask(ThreadedSandbox(), "PUT", "/clock"), 400)
 
     def test_json_that_is_nested_too_deeply_is_refused(self) -> None:
-        deep = b'{"campaigns": [{"id": "c1", "x": ' + b"[" * 5000 + b"]" * 5000 + b"}]}"
+        deep = b'{"campaigns": [{"id": "c1", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]}"
         answer = ask(ThreadedSandbox(), "POST", "/seed", content=deep, headers={"Content-Type": JSON})
 
         assert "nested too deeply" in read_refusal(answer, 400)

@@ -118,7 +118,7 @@ async def test_a_magic_recipient_is_checked_after_the_key_and_the_fields(
 async def test_a_body_that_is_nested_too_deeply_is_refused_and_shown_as_text(
     sandbox: Sandbox, http: aiohttp.ClientSession
 ) -> None:
-    deep = '{"sender": ' + "[" * 5000 + "]" * 5000 + "}"
+    deep = '{"sender": ' + "[" * 100_000 + "]" * 100_000 + "}"
     sandbox.fault(recipient="07700 900123", status=500)
     async with http.post("/api/Campaigns", data=deep, headers={"Content-Type": "application/json"}) as answer:
         assert answer.status == 400
