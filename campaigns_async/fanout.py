@@ -287,8 +287,7 @@ class _WorkerPool(Generic[T, R]):
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            while self._unstarted:
-                index, item = self._unstarted.popleft()
+            for index, item in self._take_unstarted():
                 record = None
                 if self._records_effects:
                     record = EffectRecord(self._outer_record)
@@ -313,11 +312,18 @@ class _WorkerPool(Generic[T, R]):
                         raise
                     return  # a task that raised a SystemExit would end the event loop at once
                 self._add(outcome)
-            if self._exhausted:
+            if self._exhausted or self._records_effects:
                 return
             sleeper = loop.create_future()
             self._idle.append(sleeper)
             await sleeper
+
+    def _take_unstarted(self) -> Iterator[tuple[int, T]]:
+        """Yield items; a caller's operation gets a worker for each, so that none sees what another set in its context."""
+        while self._unstarted:
+            yield self._unstarted.popleft()
+            if self._records_effects:
+                return
 
     def _add(self, outcome: Outcome[T, R]) -> None:
         self.ready.append(outcome)

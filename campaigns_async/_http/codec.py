@@ -36,6 +36,11 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 _LEAST, _MOST = -(2**63), 2**63 - 1
 _MOST_FRAMES = 10_000
 _DEEPEST = 1_000
+# An escape, with a lone surrogate as its group.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_LONE_IN_ID = re.compile(rb'"[iI]d"\s*:\s*"[^"]*\\u[dD][89a-fA-F]')
 _TEXT_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{\]}]', re.DOTALL)
 
 encode_json: Callable[[object], bytes] = msgspec.json.Encoder().encode
@@ -45,15 +50,20 @@ encode_json: Callable[[object], bytes] = msgspec.json.Encoder().encode
 
 
 def decode_json(body: bytes) -> Any:
-    """Return the JSON value of a body. A byte order mark before it is skipped.
+    """Return the JSON value of a body. A byte order mark before it is skipped, and a lone surrogate is read as U+FFFD.
 
     Raises:
         ValueError: If the body is not JSON. Does not quote the body.
     """
     if is_too_deep(body):
         raise ValueError("nested too deeply")
+    body = body.removeprefix(BOM_UTF8)
     with suppress(ValueError, RecursionError):  # a msgspec.DecodeError is a ValueError, and so is one of UTF-8
-        return msgspec.json.decode(body.removeprefix(BOM_UTF8))
+        return msgspec.json.decode(body)
+    with suppress(ValueError, RecursionError):
+        if _LONE_IN_ID.search(body):  # an id must be exact
+            raise ValueError
+        return msgspec.json.decode(_ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], body))
     raise ValueError("no JSON")
 
 

@@ -82,6 +82,13 @@ def campaigns(context: click.Context, /, connection: ConnectionOptions, **given:
 @click.option(
     "--ids-file", type=FilePath(allow_dash=True), metavar="FILE|-", help="File with campaign ids, one a line."
 )
+@click.option(
+    "--missing",
+    type=click.Choice(("skip", "error")),
+    default="skip",
+    show_default=True,
+    help="A campaign that does not exist: leave it out and count it, or fail.",
+)
 @click.option("--all-campaigns", is_flag=True, help="Export the contacts of all campaigns, instead of ids.")
 @click.option(
     "--campaign-filter", metavar="TEXT", help="Only matching campaigns, such as 'status==5' (with --all-campaigns)."

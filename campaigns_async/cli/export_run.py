@@ -76,6 +76,7 @@ def run_contacts(
     all_campaigns: bool,
     campaign_filter: str | None,
     campaign_sort: str | None,
+    missing: str,
     **given: Any,
 ) -> int:
     """Export contacts, and return the exit code.
@@ -94,6 +95,7 @@ def run_contacts(
     options |= {
         "campaign_ids": _find_ids(campaign_ids, ids_file, all_campaigns=all_campaigns),
         "all_campaigns": all_campaigns,
+        "missing": missing,
         "campaign_filters": campaign_filter,
         "campaign_sorts": campaign_sorts,
     }
@@ -227,7 +229,10 @@ class ExportCommand:
             print_note(
                 "it may not be complete: rows that moved in this order during the export can be missing; sort by id"
             )
-        if summary.deleted_campaigns:
+        if summary.deleted_campaigns and not self._options.get("all_campaigns", True):
+            gone = format_count(summary.deleted_campaigns, "campaign does", "campaigns do")
+            print_note(f"{gone} not exist (any more): --missing error refuses that")
+        elif summary.deleted_campaigns:
             deleted = format_count(summary.deleted_campaigns, "campaign was", "campaigns were")
             print_note(f"{deleted} deleted during the export: only the contacts that were read before are included")
 

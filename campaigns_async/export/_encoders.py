@@ -36,7 +36,9 @@ from campaigns_async.query._columns import Kind
 _FORMULA: Final = re.compile(
     r"[\t\r\n]"
     r"|[\s\x00-\x1f\x7f\u200b-\u200f\u2060\ufeff]*"  # some programs drop invisible characters
-    r"(?:[=@\uff1d\uff0b\uff0d\uff20]|[+-](?![0-9 ]*\Z))"  # full-width = + - @; a phone number is no formula
+    r"(?:[=@\uff1d\uff0b\uff0d\uff20]"  # full-width = + - @
+    # A number is no formula, nor is a phone number with brackets, dots, dashes, slashes or an extension.
+    r"|[+-](?! *\Z|[ .,(]*[0-9][0-9 \xa0().,/%\-\u2010-\u2015]*(?:(?:[eE][+-]?|x|ext\.? ?)[0-9]+)?\Z))"
 )
 _ONLY_COLUMN: Final = (
     "has no value, and is the only column: its line would be empty, and most readers skip empty lines. "

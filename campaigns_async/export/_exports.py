@@ -6,10 +6,11 @@ import time
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from functools import partial
+from typing import Literal
 
 from attrs import evolve
 
-from campaigns_async._checks import check_int
+from campaigns_async._checks import check_choice, check_int
 from campaigns_async._http.request import check_campaign_id
 from campaigns_async.client import CampaignsClient
 from campaigns_async.errors import InvalidArgumentError
@@ -96,6 +97,7 @@ async def export_contacts(
     all_campaigns: bool = False,
     campaign_filters: Filters = None,
     campaign_sorts: Sorts = "id",
+    missing: Literal["skip", "error"] = "skip",
     parallel: int = 8,
     format: Format | None = None,
     fields: Iterable[str] | None = None,
@@ -112,11 +114,13 @@ async def export_contacts(
     Args:
         client: A client of the account.
         out: As for `export_campaigns`.
-        campaign_ids: The ids of the campaigns, in the order of the export. An id that does not exist ends the export.
+        campaign_ids: The ids of the campaigns, in the order of the export.
         all_campaigns: True for all campaigns of the account. A campaign that is deleted during the export is counted in
             `deleted_campaigns`.
         campaign_filters: A filter on the campaigns, with `all_campaigns`; as for `campaigns.list`.
         campaign_sorts: The order of the campaigns, with `all_campaigns`; as `sorts` of `export_campaigns`.
+        missing: With "skip", a campaign of `campaign_ids` that does not exist is counted in `deleted_campaigns`. With
+            "error", it ends the export.
         parallel: Campaigns to read concurrently, from 1 to 1,000. Each takes the memory of at most `2 * prefetch + 2`
             pages.
         format: As for `export_campaigns`.
@@ -135,7 +139,7 @@ async def export_contacts(
     Raises:
         InvalidArgumentError: If an argument is wrong. No request was sent, and no file was created.
         QueryError: If the filters or sorts are wrong. No request was sent, and no file was created.
-        NotFoundError: If a campaign of `campaign_ids` does not exist.
+        NotFoundError: If a campaign of `campaign_ids` does not exist, with `missing="error"`.
         ExportError: If the file cannot be written, or the unfinished export cannot be resumed.
         CampaignsError: If a page cannot be read. The rows that were written can be resumed.
     """
@@ -147,6 +151,7 @@ async def export_contacts(
         raise InvalidArgumentError("campaign_sorts has no meaning without all_campaigns=True")
     ids = None if campaign_ids is None else _check_ids(campaign_ids)
     check_int("parallel", parallel, ge=1, le=1000, error=InvalidArgumentError)
+    skips_missing = check_choice("missing", missing, ("skip", "error"), error=InvalidArgumentError) == "skip"
     output = check_output(CONTACT_COLUMNS, out, format, fields, unfinished, excel=excel)
     contacts = ListOptions(filters, sorts, page_size, prefetch)
     campaigns = ListOptions(
@@ -161,7 +166,7 @@ async def export_contacts(
         "campaign_ids": "" if ids is None else f"{len(ids)} {digest(*ids)}",
         "all_campaigns": str(ids is None),
     }
-    walk = partial(Walk, client, contacts, campaigns if ids is None else ids, parallel)
+    walk = partial(Walk, client, contacts, campaigns if ids is None else ids, parallel, skips_missing=skips_missing)
     return await _run(output, identity, on_progress, walk)
 
 

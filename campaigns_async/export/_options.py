@@ -83,7 +83,7 @@ class ExportSummary:
         rows: Rows in the file.
         resumed: Rows in the file that earlier runs wrote.
         campaigns: Campaigns whose contacts were exported; None unless contacts of several campaigns are exported.
-        deleted_campaigns: Campaigns that were deleted before all their contacts were read.
+        deleted_campaigns: Campaigns that were deleted before all their contacts were read, or do not exist.
         order_can_change: True if rows were not sorted by id: rows that moved during the export may be missing, and such
             an export is not called complete.
         bytes_written: Bytes that this run wrote, before compression.

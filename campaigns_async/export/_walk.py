@@ -105,6 +105,7 @@ class Walk:
         campaigns: The ids of the campaigns; or the options of the list that has them; or `ONLY_CAMPAIGNS`.
         parallel: Campaigns to read concurrently, from 1.
         position: The position of an earlier step, to continue after it.
+        skips_missing: True to count a campaign of the tuple that does not exist, as one that was deleted.
 
     Raises:
         ResumeError: If the position belongs to other campaigns.
@@ -117,7 +118,10 @@ class Walk:
         campaigns: ListOptions | tuple[str | None, ...],
         parallel: int,
         position: Position | None = None,
+        *,
+        skips_missing: bool = False,
     ) -> None:
+        self._skips_missing = skips_missing
         self._client = client
         self._rows = rows
         self._campaigns = campaigns
@@ -282,7 +286,7 @@ class Walk:
         error = cursor.reader.error
         if not isinstance(error, NotFoundError) or cursor.campaign_id is None:
             return error
-        if not isinstance(self._campaigns, tuple):
+        if not isinstance(self._campaigns, tuple) or self._skips_missing:
             return None
         number = self._campaigns.index(cursor.campaign_id) + 1
         missing = copy(error)

@@ -382,3 +382,12 @@ def test_a_raw_response_is_returned_unchanged_and_decodes_its_json_on_demand() -
 def test_a_raw_response_without_json_raises_a_decode_error() -> None:
     error = read_error(Response.json, "<html>")
     assert error.effect is Effect.APPLIED
+
+
+@pytest.mark.parametrize("half", [r"\ud83c", r"\uDF89", r"\ud83c\ud83c\udf89", r"\\\ud83c", r"\ud83cx\n"])
+def test_half_of_a_surrogate_pair_is_read_as_a_replacement_and_all_rows_come(half: str) -> None:
+    body = f'{{"items": [{{"id": "a", "message": "{half}"}}, {{"id": "b", "message": "\\ud83c\\udf89 \\\\ud83c"}}]}}'
+    page = read_campaigns(build_response(body))
+    assert [row.id for row in page.items] == ["a", "b"]
+    assert "\ufffd" in (page.items[0].message or "")
+    assert page.items[1].message == "\U0001f389 \\ud83c"

@@ -355,7 +355,11 @@ class TestCutOff:
         assert ((tmp_path / "undisturbed" / "all.csv").read_bytes(), len(sandbox.requests)) == (before, asked)
 
     def test_a_campaign_that_was_named_and_is_not_there(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
-        done = completed(["export", "contacts", "c001", "nobody", "--out", "x.csv"], tmp_path, sandbox)
+        done = completed(["export", "contacts", "c001", "nobody", "--out", "y.csv"], tmp_path, sandbox)
+        assert (done.returncode, len(read(tmp_path / "y.csv"))) == (0, 1 + CONTACTS)
+        assert "1 campaign does not exist (any more): --missing error refuses that" in done.stderr
+        named = ["export", "contacts", "c001", "nobody", "--missing", "error", "--out", "x.csv"]
+        done = completed(named, tmp_path, sandbox)
         assert done.returncode == 1
         assert "campaign 2 of the 2 given, nobody, does not exist: leave it out" in done.stderr
         assert "run the same command again" in done.stderr

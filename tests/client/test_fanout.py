@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Iterator
+from contextvars import ContextVar
 
 import pytest
 from support.made import client_of, new_campaign, rows
@@ -319,3 +320,15 @@ async def test_a_worker_cancelled_from_outside_is_reported_and_replaced(turns: i
     assert {outcome.index: outcome.ok for outcome in outcomes} == {n: n >= 2 for n in range(6)}
     assert {outcome.effect for outcome in outcomes if not outcome.ok} == {effect}
     assert effect is Effect.UNKNOWN or turns == 1
+
+
+async def test_a_context_variable_set_for_an_item_does_not_reach_the_next(client: CampaignsClient) -> None:
+    tenant: ContextVar[str] = ContextVar("tenant", default="none")
+
+    async def operate(item: int) -> str:
+        before = tenant.get()
+        tenant.set(f"tenant {item}")
+        await asyncio.sleep(0)
+        return before
+
+    assert {outcome.value async for outcome in client.map(operate, range(200))} == {"none"}

@@ -168,7 +168,27 @@ def test_what_a_spreadsheet_would_run_gets_an_apostrophe(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["+447700900123", "+44 7700 900123", "-5", "+", "-", "", "a=1", "1+1", "'=1", " a", "😀", "(=1)", "#x", "|x"],
+    [
+        "+447700900123",
+        "+44 7700 900123",
+        "+44 (0)7700-900.123",
+        "+44/7700 900123 ext. 12",
+        "-1,234.50",
+        "+1.5e-3",
+        "-.5",
+        "-5",
+        "+",
+        "-",
+        "",
+        "a=1",
+        "1+1",
+        "'=1",
+        " a",
+        "😀",
+        "(=1)",
+        "#x",
+        "|x",
+    ],
 )
 def test_what_no_spreadsheet_runs_is_left(text: str) -> None:
     batch = Batch([Contact(text, text)], "c")

@@ -424,8 +424,13 @@ async def test_cut_off_before_the_first_row_it_has_one_line_of_names(tmp_path: P
 async def test_a_campaign_that_is_not_there_is_named_and_can_be_left_out(tmp_path: Path, contacts: Any) -> None:
     async with Sandbox(rows(2), {"c000": contacts(5)}) as sandbox, client_of(sandbox) as client:
         with pytest.raises(NotFoundError, match="campaign 2 of the 2 given, nobody, does not exist"):
-            await export_contacts(client, tmp_path / "out.csv", ["c000", "nobody"])
+            await export_contacts(client, tmp_path / "out.csv", ["c000", "nobody"], missing="error")
         assert not (tmp_path / "out.csv").exists()
+        with pytest.raises(InvalidArgumentError, match="missing"):
+            await export_contacts(client, tmp_path / "out.csv", ["c000"], missing="ignore")  # type: ignore[arg-type]
+        named = ["nobody", "c000", "none"]
+        summary = await export_contacts(client, tmp_path / "skipped.csv", named)
+        assert (summary.rows, summary.campaigns, summary.deleted_campaigns) == (5, 3, 2)
         await export_contacts(client, tmp_path / "out.csv", ["c000"], unfinished="restart")
     assert len(ids(tmp_path / "out.csv")) == 5
 
