@@ -110,7 +110,8 @@ class AiohttpTransport:
         while True:
             # A request without a body gets an empty one: only the write of a body shows when headers leave.
             body = _Body(request, marker, read_timeouts.for_current_task(), self._unproven)
-            response, chunks = None, list[bytes]()
+            response: aiohttp.ClientResponse | None = None
+            chunks: list[bytes] = []  # `list[bytes]()` costs 1 % of a create
             try:
                 response = await session.request(
                     request.method,
@@ -194,10 +195,9 @@ class AiohttpTransport:
         finally:
             if not content.at_eof():
                 response.close()  # the rest must not be read as the next response
-        body = b"".join(chunks)
         for trace in getattr(response, "_traces", ()):  # as `read` does
-            await trace.send_response_chunk_received(response.method, response.url, body)
-        return body
+            await trace.send_response_chunk_received(response.method, response.url, b"".join(chunks))
+        return b"".join(chunks)
 
     def _build_failure(self, error: Exception, body: _Body) -> Failure | Exception:
         """Return the failure that an exception of the session means, or the error to raise if it refused the request."""
