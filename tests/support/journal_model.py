@@ -64,6 +64,9 @@ class JournalModel:
                 self.rows[row.row_id] = evolve(
                     row, state=State.PLANNED, reason=None, candidates=(), refused_contacts=(), server_reason=None
                 )
+        for row in self.snapshot():
+            if row.state is State.PLANNED and row.payload is None:
+                self.rows[row.row_id] = evolve(row, payload=row_of(row.row_id).row.body)
 
     def commit(self, transitions: Sequence[Transition], *, claim: int = 0, now: float) -> list[int]:
         """Record a group; return the ids that were claimed."""
