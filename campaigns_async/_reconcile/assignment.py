@@ -24,11 +24,13 @@ class _Group:
         keys: The caller's keys of the creates. Those that were certainly carried out come first.
         target: One of the creates.
         known_before: The earliest of the creates' snapshots.
+        first_claim: The earliest of the creates' positions in the journal.
     """
 
     keys: tuple[int, ...]
     target: SearchTarget
     known_before: int
+    first_claim: int
 
 
 class Assignment:
@@ -37,6 +39,9 @@ class Assignment:
     Args:
         targets: The creates, by the caller's keys.
         was_known: Returns True if a campaign id was known at a snapshot of the ledger.
+
+    Attributes:
+        positions: The positions at which the journal saw campaigns, by their ids.
     """
 
     def __init__(
@@ -52,10 +57,13 @@ class Assignment:
                 tuple(sorted(each, key=lambda key: not each[key].is_applied)),
                 next(iter(each.values())),
                 min(target.known_before for target in each.values()),
+                min(target.first_claim for target in each.values()),
             )
             for each in by_content.values()
         ]
+        self.positions: Mapping[str, int] = {}
         self._known_before = min((group.known_before for group in self._groups), default=0)
+        self._first_claim = min((group.first_claim for group in self._groups), default=0)
         self._was_known = was_known
         self._matches: dict[str, dict[int, Match]] = {}  # by campaign id and group, without Match.NONE
         self._campaigns: dict[str, Campaign] = {}
@@ -70,7 +78,10 @@ class Assignment:
 
     def was_known_to_all(self, campaign_id: str) -> bool:
         """Return True if a campaign was known before any of the creates was sent, so that none of them made it."""
-        return self._was_known(campaign_id, self._known_before)
+        return self._was_known_at(campaign_id, self._known_before, self._first_claim)
+
+    def _was_known_at(self, campaign_id: str, known_before: int, first_claim: int) -> bool:
+        return self.positions.get(campaign_id, first_claim) < first_claim or self._was_known(campaign_id, known_before)
 
     def add(self, candidate: Candidate) -> Match:
         """Add a candidate, and return how well it matches the create that it matches best."""
@@ -79,7 +90,7 @@ class Assignment:
         for index in self._find_groups(candidate):
             group = self._groups[index]
             match = matching.compare(group.target, candidate)
-            if match is not Match.NONE and not self._was_known(campaign.id, group.known_before):
+            if match is not Match.NONE and not self._was_known_at(campaign.id, group.known_before, group.first_claim):
                 matches[index] = match
         before = self._matches.get(campaign.id)
         if before is not None and before != matches:

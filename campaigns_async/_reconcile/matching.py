@@ -34,6 +34,8 @@ class SearchTarget:
         settled_at: A time on the monotonic clock, in seconds, before which the campaign's absence proves nothing.
         known_before: The ledger's snapshot before the create was first sent: a campaign that was seen by then is not
             the create's. 0 if an earlier process sent it.
+        first_claim: The position in the order of the journal's ids at which the create was first sent: a campaign with a
+            lower position is not the create's.
         is_applied: True if the create was certainly carried out, and its campaign's id is unknown.
         owner: The create's identity in the ledger. All searches for the same create have an equal owner.
     """
@@ -43,6 +45,7 @@ class SearchTarget:
     attempted: datetime | None = None
     settled_at: float = 0.0
     known_before: int = 0
+    first_claim: int = 0
     is_applied: bool = False
     owner: Hashable = None
 

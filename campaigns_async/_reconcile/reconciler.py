@@ -45,6 +45,8 @@ _MAX_WAIT = 10.0
 """The longest time that a request for contacts may wait for the rate limiter, in seconds."""
 _MAX_DOUBLINGS = 6
 """The pause between failed looks doubles up to this many times."""
+_MOST_FAILED: Final = 20
+"""The number of failed looks after which responses no longer extend the timeout."""
 _SIZES: Final = 5
 """The number of different page sizes that looks take turns with."""
 _READS: Final = 2.0
@@ -84,6 +86,8 @@ class Reconciler:
         newest: Returns the ids of the latest campaigns that were created. If one of them is on the server and not in the
             list, the list lags. None to skip this check.
         get: Reads one campaign.
+        record_seen: Records the ids of a look, and returns their positions in the order in which the journal saw them. None
+            without a journal.
         quota: The quota that each look draws on, so that a failing server is not overloaded. None for no quota.
         concurrency: The number of campaigns whose contacts are read concurrently, from 1.
         rate: The client's rate limit in requests per second; None for no limit.
@@ -100,6 +104,7 @@ class Reconciler:
     exclude_known: Callable[[Collection[Campaign]], Awaitable[Collection[str]]]
     get: Callable[[str], Awaitable[Campaign]]
     newest: Callable[[], Awaitable[Collection[str]]] | None = None
+    record_seen: Callable[[Collection[str]], Awaitable[Mapping[str, int]]] | None = None
     quota: RetryQuota | None = None
     concurrency: int = 1
     rate: float | None = None
@@ -156,19 +161,20 @@ class Reconciler:
 
     async def _search(self, targets: Targets, settled_at: float) -> Verdicts:
         before: Verdicts | None = None
-        failed = 0
+        failed = all_failed = 0
         while True:
             settled = self.clock.monotonic() >= settled_at
             if settled or self.serves_caller:
                 verdicts = await self._try_to_look(targets)
                 if verdicts is None:
-                    failed, before = failed + 1, None
-                    self._stalled = failed > _MAX_DOUBLINGS
+                    failed, all_failed, before = failed + 1, all_failed + 1, None
+                    self._stalled = failed > _MAX_DOUBLINGS or all_failed > _MOST_FAILED
                 else:
                     failed, self._latest = 0, verdicts
-                    self._stalled = self._awaits_duplicate(targets)
+                    must_wait = self._awaits_duplicate(targets)
+                    self._stalled = must_wait or all_failed > _MOST_FAILED
                     any_absent = any(isinstance(each, Absent) for each in verdicts.values())
-                    if self._stalled or not (settled or all(isinstance(each, Found) for each in verdicts.values())):
+                    if must_wait or not (settled or all(isinstance(each, Found) for each in verdicts.values())):
                         before = None
                     elif before is not None or not any_absent:
                         return _combine(before or verdicts, verdicts)
@@ -245,10 +251,12 @@ class Reconciler:
         for each in (*filters, None):
             for row in await (self._walk_without_start() if each is None else self._walk(each)):
                 ids.add(row.id)
-                if not (assignment.was_known_to_all(row.id) or row in self._ruled_out):
+                if row not in self._ruled_out:
                     matches[row] = None
         await self._check_newest(ids)
-        return list(matches)
+        if self.record_seen is not None:
+            assignment.positions = await self.record_seen(ids)
+        return [row for row in matches if not assignment.was_known_to_all(row.id)]
 
     def _windows(self, targets: Targets) -> Iterator[tuple[datetime, datetime]]:
         # Each look has bounds of its own, up to a minute further: a cache keeps a list by its URL, so that a look could

@@ -34,11 +34,14 @@ from campaigns_async.jobs.journal import ClaimedRow, Digests, Journal, Mark, Pos
 from campaigns_async.jobs.plans import decode_campaign
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign
 from campaigns_async.query import campaign
+from campaigns_async.query._parse import Filters
 
 _SECOND: Final = 1000
 """Milliseconds by which a server may cut or round a start."""
 _GAP: Final = 24 * 3600 * _SECOND
 """Campaigns between two starts of the plan are not listed if the starts are further apart, in milliseconds."""
+_BASELINE_REQUESTS: Final = 100
+"""The number of requests up to which all campaigns of the account are listed."""
 _READ_BACK: Final = 20
 """The number of the journal's campaigns that are read back until one is found."""
 _RECENT: Final = timedelta(days=7)
@@ -89,7 +92,8 @@ class Preflight:
             except (JobError, ClientClosedError):
                 raise
             except CampaignsError as error:
-                if isinstance(error, InvalidArgumentError) or getattr(error, "status", None) in _REFUSED:
+                is_refused = getattr(error, "status", None) in _REFUSED and is_own_form(error.body_form)
+                if is_refused or isinstance(error, InvalidArgumentError):
                     raise PreflightError(
                         f"the plan could not be compared with the server: {error}. Do without it with preflight=False "
                         "(--no-preflight); nothing was sent"
@@ -159,7 +163,8 @@ class Preflight:
             return []
         starts = sorted(groups)
         candidates: list[Candidate] = []
-        campaigns = [each async for each in self._list(starts)]
+        campaigns = await self._list(starts)
+        await self.journal.record_seen([each.id for each in campaigns])
         owned = await self.journal.owners([each.id for each in campaigns])
         chosen = [each for each in campaigns if each.id not in owned and self._may_match(each, starts, groups)]
         async with FanOut(self._read, chosen, limit=self.runtime.max_concurrency, grace=0.0) as outcomes:
@@ -172,19 +177,31 @@ class Preflight:
         candidates.sort(key=lambda each: each.campaign.id)
         return [each async for each in self._decide(candidates, starts)]
 
-    async def _list(self, starts: Sequence[int]) -> AsyncIterator[Campaign]:
-        """Yield the campaigns that start with a planned row."""
+    async def _list(self, starts: Sequence[int]) -> list[Campaign]:
+        """Return the campaigns that start with a planned row; all campaigns of an account that is not large.
+
+        A search for an unknown row later excludes all campaigns that were there before the row was sent.
+        """
+        self._count_request()
+        total = await self.runtime.listings.campaigns().count()
+        if total <= _BASELINE_REQUESTS * self.runtime.listings.page_size:
+            return await self._walk(None)
+        rows: list[Campaign] = []
         for first, last in _find_ranges(starts):
             earliest, latest = (_EPOCH + timedelta(milliseconds=each) for each in (first - _SECOND, last + _SECOND))
-            filters = (campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest)
-            listing = self.runtime.listings.campaigns(filters, sorts="id")
-            async for page in listing.pages():
-                self._count_request()
-                for row in page.items:
-                    yield row
-            end = listing.checkpoint
-            if end.rows < (end.total or 0) or (end.total is None and not end.rows):
-                raise PagingError("the list ended before all of its rows were read")
+            rows += await self._walk((campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest))
+        return rows
+
+    async def _walk(self, filters: Filters) -> list[Campaign]:
+        listing = self.runtime.listings.campaigns(filters, sorts="id")
+        rows: list[Campaign] = []
+        async for page in listing.pages():
+            self._count_request()
+            rows.extend(page.items)
+        end = listing.checkpoint
+        if end.rows < (end.total or 0) or (end.total is None and not end.rows):
+            raise PagingError("the list ended before all of its rows were read")
+        return rows
 
     def _may_match(self, row: Campaign, starts: Sequence[int], groups: Mapping[int, StartGroup]) -> bool:
         """Return True if a campaign starts with a row, and has its text or its number of recipients."""

@@ -94,6 +94,7 @@ class Recovery:
                 _to_datetime(row.attempted_at, now),
                 settling_end(self.policy, runtime.read_timeout, sent=sent, ended=ended),
                 known_before if row.attempts == 1 and row.row_id not in revoked else 0,
+                row.first_claim or 0,
                 row.created_without_id,
                 RowOwner(self.identity, row.row_id),
             )
@@ -105,6 +106,7 @@ class Recovery:
             self._exclude_known,
             runtime.creator.read,
             self._latest_campaigns,
+            self.journal.record_seen,
             concurrency=runtime.max_concurrency,
             rate=runtime.rate_limit,
         )

@@ -215,3 +215,24 @@ def test_what_the_server_shows_is_compared_with_what_was_sent(
 def test_a_start_that_had_passed_is_not_compared() -> None:
     there = Campaign("x", START + dt.timedelta(hours=5), "Golf", 1, TEXT)
     assert find_differences(new(1), there, START + dt.timedelta(seconds=1), None) == []
+
+
+# Campaigns that were there before
+
+
+async def test_a_campaign_that_was_there_before_a_row_is_none_of_its_candidates(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    put(
+        sandbox, "before", new(1, 2, message="Pizza! Two for one, hot.")
+    )  # shares recipients: it could be ours, altered
+    sandbox.fault(operation="create", times=2, status=504)
+    async with soon(sandbox, max_concurrency=1) as client:
+        summary = await send(client, [("a", new(1, 2))], tmp_path / "j.sqlite", reconcile=False)
+        assert summary.unknown == 1
+    async with soon(sandbox) as client:  # another process, which knows only what the journal has seen
+        assert (await send(client, [("a", new(1, 2))], tmp_path / "j.sqlite")).created == 1
+    async with soon(sandbox) as client:  # without a preflight, it may be the row's
+        sandbox.fault(operation="create", times=1, status=504)
+        plan = [("b", new(1, 2, message=TEXT + " Bye."))]
+        assert (await send(client, plan, tmp_path / "k.sqlite", preflight=False)).unknown == 1

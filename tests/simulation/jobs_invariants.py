@@ -12,7 +12,7 @@ import msgspec
 
 from campaigns_async._http import codec
 from campaigns_async.effects import State
-from campaigns_async.jobs import JournalRow
+from campaigns_async.jobs import JournalRow, PreflightError
 from simulation.jobs_journal import JournalOnDisk
 from simulation.jobs_script import INVALID, JobScript
 from simulation.jobs_server import JobServer
@@ -153,6 +153,9 @@ class Watch:
         self._check_ids()
         states, error, summary = life.states, life.error, life.summary
         if error is not None:
+            if isinstance(error, PreflightError):  # the server refused the list
+                assert not self.sending_here(), "a preflight that failed comes before the first row"
+                return
             assert isinstance(error, asyncio.CancelledError), f"ended with {error!r}"
             self._after_a_cancel()
             return
