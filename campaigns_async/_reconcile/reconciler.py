@@ -161,7 +161,7 @@ class Reconciler:
 
     async def _search(self, targets: Targets, settled_at: float) -> Verdicts:
         before: Verdicts | None = None
-        failed = all_failed = 0
+        failed = all_failed = early = 0
         while True:
             settled = self.clock.monotonic() >= settled_at
             if settled or self.serves_caller:
@@ -181,7 +181,11 @@ class Reconciler:
                     else:
                         before = verdicts
             unsettled = settled_at - self.clock.monotonic()
-            await self.clock.sleep(unsettled if unsettled > 0 else self.policy.pause * 2 ** min(failed, _MAX_DOUBLINGS))
+            pause = self.policy.pause * 2 ** min(failed, _MAX_DOUBLINGS)
+            if unsettled > 0:  # a caller waits: the campaign may show long before the end of the settling time
+                early += 1
+                pause = min(unsettled, pause * 2 ** min(early, _MAX_DOUBLINGS)) if self.serves_caller else unsettled
+            await self.clock.sleep(pause)
             if unsettled > 0:
                 self._extend_deadline()
 
