@@ -62,6 +62,8 @@ class Alteration:
                 return {"message": f"{message}{(' Reply STOP to end.', ' [test]')[self.variant % 2]}"}
             case "text cut":
                 return {"message": (message[:8], None)[self.variant % 2]}
+            case "text replaced":
+                return {"message": "Withheld by a filter"}
             case "start null":
                 return {"startDateTime": (None, "0001-01-01T00:00:00.000Z")[self.variant % 2]}
             case "start moved":
@@ -122,7 +124,7 @@ class AlteringStore(Store):
         """Store a campaign, altered."""
         row = super().create(new)
         alteration = self._alteration
-        if alteration.kind is None or zlib.crc32(repr(new.fields).encode()) % 100 >= 100 * alteration.share:
+        if alteration.kind is None or zlib.crc32(repr(new).encode()) % 100 >= 100 * alteration.share:
             return row
         contacts = [dict(each.wire) for each in self._contacts[row.wire["id"]]]
         before = ({**row.wire}, [dict(each) for each in contacts])

@@ -17,11 +17,11 @@ from campaigns_async.jobs import JournalRow, open_journal
 
 @frozen
 class Files:
-    """The content of the disk: the database, the writes that it does not hold yet, and the lock file."""
+    """The content of the disk: the database, the writes that it does not hold yet, and the lock file; None for no such file."""
 
     database: bytes = field(default=b"", repr=len)
     log: bytes = field(default=b"", repr=len)
-    lock: bytes = field(default=b"", repr=len)
+    lock: bytes | None = field(default=None, repr=False)
 
 
 class JournalOnDisk:
@@ -38,20 +38,26 @@ class JournalOnDisk:
         if files.database:
             self.path.write_bytes(files.database)
             Path(f"{self.path}-wal").write_bytes(files.log)
-            Path(f"{self.path}.lock").write_bytes(files.lock)
+        if files.lock is not None:
+            self._lock.write_bytes(files.lock)
         self.files = files
         self.rows: Mapping[int, JournalRow] = {}
         self._read()
 
     def look(self) -> bool:
         """Read what is on the disk now; return True if the rows are new or have changed."""
-        files = Files(*(_read_bytes(Path(f"{self.path}{end}")) for end in ("", "-wal", ".lock")))
+        lock = _read_bytes(self._lock) if self._lock.exists() else None
+        files = Files(_read_bytes(self.path), _read_bytes(Path(f"{self.path}-wal")), lock)
         if files == self.files:
             return False
         self.files = files
         before = self.rows
         self._read()
         return self.rows != before
+
+    def lose_lock(self) -> None:
+        """Delete the lock file, as a person does who takes it for a leftover."""
+        self._lock.unlink(missing_ok=True)
 
     def counts(self) -> Mapping[State, int]:
         """Count the rows by state."""
@@ -61,6 +67,10 @@ class JournalOnDisk:
     def delete(self) -> None:
         """Give the folder back."""
         shutil.rmtree(self._folder)
+
+    @property
+    def _lock(self) -> Path:
+        return Path(f"{self.path}.lock")
 
     def _read(self) -> None:
         if self.files.database:

@@ -64,6 +64,9 @@ class Orders:
         calm: True if nothing goes wrong any more.
         looks_first: True if the client has read lists before.
         set_back: Seconds by which the wall clock was set back.
+        loses_lock: Seconds after which a person deletes the lock file; None for never.
+        distrusts: True if the journal does not tell what was sent: it is an older one, or another one.
+        elsewhere: True if the run has the key of another account.
     """
 
     path: str
@@ -73,6 +76,9 @@ class Orders:
     calm: bool = False
     looks_first: bool = False
     set_back: float = 0.0
+    loses_lock: float | None = None
+    distrusts: bool = False
+    elsewhere: bool = False
 
 
 @define(eq=False)
@@ -120,7 +126,7 @@ class Life:
             on_ended=outage.note_end,
         )
         self.server.given = [row.campaign_id for row in before.rows.values() if row.campaign_id is not None]
-        self.watch = Watch(script, self.journal, self.server)
+        self.watch = Watch(script, self.journal, self.server, distrusts=orders.distrusts, elsewhere=orders.elsewhere)
         try:
             loop.run(self._main())
         finally:
@@ -132,7 +138,7 @@ class Life:
         return self.points[-1]
 
     async def _main(self) -> None:
-        self.server.begin(self.before.standing)
+        self.server.begin(Standing() if self.orders.elsewhere else self.before.standing)
         self.server.note_jumps()
         fair_at = self.before.at if self.orders.calm else BIRTH.at + self.script.fair_after
         self.loop.call_at(max(fair_at, self.loop.time()), self._be_fair)
@@ -151,6 +157,8 @@ class Life:
             group=self.script.group,
         )
         task = asyncio.ensure_future(job.run())
+        if self.orders.loses_lock is not None:
+            self.loop.call_later(self.orders.loses_lock, self._lose_lock, task)
         if self.orders.interruption is not None:
             how, after = self.orders.interruption.how, self.orders.interruption.after
             self.loop.call_later(after, self._interrupt, task, job if how == "stop" else None)
@@ -162,6 +170,11 @@ class Life:
         await asyncio.sleep(1.0)  # a job that was cut off while it closed its journal leaves that to its thread
         left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         assert not left, f"tasks are left: {left}"
+
+    def _lose_lock(self, task: asyncio.Task[Summary]) -> None:
+        if not task.done():
+            self.journal.lose_lock()
+            self.watch.lock_lost_at = self.loop.time()
 
     def _interrupt(self, task: asyncio.Task[Summary], job: Job | None) -> None:
         if task.done():

@@ -17,7 +17,13 @@ from simulation.people import write_number
 from simulation.server import source
 from simulation.surroundings import NOTHING, Surroundings, draw_surroundings
 
-_TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today", "Café open à midi, señor")
+_TEXTS = (
+    "Tee time, 20% off",
+    "Your court is free",
+    "Rained off",
+    "Déjà prêt: two for one | today",
+    "Café open à midi, señor",
+)
 _SHARE_OF_HALF = 0.02
 """The weight of foreign campaigns that may keep a row unknown, beside those that may not."""
 INVALID = "0771"
@@ -84,7 +90,7 @@ class JobScript:
 def draw_script(seed: int) -> JobScript:
     """Draw the script of a seed."""
     dice = source(seed, "job")
-    rows = _rows(dice, dice.choice((0.0, 0.0, 0.3, 0.6)))
+    rows = _rows(dice)
     plan = rows_plan(rows)
     settle = dice.choice((1.5, 2.0, 4.0))
     honest = dice.choice(((), (), (503,), (500, 503)))
@@ -138,16 +144,14 @@ def _put_into_surroundings(script: JobScript, strangers: int) -> JobScript:
             settle = None
         latest = 0.95 * max(2 * read, read if settle is None else settle)
         script = evolve(script, policy=evolve(script.policy, settle=settle), latest=latest)
-    rows = _rows(source(seed, "rows"), twins=0.0)  # nobody can tell which of two equal rows is on the server
     around = draw_surroundings(
         source(seed, "surroundings"),
-        [new for _, new in rows],
+        [new for _, new in script.rows],
         drops_invalid=script.ignore_invalid is not False,
         latest=script.latest,
         share_of_half=_SHARE_OF_HALF,
     )
-    if around.foreign:
-        script = evolve(script, rows=rows, plan=rows_plan(rows), others_come=True)
+    script = evolve(script, others_come=bool(around.foreign))
     dice = source(seed, "strangers")
     others = (make_stranger(number, dice.choice(script.rows)[1]) for number in range(strangers))
     return evolve(script, around=evolve(around, foreign=(*around.foreign, *others)))
@@ -165,17 +169,14 @@ def _quirks(dice: random.Random) -> Quirks:
     )
 
 
-def _rows(dice: random.Random, twins: float) -> tuple[tuple[str, NewCampaign], ...]:
-    texts_twice = dice.choice((0.0, 0.2))
+def _rows(dice: random.Random) -> tuple[tuple[str, NewCampaign], ...]:
+    twins, texts_twice = dice.choice((0.0, 0.0, 0.3, 0.6)), dice.choice((0.0, 0.2))
     made: list[NewCampaign] = []
     for number in range(dice.randint(3, 8)):
         if made and dice.random() < twins:
             made.append(dice.choice(made))
         elif made and dice.random() < texts_twice:  # another text to the same people
-            again = _campaign(dice, [one.phone_number for one in dice.choice(made).contacts])
-            if again in made and not twins:
-                continue
-            made.append(again)
+            made.append(_campaign(dice, [one.phone_number for one in dice.choice(made).contacts]))
         else:
             people = [write_number(number, index) for index in range(dice.randint(1, 3))]
             if dice.random() < 0.04:

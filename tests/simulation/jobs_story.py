@@ -6,11 +6,13 @@ import random
 from collections import Counter
 from collections.abc import Iterable
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from campaigns_async.effects import State
 from campaigns_async.jobs import JournalRow
 from simulation.jobs_invariants import check_last
+from simulation.jobs_journal import Files
+from simulation.jobs_lies import Meddler
 from simulation.jobs_life import BIRTH, Interruption, Life, Orders, Point
 from simulation.jobs_script import JobScript
 from simulation.server import source
@@ -47,11 +49,12 @@ class Story:
         for number, point in enumerate(first.points):
             path = f"0.{number}"
             if only is None or only == path:
-                self._go_on(first, point, path)
+                self._go_on(first, point, path, [each.files for each in first.points[:number]])
         return self.counts
 
-    def _go_on(self, life: Life, point: Point, path: str) -> None:
+    def _go_on(self, life: Life, point: Point, path: str, backups: list[Files]) -> None:
         """Continue from a crash, or from the end of a life, until nothing changes any more."""
+        meddler = Meddler(source(self.script.seed, f"meddler {path}"), self.script, self.counts)
         dice = source(self.script.seed, f"branch {path}")
         was_unknown = False
         for number in range(_MOST_LIVES):
@@ -72,8 +75,14 @@ class Story:
                 looks_first=dice.random() < 0.15,
                 set_back=dice.choice((1.0, 3600.0)) * (number + 1) if dice.random() < 0.2 else 0.0,
             )
+            if wild:
+                point, orders = meddler.meddle(point, orders, backups)
+            before = point
             life = self._live(point, orders)
+            backups += [each.files for each in life.points]
             point = dice.choice(life.points) if wild and dice.random() < _AGAIN else life.points[-1]
+            if orders.elsewhere:  # the next run is for the right account again
+                point = evolve(point, kind="end", standing=before.standing, rows=before.rows)
         assert _is_settled(life), f"seed {self.script.seed}, branch {path}: it changes for ever"
         try:
             check_last(life)

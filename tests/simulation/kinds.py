@@ -14,6 +14,7 @@ ALTERED: Final = (
     "accents lost",
     "text added",
     "text cut",
+    "text replaced",
     "number added",
     "numbers masked",
     "people dropped",
@@ -41,8 +42,17 @@ FOREIGN: Final = (
 )
 """Campaigns that others make, and delete."""
 OTHERS: Final = ("late acts", "clock jumps")
-ALL: Final = (*ALTERED, *LISTS, *FOREIGN, *OTHERS)
-_SURVIVED: Final = frozenset[str]()
+JOURNALS: Final = (
+    "journal restored",
+    "journal without its log",
+    "journal doubled",
+    "lock file lost",
+    "lock file lost in a run",
+    "wrong account",
+)
+"""What people do to a journal between two runs or during one, and a run for another account."""
+ALL: Final = (*ALTERED, *LISTS, *FOREIGN, *OTHERS, *JOURNALS)
+_SURVIVED: Final = frozenset({*ALTERED, *LISTS, *FOREIGN, *OTHERS} - {"foreign: half of ours before", "capped totals"})
 
 
 def _read_switch() -> frozenset[str]:

@@ -77,7 +77,7 @@ class Lists:
         if self.fault.kind == "stale lists":
             return self._answer_from_cache(request, execute)
         answer = execute()
-        if answer.status != 200 or self.fault.kind not in ("capped totals", "lagging contacts"):
+        if answer.status != 200 or self.fault.kind not in ("capped totals", "capped pages", "lagging contacts"):
             return answer
         pages = msgspec.json.decode(answer.body)
         page = pages[0] if isinstance(pages, list) else pages
@@ -86,7 +86,7 @@ class Lists:
             self._cap(page)
         elif request.operation is Operation.CONTACTS:
             self._drop_late(request, page)
-        if page != before:
+        if page != before or (self.fault.kind == "capped pages" and len(page["items"]) < _count_wanted(page)):
             self.counts[self.fault.kind] += 1
         return evolve(answer, body=msgspec.json.encode(pages))
 
@@ -103,7 +103,7 @@ class Lists:
 
     def _cap(self, page: dict[str, Any]) -> None:
         if page["totalRecords"] > self.fault.cap:
-            size = math.ceil(page["totalRecords"] / max(page["totalPages"], 1))
+            size = _read_size(page)
             page["totalRecords"] = self.fault.cap
             page["totalPages"] = math.ceil(self.fault.cap / size)
 
@@ -113,3 +113,14 @@ class Lists:
         if self._made_at.get(campaign_id, -math.inf) > self.now() - self.fault.lag:
             first = page["items"][:1] if page["pageIndex"] == 1 else []
             page.update(items=first, totalRecords=min(page["totalRecords"], 1), totalPages=1)
+
+
+def _read_size(page: dict[str, Any]) -> int:
+    """Return the size of the pages, or a smaller one that gives as many."""
+    return math.ceil(page["totalRecords"] / max(page["totalPages"], 1))
+
+
+def _count_wanted(page: dict[str, Any]) -> int:
+    """Return the number of rows that belong on a page."""
+    size = _read_size(page)
+    return max(0, min(size, page["totalRecords"] - size * (page["pageIndex"] - 1)))

@@ -42,6 +42,7 @@ class Mutant:
         return text.replace(self.old, self.new)
 
 
+_POSSIBLE = "return Match.CERTAIN if are_equal else Match.POSSIBLE"
 _SAFE = "belief.effect in _NOTHING_DONE or not is_non_idempotent(operation)"
 _SEARCH = "_reconcile/test_reconciler.py"
 _SCENES = "simulation/test_scenes.py"
@@ -427,8 +428,115 @@ MUTANTS = (
     Mutant(
         "the settling time is ignored",
         "_reconcile.reconciler",
-        "settled_at = max(target.unknown_since for target in targets.values()) + self.policy.settle",
+        "settled_at = max(target.settled_at for target in targets.values())",
         "settled_at = 0.0",
+    ),
+    Mutant(
+        "a server acts within one read timeout",
+        "_reconcile.reconciler",
+        "max(sent + _READS * read, ended +",
+        "max(sent, ended +",
+    ),
+    Mutant(
+        "the settling time begins when a create is sent",
+        "_reconcile.reconciler",
+        "ended + (read if policy.settle is None else policy.settle))",
+        "sent + (read if policy.settle is None else policy.settle))",
+        test=_SEARCH,
+    ),
+    Mutant(
+        "another sender excludes a campaign",
+        "_reconcile.matching",
+        _POSSIBLE,
+        f"{_POSSIBLE} if new.sender == campaign.sender else Match.NONE",
+    ),
+    Mutant(
+        "another start excludes a campaign",
+        "_reconcile.matching",
+        _POSSIBLE,
+        f"{_POSSIBLE} if start is None or abs((_to_utc(start) - target.start).total_seconds()) < 60 else Match.NONE",
+    ),
+    Mutant(
+        "no start excludes a campaign",
+        "_reconcile.matching",
+        _POSSIBLE,
+        f"{_POSSIBLE} if start is not None else Match.NONE",
+    ),
+    Mutant(
+        "another link excludes a campaign",
+        "_reconcile.matching",
+        _POSSIBLE,
+        f'{_POSSIBLE} if (new.track_link_url or "") == (campaign.track_link_url or "") else Match.NONE',
+    ),
+    Mutant(
+        "another text alone excludes a campaign",
+        "_reconcile.matching",
+        "if audience.is_clearly_other and campaign.message and",
+        "if campaign.message and",
+    ),
+    Mutant(
+        "other recipients alone exclude a campaign",
+        "_reconcile.matching",
+        "if audience.is_clearly_other and campaign.message and not _resembles(target.shingles, "
+        "_shingles(campaign.message)):",
+        "if audience.is_clearly_other:",
+    ),
+    Mutant(
+        "a text that is not shown is another text",
+        "_reconcile.matching",
+        " and campaign.message and not _resembles(target.shingles, _shingles(campaign.message)):",
+        ' and not _resembles(target.shingles, _shingles(campaign.message or "nothing")):',
+        test="_reconcile/test_matching.py",
+    ),
+    Mutant(
+        "hidden numbers are strangers'",
+        "_reconcile.recipients",
+        "return 20 * zeros < len(keys) and all(_is_parsed(key) and is_complete(key) for key in keys)",
+        "return True",
+    ),
+    Mutant(
+        "numbers that end with zeros are strangers'",
+        "_reconcile.recipients",
+        "return 20 * zeros < len(keys) and ",
+        "return ",
+    ),
+    Mutant(
+        "recipients that are not all listed exclude a campaign",
+        "_reconcile.recipients",
+        "if not contacts or len(contacts) != recipient_count:",
+        "if not contacts:",
+        test="_reconcile/test_matching.py",
+    ),
+    Mutant(
+        "a stranger excludes a campaign",
+        "_reconcile.recipients",
+        "if not ours and strangers > 0 and",
+        "if strangers > 0 and",
+    ),
+    Mutant(
+        "only campaigns around the start are listed",
+        "_reconcile.reconciler",
+        "for times in (starts, attempts)",
+        "for times in (starts, starts)",
+    ),
+    Mutant(
+        "campaigns without a start are not listed",
+        "_reconcile.reconciler",
+        "for each in (*filters, None):",
+        "for each in filters:",
+    ),
+    Mutant(
+        "each look has the URL of the one before",
+        "_reconcile.reconciler",
+        "minute, millisecond = divmod(int(now.timestamp() * 1000), 60_000)",
+        "minute = millisecond = 0",
+    ),
+    Mutant(
+        "campaigns of creates that are unknown too are nobody's, however many there are",
+        "_reconcile.reconciler",
+        "            if len(ids) <= count:",
+        "            if True:",
+        test=_SEARCH,
     ),
     Mutant(
         "a list that ended early proves absence",
@@ -440,8 +548,8 @@ MUTANTS = (
     Mutant(
         "a canary that no list shows proves nothing",
         "_reconcile.reconciler",
-        '                        raise PagingError("the list lacks a campaign that is on the server")',
-        "                        pass",
+        '                raise PagingError("the list lacks a campaign that is on the server")',
+        "                pass",
         test=_SEARCH,
     ),
     Mutant(
@@ -460,8 +568,8 @@ MUTANTS = (
     Mutant(
         "the known campaigns are those known when a create has failed",
         "_reconcile.creates",
-        "pool.clock.monotonic(), known_before, owner)",
-        "pool.clock.monotonic(), ledger.seen.snapshot(), owner)",
+        "settled_at, known_before, owner=owner)",
+        "settled_at, ledger.seen.snapshot(), owner=owner)",
         test=f"{_CLIENT_SEARCH} -k in_flight",
     ),
     Mutant(
@@ -488,14 +596,14 @@ MUTANTS = (
     Mutant(
         "a campaign that another create has returned is taken",
         "_reconcile.ledger",
-        "return self._claimed.contains(campaign_id)\n",
-        "return False\n",
+        "        return self._claimed.contains(campaign.id)\n",
+        "        return False\n",
     ),
     Mutant(
         "one of two is taken",
         "_reconcile.assignment",
-        "index in assigned and all(assigned.intersection(owners[each]) for each in possible[index])",
-        "index in assigned",
+        "            if index in assigned and not left:",
+        "            if index in assigned:",
         test="_reconcile",
     ),
     Mutant(

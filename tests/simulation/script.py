@@ -20,7 +20,13 @@ from simulation.surroundings import NOTHING, Surroundings, draw_surroundings
 CALLS = 50
 _GAPS = 10
 """Places for blanks in a number of eleven digits: they distinguish duplicates on the wire, but not for the matcher."""
-_TEXTS = ("Tee time, 20% off", "Your court is free", "Rained off", "Two for one | today", "Café open à midi, señor")
+_TEXTS = (
+    "Tee time, 20% off",
+    "Your court is free",
+    "Rained off",
+    "Déjà prêt: two for one | today",
+    "Café open à midi, señor",
+)
 
 
 @define(eq=False)

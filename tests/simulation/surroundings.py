@@ -71,8 +71,8 @@ def draw_surroundings(
     if dice.random() < _ALTERED and altered:
         alteration = Alteration(dice.choice(altered), dice.randint(0, 59), dice.choice((1.0, 0.5)))
     if dice.random() < _LISTS and lists:
-        kind = dice.choices(lists, [3.0 if each == "lagging contacts" else 1.0 for each in lists])[0]
-        if alteration.kind == "start null" and "stale lists" in lists and dice.random() < 0.3:
+        kind = dice.choices(lists, [4.0 if each == "lagging contacts" else 1.0 for each in lists])[0]
+        if alteration.kind == "start null" and "stale lists" in lists and dice.random() < 0.6:
             kind = "stale lists"  # a filter for what has no start is always the same
         fault = ListFault(kind, latest * 0.45, dice.choice((1, 2, 3, 7)))
     if dice.random() < _FOREIGN:
