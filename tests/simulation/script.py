@@ -18,6 +18,8 @@ from simulation.server import source
 from simulation.surroundings import NOTHING, Surroundings, draw_surroundings
 
 CALLS = 50
+_DAYS = 7
+"""The number of days on which campaigns start: too far apart to be listed together, or no search would ever end."""
 _GAPS = 10
 """Places for blanks in a number of eleven digits: they distinguish duplicates on the wire, but not for the matcher."""
 _TEXTS = (
@@ -167,7 +169,7 @@ def draw_script(seed: int, calls: int = CALLS) -> Script:
             attempts=dice.choice((1, 2, 3, 5, 5)),
             base=base,
             cap=base * dice.choice((1, 8, 40)),
-            quota=dice.choice((0, 20, 500, 500)),
+            quota=dice.choice((0, 20, 500, 500, 500, 500, 500, 500)),
             max_retry_after=longest_wait,
             rejected_statuses=honest,
         ),
@@ -177,7 +179,7 @@ def draw_script(seed: int, calls: int = CALLS) -> Script:
             _timeouts(dice, dice.choice((6.0, 30.0))),
         ),
         reconcile=ReconcilePolicy(
-            settle=settle, timeout=settle + dice.choice((2.0, 10.0, 30.0)), pause=dice.choice((0.3, 1.0, 2.0))
+            settle=settle, timeout=settle + dice.choice((2.0, 20.0, 60.0)), pause=dice.choice((0.3, 1.0, 2.0))
         ),
         max_concurrency=dice.randint(1, 8),
         rate_limit=dice.choice((0.8, 2.5, 5.0, 10.0, 40.0)) if limited else None,
@@ -294,7 +296,7 @@ def _content(dice: random.Random, number: int, original: Create | None) -> tuple
         start, message = original.new.start_date_time, original.new.message
     else:
         # The same text to other people at the same time is no duplicate.
-        start, message = START + timedelta(hours=dice.choice((0, 0, 0, 2))), dice.choice(_TEXTS)
+        start, message = START + timedelta(days=2 * (number % _DAYS), hours=dice.choice((0, 2))), dice.choice(_TEXTS)
         people = [write_number(number, index) for index in range(dice.randint(1, 3))]
         if dice.random() < 0.05:
             people.append("0771")
