@@ -170,9 +170,11 @@ class Sender:
 
     def _requeue_unsent(self) -> None:
         """Plan again the claimed rows that no worker has taken. Nothing of them was sent."""
-        while not self._ready.empty():
-            row = self._ready.get_nowait()
-            if row is not None:
+        waiting = [self._ready.get_nowait() for _ in range(self._ready.qsize())]
+        for row in waiting:
+            if row is None:  # it ends a worker
+                self._ready.put_nowait(None)
+            else:
                 self._outcomes.append(Transition(row.row_id, State.PLANNED))
 
     async def _work(self) -> None:

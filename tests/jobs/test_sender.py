@@ -6,9 +6,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
+import pytest
 from attrs import define, field
 
 from campaigns_async.effects import State
+from campaigns_async.jobs import JournalError, JournalWriteError
 from campaigns_async.jobs._backpressure import Backoff
 from campaigns_async.jobs._sender import Sender
 from campaigns_async.jobs.journal import ClaimedRow, Journal, Transition
@@ -80,3 +82,33 @@ async def test_rows_that_a_commit_claims_during_a_cut_are_planned_again_and_not_
     assert running.cancelled()
     assert sent == []
     assert set(journal.rows.values()) == {State.PLANNED}
+
+
+async def test_a_row_that_fails_after_the_journal_has_failed_ends_the_run_too() -> None:
+    journal, failed, may_fail = SlowJournal(), asyncio.Event(), asyncio.Event()
+    journal.may_end.set()
+    commit = journal.commit
+
+    async def commit_once(transitions: Sequence[Transition], *, claim: int, now: float) -> list[ClaimedRow]:
+        if journal.began.is_set():
+            failed.set()
+            raise JournalWriteError("the disk is full")
+        return await commit(transitions, claim=claim, now=now)
+
+    async def create(row: ClaimedRow, _: object) -> str:
+        if row.row_id == 2:
+            await may_fail.wait()
+            raise JournalError("the lock is lost")
+        return f"c-{row.row_id}"
+
+    sender = sender_of(journal, [])
+    sender.create, sender.journal = create, cast("Journal", journal)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SlowJournal, "commit", staticmethod(commit_once))
+        running = asyncio.ensure_future(sender.run())
+        await failed.wait()
+        await asyncio.sleep(0.01)  # the run waits for the row in flight
+        may_fail.set()
+        async with asyncio.timeout(5):
+            with pytest.raises(JournalWriteError):
+                await running

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from campaigns_async._file_lock import is_locked
 from campaigns_async.effects import State
 from campaigns_async.jobs import JournalRow, open_journal
 
@@ -55,9 +56,10 @@ class JournalOnDisk:
         self._read()
         return self.rows != before
 
-    def lose_lock(self) -> None:
-        """Delete the lock file, as a person does who takes it for a leftover."""
+    def lose_lock(self) -> bool:
+        """Delete the lock file, as a person does who takes it for a leftover; return True if a run has locked it."""
         self._lock.unlink(missing_ok=True)
+        return is_locked(os.path.realpath(self._lock))
 
     def counts(self) -> Mapping[State, int]:
         """Count the rows by state."""

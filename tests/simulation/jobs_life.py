@@ -172,8 +172,7 @@ class Life:
         assert not left, f"tasks are left: {left}"
 
     def _lose_lock(self, task: asyncio.Task[Summary]) -> None:
-        if not task.done():
-            self.journal.lose_lock()
+        if not task.done() and self.journal.lose_lock():
             self.watch.lock_lost_at = self.loop.time()
 
     def _interrupt(self, task: asyncio.Task[Summary], job: Job | None) -> None:

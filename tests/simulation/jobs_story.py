@@ -79,8 +79,8 @@ class Story:
                 point, orders = meddler.meddle(point, orders, backups)
             before = point
             life = self._live(point, orders)
-            backups += [each.files for each in life.points]
             point = dice.choice(life.points) if wild and dice.random() < _AGAIN else life.points[-1]
+            backups += [each.files for each in life.points[: life.points.index(point)]]
             if orders.elsewhere:  # the next run is for the right account again
                 point = evolve(point, kind="end", standing=before.standing, rows=before.rows)
         assert _is_settled(life), f"seed {self.script.seed}, branch {path}: it changes for ever"

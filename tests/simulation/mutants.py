@@ -665,7 +665,7 @@ MUTANTS = (
     Mutant(
         "a page is never suspected of a shift",
         "_listing.window",
-        "        if self._recent.is_disjoint(ids) or (ids == self._suspect_page and not self._may_have_shifted):",
+        "        if self._recent.is_disjoint(unique):",
         "        if True:",
         test=f"{_SHIFTS} -k suspected",
     ),

@@ -26,6 +26,7 @@ from simulation.loop import StuckError, VirtualLoop
 from simulation.script import draw_script
 from simulation.server import source
 from simulation.setting import build
+from simulation.surroundings import NOTHING, Surroundings
 from simulation.world import World
 
 PLANS = {
@@ -36,10 +37,10 @@ PLANS = {
 }
 
 
-def scene(weather: Weather, **settings: Any) -> World:
+def scene(weather: Weather, around: Surroundings = NOTHING, **settings: Any) -> World:
     """Build a world without random cancellations, pauses and limits."""
     script = evolve(draw_script(0, calls=60), weather=weather, quirks=Quirks(), server_limit=None, rotations=None)
-    script.snatched = script.stalls = 0.0
+    script.around, script.snatched, script.stalls = around, 0.0, 0.0
     world = World(script)
     settings = {"retry": RetryPolicy(), "timeouts": Timeouts(), "rate_limit": None, "overload": "wait", **settings}
     world.client = build(world, max_waiting=None, **settings)
