@@ -31,8 +31,8 @@ JOB_MUTANTS = (
     Mutant(
         "the rows that a stop puts back are lost",
         "jobs._sender",
-        "            if row is not None:\n                self._outcomes.append(Transition(row.row_id, State.PLANNED))",
-        "            if row is not None:\n                self._sending -= 1",
+        "            else:\n                self._outcomes.append(Transition(row.row_id, State.PLANNED))",
+        "            else:\n                self._sending -= 1",
     ),
     Mutant(
         "what was claimed during a stop is left",
@@ -92,8 +92,8 @@ JOB_MUTANTS = (
     Mutant(
         "eight rows go first to a server that was down",
         "jobs._sender",
-        "room = min(room, 1 - sending)",
-        "room = min(room, 8 - sending)",
+        "0 if self._is_verifying else 1 - sending",
+        "0 if self._is_verifying else 8 - sending",
         test=f"{_JOB} -k one_row_goes_first",
     ),
     # What an error means
@@ -179,7 +179,7 @@ JOB_MUTANTS = (
     Mutant(
         "many rows go first after an outage",
         "jobs._sender",
-        "            room = min(room, 1 - sending)\n",
+        "            room = min(room, 0 if self._is_verifying else 1 - sending)\n",
         "            pass\n",
     ),
     Mutant(
@@ -347,8 +347,8 @@ JOB_MUTANTS = (
     Mutant(
         "the known campaigns are those known when a run has sent its rows",
         "jobs.job",
-        "            unknown = await self._send(journal)\n",
-        "            unknown = await self._send(journal)\n            mark = self._runtime.ledger.seen.snapshot()\n",
+        "            unknown = await self._send(journal, preflight)\n",
+        "            unknown = await self._send(journal, preflight)\n            mark = self._runtime.ledger.seen.snapshot()\n",
         test=f"{_JOB} -k in_flight_is",
     ),
     Mutant(

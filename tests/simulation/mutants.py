@@ -477,15 +477,14 @@ MUTANTS = (
     Mutant(
         "other recipients alone exclude a campaign",
         "_reconcile.matching",
-        "if audience.is_clearly_other and campaign.message and not _resembles(target.shingles, "
-        "_shingles(campaign.message)):",
+        "if audience.is_clearly_other and campaign.message and not resembles(target, campaign):",
         "if audience.is_clearly_other:",
     ),
     Mutant(
         "a text that is not shown is another text",
         "_reconcile.matching",
-        " and campaign.message and not _resembles(target.shingles, _shingles(campaign.message)):",
-        ' and not _resembles(target.shingles, _shingles(campaign.message or "nothing")):',
+        " and campaign.message and not resembles(target, campaign):",
+        " and not (campaign.message and resembles(target, campaign)):",
         test="_reconcile/test_matching.py",
     ),
     Mutant(

@@ -106,9 +106,9 @@ def lists(life: Life) -> int:
 
 def test_one_look_that_sees_nothing_is_not_believed() -> None:
     left = Left(attempted_at=1.0)
-    life = scene(left, made=(make_campaign("mine", 0),), hidden=lambda life: lists(life) <= 1)
+    life = scene(left, made=(make_campaign("mine", 0),), hidden=lambda life: lists(life) <= 3)
     assert {row.key: row.campaign_id for row in life.journal.rows.values()}["row-0"] == "mine"
-    assert lists(life) == 2
+    assert lists(life) > 3, "a look takes three lists"
     assert life.summary is not None
     assert life.summary.ok
 
