@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import suppress
+from functools import partial
 from hashlib import blake2b
 from typing import Final
 
@@ -41,7 +42,7 @@ def purge(connection: sqlite3.Connection, now: float) -> None:
             ((salt, purged_at),) = connection.execute("SELECT digest_key, purged_at FROM journal").fetchall()
             _check_settled(connection)
             if purged_at is None:
-                connection.create_function("digest_of", 1, lambda key: digest_key(salt, key), deterministic=True)
+                connection.create_function("digest_of", 1, partial(digest_key, salt), deterministic=True)
                 for statement in _PURGE:
                     connection.execute(statement)
                 connection.execute("UPDATE journal SET purged_at = ?", (now,))
