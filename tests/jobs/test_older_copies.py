@@ -303,6 +303,22 @@ async def test_a_run_that_lost_its_lock_sends_nothing_more(sandbox: Sandbox, jou
     assert (await finish(sandbox, journal)).restored > 0
 
 
+async def test_a_row_that_was_claimed_before_the_lock_was_lost_is_not_sent(sandbox: Sandbox, journal: Path) -> None:
+    hold = sandbox.fault(operation="create", hang=True, times=1)
+    async with client(
+        sandbox, max_concurrency=1, timeouts=Timeouts(connect=2, read=20, deadline=30, grace=1)
+    ) as sender:
+        running = asyncio.ensure_future(send(sender, rows(8), journal, preflight=False, accept_altered=True))
+        await sandbox.wait_received(1)
+        with open_journal(journal) as reader:
+            assert reader.counts()[State.SENDING] == 8
+        remove(journal, ".lock")
+        hold.release()
+        with pytest.raises(JournalError, match=r"\.lock file was removed or replaced"):
+            await running
+    assert len(sandbox.created) == 1
+
+
 async def test_a_second_run_after_the_lock_was_removed_sends_nothing_twice(sandbox: Sandbox, journal: Path) -> None:
     """The first run pauses, as in an outage, while a second one begins and ends."""
     outage = sandbox.fault(operation="create", status=429)

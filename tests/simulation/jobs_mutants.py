@@ -384,6 +384,56 @@ JOB_MUTANTS = (
         "            return range(len(self._groups))\n",
         "            return range(0)\n",
     ),
+    # Older copies and lost locks
+    Mutant(
+        "an older copy is sent as it is",
+        "jobs._journal_lock",
+        "return int(written) if generation < int(written) else None",
+        "return None",
+        test="jobs/test_older_copies.py",
+    ),
+    Mutant(
+        "a copy without a lock file is sent as it is",
+        "jobs._journal_lock",
+        "return generation if has_rows() else None",
+        "return None",
+        test="jobs/test_older_copies.py",
+    ),
+    Mutant(
+        "rows that the plan adds to an older copy are sent as they are",
+        "jobs._plan_loader",
+        "            if restoring or retry_failed:\n",
+        "            if retry_failed:\n",
+        test="jobs/test_older_copies.py",
+    ),
+    Mutant(
+        "failed rows of an older copy are sent again as they are",
+        "jobs._plan_loader",
+        "coalesce(first_claim, 0) <= restored_at",
+        "FALSE",
+        test="jobs/test_older_copies.py",
+    ),
+    Mutant(
+        "an older copy counts later ids as known",
+        "jobs._plan_loader",
+        "coalesce(first_claim, restored_at + 1)",
+        "coalesce(first_claim, 1000000)",
+        test="jobs/test_older_copies.py",
+    ),
+    Mutant(
+        "a run that lost its lock goes on",
+        "jobs._sender",
+        "        self.journal.check_lock()\n",
+        "",
+        test="jobs/test_older_copies.py",
+    ),
+    Mutant(
+        "two runs send one plan",
+        "jobs._sqlite",
+        "if self._lock is not None and isinstance(plan, FilePlan):",
+        "if False:",
+        test="jobs/test_older_copies.py",
+    ),
     # What is reported
     Mutant(
         "a run that gave up says nothing",
