@@ -119,7 +119,9 @@ def test_a_call_that_waits_for_the_key_fails_when_the_client_closes() -> None:
 
 
 def test_a_search_ends_when_the_client_is_closed() -> None:
-    world = scene(ScriptedWeather(PLANS["dropped"], then=FINE), reconcile=ReconcilePolicy())
+    # A search that is closed ends at its next look, which comes when two read timeouts have passed.
+    settings = {"timeouts": Timeouts(read=2.0), "reconcile": ReconcilePolicy()}
+    world = scene(ScriptedWeather(PLANS["dropped"], then=FINE), **settings)
 
     async def main() -> float:
         client = world.client
