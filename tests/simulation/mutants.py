@@ -44,6 +44,7 @@ class Mutant:
 
 _POSSIBLE = "return Match.CERTAIN if are_equal else Match.POSSIBLE"
 _SAFE = "belief.effect in _NOTHING_DONE or not is_non_idempotent(operation)"
+_ABSENCE = "simulation/test_absence.py"
 _SEARCH = "_reconcile/test_reconciler.py"
 _SCENES = "simulation/test_scenes.py"
 _CLIENT_SEARCH = "client/test_reconcile.py"
@@ -430,12 +431,14 @@ MUTANTS = (
         "_reconcile.reconciler",
         "settled_at = max(target.settled_at for target in targets.values())",
         "settled_at = 0.0",
+        test=_ABSENCE,
     ),
     Mutant(
         "a server acts within one read timeout",
         "_reconcile.reconciler",
         "max(sent + _READS * read, ended +",
         "max(sent, ended +",
+        test=_ABSENCE,
     ),
     Mutant(
         "the settling time begins when a create is sent",
@@ -449,36 +452,42 @@ MUTANTS = (
         "_reconcile.matching",
         _POSSIBLE,
         f"{_POSSIBLE} if new.sender == campaign.sender else Match.NONE",
+        test=_ABSENCE,
     ),
     Mutant(
         "another start excludes a campaign",
         "_reconcile.matching",
         _POSSIBLE,
         f"{_POSSIBLE} if start is None or abs((_to_utc(start) - target.start).total_seconds()) < 60 else Match.NONE",
+        test=_ABSENCE,
     ),
     Mutant(
         "no start excludes a campaign",
         "_reconcile.matching",
         _POSSIBLE,
         f"{_POSSIBLE} if start is not None else Match.NONE",
+        test=_ABSENCE,
     ),
     Mutant(
         "another link excludes a campaign",
         "_reconcile.matching",
         _POSSIBLE,
         f'{_POSSIBLE} if (new.track_link_url or "") == (campaign.track_link_url or "") else Match.NONE',
+        test=_ABSENCE,
     ),
     Mutant(
         "another text alone excludes a campaign",
         "_reconcile.matching",
         "if audience.is_clearly_other and campaign.message and",
         "if campaign.message and",
+        test=_ABSENCE,
     ),
     Mutant(
         "other recipients alone exclude a campaign",
         "_reconcile.matching",
         "if audience.is_clearly_other and campaign.message and not resembles(target, campaign):",
         "if audience.is_clearly_other:",
+        test=_ABSENCE,
     ),
     Mutant(
         "a text that is not shown is another text",
@@ -492,12 +501,14 @@ MUTANTS = (
         "_reconcile.recipients",
         "return 20 * zeros < len(keys) and all(_is_parsed(key) and is_complete(key) for key in keys)",
         "return True",
+        test=_ABSENCE,
     ),
     Mutant(
         "numbers that end with zeros are strangers'",
         "_reconcile.recipients",
         "return 20 * zeros < len(keys) and ",
         "return ",
+        test=_ABSENCE,
     ),
     Mutant(
         "recipients that are not all listed exclude a campaign",
@@ -511,24 +522,28 @@ MUTANTS = (
         "_reconcile.recipients",
         "if not ours and strangers > 0 and",
         "if strangers > 0 and",
+        test=_ABSENCE,
     ),
     Mutant(
         "only campaigns around the start are listed",
         "_reconcile.reconciler",
         "for times in (starts, attempts)",
         "for times in (starts, starts)",
+        test=_ABSENCE,
     ),
     Mutant(
         "campaigns without a start are not listed",
         "_reconcile.reconciler",
         "for each in (*filters, None):",
         "for each in filters:",
+        test=_ABSENCE,
     ),
     Mutant(
         "each look has the URL of the one before",
         "_reconcile.reconciler",
         "minute, millisecond = divmod(int(now.timestamp() * 1000), 60_000)",
         "minute = millisecond = 0",
+        test=_ABSENCE,
     ),
     Mutant(
         "campaigns of creates that are unknown too are nobody's, however many there are",
