@@ -176,6 +176,9 @@ class Watch:
                 return
             if isinstance(error, JournalError) and self.lock_lost_at < math.inf:
                 return
+            if isinstance(error, PreflightError):
+                assert not self._departed, "the plan could not be compared, and rows were sent"
+                return
             assert isinstance(error, asyncio.CancelledError), f"ended with {error!r}"
             self._after_a_cancel()
             return
