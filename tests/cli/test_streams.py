@@ -50,7 +50,10 @@ def folder(tmp_path: Path, sandbox: ThreadedSandbox) -> Path:
     """Return a folder with a plan, and a journal in which all rows are failed."""
     (tmp_path / "plan.ndjson").write_bytes(ndjson(*(line(number) for number in range(3))))
     rule = sandbox.fault(operation="create", status=422)
-    assert completed(["send", "plan.ndjson", "--journal", "failed.sqlite", "--no-preflight"], tmp_path, sandbox).returncode == 1
+    assert (
+        completed(["send", "plan.ndjson", "--journal", "failed.sqlite", "--no-preflight"], tmp_path, sandbox).returncode
+        == 1
+    )
     rule.stop()
     return tmp_path
 
