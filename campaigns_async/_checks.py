@@ -39,6 +39,22 @@ def is_utf8(text: str) -> bool:
     return text.isascii() or _SURROGATE.search(text) is None
 
 
+def find_text_fault(content: bytes) -> str | None:
+    """Return why the content of a file is no text in UTF-8; None if it is."""
+    save = "save it as UTF-8"
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return f"is UTF-16, as PowerShell and Notepad may write it: {save}"
+    if b"\0" in content:
+        is_utf_16 = max(content[::2].count(0), content[1::2].count(0)) > len(content) // 4
+        return f"is UTF-16 without a byte order mark: {save}" if is_utf_16 else "is not text, but binary"
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return f"is not UTF-8 in line {line}, but may be Windows-1252 or Latin-1: {save}"
+    return None
+
+
 def find_date_fault(value: object) -> str | None:
     """Return why a value cannot be converted to UTC; None if it can."""
     if not isinstance(value, datetime):

@@ -13,6 +13,15 @@ from campaigns_async.errors import ConfigurationError
 from campaigns_async.settings import Auth
 
 _KEY = re.compile(r"[\x21-\x7e]+\Z")
+_FAULTS = (  # patterns as text, which `re` compiles on first use
+    # The second form is a byte order mark that was read as Latin-1.
+    ("\\A(?:\ufeff|\xef\xbb\xbf)", 'begins with a byte order mark: read its file with encoding="utf-8-sig"'),
+    (r"\0", "contains NUL characters, as a file in UTF-16 does: save the file as UTF-8"),
+    (r"\A\s|\s\Z", "has a blank or a line break at its beginning or end: remove it, as str.strip() does"),
+    (r"\s", "contains a blank or a line break, which no key does: is there more in it than the key?"),
+    (r"[\x01-\x1f\x7f]", "contains a control character, which no key does"),
+    (r"", "contains a character outside ASCII, which no key does: copy the key again"),
+)
 
 
 def check_api_key(name: str, value: object) -> str:
@@ -28,11 +37,8 @@ def check_api_key(name: str, value: object) -> str:
     if not value:
         raise ConfigurationError(f"{name} is empty", parameter=name)
     if not _KEY.match(value):
-        raise ConfigurationError(
-            f"{name} contains a blank, a line break or a character outside ASCII, which no key does: "
-            "was it read from a file without removing the line break?",
-            parameter=name,
-        )
+        fault = next(fault for pattern, fault in _FAULTS if re.search(pattern, value))
+        raise ConfigurationError(f"{name} {fault}", parameter=name)
     return value
 
 

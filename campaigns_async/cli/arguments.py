@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from campaigns_async._checks import check_seconds
+from campaigns_async._checks import check_seconds, find_text_fault
 from campaigns_async._http.api_key import check_api_key
 from campaigns_async.cli.console import get_invocation
 from campaigns_async.cli.options import KEY_VARIABLE
@@ -77,10 +77,10 @@ def read_bytes(option: str, path: Path, *, allow_dash: bool = False) -> bytes:
 
 def read_text(option: str, path: Path, *, allow_dash: bool = False) -> str:
     """Return the text of a file in UTF-8, without a byte order mark."""
-    try:
-        return read_bytes(option, path, allow_dash=allow_dash).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise click.UsageError(f"{option} is no text file in UTF-8") from None
+    content = read_bytes(option, path, allow_dash=allow_dash)
+    if (fault := find_text_fault(content)) is not None:
+        raise click.UsageError(f"{option} {fault}")
+    return content.decode("utf-8-sig")
 
 
 def check_filter(option: str, text: str | None, model: type[M]) -> None:

@@ -82,7 +82,7 @@ def to_click_error(error: CampaignsError) -> click.ClickException:
     """Convert an error to a line, with exit code 2 for wrong use and 1 otherwise."""
     from campaigns_async.jobs.job_errors import JobError, JournalInUseError, JournalWriteError, PlanError
 
-    message = str(error)
+    message = error.message if isinstance(error, PlanError) else str(error)  # `print_faults` shows its lines
     if isinstance(error, PlanError) and error.count > len(error.lines) > 0:
         message += f"; the first {len(error.lines)} are shown above"
     for cls, advice in (

@@ -12,6 +12,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from campaigns_async._checks import find_text_fault
 from campaigns_async._file_lock import FileLock, lock_file
 from campaigns_async.jobs.job_errors import PlanError
 
@@ -117,7 +118,7 @@ def read_head(path: Path) -> bytes:
     if head.startswith(b"SQLite format 3\x00"):
         raise PlanError(f"{name} is an SQLite database, such as a journal: name the plan instead")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in head:
-        raise PlanError(f"{name} is not UTF-8 text, but UTF-16 or binary: save it as UTF-8")
+        raise PlanError(f"{name} {find_text_fault(head)}")
     return head.removeprefix(_BYTE_ORDER_MARK).lstrip()
 
 

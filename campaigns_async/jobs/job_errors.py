@@ -41,8 +41,11 @@ class JobError(CampaignsError):
     """Base class of the errors of durable sends."""
 
 
+_SHOWN = 3
+
+
 class PlanError(JobError):
-    """A plan that cannot be sent. Nothing was sent.
+    """A plan that cannot be sent. Nothing was sent. Its text shows the first faults.
 
     Attributes:
         lines: The first 20 faults.
@@ -53,6 +56,11 @@ class PlanError(JobError):
         super().__init__(message)
         self.lines = lines
         self.count: int = len(lines) if count is None else count
+
+    def __str__(self) -> str:
+        shown = "".join(f"; {line}" for line in self.lines[:_SHOWN])
+        more = self.count - len(self.lines[:_SHOWN])
+        return f"{self.message}{shown}" + (f"; and {more:,} more" if shown and more > 0 else "")
 
 
 class PlanChangedError(JobError):

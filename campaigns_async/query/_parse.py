@@ -158,7 +158,10 @@ def parse_filters(text: str, model: type[Campaign | Contact]) -> tuple[Condition
     """
     _check_utf8(text)
     columns = columns_of(model)
-    return tuple(_check_term(number, term, columns) for number, term in enumerate(_syntax.parse(text), start=1))
+    conditions: list[Condition] = []
+    for number, term in enumerate(_syntax.parse(text), start=1):
+        conditions.append(_check_term(number, term, columns, conditions[-1:]))
+    return tuple(conditions)
 
 
 def check_sorts(text: str, model: type[Campaign | Contact]) -> None:
@@ -187,12 +190,15 @@ def _check_utf8(text: str) -> None:
         raise QueryError(LONE_SURROGATE)
 
 
-def _check_term(number: int, term: _syntax.ParsedTerm, known: ColumnsByName) -> Condition:
+def _check_term(
+    number: int, term: _syntax.ParsedTerm, known: ColumnsByName, previous: Sequence[Condition]
+) -> Condition:
     where = f"term {number}"
     if term.trouble is not None:
         raise QueryError(f"{where} {term.trouble}")
-    # An unescaped comma in a value makes it look like two terms.
-    advice = "" if number == 1 else ". If it belongs to the value before, put a backslash before the comma"
+    # An unescaped comma in a text makes it look like two terms.
+    may_be_value = any(column.kind is Kind.TEXT for condition in previous for column in condition.columns)
+    advice = ". If it belongs to the value before, put a backslash before the comma" if may_be_value else ""
     operator = term.operator
     if (wrong := _WRONG_OPERATOR.match("|".join(term.names))) is not None:
         is_whole = wrong.end() == len(wrong.string)

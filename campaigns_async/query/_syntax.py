@@ -90,7 +90,8 @@ def _parse_term(piece: str) -> ParsedTerm:
     if len(parts) > 3:
         trouble = trouble or (
             f"has a second operator, {parts[3]}, at which the server cuts the value off: "
-            "if it belongs to the value, put a backslash before it (in a negated operator, after the !)"
+            "put a comma between two conditions; if it belongs to the value, put a backslash before it (in a negated "
+            "operator, after the !)"
         )
     operator = parts[1]
     values = (_parse_value(value, operator) for value in _split(_unescape_operators(parts[2]), "|"))

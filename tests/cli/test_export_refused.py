@@ -80,7 +80,7 @@ WRONG = {
     "no such file of ids": ([*CONTACTS, "--ids-file", "none", "--out", "x.csv"], "--ids-file cannot be read: No such"),
     "a folder of ids": ([*CONTACTS, "--ids-file", "folder", "--out", "x.csv"], "--ids-file cannot be read: Is a dir"),
     "no ids": ([*CONTACTS, "--ids-file", "empty", "--out", "x.csv"], "--ids-file holds no id"),
-    "ids in Latin-1": ([*CONTACTS, "--ids-file", "latin", "--out", "x.csv"], "--ids-file is no text file in UTF-8"),
+    "ids in Latin-1": ([*CONTACTS, "--ids-file", "latin", "--out", "x.csv"], "--ids-file is not UTF-8 in line"),
     "ids in JSON": ([*CONTACTS, "--ids-file", "rows.ndjson", "--out", "x.csv"], "--ids-file is JSON"),
     "a file with an id twice": ([*CONTACTS, "--ids-file", "twice", "--out", "x.csv"], "--ids-file: id 3 is the same as 1"),
     "a file with no id": ([*CONTACTS, "--ids-file", "slash", "--out", "x.csv"], "--ids-file: id 2 contains a slash"),

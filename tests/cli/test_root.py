@@ -133,7 +133,10 @@ def test_wrong_arguments_are_one_line_that_says_where_to_look(
 KEY_FILES = {
     "an empty one": (b"", "is empty"),
     "two lines": (b"one\ntwo\n", "line break"),
-    "no text": (b"\xff\xfe", "no text file"),
+    "UTF-16": ("s3cret".encode("utf-16"), "--api-key-file is UTF-16, as PowerShell and Notepad may write it"),
+    "UTF-16 without a mark": ("s3cret".encode("utf-16-be"), "--api-key-file is UTF-16 without a byte order mark"),
+    "binary": (b"s3cret" * 9 + b"\0", "--api-key-file is not text, but binary"),
+    "Latin-1": (b"\ns3cret\xe9", "--api-key-file is not UTF-8 in line 2"),
 }
 
 

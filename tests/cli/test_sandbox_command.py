@@ -296,7 +296,7 @@ class TestRefused:
 
     @pytest.mark.parametrize(
         ("content", "expected"),
-        [(b"", "is empty"), (b"one\ntwo\n", "line break"), (b"\xff\xfe", "no text file")],
+        [(b"", "is empty"), (b"one\ntwo\n", "line break"), (b"\xff\xfe", "is UTF-16")],
     )
     def test_a_file_that_holds_no_key_is_refused(
         self, content: bytes, expected: str, tmp_path: Path, command: Command

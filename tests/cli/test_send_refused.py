@@ -209,7 +209,7 @@ def test_wrong_options_are_one_line_that_says_where_to_look(
 def test_the_fault_of_a_message_file_is_located(here: Path, command: Command) -> None:
     start = ["--sender", "x", "--start", "2031-06-27T09:30Z", "--message-file", "text"]
     for content, expected in (
-        (b"caf\xe9", "--message-file is no text file in UTF-8"),
+        (b"caf\xe9", "--message-file is not UTF-8 in line 1"),
         (b"Dear {you}", "--message-file contains {"),
     ):
         (here / "text").write_bytes(content)

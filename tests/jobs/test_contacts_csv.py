@@ -271,7 +271,7 @@ HEADERS: dict[str, tuple[str | bytes, str]] = {
     ),
     "UTF-16": (
         people("077").encode("utf-16"),
-        "the plan 'people.csv' is not UTF-8 text, but UTF-16 or binary: save it as UTF-8",
+        "the plan 'people.csv' is UTF-16, as PowerShell and Notepad may write it: save it as UTF-8",
     ),
     "a header alone": ("phoneNumber\n\n", "the plan 'people.csv' holds no contacts, only a header"),
 }

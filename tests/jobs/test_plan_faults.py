@@ -242,11 +242,11 @@ FILES: dict[str, tuple[Any, str]] = {
     ),
     "UTF-16": (
         GOOD.decode().encode("utf-16"),
-        "is not UTF-8 text, but UTF-16 or binary: save it as UTF-8",
+        "is UTF-16, as PowerShell and Notepad may write it: save it as UTF-8",
     ),
     "UTF-16 without a mark": (
         GOOD.decode().encode("utf-16-le"),
-        "is not UTF-8 text, but UTF-16 or binary: save it as UTF-8",
+        "is UTF-16 without a byte order mark: save it as UTF-8",
     ),
     "gzip": (gzip.compress(GOOD), "is compressed, or a spreadsheet: unpack it, or export it as text, first"),
     "bzip2": (bz2.compress(GOOD), "is compressed, or a spreadsheet: unpack it, or export it as text, first"),
@@ -350,3 +350,22 @@ def test_a_line_with_one_byte_changed_is_accepted_or_reported(
     tmp_path_factory: pytest.TempPathFactory, at: int, byte: bytes
 ) -> None:
     faults_of(tmp_path_factory.getbasetemp(), GOOD + b"\n" * 5000, GOOD[:at] + byte + GOOD[at + 1 :])
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (1, "the plan has 1 fault; nothing was sent; line 1: key: no"),
+        (3, "the plan has 3 faults; nothing was sent; line 1: key: no; line 2: key: no; line 3: key: no"),
+        (
+            25,
+            "the plan has 25 faults; nothing was sent; line 1: key: no; line 2: key: no; line 3: key: no; and 22 more",
+        ),
+    ],
+)
+def test_the_text_of_the_error_shows_the_first_faults(count: int, shown: str) -> None:
+    lines = tuple(BadLine(number, "key", "no") for number in range(1, min(count, 20) + 1))
+    what = "1 fault" if count == 1 else f"{count} faults"
+    error = PlanError(f"the plan has {what}; nothing was sent", lines, count)
+    assert str(error) == shown
+    assert str(PlanError("the plan is empty")) == "the plan is empty"

@@ -152,6 +152,12 @@ class TestFilters:
         with pytest.raises(QueryError, match=r"^term 2.*backslash before the comma$"):
             parse_filters(text, Contact)
 
+    @pytest.mark.parametrize("text", ["status==1,foo==2", "recipientCount>1,000", "status==1,,sender"])
+    def test_no_backslash_is_advised_after_a_value_that_is_no_text(self, text: str) -> None:
+        with pytest.raises(QueryError, match=r"^term 2") as raised:
+            parse_filters(text, Campaign)
+        assert "backslash" not in str(raised.value)
+
     def test_names_are_those_of_the_list(self) -> None:
         assert parse_filters("name==Ann", Contact)
         with pytest.raises(QueryError, match="the fields are id, phoneNumber, name, custom1, custom2"):
