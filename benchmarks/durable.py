@@ -62,7 +62,15 @@ async def _durable(url: str, news: list[NewCampaign]) -> float:
 
     with tempfile.TemporaryDirectory() as folder:
         async with CampaignsClient(url, KEY, max_concurrency=IN_FLIGHT) as client:
-            job = Job(client, rows_plan(news), journal=Path(folder, "run.sqlite"), on_progress=note)
+            # The requests of the rows alone: the server of the benchmark has no lists.
+            job = Job(
+                client,
+                rows_plan(news),
+                journal=Path(folder, "run.sqlite"),
+                on_progress=note,
+                preflight=False,
+                accept_altered=True,
+            )
             summary = await job.run()
             taken = time.perf_counter() - began[0]
     if not summary.ok or summary.created != len(news):
