@@ -180,7 +180,7 @@ class Preflight:
     async def _list(self, starts: Sequence[int]) -> list[Campaign]:
         """Return the campaigns that start with a planned row; all campaigns of an account that is not large.
 
-        A search for an unknown row later excludes all campaigns that were there before the row was sent.
+        A search for an unknown row later excludes all campaigns that existed before the row was sent.
         """
         self._count_request()
         total = await self.runtime.listings.campaigns().count()

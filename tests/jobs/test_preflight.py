@@ -217,7 +217,7 @@ def test_a_start_that_had_passed_is_not_compared() -> None:
     assert find_differences(new(1), there, START + dt.timedelta(seconds=1), None) == []
 
 
-# Campaigns that were there before
+# Campaigns that existed before a row was sent
 
 
 async def test_a_campaign_that_was_there_before_a_row_is_none_of_its_candidates(

@@ -15,5 +15,5 @@ def write_number(campaign: int, index: int) -> str:
 
 
 def write_stranger(campaign: int, index: int) -> str:
-    """Return the number of somebody to whom only others write."""
+    """Return the number of a person who gets only campaigns of others."""
     return f"079{_FIRST + campaign:04}{_STRANGERS + index:04}"
