@@ -176,7 +176,9 @@ class Reconciler:
                     any_absent = any(isinstance(each, Absent) for each in verdicts.values())
                     if must_wait or not (settled or all(isinstance(each, Found) for each in verdicts.values())):
                         before = None
-                    elif before is not None or not any_absent:
+                    elif not any_absent or (
+                        before is not None and _find_campaigns(before) == _find_campaigns(verdicts)
+                    ):
                         return _combine(before or verdicts, verdicts)
                     else:
                         before = verdicts
@@ -411,6 +413,11 @@ def _combine(before: Verdicts, now: Verdicts) -> Verdicts:
         if isinstance(verdict, Absent):
             combined[key] = Unknown() if isinstance(before[key], Found) else before[key]
     return combined
+
+
+def _find_campaigns(verdicts: Verdicts) -> set[str]:
+    """Return the campaigns that are found. If two looks find different ones for equal creates, neither shows how many."""
+    return {each.campaign_id for each in verdicts.values() if isinstance(each, Found)}
 
 
 def _group_by_time(targets: Targets, margin: float) -> Iterator[Targets]:
