@@ -16,7 +16,7 @@ from campaigns_async._ids import normalize_id
 from campaigns_async._reconcile.recipients import find_mobiles
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
 
-_Text: TypeAlias = tuple[datetime, str, str]
+_Text: TypeAlias = tuple[datetime, str, str, int, str]
 _MOST_GIVEN = 10_000
 _BATCH = 1_000  # a dict loses its first items slowly, one by one
 _SAME_TIME = 1.0  # seconds: a server may cut or round milliseconds
@@ -214,11 +214,11 @@ class Ledger:
             new: The campaign.
             owner: The owner that `resume_unknown` will name; None if no search for the create follows.
         """
-        self._unknown.setdefault(_digest(new), set()).add(object() if owner is None else owner)
+        self._unknown.setdefault(digest_content(new), set()).add(object() if owner is None else owner)
 
     def resume_unknown(self, new: NewCampaign, owner: Hashable) -> None:
         """Record that a search for an unknown create has started, so that it does not count as its own duplicate."""
-        digest = _digest(new)
+        digest = digest_content(new)
         if owners := self._unknown.get(digest):
             owners.discard(owner)  # missing if an earlier process left the create unknown
             if not owners:
@@ -226,17 +226,18 @@ class Ledger:
 
     def has_duplicate_unknown(self, new: NewCampaign) -> bool:
         """Return True if another create of the same content is unknown, which may have made the campaign instead."""
-        return bool(self._unknown) and _digest(new) in self._unknown
+        return bool(self._unknown) and digest_content(new) in self._unknown
 
     def has_duplicate_in_flight(self, new: NewCampaign) -> bool:
         """Return True if another create of the same content is in flight, so its id is not known yet."""
-        return self._count_in_flight(_text_of(new), _digest(new)) > 0
+        return self._count_in_flight(_text_of(new), digest_content(new)) > 0
 
     def find_pending(self, campaign: Campaign, contacts: Iterable[Contact]) -> tuple[int, int]:
         """Return the digest of a campaign's content, and the number of creates of it that are in flight or unknown."""
         if campaign.start_date_time is None or not (self._unknown or self._in_flight):
             return 0, 0
-        text = _cut(campaign.start_date_time), campaign.sender or "", campaign.message or ""
+        link, opt_out = campaign.track_link_url or "", campaign.opt_out_link_id or 0
+        text = _cut(campaign.start_date_time), campaign.sender or "", campaign.message or "", opt_out, link
         digest = hash((text, find_mobiles(contacts)))
         return digest, len(self._unknown.get(digest, ())) + self._count_in_flight(text, digest)
 
@@ -246,14 +247,14 @@ class Ledger:
         return any(_text_of(other) == text for other in self._in_flight.values())
 
     def _count_in_flight(self, text: _Text, digest: int) -> int:
-        return sum(_text_of(other) == text and _digest(other) == digest for other in self._in_flight.values())
+        return sum(_text_of(other) == text and digest_content(other) == digest for other in self._in_flight.values())
 
 
 def _hash(campaign_id: Hashable) -> int:
     return hash(normalize_id(campaign_id) if isinstance(campaign_id, str) else campaign_id)
 
 
-def _digest(content: Content) -> int:
+def digest_content(content: Content) -> int:
     """Return a digest of text, start and recipients, so that no texts and numbers are stored."""
     new = content if isinstance(content, NewCampaign) else content()
     return hash((_text_of(new), find_mobiles(new.contacts)))
@@ -261,7 +262,7 @@ def _digest(content: Content) -> int:
 
 def _text_of(content: Content) -> _Text:
     new = content if isinstance(content, NewCampaign) else content()
-    return _cut(new.start_date_time), new.sender, new.message
+    return _cut(new.start_date_time), new.sender, new.message, new.opt_out_link_id or 0, new.track_link_url or ""
 
 
 def _cut(start: datetime) -> datetime:

@@ -18,7 +18,7 @@ from campaigns_async._engine.call import Clock
 from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.assignment import Assignment
-from campaigns_async._reconcile.ledger import Ledger
+from campaigns_async._reconcile.ledger import Ledger, digest_content
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, SearchTarget, Unknown, Verdict
 from campaigns_async._reconcile.recipients import Match
 from campaigns_async.effects import is_own_form
@@ -230,7 +230,8 @@ class Reconciler:
         assignment = Assignment(targets, self.ledger.seen.contains)
         campaigns = await self._list(assignment, targets)
         others = await self.exclude_known(campaigns)
-        self._add_all(assignment, await self._read_all([each for each in campaigns if each.id not in others]))
+        candidates = await self._read_all([each for each in campaigns if each.id not in others])
+        self._add_all(assignment, candidates, targets)
         # Other creates may have received their ids while the contacts were read.
         assignment.discard(await self.exclude_known(assignment.campaigns))
         verdicts = assignment.decide()
@@ -366,7 +367,7 @@ class Reconciler:
                     candidates.append(outcome.value)
         return candidates
 
-    def _add_all(self, assignment: Assignment, candidates: Sequence[Candidate]) -> None:
+    def _add_all(self, assignment: Assignment, candidates: Sequence[Candidate], targets: Targets) -> None:
         pending: dict[int, tuple[int, list[str]]] = {}
         for candidate in candidates:
             match = assignment.add(candidate)
@@ -375,8 +376,12 @@ class Reconciler:
             elif match is Match.POSSIBLE:
                 digest, count = self.ledger.find_pending(candidate.campaign, candidate.contacts or ())
                 pending.setdefault(digest, (count, []))[1].append(candidate.campaign.id)
-        for count, ids in pending.values():
-            if len(ids) <= count:  # they belong to creates of just this content that are unknown too
+        counts = any(count for count, _ in pending.values())
+        own = {digest_content(target.new) for target in targets.values()} if counts else set[int]()
+        for digest, (count, ids) in pending.items():
+            if (
+                len(ids) <= count and digest not in own
+            ):  # they belong to creates of just this content that are unknown too
                 assignment.discard(ids)
 
     async def _read(self, row: Campaign) -> Candidate:

@@ -514,3 +514,17 @@ def test_absence_is_believed_after_the_settling_time_and_two_read_timeouts(monke
     assert settling_end(POLICY, 30.0, sent=100.0, ended=138.0) == 168.0
     assert settling_end(evolve(POLICY, settle=90.0), 30.0, sent=100.0, ended=101.0) == 191.0
     assert settling_end(evolve(POLICY, settle=0.0), 30.0, sent=100.0, ended=101.0) == 160.0
+
+
+async def test_a_campaign_is_not_excluded_for_an_unknown_create_that_is_equal_to_the_one_that_is_looked_for(
+    bench: Bench,
+) -> None:
+    sent = evolve(new(), track_link_url="https://p.example/a")
+    bench.ledger.leave_unknown(sent, "another")  # either of them may have made it
+    bench.server.add("altered", sent, track_link_url="https://s.example/x")
+    bench.server.add("cancelled", sent, status=CampaignStatus.CANCELLED)
+    for name in ("altered", "cancelled"):
+        (verdict,) = await bench.run(sent)
+        assert isinstance(verdict, Unknown)
+        assert name in {each.id for each in verdict.candidates}
+        del bench.server.campaigns_["altered" if name == "altered" else "cancelled"]

@@ -17,7 +17,7 @@ from simulation.lists import RIGHT_LISTS, ListFault
 
 _ALTERED: Final = 0.35
 """The share of the worlds whose server alters campaigns."""
-_LISTS: Final = 0.35
+_LISTS: Final = 0.5
 _FOREIGN: Final = 0.4
 _JUMPS: Final = 0.15
 
@@ -71,7 +71,7 @@ def draw_surroundings(
     if dice.random() < _ALTERED and altered:
         alteration = Alteration(dice.choice(altered), dice.randint(0, 59), dice.choice((1.0, 0.5)))
     if dice.random() < _LISTS and lists:
-        kind = dice.choices(lists, [4.0 if each == "lagging contacts" else 1.0 for each in lists])[0]
+        kind = dice.choices(lists, [8.0 if each == "lagging contacts" else 1.0 for each in lists])[0]
         if alteration.kind == "start null" and "stale lists" in lists and dice.random() < 0.6:
             kind = "stale lists"  # a filter for what has no start is always the same
         fault = ListFault(kind, latest * 0.45, dice.choice((1, 2, 3, 7)))
@@ -80,7 +80,7 @@ def draw_surroundings(
             dice, ours, drops_invalid=drops_invalid, share_of_half=share_of_half, until=dice.choice((5.0, until))
         )
     if dice.random() < _JUMPS and "clock jumps" in kinds.DRAWN:
-        choices = (-86_400.0, -3600.0, -60.0, 60.0, 3600.0, 86_400.0)
+        choices = (-20_000.0, -3600.0, -60.0, 60.0, 3600.0, 20_000.0)  # three of them stay within the margin, 15 hours
         jumps = tuple((1000.0 + dice.random() * until, dice.choice(choices)) for _ in range(dice.randint(1, 3)))
     return Surroundings(alteration, fault, foreign, jumps)
 
