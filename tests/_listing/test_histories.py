@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hypothesis import given, strategies as st
+from hypothesis import assume, given, strategies as st
 
 from campaigns_async import Checkpoint, Page, PageShiftedError
 from campaigns_async._listing.window import Order, Window
@@ -60,6 +60,8 @@ def test_each_row_that_is_not_deleted_comes_once_or_it_raises(
 def test_while_rows_move_no_other_is_lost_and_none_comes_twice(
     count: int, size: int, histories: list[list], most_told: int | None, most_taken: int | None, remember: int
 ) -> None:
+    # A short page that holds as many rows as the total tells is the last page, as far as anyone can see.
+    assume(most_told is None or most_taken is None or most_told > most_taken or most_taken >= size)
     rows = [f"r{number}" for number in range(count)]
     moved: set[str] = set()
     seen: list[str] = []
