@@ -176,9 +176,7 @@ class Reconciler:
                     any_absent = any(isinstance(each, Absent) for each in verdicts.values())
                     if must_wait or not (settled or all(isinstance(each, Found) for each in verdicts.values())):
                         before = None
-                    elif not any_absent or (
-                        before is not None and _find_campaigns(before) == _find_campaigns(verdicts)
-                    ):
+                    elif not any_absent or (before is not None and _find_ids(before) == _find_ids(verdicts)):
                         return _combine(before or verdicts, verdicts)
                     else:
                         before = verdicts
@@ -379,9 +377,7 @@ class Reconciler:
         counts = any(count for count, _ in pending.values())
         own = {digest_content(target.new) for target in targets.values()} if counts else set[int]()
         for digest, (count, ids) in pending.items():
-            if (
-                len(ids) <= count and digest not in own
-            ):  # they belong to creates of just this content that are unknown too
+            if len(ids) <= count and digest not in own:  # they belong to creates of this content that are unknown too
                 assignment.discard(ids)
 
     async def _read(self, row: Campaign) -> Candidate:
@@ -420,7 +416,7 @@ def _combine(before: Verdicts, now: Verdicts) -> Verdicts:
     return combined
 
 
-def _find_campaigns(verdicts: Verdicts) -> set[str]:
+def _find_ids(verdicts: Verdicts) -> set[str]:
     """Return the campaigns that are found. If two looks find different ones for equal creates, neither shows how many."""
     return {each.campaign_id for each in verdicts.values() if isinstance(each, Found)}
 

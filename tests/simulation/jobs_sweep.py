@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 
+from simulation import kinds
 from simulation.faults import KINDS
 from simulation.jobs_script import draw_script
 from simulation.jobs_story import ALL_CREATED, AMONG_OTHERS, Story
@@ -54,7 +55,8 @@ def run_all(points: int, *, first: int = 0, processes: int = 1) -> Outcome:
 
 def find_weakness(counts: Counter[str]) -> str | None:
     """Return why these seeds, all of which hold, show too little; None if they do not."""
-    rare = find_rare_kinds(counts, but=("foreign: half of ours later",))
+    # The sweep of the client has enough seeds to draw each of these often.
+    rare = find_rare_kinds(counts, but=("foreign: half of ours later", *kinds.ALTERED, *kinds.LISTS))
     if rare:
         return f"in less than 1 % of the seeds: {', '.join(rare)}"
     if counts[ALL_CREATED] < _LIVE * counts[AMONG_OTHERS]:

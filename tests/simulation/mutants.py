@@ -415,7 +415,7 @@ MUTANTS = (
     Mutant(
         "absence is believed after one search",
         "_reconcile.reconciler",
-        "elif before is not None or not any_absent:",
+        "elif not any_absent or (before is not None and _find_ids(before) == _find_ids(verdicts)):",
         "elif True:",
         test=_SEARCH,
     ),
@@ -548,8 +548,15 @@ MUTANTS = (
     Mutant(
         "campaigns of creates that are unknown too are nobody's, however many there are",
         "_reconcile.reconciler",
-        "            if len(ids) <= count:",
+        "            if len(ids) <= count and digest not in own:",
         "            if True:",
+        test=_SEARCH,
+    ),
+    Mutant(
+        "a campaign that may be the create's belongs to an equal one",
+        "_reconcile.reconciler",
+        " and digest not in own:",
+        ":",
         test=_SEARCH,
     ),
     Mutant(
