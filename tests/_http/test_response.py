@@ -18,7 +18,7 @@ from campaigns_async import (
     Effect,
     Response,
 )
-from campaigns_async._http.body_forms import find_body_form, find_created_form
+from campaigns_async._http.body_forms import find_body_form, find_created_form, find_cut_form
 from campaigns_async._http.request import check_campaign_id
 from campaigns_async._http.response import (
     read_campaign,
@@ -237,6 +237,23 @@ def test_any_body_has_a_form(body: bytes, content_type: str | None) -> None:
     form = find_body_form(build_response(body, 403, content_type))
     assert (form is BodyForm.EMPTY) == (not body.removeprefix(BOM).strip() and content_type != "text/html")
     assert form in (BodyForm.EMPTY, BodyForm.TEXT, BodyForm.PROBLEM, BodyForm.JSON, BodyForm.HTML)
+
+
+@pytest.mark.parametrize(
+    ("headers", "part", "expected"),
+    [
+        ({}, b'"ab1', BodyForm.CUT),
+        ({}, b"", BodyForm.CUT),
+        ({"Content-Type": "text/html"}, b"ab1", BodyForm.HTML),
+        ({}, b"<ht", BodyForm.HTML),
+        ({}, b'{"id": "ab', BodyForm.JSON),
+        ({"Content-Encoding": "gzip"}, b"ab1", BodyForm.JSON),
+    ],
+)
+def test_a_part_of_a_body_is_cut_only_if_it_may_be_a_part_of_an_id(
+    headers: dict[str, str], part: bytes, expected: BodyForm
+) -> None:
+    assert find_cut_form(headers, part) is expected
 
 
 ROW = {"id": "a", "status": 1}

@@ -82,7 +82,7 @@ MUTANTS = (
         "_http.body_forms",
         'if part.startswith(b"<") or _is_html(headers):',
         "if not headers:",
-        test="client/test_unproven_responses.py",
+        test="_http/test_response.py",
     ),
     Mutant(
         "a part of a page is a page",
@@ -543,7 +543,7 @@ MUTANTS = (
         "_reconcile.reconciler",
         "minute, millisecond = divmod(int(now.timestamp() * 1000), 60_000)",
         "minute = millisecond = 0",
-        test=_ABSENCE,
+        test=_SEARCH,
     ),
     Mutant(
         "campaigns of creates that are unknown too are nobody's, however many there are",
@@ -564,7 +564,7 @@ MUTANTS = (
         "_reconcile.reconciler",
         '            raise PagingError("the list ended before all of its rows were read")',
         "            pass",
-        test=f"{_CLIENT_SEARCH} -k ended_before",
+        test=_SEARCH,
     ),
     Mutant(
         "a canary that no list shows proves nothing",
