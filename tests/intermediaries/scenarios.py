@@ -22,6 +22,8 @@ class Scenario:
         effect: The effect of a create.
         created: Campaigns that the create makes.
         fault: The fields of the sandbox's fault; none without a fault.
+        other_effect: The effect if the proxy notices the fault before it passes on the head of the response; None if it
+            does not.
         stops: True if the first such response stops a run.
     """
 
@@ -30,6 +32,7 @@ class Scenario:
     created: int
     fault: Mapping[str, Any] = field(factory=dict[str, Any])
     stops: bool = False
+    other_effect: Effect | None = None
 
     def build(self, backend: str, *, share: int = 100) -> Program:
         """Build the proxy. Without a fault of the server, `share` percent of the creates meet the proxy's own."""
@@ -103,7 +106,7 @@ LOST: Final = {
     "nginx: body cut": Scenario(nginx, Effect.APPLIED, 1, BODY_CUT),
     "nginx: closes without a response": Scenario(partial(nginx, server=f"{_HIT} {{ return 444; }}"), Effect.UNKNOWN, 0),
     "varnish: server drops": Scenario(varnish, Effect.UNKNOWN, 1, ACTS_AND_DROPS),
-    "varnish: body cut": Scenario(varnish, Effect.APPLIED, 1, BODY_CUT),
+    "varnish: body cut": Scenario(varnish, Effect.APPLIED, 1, BODY_CUT, other_effect=Effect.UNKNOWN),
     "haproxy: server drops": Scenario(haproxy, Effect.UNKNOWN, 1, ACTS_AND_DROPS),
     "haproxy: body cut": Scenario(haproxy, Effect.APPLIED, 1, BODY_CUT),
     "haproxy: closes without a response": Scenario(
