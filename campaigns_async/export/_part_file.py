@@ -41,6 +41,7 @@ _TAIL: Final = 64 * 1024
 """The number of bytes, at the end of the durable rows, that the checksum in the state file covers."""
 _OPEN_ATTEMPTS: Final = 100
 """The maximum number of attempts to open the part file while other runs rename it."""
+_PARQUET_MAGIC: Final = b"PAR1"
 _GZIP_LEVEL: Final = 6
 _GZIP_FORMAT: Final = 31
 """zlib's number for gzip, whose header has no time."""
@@ -204,7 +205,9 @@ class PartFile:
     def _find_state(self, size: int) -> tuple[bytes, State] | None:
         data = self._state.read()
         if data is None:
-            if size and self._options.unfinished == "refuse":
+            # A killed Parquet export has no state and cannot be resumed, so nothing is lost by starting over.
+            is_parquet = os.pread(self._lock.descriptor, len(_PARQUET_MAGIC), 0) == _PARQUET_MAGIC
+            if size and self._options.unfinished == "refuse" and not is_parquet:
                 raise UnfinishedExportError(
                     "there is a .part file of this name without a state file, so its export is unknown: "
                     f"move it away, or {RESTART}"

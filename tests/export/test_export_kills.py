@@ -22,7 +22,9 @@ from typing import Any
 import pytest
 from attrs import define, field
 from support import export_child
+from support.made import client_of, rows
 
+from campaigns_async.export import UnfinishedExportError, export_campaigns
 from campaigns_async.sandbox import RecordedRequest, Sandbox
 from campaigns_async.sandbox._rows import Row
 
@@ -203,8 +205,44 @@ async def test_killed_again_and_again_it_writes_each_row_once(number: int, tmp_p
         assert len(pages) <= len({(one.path, one.query["page"]) for one in pages}) + kills * (3 * 4 + 3 + 12)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("rows_written", [False, True])
+@pytest.mark.parametrize("name", ["out.csv", "out.ndjson.gz", "out.parquet"])
+async def test_a_killed_export_is_cleaned_up_or_resumed_by_the_next(
+    name: str, rows_written: bool, tmp_path: Path
+) -> None:
+    out = tmp_path / name
+    async with Sandbox(rows(95)) as sandbox, client_of(sandbox) as client:
+        stop = sandbox.fault(operation="list", nth=3 if rows_written else 1, hang=True)
+        async with child(sandbox, "campaigns", str(out), "--unfinished", "refuse") as process:
+            await sandbox.wait_received(stop.fault.nth)
+            assert process.stdout is not None
+            while rows_written and await process.stdout.readline() != b"written 20\n":
+                pass
+            process.kill()
+            assert await process.wait() == -signal.SIGKILL
+        stop.stop()
+        left = {path.name: path.stat().st_size > 0 for path in tmp_path.iterdir()}
+        is_resumable = rows_written and name != "out.parquet"
+        assert left == {f"{name}.part": rows_written} | ({f"{name}.part.progress": True} if is_resumable else {})
+
+        if is_resumable:
+            with pytest.raises(UnfinishedExportError, match="--resume"):
+                await export_campaigns(client, out)
+        summary = await export_campaigns(client, out, unfinished="resume" if is_resumable else "refuse")
+
+    assert (summary.rows, summary.resumed, summary.restarted) == (95, 20 if is_resumable else 0, False)
+    assert [row["id"] for row in read_rows(out)] == [f"c{number:03}" for number in range(95)]
+    assert {path.name for path in tmp_path.iterdir()} == {name}
+
+
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a file."""
+    if path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        found: list[dict[str, Any]] = parquet.read_table(path).to_pylist()
+        return found
     data = path.read_bytes()
     text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
     if ".csv" in path.name:

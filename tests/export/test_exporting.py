@@ -55,6 +55,11 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def ids(path: Path) -> list[str]:
+    if path.suffix == ".parquet":
+        from pyarrow import parquet
+
+        found: list[str] = parquet.read_table(path).column("id").to_pylist()
+        return found
     return [row["id"] for row in read(path)]
 
 
@@ -155,6 +160,21 @@ async def test_parquet_is_whole_or_not_there(tmp_path: Path) -> None:
     assert parquet.read_table(tmp_path / "out.parquet").column("id").to_pylist() == ALL
     assert parquet.read_table(tmp_path / "none.parquet").num_rows == none.rows == 0
     assert names(tmp_path) == {"out.parquet", "none.parquet"}
+
+
+@pytest.mark.parametrize("name", ["out.csv", "out.ndjson.gz", pytest.param("out.parquet", marks=pytest.mark.slow)])
+async def test_an_id_that_is_twice_on_a_page_is_written_once(name: str, tmp_path: Path) -> None:
+    given = [{"id": f"p{number}"} for number in (0, 1, 1, 2, 0)]
+    out = tmp_path / name
+    async with Sandbox(rows(4), {"c000": given}) as sandbox, client_of(sandbox) as client:
+        sandbox._state.store._rows.insert(2, sandbox._state.store._rows[1])
+        campaigns = await export_campaigns(client, out, fields=["id"])
+        found = {"campaigns": ids(out)}
+        contacts = await export_contacts(client, out, ["c000"], fields=["id"])
+        found["contacts"] = ids(out)
+
+    assert found == {"campaigns": ["c000", "c001", "c002", "c003"], "contacts": ["p0", "p1", "p2"]}
+    assert (campaigns.rows, contacts.rows) == (4, 3)
 
 
 async def test_a_stream_gets_the_same_bytes_and_stays_open(tmp_path: Path) -> None:

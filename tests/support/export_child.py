@@ -1,6 +1,6 @@
 """A process that exports, to be killed or limited: `python -m support.export_child KIND OUT [options]`.
 
-The server is in the environment, and this folder's parent in PYTHONPATH. It resumes what is there, prints `resumed ROWS` first and `written ROWS` after each write.
+The server is in the environment, and this folder's parent in PYTHONPATH. By default it resumes what is there. It prints `resumed ROWS` first and `written ROWS` after each write.
 """
 
 from __future__ import annotations
@@ -55,7 +55,12 @@ async def main(given: argparse.Namespace) -> int:
                 return 0
             if given.kind == "campaigns":
                 summary = await export_campaigns(
-                    client, given.out, page_size=given.page_size, prefetch=0, unfinished="resume", on_progress=note
+                    client,
+                    given.out,
+                    page_size=given.page_size,
+                    prefetch=0,
+                    unfinished=given.unfinished,
+                    on_progress=note,
                 )
             else:
                 summary = await export_contacts(
@@ -65,7 +70,7 @@ async def main(given: argparse.Namespace) -> int:
                     parallel=3,
                     page_size=given.page_size,
                     prefetch=2,
-                    unfinished="resume",
+                    unfinished=given.unfinished,
                     on_progress=note,
                 )
         except PageShiftedError:
@@ -108,7 +113,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stop-after", type=int, help="writes after which it waits for the end of standard input")
     parser.add_argument("--races", type=int, default=0)
     parser.add_argument("--sender")
-    parser.add_argument("--unfinished", default="refuse")
+    parser.add_argument("--unfinished", default="resume")
     return parser.parse_args()
 
 
