@@ -768,6 +768,6 @@ async def test_it_is_made_durable_every_few_seconds_the_rows_first(
     await cut_off(client, sandbox, path, page=10, on_progress=tick)
     once = ["part", "state", "folder"]
     assert counts == [3 * (1 + number // 3) for number in range(len(counts))]
-    assert len(counts) > 5
+    assert len(counts) > 3  # under load, one write takes several pages
     at_the_end = len(counts) % 3 != 1
     assert synced == once * (-(-len(counts) // 3) + at_the_end), "and when it is cut off in good order"
