@@ -15,6 +15,7 @@ from campaigns_async._engine.effect_record import CURRENT
 from campaigns_async._http.body_forms import find_created_form
 from campaigns_async._http.request import CreateRequest, build_encoded_create, build_get
 from campaigns_async._http.response import Response, read_campaign, read_created_id, read_documented_id
+from campaigns_async._ids import normalize_id
 from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.ledger import Ledger, SentFields, describes, fields_of
 from campaigns_async.effects import BodyForm, Effect, effect_of, is_own_form, note_effect
@@ -119,16 +120,19 @@ class Creator:
         Args:
             campaign_id: The id.
             mine: The campaign of the later create.
-            other: The campaign of the earlier create; None if it is not known any more.
+            other: The campaign of the earlier create; None if the ledger alone may know it.
             ignore_invalid_phone_numbers: As sent with both creates.
         """
-        drops = ignore_invalid_phone_numbers is True
+        drops, ledger = ignore_invalid_phone_numbers is True, self._ledger
+        fields, earlier = fields_of(mine, drops_invalid=drops), ledger.given.get(normalize_id(campaign_id), (None,))
+        if other is None:
+            ledger.give(campaign_id, fields)
+        else:
+            earlier = (fields_of(other, drops_invalid=drops),)
         campaign = await self.read_back(campaign_id)
-        fits = [
-            new is None or (campaign is not None and describes(fields_of(new, drops_invalid=drops), campaign))
-            for new in (mine, other)
-        ]
-        is_mine, is_other = fits == [True, False], fits == [False, True] and other is not None
+        fits = [each is None or (campaign is not None and describes(each, campaign)) for each in (fields, *earlier)]
+        is_settled = sum(fits) == 1
+        is_mine, is_other = is_settled and fits[0], is_settled and not fits[0] and None not in earlier
         effects = _effect_if(is_mine), _effect_if(is_other)
         self._report_duplicate(campaign_id, *effects)
         return effects

@@ -134,14 +134,19 @@ class Ledger:
         self._last_number = 0
         self._in_flight: dict[int, Content] = {}
 
-    def claim(self, campaign_id: str, fields: SentFields | None = None, owner: Hashable = None) -> None:
+    def claim(
+        self, campaign_id: str, fields: SentFields | None = None, owner: Hashable = None, *, is_found: bool = False
+    ) -> None:
         """Record that a create of this client made this campaign, so that no other create is matched with it.
 
         Args:
             campaign_id: The campaign's id.
             fields: The fields of the create; None if they are not known.
             owner: The owner of the create, as for `leave_unknown`.
+            is_found: True if a search found the campaign, whatever creates its id was given to.
         """
+        if is_found:
+            self.given.pop(normalize_id(campaign_id), None)
         self._claimed.add(campaign_id)
         if owner is not None and isinstance(owner, RowOwner):
             self._claimed_by_journals.add((normalize_id(campaign_id), owner.journal))
@@ -185,17 +190,26 @@ class Ledger:
 
         A create that was given the id, but whose fields are not the campaign's, got the response of another create.
         """
+        if self.is_disputed(campaign):
+            return False
         if self.was_given(campaign.id) and not self.find_makers(campaign.id, campaign):
             return not describes(mine, campaign)
         return self._claimed.contains(campaign.id)
 
-    def is_claimed_outside(self, campaign_id: str, journal: bytes) -> bool:
+    def is_claimed_outside(self, campaign: Campaign, journal: bytes) -> bool:
         """Return True if a create of this client made this campaign, other than a row of the journal.
 
         A row's own claim does not count: it may be the only trace of a create that the journal could not record.
         """
-        campaign_id = normalize_id(campaign_id)
-        return self._claimed.contains(campaign_id) and not self._claimed_by_journals.contains((campaign_id, journal))
+        campaign_id = normalize_id(campaign.id)
+        if self.is_disputed(campaign) or self._claimed_by_journals.contains((campaign_id, journal)):
+            return False
+        return self._claimed.contains(campaign_id)
+
+    def is_disputed(self, campaign: Campaign) -> bool:
+        """Return True if several creates were given this id, and the campaign's fields do not say which one made it."""
+        given = self.given.get(normalize_id(campaign.id), ())
+        return len(given) > 1 and len(self.find_makers(campaign.id, campaign)) != 1
 
     def begin(self, new: Content) -> int:
         """Record that a create is in flight, and return its number for `end`."""

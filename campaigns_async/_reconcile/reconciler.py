@@ -148,7 +148,7 @@ class Reconciler:
             verdicts, reason = self.confirmed_verdicts, str(error)
         for key, verdict in verdicts.items():
             if isinstance(verdict, Found):
-                self.ledger.claim(verdict.campaign_id, owner=targets[key].owner)
+                self.ledger.claim(verdict.campaign_id, owner=targets[key].owner, is_found=True)
         return {
             key: evolve(each, reason=reason) if isinstance(each, Unknown) and not each.candidates else each
             for key, each in verdicts.items()
@@ -235,10 +235,14 @@ class Reconciler:
         verdicts = assignment.decide()
         for key, target in targets.items():
             verdict = verdicts[key]
-            if isinstance(verdict, Found) and (
-                self.ledger.has_duplicate_in_flight(target.new) or self.ledger.has_duplicate_unknown(target.new)
-            ):
-                verdicts[key] = Unknown(tuple(each for each in campaigns if each.id == verdict.campaign_id)[-1:])
+            if isinstance(verdict, Found):
+                found = tuple(each for each in campaigns if each.id == verdict.campaign_id)[-1:]
+                if (
+                    self.ledger.has_duplicate_in_flight(target.new)
+                    or self.ledger.has_duplicate_unknown(target.new)
+                    or any(map(self.ledger.is_disputed, found))
+                ):
+                    verdicts[key] = Unknown(found)
         return verdicts
 
     async def _list(self, assignment: Assignment, targets: Targets) -> list[Campaign]:

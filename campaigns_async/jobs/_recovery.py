@@ -126,7 +126,7 @@ class Recovery:
         """
         owned = await self.journal.owners([each.id for each in campaigns])
         is_claimed_outside = self.runtime.ledger.is_claimed_outside
-        return {*owned, *(each.id for each in campaigns if is_claimed_outside(each.id, self.identity))}
+        return {*owned, *(each.id for each in campaigns if is_claimed_outside(each, self.identity))}
 
     async def _latest_campaigns(self) -> Collection[str]:
         return await self.journal.latest_campaigns(CANARIES)

@@ -320,6 +320,23 @@ async def test_a_campaign_whose_id_another_create_was_given_is_no_match_unless_i
     assert not bench.ledger.is_claimed(bench.server.campaigns_["c"], mine)
 
 
+async def test_a_campaign_whose_id_two_creates_were_given_is_neither_s_unless_it_equals_one_alone(bench: Bench) -> None:
+    first, second, third = (fields_of(new(*numbers)) for numbers in (("1", "2"), ("2", "3"), ("4",)))
+    bench.server.add("c", new("2", "3"))
+    campaign = bench.server.campaigns_["c"]
+    bench.ledger.claim("c", first)
+    assert bench.ledger.is_claimed(campaign, second), "the id was given to one create"
+    assert bench.ledger.is_claimed_outside(campaign, b"journal")
+    bench.ledger.give("c", third)
+    assert bench.ledger.is_claimed(campaign, second), "the campaign is not the third's"
+    bench.ledger.give("c", second)
+    assert not bench.ledger.is_claimed(campaign, second)
+    assert not bench.ledger.is_claimed_outside(campaign, b"journal")
+    assert await bench.run(new("2", "3")) == [Unknown((campaign,))], "it may be the first's"
+    bench.ledger.claim("c", is_found=True)
+    assert bench.ledger.is_claimed(campaign, second)
+
+
 @both
 async def test_nothing_but_the_start_narrows_a_look(bench: Bench, serves_caller: bool) -> None:
     await bench.run(new(), serves_caller=serves_caller)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from support.made import client_of, new_campaign
 
-from campaigns_async import NewCampaign, ReconcilePolicy
+from campaigns_async import NewCampaign, OutcomeUnknownError, ReconcilePolicy
 from campaigns_async.effects import State
 from campaigns_async.jobs import Summary, open_journal, send
 from campaigns_async.jobs._sqlite import JournalFile
@@ -119,6 +120,55 @@ async def test_an_id_of_a_create_outside_of_the_job_proves_nothing(sandbox: Sand
         assert await client.campaigns.create(new_campaign(99)) == ID
         summary = await send(client, rows(2), tmp_path / "journal", reconcile=False)
     assert (summary.created, summary.unknown) == (1, 1)
+
+
+SHIFTED = {"status": 201, "body": f'"{ID}"'}  # a response that answers another create
+
+
+@pytest.mark.parametrize("text", [0, 99], ids=["equal fields", "another text"])
+async def test_a_row_that_was_given_another_create_s_id_is_not_sent_again_if_the_campaign_may_be_its_own(
+    sandbox: Sandbox, tmp_path: Path, text: int
+) -> None:
+    mine = new_campaign(size=3)
+    other = new_campaign(text, contacts=[*mine.contacts[1:], evolve(mine.contacts[0], phone_number="07700900777")])
+    put(sandbox, mine)
+    sandbox.fault(operation="create", times=2, **SHIFTED)
+    async with client_of(sandbox, reconcile=SOON) as client:
+        assert await client.campaigns.create(other) == ID
+        summary = await send(client, [("row", mine)], tmp_path / "journal", preflight=False)
+    assert sandbox.created == []
+    assert states(tmp_path / "journal")["row"] == ((State.CREATED, ID) if text else (State.UNKNOWN, None))
+    assert [each.campaign_id for row in summary.unknown_rows for each in row.candidates] == ([] if text else [ID])
+
+
+async def test_a_create_that_was_given_another_s_id_is_not_sent_again_if_the_campaign_may_be_its_own(
+    sandbox: Sandbox,
+) -> None:
+    mine = new_campaign(size=3)
+    other = evolve(mine, contacts=[*mine.contacts[1:], evolve(mine.contacts[0], phone_number="07700900777")])
+    put(sandbox, mine)
+    sandbox.fault(operation="create", times=2, **SHIFTED)
+    async with client_of(sandbox, reconcile=SOON) as client:
+        assert await client.campaigns.create(other) == ID
+        with pytest.raises(OutcomeUnknownError) as unknown:
+            await client.campaigns.create(mine, on_unknown="reconcile")
+    assert [each.id for each in unknown.value.candidates] == [ID]
+    assert sandbox.created == []
+
+
+@pytest.mark.parametrize("durable", [True, False])
+async def test_a_campaign_whose_id_one_create_alone_was_given_keeps_no_other_unknown(
+    sandbox: Sandbox, tmp_path: Path, *, durable: bool
+) -> None:
+    first, second = new_campaign(size=20), new_campaign(size=19)  # to nearly the same people
+    sandbox.fault(operation="create", nth=2, times=1, drop="close")
+    async with client_of(sandbox, max_concurrency=1, reconcile=SOON) as client:
+        if durable:
+            assert (await send(client, [("a", first), ("b", second)], tmp_path / "journal")).ok
+        else:
+            ids = [await client.campaigns.create(each, on_unknown="reconcile") for each in (first, second)]
+            assert [each["id"] for each in sandbox.created] == ids
+    assert len(sandbox.created) == 2
 
 
 def test_a_commit_with_an_id_of_another_row_writes_nothing_and_names_the_rows(tmp_path: Path) -> None:

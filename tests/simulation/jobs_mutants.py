@@ -287,15 +287,15 @@ JOB_MUTANTS = (
     Mutant(
         "a row takes the campaign of another journal's row",
         "jobs._recovery",
-        "if is_claimed_outside(each.id, self.identity)",
+        "if is_claimed_outside(each, self.identity)",
         "if False",
         test="jobs/test_recovery.py",
     ),
     Mutant(
         "a row's own claim, which the journal could not record, excludes its campaign",
         "_reconcile.ledger",
-        " and not self._claimed_by_journals.contains((campaign_id, journal))",
-        "",
+        " or self._claimed_by_journals.contains((campaign_id, journal)):",
+        ":",
         test="jobs/test_recovery.py",
     ),
     Mutant(
@@ -303,6 +303,13 @@ JOB_MUTANTS = (
         "jobs._sqlite_schema",
         "CREATE UNIQUE INDEX owners",
         "CREATE INDEX owners",
+        test="jobs/test_duplicate_ids.py",
+    ),
+    Mutant(
+        "a campaign whose id was given twice is the first create's",
+        "_reconcile.ledger",
+        "return len(given) > 1 and len(self.find_makers(campaign.id, campaign)) != 1",
+        "return False",
         test="jobs/test_duplicate_ids.py",
     ),
     Mutant(

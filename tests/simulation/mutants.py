@@ -409,7 +409,7 @@ MUTANTS = (
     Mutant(
         "one campaign is claimed by two",
         "_reconcile.reconciler",
-        "                self.ledger.claim(verdict.campaign_id, owner=targets[key].owner)\n",
+        "                self.ledger.claim(verdict.campaign_id, owner=targets[key].owner, is_found=True)\n",
         "                pass\n",
     ),
     Mutant(
