@@ -603,8 +603,8 @@ MUTANTS = (
     Mutant(
         "a duplicate in flight is ignored",
         "_reconcile.reconciler",
-        "                self.ledger.has_duplicate_in_flight(target.new) or self.ledger",
-        "                self.ledger",
+        "                    self.ledger.has_duplicate_in_flight(target.new)\n                    or self",
+        "                    self",
         test=f"{_SCENES} -k in_flight",
     ),
     Mutant(
