@@ -127,13 +127,7 @@ class FanOut(Generic[T, R]):
 
 
 class _WorkerPool(Generic[T, R]):
-    """The state that the tasks share. They hold no reference to the `FanOut`: its finalizer stops them.
-
-    Workers are created when they are needed, and kept: waking a worker costs half of what creating one costs.
-
-    Attributes:
-        ready: Outcomes that were not taken yet.
-    """
+    """The state that the tasks share. They hold no reference to the `FanOut`: its finalizer stops them."""
 
     def __init__(
         self, operation: ItemOperation[T, R], items: Items[T], limit: int, *, records_effects: bool = False
@@ -143,10 +137,8 @@ class _WorkerPool(Generic[T, R]):
         self._outer_record = CURRENT.get()
         self._limit = limit
         self._count = 0
-        self._pending = 0  # number of items that were read and have no outcome yet
-        self._unstarted: deque[tuple[int, T]] = deque()  # those of them that no worker has started
-        self._workers: dict[asyncio.Task[None], None] = {}  # in order: the order of a set differs from run to run
-        self._idle: deque[asyncio.Future[None]] = deque()
+        # One for each item that was read and has no outcome yet, so that no item sees what another set in its context.
+        self._workers: dict[asyncio.Task[Outcome[T, R]], tuple[int, T]] = {}
         self._refill_due = False
         self._changed = asyncio.Event()
         self._has_room = asyncio.Event()
@@ -166,7 +158,7 @@ class _WorkerPool(Generic[T, R]):
     @property
     def is_over(self) -> bool:
         """True if every item has its outcome, and no further item will be read."""
-        return self._exhausted and not self._pending
+        return self._exhausted and not self._workers
 
     def take_ready(self) -> Outcome[T, R] | None:
         """Start as many items as the limit allows. Return an outcome that is ready; None if there is no such outcome."""
@@ -197,7 +189,7 @@ class _WorkerPool(Generic[T, R]):
 
     async def finish(self, grace: float) -> None:
         """Read no further item, wait up to `grace` seconds for requests in flight, and cancel the rest."""
-        self._exhaust()
+        self._exhausted = True
         if self._reader is not None:
             self._reader.cancel()
         try:
@@ -231,21 +223,20 @@ class _WorkerPool(Generic[T, R]):
             if self._reader is None and not self._exhausted:
                 self._reader = asyncio.create_task(self._read_all(self._async_items))
             return
-        while not self._exhausted and self._pending + len(self.ready) < self._limit:
+        while not self._exhausted and len(self._workers) + len(self.ready) < self._limit:
             try:
                 item = next(self._items)
             except StopIteration:
-                self._exhaust()
+                self._exhausted = True
             except Exception as error:  # `next` raises it after the outcomes of the requests in flight
-                self._error = error
-                self._exhaust()
+                self._error, self._exhausted = error, True
             else:
                 self._start(item)
 
     async def _read_all(self, items: AsyncIterator[T]) -> None:
         try:
             while not self._exhausted:
-                while self._pending + len(self.ready) >= self._limit:
+                while len(self._workers) + len(self.ready) >= self._limit:
                     self._has_room.clear()
                     await self._has_room.wait()
                 item = await anext(items)
@@ -263,87 +254,41 @@ class _WorkerPool(Generic[T, R]):
         except BaseException as error:
             self._error = error
         finally:
-            self._exhaust()
+            self._exhausted = True
             self._changed.set()
 
     def _start(self, item: T) -> None:
-        self._unstarted.append((self._count, item))
+        worker = asyncio.create_task(self._work(self._count, item))
+        self._workers[worker] = (self._count, item)
         self._count += 1
-        self._pending += 1
-        if not self._wake_worker():
-            worker = asyncio.create_task(self._work())
-            self._workers[worker] = None
-            worker.add_done_callback(self._on_worker_done)
+        worker.add_done_callback(self._on_done)
 
-    def _wake_worker(self) -> bool:
-        """Wake an idle worker. Return False if no worker is idle."""
-        while self._idle:
-            sleeper = self._idle.popleft()
-            if not sleeper.done():
-                sleeper.set_result(None)
-                return True
-        return False
+    async def _work(self, index: int, item: T) -> Outcome[T, R]:
+        record = None
+        if self._records_effects:
+            record = EffectRecord(self._outer_record)
+            CURRENT.set(record)
+        try:
+            return _build_success(index, item, await self._operation(item), record)
+        except Exception as error:
+            effect, request_id = _effect_of(error, record), getattr(error, "request_id", None)
+            return Outcome(index, item, error=error, effect=effect, request_id=request_id)
+        except asyncio.CancelledError as stop:  # not raised again: the item has its outcome
+            return _build_aborted(index, item, _effect_of(stop, record))
+        except GeneratorExit:  # the event loop was closed
+            raise
+        except BaseException as fatal:  # ends the iteration: a task that raised a SystemExit would end the event loop
+            self._error, self._exhausted = fatal, True
+            outcome = _build_aborted(index, item, _effect_of(fatal, record))
+            if outcome.error is not None:
+                outcome.error.__cause__ = fatal
+            return outcome
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            for index, item in self._take_unstarted():
-                record = None
-                if self._records_effects:
-                    record = EffectRecord(self._outer_record)
-                    CURRENT.set(record)
-                try:
-                    outcome: Outcome[T, R] = _build_success(index, item, await self._operation(item), record)
-                except Exception as error:
-                    effect, request_id = _effect_of(error, record), getattr(error, "request_id", None)
-                    outcome = Outcome(index, item, error=error, effect=effect, request_id=request_id)
-                except asyncio.CancelledError as stop:
-                    # Not raised again: the worker returns, and the item has its outcome.
-                    self._add(_build_aborted(index, item, _effect_of(stop, record)))
-                    return
-                except BaseException as fatal:  # ends the iteration; the item still has its outcome
-                    self._error = fatal
-                    self._exhaust()
-                    outcome = _build_aborted(index, item, _effect_of(fatal, record))
-                    if outcome.error is not None:
-                        outcome.error.__cause__ = fatal
-                    self._add(outcome)
-                    if isinstance(fatal, GeneratorExit):  # the event loop was closed
-                        raise
-                    return  # a task that raised a SystemExit would end the event loop at once
-                self._add(outcome)
-            if self._exhausted or self._records_effects:
-                return
-            sleeper = loop.create_future()
-            self._idle.append(sleeper)
-            await sleeper
-
-    def _take_unstarted(self) -> Iterator[tuple[int, T]]:
-        """Yield items; a caller's operation gets a worker for each, so that none sees what another set in its context."""
-        while self._unstarted:
-            yield self._unstarted.popleft()
-            if self._records_effects:
-                return
-
-    def _add(self, outcome: Outcome[T, R]) -> None:
-        self.ready.append(outcome)
-        self._pending -= 1
+    def _on_done(self, worker: asyncio.Task[Outcome[T, R]]) -> None:
+        index, item = self._workers.pop(worker)
+        was_started = not worker.cancelled()
+        self.ready.append(worker.result() if was_started else _build_aborted(index, item, Effect.NOT_SENT))
         self._changed.set()
-
-    def _on_worker_done(self, worker: asyncio.Task[None]) -> None:
-        del self._workers[worker]
-        if worker.cancelled():
-            if self._unstarted:  # cancelled before it started its item
-                index, item = self._unstarted.popleft()
-                self._add(_build_aborted(index, item, Effect.NOT_SENT))
-        else:
-            worker.exception()  # marks it as retrieved: asyncio logs an exception that is never retrieved
-
-    def _exhaust(self) -> None:
-        """Read no further item, and let idle workers end."""
-        self._exhausted = True
-        while self._wake_worker():
-            pass
 
 
 def _effect_of(error: BaseException, record: EffectRecord | None) -> Effect:

@@ -251,16 +251,16 @@ MUTANTS = (
         test="client/test_creates.py client/test_repeats.py client/test_pool.py",
     ),
     Mutant(
-        "a fan-out forgets what was cancelled",
+        "a fan-out calls what was cancelled in flight not sent",
         "fanout",
-        "                    self._add(_build_aborted(index, item, _effect_of(stop, record)))",
-        "                    pass",
+        "            return _build_aborted(index, item, _effect_of(stop, record))",
+        "            raise",
     ),
     Mutant(
         "a fan-out forgets what was cancelled before it began",
         "fanout",
-        "                self._add(_build_aborted(index, item, Effect.NOT_SENT))",
-        "                pass",
+        "self.ready.append(worker.result() if was_started else _build_aborted(index, item, Effect.NOT_SENT))",
+        "self.ready.extend([worker.result()] if was_started else [])",
         test=f"{_SCENES} -k began",
     ),
     Mutant(
@@ -272,8 +272,8 @@ MUTANTS = (
     Mutant(
         "a fan-out forgets what failed",
         "fanout",
-        "                    outcome = Outcome(index, item, error=error",
-        "                    return None, dict(error=error",
+        "            return Outcome(index, item, error=error",
+        "            return Outcome(index, item, error=None",
     ),
     Mutant(
         "the end of an attempt that is cut off is not reported",
