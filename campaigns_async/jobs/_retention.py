@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import suppress
 from functools import partial
 from hashlib import blake2b
 from typing import Final
 
-from campaigns_async.jobs._sqlite_files import writing
+from campaigns_async.jobs._sqlite_files import transaction, writing
 from campaigns_async.jobs.job_errors import JournalError, JournalInUseError
 
 _DROPPED_AT_ONCE: Final = 10_000
@@ -37,8 +36,7 @@ def drop_payloads(connection: sqlite3.Connection) -> None:
 def purge(connection: sqlite3.Connection, now: float) -> None:
     """Remove texts, numbers and keys; see `JournalFile.purge`."""
     with writing(in_use_if_busy=True):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(connection):
             ((salt, purged_at),) = connection.execute("SELECT digest_key, purged_at FROM journal").fetchall()
             _check_settled(connection)
             if purged_at is None:
@@ -46,11 +44,6 @@ def purge(connection: sqlite3.Connection, now: float) -> None:
                 for statement in _PURGE:
                     connection.execute(statement)
                 connection.execute("UPDATE journal SET purged_at = ?", (now,))
-            connection.execute("COMMIT")
-        except BaseException:  # on an interrupt too: all or nothing
-            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
-                connection.execute("ROLLBACK")
-            raise
         # The content is in old pages of the file, and of the write-ahead log, until both are written again.
         connection.execute("VACUUM")
         ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

@@ -9,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import tempfile
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import Any, Final, NoReturn, Self, TypeVar
+from types import CoroutineType
+from typing import Any, Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
 
 import msgspec
 
@@ -28,13 +30,14 @@ from campaigns_async.jobs._journal_lock import JournalLock
 from campaigns_async.jobs._plan_files import FilePlan, lock_plan
 from campaigns_async.jobs._plan_loader import RowSink, StoppedError, add_plan
 from campaigns_async.jobs._retention import drop_payloads, purge
-from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, reading, writing
+from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, reading, transaction, writing
 from campaigns_async.jobs._sqlite_schema import RECORD, create_trigger, make_tables
 from campaigns_async.jobs.job_errors import JobError, JournalWriteError
-from campaigns_async.jobs.journal import ClaimedRow, Digests, DuplicateIdError, JournalRow, StartGroup, Transition
+from campaigns_async.jobs.journal import ClaimedRow, DuplicateIdError, JournalRow, Transition
 from campaigns_async.jobs.plans import Plan
 from campaigns_async.jobs.sqlite_reader import JournalReader, to_json
 
+P = ParamSpec("P")
 T = TypeVar("T")
 _ADD_SEEN: Final = "INSERT INTO seen_ids (position, digest) SELECT ?, value FROM json_each(?)"
 _FIND_SEEN: Final = "SELECT digest, position FROM seen_ids WHERE digest IN (SELECT value FROM json_each(?))"
@@ -85,9 +88,7 @@ class JournalFile(JournalReader):
         path = Path(path).absolute()
         with ExitStack() as resources:
             file_lock = resources.enter_context(sqlite_files.lock(path))
-            connection = sqlite_files.open_to_write(path, connect, make_tables)
-            resources.callback(sqlite_files.close, connection)
-            create_trigger(connection)
+            connection = _open_to_write(path, connect, resources)
             lock = JournalLock(path, file_lock, JournalReader(connection).identity())
             opened = cls(connection, resources, lock)
             opened._note_older_copy(lock)
@@ -109,9 +110,7 @@ class JournalFile(JournalReader):
             file = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="campaigns-async-")), "journal")
             if path.exists() and path.stat().st_size:
                 sqlite_files.copy(path, file)
-            connection = sqlite_files.open_to_write(file, sqlite3.connect, make_tables)
-            resources.callback(sqlite_files.close, connection)
-            create_trigger(connection)
+            connection = _open_to_write(file, sqlite3.connect, resources)
             connection.execute("PRAGMA synchronous = OFF")  # a crash loses nothing: the file is temporary
             return cls(connection, resources.pop_all())
 
@@ -193,7 +192,7 @@ class JournalFile(JournalReader):
         if not known.keys() >= (new := set(digests.values())):
             self._check_files()
             generation = self._generation + 1
-            with self._transaction():
+            with writing(), transaction(self._connection):
                 self._connection.execute(_ADD_SEEN, (generation, to_json(new - known.keys())))
                 self._connection.execute("UPDATE journal SET generation = ?", (generation,))
             self._record_generation(generation)
@@ -207,18 +206,6 @@ class JournalFile(JournalReader):
     def _digest_id(self, campaign_id: str) -> int:
         content = normalize_id(campaign_id).encode(errors="surrogatepass")
         return int.from_bytes(blake2b(content, digest_size=8, key=self._digest_key).digest(), "big", signed=True)
-
-    @contextmanager
-    def _transaction(self) -> Generator[None]:
-        with writing():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._connection.execute("COMMIT")
-            except BaseException:  # on an interrupt too: all or nothing
-                with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
-                    self._connection.execute("ROLLBACK")
-                raise
 
     def check_lock(self) -> None:
         """Check that no other run can have locked the journal; see `Journal.check_lock`. May be called in any thread."""
@@ -282,6 +269,24 @@ class JournalFile(JournalReader):
         return frozenset(duplicates)
 
 
+def _open_to_write(path: Path, connect: Connect, resources: ExitStack) -> sqlite3.Connection:
+    connection = sqlite_files.open_to_write(path, connect, make_tables)
+    resources.callback(sqlite_files.close, connection)
+    create_trigger(connection)
+    return connection
+
+
+def _in_thread(
+    method: Callable[Concatenate[JournalFile, P], T],
+) -> Callable[Concatenate[SqliteJournal, P], CoroutineType[Any, Any, T]]:
+    """Make a method of the file one of `SqliteJournal`."""
+
+    async def call(journal: SqliteJournal, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await journal.call(partial(method, journal.file, *args, **kwargs))
+
+    return call  # type: ignore[return-value]  # to mypy, it returns a Coroutine; to pyright, a CoroutineType
+
+
 class SqliteJournal:
     """A `JournalFile` as the asynchronous `Journal`, which documents the methods. Returned by `open`.
 
@@ -290,7 +295,7 @@ class SqliteJournal:
     """
 
     def __init__(self, file: JournalFile, thread: ThreadPoolExecutor) -> None:
-        self._file = file
+        self.file = file
         self._thread = thread
 
     @classmethod
@@ -313,7 +318,7 @@ class SqliteJournal:
         cancelled = Event()
 
         def add() -> int:
-            return self._file.add_plan(
+            return self.file.add_plan(
                 plan, settings, retry_failed=retry_failed, stopping=lambda: cancelled.is_set() or stopping()
             )
 
@@ -328,7 +333,7 @@ class SqliteJournal:
 
     async def commit(self, transitions: Sequence[Transition], *, claim: int, now: float) -> list[ClaimedRow]:
         work = asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: self._file.commit(transitions, claim=claim, now=now)
+            self._thread, lambda: self.file.commit(transitions, claim=claim, now=now)
         )
         try:
             await wait_until_done([work])
@@ -338,52 +343,31 @@ class SqliteJournal:
                 task.cancel()
         return work.result()
 
-    async def identity(self) -> bytes:
-        return await self._call(self._file.identity)
-
-    async def counts(self) -> Mapping[State, int]:
-        return await self._call(self._file.counts)
-
     async def rows(self, *states: State, limit: int | None = None, payload: bool = False) -> list[JournalRow]:
-        return await self._call(lambda: list(islice(self._file.rows(*states, payload=payload), limit)))
-
-    async def latest_campaigns(self, limit: int, *, since: float | None = None) -> list[str]:
-        return await self._call(lambda: self._file.latest_campaigns(limit, since=since))
-
-    async def list_starts(self) -> list[StartGroup]:
-        return await self._call(self._file.list_starts)
-
-    async def list_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
-        return await self._call(lambda: self._file.list_recipients(starts, after))
-
-    async def load_payload(self, row_id: int) -> bytes | None:
-        return await self._call(lambda: self._file.load_payload(row_id))
-
-    async def digests(self) -> Digests:
-        return await self._call(self._file.digests)
-
-    async def find_owner(self, campaign_id: str) -> JournalRow | None:
-        return await self._call(lambda: self._file.find_owner(campaign_id))
-
-    async def owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
-        return await self._call(lambda: self._file.owners(campaign_ids))
-
-    async def record_seen(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
-        return await self._call(lambda: self._file.record_seen(campaign_ids))
+        return await self.call(lambda: list(islice(self.file.rows(*states, payload=payload), limit)))
 
     def check_lock(self) -> None:
-        self._file.check_lock()
+        self.file.check_lock()
 
-    async def drop_payloads(self) -> None:
-        await self._call(self._file.drop_payloads)
+    identity = _in_thread(JournalReader.identity)
+    counts = _in_thread(JournalReader.counts)
+    latest_campaigns = _in_thread(JournalReader.latest_campaigns)
+    list_starts = _in_thread(JournalReader.list_starts)
+    list_recipients = _in_thread(JournalReader.list_recipients)
+    load_payload = _in_thread(JournalReader.load_payload)
+    digests = _in_thread(JournalReader.digests)
+    find_owner = _in_thread(JournalReader.find_owner)
+    owners = _in_thread(JournalReader.owners)
+    record_seen = _in_thread(JournalFile.record_seen)
+    drop_payloads = _in_thread(JournalFile.drop_payloads)
 
     async def close(self) -> None:
         try:
-            await self._call(self._file.close)
+            await self.call(self.file.close)
         finally:
             self._thread.shutdown(wait=False)
 
-    async def _call(self, work: Callable[[], T]) -> T:
+    async def call(self, work: Callable[[], T]) -> T:
         return await _run(self._thread, work)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from campaigns_async._file_lock import FileLock, is_locked, lock_file
 from campaigns_async.jobs.job_errors import JournalError, JournalInUseError, JournalWriteError
@@ -205,6 +206,19 @@ def writing(*, in_use_if_busy: bool = False) -> Generator[None]:
         raise JournalWriteError(f"the journal cannot be written: {_reason(error)}") from None
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Generator[None]:
+    """Commit what the block writes; on an error, nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:  # on an interrupt too: all or nothing
+        with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+            connection.execute("ROLLBACK")
+        raise
+
+
 def _lock_path(path: Path) -> str:
     return os.path.realpath(path) + ".lock"  # symbolic links to one file are one journal
 
@@ -313,24 +327,18 @@ def _check_or_close(connection: sqlite3.Connection) -> sqlite3.Connection:
 
 
 def _connect(connect: Connect, path: Path, **parameters: str) -> sqlite3.Connection:
-    query = "&".join(f"{name}={value}" for name, value in parameters.items())
+    query = urlencode(parameters)
     uri = f"{path.absolute().as_uri()}?{query}"  # a URI escapes every character of the name
     return connect(uri, timeout=_BUSY_TIMEOUT, isolation_level=None, check_same_thread=False, uri=True)
 
 
 def _make(connection: sqlite3.Connection, make: Callable[[sqlite3.Connection], None]) -> None:
     """Create the tables of a new journal, unless another connection or a recovered crash has created them."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         if connection.execute("PRAGMA application_id").fetchall() == [(0,)]:
             make(connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:  # on an interrupt too: all or nothing
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _set_up(connection: sqlite3.Connection) -> None:
@@ -339,9 +347,7 @@ def _set_up(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA cache_size = -32000")  # in KiB: the index of a large plan's keys is used in random order
     connection.execute("PRAGMA secure_delete = ON")  # a payload that is dropped is overwritten
     connection.execute("PRAGMA synchronous = FULL")
-    connection.execute(
-        "PRAGMA fullfsync = ON"
-    )  # macOS: fsync alone leaves the data in the drive's cache; see fcntl(2), F_FULLFSYNC
+    connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone leaves the data in the drive's cache
     connection.execute("PRAGMA checkpoint_fullfsync = ON")
 
 

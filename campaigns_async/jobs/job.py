@@ -271,7 +271,7 @@ class Job:
         sender = Sender(
             journal,
             create=self._create,
-            probe=self._runtime.probe,
+            probe=self._runtime.listings.probe,
             now=self._now,
             on_commit=on_commit,
             on_revoked=on_revoked,
