@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from attrs import define, evolve
 
 from campaigns_async._engine.caller import Caller
-from campaigns_async._http.request import CAMPAIGNS_PATH, build_contacts, build_list, contacts_path
+from campaigns_async._http.request import CAMPAIGNS_PATH, contacts_path
 from campaigns_async._http.response import Response, read_campaigns, read_contacts
 from campaigns_async.models import Campaign, Contact, Page
-from campaigns_async.values import Checkpoint
+from campaigns_async.values import Checkpoint, Operation
 
 if TYPE_CHECKING:
     from campaigns_async.paging import Paginator
     from campaigns_async.query._parse import Filters, Sorts
+
+M = TypeVar("M", Campaign, Contact)
 
 
 class ListOptions(TypedDict, total=False):
@@ -65,38 +66,26 @@ class Paginators:
 
     def campaigns(self, filters: Filters = None, **options: Unpack[ListOptions]) -> Paginator[Campaign]:
         """List campaigns; the ids of each page are recorded."""
-        from campaigns_async.paging import paginate  # noqa: PLC0415  # a program that only creates never lists
-
-        return paginate(
-            "campaigns",
-            CAMPAIGNS_PATH,
-            Campaign,
-            build_list,
-            self._read_campaigns,
-            self.caller,
-            self.page_size,
-            filters,
-            remember=self.remember,
-            **options,
-        )
+        return self._paginate(Operation.LIST, CAMPAIGNS_PATH, Campaign, self._read_campaigns, filters, options)
 
     def contacts(self, campaign_id: str, filters: Filters = None, **options: Unpack[ListOptions]) -> Paginator[Contact]:
         """List the contacts of a campaign."""
-        from campaigns_async.paging import paginate  # noqa: PLC0415  # as in `load`
+        path = contacts_path(campaign_id)
+        return self._paginate(Operation.CONTACTS, path, Contact, read_contacts, filters, options)
 
-        name, path, build = f"contacts {campaign_id}", contacts_path(campaign_id), partial(build_contacts, campaign_id)
-        return paginate(
-            name,
-            path,
-            Contact,
-            build,
-            read_contacts,
-            self.caller,
-            self.page_size,
-            filters,
-            remember=self.remember,
-            **options,
-        )
+    def _paginate(
+        self,
+        operation: Operation,
+        path: str,
+        model: type[M],
+        read: Callable[[Response], Page[M]],
+        filters: Filters,
+        options: ListOptions,
+    ) -> Paginator[M]:
+        from campaigns_async.paging import paginate  # noqa: PLC0415  # a program that only creates never lists
+
+        size, remember = self.page_size, self.remember
+        return paginate(operation, path, model, read, self.caller, size, filters, remember=remember, **options)
 
     def _read_campaigns(self, response: Response) -> Page[Campaign]:
         page = read_campaigns(response)

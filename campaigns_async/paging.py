@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from itertools import islice
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from campaigns_async._checks import check_int
 from campaigns_async._engine.caller import Caller
-from campaigns_async._http.request import Request
+from campaigns_async._http.request import build_page
 from campaigns_async._http.response import Response
 from campaigns_async._listing.prefetch import Pages, Source
 from campaigns_async._listing.window import Order, Window
@@ -17,7 +17,7 @@ from campaigns_async.effects import Effect
 from campaigns_async.errors import FilterIgnoredError, InvalidArgumentError, PageShiftedError, PagingError
 from campaigns_async.models import Campaign, Contact, Page
 from campaigns_async.query._parse import Filters, Sorts, compile_filter, compile_sorts
-from campaigns_async.values import Checkpoint
+from campaigns_async.values import Checkpoint, Operation
 
 T = TypeVar("T")
 
@@ -185,19 +185,10 @@ def validate_checkpoint(resume_from: object, listing: str, page_size: int | None
 M = TypeVar("M", Campaign, Contact)
 
 
-class PageRequest(Protocol):
-    """A function that builds the request for one page."""
-
-    def __call__(self, *, page: int, page_size: int, filters: str | None, sorts: str | None) -> Request:
-        """Return the request."""
-        ...
-
-
 def paginate(
-    name: str,
+    operation: Operation,
     path: str,
     model: type[M],
-    build_request: PageRequest,
     read: Callable[[Response], Page[M]],
     caller: Caller,
     default_page_size: int,
@@ -210,23 +201,7 @@ def paginate(
     check_filters: bool = False,
     remember: int = 1_000_000,
 ) -> Paginator[M]:
-    """Return a paginator over the rows of a model.
-
-    Args:
-        name: Names the rows and their parent, such as `contacts abc`: a checkpoint of another listing is refused.
-        path: The path, for errors.
-        model: The class of the rows.
-        build_request: Builds the request for a page.
-        read: Reads the response.
-        caller: Sends the requests.
-        default_page_size: The page size where `page_size` is None.
-        filters: As for `Campaigns.list`.
-        sorts: As for `Campaigns.list`.
-        page_size: As for `Campaigns.list`.
-        prefetch: As for `Campaigns.list`.
-        resume_from: As for `Campaigns.list`.
-        check_filters: As for `Campaigns.list`.
-        remember: The maximum number of ids to remember if rows may move.
+    """Return a paginator over the rows at a path. The options are those of `Campaigns.list`.
 
     Raises:
         QueryError: If the server would not understand the filters or sorts.
@@ -236,14 +211,15 @@ def paginate(
     if page_size is not None:
         check_int("page_size", page_size, ge=1, le=1_000_000, error=InvalidArgumentError)
     check_int("prefetch", prefetch, ge=0, le=1000, error=InvalidArgumentError)
-    start = validate_checkpoint(resume_from, digest(name, where.text, order), page_size, default_page_size)
+    start = validate_checkpoint(resume_from, digest(path, where.text, order), page_size, default_page_size)
     contradicts = where.contradicts if check_filters else None
 
     by_id = is_by_id(order)
 
     async def fetch(page: int, size: int) -> Page[M]:
         nonlocal order
-        found = await caller.run(build_request(page=page, page_size=size, filters=where.text, sorts=order), read)
+        request = build_page(operation, path, page=page, page_size=size, filters=where.text, sorts=order)
+        found = await caller.run(request, read)
         if contradicts is not None:
             _check_rows(found, contradicts, path)
         if by_id and order is not None and len(found.items) > size and len(found.items) != found.total_records:
@@ -256,7 +232,7 @@ def paginate(
     return Paginator(
         Source(fetch, _ids, path, Order(by_id, can_change, remember)),
         start,
-        rows=name.partition(" ")[0],
+        rows=operation.resource,
         prefetch=prefetch,
     )
 

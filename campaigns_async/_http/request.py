@@ -74,9 +74,16 @@ _RAW_OPERATIONS = {
 _FORBIDDEN_IN_ID = re.compile(r"[/\\?#%; ]")  # all other blanks and controls are not printable
 
 
-def build_list(*, page: int, page_size: int, filters: str | None = None, sorts: str | None = None) -> Request:
-    """Build `GET /api/Campaigns`."""
-    return Request(Operation.LIST, "GET", CAMPAIGNS_PATH, _encode_paging(page, page_size, filters, sorts))
+def build_page(
+    operation: Operation, path: str, *, page: int, page_size: int, filters: str | None = None, sorts: str | None = None
+) -> Request:
+    """Build `GET /api/Campaigns`, or `GET /api/Campaigns/:Id/Contacts`."""
+    query = f"page={page}&pageSize={page_size}"
+    if sorts:
+        query += f"&sorts={_quote('sorts', sorts)}"
+    if filters:
+        query += f"&filters={_quote('filters', filters)}"
+    return Request(operation, "GET", path, query)
 
 
 def build_get(campaign_id: str) -> Request:
@@ -84,26 +91,16 @@ def build_get(campaign_id: str) -> Request:
     return Request(Operation.GET, "GET", campaign_path(campaign_id))
 
 
-def build_contacts(
-    campaign_id: str, *, page: int, page_size: int, filters: str | None = None, sorts: str | None = None
-) -> Request:
-    """Build `GET /api/Campaigns/:Id/Contacts`."""
-    return Request(
-        Operation.CONTACTS, "GET", contacts_path(campaign_id), _encode_paging(page, page_size, filters, sorts)
-    )
-
-
 def build_create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = None) -> CreateRequest:
     """Build `POST /api/Campaigns`, or `/true` or `/false` below it."""
     check_instance("new", new, NewCampaign, error=InvalidArgumentError)
     if ignore_invalid_phone_numbers is not None:
         check_instance("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool, error=InvalidArgumentError)
-    path, drops_invalid = _CREATE_PATHS[ignore_invalid_phone_numbers], ignore_invalid_phone_numbers is True
-    return CreateRequest(_CREATE, "POST", path, "", encode_model(new), content=new, drops_invalid=drops_invalid)
+    return build_encoded_create(encode_model(new), new, ignore_invalid_phone_numbers)
 
 
 def build_encoded_create(
-    body: bytes, content: Callable[[], NewCampaign], ignore_invalid_phone_numbers: bool | None = None
+    body: bytes, content: Content, ignore_invalid_phone_numbers: bool | None = None
 ) -> CreateRequest:
     """Build the request of a create from an encoded body."""
     path, drops_invalid = _CREATE_PATHS[ignore_invalid_phone_numbers], ignore_invalid_phone_numbers is True
@@ -149,15 +146,6 @@ def build_raw(
         )
     query = "" if params is None else _encode_params(params)
     return Request(_RAW_OPERATIONS[verb], verb, path, query, None if json is None else _encode_json(json))
-
-
-def _encode_paging(page: int, page_size: int, filters: str | None, sorts: str | None) -> str:
-    query = f"page={page}&pageSize={page_size}"
-    if sorts:
-        query += f"&sorts={_quote('sorts', sorts)}"
-    if filters:
-        query += f"&filters={_quote('filters', filters)}"
-    return query
 
 
 def check_campaign_id(campaign_id: str, method: str = "GET") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -25,18 +26,21 @@ from campaigns_async import (
 from campaigns_async._http.api_key import build_credentials
 from campaigns_async._http.request import (
     Request,
-    build_contacts,
     build_create,
     build_delete,
     build_get,
-    build_list,
+    build_page,
     build_raw,
     build_update,
+    contacts_path,
 )
 
 NEW = NewCampaign(datetime(2024, 1, 1, tzinfo=UTC), "Golf", "Hi", [NewContact("1")])
 UPDATE = CampaignUpdate(datetime(2024, 1, 1, tzinfo=UTC), "Golf", "Hi")
 ROOT = "/api/Campaigns"
+
+build_list = partial(build_page, Operation.LIST, ROOT)
+build_contacts = partial(build_page, Operation.CONTACTS, f"{ROOT}/abc/Contacts")
 
 
 def outline(request: Request) -> tuple[Operation, str, str, str]:
@@ -47,7 +51,7 @@ def outline(request: Request) -> tuple[Operation, str, str, str]:
 def test_the_six_operations_are_the_documented_requests() -> None:
     paging = "page=2&pageSize=50"
     listed = build_list(page=2, page_size=50)
-    people = build_contacts("abc", page=2, page_size=50)
+    people = build_contacts(page=2, page_size=50)
     assert outline(listed) == (Operation.LIST, "GET", ROOT, paging)
     assert outline(people) == (Operation.CONTACTS, "GET", f"{ROOT}/abc/Contacts", paging)
     assert outline(build_get("abc")) == (Operation.GET, "GET", f"{ROOT}/abc", "")
@@ -131,7 +135,7 @@ ADDRESSING: list[Any] = [
     lambda campaign_id: build_delete(campaign_id, "POST"),
     lambda campaign_id: build_update(campaign_id, UPDATE),
     lambda campaign_id: build_update(campaign_id, UPDATE, "POST"),
-    lambda campaign_id: build_contacts(campaign_id, page=1, page_size=1),
+    lambda campaign_id: build_page(Operation.CONTACTS, contacts_path(campaign_id), page=1, page_size=1),
 ]
 NAMES = ["get", "delete", "delete by POST", "update", "update by POST", "contacts"]
 
@@ -246,7 +250,7 @@ def test_any_filter_and_sort_arrives_unchanged_or_is_refused(filters: str, sorts
 @pytest.mark.parametrize("name", ["filters", "sorts"])
 def test_a_filter_or_sort_with_a_lone_surrogate_is_refused_by_name(name: str) -> None:
     options: Any = {name: "phoneNumber==SECRET\ud800"}
-    for call in (build_list, lambda **more: build_contacts("abc", **more)):
+    for call in (build_list, build_contacts):
         with pytest.raises(InvalidArgumentError, match=rf"\A{name} contains a lone surrogate") as caught:
             call(page=1, page_size=1, **options)
         assert caught.value.__context__ is None, "a UnicodeEncodeError holds the text"
@@ -471,7 +475,7 @@ MARK = "sEcReT447700900987"
     "value",
     [
         build_list(page=1, page_size=1, filters=MARK, sorts=MARK),
-        build_contacts("c1", page=1, page_size=1, filters=MARK),
+        build_contacts(page=1, page_size=1, filters=MARK),
         build_raw("POST", "/api/x", params={MARK: MARK}, json={MARK: MARK}),
         *(build_credentials(auth, MARK) for auth in Auth),
     ],
