@@ -16,16 +16,12 @@ async def wait_to_end(work: Awaitable[T]) -> T:
         CancelledError: If the wait was cancelled.
     """
     task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait([task])
-        except asyncio.CancelledError as stop:
-            cancelled = stop
-    if cancelled is not None:
+    try:
+        await wait_until_done([task])
+    except asyncio.CancelledError:
         if not task.cancelled():
             task.exception()  # retrieved: asyncio logs an exception that nobody has retrieved
-        raise cancelled
+        raise
     return task.result()
 
 

@@ -210,17 +210,13 @@ class CampaignsClient:
         rate = self._pool.limiter.rate
         return Runtime(
             clock=self._pool.clock,
-            random=self._pool.random,
             ledger=self._ledger,
             listings=self._creator.listings,
-            get=self.campaigns.get,
-            probe=self._creator.listings.probe,
             creator=self._creator,
             rate_limit=None if rate is None else rate.rate,
             max_concurrency=self._pool.limiter.limit,
             base_url=self._base_url,
             read_timeout=self._caller.timeouts.read,
-            reconcile=self._reconcile,
         )
 
     async def __aenter__(self) -> Self:

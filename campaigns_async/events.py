@@ -2,8 +2,9 @@
 
 Each event has an `id`, which increases over all events of a client, and the `call_id` of its call. A call has
 `CallStarted`, then `AttemptStarted` and `AttemptFinished` for each attempt, `Waiting` before each pause between two
-attempts and each wait for a slot, the rate limit or the end of a hold, and `CallFinished`. The observer receives them in the caller's task and context. A request that reads a
-campaign back, to confirm a response, is a call of its own before the `CallFinished` of the call that it confirms.
+attempts and each wait for a slot, the rate limit or the end of a hold, and `CallFinished`. The observer receives them
+in the caller's task and context. A request that reads a campaign back, to confirm a response, is a call of its own
+before the `CallFinished` of the call that it confirms.
 """
 
 from __future__ import annotations
@@ -45,14 +46,9 @@ class CallStarted(_RequestEvent):
 
 @frozen
 class AttemptStarted(_RequestEvent):
-    """The start of an attempt: its request has a slot and is about to be sent.
+    """The start of an attempt: its request has a slot and is about to be sent. It has the fields of `CallStarted`.
 
     Attributes:
-        id: The event's number, from 1.
-        call_id: The call's number, from 1.
-        operation: The call's operation.
-        method: The HTTP method.
-        path: The path, without the query.
         attempt: The attempt's number, from 1.
     """
 
@@ -61,14 +57,9 @@ class AttemptStarted(_RequestEvent):
 
 @frozen
 class AttemptFinished(_RequestEvent):
-    """The end of an attempt: a response, a failure, or an abort.
+    """The end of an attempt: a response, a failure, or an abort. It has the fields of `CallStarted`.
 
     Attributes:
-        id: The event's number, from 1.
-        call_id: The call's number, from 1.
-        operation: The call's operation.
-        method: The HTTP method.
-        path: The path, without the query.
         attempt: The attempt's number, from 1.
         status: The HTTP status; None without a complete response.
         failure: The kind of failure: connect, certificate, tls, unknown_host, proxy, connect_timeout, dropped,
@@ -90,12 +81,10 @@ class AttemptFinished(_RequestEvent):
 class Waiting(_CallEvent):
     """The start of a pause between two attempts, or of a wait before one. A call that waits has no slot.
 
-    The next `AttemptStarted` of the same call is the end of the wait.
+    The next `AttemptStarted` of the same call is the end of the wait. `id`, `call_id` and `operation` are those of
+    `CallStarted`.
 
     Attributes:
-        id: The event's number, from 1.
-        call_id: The call's number, from 1.
-        operation: The call's operation.
         reason: Between two attempts, `retry_after` if the server named the time, else `backoff`. Before an attempt,
             `hold` while the server has asked the whole client to wait, `slot` if `max_concurrency` requests are in
             flight, else `rate`.
@@ -109,14 +98,9 @@ class Waiting(_CallEvent):
 
 @frozen
 class CallFinished(_RequestEvent):
-    """The end of a call: it returned a value, raised an error, or was cancelled.
+    """The end of a call: it returned a value, raised an error, or was cancelled. It has the fields of `CallStarted`.
 
     Attributes:
-        id: The event's number, from 1.
-        call_id: The call's number, from 1.
-        operation: The call's operation.
-        method: The HTTP method.
-        path: The path, without the query.
         attempts: The number of requests that the call sent.
         elapsed: The length of the call, in seconds.
         effect: The effect of the call on the server.

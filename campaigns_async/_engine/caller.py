@@ -12,7 +12,7 @@ from attrs import define, field
 from campaigns_async._engine.call import Call
 from campaigns_async._engine.effect_record import CURRENT
 from campaigns_async._engine.pool import Pool
-from campaigns_async._engine.retry import BudgetSpent, RetryAfterOrBackoff, if_retryable
+from campaigns_async._engine.retry import BudgetSpent, RetryAfterOrBackoff
 from campaigns_async._http.body_forms import find_body_form
 from campaigns_async._http.deadlines import TimeoutQueue
 from campaigns_async._http.problems import build_error, build_unproven
@@ -228,24 +228,22 @@ class Caller:
     async def _retry(self, call: Call, first: Response | Failure) -> Response | Failure:
         """Make the attempts from the second on. A call that needs only one attempt does not import tenacity."""
         try:
-            from tenacity import AsyncRetrying  # noqa: PLC0415  # few calls need a second attempt
+            from tenacity import AsyncRetrying, retry_if_result  # noqa: PLC0415  # few calls need a second attempt
         except (ImportError, OSError):  # e.g. EMFILE: report the first attempt's result, not the ImportError
             return first
 
-        pause = RetryAfterOrBackoff(call, self.retry, self.pool.random)
-        budget = BudgetSpent(call, self.retry, self.pool.quota, self.pool.clock)
-        seconds = pause()
-        if budget.is_spent(seconds):
-            return first
-        await self._sleep_before_retry(call, seconds)
-        retrying = AsyncRetrying(
-            retry=if_retryable,
-            wait=pause,
-            stop=budget,
+        ended = [first]
+
+        async def attempt() -> Response | Failure:
+            return ended.pop() if ended else await self._attempt(call)
+
+        return await AsyncRetrying(
+            retry=retry_if_result(lambda _: call.outcome is not None and call.outcome.retryable),
+            wait=RetryAfterOrBackoff(call, self.retry, self.pool.random),
+            stop=BudgetSpent(call, self.retry, self.pool.quota, self.pool.clock),
             sleep=partial(self._sleep_before_retry, call),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else first,
-        )
-        return await retrying(self._attempt, call)
+        )(attempt)
 
     async def _sleep_before_retry(self, call: Call, seconds: float) -> None:
         if self.pool.instrumentation is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from random import Random
 
 from campaigns_async._engine.call import Clock
@@ -82,13 +83,9 @@ class Pool:
         Raises:
             ClientClosedError: If the pool is closed, or is closed during the sleep.
         """
-        sleeping = asyncio.ensure_future(self.clock.sleep(seconds))
-        closed = asyncio.ensure_future(self._closed_event.wait())
-        try:
-            await asyncio.wait((sleeping, closed), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            closed.cancel()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closed_event.wait()
         if self.closed:
             raise ClientClosedError("the client was closed before the retry")
 

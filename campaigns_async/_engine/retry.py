@@ -90,11 +90,7 @@ class BudgetSpent:
 
     def __call__(self, state: RetryCallState) -> bool:
         """Return True if there is no further attempt."""
-        return self.is_spent(state.upcoming_sleep)
-
-    def is_spent(self, pause: float) -> bool:
-        """Return True if there is no further attempt after a pause of `pause` seconds."""
-        call, policy = self.call, self.policy
+        call, policy, pause = self.call, self.policy, state.upcoming_sleep
         if call.attempts >= policy.attempts:
             return True
         if call.retry_after is not None and call.retry_after > policy.max_retry_after:
@@ -104,14 +100,3 @@ class BudgetSpent:
             return True
         call.retry_paid = self.quota.acquire()
         return not call.retry_paid
-
-
-def if_retryable(state: RetryCallState) -> bool:
-    """Return True if the latest attempt may be retried: a `retry` strategy for tenacity.
-
-    It looks at the outcome of the call, the first argument of the attempt. An exception, such as a cancellation, is
-    never retried.
-    """
-    call: Call = state.args[0]
-    ended = state.outcome is not None and not state.outcome.failed
-    return ended and call.outcome is not None and call.outcome.retryable

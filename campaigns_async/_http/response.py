@@ -163,12 +163,7 @@ def read_campaign(response: Response, campaign_id: str | None = None) -> Campaig
     Raises:
         DecodeError: If the body is not a campaign, or is another one: then it answers another request.
     """
-    value = single(response.json())
-    try:
-        found = read_model(value, Campaign)
-    except DecodeError as error:
-        error.http_status = response.status
-        raise
+    found = read_model(single(response.json()), Campaign)
     _check_read_status(response)
     if campaign_id is None or normalize_id(found.id) == normalize_id(campaign_id):
         return found
@@ -198,12 +193,7 @@ def read_contacts(response: Response) -> Page[Contact]:
 def _read_page(response: Response, cls: type[M]) -> Page[M]:
     if response.status == 200 and (page := pages.read_page(response.body, cls)) is not None:
         return page
-    envelope = single(response.json())
-    try:
-        page = _read_envelope(envelope, cls)
-    except DecodeError as error:
-        error.http_status = response.status
-        raise
+    page = _read_envelope(single(response.json()), cls)
     _check_read_status(response)
     return page
 

@@ -6,7 +6,7 @@ import orjson
 import pytest
 from support.made import client_of, new_campaign
 
-from campaigns_async import CampaignsClient, Effect, NewCampaign, OutcomeUnknownError, ReconcilePolicy
+from campaigns_async import CampaignsClient, Effect, NewCampaign, OutcomeUnknownError
 from campaigns_async._http import codec
 from campaigns_async.client import runtime_of
 from campaigns_async.sandbox import Sandbox
@@ -48,9 +48,7 @@ async def test_an_encoded_create_of_unknown_outcome_is_sent_once_and_remembered(
 
 
 def test_a_runtime_has_the_settings_of_its_client() -> None:
-    policy = ReconcilePolicy(settle=1.0)
-    client = CampaignsClient("http://127.0.0.1:9", "key", rate_limit=7, max_concurrency=3, reconcile=policy)
+    client = CampaignsClient("http://127.0.0.1:9", "key", rate_limit=7, max_concurrency=3)
     runtime = runtime_of(client)
     assert (runtime.rate_limit, runtime.max_concurrency, runtime.base_url) == (7, 3, "http://127.0.0.1:9")
-    assert runtime.reconcile is policy
     assert runtime_of(CampaignsClient("http://127.0.0.1:9", "key")).rate_limit is None
