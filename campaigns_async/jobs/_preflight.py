@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import define, field
 
@@ -36,6 +36,7 @@ from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaig
 from campaigns_async.query import campaign
 from campaigns_async.query._parse import Filters
 
+T = TypeVar("T")
 _SECOND: Final = 1000
 """Milliseconds by which a server may cut or round a start."""
 _GAP: Final = 24 * 3600 * _SECOND
@@ -74,21 +75,17 @@ class Preflight:
     _requests: int = field(init=False, default=0)
     _digests: Digests = field(init=False)
 
-    async def run(self, *, accept_missing: bool) -> list[Transition] | None:
-        """Return a transition for each planned row that is adopted or held. None if `stopped_by` stops the run.
-
-        Args:
-            accept_missing: Go on if none of the journal's latest campaigns is on the server.
+    async def run(self, step: Callable[[], Awaitable[T]]) -> T | None:
+        """Return the result of a step, which an outage delays. None if `stopped_by` stops the run.
 
         Raises:
-            PreflightError: If the journal's campaigns are gone, the server refuses the list, or the limit is reached.
+            PreflightError: If the step raises one, or the server refuses a list.
         """
+        requests = self._requests
         while True:
-            self._requests = self.near = 0
+            self._requests, self.near = requests, 0
             try:
-                if not accept_missing:
-                    await self.check_account()
-                transitions = await self.compare_plan()
+                result = await step()
             except (JobError, ClientClosedError):
                 raise
             except CampaignsError as error:
@@ -107,7 +104,7 @@ class Preflight:
                 return None
             else:
                 self.backoff.record_response()
-                return transitions
+                return result
 
     async def verify(self, row: ClaimedRow, campaign_id: str) -> bool:
         """Return True if a campaign is as it was sent, or False if it cannot be read.

@@ -220,12 +220,19 @@ class Job:
         counts = await journal.counts()
         self._tracker.counts.update(counts)
         self._identity = await journal.identity()
+        preflight = Preflight(journal, self._runtime, self._backoff, self._ignore_invalid, self._preflight_limit)
+        if self._preflight and not self._accept_missing and not self._stopping:
+            # First: on another account every unknown row would be absent.
+            await self._compare(preflight, preflight.check_account)
         recovery = Recovery(journal, self._identity, self._runtime, self._policy, self._ignore_invalid)
         if self._may_reconcile and (counts[State.SENDING] or counts[State.UNKNOWN]):
             await self._reconcile(recovery, None, known_before=0)
-        preflight = Preflight(journal, self._runtime, self._backoff, self._ignore_invalid, self._preflight_limit)
         if self._preflight and not self._stopping:
-            await self._compare(journal, preflight)
+            self._tracker.report(Phase.COMPARING)
+            transitions = await self._compare(preflight, preflight.compare_plan)
+            if transitions is not None:
+                await journal.commit(transitions, claim=0, now=self._now())
+                self._tracker.count_preflight(transitions, near=preflight.near)
         for sent in range(_ROUNDS):
             mark = self._runtime.ledger.seen.snapshot()
             unknown = await self._send(journal, preflight)
@@ -240,15 +247,12 @@ class Job:
             f"rows were sent {_ROUNDS} times and were absent each time: look at the server, then start again"
         )
 
-    async def _compare(self, journal: Journal, preflight: Preflight) -> None:
-        """Compare the plan with the server. Adopt the rows whose campaigns are there, and hold back rows like them."""
-        self._tracker.report(Phase.COMPARING)
-        transitions = await self._search(preflight.run(accept_missing=self._accept_missing))
-        if transitions is not None:
-            await journal.commit(transitions, claim=0, now=self._now())
-            self._tracker.count_preflight(transitions, near=preflight.near)
-        elif preflight.stopped_by is not None:
+    async def _compare(self, preflight: Preflight, step: Callable[[], Awaitable[T]]) -> T | None:
+        """Return the result of a step of the preflight; None if the run stops."""
+        result = await self._search(preflight.run(step))
+        if preflight.stopped_by is not None:
             self._stopped_by, self._stopping = preflight.stopped_by, True
+        return result
 
     async def _send(self, journal: Journal, preflight: Preflight) -> Collection[int]:
         """Send the planned rows; return the ids of those that became unknown."""

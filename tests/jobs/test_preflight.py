@@ -11,7 +11,7 @@ from attrs import evolve
 from support.made import START, client_of
 
 from campaigns_async import Campaign, CampaignsClient, CampaignStatus, NewCampaign, NewContact, ReconcilePolicy
-from campaigns_async.jobs import Mark, PreflightError, open_journal, send
+from campaigns_async.jobs import Mark, PreflightError, State, open_journal, send
 from campaigns_async.jobs._preflight import find_differences
 from campaigns_async.sandbox import Quirks, Sandbox
 
@@ -157,6 +157,20 @@ async def test_a_journal_whose_latest_campaigns_are_gone_is_refused_unless_told(
         with pytest.raises(PreflightError, match=r"none of the journal's latest campaigns \(2\)"):
             await send(client, plan, journal)
         assert len(sandbox.created) == 2
+
+
+async def test_an_unknown_row_is_not_looked_for_on_another_account(sandbox: Sandbox, tmp_path: Path) -> None:
+    journal = tmp_path / "j.sqlite"
+    async with soon(sandbox) as client:
+        await send(client, rows(2), journal)
+        sandbox.fault(operation="create", times=1, drop="close", act=True)
+        await send(client, rows(3), journal, reconcile=False)
+        for created in list(sandbox.created):
+            await client.campaigns.delete(created["id"])
+        with pytest.raises(PreflightError, match="is it another account"):
+            await send(client, rows(3), journal)
+    with open_journal(journal) as opened:
+        assert [row.state for row in opened.rows()] == [State.CREATED, State.CREATED, State.UNKNOWN]
 
 
 # The first row
