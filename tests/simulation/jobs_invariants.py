@@ -172,12 +172,10 @@ class Watch:
         states, error, summary = life.states, life.error, life.summary
         if error is not None:
             if isinstance(error, PreflightError):  # the server refused the list
-                assert not self.sending_here(), "a preflight that failed comes before the first row"
+                assert self._script.preflight, f"nothing was to be compared: {error}"
+                assert not self._departed, "the plan could not be compared, and rows were sent"
                 return
             if isinstance(error, JournalError) and self.lock_lost_at < math.inf:
-                return
-            if isinstance(error, PreflightError):
-                assert not self._departed, "the plan could not be compared, and rows were sent"
                 return
             assert isinstance(error, asyncio.CancelledError), f"ended with {error!r}"
             self._after_a_cancel()

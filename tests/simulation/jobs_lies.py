@@ -32,7 +32,8 @@ class Meddler:
         self._dice = dice
         self._script = script
         self._counts = counts
-        self._names = [name for name in kinds.JOURNALS if name in kinds.DRAWN]
+        but = () if script.preflight else ("journal doubled", "wrong account")  # without it nothing tells
+        self._names = [name for name in kinds.JOURNALS if name in kinds.DRAWN and name not in but]
         self._distrusts = False
 
     def meddle(self, point: Point, orders: Orders, backups: Sequence[Files]) -> tuple[Point, Orders]:

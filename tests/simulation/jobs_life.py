@@ -152,8 +152,8 @@ class Life:
             journal=self.journal.path,
             reconcile=self.script.reconcile,
             ignore_invalid_phone_numbers=self.script.ignore_invalid,
-            preflight=False,
-            accept_altered=True,
+            preflight=self.script.preflight,
+            accept_altered=self.script.accept_altered or self.orders.calm,  # a person has looked
             retry_failed=self.orders.retry_failed,
             give_up_after=self.script.give_up_after,
             group=self.script.group,

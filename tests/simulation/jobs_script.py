@@ -58,6 +58,10 @@ class JobScript:
     server_limit: int | None
     commit_takes: float
     """Seconds that a write to the journal takes at most."""
+    preflight: bool
+    """The job's option."""
+    accept_altered: bool
+    """The job's option."""
     around: Surroundings = NOTHING
     """What the server does to campaigns and lists, and what others do."""
     others_come: bool = False
@@ -132,6 +136,8 @@ def draw_script(seed: int) -> JobScript:
         stalls=dice.choice((0.0, 0.0, 0.02)),
         server_limit=dice.choice((2, 5)) if dice.random() < 0.15 else None,
         commit_takes=dice.choice((0.002, 0.02, 0.2)),
+        preflight=source(seed, "preflight").random() < 0.6,
+        accept_altered=source(seed, "altered").random() < 0.5,
     )
     return _put_into_surroundings(script, dice.choice((0, 0, 1, 3)))
 
