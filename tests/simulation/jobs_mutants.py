@@ -136,7 +136,7 @@ JOB_MUTANTS = (
     Mutant(
         "a campaign that is like two rows belongs to the later one",
         "_reconcile.creates",
-        "is_mine, is_other = fits == [True, False], ",
+        "is_mine, is_other = is_settled and fits[0], ",
         "is_mine, is_other = fits[0], ",
     ),
     # What a run does in an outage
