@@ -10,11 +10,11 @@ from typing import Final
 
 from attrs import frozen
 
-from ._clock import STARTED, Clock, Lifecycle, Schedule
+from ._clock import Clock, Lifecycle, Schedule
 from ._dotnet import TICKS_PER_SECOND, parse_iso_ticks, write_ticks
 from ._mobile_numbers import get_final_status, parse_mobile, write_mobile
 from ._request_bodies import CreateBody, NewContact
-from ._rows import COMPLETED, SUBMITTED, Row, Wire
+from ._rows import COMPLETED, SENDING, SUBMITTED, Row, Wire
 from ._settings import Quirks, WireRow
 
 A_DAY: Final = timedelta(days=1)
@@ -45,14 +45,7 @@ class DoubleSend:
 
 
 class Store:
-    """Campaigns in their order, each with its contacts.
-
-    Args:
-        seed: The seed of the generated ids; None for different ids in each run.
-        quirks: The form in which values are stored.
-        clock: The sandbox's time.
-        lifecycle: The time that created campaigns stay in each status.
-    """
+    """Campaigns in their order, each with its contacts."""
 
     def __init__(
         self,
@@ -72,7 +65,7 @@ class Store:
         # Campaigns created over HTTP: as they were created; and the rows of those that have not been deleted.
         self._created: list[tuple[Wire, list[Row]]] = []
         self._created_rows: dict[Row, None] = {}
-        self._hidden: list[Row] = []
+        self._hidden: dict[Row, Callable[[], bool]] = {}
 
     def seed(self, wire: WireRow, contacts: Iterable[WireRow], at: int | None) -> None:
         """Add a campaign without validating it: at the end, or at an index from 0.
@@ -108,10 +101,10 @@ class Store:
         self._schedule.advance(self._clock.now_ticks())
 
     def has_started(self, campaign_id: str) -> bool:
-        """Return True if a campaign has started, and can no longer be changed."""
+        """Return True if a campaign has started, and can no longer be changed or deleted."""
         row = self._by_id.get(campaign_id)
         status = None if row is None else row.wire.get("status")
-        return isinstance(status, int) and status in STARTED
+        return isinstance(status, int) and status in {SENDING, SUBMITTED, COMPLETED}
 
     def update(self, campaign_id: str, fields: Wire) -> bool:
         """Change the fields of an update. Return False if there is no such campaign."""
@@ -135,31 +128,22 @@ class Store:
         return True
 
     def get(self, campaign_id: str) -> Row | None:
-        """Return a campaign; None if there is no such campaign."""
         return self._by_id.get(campaign_id)
 
     def get_contacts(self, campaign_id: str) -> Sequence[Row] | None:
-        """Return the contacts of a campaign; None if there is no such campaign."""
         return self._contacts.get(campaign_id)
 
     def hide_newest(self, is_hidden: Callable[[], bool]) -> None:
         """Hide the campaign that was stored last from lists while `is_hidden` returns True."""
-        row = self._rows[-1]
-        row.hidden = is_hidden
-        self._hidden.append(row)
+        self._hidden[self._rows[-1]] = is_hidden
 
     def list_visible(self) -> Sequence[Row]:
         """Return the campaigns that lists show now."""
-        if self._hidden:
-            self._hidden = [row for row in self._hidden if row.hidden is not None and row.hidden()]
-        if not self._hidden:
-            return self._rows
-        hidden = set(self._hidden)
-        return [row for row in self._rows if row not in hidden]
+        self._hidden = {row: is_hidden for row, is_hidden in self._hidden.items() if is_hidden()}
+        return [row for row in self._rows if row not in self._hidden] if self._hidden else self._rows
 
     @property
     def all(self) -> Sequence[Row]:
-        """Every campaign, including hidden ones."""
         return self._rows
 
     @property
@@ -182,9 +166,6 @@ class Store:
         """Find pairs of created campaigns that send the same text from the same sender to the same people.
 
         Each campaign is compared with the last campaign before it, in order of their starts, to the same person.
-
-        Args:
-            within: The longest span between the starts of a pair.
         """
         reach = max(1.0, within.total_seconds() * TICKS_PER_SECOND)  # the same moment always counts
         shared: dict[tuple[str, str], int] = defaultdict(int)

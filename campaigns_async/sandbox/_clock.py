@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
 
 from attrs import field, frozen
 
@@ -19,9 +18,6 @@ from ._validators import seconds
 
 _START = datetime.min.replace(tzinfo=UTC)
 _END = datetime.max.replace(tzinfo=UTC)
-
-STARTED: Final = frozenset({SENDING, SUBMITTED, COMPLETED})
-"""The statuses in which a campaign can no longer be changed or deleted."""
 
 
 class Clock:
@@ -61,7 +57,6 @@ class Clock:
                 return _END if self._offset > timedelta() else _START
 
     def now_ticks(self) -> int:
-        """Return the time in ticks of 100 ns since year 1, the unit of start times."""
         return to_ticks(self.now())
 
     def set(self, moment: datetime) -> None:
@@ -130,11 +125,7 @@ class Lifecycle:
 
 
 class Schedule:
-    """The next status of each campaign. A started campaign never returns to Pending.
-
-    Args:
-        lifecycle: The time that a campaign stays in each status.
-    """
+    """The next status of each campaign. A started campaign never returns to Pending."""
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._submitted_after = round(lifecycle.sending * TICKS_PER_SECOND)
@@ -155,16 +146,10 @@ class Schedule:
         due = self._due
         while due and due[0][0] <= now:
             at, _, row, status = heapq.heappop(due)
-            if not self._is_current(row, at, status):
+            # Entries of deleted campaigns, and those of a previous start time, stay in the queue.
+            if row.deleted or (status == SENDING and (row.wire["status"] != PENDING or row.ticks != at)):
                 continue
             row.replace({**row.wire, "status": status})
             if status == SENDING:
                 self._push(at + self._submitted_after, row, SUBMITTED)
                 self._push(at + self._completed_after, row, COMPLETED)
-
-    @staticmethod
-    def _is_current(row: Row, at: int, status: int) -> bool:
-        # Entries of deleted campaigns, and those of a previous start time, stay in the queue.
-        if row.deleted:
-            return False
-        return status != SENDING or (row.wire["status"] == PENDING and row.ticks == at)

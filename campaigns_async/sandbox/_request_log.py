@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from attrs import define, field
@@ -60,32 +60,17 @@ class RecordedRequest:
 
 @define(eq=False)
 class RequestLog:
-    """The log of requests, which tests read and wait for.
-
-    Attributes:
-        in_flight: The number of requests that are being read or answered.
-        max_in_flight: The highest number of requests that were in flight at the same time.
-    """
+    """The requests in order of arrival, and the numbers of those that are being read or answered."""
 
     in_flight: int = 0
     max_in_flight: int = 0
-    _requests: list[RecordedRequest] = field(init=False, factory=list[RecordedRequest])
+    requests: list[RecordedRequest] = field(init=False, factory=list[RecordedRequest])
     _counts: Counter[tuple[Event, str]] = field(init=False, factory=Counter[tuple[Event, str]])
-    _waiting: set[asyncio.Future[None]] = field(init=False, factory=set[asyncio.Future[None]])
-
-    @property
-    def requests(self) -> Sequence[RecordedRequest]:
-        """All requests, in order of arrival."""
-        return tuple(self._requests)
-
-    @property
-    def count(self) -> int:
-        """The number of requests that arrived."""
-        return len(self._requests)
+    _changed: asyncio.Event = field(init=False, factory=asyncio.Event)
 
     def clear(self) -> None:
         """Remove all requests. Those in flight still count as such."""
-        self._requests.clear()
+        self.requests.clear()
         self._counts.clear()
         self.max_in_flight = self.in_flight
 
@@ -95,34 +80,25 @@ class RequestLog:
         self.max_in_flight = max(self.max_in_flight, self.in_flight)
 
     def end(self) -> None:
-        """Count a request as no longer in flight."""
         self.in_flight -= 1
 
     def add(self, request: RecordedRequest) -> None:
-        """Add a request that was read completely."""
-        self._requests.append(request)
+        self.requests.append(request)
         self._count("received", request)
 
     def mark_acted(self, request: RecordedRequest) -> None:
-        """Mark a request as carried out."""
         request.acted = True
         self._count("acted", request)
 
     def _count(self, event: Event, request: RecordedRequest) -> None:
         self._counts[event, "any"] += 1
         self._counts[event, request.operation or "other"] += 1
-        for future in self._waiting:
-            if not future.done():
-                future.set_result(None)
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     async def wait(self, event: Event, count: int, operation: Operation | None) -> None:
         """Wait until `count` requests have arrived, or were carried out."""
         if operation is not None and operation not in OPERATIONS:
             raise ValueError(f"operation must be one of {', '.join(OPERATIONS)}")
         while self._counts[event, operation or "any"] < count:
-            future = asyncio.get_running_loop().create_future()
-            self._waiting.add(future)
-            try:
-                await future
-            finally:
-                self._waiting.remove(future)
+            await self._changed.wait()

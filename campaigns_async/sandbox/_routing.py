@@ -27,15 +27,12 @@ class RoutedRequest:
     """A request, parsed for the operations.
 
     Attributes:
-        method: The HTTP method, in upper case.
         operation: The requested operation; None if no operation has this method and path.
         allow: The methods of the path; None if there is no such path.
         query: Parameters by name in lower case, the first of each.
-        campaign_id: The campaign's id, if the path has one.
         ignore_invalid: True if a create leaves out contacts with invalid numbers.
     """
 
-    method: str
     operation: Operation | None
     allow: tuple[str, ...] | None
     query: Mapping[str, str]
@@ -59,30 +56,24 @@ class Router:
         return below if path.lower().startswith(start) and below[:1] in {"", "/"} else None
 
     def route(self, method: str, target: str, *, has_body: bool) -> RoutedRequest:
-        """Find the operation of a request.
-
-        Args:
-            method: The HTTP method.
-            target: The path with the query.
-            has_body: True if the request has a body.
-        """
+        """Find the operation of a request. The target is the path with the query."""
         path, _, query_text = target.partition("?")
         query = read_query(query_text)
         match = None
         if path[: len(self._prefix)].lower() == self._prefix:
             match = _PATH.fullmatch(path, len(self._prefix))
         if match is None:
-            return RoutedRequest(method, None, None, query)
+            return RoutedRequest(None, None, query)
         if match[1] is None:
-            return RoutedRequest(method, _ON_ALL.get(method), ("GET", "POST"), query)
+            return RoutedRequest(_ON_ALL.get(method), ("GET", "POST"), query)
         campaign_id = unquote(match[1])
         if match[2] is not None:
-            return RoutedRequest(method, "contacts" if method == "GET" else None, ("GET",), query, campaign_id)
+            return RoutedRequest("contacts" if method == "GET" else None, ("GET",), query, campaign_id)
         flag = _FLAGS.get(campaign_id.lower())
         if method == "POST" and flag is not None:
-            return RoutedRequest(method, "create", ("POST",), query, ignore_invalid=flag)
+            return RoutedRequest("create", ("POST",), query, ignore_invalid=flag)
         allow = self._allow if flag is None or "POST" in self._allow else (*self._allow, "POST")
-        return RoutedRequest(method, self._find_operation(method, has_body=has_body), allow, query, campaign_id)
+        return RoutedRequest(self._find_operation(method, has_body=has_body), allow, query, campaign_id)
 
     def _find_operation(self, method: str, *, has_body: bool) -> Operation | None:
         if method == "GET":
@@ -105,14 +96,7 @@ def read_query(text: str) -> dict[str, str]:
 
 
 def carries_key(key: str, headers: Mapping[str, str], query: Mapping[str, str], auth: Auth = "any") -> bool:
-    """Return True if a request carries the API key in an accepted way.
-
-    Args:
-        key: The right key.
-        headers: The headers. Names are found in upper or lower case.
-        query: Parameters by name in lower case.
-        auth: The accepted way, or any.
-    """
+    """Return True if a request carries the API key in an accepted way."""
     scheme, _, token = headers.get("Authorization", "").partition(" ")
     texts = {
         "bearer": token.strip() if scheme.lower() == "bearer" else None,
@@ -120,9 +104,6 @@ def carries_key(key: str, headers: Mapping[str, str], query: Mapping[str, str], 
         "query": query.get("api-key"),
     }
     offered = texts.values() if auth == "any" else (texts[auth],)
-    return any(text is not None and _is_same(text, key) for text in offered)
-
-
-def _is_same(text: str, key: str) -> bool:
     # In constant time, as other machines may send requests. Bytes that are not UTF-8 are surrogates here.
-    return compare_digest(text.encode("utf-8", "surrogatepass"), key.encode("utf-8", "surrogatepass"))
+    wanted = key.encode("utf-8", "surrogatepass")
+    return any(text is not None and compare_digest(text.encode("utf-8", "surrogatepass"), wanted) for text in offered)

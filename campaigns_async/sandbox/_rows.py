@@ -31,20 +31,15 @@ class Row:
     """A campaign or a contact in wire form.
 
     Attributes:
-        wire: The fields.
-        ticks: The start time, parsed once.
-        hidden: A function that returns True while lists omit the row; None for a row that is not hidden.
-        deleted: True once the row was deleted.
+        ticks: The start time of a campaign, parsed once.
     """
 
     wire: Wire = field(repr=False)
     ticks: int | None = field(default=None, repr=False)
-    hidden: Callable[[], bool] | None = field(default=None, repr=False)
     deleted: bool = False
 
     @classmethod
     def of_campaign(cls, wire: Wire) -> Row:
-        """Build the row of a campaign."""
         return cls(wire, _parse_start(wire))
 
     def replace(self, wire: Wire) -> None:
@@ -80,32 +75,25 @@ Columns = Mapping[str, Column]
 
 
 # Seeds are not validated: a value of another type counts as null.
-def _make_text_column(name: str) -> Column:
-    def get(row: Row) -> str | None:
+def _make_column(name: str, kind: Kind) -> Column:
+    def get(row: Row) -> str | int | None:
         value = row.wire.get(name)
-        return value if isinstance(value, str) else None
+        return value if isinstance(value, wanted) and not isinstance(value, bool) else None
 
-    return Column(Kind.TEXT, get)
-
-
-def _make_int_column(name: str, kind: Kind) -> Column:
-    def get(row: Row) -> int | None:
-        value = row.wire.get(name)
-        return value if isinstance(value, int) and not isinstance(value, bool) else None
-
+    wanted = str if kind is Kind.TEXT else int
     return Column(kind, get)
 
 
 def _make_text_columns(*names: str) -> Columns:
-    return {name.lower(): _make_text_column(name) for name in names}
+    return {name.lower(): _make_column(name, Kind.TEXT) for name in names}
 
 
 # By name in lower case, because the server ignores the case of names.
 CAMPAIGN_COLUMNS: Final[Columns] = {
     **_make_text_columns("id", "sender", "message", "trackLinkUrl"),
     "startdatetime": Column(Kind.DATE, lambda row: row.ticks),
-    "recipientcount": _make_int_column("recipientCount", Kind.INT),
-    "status": _make_int_column("status", Kind.STATUS),
-    "optoutlinkid": _make_int_column("optOutLinkId", Kind.OPTIONAL_INT),
+    "recipientcount": _make_column("recipientCount", Kind.INT),
+    "status": _make_column("status", Kind.STATUS),
+    "optoutlinkid": _make_column("optOutLinkId", Kind.OPTIONAL_INT),
 }
 CONTACT_COLUMNS: Final[Columns] = _make_text_columns("id", "phoneNumber", "name", "custom1", "custom2")

@@ -77,11 +77,7 @@ class RateLimit:
 
 
 def to_rate_limit(limit: RateLimit | float | None) -> RateLimit | None:
-    """Return a rate limit. A bare number is a rate.
-
-    Raises:
-        ValueError: If `limit` is out of range, or of another type.
-    """
+    """Return a rate limit. A bare number is a rate."""
     if limit is None or isinstance(limit, RateLimit):
         return limit
     if isinstance(limit, bool) or not isinstance(limit, (int, float)):
@@ -104,10 +100,6 @@ def _read_contacts(contacts: Mapping[str, Iterable[WireRow]] | None) -> Mapping[
     return {campaign_id: list(rows) for campaign_id, rows in (contacts or {}).items()}
 
 
-def _read_faults(faults: Iterable[Fault]) -> Sequence[Fault]:
-    return tuple(faults)
-
-
 def _read_key(key: str | None) -> str:
     return secrets.token_hex(16) if key is None else valid.check_api_key(key)
 
@@ -116,13 +108,13 @@ def _strip_slash(path: str) -> str:
     return path.rstrip("/") if isinstance(path, str) else path
 
 
+def _make_tuple(faults: Iterable[Fault]) -> Sequence[Fault]:
+    return tuple(faults)
+
+
 @frozen(eq=False, repr=False)
 class Settings:
-    """The arguments of a `Sandbox`, which documents them.
-
-    Raises:
-        ValueError: If an argument is out of range or of another type.
-    """
+    """The arguments of a `Sandbox`, which documents them."""
 
     campaigns: Sequence[Wire] = field(default=(), converter=_read_campaigns)
     contacts: Mapping[str, Sequence[WireRow]] = field(default=None, converter=_read_contacts)
@@ -145,4 +137,4 @@ class Settings:
     quirks: Quirks | None = field(
         kw_only=True, default=None, validator=optional(valid.of_type("a Quirks or None", Quirks))
     )
-    faults: Sequence[Fault] = field(kw_only=True, default=(), converter=_read_faults)
+    faults: Sequence[Fault] = field(kw_only=True, default=(), converter=_make_tuple)

@@ -6,11 +6,8 @@ import asyncio
 import math
 from typing import Any
 
-from attrs import define, field
-
 from ._campaign_store import Store
-from ._clock import Clock, Lifecycle
-from ._connections import Connection
+from ._clock import Clock
 from ._mobile_numbers import parse_mobile, parse_mobile_with_magic
 from ._operations import Operations
 from ._request_log import RequestLog
@@ -18,19 +15,13 @@ from ._settings import Quirks, RateLimit, Settings
 from .faults import Rules
 
 
-@define(eq=False)
 class TokenBucket:
     """A token bucket with one token per request. The time, in seconds, is passed in and never goes back."""
 
-    limit: RateLimit
-    _size: float = field(init=False)
-    _tokens: float = field(init=False)
-    _refilled_at: float = field(init=False, default=-math.inf)
-
-    def __attrs_post_init__(self) -> None:
-        limit = self.limit
-        burst = max(1, math.floor(limit.requests_per_second)) if limit.burst is None else limit.burst
-        self._size = self._tokens = float(burst)
+    def __init__(self, limit: RateLimit) -> None:
+        self.limit = limit
+        self._size = self._tokens = float(limit.burst or max(1, math.floor(limit.requests_per_second)))
+        self._refilled_at = -math.inf
 
     def take(self, now: float) -> float:
         """Take a token and return 0. Without a token, return the seconds until there is one."""
@@ -48,18 +39,10 @@ class State:
     """The state of a sandbox, which `reset` restores to that of its settings.
 
     Attributes:
-        settings: The arguments of the sandbox.
         port: The port to listen on; after the start, the actual port.
-        api_key: The key that requests must carry.
-        clock: The sandbox's time.
-        log: The requests that arrived.
-        rules: The faults, with their counts.
-        store: The campaigns.
-        operations: The operations on the store.
-        limiter: The rate limiter; None for no limit.
         held: The tasks that apply a fault to a request.
         late: The tasks that carry out answered requests, after a fault's `act_after`.
-        stale: The connections that are closed at their next request.
+        stale: The numbers of the connections that are closed at their next request.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -70,7 +53,7 @@ class State:
         self.rules = Rules()
         self.held: set[asyncio.Task[Any]] = set()
         self.late: set[asyncio.Task[Any]] = set()
-        self.stale: set[Connection] = set()
+        self.stale: set[int] = set()
         self._restore()
 
     def _restore(self) -> None:
@@ -78,14 +61,12 @@ class State:
         quirks = settings.quirks or Quirks()
         self.api_key = settings.api_key
         self.clock.reset(settings.now)
-        self.store = Store(
-            seed=settings.seed, quirks=quirks, clock=self.clock, lifecycle=settings.lifecycle or Lifecycle()
-        )
+        self.store = Store(seed=settings.seed, quirks=quirks, clock=self.clock, lifecycle=settings.lifecycle)
+        contacts = dict(settings.contacts)
         for wire in settings.campaigns:
-            self.store.seed(wire, settings.contacts.get(str(wire["id"]), ()), None)
-        for campaign_id in settings.contacts:
-            if self.store.get(campaign_id) is None:
-                raise ValueError(f"there are contacts for {campaign_id!r}, but no such campaign")
+            self.store.seed(wire, contacts.pop(str(wire["id"]), ()), None)
+        if contacts:
+            raise ValueError(f"there are contacts for {next(iter(contacts))!r}, but no such campaign")
         self.operations = Operations(
             self.store, quirks, parse_mobile_with_magic if settings.magic_recipients else parse_mobile
         )
@@ -101,17 +82,14 @@ class State:
         self._restore()
 
     def limit_rate(self, limit: RateLimit | None) -> None:
-        """Limit the requests per second from now on."""
         self.limiter = None if limit is None else TokenBucket(limit)
 
     @property
     def late_count(self) -> int:
-        """The number of answered requests that a fault's `act_after` has not carried out yet."""
         return sum(not task.done() for task in self.late)
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The limit on requests per second."""
         return None if self.limiter is None else self.limiter.limit
 
     @property

@@ -95,7 +95,7 @@ class SandboxBase:
     @in_loop
     def requests(self) -> Sequence[RecordedRequest]:
         """The requests that arrived, in order of arrival."""
-        return self._state.log.requests
+        return tuple(self._state.log.requests)
 
     @property
     @in_loop
@@ -286,7 +286,7 @@ class Sandbox(SandboxBase):
 
     def __repr__(self) -> str:
         where = self.url if self._handler.is_running else "stopped"
-        campaigns, requests = len(self._state.store.all), self._state.log.count
+        campaigns, requests = len(self._state.store.all), len(self._state.log.requests)
         return f"<Sandbox {where}, {campaigns} campaigns, {requests} requests>"
 
     async def __aenter__(self) -> Self:

@@ -137,8 +137,7 @@ class TestLife:
                 await sandbox.stop()
 
             server = sandbox._handler._server
-            assert server is not None
-            assert (server._open, sandbox.in_flight) == ({}, 0)
+            assert (server.open, sandbox.in_flight) == ({}, 0)
         await hang_up(writer)
 
     async def test_a_connection_is_closed_after_a_body_that_is_too_large_to_read(self) -> None:
