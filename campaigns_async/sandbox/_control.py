@@ -16,8 +16,8 @@ import attrs
 import msgspec
 from attrs import field, frozen
 
-from . import _openapi
 from ._dotnet import read_json
+from ._openapi import build_document
 from ._operations import PROBLEM, Answer
 from ._payloads import (
     ClockChange,
@@ -56,15 +56,7 @@ _SHOWN_FIELDS: Final = (
 
 @frozen
 class ControlRequest:
-    """A request to the control.
-
-    Attributes:
-        method: The HTTP method, in upper case.
-        path: The path after ``/_sandbox``, such as ``/journal``.
-        query: Parameters by name in lower case.
-        headers: The headers, found by names in any case.
-        body: The body; None if it was too large to read.
-    """
+    """A request to the control, with the path after ``/_sandbox``. `body` is None if it was too large to read."""
 
     method: str
     path: str
@@ -74,22 +66,11 @@ class ControlRequest:
 
     @property
     def json(self) -> Any:
-        """The body as JSON.
-
-        Raises:
-            ValueError: If it is not JSON.
-        """
         return read_json(self.body or b"")
 
 
 class ControlError(Exception):
-    """An error that refuses a request.
-
-    Args:
-        status: The status, 400 to 499.
-        detail: The reason, and what to send instead.
-        **headers: Headers of the answer.
-    """
+    """An error that refuses a request, and says what to send instead."""
 
     def __init__(self, status: int, detail: str, **headers: str) -> None:
         super().__init__(detail)
@@ -132,19 +113,17 @@ class Control:
 def _list_paths(state: State, _: ControlRequest) -> Any:
     start = urlsplit(state.url).path + CONTROL
     paths = [
-        {"path": start + path, "methods": list(route.responders), "what": route.description}
-        for path, route in _ROUTES.items()
+        {"path": start + path, "methods": [*route.responders], "what": route.what} for path, route in _ROUTES.items()
     ]
     return {"url": state.url, "paths": paths}
 
 
 def _list_requests(state: State, request: ControlRequest) -> Any:
     page = read_texts({name: text for name, text in request.query.items() if name != "api-key"}, LogPage)
-    requests = state.log.requests
-    later = [each for each in requests if each.number > page.after]
+    later = [each for each in state.log.requests if each.number > page.after]
     shown = later[: min(page.limit, _MAX_REQUESTS)]
     return {
-        "total": len(requests),
+        "total": len(state.log.requests),
         "next": shown[-1].number if len(later) > len(shown) else None,
         "requests": [_write_request(each, state.api_key) for each in shown],
     }
@@ -208,12 +187,9 @@ def _set_limit(state: State, request: ControlRequest) -> Any:
 
 
 def _get_openapi(state: State, _: ControlRequest) -> Any:
-    settings = state.settings
-    return _openapi.build_document(
-        url=state.url,
-        update_method=settings.update_method,
-        delete_method=settings.delete_method,
-        auth=settings.auth,
+    how = state.settings
+    return build_document(
+        url=state.url, update_method=how.update_method, delete_method=how.delete_method, auth=how.auth
     )
 
 
@@ -222,13 +198,12 @@ class _Route:
     """A path of the control.
 
     Attributes:
-        description: The description in the list of paths.
         responders: By HTTP method, the function that returns the JSON value of the answer.
-        hint: The end of the error about an invalid request: what to send instead.
+        hint: The end of the error about an invalid request.
         creates: True if a POST is answered with 201.
     """
 
-    description: str
+    what: str
     responders: Mapping[str, Callable[[State, ControlRequest], Any]]
     hint: str = ""
     creates: bool = False
@@ -279,16 +254,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _check_access(request: ControlRequest, *, host: str, api_key: str) -> None:
-    """Refuse pages of other sites, and other machines without the key.
-
-    Args:
-        request: The request.
-        host: The address that the sandbox listens on.
-        api_key: The key, which is required only if other machines can reach that address.
-
-    Raises:
-        ControlError: 403 if a browser sends the request for another site; 401 without the key.
-    """
+    """Refuse pages of other sites, and other machines without the key if these can reach the host."""
     headers = request.headers
     origin, site = headers.get("Origin"), headers.get("Sec-Fetch-Site")
     if origin is not None and origin.lower() != f"http://{headers.get('Host') or ''}".lower():
@@ -310,11 +276,7 @@ def _check_access(request: ControlRequest, *, host: str, api_key: str) -> None:
 
 
 def _check_body(request: ControlRequest) -> None:
-    """Accept only JSON: a form on a web page of another site can send any other body.
-
-    Raises:
-        ControlError: 413 if the body is too large, 415 if its type is not JSON.
-    """
+    """Accept only JSON: a form on a web page of another site can send any other body."""
     if request.body is None:
         raise ControlError(413, "the body is too large: send less at a time")
     kind = (request.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
@@ -335,19 +297,17 @@ def _write_request(request: RecordedRequest, key: str) -> dict[str, Any]:
         # Bytes that are not UTF-8 are surrogates here, which JSON cannot contain.
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace(key, _HIDDEN)
 
-    headers: dict[str, str] = {}
-    spellings: dict[str, str] = {}
-    for name, value in request.headers.items():
-        if (lower := name.lower()) in _HIDDEN_HEADERS:
-            continue
-        # The values of a header that was sent several times are joined.
-        spelling = spellings.setdefault(lower, clean(name))
-        headers[spelling] = f"{headers[spelling]}, {clean(value)}" if spelling in headers else clean(value)
+    sent: Any = request.headers
+    names = {name.lower(): name for name in reversed([*sent])}  # the first spelling of each
     return {
         **{name: getattr(request, name) for name in _SHOWN_FIELDS},
         "path": clean(request.path),
         "query": {clean(name): clean(value) for name, value in request.query.items() if name != "api-key"},
-        "headers": headers,
+        "headers": {
+            clean(name): clean(", ".join(sent.getall(name)))
+            for lower, name in names.items()
+            if lower not in _HIDDEN_HEADERS
+        },
         "body": _write_body(request.content.replace(key.encode(), _HIDDEN.encode())),
     }
 

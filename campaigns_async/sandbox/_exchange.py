@@ -156,9 +156,7 @@ class Exchange:
         return CLOSE
 
 
-def send(
-    answer: Answer, request: web.BaseRequest, transport: asyncio.Transport, content: bytes | None
-) -> SentResponse:
+def send(answer: Answer, request: web.BaseRequest, transport: asyncio.Transport, content: bytes | None) -> SentResponse:
     """Write a whole answer to a connection, if the connection is still open."""
     if transport.is_closing():
         return CLOSE

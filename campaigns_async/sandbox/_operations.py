@@ -41,15 +41,7 @@ _UNREADABLE: Final = (
 
 @frozen
 class Answer:
-    """A status with headers and a body.
-
-    Attributes:
-        status: The status, 200 to 599.
-        body: The bytes. They are never sent with a status of 204 or 304.
-        content_type: The type of the body. It is not sent without a body.
-        headers: Further headers.
-        acted: True if the request was carried out.
-    """
+    """A status with headers and a body. `acted` is True if the request was carried out."""
 
     status: int
     body: bytes = field(default=b"", repr=False)
@@ -59,7 +51,6 @@ class Answer:
 
     @classmethod
     def of_json(cls, value: Any, status: int = 200, content_type: str = JSON, **others: Any) -> Answer:
-        """Build an answer with a JSON body."""
         return cls(status, msgspec.json.encode(value), content_type, **others)
 
     def write_head(self, *, keep_alive: bool) -> bytes:
@@ -91,13 +82,7 @@ def _format_date(seconds: int) -> str:
 
 @frozen
 class Operations:
-    """The operations on a store.
-
-    Attributes:
-        store: The campaigns.
-        quirks: The form of the answers.
-        parse_number: Returns a number's international digits, or None if it is invalid.
-    """
+    """The operations on a store, with the quirks of their answers."""
 
     store: Store
     quirks: Quirks

@@ -22,7 +22,6 @@ T = TypeVar("T")
 
 # Fields whose values JSON cannot represent.
 _PYTHON_ONLY: Final = frozenset({"when", "hold", "message_text", "zone"})
-_SCALARS: Final[Mapping[type, str]] = {str: "text", bool: "true or false", int: "a whole number"}
 
 
 def _require(kind: type, wanted: str) -> Callable[[Any, Any], Any]:
@@ -50,10 +49,6 @@ def _read_time(value: Any, _: Any) -> datetime:
     except (ValueError, OverflowError):  # such as a time in the year 0 in UTC
         pass
     raise ValueError("must be a date and time with a zone, such as 2031-06-27T09:30:00Z")
-
-
-def _is_literal(type_: Any) -> bool:
-    return get_origin(type_) is Literal
 
 
 def _read_choice(value: Any, type_: Any) -> Any:
@@ -88,15 +83,16 @@ def _make_object_hook(cls: type[Any], converter: Converter) -> Callable[[Any, An
 
 def _make_converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, omit_if_default=True)
-    for scalar, wanted in _SCALARS.items():
-        converter.register_structure_hook(scalar, _require(scalar, wanted))
+    converter.register_structure_hook(str, _require(str, "text"))
+    converter.register_structure_hook(bool, _require(bool, "true or false"))
+    converter.register_structure_hook(int, _require(int, "a whole number"))
     converter.register_structure_hook(float, _read_number)
     converter.register_structure_hook(
         float | asyncio.Event | None, lambda value, _: None if value is None else _read_number(value, float)
     )
     converter.register_structure_hook(bytes, _read_body)
     converter.register_structure_hook(datetime, _read_time)
-    converter.register_structure_hook_func(_is_literal, _read_choice)
+    converter.register_structure_hook_func(lambda type_: get_origin(type_) is Literal, _read_choice)
     converter.register_structure_hook_factory(attrs.has, _make_object_hook)
     converter.register_unstructure_hook(bytes, _write_body)
     return converter
@@ -133,14 +129,7 @@ def _describe(error: BaseException, _: type | None) -> str:
 
 
 def read_faults(value: Any) -> list[Fault]:
-    """Read a fault, which is an object, or an array of faults.
-
-    The names are those of the fields of `Fault`, without `when` and `hold`. Seconds are numbers; `body` is text,
-    or ``{"base64": "..."}`` for bytes that are not UTF-8.
-
-    Raises:
-        ValueError: As in `structure`.
-    """
+    """Read a fault, which is an object, or an array of faults."""
     return structure(value, list[Fault]) if isinstance(value, list) else [structure(value, Fault)]
 
 
@@ -158,11 +147,7 @@ def list_unwritable_fields(fault: Fault) -> list[str]:
 
 @frozen
 class Seeds:
-    """Campaigns in wire form, each with a unique id, and the contacts of some of them.
-
-    Raises:
-        ValueError: If an id is missing, occurs twice, or has contacts but no campaign.
-    """
+    """Campaigns in wire form, each with a unique id, and the contacts of some of them."""
 
     campaigns: list[Wire] = field(factory=list[Wire], repr=False)
     contacts: dict[str, list[Wire]] = field(factory=dict[str, list[Wire]], repr=False)
@@ -183,16 +168,7 @@ class Seeds:
 
 @frozen
 class ClockChange:
-    """A change of the clock, in the order of the fields.
-
-    Attributes:
-        now: The time at which the clock is stopped; None for no change.
-        move: Seconds by which the clock is moved; None for no change.
-        running: True to run the clock, False to stop it; None for no change.
-
-    Raises:
-        ValueError: If there is no change, or both `now` and `move` are given.
-    """
+    """A change of the clock, in the order of the fields: stop it at a time, move it by seconds, run or stop it."""
 
     now: datetime | None = None
     move: float | None = None
@@ -214,22 +190,14 @@ class LogPage:
 
 
 def read_rate_limit(value: Any) -> RateLimit | None:
-    """Read null, for no limit; a number of requests per second; or an object of the fields of `RateLimit`.
-
-    Raises:
-        ValueError: As in `structure`, or if the limit is out of range.
-    """
+    """Read null, for no limit; a number of requests per second; or an object of the fields of `RateLimit`."""
     if value is None:
         return None
     return structure(value, RateLimit) if isinstance(value, dict) else RateLimit(structure(value, float))
 
 
 def read_texts(texts: Mapping[str, str], cls: type[T]) -> T:
-    """Build an object from texts, as in a query and on a command line: true, false and numbers of up to 9 digits.
-
-    Raises:
-        ValueError: As in `structure`.
-    """
+    """Build an object from texts, as in a query and on a command line: true, false and numbers of up to 9 digits."""
     words: dict[str, Any] = {"true": True, "false": False}
     digits = {text: int(text) for text in texts.values() if text.isascii() and text.isdigit() and len(text) < 10}
     return structure({name: digits.get(text, words.get(text, text)) for name, text in texts.items()}, cls)

@@ -64,12 +64,7 @@ def read_create(
     ignore_invalid: bool,
     parse_number: Callable[[object], str | None] = parse_mobile,
 ) -> CreateBody:
-    """Read the body of a create.
-
-    Args:
-        body: JSON, in UTF-8.
-        ignore_invalid: Leave out contacts with an invalid number, in place of an error for each.
-        parse_number: Returns a number's international digits, or None if it is invalid.
+    """Read the body of a create, with `ignore_invalid` without the contacts that have an invalid number.
 
     Raises:
         InvalidRequestError: If a field is missing or of another type, or a number is invalid.

@@ -54,13 +54,7 @@ class Term:
 
 @frozen
 class FindResult:
-    """The rows that match, in order.
-
-    Attributes:
-        rows: The rows.
-        failed: The parameter with the error after which Sieve skipped the rest; empty without an error.
-        reason: The text of the error.
-    """
+    """The rows that match, in order, and the parameter with the error after which Sieve skipped the rest, if any."""
 
     rows: Sequence[Row]
     failed: Literal["", "filters", "sorts"] = ""
@@ -82,13 +76,11 @@ def find(
     """
     parameter: Literal["filters", "sorts"] = "filters"
     try:
-        for test in () if filters is None else compile_filters(filters, columns, zone):
+        for test in compile_filters(filters or "", columns, zone):
             rows = list(filter(test, rows))
         parameter = "sorts"
-        if sorts is not None:
-            rows = sort(
-                rows, sorts, {name: column for name, column in columns.items() if name != (refused_sort or "").lower()}
-            )
+        sortable = {name: column for name, column in columns.items() if name != (refused_sort or "").lower()}
+        rows = sort(rows, sorts or "", sortable)
     except SieveError as error:
         return FindResult(rows, parameter, str(error))
     return FindResult(rows)
