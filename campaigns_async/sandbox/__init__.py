@@ -22,20 +22,8 @@ if TYPE_CHECKING:
     from .server import Sandbox
     from .threaded import ThreadedSandbox
 
-_MODULES = {
-    "Auth": "_routing",
-    "Clock": "_clock",
-    "DoubleSend": "_campaign_store",
-    "Fault": "faults",
-    "Lifecycle": "_clock",
-    "Operation": "_routing",
-    "Quirks": "_settings",
-    "RateLimit": "_settings",
-    "RecordedRequest": "_request_log",
-    "Rule": "faults",
-    "Sandbox": "server",
-    "ThreadedSandbox": "threaded",
-}
+# Together, these modules have all of the names: their own, and those that they import.
+_MODULES = ("_settings", "server", "threaded")
 
 
 def __getattr__(name: str) -> object:
@@ -44,11 +32,10 @@ def __getattr__(name: str) -> object:
 
     if name == "presets":
         return import_module(f"{__name__}.presets")
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
-    globals()[name] = value
-    return value
+    if name in __all__:
+        modules = [import_module(f"{__name__}.{module}") for module in _MODULES]
+        return next(getattr(module, name) for module in modules if hasattr(module, name))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -17,9 +17,6 @@ from ._request_bodies import CreateBody, NewContact
 from ._rows import COMPLETED, SENDING, SUBMITTED, Row, Wire
 from ._settings import Quirks, WireRow
 
-A_DAY: Final = timedelta(days=1)
-"""The default for the span between the start times of a double send."""
-
 _MESSAGE_SENT: Final = 0
 
 
@@ -62,9 +59,8 @@ class Store:
         self._rows: list[Row] = []
         self._by_id: dict[str, Row] = {}
         self._contacts: dict[str, list[Row]] = {}
-        # Campaigns created over HTTP: as they were created; and the rows of those that have not been deleted.
-        self._created: list[tuple[Wire, list[Row]]] = []
-        self._created_rows: dict[Row, None] = {}
+        # The rows of campaigns created over HTTP, including deleted ones, each as it was created.
+        self._created: dict[Row, tuple[Wire, list[Row]]] = {}
         self._hidden: dict[Row, Callable[[], bool]] = {}
 
     def seed(self, wire: WireRow, contacts: Iterable[WireRow], at: int | None) -> None:
@@ -91,8 +87,7 @@ class Store:
         self._rows.append(row)
         self._by_id[campaign_id] = row
         self._contacts[campaign_id] = contacts
-        self._created.append((wire, contacts))
-        self._created_rows[row] = None
+        self._created[row] = wire, contacts
         self._schedule.add(row)
         return row
 
@@ -112,7 +107,7 @@ class Store:
         if row is None:
             return False
         row.replace({**row.wire, **self._convert_fields(fields)})
-        if row in self._created_rows:
+        if row in self._created:
             self._schedule.add(row)
         return True
 
@@ -122,7 +117,6 @@ class Store:
         if row is None:
             return False
         row.deleted = True
-        self._created_rows.pop(row, None)
         self._rows.remove(row)
         del self._contacts[campaign_id]
         return True
@@ -149,13 +143,14 @@ class Store:
     @property
     def created(self) -> list[Wire]:
         """The campaigns that were created over HTTP, as they were created, with their contacts."""
-        return [{**wire, "contacts": [dict(row.wire) for row in contacts]} for wire, contacts in self._created]
+        created = self._created.values()
+        return [{**wire, "contacts": [dict(row.wire) for row in contacts]} for wire, contacts in created]
 
     def list_messages(self) -> Iterator[Wire]:
         """Yield the message to each person, of created campaigns that were submitted."""
-        for row in self._created_rows:
+        for row in self._created:
             campaign_id, status = row.wire["id"], row.wire["status"]
-            if status not in {SUBMITTED, COMPLETED}:
+            if row.deleted or status not in {SUBMITTED, COMPLETED}:
                 continue
             for contact in self._contacts[campaign_id]:
                 number = contact.wire["phoneNumber"]
@@ -170,7 +165,7 @@ class Store:
         reach = max(1.0, within.total_seconds() * TICKS_PER_SECOND)  # the same moment always counts
         shared: dict[tuple[str, str], int] = defaultdict(int)
         latest: dict[tuple[object, object], dict[str, Row]] = defaultdict(dict)
-        for row in sorted(self._created_rows, key=_get_start):
+        for row in sorted((row for row in self._created if not row.deleted), key=_get_start):
             last = latest[row.wire["sender"], row.wire["message"]]
             for contact in self._contacts[row.wire["id"]]:
                 number = contact.wire["phoneNumber"]

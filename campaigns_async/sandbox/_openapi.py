@@ -8,8 +8,6 @@ from typing import Any, Final
 from ._dotnet import read_json
 from ._routing import Auth, DeleteMethod, UpdateMethod
 
-_DOCUMENT: Final = Path(__file__).with_name("openapi.json")
-_COMPONENTS: Final = Path(__file__).with_name("openapi_components.json")
 _ONE: Final = "/api/Campaigns/{id}"
 _SCHEMES: Final = {"bearer": "bearer", "header": "apiKeyHeader", "query": "apiKeyQuery"}
 _EITHER: Final = "updateOrDeleteCampaign"
@@ -20,7 +18,8 @@ Part = dict[str, Any]
 
 def build_document(*, url: str, update_method: UpdateMethod, delete_method: DeleteMethod, auth: Auth) -> Part:
     """Describe a sandbox, without its faults and quirks, in a new document."""
-    document: Part = {**read_json(_DOCUMENT.read_bytes()), "components": read_json(_COMPONENTS.read_bytes())}
+    main, components = (Path(__file__).with_name(f"openapi{name}.json").read_bytes() for name in ("", "_components"))
+    document: Part = {**read_json(main), "components": read_json(components)}
     document["servers"][0]["url"] = url
     if auth != "any":
         scheme = _SCHEMES[auth]

@@ -63,12 +63,6 @@ class RequestHandler:
         self._router = Router(settings.update_method, settings.delete_method, settings.prefix)
 
     async def start(self) -> None:
-        """Start to listen on the port.
-
-        Raises:
-            RuntimeError: If the sandbox is already running.
-            OSError: If the port is in use.
-        """
         if self.is_running:
             raise RuntimeError("this sandbox is running already")
         state, loop = self._state, asyncio.get_running_loop()
@@ -84,7 +78,6 @@ class RequestHandler:
         state.port = self._listening.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
-        """Close the port and every connection, within a second. Waiting requests are cancelled."""
         await asyncio.gather(*self._state.cancel_waiting(), return_exceptions=True)
         self.is_running = False
         listening, self._listening = self._listening, None

@@ -60,7 +60,7 @@ class RecordedRequest:
 
 @define(eq=False)
 class RequestLog:
-    """The requests in order of arrival, and the numbers of those that are being read or answered."""
+    """The requests in order of arrival, and the counts of requests that are being read or answered."""
 
     in_flight: int = 0
     max_in_flight: int = 0

@@ -133,11 +133,7 @@ def _unescape(value: str) -> str:
 
 
 def compile_filters(filters: str, columns: Columns, zone: tzinfo = UTC) -> list[Predicate]:
-    """Return the tests of a filter, which must all hold.
-
-    Raises:
-        SieveError: If a name is unknown, or an operator or a value does not fit its column.
-    """
+    """Return the tests of a filter, which must all hold."""
     tests: list[Predicate] = []
     for term in parse_filters(filters):
         alternatives = [
@@ -243,8 +239,7 @@ def _convert(kind: Kind, value: str, zone: tzinfo) -> int:
 def sort(rows: Sequence[Row], sorts: str, columns: Columns) -> Sequence[Row]:
     """Sort stably by several properties. Rows without a value come first, or last in descending order.
 
-    Raises:
-        SieveError: If a name is unknown. A name with a blank before or after it is unknown, too.
+    A name with a blank before or after it is unknown.
     """
     keys: dict[str, tuple[Column, bool]] = {}
     for term in _split_at_commas(sorts):

@@ -193,12 +193,7 @@ class Rule:
             del self._hanging[event]
 
     def count(self, request: RecordedRequest, recipients: Callable[[], Collection[str]]) -> bool:
-        """Count a request if the fault's fields select it. Return True if the fault applies to it.
-
-        Args:
-            request: The request that arrived.
-            recipients: Returns the international digits of the request's recipients.
-        """
+        """Count a request if the fault's fields select it. Return True if the fault applies to it."""
         fault = self.fault
         if (
             self.stopped
@@ -219,11 +214,7 @@ class Rules(list[Rule]):
     """The rules in the order in which they were added, including stopped ones. The first rule that applies is used."""
 
     def add(self, fault: Fault) -> Rule:
-        """Add a rule after the others.
-
-        Raises:
-            TypeError: If `fault` is not a `Fault`.
-        """
+        """Add a rule after the others."""
         if not isinstance(fault, Fault):
             hint = "a function: call the preset, as in presets.lost_answer()"
             raise TypeError(f"add_fault takes a Fault, not {hint if callable(fault) else type(fault).__name__}")

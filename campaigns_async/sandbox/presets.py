@@ -3,7 +3,7 @@
     sandbox.add_fault(presets.lost_answer(operation="create", times=1))
 
 In addition to its own arguments, each function takes the fields of `Fault` that select requests (`Where`). Its docstring
-says if those requests are carried out.
+says if those requests are carried out. Arguments that are out of range raise a `ValueError`.
 """
 
 from __future__ import annotations
@@ -42,26 +42,13 @@ _TITLES: Final[Mapping[int, str]] = {502: "502 Bad Gateway", 503: "Under mainten
 def throttled(retry_after: int | datetime | None = 1, **where: Unpack[Where]) -> Fault:
     """Answer 429, too many requests. The request is not carried out.
 
-    Args:
-        retry_after: The value of `Retry-After`: whole seconds from 0, or a time in UTC; None for no such header.
-        **where: The fields of `Fault` that select requests.
-
-    Raises:
-        ValueError: If `retry_after` is negative or a fraction, or a time that is not in UTC.
+    `retry_after` is in whole seconds from 0, or a time in UTC; None for no such header.
     """
     return Fault(status=429, headers=_build_headers(retry_after), **where)
 
 
 def unavailable(retry_after: int | datetime | None = None, **where: Unpack[Where]) -> Fault:
-    """Answer 503, unavailable, without a body. The request is not carried out.
-
-    Args:
-        retry_after: As in `throttled`.
-        **where: The fields of `Fault` that select requests.
-
-    Raises:
-        ValueError: As in `throttled`.
-    """
+    """Answer 503, unavailable, without a body. The request is not carried out. `retry_after` is that of `throttled`."""
     return Fault(status=503, headers=_build_headers(retry_after), **where)
 
 
@@ -74,9 +61,6 @@ def gateway_timeout(*, acted: bool = False, act_after: float | None = None, **wh
     """Answer 504 with an HTML page, as a gateway does after its timeout.
 
     The request is carried out before the answer if `acted`, or `act_after` seconds after it; otherwise never.
-
-    Raises:
-        ValueError: If both `acted` and `act_after` are given, or `act_after` is negative.
     """
     return Fault(status=504, body=_render_page(504), content_type=_HTML, act=acted, act_after=act_after, **where)
 
@@ -97,16 +81,7 @@ def cut_answer(**where: Unpack[Where]) -> Fault:
 
 
 def html_page(status: int = 502, *, acted: bool = False, **where: Unpack[Where]) -> Fault:
-    """Answer with a proxy's HTML page. The request is carried out if `acted`.
-
-    Args:
-        status: The status of the page, 200 to 599.
-        acted: True if the proxy passed the request on.
-        **where: The fields of `Fault` that select requests.
-
-    Raises:
-        ValueError: If `status` is out of range.
-    """
+    """Answer with a proxy's HTML page and a status, 200 to 599. The request is carried out if `acted`."""
     return Fault(status=status, body=_render_page(status), content_type=_HTML, act=acted, **where)
 
 
@@ -143,11 +118,7 @@ def stale_connection(**where: Unpack[Where]) -> Fault:
 
 
 def listed_late(seconds: float, **where: Unpack[Where]) -> Fault:
-    """Hide the created campaign from lists for this many seconds. The request is carried out and answered.
-
-    Raises:
-        ValueError: If `operation` is given and is not "create".
-    """
+    """Hide the created campaign from lists for this many seconds. The request is carried out and answered."""
     where.setdefault("operation", "create")
     return Fault(hidden_for=seconds, **where)
 

@@ -47,15 +47,11 @@ def campaigns_sandbox(request: pytest.FixtureRequest) -> Iterator[ThreadedSandbo
             'install it with: pip install "campaigns-async[sandbox]"',
             pytrace=False,
         )
-    sandbox, problem = None, ""
     try:
         sandbox = ThreadedSandbox(**_merge_arguments(request.node.iter_markers(_MARKER)))
         sandbox.start()
     except (TypeError, ValueError, OSError) as error:
-        problem = str(error)
-    if problem or sandbox is None:
-        # After the handler, so that pytest shows no other error as its context.
-        pytest.fail(f"@pytest.mark.{_MARKER}: {problem}", pytrace=False)
+        raise pytest.fail.Exception(f"@pytest.mark.{_MARKER}: {error}", pytrace=False) from None
     try:
         # Its requests can be read after it was stopped: fixtures set up before it are torn down after it, and may fail.
         request.node.stash[_REQUESTS] = lambda: _list_requests(sandbox)

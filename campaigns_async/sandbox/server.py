@@ -7,9 +7,9 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
+from typing import Concatenate, Final, ParamSpec, Self, TypeVar, Unpack
 
-from ._campaign_store import A_DAY, DoubleSend
+from ._campaign_store import DoubleSend
 from ._clock import Clock
 from ._request_handler import RequestHandler
 from ._request_log import RecordedRequest
@@ -19,6 +19,8 @@ from ._settings import RateLimit, Settings, WireRow, to_rate_limit
 from ._state import State
 from ._validators import check_api_key
 from .faults import Fault, FaultFields, Rule
+
+_A_DAY: Final = timedelta(days=1)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,11 +77,7 @@ class SandboxBase:
 
     @property
     def api_key(self) -> str:
-        """The API key that requests must carry. It can be set.
-
-        Raises:
-            ValueError: If the new value cannot be a key.
-        """
+        """The API key that requests must carry. It can be set."""
         return self._state.api_key
 
     @api_key.setter
@@ -136,12 +134,7 @@ class SandboxBase:
 
     @in_loop
     def add(self, campaign: WireRow, contacts: Iterable[WireRow] = (), *, at: int | None = None) -> None:
-        """Add a campaign without validating it.
-
-        Args:
-            campaign: The campaign, in wire form, with an `id`.
-            contacts: The contacts of the campaign, in wire form.
-            at: The index in the list of campaigns at which to insert it, from 0; None for the end.
+        """Add a campaign with its contacts, in wire form and not validated, at an index from 0 or at the end.
 
         Raises:
             ValueError: If there is a campaign with that id already.
@@ -159,21 +152,16 @@ class SandboxBase:
             raise KeyError(campaign_id)
 
     @in_loop
-    def double_sends(self, *, within: timedelta = A_DAY) -> list[DoubleSend]:
+    def double_sends(self, *, within: timedelta = _A_DAY) -> list[DoubleSend]:
         """Return the pairs of campaigns that send the same text from the same sender to the same people.
 
         Only campaigns that were created over HTTP count, with their current fields. Deleted campaigns do not count.
-
-        Args:
-            within: The longest span between the start times of a pair.
+        `within` is the longest span between the start times of a pair.
         """
         return self._state.store.find_double_sends(within)
 
-    def assert_no_double_send(self, *, within: timedelta = A_DAY) -> None:
-        """Fail if anyone would get the same text from the same sender twice.
-
-        Args:
-            within: The longest span between the start times of a pair.
+    def assert_no_double_send(self, *, within: timedelta = _A_DAY) -> None:
+        """Fail if anyone would get the same text from the same sender twice, as `double_sends` counts.
 
         Raises:
             AssertionError: If anyone would get it twice: names the ids of the campaigns and the number of people. Or if an
@@ -188,11 +176,7 @@ class SandboxBase:
     def fault(self, **fields: Unpack[FaultFields]) -> Rule:
         """Add a fault, by the fields of `Fault`. If several rules apply to a request, the first one is used.
 
-        Returns:
-            The rule: `fired` counts its requests, `stop()` ends it, and `release()` answers requests that hang.
-
-        Raises:
-            ValueError: If the fields do not fit together, or are out of range.
+        The rule's `fired` counts its requests, `stop()` ends it, and `release()` answers requests that hang.
         """
         return self.add_fault(Fault(**fields))
 
@@ -218,11 +202,7 @@ class SandboxBase:
 
     @property
     def rate_limit(self) -> RateLimit | None:
-        """The limit on requests per second. It can be set, which starts its count again.
-
-        Raises:
-            ValueError: If the new value is out of range.
-        """
+        """The limit on requests per second. It can be set, which starts its count again."""
         return self._state.rate_limit
 
     @rate_limit.setter
@@ -310,17 +290,9 @@ class Sandbox(SandboxBase):
         await self._handler.stop()
 
     async def wait_received(self, count: int, operation: Operation | None = None) -> None:
-        """Wait until `count` requests have arrived completely, of one operation or of any.
-
-        Raises:
-            ValueError: If there is no such operation.
-        """
+        """Wait until `count` requests have arrived completely, of one operation or of any."""
         await self._state.log.wait("received", count, operation)
 
     async def wait_acted(self, count: int, operation: Operation | None = None) -> None:
-        """Wait until `count` requests were carried out, of one operation or of any.
-
-        Raises:
-            ValueError: If there is no such operation.
-        """
+        """Wait until `count` requests were carried out, of one operation or of any."""
         await self._state.log.wait("acted", count, operation)

@@ -50,12 +50,7 @@ class ThreadedSandbox(SandboxBase):
         self.stop()
 
     def start(self) -> None:
-        """Start the thread and listen. Requests are served once this returns.
-
-        Raises:
-            RuntimeError: If the sandbox is already running.
-            OSError: If the port is in use.
-        """
+        """Start the thread and listen, with the errors of `Sandbox.start`. Requests are served once this returns."""
         with self._lock:
             if self._loop is not None:
                 raise RuntimeError("this sandbox is running already")
@@ -154,30 +149,15 @@ class ThreadedSandbox(SandboxBase):
     def wait_received(self, count: int, operation: Operation | None = None, timeout: float = 5.0) -> None:
         """Wait until `count` requests have arrived completely, of one operation or of any.
 
-        Args:
-            count: The number of requests, from 1.
-            operation: The operation; None for any operation.
-            timeout: The longest time to wait, in seconds.
-
         Raises:
-            TimeoutError: If fewer requests arrived in time.
+            TimeoutError: If fewer requests arrived within `timeout` seconds.
             ValueError: If there is no such operation.
         """
         __tracebackhide__ = True
         self._wait("received", count, operation, timeout)
 
     def wait_acted(self, count: int, operation: Operation | None = None, timeout: float = 5.0) -> None:
-        """Wait until `count` requests were carried out, of one operation or of any.
-
-        Args:
-            count: The number of requests, from 1.
-            operation: The operation; None for any operation.
-            timeout: The longest time to wait, in seconds.
-
-        Raises:
-            TimeoutError: If fewer requests were carried out in time.
-            ValueError: If there is no such operation.
-        """
+        """Wait until `count` requests were carried out, with the arguments and errors of `wait_received`."""
         __tracebackhide__ = True
         self._wait("acted", count, operation, timeout)
 
@@ -213,7 +193,6 @@ def _stuck_error() -> RuntimeError:
 def _describe_timeout(
     event: Event, count: int, operation: Operation | None, timeout: float, requests: Sequence[RecordedRequest]
 ) -> str:
-    """Return the message of the error, with the requests that there were."""
     verb = "arrived" if event == "received" else "were carried out"
     counts = Counter(str(request.operation or "other") for request in requests if event == "received" or request.acted)
     actual = counts.total() if operation is None else counts[operation]
