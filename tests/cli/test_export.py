@@ -201,6 +201,7 @@ class TestStreams:
                 assert process.wait(PATIENCE) == 143
         assert "campaigns-async: interrupted" in err
 
+    @pytest.mark.slow
     def test_a_full_disk_leaves_no_half_row_behind_a_redirection(
         self, tmp_path: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -219,7 +220,11 @@ class TestStreams:
 class TestCutOff:
     @pytest.mark.parametrize(
         ("number", "code", "name"),
-        [(signal.SIGINT, 130, "all.csv"), (signal.SIGTERM, 143, "all.ndjson"), (signal.SIGINT, 130, "all.ndjson.gz")],
+        [
+            (signal.SIGINT, 130, "all.csv"),
+            pytest.param(signal.SIGTERM, 143, "all.ndjson", marks=pytest.mark.slow),
+            pytest.param(signal.SIGINT, 130, "all.ndjson.gz", marks=pytest.mark.slow),
+        ],
     )
     def test_a_signal_keeps_what_is_written_and_the_same_command_with_resume_completes_it(
         self, number: int, code: int, name: str, tmp_path: Path, sandbox: ThreadedSandbox
@@ -276,6 +281,7 @@ class TestCutOff:
         assert (result["ok"], result["path"], result["next"]) == (False, "all.parquet", step)
         finishes([*ALL, "--out", "all.parquet"], tmp_path, sandbox)
 
+    @pytest.mark.slow
     def test_a_full_disk_keeps_what_is_written_and_the_same_command_with_resume_completes_it(
         self, tmp_path: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -334,6 +340,7 @@ class TestCutOff:
         assert "(campaign_sorts, filters differ)" in result
         assert done.stderr.endswith("run the same command again with --restart in place of --resume\n")
 
+    @pytest.mark.slow
     def test_one_in_use_is_refused(self, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         rule = sandbox.fault(operation="contacts", hang=True)
         with running([*ALL, "--out", "all.csv"], tmp_path, sandbox) as process:

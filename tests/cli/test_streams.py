@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,6 +37,11 @@ COMMANDS = {
     "completion": ["completion", "zsh"],
     "a version": ["-V"],
 }
+_SLOW = {*COMMANDS} - {"a list", "an export as CSV", "a journal", "a send", "help"}
+"""Commands of which a process is started only when all tests run."""
+_CASES = [
+    pytest.param(words, id=name, marks=[pytest.mark.slow] if name in _SLOW else []) for name, words in COMMANDS.items()
+]
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +51,22 @@ def sandbox() -> Iterator[ThreadedSandbox]:
         yield running
 
 
-@pytest.fixture
-def folder(tmp_path: Path, sandbox: ThreadedSandbox) -> Path:
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory, sandbox: ThreadedSandbox) -> Path:
     """Return a folder with a plan, and a journal in which all rows are failed."""
-    (tmp_path / "plan.ndjson").write_bytes(ndjson(*(line(number) for number in range(3))))
+    path = tmp_path_factory.mktemp("template")
+    (path / "plan.ndjson").write_bytes(ndjson(*(line(number) for number in range(3))))
     rule = sandbox.fault(operation="create", status=422)
-    assert (
-        completed(["send", "plan.ndjson", "--journal", "failed.sqlite", "--no-preflight"], tmp_path, sandbox).returncode
-        == 1
-    )
+    send = ["send", "plan.ndjson", "--journal", "failed.sqlite", "--no-preflight"]
+    assert completed(send, path, sandbox).returncode == 1
     rule.stop()
-    return tmp_path
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path, template: Path) -> Path:
+    """Return a copy of the folder."""
+    return shutil.copytree(template, tmp_path, dirs_exist_ok=True)
 
 
 def run_into(output: int, arguments: list[str], folder: Path, sandbox: ThreadedSandbox) -> tuple[int, list[str]]:
@@ -76,7 +87,7 @@ def closed_pipe() -> Iterator[int]:
     os.close(write)
 
 
-@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("arguments", _CASES)
 def test_a_closed_pipe_ends_a_command_silently_with_141(
     arguments: list[str], folder: Path, sandbox: ThreadedSandbox
 ) -> None:
@@ -84,7 +95,7 @@ def test_a_closed_pipe_ends_a_command_silently_with_141(
         assert run_into(output, arguments, folder, sandbox) == (141, [])
 
 
-@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+@pytest.mark.parametrize("arguments", _CASES)
 def test_a_full_disk_is_one_line_about_standard_output(
     arguments: list[str], folder: Path, sandbox: ThreadedSandbox
 ) -> None:
@@ -100,8 +111,8 @@ def test_a_full_disk_is_one_line_about_standard_output(
     "arguments",
     [
         ["campaigns", "list"],
-        ["export", "campaigns", "--out", "x.csv"],
-        ["journal", "show", "failed.sqlite"],
+        pytest.param(["export", "campaigns", "--out", "x.csv"], marks=pytest.mark.slow),
+        pytest.param(["journal", "show", "failed.sqlite"], marks=pytest.mark.slow),
         ["send", "plan.ndjson", "--journal", "run.sqlite"],
     ],
     ids=lambda words: "-".join(words[:2]),
@@ -133,6 +144,7 @@ def test_quiet_on_a_terminal_shows_no_bar_and_no_notes(folder: Path, sandbox: Th
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments", [["campaigns", "list"], ["campaigns", "get", "c1"], ["journal", "show", "failed.sqlite"]]
 )

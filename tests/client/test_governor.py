@@ -145,6 +145,7 @@ async def test_a_pause_is_bounded_by_the_deadline_of_the_waiting_call(sandbox: S
     assert len(sandbox.requests) == 1
 
 
+@pytest.mark.slow
 async def test_the_quota_bounds_retries_in_an_outage(sandbox: Sandbox) -> None:
     sandbox.fault(status=500)
     calls = 1500
@@ -280,6 +281,7 @@ async def test_a_call_with_a_slot_does_not_count_as_waiting(sandbox: Sandbox) ->
     assert len(sandbox.created) == 60
 
 
+@pytest.mark.slow
 async def test_the_quota_bounds_searches_in_an_outage(sandbox: Sandbox) -> None:
     sandbox.fault(status=500)
     policy = ReconcilePolicy(settle=0.01, timeout=5, pause=0.005)

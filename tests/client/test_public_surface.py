@@ -224,6 +224,7 @@ def test_a_client_that_was_never_closed_says_so_by_its_own_name() -> None:
         assert f"CampaignsClient of {url} was never closed: use 'async with', or await aclose()" in said
 
 
+@pytest.mark.slow
 def test_a_client_that_was_closed_or_never_opened_says_nothing() -> None:
     for action in ("pass", "await client.campaigns.create(NEW); await client.aclose()", "view = client.with_options()"):
         assert run(action)[1] == ""

@@ -147,6 +147,7 @@ def spoil(sandbox: ThreadedSandbox) -> None:
     sandbox.fault(operation="contacts", share=0.02, seed=10, drop="close")
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_it_sends_each_once(sandbox: ThreadedSandbox, tmp_path: Path) -> None:
     spoil(sandbox)
     job, dice, kills = Job(sandbox, tmp_path, ROWS), random.Random(KILLS), 0

@@ -118,6 +118,7 @@ def kinds(run: Run) -> set[tuple[str, str]]:
     return {(op.kind, op.file) for op in run.disk.ops}
 
 
+@pytest.mark.slow
 def test_nothing_acknowledged_is_lost_wherever_the_power_goes(folder: Path) -> None:
     whole = run(Disk(folder / "run"), steps(60, 5))
     assert {("sync", ""), ("sync", "-wal"), ("write", ""), ("sync", "-journal"), ("delete", "-wal")} <= kinds(whole)
@@ -212,6 +213,7 @@ class Failing:
         (apsw.IOError, {"write"}, "the disk failed"),
     ],
 )
+@pytest.mark.slow
 def test_a_disk_that_fails_at_any_write_loses_nothing(
     folder: Path, error: type[apsw.Error], kinds: set[str], reason: str
 ) -> None:

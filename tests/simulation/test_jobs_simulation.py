@@ -34,6 +34,7 @@ SETTLE = 4.0
 REPLAY = os.environ.get("SIM_SEED")
 
 
+@pytest.mark.slow
 def test_nothing_is_lost_or_sent_twice_wherever_it_dies() -> None:
     counts, failure = run_all(POINTS)
     assert failure is None, failure
