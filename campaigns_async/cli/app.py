@@ -1,4 +1,4 @@
-"""The program `campaigns-async`: it finds a command, runs it, and reports an error in one line."""
+"""The program `campaigns-async`: it runs a command, and reports an error in one line."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Container, Sequence
 from contextlib import suppress
-from importlib import import_module
-from typing import Final, NamedTuple
+from typing import Final
 
 import click
 
+from campaigns_async.cli.campaigns_command import campaigns
+from campaigns_async.cli.completion import completion
 from campaigns_async.cli.console import (
     PROGRAM,
     UNEXPECTED,
@@ -22,54 +23,20 @@ from campaigns_async.cli.console import (
     printable,
     to_output_error,
 )
+from campaigns_async.cli.demo import demo
+from campaigns_async.cli.export_command import export
+from campaigns_async.cli.guide_command import guide
+from campaigns_async.cli.journal_command import journal
 from campaigns_async.cli.options import Group
+from campaigns_async.cli.sandbox_command import sandbox
+from campaigns_async.cli.send_command import send
 
 
-class Entry(NamedTuple):
-    """The module that declares a command, and the command's line in the root's help."""
-
-    module: str
-    help: str
-
-
-COMMANDS: Final = {
-    "campaigns": Entry("campaigns_command", "Show campaigns that are on the server."),
-    "completion": Entry("completion", "Print the script that completes commands in your shell."),
-    "demo": Entry("demo", "Create 500 campaigns on a sandbox that fails; check the count."),
-    "export": Entry("export_command", "Write campaigns or contacts to CSV, NDJSON or Parquet."),
-    "guide": Entry("guide_command", "Show the guides, or list their topics and headings."),
-    "journal": Entry("journal_command", "Show the journal of a send, and settle its rows by hand."),
-    "sandbox": Entry("sandbox_command", "Run a server on this machine that behaves like the API."),
-    "send": Entry("send_command", "Create each campaign of a plan once, whatever fails."),
-}
-
-
-class Root(Group):
-    """The root of the commands. A command's module is imported when the command is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the commands' names."""
-        return sorted(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import and return a command, None if there is no such command."""
-        entry = COMMANDS.get(cmd_name)
-        if entry is None:
-            return None
-        command = getattr(import_module(f"campaigns_async.cli.{entry.module}"), cmd_name, None)
-        if not isinstance(command, click.Command):
-            raise TypeError(f"{entry.module}.{cmd_name} is not a command")
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the names of the commands, each with its line of help."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name].help) for name in self.list_commands(ctx)])
-
-
-@click.group(PROGRAM, cls=Root)
-def root() -> None:
-    """Send SMS campaigns in high volume, and know the outcome of each."""
+root: Final = Group(
+    PROGRAM,
+    commands=[campaigns, completion, demo, export, guide, journal, sandbox, send],
+    help="Send SMS campaigns in high volume, and know the outcome of each.",
+)
 
 
 def run(arguments: Sequence[str] | None, *, extra: Container[str] = ()) -> int:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final, NoReturn
 
 from attrs import define, field, frozen
-from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from campaigns_async.cli.console import get_invocation, print_line
@@ -50,20 +52,15 @@ class ProgressFigures:
         return f"{self.done:,} {self.unit}" if self.done else ""
 
     @property
-    def speed(self) -> str:
-        """The rate in words."""
-        return "" if self.rate is None else format_rate(self.rate)
-
-    @property
     def extra(self) -> str:
         """The details, and the time left at this rate."""
         left = (self.total - self.done) / self.rate if self.total is not None and self.rate else 0
-        return ", ".join([*self.details, *([f"{format_duration(left)} left"] if left > 0 else [])])
+        return ", ".join(filter(None, [*self.details, f"{format_duration(left)} left" if left > 0 else ""]))
 
     @property
     def line(self) -> str:
         """All figures in one line."""
-        parts = ", ".join(part for part in (self.count, self.speed, self.extra) if part)
+        parts = ", ".join(filter(None, (self.count, format_rate(self.rate), self.extra)))
         return f"{self.activity}{': ' if self.count else ', '}{parts}" if parts else self.activity
 
 
@@ -71,31 +68,23 @@ class ProgressFigures:
 class Lines:
     """Lines for logs, one every five seconds."""
 
-    _print: Callable[[str], None]
+    say: Callable[[str], object]
     _clock: Callable[[], float] = time.monotonic
     _due: float = field(default=0.0, init=False)
-    _latest: ProgressFigures | None = field(default=None, init=False)
-    _printed: ProgressFigures | None = field(default=None, init=False)
+    _printed: tuple[str, str] | None = field(default=None, init=False)
 
     def show(self, figures: ProgressFigures, *, at_once: bool) -> None:
         """Print the figures if a line is due, or at once."""
-        self._latest = figures
         now = self._clock()
         if at_once or now >= self._due:
             self._due = now + _LINE_INTERVAL
-            self._printed = figures
-            self._print(figures.line)
+            self._printed = figures.activity, figures.count
+            self.say(figures.line)
 
-    def say(self, text: str) -> None:
-        """Print a line of text between the figures."""
-        self._print(text)
-
-    def end(self) -> None:
+    def end(self, figures: ProgressFigures) -> None:
         """Print the last figures unless their counts were printed."""
-        if self._latest is not None and self._printed is not None:
-            latest, printed = self._latest, self._printed
-            if (latest.activity, latest.count) != (printed.activity, printed.count):
-                self.show(latest, at_once=True)
+        if (figures.activity, figures.count) != self._printed:
+            self.show(figures, at_once=True)
 
 
 class _Console(Console):
@@ -103,48 +92,33 @@ class _Console(Console):
         raise BrokenPipeError
 
 
-class _Progress(Progress):
-    details = ""
-
-    def get_renderables(self) -> Iterable[RenderableType]:
-        yield from super().get_renderables()
-        if self.details:
-            yield Text(f"  {self.details}", overflow="ellipsis", no_wrap=True)
-
-
 class Bar:
     """A bar with a line of details below it."""
 
     def __init__(self, console: Console) -> None:
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=_BAR_WIDTH),
-            TextColumn("{task.fields[count]}", markup=False),
-            TextColumn("{task.fields[speed]}", markup=False),
-        )
         # Standard output is for data: rich must not redirect it.
-        self._bar = _Progress(*columns, console=console, auto_refresh=False, redirect_stdout=False)
-        self._task: TaskID | None = None
+        self._live = Live(console=console, auto_refresh=False, redirect_stdout=False)
 
-    def show(self, figures: ProgressFigures, *, at_once: bool) -> None:
+    def show(self, figures: ProgressFigures, *, at_once: bool = True) -> None:
         """Draw the bar."""
-        if self._task is None:
-            self._task = self._bar.add_task(figures.activity, total=None, count="", speed="")
-            self._bar.start()
-        self._bar.details = figures.extra
-        self._bar.update(
-            self._task, description=figures.activity, completed=figures.done, total=figures.total,
-            count=figures.count.replace(" of ", "/"), speed=figures.speed,
-        )  # fmt: skip
-        self._bar.refresh()
+        cells = figures.activity, figures.count.replace(" of ", "/"), format_rate(figures.rate)
+        activity, count, speed = (Text(cell, no_wrap=True) for cell in cells)
+        row = Table.grid(padding=(0, 1))
+        row.add_row(activity, ProgressBar(figures.total, figures.done, _BAR_WIDTH), count, speed)
+        details = Text(f"  {figures.extra}", overflow="ellipsis", no_wrap=True)
+        self._live.start()
+        self._live.update(Group(row, details) if figures.extra else row, refresh=True)
 
     def say(self, text: str) -> None:
         """Print a line of text above the bar."""
-        self._bar.console.print(Text(text))
+        self._live.console.print(Text(text))
 
-    def end(self) -> None:
-        """Stop drawing; the bar stays on the screen."""
-        self._bar.stop()
+    def end(self, figures: ProgressFigures) -> None:
+        """Draw the bar for the last time; it stays on the screen."""
+        try:
+            self.show(figures)
+        finally:
+            self._live.stop()
 
 
 @define
@@ -175,10 +149,7 @@ class ProgressView:
 
     def refresh(self, *, at_once: bool = False) -> None:
         """Show the current figures, if there are any."""
-        figures = self._figures()
-        if figures is not None:
-            with suppress(OSError, ValueError):
-                self._display.show(figures, at_once=at_once)
+        self._show(lambda figures: self._display.show(figures, at_once=at_once))
 
     def say(self, text: str) -> None:
         """Print a line of text between the figures."""
@@ -193,9 +164,13 @@ class ProgressView:
 
     def end(self) -> None:
         """Show the last figures."""
-        self.refresh(at_once=isinstance(self._display, Bar))
-        with suppress(OSError, ValueError):
-            self._display.end()
+        self._show(self._display.end)
+
+    def _show(self, show: Callable[[ProgressFigures], None]) -> None:
+        figures = self._figures()
+        if figures is not None:
+            with suppress(OSError, ValueError):
+                show(figures)
 
 
 @asynccontextmanager
@@ -229,6 +204,8 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def format_rate(rate: float) -> str:
-    """Return a rate in words."""
+def format_rate(rate: float | None) -> str:
+    """Return a rate in words; an empty text for None."""
+    if rate is None:
+        return ""
     return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"

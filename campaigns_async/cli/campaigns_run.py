@@ -15,6 +15,7 @@ from campaigns_async.cli.console import (
     format_count,
     is_terminal,
     make_console,
+    make_table,
     open_output,
     print_line,
     print_note,
@@ -36,8 +37,6 @@ Rows: TypeAlias = AsyncGenerator[tuple[Sequence[Campaign], int | None]]
 
 _TERMINAL_LIMIT: Final = 100
 _PAGE: Final = 1000
-_BATCH: Final = 100
-"""Rows that are written at a time."""
 _GAP: Final = 2
 _IMPORTANCE: Final = ("id", "message", "startDateTime", "sender", "status", "recipientCount")
 """The order in which columns get room; the others follow."""
@@ -56,11 +55,7 @@ def show_list(
     page_size: int | None,
     as_json: bool,
 ) -> None:
-    """Show campaigns in their order: a table on a terminal, else a JSON object a line.
-
-    Raises:
-        click.ClickException: If an option is wrong, or the server fails.
-    """
+    """Show campaigns in their order: a table on a terminal, else a JSON object a line."""
     check_filter("--filter", filters, Campaign)
     check_sort("--sort", sorts, Campaign)
     columns = find_columns(fields, CAMPAIGN_COLUMNS)
@@ -93,11 +88,7 @@ def show_list(
 
 
 def show_each(options: ConnectionOptions, campaign_ids: Sequence[str], fields: str | None, *, as_json: bool) -> None:
-    """Show campaigns by their ids, in that order.
-
-    Raises:
-        click.ClickException: If an option is wrong, a campaign does not exist, or the server fails.
-    """
+    """Show campaigns by their ids, in that order."""
     check_ids(campaign_ids, "ID")
     columns = find_columns(fields, CAMPAIGN_COLUMNS)
     make_client = connect(options)
@@ -106,17 +97,17 @@ def show_each(options: ConnectionOptions, campaign_ids: Sequence[str], fields: s
         missing: list[str] = []
         found = _read_each(client, campaign_ids, missing)
         if is_terminal() and not as_json:
-            separator = ""
+            is_first = True
             async with aclosing(found):
                 async for (campaign,), _ in found:
-                    print_output(separator, newline=False)
+                    print_output("" if is_first else "\n", newline=False)
                     _print_campaign(campaign, columns)
-                    separator = "\n"
+                    is_first = False
         else:
             await _print_json(found, columns)
+        for campaign_id in missing[:-1]:
+            print_line(f"there is no campaign {printable(campaign_id)}")
         if missing:
-            for campaign_id in missing[:-1]:
-                print_line(f"there is no campaign {printable(campaign_id)}")
             raise click.ClickException(f"there is no campaign {missing[-1]}: `campaigns list` shows the campaigns")
 
     run_with_client(make_client, work)
@@ -161,26 +152,18 @@ async def _print_json(pages: Rows, columns: Sequence[Column]) -> None:
     try:
         async with aclosing(pages):
             async for rows, _ in pages:
-                for start in range(0, len(rows), _BATCH):
-                    await target.write(encoder.encode(Batch(rows[start : start + _BATCH])))
+                await target.write(encoder.encode(Batch(rows)))
         await target.finish()
     except ExportWriteError as error:
         raise to_output_error(error.errno) from error
-    finally:
-        await target.aclose()
 
 
 def _print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: bool) -> None:
     """Print a table with a campaign a line.
 
-    Args:
-        rows: The campaigns.
-        columns: The columns.
-        choose: Leave out empty columns, and those that the terminal has no room for; otherwise all are shown, and cut.
+    With `choose`, columns are left out that are empty, or for which the terminal has no room; else all are shown, and cut.
     """
-    from rich import box
     from rich.cells import cell_len
-    from rich.table import Table
     from rich.text import Text
 
     cells = {column.name: [_format_cell(column, row) for row in rows] for column in columns}
@@ -188,7 +171,7 @@ def _print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: 
         cells = {name: values for name, values in cells.items() if any(values)}
     widths = {name: max(map(cell_len, [name, *values])) for name, values in cells.items()}
     names = _columns_that_fit(widths) if choose else list(cells)
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), highlight=False)
+    table = make_table()
     for name in names:
         # Rich narrows the columns that may wrap first. An id is never cut, so that it can be copied.
         table.add_column(
@@ -198,8 +181,8 @@ def _print_list(rows: Sequence[Campaign], columns: Sequence[Column], *, choose: 
             overflow="ellipsis",
             min_width=widths[name] if name == "id" else None,
         )
-    for index in range(len(rows)):
-        table.add_row(*(Text(cells[name][index], no_wrap=True, overflow="ellipsis") for name in names))
+    for row in zip(*(cells[name] for name in names), strict=True):
+        table.add_row(*(Text(cell, no_wrap=True, overflow="ellipsis") for cell in row))
     print_rich(table)
     if left_out := [name for name in cells if name not in names]:
         print_note(f"no room for {', '.join(left_out)}: choose with --fields")

@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
 
 PROGRAM: Final = "campaigns-async"
 UNEXPECTED: Final = "unexpected error"
@@ -60,18 +61,12 @@ class OutputClosed(click.ClickException):
 
 
 class RunFailed(click.ClickException):
-    """A run that did not reach its end.
+    """A run that did not reach its end. Lines follow that say what is kept, and how to continue."""
 
-    Args:
-        message: The line that says why.
-        exit_code: The exit code, kept as `code`.
-        then: Lines to print after it: what is kept, and how to continue.
-    """
-
-    def __init__(self, message: str, exit_code: int, then: Iterable[str] = ()) -> None:
+    def __init__(self, message: str, exit_code: int, then: Sequence[str]) -> None:
         super().__init__(message)
         self.code = exit_code
-        self.then: tuple[str, ...] = tuple(then)
+        self.then = then
 
 
 def printable(text: str) -> str:
@@ -127,12 +122,7 @@ def print_note(text: str) -> None:
 
 
 def print_output(text: str | bytes, *, newline: bool = True) -> None:
-    """Print to standard output.
-
-    Raises:
-        OutputClosed: If standard output is a closed pipe.
-        click.ClickException: If it cannot be written, for example because the disk is full.
-    """
+    """Print to standard output."""
     try:
         click.echo(text, nl=newline)
     except OSError as error:
@@ -152,14 +142,10 @@ def is_terminal() -> bool:
 
 
 def open_output() -> BinaryIO:
-    """Return standard output for bytes; on a terminal, control characters in JSON are escaped.
-
-    Raises:
-        click.ClickException: If standard output was closed before the program began.
-    """
+    """Return standard output for bytes; on a terminal, control characters in JSON are escaped."""
     if sys.stdout is None:
         raise click.ClickException("standard output is closed: use a pipe, or name a file")
-    return cast("BinaryIO", TerminalJson(sys.stdout.buffer)) if is_terminal() else sys.stdout.buffer
+    return cast("BinaryIO", _TerminalJson(sys.stdout.buffer)) if is_terminal() else sys.stdout.buffer
 
 
 def make_console() -> Console:
@@ -180,22 +166,25 @@ def print_rich(what: RenderableType) -> None:
     print_output(text.encode(encoding, "replace").decode(encoding), newline=False)
 
 
+def make_table() -> Table:
+    """Return an empty table."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), highlight=False)
+
+
 def print_table(rows: Iterable[Sequence[str]], *headers: str) -> None:
     """Print a table on a terminal, and elsewhere lines of tab-separated cells, the headers first.
 
-    Args:
-        rows: The cells of each row.
-        headers: The names of the columns. A name after `>` aligns its column to the right.
+    A header after `>` aligns its column to the right.
     """
     names = [header.removeprefix(">") for header in headers]
     if not is_terminal():
         for cells in (names, *rows):
             print_output("\t".join(cell.strip() for cell in cells))
         return
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), highlight=False)
+    table = make_table()
     for name, header in zip(names, headers, strict=True):
         table.add_column(name, justify="right" if header.startswith(">") else "left")
     for row in rows:
@@ -203,30 +192,20 @@ def print_table(rows: Iterable[Sequence[str]], *headers: str) -> None:
     print_rich(table)
 
 
-class TerminalJson(io.BufferedIOBase):
-    """A stream that escapes a terminal's control characters as JSON does. Each write is a whole line or several.
+class _TerminalJson(io.BufferedIOBase):
+    """A stream that escapes a terminal's control characters as JSON does. Each write is a whole line or several."""
 
-    Args:
-        stream: The terminal's stream, which is not closed.
-    """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-
-    def writable(self) -> bool:
-        """Return True."""
-        return True
+    def __init__(self, terminal: BinaryIO) -> None:
+        self._terminal = terminal
 
     def write(self, data: bytes | memoryview, /) -> int:  # type: ignore[override]  # RawIOBase takes any buffer
-        """Write all of `data`, and return its length."""
         text = bytes(data).decode()
         safe = "".join(each if each.isprintable() or each == "\n" else _escape(each) for each in text)
-        self._stream.write(safe.encode())
+        self._terminal.write(safe.encode())
         return len(data)
 
     def flush(self) -> None:
-        """Flush the terminal's stream."""
-        self._stream.flush()
+        self._terminal.flush()
 
 
 def _escape(letter: str) -> str:

@@ -58,11 +58,7 @@ _WRONG_USE: Final = (UnfinishedExportError, ResumeError, ExportInUseError)
 
 
 def run_campaigns(connection: ConnectionOptions, *, as_json: bool, **given: Any) -> int:
-    """Export campaigns, and return the exit code.
-
-    Raises:
-        click.ClickException: If an option is wrong, or the export does not complete.
-    """
+    """Export campaigns, and return the exit code."""
     path, options = _check_options(CAMPAIGN_COLUMNS, Campaign, **given)
     return ExportCommand(connect(connection), path, export_campaigns, options, as_json).run()
 
@@ -79,15 +75,11 @@ def run_contacts(
     missing: str,
     **given: Any,
 ) -> int:
-    """Export contacts, and return the exit code.
-
-    Raises:
-        click.ClickException: If an option is wrong, or the export does not complete.
-    """
+    """Export contacts, and return the exit code."""
     path, options = _check_options(CONTACT_COLUMNS, Contact, **given)
-    for option, value in (("--campaign-filter", campaign_filter), ("--campaign-sort", campaign_sort)):
-        if value is not None and not all_campaigns:
-            raise click.UsageError(f"{option} goes with --all-campaigns")
+    if not all_campaigns and (campaign_filter, campaign_sort) != (None, None):
+        option = "--campaign-sort" if campaign_filter is None else "--campaign-filter"
+        raise click.UsageError(f"{option} goes with --all-campaigns")
     campaign_sorts = "id" if campaign_sort is None else campaign_sort
     check_filter("--campaign-filter", campaign_filter, Campaign)
     check_sort("--campaign-sort", campaign_sorts, Campaign)
@@ -180,11 +172,7 @@ class ExportCommand:
     _figures: ExportFigures | None = field(default=None, init=False)
 
     def run(self) -> int:
-        """Run the export, report how it ended, and return the exit code.
-
-        Raises:
-            click.ClickException: If the export does not complete.
-        """
+        """Run the export, report how it ended, and return the exit code."""
         try:
             summary = run_loop(self._work)
         except Interrupted as error:
@@ -198,8 +186,7 @@ class ExportCommand:
         except Exception as error:  # of any kind: what was written is kept
             raise self._make_failure(describe_unexpected(error), 1, self._advise_continuing()) from error
         if self._as_json:
-            path = None if summary.path is None else str(summary.path)
-            print_line(json.dumps({"ok": True, **asdict(summary), "path": path}))
+            print_line(json.dumps({"ok": True, **asdict(summary), "path": summary.path and str(summary.path)}))
         else:
             self._report(summary)
         return 0
@@ -248,22 +235,24 @@ class ExportCommand:
     def _make_failure(self, line: str, exit_code: int, step: str | None) -> RunFailed:
         lines = [] if step is None else [step]
         if self._as_json:
-            path = None if self._path is None else str(self._path)
+            path = self._path and str(self._path)
             lines.append(json.dumps({"ok": False, "path": path, "rows": self._rows, "error": line, "next": step}))
         return RunFailed(line, exit_code, lines)
 
     def _advise_next_step(self, error: CampaignsError) -> str | None:
         """Return the advice after an error; None if the same command would fail again."""
+        restart = self._advise_option("--restart") if self._is_kept else advise_same_command()
         match error:
             case UnfinishedExportError():
                 return advise_same_command("--resume, or with --restart" if self._is_kept else "--restart")
             case ResumeError():
                 return self._advise_option("--restart")
+            case NotFoundError():
+                return f"{restart} without it"
+            case FilterIgnoredError():
+                return restart
             case PageShiftedError() if error.checkpoint.has_moved:
-                return self._advise_option("--restart") if self._is_kept else advise_same_command()
-            case NotFoundError() | FilterIgnoredError():
-                restart = self._advise_option("--restart") if self._is_kept else advise_same_command()
-                return f"{restart} without it" if isinstance(error, NotFoundError) else restart
+                return restart
             case ExportError() if not isinstance(error, ExportWriteError):
                 return None
             case ExportWriteError() if not self._is_kept and error.errno in _WRONG_PLACE:

@@ -61,6 +61,14 @@ def _as_click_errors() -> Generator[None]:
         raise to_click_error(error) from error
 
 
+@contextmanager
+def _open_to_change(file: Path) -> Generator[JournalFile]:
+    with _as_click_errors():
+        open_journal(file).close()  # JournalFile.open would make a missing journal
+        with JournalFile.open(file) as journal:
+            yield journal
+
+
 def format_journal_command(name: str, journal: Path, *options: str, key: str | None = None) -> str:
     """Return a command of `journal`, quoted for a shell."""
     arguments = [str(journal), *([] if key is None else [key])]
@@ -69,14 +77,7 @@ def format_journal_command(name: str, journal: Path, *options: str, key: str | N
 
 
 def show_rows(file: Path, states: set[State], *, as_json: bool, limit: int | None) -> None:
-    """Print the counts, then the rows: a line a row on a terminal, else a JSON object a line.
-
-    Args:
-        file: The journal.
-        states: The states of the rows to show.
-        as_json: Print JSON on a terminal too.
-        limit: The most rows to show; None for 100 on a terminal, else all.
-    """
+    """Print the counts, then the rows: a line a row on a terminal, else a JSON object a line."""
     as_table = is_terminal() and not as_json
     if as_table and limit is None:
         limit = _TERMINAL_LIMIT
@@ -108,28 +109,17 @@ def _format_row(row: JournalRow) -> str:
         format_time(latest),
         describe_details(row),
     )
-    return f"{printable(row.key)}: {', '.join(part for part in parts if part)}"
+    return f"{printable(row.key)}: {', '.join(filter(None, parts))}"
 
 
 def resolve_row(file: Path, key: str, state: State, campaign_id: str | None, *, force: bool, as_json: bool) -> None:
-    """Print the facts about a row, and move it to the state that the user states.
+    """Print the facts about a row, and move it to the state that the user gives.
 
-    Args:
-        file: The journal.
-        key: The row's key.
-        state: The new state.
-        campaign_id: The campaign's id, if the new state is CREATED.
-        force: Move a row even if the server said that it was created.
-        as_json: Print the row before and after as one JSON object.
-
-    Raises:
-        click.ClickException: If there is no such row, it cannot move, or the id is another row's.
+    `campaign_id` is given if that is CREATED. With `force`, a row moves even if the server said that it was created.
     """
     if campaign_id is not None:
         _check_id(campaign_id)
-    with _as_click_errors():
-        open_journal(file).close()  # JournalFile.open would make a missing journal
-    with _as_click_errors(), JournalFile.open(file) as journal:
+    with _open_to_change(file) as journal:
         if journal.purge_time() is not None:
             raise UsageFailure("the journal was purged: its rows are settled for good")
         row = journal.row(key) if is_utf8(key) else None
@@ -145,35 +135,31 @@ def resolve_row(file: Path, key: str, state: State, campaign_id: str | None, *, 
         settled = Transition(row.row_id, state, campaign_id, reason=reason, exceptional=True)
         journal.commit([settled], now=time.time())
         after = journal.row(key)
-    before, now = row.state.name.lower(), state.name.lower()
     if as_json:
-        after_dict = None if after is None else row_to_dict(after)
-        print_output(json.dumps({"before": row_to_dict(row), "after": after_dict}, ensure_ascii=False).encode())
-        return
-    print_output(f"{printable(key)}: was {before}, is now {now}; {_THEN[state]}")
+        rows = {"before": row_to_dict(row), "after": after and row_to_dict(after)}
+        print_output(json.dumps(rows, ensure_ascii=False).encode())
+    else:
+        before, now = row.state.name.lower(), state.name.lower()
+        print_output(f"{printable(key)}: was {before}, is now {now}; {_THEN[state]}")
 
 
 def _evidence_lines(row: JournalRow) -> Iterator[str]:
     """Yield what the journal knows of a row."""
     yield f"{printable(row.key)}: {row.state.name.lower()}, {MEANING[row.state]}; {format_count(row.attempts, 'attempt')}"
-    facts = (
+    facts = [
         ("latest attempt", format_time(row.attempted_at)),
         ("latest outcome", format_time(row.ended_at)),
         ("reason", describe_reason(row)),
         ("campaign", row.campaign_id),
         ("mark", row.mark.name.lower() if row.mark else None),
         ("created", "the server created it, and did not send the id" if row.created_without_id else None),
-    )
-    for name, fact in facts:
-        if fact:
-            yield f"  {name}: {printable(fact)}"
+    ]
     for candidate in row.candidates:
-        parts = [candidate.campaign_id]
-        if candidate.recipient_count is not None:
-            parts.append(format_count(candidate.recipient_count, "recipient"))
-        if candidate.start is not None:
-            parts.append(f"starts {candidate.start}")
-        yield f"  may be campaign: {printable(', '.join(parts))}"
+        count, start = candidate.recipient_count, candidate.start
+        recipients = "" if count is None else f", {format_count(count, 'recipient')}"
+        starts = "" if start is None else f", starts {start}"
+        facts.append(("may be campaign", f"{candidate.campaign_id}{recipients}{starts}"))
+    yield from (f"  {name}: {printable(fact)}" for name, fact in facts if fact)
 
 
 def _check_move(row: JournalRow, state: State, campaign_id: str | None, *, force: bool) -> None:
@@ -195,7 +181,7 @@ def _check_move(row: JournalRow, state: State, campaign_id: str | None, *, force
 
 
 def _check_id(campaign_id: str) -> None:
-    if not campaign_id.strip() or campaign_id != campaign_id.strip() or not campaign_id.isprintable():
+    if not campaign_id or campaign_id != campaign_id.strip() or not campaign_id.isprintable():
         raise click.UsageError("--created needs a campaign's id, without spaces around it")
     if len(campaign_id) > _LONGEST_ID:
         raise click.UsageError(f"--created takes an id of at most {_LONGEST_ID} characters")
@@ -209,14 +195,8 @@ def _check_not_given(journal: JournalReader, row: JournalRow, campaign_id: str) 
 
 
 def purge_journal(file: Path) -> None:
-    """Remove texts, numbers and keys from a journal, and print what is kept.
-
-    Raises:
-        click.ClickException: If the journal cannot be purged.
-    """
-    with _as_click_errors():
-        open_journal(file).close()  # as in `resolve_row`
-    with _as_click_errors(), JournalFile.open(file) as journal:
+    """Remove texts, numbers and keys from a journal, and print what is kept."""
+    with _open_to_change(file) as journal:
         journal.purge(time.time())
         rows = sum(journal.counts().values())
     print_output(
@@ -259,9 +239,9 @@ def list_first(numbers: Sequence[int]) -> str:
 
 def describe_details(row: JournalRow) -> str:
     """Return the facts about a row besides its key and state, in words."""
-    parts = [describe_reason(row) or ""]
-    if row.created_without_id:
-        parts.append("created on the server, which did not send the id")
-    if row.candidates:
-        parts.append(f"possibly {', '.join(candidate.campaign_id for candidate in row.candidates)}")
-    return printable("; ".join(part for part in parts if part))
+    parts = (
+        describe_reason(row),
+        "created on the server, which did not send the id" if row.created_without_id else "",
+        f"possibly {', '.join(each.campaign_id for each in row.candidates)}" if row.candidates else "",
+    )
+    return printable("; ".join(filter(None, parts)))

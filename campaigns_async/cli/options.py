@@ -109,6 +109,11 @@ class Group(Command, click.Group):
             raise click.UsageError(f"unknown command {args[0]!r}{advice}", ctx)
         return args[0], command, args[1:]
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands with their summaries, which are wrapped and not cut off."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.commands[name].get_short_help_str(80)) for name in sorted(self.commands)])
+
 
 class FilePath(click.Path):
     """A path parameter that is converted to a `pathlib.Path`."""

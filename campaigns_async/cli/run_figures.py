@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from attrs import Factory, define, field
@@ -26,10 +26,6 @@ _ACTIVITIES: Final = {
 }
 
 
-def _list_if_any(count: int, one: str, many: str) -> list[str]:
-    return [format_count(count, one, many)] if count else []
-
-
 @define
 class _RunFigures:
     _stats: Callable[[], Stats]
@@ -37,10 +33,13 @@ class _RunFigures:
     _began: float = field(default=Factory(lambda self: self._clock(), takes_self=True), init=False)
     _rate: Rate = field(factory=Rate, init=False)
 
-    def _describe_pause(self) -> Iterator[str]:
-        held_for = self._stats().held_for
-        if held_for >= 0.05:
-            yield f"the server asks for {format_duration(held_for)} more"
+    def _describe_waits(self, held_back: float = 0.0) -> tuple[str, ...]:
+        stats = self._stats()
+        return (
+            format_count(stats.retries, "retry", "retries") if stats.retries else "",
+            f"held back for {format_duration(held_back)}" if held_back >= 1 else "",
+            f"the server asks for {format_duration(stats.held_for)} more" if stats.held_for >= 0.05 else "",
+        )
 
 
 @define
@@ -58,22 +57,17 @@ class ExportFigures(_RunFigures):
 
     def now(self) -> ProgressFigures | None:
         """Return the current figures; None while a quick answer may still come."""
-        now, progress, retries = self._clock(), self.latest, self._stats().retries
-        details = [*_list_if_any(retries, "retry", "retries"), *self._describe_pause()]
+        now, progress, waits = self._clock(), self.latest, self._describe_waits()
         if progress is None:
-            return (
-                ProgressFigures("asking the server", details=tuple(details))
-                if now - self._began >= _QUIET_SECONDS
-                else None
-            )
-        done, total, unit = progress.rows, progress.total, "rows"
+            return ProgressFigures("asking the server", details=waits) if now - self._began >= _QUIET_SECONDS else None
+        done, total, unit, known = progress.rows, progress.total, "rows", ""
         if progress.campaigns_total is not None:
             if total is None:
-                details.insert(0, format_count(progress.rows, "row"))
+                known = format_count(progress.rows, "row")
                 done, total, unit = progress.campaigns or 0, progress.campaigns_total, "campaigns"
             else:
-                details.insert(0, f"{progress.campaigns or 0:,} of {progress.campaigns_total:,} campaigns")
-        return ProgressFigures("exporting", done, total, unit, self._rate.update(now, done), tuple(details))
+                known = f"{progress.campaigns or 0:,} of {progress.campaigns_total:,} campaigns"
+        return ProgressFigures("exporting", done, total, unit, self._rate.update(now, done), (known, *waits))
 
 
 @define
@@ -108,13 +102,11 @@ class SendFigures(_RunFigures):
         rate = self._rate.update(now, done)
         # Before this run sends, rows in the state `sending` were cut off in an earlier run.
         unknown = progress.unknown + (progress.sending if progress.phase is Phase.RECONCILING else 0)
-        details = [
-            *_list_if_any(self._stats().retries, "retry", "retries"),
-            *([f"held back for {format_duration(progress.held_back)}"] if progress.held_back >= 1 else []),
-            *self._describe_pause(),
-            f"{progress.failed:,} failed",
-            f"{unknown:,} unknown",
-        ]
+        waits = self._describe_waits(progress.held_back)
         return ProgressFigures(
-            activity, done, progress.total, "rows", rate if progress.phase is Phase.SENDING else None, tuple(details)
+            activity,
+            done,
+            progress.total,
+            rate=rate if progress.phase is Phase.SENDING else None,
+            details=(*waits, f"{progress.failed:,} failed", f"{unknown:,} unknown"),
         )

@@ -38,10 +38,10 @@ def test_the_end_is_printed_unless_it_was() -> None:
     lines = Lines(printed.append, time)
     lines.show(START, at_once=False)
     lines.show(evolve(START, details=("1 retry",)), at_once=False)
-    lines.end()
+    lines.end(START)
     lines.show(evolve(START, done=100), at_once=False)
-    lines.end()
-    lines.end()
+    lines.end(evolve(START, done=100))
+    lines.end(evolve(START, done=100))
     assert printed == ["sending: 0 of 100 rows", "sending: 100 of 100 rows"]
 
 

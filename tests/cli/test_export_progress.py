@@ -88,7 +88,7 @@ def test_a_bar_fits_80_columns_and_says_what_it_counts() -> None:
     view.refresh()
     figures.update(evolve(CAMPAIGNS, rows=4321, campaigns=7))
     view.refresh()
-    bar.end()
+    view.end()
     text = file.getvalue()
     assert "asking the server" in text
     assert "1,234,567/2,345,678 rows 617,284/s" in text
