@@ -18,7 +18,7 @@ LAYERS = [
     {"values"},
     {"effects"},
     {"errors"},
-    {"_checks", "_file_lock", "_ids", "_phone_numbers", "_pydantic_models", "_threads", "segments"},
+    {"_checks", "_file_lock", "_ids", "_phone_numbers", "_pydantic_models", "_similar_names", "_threads", "segments"},
     {"_field_rules"},
     {"models"},
     {"settings", "events", "outcome_unknown"},

@@ -31,7 +31,6 @@ from campaigns_async.cli.options import Group
 from campaigns_async.cli.sandbox_command import sandbox
 from campaigns_async.cli.send_command import send
 
-
 root: Final = Group(
     PROGRAM,
     commands=[campaigns, completion, demo, export, guide, journal, sandbox, send],
@@ -42,12 +41,7 @@ root: Final = Group(
 def run(arguments: Sequence[str] | None, *, extra: Container[str] = ()) -> int:
     """Run a command and return the exit code; report its error in one line on standard error.
 
-    Args:
-        arguments: The arguments after the program's name; None for those of the process.
-        extra: Packages of an extra. If one is missing, the error is raised, not reported.
-
-    Raises:
-        ModuleNotFoundError: If one of `extra` is not installed.
+    The error of a missing package is raised if `extra` names the package.
     """
     invocation = Invocation()
     try:

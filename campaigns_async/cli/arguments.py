@@ -25,12 +25,9 @@ M = TypeVar("M", "Campaign", "Contact")
 
 
 def check_setting(check: Callable[[], T], option: str = "", parameter: str = "") -> T:
-    """Return what the check of a value returns, and convert its error to a UsageError.
+    """Return what the check of a value returns, and convert its ValueError to a UsageError.
 
-    Args:
-        check: Returns the value, or raises a ValueError with the reason why it is wrong.
-        option: The option that sets the value; empty if the error's message names it already.
-        parameter: The name that the message may begin with. The option replaces it.
+    The error names the option, in place of the parameter's name at its beginning; without `option`, it does so already.
     """
     try:
         return check()

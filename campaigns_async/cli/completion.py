@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
 from campaigns_async.cli.console import PROGRAM, print_output
 from campaigns_async.cli.options import Command
@@ -25,6 +24,8 @@ def completion(context: click.Context, shell: str) -> None:
     In zsh, add the same line with "zsh" to ~/.zshrc, after compinit. In fish, write the script to
     ~/.config/fish/completions/campaigns-async.fish.
     """
+    from click.shell_completion import get_completion_class
+
     script = get_completion_class(shell)
     if script is not None:
         print_output(script(context.find_root().command, {}, PROGRAM, _VARIABLE).source(), newline=False)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import click
 
+from campaigns_async._similar_names import find_similar
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
 PROGRAM: Final = "campaigns-async"
 UNEXPECTED: Final = "unexpected error"
-_SIMILAR: Final = 0.7
-"""The ratio of `difflib` from which a name is suggested for another."""
 
 
 class Invocation:
@@ -80,21 +80,12 @@ def format_count(count: int, one: str, many: str | None = None) -> str:
 
 
 def suggest(name: str, names: Sequence[str], plural: str = "") -> str:
-    """Return `; did you mean 'NAME'?` for the most similar of `names`.
+    """Return `; did you mean 'NAME'?` for the names that are similar.
 
     If none is similar, return the list of all names, or nothing without the plural noun that the list needs.
     """
-    from difflib import SequenceMatcher
-
-    def similarity(other: str) -> float:
-        short, long = name.strip("-").lower(), other.strip("-").lower()
-        if len(short) > 1 and long.startswith(short):
-            return 1.0
-        return SequenceMatcher(None, short, long).ratio()
-
-    best = max(names, key=similarity)
-    if similarity(best) >= _SIMILAR:
-        return f"; did you mean {best!r}?"
+    if similar := find_similar(name, names):
+        return f"; did you mean {' or '.join(map(repr, similar))}?"
     return f"; the {plural} are {', '.join(names)}" if plural else ""
 
 

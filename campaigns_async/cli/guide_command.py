@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 
 import click
-from click.shell_completion import CompletionItem
 
 from campaigns_async.cli.console import get_invocation, is_terminal, print_output, print_rich, suggest
 from campaigns_async.cli.options import Command
@@ -18,6 +16,8 @@ _SECTION = re.compile(r"(#+) (.+)\n")
 
 def load_guides() -> dict[str, str]:
     """Return the text of each guide by its topic, without the comments that name blocks for tests."""
+    from importlib.resources import files
+
     found = (file for file in files("campaigns_async").joinpath("guides").iterdir() if file.name.endswith(".md"))
     texts = {file.name.removesuffix(".md"): _COMMENT.sub("", file.read_text("utf-8")) for file in found}
     return dict(sorted(texts.items(), key=lambda item: (item[0] != "quickstart", item[0])))
@@ -38,8 +38,8 @@ def split_sections(text: str) -> list[tuple[int, str, str]]:
     return sections
 
 
-def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    return [CompletionItem(topic) for topic in load_guides() if topic.startswith(incomplete)]
+def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    return [topic for topic in load_guides() if topic.startswith(incomplete)]
 
 
 @click.command("guide", cls=Command)

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import click
 
 from campaigns_async.cli.options import JOURNAL_STATES, FilePath, Group
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _FILE = click.argument("file", type=FilePath())
 

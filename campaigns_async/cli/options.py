@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from functools import partial, wraps
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import click
 
 from campaigns_async._version import __version__
 from campaigns_async.cli.console import PROGRAM, Invocation, print_output, suggest
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -32,21 +29,21 @@ SANDBOX_QUIRKS: Final = (
 )  # fmt: skip
 
 
+FilePath = partial(click.Path, path_type=Path)
+
+
 def _set_flag(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if value and parameter.name is not None:
         setattr(context.find_object(Invocation), parameter.name, True)
 
 
-def _print_version(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value and not context.resilient_parsing:
-        print_output(f"{PROGRAM}, version {__version__}")
-        context.exit()
+def _print(describe: Callable[[click.Context], str]) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def print_and_exit(context: click.Context, _: click.Parameter, value: bool) -> None:
+        if value and not context.resilient_parsing:
+            print_output(describe(context))
+            context.exit()
 
-
-def _print_help(context: click.Context, _: click.Parameter, value: bool) -> None:
-    if value and not context.resilient_parsing:
-        print_output(context.get_help())
-        context.exit()
+    return print_and_exit
 
 
 def _flag(*names: str, callback: Callable[[click.Context, click.Parameter, bool], None], help: str) -> click.Option:
@@ -57,8 +54,13 @@ SHARED_OPTIONS: Final = (
     _flag("-q", "--quiet", callback=_set_flag, help="Print errors only on standard error: no progress, no notes."),
     _flag("--no-color", callback=_set_flag, help="Print without colors, as with NO_COLOR in the environment."),
     _flag("--debug", callback=_set_flag, help="Show where an error comes from (a traceback)."),
-    _flag("-V", "--version", callback=_print_version, help="Show the version and exit."),
-    _flag("-h", "--help", callback=_print_help, help="Show this message and exit."),
+    _flag(
+        "-V",
+        "--version",
+        callback=_print(lambda _: f"{PROGRAM}, version {__version__}"),
+        help="Show the version and exit.",
+    ),
+    _flag("-h", "--help", callback=_print(click.Context.get_help), help="Show this message and exit."),
 )
 _SWITCHES: Final = frozenset({"-q", "--quiet", "--no-color", "--debug"})
 
@@ -71,18 +73,19 @@ class Command(click.Command):
         return [*self.params, *SHARED_OPTIONS]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments. Without any argument, print the help if the command needs some.
-
-        Raises:
-            click.UsageError: If an option is unknown. The message suggests a similar option.
-        """
+        """Parse the arguments. Without any argument, print the help if the command needs some."""
         needs_some = isinstance(self, Group) or any(parameter.required for parameter in self.params)
         if needs_some and not ctx.resilient_parsing and _SWITCHES.issuperset(args):
             args = [*args, "--help"]
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
-            names = [name for parameter in self.get_params(ctx) for name in parameter.opts if name.startswith("--")]
+            names = [
+                name
+                for parameter in self.get_params(ctx)
+                for name in (*parameter.opts, *parameter.secondary_opts)
+                if name.startswith("--")
+            ]
             advice = suggest(error.option_name, names)
             if not advice and isinstance(self, Group):
                 advice = "; a command's own options go after its name"
@@ -98,31 +101,16 @@ class Group(Command, click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that the first argument names.
-
-        Raises:
-            click.UsageError: If there is no such command. The message suggests a similar one, or lists all.
-        """
-        command = self.get_command(ctx, args[0])
-        if command is None and not ctx.resilient_parsing:
+        """Return the command that the first argument names. The error for an unknown one suggests a similar one."""
+        if args[0] not in self.commands and not ctx.resilient_parsing:
             advice = suggest(args[0], self.list_commands(ctx), "commands")
             raise click.UsageError(f"unknown command {args[0]!r}{advice}", ctx)
-        return args[0], command, args[1:]
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands with their summaries, which are wrapped and not cut off."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, self.commands[name].get_short_help_str(80)) for name in sorted(self.commands)])
-
-
-class FilePath(click.Path):
-    """A path parameter that is converted to a `pathlib.Path`."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        """Return the value as a `Path`."""
-        from pathlib import Path
-
-        return Path(os.fsdecode(super().convert(value, param, ctx)))
 
 
 def options(*each: Decorator) -> Decorator:

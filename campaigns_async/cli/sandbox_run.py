@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -39,13 +40,10 @@ def serve(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Serve until a signal, with the values of the options; `given` are arguments of `Sandbox`.
-
-    Raises:
-        click.ClickException: If an option is wrong, or the sandbox cannot listen.
-    """
+    """Serve until a signal, with the values of the options; `given` are arguments of `Sandbox`."""
     from campaigns_async._checks import is_path
     from campaigns_async.sandbox import Sandbox
+    from campaigns_async.sandbox._dotnet import read_json
     from campaigns_async.sandbox._payloads import Seeds, read_faults, structure
 
     if not _HOST.fullmatch(host):
@@ -54,7 +52,7 @@ def serve(
         raise click.UsageError("--prefix must be a path that begins with a slash, such as /tenant")
     seeds = Seeds()
     if data is not None:
-        seeds = check_setting(lambda: structure(_read_json("--data", read_bytes("--data", data)), Seeds), "--data")
+        seeds = check_setting(lambda: structure(read_json(read_bytes("--data", data)), Seeds), "--data")
     sandbox = Sandbox(
         seeds.campaigns,
         seeds.contacts,
@@ -64,13 +62,13 @@ def serve(
         rate_limit=_read_limit(rate_limit, rate_limit_status),
         now=None if now is None else check_setting(lambda: structure(now, datetime), "--now"),
         quirks=_read_quirks(quirks),
-        faults=() if faults is None else check_setting(lambda: read_faults(_read_inline_or_file(faults)), "--faults"),
+        faults=()
+        if faults is None
+        else check_setting(lambda: read_faults(read_json(_read_inline_or_file(faults))), "--faults"),
         **given,
     )
-    try:
+    with suppress(Interrupted):
         run_loop(lambda: _serve(sandbox, host, given["port"], as_json=as_json))
-    except Interrupted:
-        return
 
 
 async def _serve(sandbox: Sandbox, host: str, port: int, *, as_json: bool) -> None:
@@ -95,11 +93,7 @@ def _print_places(sandbox: Sandbox, host: str, *, as_json: bool) -> None:
         )
     control = f"{sandbox.url}/_sandbox"
     places = {"url": sandbox.url, "api_key": sandbox.api_key, "control": control, "openapi": f"{control}/openapi.json"}
-    if as_json:
-        print_output(json.dumps(places))
-        return
-    for name, place in places.items():
-        print_output(f"{name}: {place}")
+    print_output(json.dumps(places) if as_json else "\n".join(f"{name}: {place}" for name, place in places.items()))
 
 
 def _describe(error: OSError | UnicodeError, host: str, port: int) -> str:
@@ -113,28 +107,19 @@ def _describe(error: OSError | UnicodeError, host: str, port: int) -> str:
     return f"cannot listen on {host}, port {port}: {why or 'no such name'}: check --host"
 
 
-def _read_json(option: str, content: bytes) -> object:
-    from campaigns_async.sandbox._dotnet import read_json
-
-    return check_setting(lambda: read_json(content), option)
-
-
-def _read_inline_or_file(text: str) -> object:
-    is_inline = text.lstrip().startswith(("[", "{"))
-    content = text.encode("utf-8", "surrogateescape") if is_inline else read_bytes("--faults", Path(text))
-    return _read_json("--faults", content)
+def _read_inline_or_file(faults: str) -> bytes:
+    is_inline = faults.lstrip().startswith(("[", "{"))
+    return faults.encode("utf-8", "surrogateescape") if is_inline else read_bytes("--faults", Path(faults))
 
 
 def _read_limit(rate: float | None, status: str | None) -> RateLimit | None:
     from campaigns_async.sandbox import RateLimit
 
-    if rate is None:
-        if status is not None:
-            raise click.UsageError("--rate-limit-status goes with --rate-limit")
-        return None
-    if not 0 < rate < float("inf"):
+    if rate is None and status is not None:
+        raise click.UsageError("--rate-limit-status goes with --rate-limit")
+    if rate is not None and not 0 < rate < float("inf"):
         raise click.UsageError("--rate-limit must be more than 0 requests a second")
-    return RateLimit(rate, status=503 if status == "503" else 429)
+    return None if rate is None else RateLimit(rate, status=503 if status == "503" else 429)
 
 
 def _read_quirks(texts: Sequence[str]) -> Quirks:

@@ -57,8 +57,8 @@ async def _run_with_handlers(work: Callable[[], Awaitable[T]], first: Callable[[
     # SIGHUP: the terminal was closed. Under nohup the signal is ignored, and must stay ignored.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         numbers.append(signal.SIGHUP)
-    for number in numbers:
-        with suppress(RuntimeError, ValueError):  # not the main thread
+    with suppress(RuntimeError, ValueError):  # not the main thread
+        for number in numbers:
             loop.add_signal_handler(number, stop, number)
     try:
         return await task
@@ -72,5 +72,4 @@ async def _run_with_handlers(work: Callable[[], Awaitable[T]], first: Callable[[
         raise
     finally:
         for number in numbers:
-            with suppress(RuntimeError, ValueError):  # as above
-                loop.remove_signal_handler(number)
+            loop.remove_signal_handler(number)

@@ -11,12 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from typing import Final, Generic, TypeAlias, TypeVar
 
 from attrs import field, frozen
 
 from campaigns_async._checks import LONE_SURROGATE, is_utf8
+from campaigns_async._similar_names import find_similar
 from campaigns_async.errors import QueryError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.query import _syntax
@@ -42,8 +42,6 @@ _WRONG_OPERATOR: Final = re.compile(r"\(?[A-Za-z_][\w|]*\)?\s*([=<>!@~:]+)", re.
 _CORRECTIONS: Final = {"=": "==", ":": "==", "=>": ">=", "=<": "<=", "=!": "!=", "~": "@=", "~=": "@=", "=~": "@="}
 """The server's operator for each operator of another language."""
 _OPERATORS: Final = "== != > < >= <= @= _= _-="
-_SIMILAR: Final = 0.7
-"""The lowest similarity, from 0 to 1, at which a name is suggested."""
 
 
 @frozen
@@ -239,12 +237,10 @@ def _wire_names(columns: ColumnsByName) -> list[str]:
 
 def describe_unknown_field(name: str, fields: Sequence[str], description: str) -> str:
     """Describe a name that no field has. The name is quoted only if it looks like the name of a field."""
-    bare = name.strip(_syntax.BLANKS + "-()").replace("_", "").lower()
-    by_lower = {field.lower(): field for field in fields}
-    similar = get_close_matches(bare, by_lower, n=1, cutoff=_SIMILAR)
+    similar = find_similar(name, fields)
     fault = f"unknown field '{name}'" if _WORD.fullmatch(name) else f"{description} is not a field"
     if similar:
-        return f"{fault}; did you mean '{by_lower[similar[0]]}'?"
+        return f"{fault}; did you mean {' or '.join(map(repr, similar))}?"
     return f"{fault}; the fields are {', '.join(fields)}"
 
 
