@@ -191,7 +191,6 @@ def test_a_standardconsole_that_is_closed_is_one_line(
 def test_what_is_not_printable_is_escaped_for_a_terminal_as_json_has_it() -> None:
     raw = io.BytesIO()
     safe = console._TerminalJson(raw)
-    assert safe.writable()
     assert safe.write(memoryview('{"a":"\u009b\u202e\U000e0001 Si\u00e2n \U0001f600"}\n'.encode())) == 29
     safe.flush()
     assert raw.getvalue().decode() == '{"a":"\\u009b\\u202e\\udb40\\udc01 Si\u00e2n \U0001f600"}\n'
