@@ -31,7 +31,7 @@ from campaigns_async.jobs.sqlite_reader import open_journal
 _SHOWN: Final = 20
 _TO_SEND: Final = "campaigns to send"
 _ALWAYS_SHOWN: Final = frozenset({State.CREATED, State.FAILED, State.UNKNOWN})
-_NOT_IN_JOURNAL: Final = ("found", "absent", "adopted", "held", "near", "restored")
+_NOT_IN_JOURNAL: Final = ("found", "absent", "adopted", "held", "near", "restored", "warnings")
 """Counts that are lost when a run is cut off."""
 
 
@@ -59,6 +59,7 @@ def read_summary(path: Path, latest: Progress | None, *, elapsed: float, stopped
             absent=0,
             elapsed=elapsed,
             held_back=0.0 if latest is None else latest.held_back,
+            warnings=(),
             stopped=stopped,
             failures=tuple(islice(journal.rows(State.FAILED), _SHOWN)),
             unknown_rows=tuple(islice(journal.rows(State.SENDING, State.UNKNOWN), _SHOWN)),
@@ -140,6 +141,8 @@ def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bo
         _print_some("unknown", _describe_rows(summary.unknown_rows), summary.sending + summary.unknown)
     if summary.restored:
         print_line(describe_restored(summary.restored))
+    for warning in summary.warnings:
+        print_line(f"warning: {printable(warning)}")
     if summary.stopped is not None:
         print_line(f"stopped: {printable(summary.stopped)}")
     for step in steps:

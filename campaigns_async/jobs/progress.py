@@ -81,6 +81,7 @@ class Summary:
         unknown_rows: The first 20 rows that may have been sent, with the campaigns that may be theirs.
         restored: Rows that were searched for before they were sent, because the journal is an older copy of itself, or its
             `.lock` file is missing: they may have been sent since the copy was made.
+        warnings: What you should know, such as that the journal was sent with another API key before.
     """
 
     planned: int
@@ -100,6 +101,7 @@ class Summary:
     failures: tuple[JournalRow, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
     unknown_rows: tuple[JournalRow, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
     restored: int = 0
+    warnings: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -122,6 +124,7 @@ class ProgressTracker:
         adopted: As in `Summary`.
         held: As in `Summary`.
         near: As in `Summary`.
+        warnings: As in `Summary`.
     """
 
     backoff: Backoff
@@ -134,6 +137,7 @@ class ProgressTracker:
     adopted: int = 0
     held: int = 0
     near: int = 0
+    warnings: list[str] = field(factory=list[str])
 
     def count_preflight(self, transitions: Iterable[Transition], *, near: int) -> None:
         """Count the rows that are adopted or held."""
@@ -189,6 +193,11 @@ class ProgressTracker:
         if count:
             _log.warning(describe_restored(count))
 
+    def warn(self, text: str) -> None:
+        """Note a warning, and log it."""
+        self.warnings.append(text)
+        _log.warning(text)
+
     async def summary(
         self, journal: Journal, counts: Mapping[State, int], *, elapsed: float, stopped: str | None
     ) -> Summary:
@@ -199,6 +208,7 @@ class ProgressTracker:
             found=self.found,
             absent=self.absent,
             restored=self.restored,
+            warnings=tuple(self.warnings),
             elapsed=elapsed,
             held_back=self.backoff.waited,
             adopted=self.adopted,
