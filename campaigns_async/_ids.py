@@ -14,4 +14,5 @@ def normalize_id(campaign_id: str) -> str:
     Any other id is returned as it is: case may distinguish two of them. `NORMALIZED` of `jobs.sqlite_reader` is the same
     in SQL.
     """
-    return campaign_id.lower() if _is_uuid(campaign_id) is not None else campaign_id
+    lower = campaign_id.lower()
+    return lower if lower == campaign_id or _is_uuid(campaign_id) is not None else campaign_id

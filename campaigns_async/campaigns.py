@@ -78,7 +78,11 @@ class Campaigns:
             OutcomeUnknownError: If the campaign may have been created: look for it before you send it again.
             DecodeError: If the campaign was created, but its id cannot be read.
         """
-        request = build_create(new, ignore_invalid_phone_numbers)
+        try:
+            request = build_create(new, ignore_invalid_phone_numbers)
+        except InvalidArgumentError as error:
+            del new  # tools such as Sentry show the variables of a traceback
+            raise error.with_traceback(None) from None
         if on_unknown != "raise" and _must_reconcile(on_unknown):
             return await self._creator.create_reconciled(new, ignore_invalid_phone_numbers, request)
         return await self._creator.create(request)
@@ -103,11 +107,12 @@ class Campaigns:
             OutcomeUnknownError: If the response was not the documented 204, and the campaign, read back, is not equal
                 to `changed`.
         """
-        await self._caller.run(
-            build_update(campaign_id, changed, self._update_method),
-            read_nothing,
-            confirm=partial(self._is_updated, campaign_id, changed),
-        )
+        try:
+            request = build_update(campaign_id, changed, self._update_method)
+        except InvalidArgumentError as error:
+            del changed  # as in `create`
+            raise error.with_traceback(None) from None
+        await self._caller.run(request, read_nothing, confirm=partial(self._is_updated, campaign_id, changed))
 
     async def _is_updated(self, campaign_id: str, changed: CampaignUpdate, *_: object) -> bool:
         campaign = await self._creator.read_back(campaign_id)
@@ -212,7 +217,11 @@ class Campaigns:
             request_id = read_request_id(response)
             return read_created_id(response)
 
-        request = build_create(new, ignore_invalid)
+        try:
+            request = build_create(new, ignore_invalid)
+        except InvalidArgumentError as error:
+            del new  # as in `create`
+            raise error.with_traceback(None) from None
         if reconcile:
             campaign_id = await self._creator.create_reconciled(new, ignore_invalid, request, read)
         else:

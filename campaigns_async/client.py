@@ -28,7 +28,7 @@ from campaigns_async._reconcile.creates import Creator
 from campaigns_async._reconcile.ledger import Ledger
 from campaigns_async._runtime import Runtime
 from campaigns_async.campaigns import Campaigns
-from campaigns_async.errors import ConfigurationError
+from campaigns_async.errors import ConfigurationError, InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items
 from campaigns_async.settings import Auth, ReconcilePolicy, RetryPolicy, Timeouts
 
@@ -325,7 +325,13 @@ class CampaignsClient:
             InvalidArgumentError: If the request is invalid. Nothing was sent.
             CampaignsError: As for the other operations.
         """
-        return await self._caller.run(build_raw(method, path, params=params, json=json), read_raw)
+        try:
+            request = build_raw(method, path, params=params, json=json)
+        except InvalidArgumentError as error:
+            raise error.with_traceback(None) from None
+        finally:
+            del params, json  # tools such as Sentry show the variables of a traceback
+        return await self._caller.run(request, read_raw)
 
     def stats(self) -> Stats:
         """Return a snapshot of the client's activity."""

@@ -271,6 +271,8 @@ class _WorkerPool(Generic[T, R]):
         try:
             return _build_success(index, item, await self._operation(item), record)
         except Exception as error:
+            if error.__traceback__ is not None:  # without this frame, which has the item
+                error.__traceback__ = error.__traceback__.tb_next
             effect, request_id = _effect_of(error, record), getattr(error, "request_id", None)
             return Outcome(index, item, error=error, effect=effect, request_id=request_id)
         except asyncio.CancelledError as stop:  # not raised again: the item has its outcome

@@ -17,7 +17,7 @@ import attrs
 from attrs import field, frozen
 
 from campaigns_async import _field_rules as rules
-from campaigns_async._checks import check_instance, is_utf8
+from campaigns_async._checks import is_utf8
 from campaigns_async.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ _WIRE = "wire"
 
 def _hide(value: object) -> str:
     return "None" if value is None else "<hidden>"
+
+
+def _hide_text(value: object) -> str:
+    """Return the repr of a value whose field may have been given a text by mistake, as it is shown while it is refused."""
+    return repr(value) if value is None or isinstance(value, (int, datetime, UUID)) else "<hidden>"
 
 
 def _count(values: tuple[object, ...]) -> str:
@@ -127,10 +132,10 @@ class CampaignUpdate(_WireModel):
         InvalidArgumentError: If a field is of the wrong type or cannot be sent. Names the field in `parameter`.
     """
 
-    start_date_time: datetime
+    start_date_time: datetime = field(repr=_hide_text)
     sender: str = field(repr=_hide)
     message: str = field(repr=_hide)
-    opt_out_link_id: int | None = None
+    opt_out_link_id: int | None = field(default=None, repr=_hide_text)
     track_link_url: str | None = field(default=None, repr=_hide)
 
     def __attrs_post_init__(self) -> None:
@@ -209,7 +214,7 @@ class NewContact(_WireModel):
     name: str | None = field(default=None, repr=_hide)
     custom1: str | None = field(default=None, repr=_hide)
     custom2: str | None = field(default=None, repr=_hide)
-    contact_group_id: UUID | None = None
+    contact_group_id: UUID | None = field(default=None, repr=_hide_text)
 
     def __attrs_post_init__(self) -> None:
         number, name, custom1, custom2 = self.phone_number, self.name, self.custom1, self.custom2
@@ -224,28 +229,33 @@ class NewContact(_WireModel):
             and self.contact_group_id is None
         ):
             return
+        del number, name, custom1, custom2  # tools such as Sentry show the variables of a traceback
         rules.raise_first(
-            phone_number=rules.check_phone_number(number),
-            name=rules.check_optional_text(name),
-            custom1=rules.check_optional_text(custom1),
-            custom2=rules.check_optional_text(custom2),
+            phone_number=rules.check_phone_number(self.phone_number),
+            name=rules.check_optional_text(self.name),
+            custom1=rules.check_optional_text(self.custom1),
+            custom2=rules.check_optional_text(self.custom2),
             contact_group_id=rules.check_group(self.contact_group_id),
         )
         _store_plain(self, "phone_number", "name", "custom1", "custom2")
 
 
 def _to_contacts(value: Iterable[NewContact]) -> tuple[NewContact, ...]:
-    if isinstance(value, (str, bytes, bytearray)) or not hasattr(value, "__iter__"):
-        raise InvalidArgumentError(
-            f"contacts must be an iterable of NewContact, not {type(value).__name__}", parameter="contacts"
-        )
-    contacts = tuple(value)
-    if {*map(type, contacts)} != {NewContact}:  # faster than isinstance for each of them
-        if not contacts:
-            raise InvalidArgumentError(f"contacts {rules.NO_CONTACTS}", parameter="contacts")
-        for index, contact in enumerate(contacts):
-            check_instance(f"contacts[{index}]", contact, NewContact, error=InvalidArgumentError)
-    return contacts
+    is_iterable = hasattr(value, "__iter__") and not isinstance(value, (str, bytes, bytearray))
+    contacts, name = tuple(value) if is_iterable else (), "contacts"
+    if {*map(type, contacts)} == {NewContact}:  # faster than isinstance for each of them
+        return contacts
+    if not is_iterable:
+        fault = f"must be an iterable of NewContact, not {type(value).__name__}"
+    elif not contacts:
+        fault = rules.NO_CONTACTS
+    else:
+        index = next((at for at, contact in enumerate(contacts) if not isinstance(contact, NewContact)), None)
+        if index is None:
+            return contacts
+        name, fault = f"contacts[{index}]", f"must be a NewContact, not {type(contacts[index]).__name__}"
+    del value, contacts  # see `NewContact`
+    raise InvalidArgumentError(f"{name} {fault}", parameter=name)
 
 
 @frozen
@@ -264,11 +274,11 @@ class NewCampaign(_WireModel):
         InvalidArgumentError: If a field is of the wrong type or cannot be sent. Names the field in `parameter`.
     """
 
-    start_date_time: datetime
+    start_date_time: datetime = field(repr=_hide_text)
     sender: str = field(repr=_hide)
     message: str = field(repr=_hide)
     contacts: tuple[NewContact, ...] = field(converter=_to_contacts, repr=_count)
-    opt_out_link_id: int | None = None
+    opt_out_link_id: int | None = field(default=None, repr=_hide_text)
     track_link_url: str | None = field(default=None, repr=_hide)
 
     def __attrs_post_init__(self) -> None:

@@ -263,6 +263,7 @@ class Caller:
                     error.http_status, error.request_id = result.status, read_request_id(result)
                     self._annotate(error, call)
                     self._report_finish(call, call.effect, type(error).__name__)
+                    raise error.with_traceback(None) from None  # the frames of the reader hold texts and numbers
                 raise
             if outcome is not None and outcome.reusable:
                 if self.proves:

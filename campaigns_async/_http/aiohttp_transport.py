@@ -15,6 +15,7 @@ import asyncio
 import errno
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -77,9 +78,6 @@ class AiohttpTransport:
         self._base_url = base_url
         self._proxy, self._tls = network or (None, True)
         self._borrowed = session
-        self._options: dict[str, Any] = {"allow_redirects": False, "raise_for_status": False}
-        if session is not None:
-            self._options |= find_request_options(session)
         # Reads have a session of their own, so that creates and reads do not close each other's connections.
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
         # The session sends the headers of these itself, which costs less than passing them with each request.
@@ -102,10 +100,12 @@ class AiohttpTransport:
         session = self._borrowed or self._sessions.get(request.method in _BODILESS) or self._open(request, credentials)
         timeout, read_timeouts = self._timeouts_for(timeouts)
         middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = ()
+        send: Any = session.request
         if credentials is not self._session_credentials:
             headers = {**credentials.headers, **(headers or {})}
             if self._borrowed is not None:
                 middlewares = prepare_borrowed(self._borrowed, headers, has_body=bool(request.body))
+                send = partial(send, **find_request_options(self._borrowed))
         strays = 0
         while True:
             # A request without a body gets an empty one: only the write of a body shows when headers leave.
@@ -113,17 +113,18 @@ class AiohttpTransport:
             response: aiohttp.ClientResponse | None = None
             chunks: list[bytes] = []  # `list[bytes]()` costs 1 % of a create
             try:
-                response = await session.request(
+                response = await send(
                     request.method,
                     self._build_url(request, credentials),
                     headers=headers,
                     skip_auto_headers=None if request.body else ("Content-Type",),
                     data=body,
                     timeout=timeout,
+                    allow_redirects=False,
+                    raise_for_status=False,
                     middlewares=(*middlewares, body.send_once, body.send_without_resend)
                     if middlewares
                     else (body.send_without_resend,),
-                    **self._options,
                 )
                 stream = response.content
                 if stream.is_eof() and not self._borrowed and stream.total_bytes <= self._max_response_size:
