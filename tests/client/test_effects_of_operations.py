@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
-from support.made import client_of, new_campaign
+from support.made import client_of, new_campaign, rows
 
 from campaigns_async import (
     CampaignsClient,
@@ -191,3 +193,118 @@ def test_only_the_cancellation_of_a_call_says_what_a_timeout_did() -> None:
     error = ValueError()
     error.__cause__ = CampaignsError("no")
     assert effect_of(error) is UNKNOWN
+
+
+OPERATIONS: dict[str, Callable[[CampaignsClient], Awaitable[object]]] = {
+    "create": lambda client: client.campaigns.create(new_campaign()),
+    "create, reconciled": lambda client: client.campaigns.create(new_campaign(), on_unknown="reconcile"),
+    "update": lambda client: client.campaigns.update("c000", CHANGED),
+    "delete": lambda client: client.campaigns.delete("c000"),
+    "get": lambda client: client.campaigns.get("c000"),
+    "list": lambda client: client.campaigns.list().collect(),
+    "first of a list": lambda client: client.campaigns.list(prefetch=3).first(),
+    "contacts": lambda client: client.campaigns.contacts("c000").count(),
+    "raw post": lambda client: client.request("POST", "/api/Campaigns", json={}),
+    "raw get": lambda client: client.request("GET", "/api/Campaigns"),
+}
+
+
+async def run_with_timeout(call: Awaitable[object], waiting: Awaitable[object]) -> BaseException:
+    """Return the error of a timeout around a call that expires after a wait."""
+    with pytest.raises(TimeoutError) as late:
+        async with asyncio.timeout(None) as timeout:
+            expiring = asyncio.create_task(expire(timeout, waiting))
+            await call
+    await expiring
+    return late.value
+
+
+async def expire(timeout: asyncio.Timeout, waiting: Awaitable[object]) -> None:
+    await waiting
+    timeout.reschedule(0)
+
+
+async def run_in_a_group(call: Awaitable[object], waiting: Awaitable[object]) -> BaseException:
+    """Return the cancellation of a call whose group failed after a wait."""
+    cancelled: list[asyncio.CancelledError] = []
+
+    async def catch() -> None:
+        try:
+            await call
+        except asyncio.CancelledError as error:
+            cancelled.append(error)
+            raise
+
+    async def fail() -> None:
+        await waiting
+        raise ZeroDivisionError
+
+    with pytest.raises(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            group.create_task(catch())
+            group.create_task(fail())
+    return cancelled[0]
+
+
+async def run_with_wait_for(call: Awaitable[object], waiting: Awaitable[object]) -> BaseException:
+    """Return the error of `wait_for` around a call, which expires soon after a wait."""
+    task = asyncio.ensure_future(call)
+    await waiting
+    with pytest.raises(TimeoutError) as late:
+        await asyncio.wait_for(task, 0.001)
+    return late.value
+
+
+@pytest.mark.parametrize("run", [run_with_timeout, run_in_a_group, run_with_wait_for])
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("sent", [False, True])
+async def test_an_interrupted_call_says_if_it_was_sent(operation: str, sent: bool, run: Any) -> None:
+    release = asyncio.Event()
+    async with Sandbox(rows(2)) as sandbox, client_of(sandbox, max_concurrency=1, timeouts=Timeouts(grace=0)) as client:
+        sandbox.fault(hold=release)
+        blocking = None if sent else asyncio.create_task(client.campaigns.get("c001"))
+        if blocking is not None:
+            await sandbox.wait_received(1)
+        error = await run(OPERATIONS[operation](client), wait_until(sandbox, client, sent=sent))
+        release.set()
+        assert effect_of(error) is (UNKNOWN if sent else NOT_SENT)
+        if blocking is not None:
+            await blocking
+
+
+async def wait_until(sandbox: Sandbox, client: CampaignsClient, *, sent: bool) -> None:
+    """Wait until the server has a call's request, or until the call waits for a slot."""
+    if sent:
+        await sandbox.wait_received(1)
+    while not sent and not client.stats().waiting:
+        await asyncio.sleep(0)
+
+
+async def test_a_timeout_around_a_fan_out_cannot_say_what_its_items_did(sandbox: Sandbox) -> None:
+    release = asyncio.Event()
+    sandbox.fault(hold=release)
+    async with client_of(sandbox, timeouts=Timeouts(grace=0)) as client:
+        for outcomes in (
+            client.campaigns.create_many([new_campaign()]),
+            client.map(client.campaigns.create, [new_campaign()]),
+        ):
+            before = len(sandbox.requests)
+            async with outcomes:
+                error = await run_with_timeout(anext(outcomes), sandbox.wait_received(before + 1))
+            assert effect_of(error) is UNKNOWN
+            assert [outcome.effect for outcome in outcomes.unresolved] == [UNKNOWN]
+        release.set()
+
+
+@pytest.mark.parametrize("operation", ["create", "update", "delete"])
+async def test_an_item_with_a_timeout_of_its_own_has_its_effect(operation: str) -> None:
+    release = asyncio.Event()
+
+    async def call(_: int) -> None:
+        await run_with_timeout(OPERATIONS[operation](client), sandbox.wait_received(1))
+        raise TimeoutError
+
+    async with Sandbox(rows(2)) as sandbox, client_of(sandbox, timeouts=Timeouts(grace=0)) as client:
+        sandbox.fault(hold=release)
+        assert [outcome.effect async for outcome in client.map(call, [1])] == [UNKNOWN]
+        release.set()
