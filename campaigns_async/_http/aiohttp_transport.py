@@ -14,9 +14,9 @@ from __future__ import annotations
 import asyncio
 import errno
 import warnings
-from collections.abc import Mapping
-from functools import partial
-from typing import Any, cast
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache, partial
+from typing import cast
 from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
@@ -84,7 +84,7 @@ class AiohttpTransport:
         self._session_credentials: Credentials | None = None
         self._read_timeouts = TimeoutQueues()
         self._timeouts: tuple[Timeouts, tuple[aiohttp.ClientTimeout, TimeoutQueue]] | None = None
-        self._latest_url: tuple[tuple[str, str, str], URL] | None = None  # almost all creates go to one URL
+        self._build_url = lru_cache(maxsize=8)(partial(_build_url, base_url))  # almost all creates go to one URL
         self._unproven: set[object] = set() if session is None else _find_unproven(session)
         self._is_first_contact = True
 
@@ -100,7 +100,7 @@ class AiohttpTransport:
         session = self._borrowed or self._sessions.get(request.method in _BODILESS) or self._open(request, credentials)
         timeout, read_timeouts = self._timeouts_for(timeouts)
         middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = ()
-        send: Any = session.request
+        send: Callable[..., Awaitable[aiohttp.ClientResponse]] = session.request
         if credentials is not self._session_credentials:
             headers = {**credentials.headers, **(headers or {})}
             if self._borrowed is not None:
@@ -115,7 +115,7 @@ class AiohttpTransport:
             try:
                 response = await send(
                     request.method,
-                    self._build_url(request, credentials),
+                    self._build_url(request.path, request.query, credentials.query),
                     headers=headers,
                     skip_auto_headers=None if request.body else ("Content-Type",),
                     data=body,
@@ -247,14 +247,6 @@ class AiohttpTransport:
         )
         return session
 
-    def _build_url(self, request: Request, credentials: Credentials) -> URL:
-        parts = (request.path, request.query, credentials.query)
-        if self._latest_url is None or self._latest_url[0] != parts:
-            query = "&".join(filter(None, parts[1:]))
-            url = f"{self._base_url}{request.path}{'?' if query else ''}{query}"
-            self._latest_url = (parts, URL(url, encoded=True))
-        return self._latest_url[1]
-
     def _timeouts_for(self, timeouts: Timeouts) -> tuple[aiohttp.ClientTimeout, TimeoutQueue]:
         """Return aiohttp's timeout for connecting, and our queue, at a third of the cost, for the head of the response."""
         if self._timeouts is None or self._timeouts[0] is not timeouts:
@@ -264,6 +256,11 @@ class AiohttpTransport:
             connect = aiohttp.ClientTimeout(total=None, connect=whole, sock_connect=timeouts.connect, sock_read=None)
             self._timeouts = (timeouts, (connect, self._read_timeouts.for_seconds(timeouts.read)))
         return self._timeouts[1]
+
+
+def _build_url(base_url: str, path: str, query: str, key: str) -> URL:
+    query = "&".join(filter(None, (query, key)))
+    return URL(f"{base_url}{path}{'?' if query else ''}{query}", encoded=True)
 
 
 def _find_unproven(session: aiohttp.ClientSession) -> set[object]:

@@ -96,11 +96,12 @@ def build_create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = N
     check_instance("new", new, NewCampaign, error=InvalidArgumentError)
     if ignore_invalid_phone_numbers is not None:
         check_instance("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool, error=InvalidArgumentError)
-    return build_encoded_create(encode_model(new), new, ignore_invalid_phone_numbers)
+    path, drops_invalid = _CREATE_PATHS[ignore_invalid_phone_numbers], ignore_invalid_phone_numbers is True
+    return CreateRequest(_CREATE, "POST", path, "", encode_model(new), content=new, drops_invalid=drops_invalid)
 
 
 def build_encoded_create(
-    body: bytes, content: Content, ignore_invalid_phone_numbers: bool | None = None
+    body: bytes, content: Callable[[], NewCampaign], ignore_invalid_phone_numbers: bool | None = None
 ) -> CreateRequest:
     """Build the request of a create from an encoded body."""
     path, drops_invalid = _CREATE_PATHS[ignore_invalid_phone_numbers], ignore_invalid_phone_numbers is True
