@@ -53,23 +53,14 @@ GROUP_BYTES: Final = 32 * 1024 * 1024
 
 @frozen
 class Batch:
-    """Rows of one model, which are encoded together.
-
-    Attributes:
-        rows: The rows.
-        campaign_id: The campaign of these contacts; None for campaigns.
-    """
+    """Rows that are encoded together: contacts of a campaign, or campaigns, for which `campaign_id` is None."""
 
     rows: Sequence[Campaign] | Sequence[Contact] = field(repr=lambda rows: f"<{len(rows)}>")
     campaign_id: str | None = None
 
 
 class Encoder(ABC):
-    """An encoder of rows to the bytes of a format. A text format has complete lines.
-
-    Args:
-        columns: The columns of each row, in order.
-    """
+    """An encoder of rows to the bytes of a format. A text format has complete lines."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         self._columns = tuple(columns)
@@ -94,11 +85,6 @@ class Encoder(ABC):
 def make_encoder(format: Format, columns: Sequence[Column], *, excel: bool = False) -> Encoder:
     """Return the encoder of a format.
 
-    Args:
-        format: The format.
-        columns: The columns of each row, in order.
-        excel: True for CSV that begins with a byte order mark, and has an apostrophe before formulas.
-
     Raises:
         ModuleNotFoundError: If pyarrow is not installed, which Parquet needs. The message says how to install it.
     """
@@ -122,10 +108,8 @@ _ABSENT: Final = _Absent()
 class CsvEncoder(Encoder):
     """The encoder of CSV, by Python's csv module, which quotes all text.
 
-    Args:
-        columns: The columns of each row, in order.
-        excel: True to begin with a byte order mark, by which Excel detects UTF-8, and to put an apostrophe before text
-            that a spreadsheet would run as a formula.
+    With `excel`, it begins with a byte order mark, by which Excel detects UTF-8, and puts an apostrophe before text that
+    a spreadsheet would run as a formula.
     """
 
     def __init__(self, columns: Sequence[Column], *, excel: bool) -> None:
@@ -133,16 +117,10 @@ class CsvEncoder(Encoder):
         self._excel = excel
 
     def begin(self) -> bytes:
-        """Return the header line."""
         line = _csv_lines([[column.name for column in self._columns]]).encode()
         return codecs.BOM_UTF8 + line if self._excel else line
 
     def encode(self, batch: Batch) -> bytes:
-        """Return a line a row.
-
-        Raises:
-            UnwritableValueError: If a text has a lone surrogate, or if a line would be empty.
-        """
         lines = _csv_lines(zip(*[self._cells(column, batch) for column in self._columns], strict=True))
         with suppress(UnicodeEncodeError):
             return lines.encode()
@@ -178,11 +156,6 @@ class NdjsonEncoder(Encoder):
         self._encode = msgspec.json.Encoder().encode_lines
 
     def encode(self, batch: Batch) -> bytes:
-        """Return a line a row.
-
-        Raises:
-            UnwritableValueError: If a text has a lone surrogate, or if a number does not fit in 64 bits.
-        """
         with suppress(UnicodeEncodeError):
             return self._encode(self._lines(batch))
         raise _surrogate_error(self._columns, batch)  # outside of the block: the suppressed error refers to the rows
@@ -191,18 +164,12 @@ class NdjsonEncoder(Encoder):
         if self._columns == CONTACT_COLUMNS:  # a faster path for the default columns: half of the time
             line, campaign_id, rows = self._line, batch.campaign_id, cast("Sequence[Contact]", batch.rows)
             return [line(campaign_id, r.id, r.phone_number, r.name, r.custom1, r.custom2) for r in rows]
-        cells = [_values(column, batch) for column in self._columns]
-        for column, values in zip(self._columns, cells, strict=True):
-            _check_size(column, values, batch, 2**64, "readers of JSON would change")
+        cells = [_values_within(column, batch, 2**64, "readers of JSON would change") for column in self._columns]
         return list(starmap(self._line, zip(*cells, strict=True)))
 
 
 class ParquetEncoder(Encoder):
-    """The encoder of Parquet, which has row groups.
-
-    Raises:
-        ModuleNotFoundError: If pyarrow is not installed. The message says how to install it.
-    """
+    """The encoder of Parquet, which has row groups."""
 
     def __init__(self, columns: Sequence[Column]) -> None:
         super().__init__(columns)
@@ -227,15 +194,9 @@ class ParquetEncoder(Encoder):
         self._has_groups = False
 
     def begin(self) -> bytes:
-        """Return the magic number."""
         return self._sink.drain()
 
     def encode(self, batch: Batch) -> bytes:
-        """Return row groups; nothing until there are enough rows for one.
-
-        Raises:
-            UnwritableValueError: If a text has a lone surrogate, or if a number does not fit in 64 bits.
-        """
         table = self._table(batch)
         self._waiting.append(table)
         self._rows += table.num_rows
@@ -245,16 +206,13 @@ class ParquetEncoder(Encoder):
         return self._sink.drain()
 
     def end(self) -> bytes:
-        """Return the last row group and the footer."""
         if self._rows or not self._has_groups:  # pyarrow 18 and other readers refuse a file without row groups
             self._write()
         self._writer.close()
         return self._sink.drain()
 
     def _table(self, batch: Batch) -> Any:
-        cells = [_values(column, batch) for column in self._columns]
-        for column, values in zip(self._columns, cells, strict=True):
-            _check_size(column, values, batch, 2**63, "int64 cannot hold")
+        cells = [_values_within(column, batch, 2**63, "int64 cannot hold") for column in self._columns]
         with suppress(ValueError):  # UnicodeEncodeError, and pyarrow's ArrowInvalid
             arrays = [self._arrow.array(*pair) for pair in zip(cells, self._schema.types, strict=True)]
             return self._arrow.record_batch(arrays, schema=self._schema)
@@ -268,30 +226,21 @@ class ParquetEncoder(Encoder):
         self._writer.write_table(table, row_group_size=size)
 
 
-class _Sink(io.RawIOBase):
+class _Sink(io.BytesIO):
     """A file in memory that the Parquet writer writes to. `drain` empties it."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._pieces: list[bytes] = []
-        self._at = 0
-
-    def writable(self) -> bool:
-        return True
+    _start = 0
 
     def tell(self) -> int:
-        return self._at
-
-    def write(self, piece: Any, /) -> int:
-        copied = bytes(piece)
-        self._pieces.append(copied)
-        self._at += len(copied)
-        return len(copied)
+        return self._start + super().tell()
 
     def drain(self) -> bytes:
         """Return the bytes that were written since the last call."""
-        pieces, self._pieces = self._pieces, []
-        return b"".join(pieces)
+        data = self.getvalue()
+        self._start += len(data)
+        self.seek(0)
+        self.truncate()
+        return data
 
 
 def _values(column: Column, batch: Batch) -> list[Any]:
@@ -300,13 +249,14 @@ def _values(column: Column, batch: Batch) -> list[Any]:
     return list(map(attrgetter(column.attribute), batch.rows))
 
 
-def _check_size(column: Column, values: list[Any], batch: Batch, end: int, reason: str) -> None:
-    """Raise an error for a number from `end` on, or below the smallest of 64 bits."""
-    if column.kind in (Kind.TEXT, Kind.DATE):
-        return
-    for index, value in enumerate(values):
-        if value is not None and not -(2**63) <= value < end:
-            raise _unwritable(batch.rows[index], column, _TOO_LARGE.format(reason))
+def _values_within(column: Column, batch: Batch, end: int, reason: str) -> list[Any]:
+    """Return the values of a column. Raise an error for a number from `end` on, or below the smallest of 64 bits."""
+    values = _values(column, batch)
+    if column.kind not in (Kind.TEXT, Kind.DATE):
+        for index, value in enumerate(values):
+            if value is not None and not -(2**63) <= value < end:
+                raise _unwritable(batch.rows[index], column, _TOO_LARGE.format(reason))
+    return values
 
 
 def _surrogate_error(columns: Sequence[Column], batch: Batch) -> UnwritableValueError:

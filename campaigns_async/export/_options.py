@@ -109,13 +109,7 @@ OnProgress: TypeAlias = Callable[[ExportProgress], object]
 
 @frozen
 class Column:
-    """A column of an export.
-
-    Attributes:
-        name: The API's name, such as `startDateTime`.
-        attribute: The model's name, such as `start_date_time`; None for the campaign's id in a contact's row.
-        kind: The type of the values.
-    """
+    """A column of an export, by the API's name and by the model's; without that, it has the id of a contact's campaign."""
 
     name: str
     attribute: str | None
@@ -136,17 +130,7 @@ def _make_rereadable(sorts: Sorts) -> Sorts:
 
 @frozen
 class ListOptions:
-    """The rows to read of a listing: a filter, an order, and the pages to read them by.
-
-    Attributes:
-        filters: As for `campaigns.list` and `campaigns.contacts`.
-        sorts: As for `campaigns.list` and `campaigns.contacts`.
-        page_size: Rows per page, from 1 to 1,000,000.
-        prefetch: Pages to request in addition to the next one, from 0 to 1,000.
-
-    Raises:
-        InvalidArgumentError: If `page_size` or `prefetch` is out of range.
-    """
+    """The rows to read of a listing: a filter, an order, and the pages to read them by."""
 
     filters: Filters
     sorts: Sorts = field(converter=_make_rereadable)
@@ -159,10 +143,6 @@ class ListOptions:
 
     def build_identity(self, model: type[M], prefix: str = "") -> dict[str, str]:
         """Return the options that identify the rows, by name. Filters are digested, as they may contain phone numbers.
-
-        Args:
-            model: The model of the rows.
-            prefix: Text before the names of the options.
 
         Raises:
             QueryError: If the filters or sorts are wrong. The message begins with the option's name.
@@ -187,17 +167,7 @@ class ListOptions:
 
 @frozen
 class Output:
-    """The output of an export. Get one from `check_output`.
-
-    Attributes:
-        path: The file; None for a stream.
-        stream: The stream; None for a file.
-        format: The file format.
-        gzip: True if the file is compressed.
-        columns: The columns of each row, in order.
-        excel: True for CSV that spreadsheets open safely.
-        unfinished: What to do about an unfinished export of the same file.
-    """
+    """The output of an export, to a path or to a stream. Get one from `check_output`."""
 
     path: Path | None
     stream: BinaryIO | None
@@ -231,11 +201,7 @@ def check_output(
     *,
     excel: bool,
 ) -> Output:
-    """Return the output that the arguments of `export_campaigns` name. `known` are the columns to choose from.
-
-    Raises:
-        InvalidArgumentError: If an argument is wrong, or does not fit another one.
-    """
+    """Return the output that the arguments of `export_campaigns` name. `known` are the columns to choose from."""
     check_instance("excel", excel, bool, error=InvalidArgumentError)
     columns = choose_columns(fields, known)
     unfinished = check_choice("unfinished", unfinished, _UNFINISHED, error=InvalidArgumentError)
@@ -257,23 +223,12 @@ def check_output(
 
 
 def find_format(path: Path, format: Format | None) -> tuple[Format, bool]:
-    """Return the format of a file, and True if gzip compresses it.
-
-    Args:
-        path: The file. Without `format`, its name must end with `.csv`, `.ndjson`, `.jsonl` or `.parquet`, in upper or
-            lower case. `.gz` may follow for the text formats.
-        format: The format, for any suffix; None for the format of the suffix.
-
-    Raises:
-        InvalidArgumentError: If the suffix names no format and `format` is None, or if the name of a Parquet file ends
-            with `.gz`.
-    """
+    """Return the given format of a file or the format of its suffix, and True if gzip compresses it."""
     name = path.name.lower()
     gzip = name.endswith(_GZIP)
-    chosen = None if format is None else _check_format(format)
-    if chosen is None:
-        bare = name.removesuffix(_GZIP)
-        chosen = next((known for suffix, known in _SUFFIXES.items() if bare.endswith(suffix)), None)
+    bare = name.removesuffix(_GZIP)
+    suffixes = (known for suffix, known in _SUFFIXES.items() if bare.endswith(suffix))
+    chosen = next(suffixes, None) if format is None else _check_format(format)
     if chosen is None:
         raise InvalidArgumentError(
             "the file's suffix names no format: end the name with .csv, .ndjson, .jsonl or .parquet "
@@ -287,11 +242,7 @@ def find_format(path: Path, format: Format | None) -> tuple[Format, bool]:
 
 
 def choose_columns(fields: Iterable[str] | None, known: Sequence[Column]) -> tuple[Column, ...]:
-    """Return the columns that `fields` names, in its order; all columns if `fields` is None.
-
-    Raises:
-        InvalidArgumentError: If a name is unknown or occurs twice, or if `fields` is empty.
-    """
+    """Return the columns that `fields` names, in its order; all columns if `fields` is None."""
     if fields is None:
         return tuple(known)
     if isinstance(fields, str) or not isinstance(fields, Iterable):

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from copy import copy
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, Generic, TypeAlias, TypeVar
 
 import msgspec
 from attrs import define, evolve, field, frozen
 
+from campaigns_async._threads import wait_until_done
 from campaigns_async.client import CampaignsClient
 from campaigns_async.errors import NotFoundError
 from campaigns_async.export._encoders import Batch
 from campaigns_async.export._options import ListOptions
-from campaigns_async.export._page_reader import PageReader, await_cancelled, error_of
 from campaigns_async.export.export_errors import ResumeError
 from campaigns_async.models import Campaign, Contact
+from campaigns_async.paging import Paginator, read_at_full_speed
 from campaigns_async.values import Checkpoint
+
+T = TypeVar("T")
 
 _STEP_ROWS: Final = 5000
 """The number of rows from which on a step takes no further page."""
@@ -57,17 +60,7 @@ class Position:
 
 @frozen
 class Step:
-    """Rows to write next.
-
-    Attributes:
-        batches: The rows.
-        position: The place after the rows.
-        total: All rows of the listing, by the server's count; None if the server does not count, or for contacts of several
-            campaigns.
-        campaigns: Campaigns that are complete with this step; None unless contacts of several campaigns are exported.
-        campaigns_total: The number of campaigns; None if it is not yet known, or unless contacts of several campaigns
-            are exported.
-    """
+    """Rows to write next, the place after them, and the counts of `ExportProgress`."""
 
     batches: tuple[Batch, ...]
     position: Position = field(repr=False)
@@ -76,21 +69,96 @@ class Step:
     campaigns_total: int | None = None
 
 
+@frozen
+class _Page(Generic[T]):
+    """Rows of a page, the place after them, and the server's count of all rows, if it counts."""
+
+    rows: tuple[T, ...]
+    checkpoint: Checkpoint
+    total: int | None
+
+
+class _PageReader(Generic[T]):
+    """A task that reads a listing while earlier rows are written, and calls a function after each page and at the end.
+
+    It keeps one page until `take`, in addition to the pages that the paginator prefetches. `error` is the error that
+    ended the task before its end.
+    """
+
+    def __init__(self, listing: Paginator[T], on_change: Callable[[], object]) -> None:
+        self._on_change = on_change
+        self._pages: deque[_Page[T]] = deque()
+        self._has_room = asyncio.Event()
+        self._has_ended = False
+        self.error: Exception | None = None
+        self._task = asyncio.create_task(self._read(listing))
+        self._task.add_done_callback(self._finish)
+
+    @property
+    def is_over(self) -> bool:
+        return self._has_ended and not self._pages
+
+    def take(self) -> _Page[T] | None:
+        """Return the next page; None if it is not read yet, or after the last page."""
+        if not self._pages:
+            return None
+        self._has_room.set()
+        return self._pages.popleft()
+
+    def cancel(self) -> asyncio.Task[None]:
+        self._task.cancel()
+        return self._task
+
+    async def _read(self, listing: Paginator[T]) -> None:
+        pages = read_at_full_speed(listing)
+        try:
+            while (step := await pages.advance()) is not None:
+                rows, page = step
+                self._pages.append(_Page(tuple(rows), listing.checkpoint, page.total_records))
+                self._on_change()
+                if pages.has_ended:  # the next call of `advance` sends no request, and ends the loop at once
+                    continue
+                while self._pages:
+                    self._has_room.clear()
+                    await self._has_room.wait()
+        finally:
+            await pages.aclose()
+        self._has_ended = True
+        self._on_change()
+
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        if not self._has_ended:
+            self._has_ended = True
+            self.error = _error_of(task)
+            self._on_change()
+
+
+def _error_of(task: asyncio.Task[None]) -> Exception | None:
+    """Return the error that ended a task before its work was done."""
+    # The walk ignores the error of a task that it has cancelled. If others cancel it, the listing is not complete.
+    if task.cancelled():
+        return RuntimeError("reading was cancelled before its end")
+    error = task.exception()
+    if error is None or isinstance(error, Exception):
+        return error
+    failure = RuntimeError("reading was ended")
+    failure.__cause__ = error
+    return failure
+
+
 @define(eq=False)
 class _Cursor:
-    """A listing that is being read.
+    """A listing that is being read: the contacts of a campaign, or the list of campaigns.
 
     Attributes:
-        campaign_id: The campaign whose contacts are read; None for the list of campaigns.
         checkpoint: The place after the rows that were yielded.
         listing: The place after the campaign in the list of campaigns.
-        reader: The task that reads the rows.
     """
 
     campaign_id: str | None
     checkpoint: Checkpoint | None = None
     listing: Checkpoint | None = None
-    reader: PageReader[Campaign] | PageReader[Contact] = field(init=False)
+    reader: _PageReader[Campaign] | _PageReader[Contact] = field(init=False)
 
 
 class Walk:
@@ -100,8 +168,7 @@ class Walk:
 
     Args:
         client: A client of the account.
-        rows: The options of the listing whose rows are exported: contacts, or campaigns. A position keeps its own page
-            size.
+        rows: The options of the listing whose rows are exported: contacts, or campaigns.
         campaigns: The ids of the campaigns; or the options of the list that has them; or `ONLY_CAMPAIGNS`.
         parallel: Campaigns to read concurrently, from 1.
         position: The position of an earlier step, to continue after it.
@@ -172,7 +239,7 @@ class Walk:
                 yield self._step(())
         finally:
             feeding.cancel()
-            await await_cancelled([feeding, *(cursor.reader.cancel() for cursor in self._cursors)])
+            await wait_until_done([feeding, *(cursor.reader.cancel() for cursor in self._cursors)])
 
     # Reading campaigns
 
@@ -206,22 +273,21 @@ class Walk:
 
     def _begin(self, cursor: _Cursor) -> None:
         def on_change() -> None:
-            if (
-                cursor.reader.error is not None
-            ):  # before the campaign's turn: an export that cannot complete fails at once
+            # Before the campaign's turn: an export that cannot complete fails at once.
+            if cursor.reader.error is not None:
                 self._error = self._error or self._failure_of(cursor)
             self._changed.set()
 
         campaigns, arguments = self._client.campaigns, self._rows.build_list_arguments(cursor.checkpoint)
         if cursor.campaign_id is None:
-            cursor.reader = PageReader(campaigns.list(**arguments), on_change)
+            cursor.reader = _PageReader(campaigns.list(**arguments), on_change)
         else:
-            cursor.reader = PageReader(campaigns.contacts(cursor.campaign_id, **arguments), on_change)
+            cursor.reader = _PageReader(campaigns.contacts(cursor.campaign_id, **arguments), on_change)
         self._cursors.append(cursor)
 
     def _end_feeding(self, task: asyncio.Task[None]) -> None:
         if not self._all_begun:
-            self._error = self._error or error_of(task)
+            self._error = self._error or _error_of(task)
         self._changed.set()
 
     # Yielding rows
