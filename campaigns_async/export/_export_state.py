@@ -26,16 +26,11 @@ class _Versioned(msgspec.Struct):
 
 
 class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of the state file.
+    """The content of the state file: what identifies the export, and how far the part file is durable.
 
     Attributes:
-        identity: The options that identify the export, by name.
-        inode: The inode number of the part file.
         offset: Bytes of the part file that are durable.
         tail: The CRC-32 of the last of these bytes, which detects another file.
-        rows: Rows in these bytes.
-        position: The place after these rows.
-        version: The version of this format.
     """
 
     identity: dict[str, str]
@@ -48,11 +43,6 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def decode(cls, data: bytes) -> State:
-        """Decode a state from JSON.
-
-        Raises:
-            ResumeError: If the JSON is damaged, or of another version.
-        """
         with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             if msgspec.json.decode(data, type=_Versioned).version != _VERSION:
                 raise ResumeError(f"the unfinished export was made by another version of this package: {RESTART}")
@@ -62,11 +52,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         raise ResumeError(f"the state of the unfinished export is damaged: {RESTART}")
 
     def check_identity(self, identity: Mapping[str, str]) -> None:
-        """Compare the unfinished export with the one that resumes it.
-
-        Raises:
-            ResumeError: If they differ. The message names the options, not their values.
-        """
+        """Raise an error if the unfinished export is not the one that resumes it: the names of the options that differ."""
         names = sorted(
             name if name.isidentifier() and len(name) <= _LONGEST_NAME else "others"
             for name in {*self.identity, *identity}
@@ -88,18 +74,12 @@ def _is_possible(checkpoint: Checkpoint | None) -> bool:
 
 @frozen
 class StateFile:
-    """The state file on the disk.
-
-    Attributes:
-        path: The path of the state file.
-        mode: The file mode to create it with.
-    """
+    """The state file on the disk, and the mode to create it with."""
 
     path: Path
     mode: int
 
     def read(self) -> bytes | None:
-        """Return the content; None if there is no state file."""
         try:
             descriptor = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError:

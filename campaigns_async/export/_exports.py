@@ -137,11 +137,8 @@ async def export_contacts(
         The result of the complete export.
 
     Raises:
-        InvalidArgumentError: If an argument is wrong. No request was sent, and no file was created.
-        QueryError: If the filters or sorts are wrong. No request was sent, and no file was created.
+        CampaignsError: As for `export_campaigns`.
         NotFoundError: If a campaign of `campaign_ids` does not exist, with `missing="error"`.
-        ExportError: If the file cannot be written, or the unfinished export cannot be resumed.
-        CampaignsError: If a page cannot be read. The rows that were written can be resumed.
     """
     if bool(all_campaigns) == (campaign_ids is not None):
         raise InvalidArgumentError("pass either campaign_ids or all_campaigns=True")
@@ -154,9 +151,8 @@ async def export_contacts(
     skips_missing = check_choice("missing", missing, ("skip", "error"), error=InvalidArgumentError) == "skip"
     output = check_output(CONTACT_COLUMNS, out, format, fields, unfinished, excel=excel)
     contacts = ListOptions(filters, sorts, page_size, prefetch)
-    campaigns = ListOptions(
-        campaign_filters, campaign_sorts, min(page_size, 1000), prefetch=0
-    )  # only their ids are needed
+    # Only their ids are needed.
+    campaigns = ListOptions(campaign_filters, campaign_sorts, min(page_size, 1000), prefetch=0)
     identity = {
         "kind": "contacts",
         "server": client.base_url,
@@ -171,11 +167,6 @@ async def export_contacts(
 
 
 def _check_ids(campaign_ids: Iterable[str]) -> tuple[str, ...]:
-    """Return the ids.
-
-    Raises:
-        InvalidArgumentError: If there are no ids, or if an id is wrong or occurs twice. The message has its number.
-    """
     if isinstance(campaign_ids, (str, bytes)) or not isinstance(campaign_ids, Iterable):
         raise InvalidArgumentError(f"campaign_ids must be an iterable of ids, not {type(campaign_ids).__name__}")
     first: dict[str, int] = {}

@@ -26,7 +26,6 @@ Out: TypeAlias = str | os.PathLike[str] | BinaryIO
 Unfinished: TypeAlias = Literal["refuse", "resume", "restart"]
 _UNFINISHED: Final[tuple[Unfinished, ...]] = ("refuse", "resume", "restart")
 _MAX_PREFETCH: Final = 1000
-"""The maximum number of pages that a paginator prefetches."""
 
 
 class Format(StrEnum):
@@ -139,7 +138,7 @@ class ListOptions:
 
     def __attrs_post_init__(self) -> None:
         check_int("page_size", self.page_size, ge=1, le=1_000_000, error=InvalidArgumentError)
-        check_int("prefetch", self.prefetch, ge=0, le=1000, error=InvalidArgumentError)
+        check_int("prefetch", self.prefetch, ge=0, le=_MAX_PREFETCH, error=InvalidArgumentError)
 
     def build_identity(self, model: type[M], prefix: str = "") -> dict[str, str]:
         """Return the options that identify the rows, by name. Filters are digested, as they may contain phone numbers.

@@ -52,13 +52,8 @@ class PartFile:
     """The part file of an export, which this process has locked.
 
     After an error, only `aclose` may be called. Each write to a compressed file is a complete gzip member, so that the
-    file can be truncated between two writes.
-
-    Args:
-        output: The file, its format, and what to do about an unfinished export. A symbolic link is followed and kept.
-        identity: The options that identify the export; a run that resumes it must have the same.
-        sync_every: Seconds between two syncs. A kill or a power cut loses no row that was written before the last sync.
-        clock: A function that returns monotonic seconds.
+    file can be truncated between two writes. A symbolic link is followed and kept. A run that resumes the export must
+    have the same identity. A kill or a power cut loses no row that was written before the last sync.
 
     Attributes:
         resumed: The state that this run continues from; None if it starts at the first row.
@@ -84,39 +79,21 @@ class PartFile:
     _has_sync_failed: bool = field(init=False, default=False)
 
     async def open(self) -> bool:
-        """Open and lock the part file. Return False if the export should be resumed but is complete.
-
-        Raises:
-            UnfinishedExportError: If there is an unfinished export, and `unfinished` is "refuse".
-            ResumeError: If the unfinished export is another one, or damaged. Nothing was changed.
-            ExportInUseError: If another run writes the file.
-            ExportWriteError: If the file cannot be written: no folder, no permission, a full disk.
-            ExportError: If the file cannot be locked, or its name is taken.
-        """
+        """Open and lock the part file. Return False if the export should be resumed but is complete."""
         try:
             return await wait_to_end(asyncio.to_thread(self._open))
         except OSError as error:
             raise explain_os_error(error, "try again") from None
 
     async def write(self, data: bytes, rows: int = 0, position: Position | None = None) -> None:
-        """Write rows. A cancelled call raises once they are written.
+        """Write complete rows, and keep their number in the file and the place after them, to resume from there.
 
-        Args:
-            data: Complete rows; may be empty.
-            rows: Rows in the file after this write.
-            position: The place after these rows; None if the export cannot be resumed from there.
-
-        Raises:
-            ExportWriteError: If the rows cannot be written. The rows that were written before are kept.
+        A cancelled call raises once they are written.
         """
         await wait_to_end(asyncio.to_thread(self._write, data, rows, position))
 
     async def finish(self) -> None:
-        """Make all rows durable, and rename the part file to its name. A cancelled call raises once that is done.
-
-        Raises:
-            ExportWriteError: If the file cannot be made durable, or renamed.
-        """
+        """Make all rows durable, and rename the part file to its name. A cancelled call raises once that is done."""
         await wait_to_end(asyncio.to_thread(self._finish))
 
     async def aclose(self) -> None:
@@ -302,18 +279,14 @@ class PartFile:
             self._save()
         if self._saved is None:
             with suppress(OSError):
-                self._discard()
+                if self._old_mode is not None:
+                    # Without a part file, a run that resumes this export would mistake the old file for the complete one.
+                    self._offset = 0
+                    self._cut_back()
+                elif _is_named(self._part, self._lock.descriptor):
+                    self._part.unlink()
         self._is_open = False
         self._lock.release()
-
-    def _discard(self) -> None:
-        """Remove the part file, or empty it if there is an old file to replace."""
-        if self._old_mode is not None:
-            # Without a part file, a run that resumes this export would mistake the old file for the complete one.
-            self._offset = 0
-            self._cut_back()
-        elif _is_named(self._part, self._lock.descriptor):
-            self._part.unlink()
 
     @contextmanager
     def _explain_errors(self) -> Generator[None]:

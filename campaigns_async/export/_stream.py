@@ -26,9 +26,7 @@ class StreamTarget:
     """A stream that is written to. An export to a stream cannot be resumed, and the stream is not closed.
 
     A write to a pipe can be cancelled, even if no process reads the pipe. Any other write ends before its cancellation.
-
-    Args:
-        stream: The stream. Nothing else may write to it during the export.
+    Nothing else may write to the stream during the export.
     """
 
     resumed: ClassVar[None] = None
@@ -47,24 +45,11 @@ class StreamTarget:
         return True
 
     async def write(self, data: bytes, rows: int = 0, position: Position | None = None) -> None:
-        """Write rows.
-
-        Args:
-            data: Complete rows; may be empty.
-            rows: Not used.
-            position: Not used.
-
-        Raises:
-            ExportWriteError: If the rows cannot be written.
-        """
+        """Write complete rows. Their number and position are not used."""
         await self._run(lambda: self._write(data))
 
     async def finish(self) -> None:
-        """Flush the stream.
-
-        Raises:
-            ExportWriteError: If the stream cannot be flushed.
-        """
+        """Flush the stream."""
         await self._run(self._stream.flush)
 
     async def aclose(self) -> None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing
 from copy import copy
-from typing import Annotated, Final, Generic, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from attrs import define, evolve, field, frozen
@@ -18,11 +18,8 @@ from campaigns_async.errors import NotFoundError
 from campaigns_async.export._encoders import Batch
 from campaigns_async.export._options import ListOptions
 from campaigns_async.export.export_errors import ResumeError
-from campaigns_async.models import Campaign, Contact
 from campaigns_async.paging import Paginator, read_at_full_speed
 from campaigns_async.values import Checkpoint
-
-T = TypeVar("T")
 
 _STEP_ROWS: Final = 5000
 """The number of rows from which on a step takes no further page."""
@@ -69,66 +66,61 @@ class Step:
     campaigns_total: int | None = None
 
 
-@frozen
-class _Page(Generic[T]):
-    """Rows of a page, the place after them, and the server's count of all rows, if it counts."""
+@define(eq=False)
+class _Cursor:
+    """A listing that a task reads while earlier rows are written: the contacts of a campaign, or the list of campaigns.
 
-    rows: tuple[T, ...]
-    checkpoint: Checkpoint
-    total: int | None
+    The task keeps one page until `take`, in addition to the pages that the paginator prefetches.
 
-
-class _PageReader(Generic[T]):
-    """A task that reads a listing while earlier rows are written, and calls a function after each page and at the end.
-
-    It keeps one page until `take`, in addition to the pages that the paginator prefetches. `error` is the error that
-    ended the task before its end.
+    Attributes:
+        checkpoint: The place after the rows that were taken.
+        listing: The place after the campaign in the list of campaigns.
+        total: All rows of the listing, by the server's count at the last page that was taken.
+        error: The error that ended the task before its end.
     """
 
-    def __init__(self, listing: Paginator[T], on_change: Callable[[], object]) -> None:
+    campaign_id: str | None
+    checkpoint: Checkpoint | None = None
+    listing: Checkpoint | None = None
+    total: int | None = field(init=False, default=None)
+    error: Exception | None = field(init=False, default=None)
+    task: asyncio.Task[None] = field(init=False)
+    _on_change: Callable[[], object] = field(init=False)
+    _pages: deque[tuple[tuple[Any, ...], Checkpoint, int | None]] = field(init=False, factory=deque[Any])
+    _has_room: asyncio.Event = field(init=False, factory=asyncio.Event)
+    has_ended: bool = field(init=False, default=False)
+
+    def start(self, listing: Paginator[Any], on_change: Callable[[], object]) -> None:
+        """Start the task, which calls `on_change` after each page and at the end."""
         self._on_change = on_change
-        self._pages: deque[_Page[T]] = deque()
-        self._has_room = asyncio.Event()
-        self._has_ended = False
-        self.error: Exception | None = None
-        self._task = asyncio.create_task(self._read(listing))
-        self._task.add_done_callback(self._finish)
+        self.task = asyncio.create_task(self._read(listing))
+        self.task.add_done_callback(self._finish)
 
-    @property
-    def is_over(self) -> bool:
-        return self._has_ended and not self._pages
-
-    def take(self) -> _Page[T] | None:
-        """Return the next page; None if it is not read yet, or after the last page."""
+    def take(self) -> tuple[Any, ...] | None:
+        """Return the rows of the next page; None if it is not read yet, or after the last page."""
         if not self._pages:
             return None
         self._has_room.set()
-        return self._pages.popleft()
+        rows, self.checkpoint, self.total = self._pages.popleft()
+        return rows
 
-    def cancel(self) -> asyncio.Task[None]:
-        self._task.cancel()
-        return self._task
-
-    async def _read(self, listing: Paginator[T]) -> None:
-        pages = read_at_full_speed(listing)
-        try:
+    async def _read(self, listing: Paginator[Any]) -> None:
+        async with aclosing(read_at_full_speed(listing)) as pages:
             while (step := await pages.advance()) is not None:
                 rows, page = step
-                self._pages.append(_Page(tuple(rows), listing.checkpoint, page.total_records))
+                self._pages.append((tuple(rows), listing.checkpoint, page.total_records))
                 self._on_change()
                 if pages.has_ended:  # the next call of `advance` sends no request, and ends the loop at once
                     continue
                 while self._pages:
                     self._has_room.clear()
                     await self._has_room.wait()
-        finally:
-            await pages.aclose()
-        self._has_ended = True
+        self.has_ended = True
         self._on_change()
 
     def _finish(self, task: asyncio.Task[None]) -> None:
-        if not self._has_ended:
-            self._has_ended = True
+        if not self.has_ended:
+            self.has_ended = True
             self.error = _error_of(task)
             self._on_change()
 
@@ -146,33 +138,12 @@ def _error_of(task: asyncio.Task[None]) -> Exception | None:
     return failure
 
 
-@define(eq=False)
-class _Cursor:
-    """A listing that is being read: the contacts of a campaign, or the list of campaigns.
-
-    Attributes:
-        checkpoint: The place after the rows that were yielded.
-        listing: The place after the campaign in the list of campaigns.
-    """
-
-    campaign_id: str | None
-    checkpoint: Checkpoint | None = None
-    listing: Checkpoint | None = None
-    reader: _PageReader[Campaign] | _PageReader[Contact] = field(init=False)
-
-
 class Walk:
     """A walk through campaigns, or through the contacts of campaigns, one campaign after the other.
 
+    The campaigns are given by their ids, by the options of the list that has them, or as `ONLY_CAMPAIGNS`; `rows` has the
+    options of the listings that are exported. With `skips_missing`, a given id that does not exist counts as deleted.
     Each campaign in progress takes the memory of at most `2 * prefetch + 2` pages, whatever its size.
-
-    Args:
-        client: A client of the account.
-        rows: The options of the listing whose rows are exported: contacts, or campaigns.
-        campaigns: The ids of the campaigns; or the options of the list that has them; or `ONLY_CAMPAIGNS`.
-        parallel: Campaigns to read concurrently, from 1.
-        position: The position of an earlier step, to continue after it.
-        skips_missing: True to count a campaign of the tuple that does not exist, as one that was deleted.
 
     Raises:
         ResumeError: If the position belongs to other campaigns.
@@ -211,11 +182,8 @@ class Walk:
     async def steps(self) -> AsyncGenerator[Step, None]:
         """Yield the rows as they are read, in steps of about 5,000 rows. The last step has the final counts.
 
-        A listed campaign that is deleted during the walk is counted. `aclose` cancels the requests in flight.
-
-        Raises:
-            NotFoundError: If a campaign in the tuple of ids does not exist.
-            CampaignsError: If a page cannot be read. The rows before it were yielded.
+        A listed campaign that is deleted during the walk is counted. `aclose` cancels the requests in flight. If a page
+        cannot be read, the rows before it were yielded.
         """
         feeding = asyncio.create_task(self._feed())
         feeding.add_done_callback(self._end_feeding)
@@ -238,8 +206,10 @@ class Walk:
             if not has_yielded:
                 yield self._step(())
         finally:
-            feeding.cancel()
-            await wait_until_done([feeding, *(cursor.reader.cancel() for cursor in self._cursors)])
+            tasks = [feeding, *(cursor.task for cursor in self._cursors)]
+            for task in tasks:
+                task.cancel()
+            await wait_until_done(tasks)
 
     # Reading campaigns
 
@@ -261,28 +231,25 @@ class Walk:
                 yield _Cursor(campaign_id)
             return
         listing = self._client.campaigns.list(**self._campaigns.build_list_arguments(start.listing))
-        pages = listing.pages()
-        try:
+        async with aclosing(listing.pages()) as pages:
             while (step := await pages.advance()) is not None:
                 rows, page = step
                 self._campaigns_total = page.total_records
                 for campaign in rows:
                     yield _Cursor(campaign.id, listing=listing.checkpoint)
-        finally:
-            await pages.aclose()
 
     def _begin(self, cursor: _Cursor) -> None:
         def on_change() -> None:
             # Before the campaign's turn: an export that cannot complete fails at once.
-            if cursor.reader.error is not None:
+            if cursor.error is not None:
                 self._error = self._error or self._failure_of(cursor)
             self._changed.set()
 
         campaigns, arguments = self._client.campaigns, self._rows.build_list_arguments(cursor.checkpoint)
         if cursor.campaign_id is None:
-            cursor.reader = _PageReader(campaigns.list(**arguments), on_change)
+            cursor.start(campaigns.list(**arguments), on_change)
         else:
-            cursor.reader = _PageReader(campaigns.contacts(cursor.campaign_id, **arguments), on_change)
+            cursor.start(campaigns.contacts(cursor.campaign_id, **arguments), on_change)
         self._cursors.append(cursor)
 
     def _end_feeding(self, task: asyncio.Task[None]) -> None:
@@ -310,17 +277,16 @@ class Walk:
         """Yield batches that were read, until they fill `room` rows."""
         while self._cursors and room > 0:
             cursor = self._cursors[0]
-            page = cursor.reader.take()
-            if page is not None:
-                cursor.checkpoint = page.checkpoint
-                self._total = page.total
-                room -= len(page.rows)
-                yield Batch(page.rows, cursor.campaign_id)
-            elif not cursor.reader.is_over or self._failure_of(cursor) is not None:
+            rows = cursor.take()
+            if rows is not None:
+                self._total = cursor.total
+                room -= len(rows)
+                yield Batch(rows, cursor.campaign_id)
+            elif not cursor.has_ended or self._failure_of(cursor) is not None:
                 return
             else:
                 self._cursors.popleft()
-                deleted = self._end.deleted_campaigns + (cursor.reader.error is not None)
+                deleted = self._end.deleted_campaigns + (cursor.error is not None)
                 self._end = Position(listing=cursor.listing, done=self._end.done + 1, deleted_campaigns=deleted)
                 self._slots.release()
 
@@ -349,7 +315,7 @@ class Walk:
 
     def _failure_of(self, cursor: _Cursor) -> Exception | None:
         """Return the error to raise for a campaign; None if it was read, or was deleted from the list of campaigns."""
-        error = cursor.reader.error
+        error = cursor.error
         if not isinstance(error, NotFoundError) or cursor.campaign_id is None:
             return error
         if not isinstance(self._campaigns, tuple) or self._skips_missing:

@@ -159,7 +159,7 @@ async def test_a_listing_that_is_cancelled_by_others_is_no_end(nothing_left: Cal
                     if len(ids(found)) == 20:
                         await sandbox.wait_received(3)
                         for task in asyncio.all_tasks():
-                            if "PageReader" in task.get_coro().__qualname__:  # type: ignore[union-attr]
+                            if "_Cursor" in task.get_coro().__qualname__:  # type: ignore[union-attr]
                                 task.cancel()
         nothing_left(client)
 
