@@ -11,7 +11,6 @@ from typing import Final
 import click
 
 from campaigns_async.cli.campaigns_command import campaigns
-from campaigns_async.cli.completion import completion
 from campaigns_async.cli.console import (
     PROGRAM,
     UNEXPECTED,
@@ -23,17 +22,17 @@ from campaigns_async.cli.console import (
     printable,
     to_output_error,
 )
-from campaigns_async.cli.demo import demo
 from campaigns_async.cli.export_command import export
-from campaigns_async.cli.guide_command import guide
+from campaigns_async.cli.guide_command import completion, guide
 from campaigns_async.cli.journal_command import journal
 from campaigns_async.cli.options import Group
-from campaigns_async.cli.sandbox_command import sandbox
+from campaigns_async.cli.sandbox_command import demo, sandbox
 from campaigns_async.cli.send_command import send
 
 root: Final = Group(
     PROGRAM,
     commands=[campaigns, completion, demo, export, guide, journal, sandbox, send],
+    context_settings={"show_default": True},
     help="Send SMS campaigns in high volume, and know the outcome of each.",
 )
 

@@ -52,6 +52,11 @@ class ProgressFigures:
         return f"{self.done:,} {self.unit}" if self.done else ""
 
     @property
+    def speed(self) -> str:
+        """The rate in words; empty if nothing is counted yet."""
+        return format_rate(self.rate) if self.rate is not None and self.count else ""
+
+    @property
     def extra(self) -> str:
         """The details, and the time left at this rate."""
         left = (self.total - self.done) / self.rate if self.total is not None and self.rate else 0
@@ -60,7 +65,7 @@ class ProgressFigures:
     @property
     def line(self) -> str:
         """All figures in one line."""
-        parts = ", ".join(filter(None, (self.count, format_rate(self.rate), self.extra)))
+        parts = ", ".join(filter(None, (self.count, self.speed, self.extra)))
         return f"{self.activity}{': ' if self.count else ', '}{parts}" if parts else self.activity
 
 
@@ -101,7 +106,7 @@ class Bar:
 
     def show(self, figures: ProgressFigures, *, at_once: bool = True) -> None:
         """Draw the bar."""
-        cells = figures.activity, figures.count.replace(" of ", "/"), format_rate(figures.rate)
+        cells = figures.activity, figures.count.replace(" of ", "/"), figures.speed
         activity, count, speed = (Text(cell, no_wrap=True) for cell in cells)
         row = Table.grid(padding=(0, 1))
         row.add_row(activity, ProgressBar(figures.total, figures.done, _BAR_WIDTH), count, speed)
@@ -126,10 +131,6 @@ class Rate:
     """The rate of a count over the last 20 seconds."""
 
     _past: deque[tuple[float, int]] = field(factory=deque[tuple[float, int]], init=False)
-
-    def restart(self) -> None:
-        """Forget earlier counts."""
-        self._past.clear()
 
     def update(self, now: float, done: int) -> float | None:
         """Take a new count, and return the rate per second; None before the second count."""
@@ -204,8 +205,6 @@ def format_duration(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def format_rate(rate: float | None) -> str:
-    """Return a rate in words; an empty text for None."""
-    if rate is None:
-        return ""
+def format_rate(rate: float) -> str:
+    """Return a rate in words."""
     return f"{rate:,.0f}/s" if rate >= 10 else f"{rate:.1f}/s"

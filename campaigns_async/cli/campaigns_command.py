@@ -24,7 +24,6 @@ def campaigns() -> None:
     "sorts",
     metavar="NAME,...",
     default="-startDateTime,id",
-    show_default=True,
     help="Order of the campaigns; - before a name puts the greatest first.",
 )
 @click.option(

@@ -21,11 +21,11 @@ _file_options: Final = options(
 )
 _page_options: Final = options(
     click.option(
-        "--page-size", type=click.IntRange(1, 1_000_000), metavar="N", default=1000, show_default=True,
+        "--page-size", type=click.IntRange(1, 1_000_000), metavar="N", default=1000,
         help="Rows per page.",
     ),
     click.option(
-        "--prefetch", type=click.IntRange(0, 1000), metavar="N", default=3, show_default=True,
+        "--prefetch", type=click.IntRange(0, 1000), metavar="N", default=3,
         help="Pages requested ahead.",
     ),
     click.option("--resume", is_flag=True, help="Resume an unfinished export of this file, if there is one."),
@@ -55,7 +55,6 @@ def export() -> None:
     "sorts",
     metavar="NAME,...",
     default="id",
-    show_default=True,
     help="Order. Only in that of the id a moving row cannot be missed.",
 )
 @_page_options
@@ -86,7 +85,6 @@ def campaigns(context: click.Context, /, connection: ConnectionOptions, **given:
     "--missing",
     type=click.Choice(("skip", "error")),
     default="skip",
-    show_default=True,
     help="A campaign that does not exist: leave it out and count it, or fail.",
 )
 @click.option("--all-campaigns", is_flag=True, help="Export the contacts of all campaigns, instead of ids.")
@@ -96,17 +94,8 @@ def campaigns(context: click.Context, /, connection: ConnectionOptions, **given:
 @click.option("--campaign-sort", metavar="NAME,...", help="Order of the campaigns (with --all-campaigns). Default: id.")
 @_file_options
 @click.option("--filter", "filters", metavar="TEXT", help="Only matching contacts, such as 'name_=S'.")
-@click.option(
-    "--sort", "sorts", metavar="NAME,...", default="id", show_default=True, help="Order of the contacts of a campaign."
-)
-@click.option(
-    "--parallel",
-    type=click.IntRange(1, 1000),
-    metavar="N",
-    default=8,
-    show_default=True,
-    help="Campaigns read at once.",
-)
+@click.option("--sort", "sorts", metavar="NAME,...", default="id", help="Order of the contacts of a campaign.")
+@click.option("--parallel", type=click.IntRange(1, 1000), metavar="N", default=8, help="Campaigns read at once.")
 @_page_options
 @connection_options
 @click.pass_context

@@ -1,4 +1,4 @@
-"""`campaigns-async guide`: shows the guides in the terminal."""
+"""`campaigns-async guide` shows the guides in the terminal; `completion` prints a script for a shell."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import re
 
 import click
 
-from campaigns_async.cli.console import get_invocation, is_terminal, print_output, print_rich, suggest
+from campaigns_async.cli.console import PROGRAM, get_invocation, is_terminal, print_output, print_rich, suggest
 from campaigns_async.cli.options import Command
 
 _COMMENT = re.compile(r"^<!-- .* -->\n", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\((?:([\w-]+)\.md)?(?:#[^)]*)?\)")
+_VARIABLE = f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"
+"""The variable by which the script asks the program for completions; click's `main` reads it."""
 _SECTION = re.compile(r"(#+) (.+)\n")
 
 
@@ -73,3 +75,23 @@ def guide(topic: str | None) -> None:
 
     shown = _LINK.sub(lambda found: f"{found[1]} (see: guide {found[2]})" if found[2] else found[1], text)
     print_rich(Markdown(shown, code_theme="bw" if get_invocation().no_color else "ansi_dark"))
+
+
+@click.command("completion", cls=Command)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(context: click.Context, shell: str) -> None:
+    """Print the script that completes commands in your shell.
+
+    To install it in bash, add this line to ~/.bashrc, and open a new shell:
+
+        source <(campaigns-async completion bash)
+
+    In zsh, add the same line with "zsh" to ~/.zshrc, after compinit. In fish, write the script to
+    ~/.config/fish/completions/campaigns-async.fish.
+    """
+    from click.shell_completion import get_completion_class
+
+    script = get_completion_class(shell)
+    if script is not None:
+        print_output(script(context.find_root().command, {}, PROGRAM, _VARIABLE).source(), newline=False)

@@ -96,7 +96,6 @@ class Group(Command, click.Group):
     """A group of commands. Without a command, it prints its help."""
 
     command_class: type[click.Command] | None = Command
-    group_class: type[click.Group | type] | None = type
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -125,7 +124,7 @@ def options(*each: Decorator) -> Decorator:
 
 
 concurrency_option: Final = click.option(
-    "--concurrency", type=click.IntRange(1, 1000), default=32, show_default=True, help="Most requests in flight."
+    "--concurrency", type=click.IntRange(1, 1000), default=32, help="Most requests in flight."
 )
 
 
@@ -162,9 +161,7 @@ _connection_options: Final = options(
         type=FilePath(),
         help=f"File that holds the key and nothing else. Default: {KEY_VARIABLE} in the environment.",
     ),
-    click.option(
-        "--auth", type=click.Choice(AUTH_WAYS), default="bearer", show_default=True, help="Way to send the key."
-    ),
+    click.option("--auth", type=click.Choice(AUTH_WAYS), default="bearer", help="Way to send the key."),
     concurrency_option,
     click.option("--rate", type=float, metavar="N", help="Most requests per second. Default: no limit."),
     click.option(
@@ -179,7 +176,6 @@ _connection_options: Final = options(
         "--read-timeout",
         type=float,
         default=30.0,
-        show_default=True,
         metavar="SECONDS",
         help="Longest wait for a response. A create without one is looked for until twice this time has passed.",
     ),

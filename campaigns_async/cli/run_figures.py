@@ -85,7 +85,7 @@ class SendFigures(_RunFigures):
         """Take the job's latest progress, and return True if a new phase began."""
         is_new = self.latest is None or progress.phase is not self.latest.phase
         if is_new:
-            self._rate.restart()
+            self._rate = Rate()
         self.latest = progress
         return is_new
 

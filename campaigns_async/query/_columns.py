@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -119,7 +118,9 @@ def _format_date(value: object) -> str:
 
 def read_value(kind: Kind, text: str) -> int | datetime | None:
     """Return the value that the server reads from a text, or None if the text is not a value of this kind."""
-    return _READERS[kind](text)
+    if kind is Kind.DATE:
+        return _read_date(text)
+    return _read_status(text) if kind is Kind.STATUS else _read_int(text)
 
 
 def _read_int(text: str) -> int | None:
@@ -166,11 +167,3 @@ def _read_date(text: str) -> datetime | None:
         return moment + offset if date["sign"] == "-" else moment - offset
     except (ValueError, OverflowError):
         return None
-
-
-_READERS: Final[Mapping[Kind, Callable[[str], int | datetime | None]]] = {
-    Kind.INT: _read_int,
-    Kind.OPTIONAL_INT: _read_int,
-    Kind.STATUS: _read_status,
-    Kind.DATE: _read_date,
-}

@@ -88,15 +88,11 @@ def negate(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
             Condition((column,), opposite, (value,)) for column in condition.columns for value in condition.values
         )
     # The reverse of the branch above, so that a double negation returns the original.
-    operators = {condition.operator for condition in conditions}
-    alternatives = {
-        (column, value) for condition in conditions for column in condition.columns for value in condition.values
-    }
-    columns = tuple(dict.fromkeys(column for condition in conditions for column in condition.columns))
-    values = tuple(dict.fromkeys(value for condition in conditions for value in condition.values))
-    single = all(len(condition.columns) == len(condition.values) == 1 for condition in conditions)
-    if single and len(operators) == 1 and len(alternatives) == len(columns) * len(values):
-        return (Condition(columns, OPPOSITES[operators.pop()], values),)
+    columns = tuple(dict.fromkeys(condition.columns[0] for condition in conditions))
+    values = tuple(dict.fromkeys(condition.values[0] for condition in conditions))
+    combined = Condition(columns, OPPOSITES[conditions[0].operator], values)
+    if {*negate((combined,))} == {*conditions}:
+        return (combined,)
     raise QueryError(
         "~ of several conditions needs an OR between them, which the server does not have: "
         "negate them one by one, or query one by one"

@@ -32,14 +32,7 @@ _DIGRAPHS: Final = (
 )
 _ONE_LETTER: Final = frozenset(_DIGRAPHS.split())
 """Pairs that are one letter in some language: there, a search for half of the pair does not find the pair."""
-_COMPARISONS: Final[dict[str, Callable[[int, int], bool]]] = {
-    "==": op.eq,
-    "!=": op.ne,
-    "<": op.lt,
-    "<=": op.le,
-    ">": op.gt,
-    ">=": op.ge,
-}
+_COMPARISONS: Final = {"==": op.eq, "!=": op.ne, "<": op.lt, "<=": op.le, ">": op.gt, ">=": op.ge}
 _RELATIONS: Final[dict[str, Callable[[str, str], bool]]] = {
     "==": op.eq,
     "@=": op.contains,
@@ -119,16 +112,12 @@ def _certainly_holds(relation: str, have: str, value: str) -> bool:
     """Return True if the relation holds in every collation, including those in which two letters count as one."""
     if relation == "==" or not value:
         return bool(value) and have == value
-    if relation == "_=":
-        return have.startswith(value) and _is_boundary(have, len(value))
-    if relation == "_-=":
-        return have.endswith(value) and _is_boundary(have, len(have) - len(value))
-    at = have.find(value)
-    while at >= 0:
-        if _is_boundary(have, at) and _is_boundary(have, at + len(value)):
-            return True
-        at = have.find(value, at + 1)
-    return False
+    places = {"_=": range(1), "_-=": range(len(have) - len(value), len(have))}.get(relation, range(len(have)))
+    return any(
+        have.startswith(value, at) and _is_boundary(have, at) and _is_boundary(have, at + len(value))
+        for at in places
+        if at >= 0
+    )
 
 
 def _is_boundary(text: str, at: int) -> bool:

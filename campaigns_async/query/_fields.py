@@ -311,12 +311,12 @@ ColumnsByName: TypeAlias = Mapping[str, Column]
 """Columns by the server's name in lower case: the server ignores the case of names."""
 
 
-def _columns(fields: type[CampaignFields | ContactFields]) -> ColumnsByName:
-    columns = [field.columns[0] for field in vars(fields).values() if isinstance(field, Comparable)]
-    return {column.wire.lower(): column for column in columns}
-
-
-_COLUMNS: Final[Mapping[type, ColumnsByName]] = {Campaign: _columns(CampaignFields), Contact: _columns(ContactFields)}
+_COLUMNS: Final[Mapping[type, ColumnsByName]] = {
+    model: {
+        each.columns[0].wire.lower(): each.columns[0] for each in vars(fields).values() if isinstance(each, Comparable)
+    }
+    for model, fields in ((Campaign, CampaignFields), (Contact, ContactFields))
+}
 
 
 def columns_of(model: type[Campaign | Contact]) -> ColumnsByName:
