@@ -15,14 +15,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     Args:
         arguments: The arguments after the program's name; None for those of the process.
     """
-    sys.exit(_run(arguments))
-
-
-def _run(arguments: Sequence[str] | None) -> int:
     try:
         from campaigns_async.cli.app import run
 
-        return run(arguments, extra=_EXTRA)
+        code = run(arguments, extra=_EXTRA)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package not in _EXTRA:
@@ -31,7 +27,8 @@ def _run(arguments: Sequence[str] | None) -> int:
             f'campaigns-async: the command line needs {package}: install it with: pip install "campaigns-async[cli]"',
             file=sys.stderr,
         )
-        return 2
+        code = 2
     except KeyboardInterrupt:
         print("campaigns-async: interrupted", file=sys.stderr)
-        return 130
+        code = 130
+    sys.exit(code)

@@ -178,12 +178,7 @@ class ProgressView:
 async def show_progress(
     figures: Callable[[], ProgressFigures | None], *, bar: bool = True
 ) -> AsyncGenerator[ProgressView]:
-    """Show a run's figures on standard error while the block runs.
-
-    Args:
-        figures: Returns the current figures, or None if there are no figures yet.
-        bar: Show a bar on a terminal; with False, lines are printed there too.
-    """
+    """Show a run's figures on standard error while the block runs. Without `bar`, a terminal gets lines too."""
     invocation = get_invocation()
     console = _Console(stderr=True, color_system=None if invocation.no_color else "auto")
     display = Bar(console) if bar and console.is_interactive else Lines(print_line)

@@ -30,11 +30,7 @@ ClientFactory: TypeAlias = "Callable[[], CampaignsClient]"
 
 
 def connect(options: ConnectionOptions) -> ClientFactory:
-    """Return a function that makes a client with the settings of the options and the environment.
-
-    Raises:
-        click.UsageError: If a setting is missing or wrong.
-    """
+    """Return a function that makes a client with the settings of the options and the environment."""
     check_rate(options.rate)
     read = check_setting(lambda: check_seconds("--read-timeout", options.read_timeout))
     name, url = "--base-url", options.base_url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import click
 
@@ -13,7 +14,7 @@ _COMMENT = re.compile(r"^<!-- .* -->\n", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\((?:([\w-]+)\.md)?(?:#[^)]*)?\)")
 _VARIABLE = f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"
 """The variable by which the script asks the program for completions; click's `main` reads it."""
-_SECTION = re.compile(r"(#+) (.+)\n")
+_CODE_OR_HEADING = re.compile(r"^```.*?^```$|^(#+) ([^\n]+)\n", re.MULTILINE | re.DOTALL)
 
 
 def load_guides() -> dict[str, str]:
@@ -27,17 +28,9 @@ def load_guides() -> dict[str, str]:
 
 def split_sections(text: str) -> list[tuple[int, str, str]]:
     """Return the level, heading and text of each section of a guide; blocks of code have no headings."""
-    sections: list[tuple[int, str, str]] = []
-    in_code = False
-    for line in text.splitlines(keepends=True):
-        in_code ^= line.startswith("```")
-        heading = None if in_code else _SECTION.match(line)
-        if heading:
-            sections.append((len(heading[1]), heading[2], line))
-        else:
-            level, name, before = sections[-1]
-            sections[-1] = level, name, before + line
-    return sections
+    headings = [found for found in _CODE_OR_HEADING.finditer(text) if found[1]]
+    ends = [*(found.start() for found in headings[1:]), len(text)]
+    return [(len(found[1]), found[2], text[found.start() : end]) for found, end in zip(headings, ends, strict=True)]
 
 
 def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
@@ -45,14 +38,15 @@ def _complete(_: click.Context, __: click.Parameter, incomplete: str) -> list[st
 
 
 @click.command("guide", cls=Command)
-@click.argument("topic", required=False, shell_complete=_complete)
-def guide(topic: str | None) -> None:
+@click.argument("words", metavar="[TOPIC]", nargs=-1, shell_complete=_complete)
+def guide(words: Sequence[str]) -> None:
     """Show the guides, or list their topics and headings.
 
     TOPIC is a guide, such as limits, or words of a heading, such as "rate limit".
     """
     guides = load_guides()
-    if topic is None:
+    topic = " ".join(words)
+    if not words:
         for name, text in guides.items():
             (_, title, _), *sections = split_sections(text)
             print_output(f"{name}: {title}")

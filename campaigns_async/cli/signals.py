@@ -26,14 +26,11 @@ class Interrupted(Exception):
 def run(work: Callable[[], Awaitable[T]], *, first: Callable[[int], object] | None = None) -> T:
     """Run a coroutine in an event loop of its own.
 
-    SIGINT, SIGTERM and SIGHUP cancel the coroutine. A second signal cancels its cleanup too.
+    SIGINT, SIGTERM and SIGHUP cancel the coroutine, and `Interrupted` is raised. A second signal cancels its cleanup too.
 
     Args:
         work: Returns the coroutine.
         first: Called with the number of the first signal instead of a cancellation; the work then ends by itself.
-
-    Raises:
-        Interrupted: If a signal ended the coroutine.
     """
     try:
         return asyncio.run(_run_with_handlers(work, first))

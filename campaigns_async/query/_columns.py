@@ -68,11 +68,7 @@ class Column:
 
 
 def format_value(kind: Kind, value: object) -> str:
-    """Return the text of a value in a filter, before special characters are escaped.
-
-    Raises:
-        QueryError: If a column of this kind does not take the value. The message does not quote the value.
-    """
+    """Return the text of a value in a filter, before special characters are escaped. A QueryError never quotes a value."""
     if kind is Kind.TEXT:
         return _format_text(value)
     if kind is Kind.DATE:

@@ -40,11 +40,7 @@ class Condition:
 
 
 def to_text(conditions: Sequence[Condition]) -> str:
-    """Return the filter text for conditions that must all hold.
-
-    Raises:
-        QueryError: If the server would read the text as other conditions.
-    """
+    """Return the filter text for conditions that must all hold; refuse it if the server would read other conditions."""
     text = ",".join(map(_condition_to_text, conditions))
     if _syntax.parse(text) != tuple(map(_as_parsed, conditions)):
         raise QueryError("the server's filter language cannot express these conditions together: query one by one")
@@ -76,11 +72,7 @@ def _explain_inexpressible(condition: Condition) -> str:
 
 
 def negate(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:
-    """Return the conditions that hold for the rows for which these do not. Rows without a value satisfy neither.
-
-    Raises:
-        QueryError: If the negation needs an OR between conditions, which the server does not have.
-    """
+    """Return the conditions that hold for the rows for which these do not. Rows without a value satisfy neither."""
     if len(conditions) == 1:
         (condition,) = conditions
         opposite = OPPOSITES[condition.operator]

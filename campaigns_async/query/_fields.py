@@ -89,8 +89,7 @@ class Comparable(Generic[V]):
         try:
             return format_value(kind, value)
         except QueryError as error:
-            reason = error.message
-        raise QueryError(f"{self._label} {operator}: the value {reason}")
+            raise QueryError(f"{self._label} {operator}: the value {error.message}") from None
 
     if not TYPE_CHECKING:  # type checkers must report a method that the type does not have
 

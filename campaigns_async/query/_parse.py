@@ -58,16 +58,7 @@ class CompiledFilter(Generic[M]):
 
 
 def compile_filter(filters: Filters, model: type[M], parameter: str = "filters") -> CompiledFilter[M]:
-    """Compile a filter for lists of a model.
-
-    Args:
-        filters: An expression on the model's fields, text in the server's language, or `query.raw(…)`.
-        model: `Campaign` or `Contact`.
-        parameter: The name of the caller's argument, for errors.
-
-    Raises:
-        QueryError: If the server would not understand the filter, or if the filter is on the other model.
-    """
+    """Compile a filter for lists of a model. A QueryError names the caller's argument, `parameter`."""
     with _name_in_errors(parameter):
         if filters is None:
             return CompiledFilter(None, None)
@@ -85,20 +76,7 @@ def compile_filter(filters: Filters, model: type[M], parameter: str = "filters")
 
 
 def compile_sorts(sorts: Sorts, model: type[M], parameter: str = "sorts") -> str | None:
-    """Compile a sort order for lists of a model.
-
-    Args:
-        sorts: A field's `asc()` or `desc()`, the server's name of a field with a `-` before it for descending,
-            several of these, or `query.raw(…)`.
-        model: `Campaign` or `Contact`.
-        parameter: The name of the caller's argument, for errors.
-
-    Returns:
-        The text to send, or None for no order.
-
-    Raises:
-        QueryError: If the server would not understand the order, or if it names a field of the other model.
-    """
+    """Compile a sort order for lists of a model to the text to send, None for no order. A QueryError names `parameter`."""
     with _name_in_errors(parameter):
         if sorts is None:
             return None
@@ -149,11 +127,7 @@ def _explain_misuse(filters: object) -> str:
 
 
 def parse_filters(text: str, model: type[Campaign | Contact]) -> tuple[Condition, ...]:
-    """Return the conditions that the server reads in a text.
-
-    Raises:
-        QueryError: If the server would not understand a term. The message names the term's number, from 1.
-    """
+    """Return the conditions that the server reads in a text. A QueryError names the number, from 1, of a wrong term."""
     _check_utf8(text)
     columns = columns_of(model)
     conditions: list[Condition] = []
@@ -163,11 +137,7 @@ def parse_filters(text: str, model: type[Campaign | Contact]) -> tuple[Condition
 
 
 def check_sorts(text: str, model: type[Campaign | Contact]) -> None:
-    """Refuse a sort order that the server would not understand. `-startDateTime,id` is valid, in upper or lower case.
-
-    Raises:
-        QueryError: If the server would not understand a name. The message names its number, from 1.
-    """
+    """Refuse a sort order that the server would not understand. A QueryError names the number, from 1, of a wrong name."""
     _check_utf8(text)
     columns = columns_of(model)
     for number, piece in enumerate(_syntax.split_terms(text), start=1):

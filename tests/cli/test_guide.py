@@ -40,6 +40,7 @@ def test_what_users_look_for_is_in_a_heading(words: str, command: Command) -> No
     assert found
     shown = command("guide", words.upper())
     assert shown.code == 0
+    assert command("guide", *words.split()) == shown  # without quotes too
     assert found[0].strip() in shown.out.replace("`", "")
 
 
