@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
+
+import phonenumbers
 import pytest
 from hypothesis import given, strategies as st
 
-from campaigns_async._phone_numbers import is_complete, may_be_mobile, suffix_of, to_international
+from campaigns_async._phone_numbers import (
+    _parse,
+    is_complete,
+    is_region,
+    localize,
+    may_be_mobile,
+    suffix_of,
+    to_international,
+)
 
 SAME_NUMBER = [
     "447700900123",
@@ -36,6 +48,20 @@ SAME_NUMBER = [
     "\N{LEFT-TO-RIGHT EMBEDDING}+44 7700 900123\N{POP DIRECTIONAL FORMATTING}",
     "07700\N{ZERO WIDTH SPACE}900123\x00",
     "\N{FULLWIDTH PLUS SIGN}４４（０）７７００．９００１２３",
+    "7700900123",
+    "7700 900 123",
+    "'+447700900123",
+    '="07700900123"',
+    "tel:+447700900123",
+    "Mob: 07700 900123",
+    "07700900123;",
+    "07700900123,",
+    "`07700900123'",
+    '"07700 900123"',
+    "\N{LEFT SINGLE QUOTATION MARK}07700900123\N{RIGHT SINGLE QUOTATION MARK}",
+    "Mobile No.: 07700 900123",
+    "TEL +44 (0)7700 900123",
+    "WhatsApp:+447700900123",
     "٠٧٧٠٠ ٩٠٠١٢٣",
     "۰۷۷۰۰۹۰۰۱۲۳",
     "०७७००९००१२३",
@@ -59,7 +85,41 @@ UNREADABLE = [
     "07700()123",
     "07700•••123",
     "07700 900123 x5",
-    "tel:+447700900123",
+    "not 07700900123",
+    "4.47701E+11",
+    "447700900123.0",
+    "4,47701E+11",
+    "4.47701e11",
+    "1.23E+5",
+    "447701E+6",
+    "447700900123,0",
+    "447700900123.00",
+    "07700900123.0",
+    "447 700 900 123.0",
+    "+447700900123.0",
+    "4.47701",
+    "#######",
+    "#REF!",
+    "#N/A",
+    "NULL",
+    "nan",
+    "None",
+    "TRUE",
+    "-",
+    "12/05/2024",
+    "2024-05-12",
+    "12.05.24",
+    "01-Jan-24",
+    "2024-05-12 00:00:00",
+    "+44 447700900123",
+    "0447700900123",
+    "+7700900123",
+    "007700900123",
+    "2079460123",
+    "fax 07700900123",
+    "STOP 07700900123",
+    "07700900123 (work)",
+    "07700900123 07700900124",
     "07700900123;07700900124",
     "07700900123/07700900124",
     "07700900123\N{SUPERSCRIPT TWO}",
@@ -96,6 +156,96 @@ def test_a_text_that_may_hold_another_number_than_its_digits_is_not_read(text: s
 )
 def test_other_numbers_keep_their_digits(text: str, digits: str) -> None:
     assert to_international(text) == digits
+
+
+@pytest.mark.parametrize(
+    ("one", "two"),
+    [
+        ("+49 0171 1234567", "+49 171 1234567"),
+        ("+7 8912 345 67 89", "+7 912 345 67 89"),
+        ("+52 1 55 1234 5678", "+52 55 1234 5678"),
+        ("+54 9 11 2345 6789", "+54 11 2345 6789"),
+        ("+54 11 15 2345 6789", "+54 9 11 2345 6789"),
+        ("+36 06 20 123 4567", "+36 20 123 4567"),
+        ("+375 8 029 123 45 67", "+375 29 123 45 67"),
+        ("0161 496 0123", "1614960123"),
+    ],
+)
+def test_a_digit_that_some_write_and_others_leave_out_makes_no_second_person(one: str, two: str) -> None:
+    assert to_international(one) == to_international(two) is not None
+
+
+@pytest.mark.parametrize(("one", "two"), [("+39 06 1234567", "+39 6 1234567"), ("+1 202 555 0123", "+1 202 555 0124")])
+def test_digits_that_belong_to_a_number_stay(one: str, two: str) -> None:
+    assert to_international(one) != to_international(two)
+
+
+PREFIXES = st.sampled_from(["0", "44", "+44", "0044", "440", "+440", "+44 (0)", "", "'+44", "tel:+44", "Mob: 0", '="0'])
+GAPS = st.sampled_from(["", " ", "-", ".", "\N{NO-BREAK SPACE}", "\N{THIN SPACE}"])
+ENDS = st.sampled_from(["", " ", ";", '"', "\u200e", ","])
+
+
+@given(st.integers(0, 10**9 - 1), PREFIXES, GAPS, st.integers(1, 9), ENDS, st.sampled_from(["0", "٠", "\uff10"]))
+def test_every_spelling_of_a_british_mobile_is_the_same_number_and_no_other(
+    rest: int, prefix: str, gap: str, cut: int, end: str, zero: str
+) -> None:
+    digits = f"7{rest:09}"
+    national = digits[:cut] + gap + digits[cut:]
+    text = prefix + national.translate({ord("0") + at: ord(zero) + at for at in range(10)}) + end
+    if prefix != "" or gap not in {".", "-"}:
+        assert to_international(text) == "44" + digits
+    else:
+        assert to_international(text) in {"44" + digits, None}
+
+
+@given(st.text(alphabet="0123456789+ ()-./,;'=", max_size=20))
+def test_a_number_in_one_notation_stays_as_it_is(text: str) -> None:
+    number = to_international(text)
+    if number is not None and not number.startswith("440"):
+        assert to_international("+" + number) == number
+        assert to_international(number) in {number, None}
+
+
+@given(st.integers(10_000_000, 10**13), st.integers(10_000_000, 10**13) | st.integers(1, 9))
+def test_two_valid_numbers_are_never_joined(one: int, other: int) -> None:
+    two = other if other > 9 else one + other
+    valid: set[str] = set()
+    for each in (one, two):
+        with suppress(phonenumbers.NumberParseException):
+            parsed = phonenumbers.parse(f"+{each}")
+            if phonenumbers.is_valid_number(parsed):
+                valid.add(phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164))
+    assert len(set(map(to_international, valid))) == len(valid)
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "sent"),
+    [
+        ("06 12 34 56 78", "FR", "+33612345678"),
+        ("612345678", "FR", "+33612345678"),
+        ("33612345678", "FR", "+33612345678"),
+        ("+44 7700 900123", "FR", "+44 7700 900123"),
+        ("0044 7700 900123", "FR", "0044 7700 900123"),
+        ("(202) 555-0123", "US", "+12025550123"),
+        ("12", "FR", ""),
+        ("N/A", "FR", ""),
+        ("447700900123.0", "FR", ""),
+    ],
+)
+def test_a_number_of_another_region_is_sent_with_its_code(text: str, region: str, sent: str) -> None:
+    assert localize(text, region) == sent
+
+
+def test_without_phonenumbers_other_countries_keep_their_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "phonenumbers", None)
+    _parse.cache_clear()
+    try:
+        assert to_international("+49 0171 1234567") == "4901711234567"
+        assert to_international("+7 8912 345 67 89") == "79123456789"
+        assert is_region("GB")
+        assert not is_region("FR")
+    finally:
+        _parse.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -153,9 +303,7 @@ def test_any_text_is_read_or_not_and_what_is_read_stays_as_it_is(text: str) -> N
         assert 1 <= len(number) <= 15
         assert number[0] != "0"
         if not number.startswith("440"):
-            assert (
-                to_international(number) == to_international("+" + number) == to_international("00" + number) == number
-            )
+            assert to_international("+" + number) == to_international("00" + number) == number
 
 
 @given(st.text(alphabet="0123456789+-. ()", max_size=20))

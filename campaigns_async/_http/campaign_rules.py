@@ -113,13 +113,16 @@ def _parse_start(text: str) -> datetime | Fault:
 
 def describe_unknown(names: Mapping[str, object], known: Sequence[str]) -> str:
     """Describe an object with a name that the API does not know, without quoting the name."""
-    by_letters = {_letters(name): name for name in known}
-    meant = sorted({by_letters[_letters(name)] for name in names if name not in known and _letters(name) in by_letters})
+    by_letters = {fold_name(name): name for name in known}
+    meant = sorted(
+        {by_letters[fold_name(name)] for name in names if name not in known and fold_name(name) in by_letters}
+    )
     reason = f"has a name other than {', '.join(known)}"
     return f"{reason}; {meant[0]} must be spelled exactly like this" if meant else reason
 
 
-def _letters(name: str) -> str:
+def fold_name(name: str) -> str:
+    """Return the letters and digits of a name in lower case."""
     return re.sub(r"[\W_]", "", name).lower()
 
 

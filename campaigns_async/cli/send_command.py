@@ -40,6 +40,21 @@ from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOption
     show_default=True,
     help="Treatment of a number that occurs twice in a campaign, or in the CSV.",
 )
+@click.option("--default-region", default="GB", show_default=True, help="Country of numbers without a country code.")
+@click.option(
+    "--invalid-numbers",
+    type=click.Choice(["refuse", "report"]),
+    default="refuse",
+    show_default=True,
+    help="Refuse numbers that cannot be read, or leave out and report their contacts.",
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="NAME=HEADER",
+    help="Header of a column, such as phoneNumber=Mobile; may be repeated. Columns of other names are then ignored.",
+)
 @click.option("--allow-braces", is_flag=True, help="Accept messages with { and }. They are sent unchanged.")
 @click.option(
     "--reconcile/--no-reconcile",

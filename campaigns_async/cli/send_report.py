@@ -20,7 +20,8 @@ from campaigns_async.cli.console import (
 )
 from campaigns_async.cli.journal_run import MEANING, describe_details, format_journal_command, list_first, row_to_dict
 from campaigns_async.effects import State
-from campaigns_async.jobs._preview import LENGTHENED, Finding, Preview
+from campaigns_async.jobs._plan_rules import Finding
+from campaigns_async.jobs._preview import LENGTHENED, Preview
 from campaigns_async.jobs.contacts_csv import ContactsPlan
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JobError
 from campaigns_async.jobs.journal import JournalRow
@@ -30,8 +31,9 @@ from campaigns_async.jobs.sqlite_reader import open_journal
 
 _SHOWN: Final = 20
 _TO_SEND: Final = "campaigns to send"
+_LEFT_OUT: Final = "left out"
 _ALWAYS_SHOWN: Final = frozenset({State.CREATED, State.FAILED, State.UNKNOWN})
-_NOT_IN_JOURNAL: Final = ("found", "absent", "adopted", "held", "near", "restored", "warnings")
+_NOT_IN_JOURNAL: Final = ("found", "absent", "adopted", "held", "near", "restored", "accepted", "recipients")
 """Counts that are lost when a run is cut off."""
 
 
@@ -59,7 +61,7 @@ def read_summary(path: Path, latest: Progress | None, *, elapsed: float, stopped
             absent=0,
             elapsed=elapsed,
             held_back=0.0 if latest is None else latest.held_back,
-            warnings=(),
+            left_out=Finding() if latest is None else latest.left_out,
             stopped=stopped,
             failures=tuple(islice(journal.rows(State.FAILED), _SHOWN)),
             unknown_rows=tuple(islice(journal.rows(State.SENDING, State.UNKNOWN), _SHOWN)),
@@ -76,9 +78,9 @@ def name_csv_lines(summary: Summary, plan: Plan) -> Summary:
         return summary
     named: dict[str, JournalRow] = {}
     try:
-        for place, line in enumerate(plan.lines(), 1):
+        for place, line in enumerate((each for each in plan.lines() if not isinstance(each, BadLine)), 1):
             row = refused.get(str(place))
-            if row is not None and not isinstance(line, BadLine) and digest(line.read().body) == row.content:
+            if row is not None and digest(line.read().body) == row.content:
                 lines = [line.locate(contact)[0] for contact in row.refused_contacts]
                 one = len(lines) == 1
                 where = f"line {lines[0]} of the CSV was" if one else f"lines {list_first(lines)} of the CSV were"
@@ -133,16 +135,21 @@ def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bo
     if as_json:
         lost = dict.fromkeys(_NOT_IN_JOURNAL) if is_cut else {}
         rows = {name: [row_to_dict(row) for row in getattr(summary, name)] for name in ("failures", "unknown_rows")}
-        ending = {"ok": summary.ok, **asdict(summary, recurse=False), **lost, **rows}
+        ending = {
+            "ok": summary.ok,
+            **asdict(summary, recurse=False),
+            "left_out": asdict(summary.left_out),
+            **lost,
+            **rows,
+        }
         print_output(json.dumps({**ending, "next": [step._asdict() for step in steps]}))
     else:
         print_table(_list_counts(summary, is_cut=is_cut), "state", ">rows", "meaning")
         _print_some("failed", _describe_rows(summary.failures), summary.failed)
         _print_some("unknown", _describe_rows(summary.unknown_rows), summary.sending + summary.unknown)
+        _print_some(_LEFT_OUT, summary.left_out.places, summary.left_out.count)
     if summary.restored:
         print_line(describe_restored(summary.restored))
-    for warning in summary.warnings:
-        print_line(f"warning: {printable(warning)}")
     if summary.stopped is not None:
         print_line(f"stopped: {printable(summary.stopped)}")
     for step in steps:
@@ -166,6 +173,11 @@ def _list_counts(summary: Summary, *, is_cut: bool) -> Iterator[tuple[str, str, 
         yield "held", f"{summary.held:,}", "not sent: a campaign like it is on the server, for you to decide"
     if summary.near:
         yield "near", f"{summary.near:,}", "campaigns with another text, to people of a row with the same start"
+    if summary.left_out.count:
+        yield _LEFT_OUT, f"{summary.left_out.count:,}", "contacts that are not sent: their phone numbers cannot be read"
+    if summary.accepted is not None:
+        left = summary.recipients - summary.accepted
+        yield "accepted", f"{summary.accepted:,}", f"of {summary.recipients:,} recipients: the server left {left:,} out"
     held_back = f"held back for {summary.held_back:,.1f} of them" if summary.held_back >= 0.05 else ""
     yield "seconds", f"{summary.elapsed:,.1f}", held_back
 
@@ -216,6 +228,7 @@ def _list_preview(counts: Mapping[State, int], preview: Preview) -> Iterator[tup
 
 
 def _list_findings(preview: Preview) -> Iterator[tuple[str, Finding]]:
+    yield "left out, since the number cannot be read", preview.left_out
     yield "not a mobile number", preview.invalid_numbers
     yield "sender longer than 11 characters", preview.long_senders
     yield "start time in the past", preview.passed_starts

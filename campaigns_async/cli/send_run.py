@@ -22,7 +22,7 @@ from campaigns_async.cli.connection import ClientFactory, connect, print_faults,
 from campaigns_async.cli.console import UsageFailure, print_line
 from campaigns_async.cli.options import DEFAULT_SPLIT, ConnectionOptions
 from campaigns_async.cli.signals import Interrupted, run as run_loop
-from campaigns_async.errors import CampaignsError, InvalidArgumentError
+from campaigns_async.errors import CampaignsError, ConfigurationError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from campaigns_async.cli.bars import ProgressView
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 
 
 _ONLY_WITH_CONTACTS: Final = (
-    "message", "message_file", "sender", "start", "split", "opt_out_link_id", "track_link_url",
+    "message", "message_file", "sender", "start", "split", "opt_out_link_id", "track_link_url", "columns",
 )  # fmt: skip
+_RULES: Final = ("duplicates", "allow_braces", "default_region", "invalid_numbers")
 
 
 @frozen
@@ -54,6 +55,9 @@ class PlanOptions:
     track_link_url: str | None = field(repr=False)
     duplicates: Literal["refuse", "keep", "drop"]
     allow_braces: bool
+    default_region: str
+    invalid_numbers: Literal["refuse", "report"]
+    columns: tuple[str, ...]
 
     def check(self) -> None:
         """Raise a UsageError if the options do not go together."""
@@ -63,7 +67,7 @@ class PlanOptions:
             if self.plan is None:
                 raise click.UsageError("name a PLAN, or a CSV with --contacts")
             for name in _ONLY_WITH_CONTACTS:
-                if getattr(self, name) is not None:
+                if getattr(self, name) not in {None, ()}:
                     raise click.UsageError(f"{_to_option(name)} goes with --contacts: each line of a PLAN has its own")
         elif (self.message is None) == (self.message_file is None):
             raise click.UsageError("--contacts needs a text: pass --message or --message-file, and not both")
@@ -83,12 +87,12 @@ class PlanOptions:
         from campaigns_async.jobs.contacts_csv import contacts_plan
         from campaigns_async.jobs.plans import ndjson_plan
 
-        if self.contacts is None:
-            return ndjson_plan(self.plan or "", duplicates=self.duplicates, allow_braces=self.allow_braces)
-        start = parse_start(self.start)
+        start = None if self.contacts is None else parse_start(self.start)
         if isinstance(start, Fault):
             raise click.UsageError(f"--start {start.reason}")
         try:
+            if self.contacts is None or start is None:
+                return ndjson_plan(self.plan or "", **self._rules())
             return contacts_plan(
                 self.contacts,
                 message=self._text(),
@@ -97,14 +101,23 @@ class PlanOptions:
                 split=DEFAULT_SPLIT if self.split is None else self.split,
                 opt_out_link_id=self.opt_out_link_id,
                 track_link_url=self.track_link_url,
-                duplicates=self.duplicates,
-                allow_braces=self.allow_braces,
+                columns=self._columns(),
+                **self._rules(),
             )
-        except InvalidArgumentError as error:
+        except (ConfigurationError, InvalidArgumentError) as error:
             parameter = error.parameter or ""
             given_by = "message_file" if parameter == "message" and self.message is None else parameter
             message = name_option(_to_option(given_by), parameter, error.message) if parameter else error.message
             raise click.UsageError(message) from None
+
+    def _rules(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _RULES}
+
+    def _columns(self) -> dict[str, str]:
+        columns = dict(each.split("=", 1) for each in self.columns if "=" in each)
+        if len(columns) < len(self.columns):
+            raise click.UsageError("--column must be NAME=HEADER, such as phoneNumber=Mobile, once for each NAME")
+        return columns
 
     def _text(self) -> str:
         """Return the text; a file's is taken word for word, without a line end at its end."""
@@ -115,7 +128,7 @@ class PlanOptions:
 
 
 def _to_option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+    return "--column" if name == "columns" else f"--{name.replace('_', '-')}"
 
 
 def run_send(connection: ConnectionOptions, *, journal: Path, dry_run: bool, as_json: bool, **given: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import io
 import os
@@ -9,6 +10,7 @@ import stat
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
+from itertools import count
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
@@ -23,6 +25,7 @@ LONGEST_CSV_LINE: Final = 1024 * 1024
 _CHUNK: Final = 256 * 1024
 _HEAD: Final = 4096
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 _COMPRESSED: Final = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"7z\xbc\xaf")
 
 
@@ -102,11 +105,11 @@ def open_plan(path: Path) -> Generator[BufferedReader]:
         raise PlanError(f"{name} cannot be read: {error.strerror or type(error).__name__}") from None
 
 
-def read_head(path: Path) -> bytes:
+def read_head(path: Path, *, may_be_utf_16: bool = False) -> bytes:
     """Return the head of a plan's file, without a byte order mark and leading blank lines.
 
     Raises:
-        PlanError: If the file cannot be read, is empty, or is not UTF-8 text.
+        PlanError: If the file cannot be read, is empty, or is not text. UTF-16 is text only if that is allowed.
     """
     with open_plan(path) as file:
         head = file.read(_HEAD)
@@ -117,7 +120,8 @@ def read_head(path: Path) -> bytes:
         raise PlanError(f"{name} is compressed, or a spreadsheet: unpack it, or export it as text, first")
     if head.startswith(b"SQLite format 3\x00"):
         raise PlanError(f"{name} is an SQLite database, such as a journal: name the plan instead")
-    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\x00" in head:
+    is_utf_16 = head.startswith(_UTF_16)
+    if not (is_utf_16 and may_be_utf_16) and (is_utf_16 or b"\x00" in head):
         raise PlanError(f"{name} {find_text_fault(head)}")
     return head.removeprefix(_BYTE_ORDER_MARK).lstrip()
 
@@ -135,26 +139,14 @@ def read_lines(file: BufferedReader, longest: int = LONGEST_LINE) -> Iterator[tu
         longest: The limit of a line, in bytes.
     """
     _skip_byte_order_mark(file)
-    number = 1
-    parts: list[bytes] = []  # of a line that spans chunks
-    size = 0
-    while chunk := file.read(_CHUNK):
-        first, *others = chunk.split(b"\n")
-        size += len(first)
-        if size <= longest:
-            parts.append(first)
-        else:
-            parts.clear()
-        if others:
-            yield number, b"".join(parts) if size <= longest else None
-            *complete, last = others
-            for line in complete:
-                number += 1
-                yield number, line if len(line) <= longest else None
-            number += 1
-            parts, size = [last], len(last)
-    if size:
-        yield number, b"".join(parts) if size <= longest else None
+    for number in count(1):
+        line = file.readline(longest + 1)
+        if not line:
+            return
+        is_whole = line.endswith(b"\n") or len(line) <= longest
+        yield number, line.removesuffix(b"\n") if is_whole else None
+        while not is_whole:
+            is_whole = (rest := file.readline(_CHUNK)).endswith(b"\n") or not rest
 
 
 def read_text_lines(file: BufferedReader) -> Iterator[Iterator[str]]:
@@ -163,15 +155,19 @@ def read_text_lines(file: BufferedReader) -> Iterator[Iterator[str]]:
     A block is validated as a whole; its lines are looked at one by one only if it has a fault.
 
     Args:
-        file: A file at its start. A byte order mark is skipped.
+        file: A file at its start, in UTF-8, or in UTF-16 with a byte order mark.
 
     Raises:
         BadTextError: At the first line with a fault, after the lines before it.
     """
+    recoded: BufferedReader | codecs.StreamRecoder = file
+    if file.read(2) in _UTF_16:
+        recoded = codecs.EncodedFile(file, "utf-8", "utf-16", "surrogatepass")
+    file.seek(0)
     _skip_byte_order_mark(file)
     number = 1
     rest = b""
-    while chunk := file.read(_CHUNK):
+    while chunk := recoded.read(_CHUNK):
         rest += chunk
         end = rest.rfind(b"\n") + 1
         if end:
@@ -200,7 +196,8 @@ def _check_lines(block: bytes, first: int) -> Iterator[str]:
         try:
             text = raw.decode()
         except UnicodeDecodeError as error:
-            reason = f"is not UTF-8 from byte {error.start + 1} on: save the file as UTF-8"
+            at = len(raw[: error.start].decode()) + 1
+            reason = f"cannot be decoded from character {at} on: save the file as UTF-8 (in Excel: CSV UTF-8)"
             raise BadTextError(number, reason) from None
         if "\0" in text:
             raise BadTextError(number, "contains a NUL byte: is the file damaged?")

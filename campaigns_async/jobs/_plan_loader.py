@@ -8,7 +8,7 @@ one byte for each row of the journal.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
@@ -17,9 +17,10 @@ import msgspec
 from attrs import define, field
 
 from campaigns_async.effects import State
+from campaigns_async.jobs._plan_rules import Finding, LeftOut, UnreadableNumber
 from campaigns_async.jobs._sqlite_files import reading, writing
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JournalError, PlanChangedError, PlanError
-from campaigns_async.jobs.journal import Digests, compress
+from campaigns_async.jobs.journal import Digests, LoadedPlan, compress
 from campaigns_async.jobs.plans import Line, Plan, PlanRow, digest
 
 SERVER: Final = "server"
@@ -89,9 +90,9 @@ def add_plan(
     retry_failed: bool,
     stopping: Callable[[], bool],
     sink: RowSink | None,
-) -> int:
+) -> LoadedPlan:
     """Add a plan to a journal; see `JournalFile.add_plan`."""
-    suspected = 0
+    suspected, left_out = 0, Finding()
     plan_options = plan.options()
     options = {**plan_options, **settings}
     with reading():
@@ -110,8 +111,11 @@ def add_plan(
             if retry_failed:
                 connection.execute(_PLAN_FAILED)
             is_unchanged = plan.has_content_digest and bool(recorded)
-            if sink is not None or not is_unchanged or _lacks_payloads(connection):
-                _Loader(connection, stopping, sink, retry_failed and not plan.is_positional).run(plan)
+            # An unchanged plan is read to report what it leaves out, which no row has.
+            if sink is not None or not is_unchanged or "invalidNumbers" in options or _lacks_payloads(connection):
+                loader = _Loader(connection, stopping, sink, retry_failed and not plan.is_positional, is_unchanged)
+                loader.run(plan)
+                left_out = loader.left_out
                 _check_unchanged(plan, plan_options)
             if restoring or retry_failed:
                 suspected = connection.execute(_SUSPECT).rowcount
@@ -121,7 +125,7 @@ def add_plan(
             with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
                 connection.execute("ROLLBACK")
             raise
-    return suspected
+    return LoadedPlan(suspected, left_out)
 
 
 def _check_unchanged(plan: Plan, options: Mapping[str, str]) -> None:
@@ -186,12 +190,15 @@ class _PendingRow(NamedTuple):
 class _Loader:
     """One pass over a plan, within a transaction."""
 
+    # `_is_unchanged` is True if an earlier run accepted the whole plan with the same options.
     # `_known` is the highest id before this pass, since ids count up from 1; `_last` is the highest id now. `_seen` has
     # a byte for each known row: 1 if the plan has it. `_lines` wait to be looked up by digest, `_rows` to be added.
     _connection: sqlite3.Connection
     _stopping: Callable[[], bool]
     _sink: RowSink | None
     _may_change_failed: bool
+    _is_unchanged: bool
+    left_out: Finding = field(init=False, factory=Finding)
     _faults: _Faults = field(init=False, factory=_Faults)
     _digests: Digests = field(init=False)
     _known: int = field(init=False)
@@ -221,7 +228,7 @@ class _Loader:
             if self._stopping():
                 raise StoppedError
             if isinstance(line, BadLine):
-                self._faults.add(line)
+                self._note((line,), is_known=False, is_accepted=self._is_unchanged)
             elif self._known and line.digest is not None:
                 self._lines.append(line)
                 self._pending_bytes += line.size
@@ -232,6 +239,8 @@ class _Loader:
         self._flush()
         if empty:
             self._faults.add(BadLine(1, "", "the plan is empty: write one campaign a line"))
+        elif self.left_out.count and self._last == 0:
+            self._faults.add(BadLine(1, "", "no contact is left: no phone number of the plan can be read"))
         self._faults.check()
         self._check_missing()
         execute("DELETE FROM temp.known")
@@ -266,8 +275,22 @@ class _Loader:
         except BadLineError as error:
             self._faults.add(*error.bad)
             return
+        if row.faults:
+            query = "SELECT coalesce(line = ?, 0) FROM rows WHERE key = ? AND content = ?"
+            known = self._connection.execute(query, (line.digest, row.key, digest(row.body))).fetchall()
+            self._note(row.faults, is_known=bool(known), is_accepted=(1,) in known)
+        if not row.numbers:  # all contacts are left out
+            return
         self._rows.append(_PendingRow(line, row))
         self._pending_bytes += len(row.body)
+
+    def _note(self, faults: Iterable[BadLine], *, is_known: bool, is_accepted: bool) -> None:
+        """Add faults of phone numbers, unless an earlier version accepted them: it read fewer notations, and any text."""
+        for each in faults:
+            if isinstance(each, LeftOut):
+                self.left_out.add(each.number, each.field)
+            elif not is_accepted and not (is_known and isinstance(each, UnreadableNumber)):
+                self._faults.add(each)
 
     def _to_columns(self, each: _PendingRow) -> tuple[Any, ...]:
         row, digests = each.row, self._digests

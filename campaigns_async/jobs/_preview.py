@@ -12,11 +12,11 @@ from attrs import define, field
 from campaigns_async._phone_numbers import are_british_mobiles
 from campaigns_async.effects import State
 from campaigns_async.errors import InvalidArgumentError
+from campaigns_async.jobs._plan_rules import Finding
 from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.plans import Line, Plan, PlanRow
 from campaigns_async.segments import Encoding, Segments, segments
 
-_SHOWN: Final = 20
 _LONGEST_SENDER: Final = 11
 _LONGEST_NUMBER: Final = 250  # phonenumbers refuses longer text
 
@@ -53,25 +53,6 @@ def make_number_test() -> Callable[[str], bool]:
 
 
 @define
-class Finding:
-    """A kind of fault that does not stop a run, and the places where it occurs.
-
-    Attributes:
-        count: The number of occurrences.
-        places: The first 20 occurrences, such as `line 3: contacts[2].phoneNumber`.
-    """
-
-    count: int = 0
-    places: list[str] = field(factory=list[str])
-
-    def add(self, number: int, name: str) -> None:
-        """Add an occurrence: a line number and a field."""
-        if self.count < _SHOWN:
-            self.places.append(f"line {number}: {name}")
-        self.count += 1
-
-
-@define
 class Preview:
     """Counts of the campaigns that would be sent.
 
@@ -87,6 +68,7 @@ class Preview:
         invalid_numbers: Numbers that cannot be a mobile phone's. The server decides.
         long_senders: Sender IDs of more than 11 characters.
         passed_starts: Start times before `now`.
+        left_out: Contacts that are left out because their numbers cannot be read. Set by `preview_plan`.
 
     Raises:
         ModuleNotFoundError: If phonenumbers is not installed.
@@ -104,6 +86,7 @@ class Preview:
     invalid_numbers: Finding = field(init=False, factory=Finding)
     long_senders: Finding = field(init=False, factory=Finding)
     passed_starts: Finding = field(init=False, factory=Finding)
+    left_out: Finding = field(init=False, factory=Finding)
     _is_possible: Callable[[str], bool] = field(init=False, factory=make_number_test, repr=False)
     _text: str | None = field(init=False, default=None, repr=False)
     _segments: Segments = field(init=False, factory=lambda: segments(""), repr=False)
@@ -140,7 +123,7 @@ class Preview:
     def as_dict(self) -> dict[str, Any]:
         """Return the counts and findings as JSON values."""
         counts = ("campaigns", "contacts", "dropped", "parts", "gsm_7", "ucs_2", "lengthened")
-        findings = ("invalid_numbers", "long_senders", "passed_starts")
+        findings = ("left_out", "invalid_numbers", "long_senders", "passed_starts")
         return {name: getattr(self, name) for name in counts} | {
             name: {"count": getattr(self, name).count, "places": list(getattr(self, name).places)} for name in findings
         }
@@ -174,5 +157,6 @@ def preview_plan(
     """
     with JournalFile.scratch_copy(journal) as scratch:
         settings = {"ignore_invalid_phone_numbers": str(ignore_invalid_phone_numbers)}
-        scratch.add_plan(plan, settings, retry_failed=retry_failed, stopping=stopping, sink=preview)
+        loaded = scratch.add_plan(plan, settings, retry_failed=retry_failed, stopping=stopping, sink=preview)
+        preview.left_out = loaded.left_out
         return scratch.counts()

@@ -33,7 +33,7 @@ from campaigns_async.jobs._retention import drop_payloads, purge
 from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, reading, transaction, writing
 from campaigns_async.jobs._sqlite_schema import RECORD, create_trigger, make_tables
 from campaigns_async.jobs.job_errors import JobError, JournalWriteError
-from campaigns_async.jobs.journal import ClaimedRow, DuplicateIdError, JournalRow, Transition
+from campaigns_async.jobs.journal import ClaimedRow, DuplicateIdError, JournalRow, LoadedPlan, Transition
 from campaigns_async.jobs.plans import Plan
 from campaigns_async.jobs.sqlite_reader import JournalReader, to_json
 
@@ -126,7 +126,7 @@ class JournalFile(JournalReader):
         retry_failed: bool = False,
         stopping: Callable[[], bool] = lambda: False,
         sink: RowSink | None = None,
-    ) -> int:
+    ) -> LoadedPlan:
         """Compare a plan with the journal and add the new rows; see `Journal.add_plan`.
 
         Args:
@@ -141,12 +141,12 @@ class JournalFile(JournalReader):
         if self._lock is not None and isinstance(plan, FilePlan):
             self._plan_lock.close()
             self._plan_lock.enter_context(lock_plan(plan))
-        suspected = add_plan(self._connection, plan, settings, retry_failed=retry_failed, stopping=stopping, sink=sink)
+        loaded = add_plan(self._connection, plan, settings, retry_failed=retry_failed, stopping=stopping, sink=sink)
         self._record_generation(self._generation + 1)
         self._claimed_up_to = 0
         with suppress(sqlite3.Error):  # the rows are committed; a later checkpoint will do
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        return suspected
+        return loaded
 
     def commit(self, transitions: Sequence[Transition], *, claim: int = 0, now: float) -> list[ClaimedRow]:
         """Record a group and claim planned rows; see `Journal.commit`."""
@@ -184,18 +184,6 @@ class JournalFile(JournalReader):
         """
         self._check_files()
         purge(self._connection, now)
-
-    def record_key(self, fingerprint: bytes) -> bool:
-        """Record the fingerprint of an API key; see `Journal.record_key`."""
-        with reading():
-            ((known,),) = self._connection.execute("SELECT coalesce(api_key_fingerprint, x'') FROM journal").fetchall()
-        size = len(fingerprint)
-        if fingerprint in {known[at : at + size] for at in range(0, len(known), size)}:
-            return False
-        self._check_files()
-        with writing():
-            self._connection.execute("UPDATE journal SET api_key_fingerprint = ?", (known + fingerprint,))
-        return bool(known)
 
     def record_seen(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
         """Record campaigns that the server listed; see `Journal.record_seen`."""
@@ -326,10 +314,10 @@ class SqliteJournal:
 
     async def add_plan(
         self, plan: Plan, settings: Mapping[str, str], *, retry_failed: bool, stopping: Callable[[], bool]
-    ) -> int:
+    ) -> LoadedPlan:
         cancelled = Event()
 
-        def add() -> int:
+        def add() -> LoadedPlan:
             return self.file.add_plan(
                 plan, settings, retry_failed=retry_failed, stopping=lambda: cancelled.is_set() or stopping()
             )
@@ -364,6 +352,7 @@ class SqliteJournal:
     identity = _in_thread(JournalReader.identity)
     counts = _in_thread(JournalReader.counts)
     latest_campaigns = _in_thread(JournalReader.latest_campaigns)
+    list_created = _in_thread(JournalReader.list_created)
     list_starts = _in_thread(JournalReader.list_starts)
     list_recipients = _in_thread(JournalReader.list_recipients)
     load_payload = _in_thread(JournalReader.load_payload)
@@ -371,7 +360,6 @@ class SqliteJournal:
     find_owner = _in_thread(JournalReader.find_owner)
     owners = _in_thread(JournalReader.owners)
     record_seen = _in_thread(JournalFile.record_seen)
-    record_key = _in_thread(JournalFile.record_key)
     drop_payloads = _in_thread(JournalFile.drop_payloads)
 
     async def close(self) -> None:

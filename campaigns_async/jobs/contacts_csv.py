@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from datetime import datetime
 from io import BufferedReader
-from itertools import accumulate, chain, islice, pairwise, starmap
+from itertools import chain, pairwise, starmap
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from attrs import define, field, frozen
 from msgspec.structs import replace
 
 from campaigns_async import _field_rules as rules
-from campaigns_async._checks import check_int
-from campaigns_async._http.campaign_rules import (
-    CONTACT_NAMES,
-    CampaignBody,
-    ContactBody,
-    describe_unknown,
-    find_faults_in_json,
-)
-from campaigns_async._phone_numbers import canonicalize
-from campaigns_async.jobs._plan_files import BadTextError, describe, open_plan, read_head, read_text_lines
+from campaigns_async._checks import check_choice, check_int
+from campaigns_async._http.campaign_rules import CONTACT_NAMES, CampaignBody, ContactBody, find_faults_in_json
+from campaigns_async._phone_numbers import GB
+from campaigns_async.jobs._contact_rows import Block, read_blocks
+from campaigns_async.jobs._plan_files import describe, open_plan, read_head
+from campaigns_async.jobs._plan_rules import Duplicates, InvalidNumbers, PlanRules, describe_duplicate
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, PlanError
-from campaigns_async.jobs.plans import Duplicates, PlanRow, PlanRules, describe_duplicate, has_link
-
-_NOT_CSV: Final = "is not CSV from here on: is a quote never closed, or a quote inside a cell not doubled?"
-_WRONG_LENGTH: Final = "has {} cells, but the header has {}: does a cell contain a comma without quotes around it?"
-_BLOCK: Final = 5_000
-_MAX_DIGITS: Final = 15
+from campaigns_async.jobs.plans import PlanRow, has_link
 
 
 @frozen
@@ -47,7 +36,8 @@ class ContactsPlan:
         shared: A request body without contacts, with the fields that all campaigns share.
         start: The start time.
         split: The number of contacts per campaign.
-        rules: The treatment of duplicates and braces.
+        rules: The treatment of phone numbers and braces.
+        columns: The headers of columns, by the API's names.
     """
 
     path: Path
@@ -55,6 +45,7 @@ class ContactsPlan:
     start: datetime
     split: int
     rules: PlanRules
+    columns: Mapping[str, str] = field(factory=dict[str, str], repr=False)
     is_positional: bool = True
     has_content_digest: bool = True
 
@@ -63,12 +54,16 @@ class ContactsPlan:
         with open_plan(self.path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         fields = {name: str(value) for name, value in self.dump_shared().items()}
+        if self.columns:
+            fields["columns"] = str(sorted(self.columns.items()))
         return {
             "plan": "contacts",
             "file": digest,
             "split": str(self.split),
             "duplicates": self.rules.duplicates,
             "allowBraces": str(self.rules.allow_braces).lower(),
+            **({} if self.rules.default_region == GB else {"defaultRegion": self.rules.default_region}),
+            **({"invalidNumbers": "report"} if self.rules.leaves_out else {}),
             "startDateTime": fields.pop("startDateTime"),
             **{name: hashlib.sha256(text.encode()).hexdigest() for name, text in fields.items()},
         }
@@ -82,33 +77,36 @@ class ContactsPlan:
     def lines(self) -> Iterator[ContactsLine | BadLine]:
         """Yield the campaigns, then a fault for each duplicate number if duplicates are refused."""
         with open_plan(self.path) as file:
-            numbers = _NumberCollector()
+            numbers = array("Q")  # 8 bytes each
             if self.rules.duplicates == "drop":
-                for block in _read_blocks(file, self.path):
+                for block in self._read_blocks(file):
                     if not isinstance(block, BadLine):
-                        numbers.add(block.list_numbers())
-            splitter = _Splitter(self, numbers.find_duplicates())
+                        numbers.extend(map(int, filter(None, block.numbers)))
+            splitter = _Splitter(self, find_repeated(numbers))
             empty = True
-            for block in _read_blocks(file, self.path):
+            for block in self._read_blocks(file):
                 empty = False
                 if isinstance(block, BadLine):
                     yield block
                     continue
                 if self.rules.duplicates == "refuse":
-                    numbers.add(block.list_numbers())
+                    numbers.extend(map(int, filter(None, block.numbers)))
                 yield from splitter.add(block)
             yield from splitter.finish()
             if empty:
                 raise PlanError(f"{describe(self.path)} holds no contacts, only a header")
-            if self.rules.duplicates == "refuse" and (duplicates := numbers.find_duplicates()):
+            if self.rules.duplicates == "refuse" and (duplicates := find_repeated(numbers)):
                 yield from self._locate_duplicates(file, duplicates)
+
+    def _read_blocks(self, file: BufferedReader) -> Iterator[Block | BadLine]:
+        return read_blocks(file, self.path, self.rules, self.columns)
 
     def _locate_duplicates(self, file: BufferedReader, duplicates: Collection[str]) -> Iterator[BadLine]:
         first: dict[str, int] = {}
-        for block in _read_blocks(file, self.path):
+        for block in self._read_blocks(file):
             if isinstance(block, BadLine):
                 continue
-            for number, line in zip(block.list_numbers(), block.lines, strict=True):
+            for number, line in zip(block.numbers, block.lines, strict=True):
                 if number in duplicates and (earlier := first.setdefault(number, line)) != line:
                     yield BadLine(line, "phoneNumber", describe_duplicate(f"line {earlier}"))
 
@@ -118,11 +116,10 @@ class ContactsPlan:
         Raises:
             PlanError: If the file cannot be read, or is not a CSV of contacts.
         """
-        if read_head(self.path).startswith((b"{", b"[")):
+        if read_head(self.path, may_be_utf_16=True).startswith((b"{", b"[")):
             raise PlanError(f"{describe(self.path)} is JSON, not CSV: pass it as a plan, with a message in each line")
-        # `lines` reports a fault in the file's text with its line number.
-        with open_plan(self.path) as file, suppress(csv.Error, BadTextError):
-            _read_header(csv.reader(chain.from_iterable(read_text_lines(file)), strict=True), self.path)
+        with open_plan(self.path) as file:
+            next(self._read_blocks(file), None)
 
 
 @define(eq=False, repr=False)
@@ -167,7 +164,7 @@ class ContactsLine:
         column = names.index("phoneNumber")
         numbers = [row[column] for row in self._rows]
         has_groups = "contactGroupId" in names
-        if has_groups or not all(map(str.strip, numbers)):
+        if has_groups:
             self._check_contacts()
         rows: Iterable[Sequence[str | None]] = self._rows
         if "" in chain.from_iterable(self._rows):
@@ -189,133 +186,18 @@ class ContactsLine:
         contacts = [{name: cell for name, cell in zip(self._names, row, strict=True) if cell} for row in self._rows]
         # The message was checked when the plan was made.
         faults = find_faults_in_json({**self._plan.dump_shared(), "contacts": contacts}, allow_braces=True)
-        if faults:
-            raise BadLineError(
-                *(
-                    BadLine(self.number if each.contact is None else self._lines[each.contact], each.name, each.reason)
-                    for each in faults
-                )
-            )
+        bad = [
+            BadLine(self.number if each.contact is None else self._lines[each.contact], each.name, each.reason)
+            for each in faults
+            if each.name != "phoneNumber"  # `lines` has yielded it
+        ]
+        if bad:
+            raise BadLineError(*bad)
 
 
-def _read_header(reader: Iterator[list[str]], path: Path) -> list[str]:
-    """Return the names of the columns.
-
-    Raises:
-        PlanError: If the columns are not those of contacts.
-    """
-    cells = next(filter(None, reader), list[str]())
-    names = [name.strip() for name in cells]
-    name = describe(path)
-    if "phoneNumber" not in names:
-        if len(names) == 1 and any(mark in names[0] for mark in ";\t|"):
-            raise PlanError(f"the header of {name} has no commas: separate its cells with commas")
-        raise PlanError(
-            f"{name} must begin with a header that names the column phoneNumber, and may also name "
-            f"{', '.join(CONTACT_NAMES[1:])}, each spelled exactly like this"
-        )
-    if not set(names) <= set(CONTACT_NAMES):
-        raise PlanError(f"the header of {name} {describe_unknown(dict.fromkeys(names), CONTACT_NAMES)}")
-    if len(set(names)) < len(names):
-        raise PlanError(f"the header of {name} has a name twice: keep one")
-    return names
-
-
-@define
-class _Block:
-    """Rows of the file, each with as many cells as the header.
-
-    Attributes:
-        names: The header's names.
-        rows: The cells of each row.
-        lines: The line number at which each row begins, from 1.
-    """
-
-    names: Sequence[str]
-    rows: list[list[str]]
-    lines: Sequence[int]
-
-    def list_numbers(self) -> Sequence[str]:
-        """Return the canonical phone numbers."""
-        column = self.names.index("phoneNumber")
-        return canonicalize([row[column] for row in self.rows])
-
-
-def _read_blocks(file: BufferedReader, path: Path) -> Iterator[_Block | BadLine]:
-    """Yield the rows of a file, and its faults. The first place that is not CSV ends the rows.
-
-    Raises:
-        PlanError: If the columns are not those of contacts.
-    """
-    file.seek(0)
-    reader = csv.reader(chain.from_iterable(read_text_lines(file)), strict=True)
-    names: list[str] = []
-    at = 1
-    fault: BadLine | None = None
-    while fault is None:
-        rows: list[list[str]] = []
-        try:
-            names = names or _read_header(reader, path)
-            at = at if reader.line_num < at else reader.line_num + 1
-            rows.extend(islice(reader, _BLOCK))  # in place, so that the rows before an error are kept
-        except csv.Error:
-            fault = BadLine(at, "", _NOT_CSV)
-        except BadTextError as bad:
-            fault = BadLine(bad.number, "", bad.reason)
-        if not rows:
-            break
-        lines: Sequence[int] = range(at, at + len(rows))
-        after = at + len(rows)
-        if fault is not None or reader.line_num + 1 != after:  # a cell contains a line break
-            *lines, after = accumulate((1 + sum(cell.count("\n") for cell in row) for row in rows), initial=at)
-        at = after
-        if fault is not None and fault.reason is _NOT_CSV:
-            fault = BadLine(at, "", _NOT_CSV)
-        if set(map(len, rows)) != {len(names)}:
-            yield from (
-                BadLine(line, "", _WRONG_LENGTH.format(len(row), len(names)))
-                for line, row in zip(lines, rows, strict=True)
-                if row and len(row) != len(names)
-            )
-            good = [(line, row) for line, row in zip(lines, rows, strict=True) if len(row) == len(names)]
-            lines, rows = [line for line, _ in good], [row for _, row in good]
-        if rows:
-            yield _Block(names, rows, lines)
-    if fault is not None:
-        yield fault
-
-
-class _NumberCollector:
-    """A collection of the canonical numbers of a whole file, at 8 bytes each, that finds the duplicates."""
-
-    def __init__(self) -> None:
-        self._digits = array("Q")
-        self._texts: set[str] = set()
-        self._duplicate_texts: set[str] = set()
-
-    def add(self, numbers: Sequence[str]) -> None:
-        """Add canonical numbers."""
-        if _fit_uint64(numbers):
-            self._digits.extend(map(int, numbers))
-            return
-        for number in numbers:
-            if _fit_uint64((number,)):
-                self._digits.append(int(number))
-            elif number in self._texts:
-                self._duplicate_texts.add(number)
-            elif number:  # an empty number is reported as another fault
-                self._texts.add(number)
-
-    def find_duplicates(self) -> Collection[str]:
-        """Return the numbers that were added more than once."""
-        digits = sorted(self._digits)
-        return self._duplicate_texts | {str(each) for each, following in pairwise(digits) if each == following}
-
-
-def _fit_uint64(numbers: Sequence[str]) -> bool:
-    """Return True if all numbers are at most 15 digits without a leading zero, which `int` and `str` round-trip."""
-    text = "".join(numbers)
-    return text.isascii() and text.isdecimal() and min(numbers) >= "1" and max(map(len, numbers)) <= _MAX_DIGITS
+def find_repeated(numbers: Iterable[int]) -> Collection[str]:
+    """Return the numbers that occur more than once."""
+    return {str(each) for each, following in pairwise(sorted(numbers)) if each == following}
 
 
 @define
@@ -332,7 +214,7 @@ class _Splitter:
     _dropped: dict[int, list[str]] = field(init=False, factory=dict[int, list[str]])
     _names: Sequence[str] = field(init=False, default=())
 
-    def add(self, block: _Block) -> Iterator[ContactsLine]:
+    def add(self, block: Block) -> Iterator[ContactsLine]:
         """Add rows, and yield the campaigns that are complete. The last campaign is kept: duplicates may still follow."""
         self._names = block.names
         if self._repeated:
@@ -355,8 +237,8 @@ class _Splitter:
             yield ContactsLine(self._plan, self._index, self._names, rows, lines, dropped)
         del self._rows[: count * size], self._lines[: count * size]
 
-    def _add_unless_duplicate(self, block: _Block) -> None:
-        for number, row, line in zip(block.list_numbers(), block.rows, block.lines, strict=True):
+    def _add_unless_duplicate(self, block: Block) -> None:
+        for number, row, line in zip(block.numbers, block.rows, block.lines, strict=True):
             if number in self._seen:
                 self._dropped.setdefault(max(self._kept - 1, 0) // self._plan.split + 1, []).append(number)
                 continue
@@ -378,11 +260,16 @@ def contacts_plan(
     track_link_url: str | None = None,
     duplicates: Duplicates = "refuse",
     allow_braces: bool = False,
+    default_region: str = GB,
+    invalid_numbers: InvalidNumbers = "refuse",
+    columns: Mapping[str, str] | None = None,
 ) -> ContactsPlan:
     """Make a plan from a CSV of contacts, who all get the same text.
 
-    The file is CSV (RFC 4180) in UTF-8. Its header must name `phoneNumber`, and may name `name`, `custom1`, `custom2` and
-    `contactGroupId`. An empty cell is omitted; any other cell is sent unchanged. Only the header is read here.
+    The file is CSV (RFC 4180) in UTF-8, or in UTF-16 with a byte order mark. Commas, semicolons, tabs or vertical bars
+    separate its cells. Its header must name `phoneNumber`, and may name `name`, `custom1`, `custom2` and
+    `contactGroupId`; `Phone Number` and the like will do. Blank rows are skipped. An empty cell is omitted; any other
+    cell is sent unchanged. Only the beginning of the file is read here.
 
     Args:
         path: The path of the file.
@@ -395,6 +282,10 @@ def contacts_plan(
         duplicates: With "refuse", a number that occurs twice in the file is a fault. With "keep", all contacts are sent.
             With "drop", only the first contact of each number is sent; the others are dropped before the split.
         allow_braces: True to accept a message that contains { or }. It is sent unchanged.
+        default_region: As in `ndjson_plan`.
+        invalid_numbers: As in `ndjson_plan`.
+        columns: The headers of columns, by the API's names, such as `{"phoneNumber": "Mobile"}`. Columns with other headers
+            that the API does not know are then ignored.
 
     Raises:
         PlanError: If the file cannot be read, or its header is not that of contacts.
@@ -402,7 +293,7 @@ def contacts_plan(
         ConfigurationError: If an option is out of range.
     """
     check_int("split", split, ge=1)
-    plan_rules = PlanRules(duplicates, allow_braces)
+    plan_rules = PlanRules(duplicates, allow_braces, default_region, invalid_numbers)
     rules.raise_first(
         start=rules.check_start(start),
         sender=rules.check_text(sender),
@@ -411,6 +302,8 @@ def contacts_plan(
         track_link_url=rules.check_link(track_link_url),
     )
     shared = CampaignBody(rules.format_start(start), sender, message, [], opt_out_link_id, track_link_url)
-    plan = ContactsPlan(Path(path), shared, start, split, plan_rules)
+    for name in columns or ():
+        check_choice("columns", name, CONTACT_NAMES)
+    plan = ContactsPlan(Path(path), shared, start, split, plan_rules, dict(columns or {}))
     plan.check_head()
     return plan

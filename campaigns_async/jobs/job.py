@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from typing import Final, TypeVar
@@ -12,10 +14,11 @@ from typing import Final, TypeVar
 from attrs import evolve
 
 from campaigns_async._checks import check_instance, check_int, check_seconds
+from campaigns_async._ids import normalize_id
 from campaigns_async._reconcile.ledger import RowOwner
 from campaigns_async.client import CampaignsClient, runtime_of
 from campaigns_async.effects import Effect, State
-from campaigns_async.errors import ConfigurationError
+from campaigns_async.errors import CampaignsError, ConfigurationError
 from campaigns_async.jobs._backpressure import Backoff
 from campaigns_async.jobs._plan_loader import SERVER, StoppedError
 from campaigns_async.jobs._preflight import Preflight
@@ -27,9 +30,11 @@ from campaigns_async.jobs.journal import ClaimedRow, Journal, JournalRow, Transi
 from campaigns_async.jobs.plans import AnyPlan, Plan, as_plan, decode_campaign
 from campaigns_async.jobs.progress import Phase, Progress, ProgressTracker, Summary
 from campaigns_async.models import NewCampaign
+from campaigns_async.query import campaign
 from campaigns_async.settings import ReconcilePolicy
 
 T = TypeVar("T")
+_log = logging.getLogger("campaigns_async")
 _OPEN: Final = (State.PLANNED, State.SENDING, State.UNKNOWN)
 _ROUNDS: Final = 3
 """How often a run sends rows that a search did not find."""
@@ -195,6 +200,8 @@ class Job:
         journal = await SqliteJournal.open(self._path)
         try:
             await self._run(journal)
+            if self._ignore_invalid and not self._stopping:
+                await self._search(self._count_accepted(journal))
             with suppress(JournalWriteError):  # payloads of created rows are only dropped to save space
                 await journal.drop_payloads()
             counts = await journal.counts()
@@ -210,18 +217,17 @@ class Job:
         self._tracker.report(Phase.CHECKING)
         settings = {"ignore_invalid_phone_numbers": str(self._ignore_invalid), SERVER: self._runtime.base_url}
         try:
-            restored = await journal.add_plan(
+            loaded = await journal.add_plan(
                 self._plan, settings, retry_failed=self._retry_failed, stopping=lambda: self._stopping
             )
         except StoppedError:
             return
         self._is_checked = True
-        self._tracker.note_restored(restored)
+        self._tracker.note_restored(loaded.restored)
+        self._tracker.left_out = loaded.left_out
         counts = await journal.counts()
         self._tracker.counts.update(counts)
         self._identity = await journal.identity()
-        if any(counts[state] for state in _OPEN):
-            await self._check_key(journal)
         preflight = Preflight(journal, self._runtime, self._backoff, self._ignore_invalid, self._preflight_limit)
         if self._preflight and not self._accept_missing and not self._stopping:
             # First: on another account every unknown row would be absent.
@@ -248,17 +254,6 @@ class Job:
         self._why_rows_remain = (
             f"rows were sent {_ROUNDS} times and were absent each time: look at the server, then start again"
         )
-
-    async def _check_key(self, journal: Journal) -> None:
-        """Warn if the journal was sent with another API key before."""
-        fingerprint = None
-        with suppress(ConfigurationError):  # of a key callable, which the first request calls again
-            fingerprint = await self._search(self._runtime.fingerprint_key(self._identity))
-        if fingerprint is not None and await journal.record_key(fingerprint):
-            self._tracker.warn(
-                f"the journal {self._path.name} was sent with another API key before: rows that another account has are "
-                "not found, and may be sent twice"
-            )
 
     async def _compare(self, preflight: Preflight, step: Callable[[], Awaitable[T]]) -> T | None:
         """Return the result of a step of the preflight; None if the run stops."""
@@ -369,6 +364,26 @@ class Job:
         self._tracker.count_recovery(result.transitions)
         self._tracker.report(Phase.RECONCILING)
         return result.any_absent
+
+    async def _count_accepted(self, journal: Journal) -> None:
+        """Count the recipients that the server accepted, in one list of the campaigns that start with created rows."""
+        created = await journal.list_created()
+        if not created:
+            return
+        planned = {normalize_id(campaign_id): count for campaign_id, _, count in created}
+        margin = timedelta(seconds=1)  # a server may cut or round a start
+        accepted: dict[str, int] = {}
+        try:
+            first, last = (datetime.fromtimestamp(start / 1000, UTC) for _, start, _ in (created[0], created[-1]))
+            within = (campaign.start_date_time >= first - margin) & (campaign.start_date_time <= last + margin)
+            async for row in self._runtime.listings.campaigns(within, sorts="id"):
+                if row.recipient_count is not None and (campaign_id := normalize_id(row.id)) in planned:
+                    accepted[campaign_id] = row.recipient_count
+        except (CampaignsError, OverflowError) as error:
+            _log.warning("the recipients that the server accepted could not be counted: %s", type(error).__name__)
+            return
+        self._tracker.accepted = sum(accepted.values())
+        self._tracker.recipients = sum(planned[each] for each in accepted)
 
     async def _search(self, search: Awaitable[T]) -> T | None:
         """Return the result of reads, which `stop` cancels; then None."""

@@ -13,8 +13,9 @@ from typing import Final, NamedTuple, Protocol, Self
 
 from attrs import define, field, frozen
 
-from campaigns_async._phone_numbers import canonicalize
+from campaigns_async._phone_numbers import read_numbers
 from campaigns_async.effects import State
+from campaigns_async.jobs._plan_rules import Finding
 from campaigns_async.jobs.plans import Plan
 from campaigns_async.models import Campaign
 
@@ -175,6 +176,13 @@ class DuplicateIdError(ValueError):
         self.row_ids = row_ids
 
 
+class LoadedPlan(NamedTuple):
+    """The number of unknown rows that may have been sent after an older copy was made, and the contacts left out."""
+
+    restored: int
+    left_out: Finding
+
+
 @define
 class Digests:
     """Keyed digests of 8 bytes each, as in the journal's columns."""
@@ -195,9 +203,9 @@ class Digests:
         """Return the digests of canonical phone numbers, joined."""
         copy = blake2s(digest_size=8, key=self._key).copy
         digests: list[bytes] = []
-        for number in canonicalize(numbers):
+        for number, text in zip(read_numbers(numbers), numbers, strict=True):
             hasher = copy()
-            hasher.update(number.encode())
+            hasher.update((number or text.strip()).encode())
             digests.append(hasher.digest())
         return b"".join(digests)
 
@@ -207,7 +215,7 @@ class Journal(Protocol):
 
     async def add_plan(
         self, plan: Plan, settings: Mapping[str, str], *, retry_failed: bool, stopping: Callable[[], bool]
-    ) -> int:
+    ) -> LoadedPlan:
         """Compare a plan with the journal and add the new rows. After an error the journal is unchanged.
 
         Args:
@@ -215,10 +223,6 @@ class Journal(Protocol):
             settings: Options that must be equal in every run, besides the plan's own.
             retry_failed: Plan failed rows again.
             stopping: Called for each line; return True to give up.
-
-        Returns:
-            The number of rows that would be planned, and are unknown: the journal is an older copy, and they may have
-            been sent since it was made.
 
         Raises:
             StoppedError: If `stopping` returned True.
@@ -252,14 +256,6 @@ class Journal(Protocol):
         """Return bytes that only this journal has, wherever its file is."""
         ...
 
-    async def record_key(self, fingerprint: bytes) -> bool:
-        """Record the API key of a run by its fingerprint; return True if all earlier runs had other keys.
-
-        Raises:
-            JournalWriteError: If the journal cannot be written.
-        """
-        ...
-
     async def counts(self) -> Mapping[State, int]:
         """Count the rows in each state. The mapping has every state."""
         ...
@@ -270,6 +266,10 @@ class Journal(Protocol):
 
     async def latest_campaigns(self, limit: int, *, since: float | None = None) -> list[str]:
         """Return the ids of the campaigns that were created last, and start after `since`, in seconds since 1970."""
+        ...
+
+    async def list_created(self) -> list[tuple[str, int, int]]:
+        """Return each created row's campaign, start in milliseconds since 1970, and number of recipients, by start."""
         ...
 
     async def list_starts(self) -> list[StartGroup]:

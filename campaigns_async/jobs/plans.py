@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeAlias, cast, runtime_checkable
+from typing import Any, Final, Protocol, TypeAlias, cast, runtime_checkable
 from uuid import UUID
 
 import msgspec
 from attrs import define, field, frozen
 
-from campaigns_async._checks import check_choice, check_instance, check_int
+from campaigns_async._checks import check_int
 from campaigns_async._field_rules import check_braces
 from campaigns_async._http.campaign_rules import (
     CampaignBody,
@@ -25,31 +25,21 @@ from campaigns_async._http.campaign_rules import (
     parse_start,
 )
 from campaigns_async._http.codec import to_body
-from campaigns_async._phone_numbers import canonicalize
+from campaigns_async._phone_numbers import GB, localize, read_numbers
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.jobs._plan_files import LONGEST_LINE, describe, open_plan, read_head, read_lines
+from campaigns_async.jobs._plan_rules import (
+    Duplicates,
+    InvalidNumbers,
+    LeftOut,
+    PlanRules,
+    describe_duplicate,
+    find_duplicates,
+)
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, PlanError
 from campaigns_async.models import NewCampaign, NewContact
 
-Duplicates: TypeAlias = Literal["refuse", "keep", "drop"]
 _decode: Final = msgspec.json.Decoder(CampaignBody).decode
-
-
-@frozen
-class PlanRules:
-    """The options that decide how a line becomes a request body."""
-
-    duplicates: Duplicates = "refuse"
-    allow_braces: bool = False
-
-    def __attrs_post_init__(self) -> None:
-        check_choice("duplicates", self.duplicates, ("refuse", "keep", "drop"))
-        check_instance("allow_braces", self.allow_braces, bool)
-
-    @property
-    def digest_person(self) -> bytes:
-        """BLAKE2's `person`, at most 16 bytes, so that equal lines have different digests under different rules."""
-        return f"{self.duplicates} {self.allow_braces}".encode()
 
 
 @frozen
@@ -65,6 +55,8 @@ class PlanRow:
         numbers: The phone numbers in the body.
         dropped: The phone numbers of contacts that were dropped as duplicates.
         has_link: True if the server puts a link into the text.
+        faults: Faults of phone numbers. A row that the journal has already is sent in spite of them. The contacts of
+            `LeftOut` are not in the body.
     """
 
     key: str = field(repr=False)
@@ -75,6 +67,7 @@ class PlanRow:
     numbers: Sequence[str] = field(repr=False)
     dropped: Sequence[str] = field(repr=False)
     has_link: bool
+    faults: Sequence[BadLine] = ()
 
 
 class Line(Protocol):
@@ -196,51 +189,42 @@ class _Line:
         return self.number, f"contacts[{contact if self._kept is None else self._kept[contact]}]."
 
     def _to_row(self, key: str, body: CampaignBody) -> PlanRow:
-        """Refuse or drop duplicate numbers, and return the row of a validated campaign."""
-        numbers = [contact.phone_number for contact in body.contacts]
+        """Return the row of a validated campaign, without the contacts that are dropped or left out."""
+        rules, numbers = self._rules, [contact.phone_number for contact in body.contacts]
+        texts = numbers
+        if rules.default_region != GB:
+            numbers = [localize(text, rules.default_region) for text in texts]
+            for contact, number in zip(body.contacts, numbers, strict=True):
+                contact.phone_number = number
+        canonical = read_numbers(numbers)
+        later = {} if rules.duplicates == "keep" else find_duplicates(canonical)
+        faults: list[BadLine] = []
         dropped: Sequence[str] = ()
-        if self._rules.duplicates != "keep" and (later := find_duplicates(numbers)):
-            if self._rules.duplicates == "refuse":
-                raise BadLineError(
-                    *(
-                        BadLine(self.number, f"contacts[{index}].phoneNumber", describe_duplicate(f"contacts[{first}]"))
-                        for index, first in later.items()
-                    )
-                )
-            self._kept = kept = [index for index in range(len(numbers)) if index not in later]
-            dropped = [numbers[index] for index in later]
+        if later or "" in canonical:
+            kept: list[int] = []
+            for index, text in enumerate(texts):
+                name = f"contacts[{index}].phoneNumber"
+                fault = None
+                if not canonical[index]:
+                    fault = rules.to_fault(self.number, name, text)
+                elif index in later and rules.duplicates == "refuse":
+                    fault = BadLine(self.number, name, describe_duplicate(f"contacts[{later[index]}]"))
+                if fault is not None:
+                    faults.append(fault)
+                if not isinstance(fault, LeftOut) and (fault is not None or index not in later):
+                    kept.append(index)
+            self._kept = kept
+            dropped = [numbers[index] for index in later] if rules.duplicates == "drop" else ()
             numbers = [numbers[index] for index in kept]
             body.contacts = [body.contacts[index] for index in kept]
         start = parse_start(body.start_date_time)
         assert isinstance(start, datetime)
-        return PlanRow(key, body.encode(), start, body.sender, body.message, numbers, dropped, has_link(body))
+        return PlanRow(key, body.encode(), start, body.sender, body.message, numbers, dropped, has_link(body), faults)
 
 
 def has_link(body: CampaignBody) -> bool:
     """Return True if the server puts a link into the text."""
     return body.opt_out_link_id is not None or body.track_link_url is not None
-
-
-def find_duplicates(numbers: Sequence[str]) -> dict[int, int]:
-    """Map the index of each duplicate to the index at which its number occurs first."""
-    canonical = canonicalize(numbers)
-    if len(set(canonical)) == len(canonical):
-        return {}
-    first: dict[str, int] = {}
-    duplicates: dict[int, int] = {}
-    for index, number in enumerate(canonical):
-        earlier = first.setdefault(number, index)
-        if earlier != index:
-            duplicates[index] = earlier
-    return duplicates
-
-
-def describe_duplicate(first: str) -> str:
-    """Return the reason to refuse a duplicate number, which first occurs at the place `first`."""
-    return (
-        f"is also the number of {first}, which would be texted twice: remove one, "
-        'or drop (duplicates="drop") or keep (duplicates="keep") the later ones'
-    )
 
 
 @define(eq=False, repr=False)
@@ -282,7 +266,7 @@ class _NdjsonPlan:
 
     def lines(self) -> Iterator[Line | BadLine]:
         self._check_head()
-        empty, person = True, self.rules.digest_person
+        empty, rules, person = True, self.rules, self.rules.digest_person
         with open_plan(self.path) as file:
             for number, raw in read_lines(file, self.longest):
                 if raw is None:
@@ -290,13 +274,20 @@ class _NdjsonPlan:
                     yield BadLine(number, "", f"is longer than {self.longest:,} bytes: split the campaign into several")
                 elif raw and not raw.isspace():
                     empty = False
-                    yield _NdjsonLine(number, digest(raw, person=person), len(raw), self.rules, raw)
+                    known_by = None if rules.leaves_out else digest(raw, person=person)
+                    yield _NdjsonLine(number, known_by, len(raw), rules, raw)
         if empty:
             raise PlanError(f"{describe(self.path)} has no campaign: write one JSON object per line")
 
 
 def ndjson_plan(
-    path: str | Path, *, duplicates: Duplicates = "refuse", allow_braces: bool = False, max_line: int = LONGEST_LINE
+    path: str | Path,
+    *,
+    duplicates: Duplicates = "refuse",
+    allow_braces: bool = False,
+    max_line: int = LONGEST_LINE,
+    default_region: str = GB,
+    invalid_numbers: InvalidNumbers = "refuse",
 ) -> Plan:
     """Make a plan from an NDJSON file: one campaign per line, with the API's field names and a `key` that you choose.
 
@@ -308,12 +299,15 @@ def ndjson_plan(
             sent. With "drop", only the first contact of each number is sent.
         allow_braces: True to accept messages that contain { or }. They are sent unchanged.
         max_line: The longest line, in bytes, from 1.
+        default_region: The country of numbers without a country code, such as "GB".
+        invalid_numbers: With "refuse", a number that cannot be read is a fault. With "report", its contact is left out.
 
     Raises:
         PlanError: If the file cannot be read, or does not begin as NDJSON.
         ConfigurationError: If an option is out of range.
     """
-    return _NdjsonPlan(Path(path), PlanRules(duplicates, allow_braces), max_line)
+    rules = PlanRules(duplicates, allow_braces, default_region, invalid_numbers)
+    return _NdjsonPlan(Path(path), rules, max_line)
 
 
 @define(eq=False, repr=False)
@@ -351,6 +345,8 @@ def rows_plan(
     *,
     duplicates: Duplicates = "refuse",
     allow_braces: bool = False,
+    default_region: str = GB,
+    invalid_numbers: InvalidNumbers = "refuse",
 ) -> Plan:
     """Make a plan from campaigns in memory. In its errors, `line 3` is the third campaign.
 
@@ -358,13 +354,15 @@ def rows_plan(
         rows: Pairs of keys and campaigns, or a mapping; or campaigns alone, whose keys are their positions, from 1.
         duplicates: As in `ndjson_plan`.
         allow_braces: As in `ndjson_plan`.
+        default_region: As in `ndjson_plan`.
+        invalid_numbers: As in `ndjson_plan`.
 
     Raises:
         InvalidArgumentError: If `rows` contains anything else, or can be iterated only once.
         PlanError: If `rows` is empty.
         ConfigurationError: If an option is out of range.
     """
-    rules = PlanRules(duplicates, allow_braces)
+    rules = PlanRules(duplicates, allow_braces, default_region, invalid_numbers)
     if isinstance(rows, Mapping):
         items: list[Any] = list(cast("Mapping[Any, Any]", rows).items())
     elif isinstance(rows, Sequence) and not isinstance(rows, (str, bytes, bytearray)):

@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 
 from campaigns_async.effects import State
 from campaigns_async.jobs._backpressure import Backoff
+from campaigns_async.jobs._plan_rules import Finding
 from campaigns_async.jobs.journal import Journal, JournalRow, Mark, Transition
 
 _log = logging.getLogger("campaigns_async")
@@ -40,6 +41,7 @@ class Progress:
         unknown: Rows that may have been sent.
         created_now: Rows that this run created.
         held_back: Seconds that the run paused because the server could not be reached or throttled.
+        left_out: Contacts that are not sent because their phone numbers cannot be read.
     """
 
     phase: Phase
@@ -50,6 +52,7 @@ class Progress:
     unknown: int
     created_now: int
     held_back: float
+    left_out: Finding = field(factory=Finding)
 
     @property
     def total(self) -> int:
@@ -81,7 +84,10 @@ class Summary:
         unknown_rows: The first 20 rows that may have been sent, with the campaigns that may be theirs.
         restored: Rows that were searched for before they were sent, because the journal is an older copy of itself, or its
             `.lock` file is missing: they may have been sent since the copy was made.
-        warnings: What you should know, such as that the journal was sent with another API key before.
+        left_out: Contacts that are not sent because their phone numbers cannot be read (`invalid_numbers="report"`).
+        recipients: The recipients that were sent in the created rows whose campaigns the server lists. Counted only with
+            `ignore_invalid_phone_numbers=True`.
+        accepted: The recipients that the server lists for these rows; None if they were not counted.
     """
 
     planned: int
@@ -101,7 +107,9 @@ class Summary:
     failures: tuple[JournalRow, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
     unknown_rows: tuple[JournalRow, ...] = field(default=(), repr=lambda rows: f"<{len(rows)}>")
     restored: int = 0
-    warnings: tuple[str, ...] = ()
+    left_out: Finding = field(factory=Finding)
+    recipients: int = 0
+    accepted: int | None = None
 
     @property
     def ok(self) -> bool:
@@ -124,7 +132,9 @@ class ProgressTracker:
         adopted: As in `Summary`.
         held: As in `Summary`.
         near: As in `Summary`.
-        warnings: As in `Summary`.
+        left_out: As in `Summary`.
+        recipients: As in `Summary`.
+        accepted: As in `Summary`.
     """
 
     backoff: Backoff
@@ -137,7 +147,9 @@ class ProgressTracker:
     adopted: int = 0
     held: int = 0
     near: int = 0
-    warnings: list[str] = field(factory=list[str])
+    left_out: Finding = field(factory=Finding)
+    recipients: int = 0
+    accepted: int | None = None
 
     def count_preflight(self, transitions: Iterable[Transition], *, near: int) -> None:
         """Count the rows that are adopted or held."""
@@ -180,7 +192,11 @@ class ProgressTracker:
         if self.on_progress is None:
             return
         progress = Progress(
-            phase, **counts_by_field(self.counts), created_now=self.created_now, held_back=self.backoff.waited
+            phase,
+            **counts_by_field(self.counts),
+            created_now=self.created_now,
+            held_back=self.backoff.waited,
+            left_out=self.left_out,
         )
         try:
             self.on_progress(progress)
@@ -193,11 +209,6 @@ class ProgressTracker:
         if count:
             _log.warning(describe_restored(count))
 
-    def warn(self, text: str) -> None:
-        """Note a warning, and log it."""
-        self.warnings.append(text)
-        _log.warning(text)
-
     async def summary(
         self, journal: Journal, counts: Mapping[State, int], *, elapsed: float, stopped: str | None
     ) -> Summary:
@@ -208,7 +219,6 @@ class ProgressTracker:
             found=self.found,
             absent=self.absent,
             restored=self.restored,
-            warnings=tuple(self.warnings),
             elapsed=elapsed,
             held_back=self.backoff.waited,
             adopted=self.adopted,
@@ -217,6 +227,9 @@ class ProgressTracker:
             stopped=stopped,
             failures=tuple(await journal.rows(State.FAILED, limit=_SHOWN)),
             unknown_rows=tuple(await journal.rows(State.SENDING, State.UNKNOWN, limit=_SHOWN)),
+            left_out=self.left_out,
+            recipients=self.recipients,
+            accepted=self.accepted,
         )
 
 

@@ -148,6 +148,15 @@ class JournalReader:
             found = self._connection.execute(query, (_EARLIEST if since is None else since * 1000, limit)).fetchall()
         return [campaign_id for (campaign_id,) in found]
 
+    def list_created(self) -> list[tuple[str, int, int]]:
+        """Return the campaigns of the created rows; see `Journal.list_created`."""
+        query = """
+            SELECT campaign_id, starts_at, planned_count FROM rows
+            WHERE state = 2 AND campaign_id IS NOT NULL ORDER BY starts_at
+        """
+        with reading():
+            return self._connection.execute(query).fetchall()
+
     def list_starts(self) -> list[StartGroup]:
         """Return the planned rows by their starts; see `Journal.list_starts`."""
         query = "SELECT DISTINCT starts_at, text, planned_count FROM rows WHERE state = 0"

@@ -125,8 +125,9 @@ def test_a_dry_run_says_of_a_bad_plan_what_the_run_says(here: Path, command: Com
 
 CSVS = {
     "no header": (b"07700900101\n", "must begin with a header"),
-    "semicolons": (b"phoneNumber;name\n07700900101;x\n", "separate its cells with commas"),
-    "an unknown column": (b"phoneNumber,nickname\n07700900101,x\n", "a name other than"),
+    "semicolons": (b"phoneNumber;name\n07700900101;x;y\n", "line 2: has 3 cells, but the header has 2: does a cell contain a semicolon"),
+    "an unknown column": (b"phoneNumber,nickname\n07700900101,x\n", "column 2 in the header"),
+    "destroyed digits": (b"phoneNumber\n4.47701E+11\n", "line 2: phoneNumber: was changed by a spreadsheet"),
     "only a header": (b"phoneNumber\n", "holds no contacts"),
     "a cell too many": (b"phoneNumber,name\n07700900101,x,y\n07700900102,x\n", "line 2: has 3 cells"),
     "an open quote": (b'phoneNumber,name\n07700900101,"x\n', "line 2: is not CSV"),
@@ -164,6 +165,10 @@ WRONG = {
     "a split of a plan": ([*PLAN, "--split", "5"], "--split goes with --contacts"),
     "no text": ([*CONTACTS, "--sender", "x", "--start", "x"], "pass --message or --message-file"),
     "two texts": ([*FULL, "--message-file", "text"], "and not both"),
+    "a column of a plan": ([*PLAN, "--column", "name=x"], "--column goes with --contacts"),
+    "a column without a header": ([*FULL, "--column", "phoneNumber"], "--column must be NAME=HEADER"),
+    "a column of no field": ([*FULL, "--column", "phone=Mobile"], "--column must be one of 'phoneNumber'"),
+    "no such region": ([*FULL, "--default-region", "UK"], "--default-region must be a country code"),
     "no sender": ([*CONTACTS, "--message", "x", "--start", "x"], "--contacts needs --sender"),
     "no start": ([*CONTACTS, "--message", "x", "--sender", "x"], "--contacts needs --start"),
     "a start without a zone": ([*FULL, "--start", "2031-06-27T09:30"], "--start has no time zone"),

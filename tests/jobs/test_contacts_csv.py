@@ -18,17 +18,25 @@ from support.plans import Read, lines_of
 
 from campaigns_async import ConfigurationError, InvalidArgumentError, NewCampaign, NewContact
 from campaigns_async._http.codec import encode_model
-from campaigns_async._phone_numbers import canonicalize
+from campaigns_async._phone_numbers import read_numbers, to_international
+from campaigns_async.effects import State
 from campaigns_async.jobs import BadLine, BadLineError, Plan, PlanError, contacts_plan, ndjson_plan, rows_plan
+from campaigns_async.jobs._plan_rules import find_duplicates
 from campaigns_async.jobs._sqlite import JournalFile
-from campaigns_async.jobs.contacts_csv import ContactsPlan, _NumberCollector
-from campaigns_async.jobs.plans import find_duplicates
+from campaigns_async.jobs.contacts_csv import ContactsPlan, find_repeated
+from campaigns_async.jobs.journal import Transition
 
 START = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
 GROUP = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 TWICE = (
     "is also the number of line {}, which would be texted twice: remove one, "
     'or drop (duplicates="drop") or keep (duplicates="keep") the later ones'
+)
+
+DESTROYED = "was changed by a spreadsheet, and digits may be lost: format the column as text and enter the number again"
+UNREADABLE = (
+    "cannot be read as one phone number: write it as +447700900123, or go on without it "
+    '(invalid_numbers="report", --invalid-numbers report)'
 )
 
 
@@ -47,7 +55,7 @@ def faults_of(plan: Plan) -> list[str]:
             bad.append(str(line))
             continue
         try:
-            line.read()
+            bad.extend(map(str, line.read().faults))
         except BadLineError as error:
             bad.extend(map(str, error.bad))
     return bad
@@ -62,10 +70,13 @@ def people(*numbers: object) -> str:
 
 
 def test_a_file_is_split_into_campaigns_of_so_many(tmp_path: Path) -> None:
-    lines = lines_of(plan_of(tmp_path, people(*range(7)), split=3))
+    lines = lines_of(plan_of(tmp_path, people(*range(1, 8)), split=3))
     assert [(line.number, line.key, line.dropped) for line in lines] == [(2, "1", 0), (5, "2", 0), (8, "3", 0)]
-    assert list(map(numbers_of, lines)) == [["0", "1", "2"], ["3", "4", "5"], ["6"]]
-    assert [len(line.campaign.contacts) for line in lines_of(plan_of(tmp_path, people(*range(6)), split=3))] == [3, 3]
+    assert list(map(numbers_of, lines)) == [["1", "2", "3"], ["4", "5", "6"], ["7"]]
+    assert [len(line.campaign.contacts) for line in lines_of(plan_of(tmp_path, people(*range(1, 7)), split=3))] == [
+        3,
+        3,
+    ]
 
 
 def test_each_campaign_has_the_text_and_the_rest(tmp_path: Path) -> None:
@@ -114,7 +125,7 @@ def test_what_the_csv_module_writes_is_read_cell_by_cell(
 
 
 def test_a_duplicate_number_is_reported_with_both_lines(tmp_path: Path) -> None:
-    plan = plan_of(tmp_path, people("07700900001", "2", "3", "4", "+44 7700 900001", "x", " x"), split=2)
+    plan = plan_of(tmp_path, people("07700900001", "2", "3", "4", "+44 7700 900001", "12", " 12"), split=2)
     assert faults_of(plan) == [
         "line 6: phoneNumber: " + TWICE.format(2),
         "line 8: phoneNumber: " + TWICE.format(7),
@@ -133,7 +144,7 @@ def test_the_later_of_a_number_twice_are_dropped_before_the_split(tmp_path: Path
     assert lines[1].locate(1) == (8, "")
 
 
-@given(numbers=st.lists(st.integers(0, 12), min_size=1, max_size=30), split=st.integers(1, 5))
+@given(numbers=st.lists(st.integers(1, 12), min_size=1, max_size=30), split=st.integers(1, 5))
 def test_each_number_is_kept_once_and_every_other_is_dropped(
     tmp_path_factory: pytest.TempPathFactory, numbers: list[int], split: int
 ) -> None:
@@ -149,10 +160,120 @@ def test_rows_are_the_same_wherever_the_reader_cuts(tmp_path: Path, monkeypatch:
     for chunk in range(1, 12):
         monkeypatch.setattr("campaigns_async.jobs._plan_files._CHUNK", chunk)
         for block in (1, 2, 5):
-            monkeypatch.setattr("campaigns_async.jobs.contacts_csv._BLOCK", block)
+            monkeypatch.setattr("campaigns_async.jobs._contact_rows._BLOCK", block)
             [line] = lines_of(plan_of(tmp_path, content))
             assert [person.name for person in line.campaign.contacts] == ["a\r\nb", "é", "c"]
             assert [line.locate(contact)[0] for contact in range(3)] == [2, 5, 6]
+
+
+SAVED: dict[str, tuple[str | bytes, dict[str, str]]] = {
+    "semicolons": ("phoneNumber;name\n07700900001;A, B\n07700900002;\n", {}),
+    "tabs": ("phoneNumber\tname\n07700900001\tA, B\n07700900002\t\n", {}),
+    "vertical bars": ("phoneNumber|name\n07700900001|A, B\n07700900002|\n", {}),
+    "a byte order mark": ('\ufeff"phoneNumber","name"\r\n"07700900001","A, B"\r\n"07700900002",""\r\n', {}),
+    "Excel's separator": ("sep=;\r\nphoneNumber;name\r\n07700900001;A, B\r\n07700900002;\r\n", {}),
+    "UTF-16 of Excel": ("phoneNumber\tname\r\n07700900001\tA, B\r\n07700900002\t\r\n".encode("utf-16"), {}),
+    "UTF-16, big-endian": (
+        "phoneNumber;name\n07700900001;A, B\n07700900002;".encode("utf-16-be").join([b"\xfe\xff", b""]),
+        {},
+    ),
+    "other spellings": ("Phone Number;NAME\n07700900001;A, B\n07700900002;\n", {}),
+    "a comma in a header": ('"Last, first";mobile\nA, B;07700900001\n;07700900002\n', {"phoneNumber": "mobile", "name": "Last, first"}),
+    "empty columns and rows at the end": ("phoneNumber;name;;\n07700900001;A, B;;\n07700900002;;;\n;;;\n ; ;;\n", {}),
+    "more empty cells than the header": ("phoneNumber;name\n07700900001;A, B;;\n07700900002;;;\n", {}),
+    "other columns": (
+        "Id;phoneNumber;Mobile;name;Notes\n1;x;07700900001;A, B;y\n2;x;07700900002;;z\n",
+        {"phoneNumber": "Mobile"},
+    ),
+    "line breaks in cells": ('"Phone\nNumber",name\n"07700\n900001","A, B"\n07700900002,\n', {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "columns"), SAVED.values(), ids=SAVED)
+def test_a_file_is_read_as_spreadsheets_and_people_write_it(
+    tmp_path: Path, content: str | bytes, columns: dict[str, str]
+) -> None:
+    [line] = lines_of(plan_of(tmp_path, content, columns=columns))
+    first, second = line.campaign.contacts
+    assert (first.name, second.name) == ("A, B", None)
+    assert list(read_numbers([first.phone_number, second.phone_number])) == ["447700900001", "447700900002"]
+
+
+def test_utf_16_is_read_wherever_the_reader_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = "phoneNumber\tname\r\n07700900001\tZoë 😀\r\n".encode("utf-16")
+    for chunk in range(2, 9):
+        monkeypatch.setattr("campaigns_async.jobs._plan_files._CHUNK", chunk)
+        [line] = lines_of(plan_of(tmp_path, content))
+        assert line.campaign.contacts[0].name == "Zoë 😀"
+
+
+def test_a_column_that_the_header_has_not_once_is_refused_in_the_users_words(tmp_path: Path) -> None:
+    for content, found in (("Mobile\n077\n", "not"), ("First,First\n077,\n", "twice")):
+        with pytest.raises(PlanError) as caught:
+            plan_of(tmp_path, content, columns={"name": "First"})
+        assert (
+            str(caught.value)
+            == f"'First', of --column name=First (columns), is {found} in the header of the plan 'people.csv'"
+        )
+
+
+def test_columns_belong_to_the_plan(tmp_path: Path) -> None:
+    content = "phoneNumber,Home\n077,078\n"
+    plain = plan_of(tmp_path, "phoneNumber\n077\n").options()
+    assert "columns" not in plain
+    options = [
+        plan_of(tmp_path, content, columns=each).options() for each in ({"phoneNumber": "Home"}, {"name": "Home"})
+    ]
+    assert options[0] != options[1]
+    assert "Home" not in str(options)
+
+
+MIXED = 'phoneNumber,name\n07700900001,"a\nb"\nN/A,\n4.47701E+11,\n,x\n"=""07700900002""",\n7700900001,\n'
+
+
+def test_numbers_that_cannot_be_read_are_refused_by_line(tmp_path: Path) -> None:
+    bad = [fault.split(": ")[0] for fault in faults_of(plan_of(tmp_path, MIXED))]
+    assert bad == ["line 4", "line 5", "line 6", "line 8"]
+
+
+def test_numbers_that_cannot_be_read_are_left_out_and_counted(tmp_path: Path) -> None:
+    def make_plan(content: str) -> Plan:
+        return plan_of(tmp_path, content, invalid_numbers="report", duplicates="drop")
+
+    with JournalFile.open(tmp_path / "journal") as journal:
+        for _ in range(2):  # a plan that the journal knows is read again, to count
+            loaded = journal.add_plan(make_plan(MIXED), {})
+            assert loaded.left_out.count == 3
+            assert loaded.left_out.places == [f"line {number}: phoneNumber" for number in (4, 5, 6)]
+        [row] = journal.commit([], claim=9, now=1.0)
+        contacts = orjson.loads(row.body())["contacts"]
+        assert [contact["phoneNumber"] for contact in contacts] == ["07700900001", '="07700900002"']
+    with JournalFile.open(tmp_path / "other") as journal, pytest.raises(PlanError, match="no contact is left"):
+        journal.add_plan(make_plan("phoneNumber\nN/A\n"), {})
+
+
+def test_a_file_that_an_earlier_version_accepted_is_read_again_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = people("07700900001", "N/A", "7700900001", "07700900002")
+    with JournalFile.open(tmp_path / "journal") as journal:
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "campaigns_async.jobs._contact_rows.read_numbers",
+                lambda texts: [f"{1}{at}" for at in range(len(texts))],
+            )
+            journal.add_plan(plan_of(tmp_path, content, split=2), {})
+        journal.commit([Transition(row.row_id, State.FAILED) for row in journal.commit([], claim=9, now=1.0)], now=2.0)
+        journal.drop_payloads()
+        journal.add_plan(plan_of(tmp_path, content, split=2), {}, retry_failed=True)
+        assert len(journal.commit([], claim=9, now=3.0)) == 2
+    with JournalFile.open(tmp_path / "other") as journal, pytest.raises(PlanError, match="2 faults"):
+        journal.add_plan(plan_of(tmp_path, content, split=2), {})
+
+
+def test_a_number_of_another_default_region_is_sent_with_its_code(tmp_path: Path) -> None:
+    [line] = lines_of(plan_of(tmp_path, people("06 12 34 56 78"), default_region="FR"))
+    assert numbers_of(line) == ["+33612345678"]
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -231,47 +352,47 @@ HEADERS: dict[str, tuple[str | bytes, str]] = {
     "blank lines": (
         "\n\n",
         (
-            "the plan 'people.csv' must begin with a header that names the column phoneNumber, "
-            "and may also name name, custom1, custom2, contactGroupId, each spelled exactly like this"
+            "the plan 'people.csv' must begin with a header that has the column phoneNumber, and may have name, custom1, "
+            "custom2, contactGroupId: name the column of the numbers with --column phoneNumber=HEADER "
+            '(columns={"phoneNumber": "HEADER"})'
         ),
     ),
     "no header": (
         "07700900001,hush\n",
         (
-            "the plan 'people.csv' must begin with a header that names the column phoneNumber, "
-            "and may also name name, custom1, custom2, contactGroupId, each spelled exactly like this"
+            "the plan 'people.csv' must begin with a header that has the column phoneNumber, and may have name, custom1, "
+            "custom2, contactGroupId: name the column of the numbers with --column phoneNumber=HEADER "
+            '(columns={"phoneNumber": "HEADER"})'
         ),
     ),
     "an unknown column": (
         "phoneNumber,hush\n",
         (
-            "the header of the plan 'people.csv' has a name other than "
-            "phoneNumber, name, custom1, custom2, contactGroupId"
+            "column 2 in the header of the plan 'people.csv' is neither phoneNumber nor name, custom1, custom2, "
+            "contactGroupId: remove it, or name a column with --column NAME=HEADER (columns=), which ignores all that are "
+            "not named"
         ),
     ),
-    "a column in another spelling": (
-        "phoneNumber,Custom 1\n",
+    "a column without a name": (
+        "phoneNumber,,name\n",
         (
-            "the header of the plan 'people.csv' has a name other than "
-            "phoneNumber, name, custom1, custom2, contactGroupId; custom1 must be spelled exactly like this"
+            "column 2 in the header of the plan 'people.csv' is neither phoneNumber nor name, custom1, custom2, "
+            "contactGroupId: remove it, or name a column with --column NAME=HEADER (columns=), which ignores all that are "
+            "not named"
         ),
     ),
     "a column twice": ("phoneNumber,name,name\n", "the header of the plan 'people.csv' has a name twice: keep one"),
-    "semicolons": (
-        "phoneNumber;name\n077;hush\n",
-        "the header of the plan 'people.csv' has no commas: separate its cells with commas",
-    ),
-    "tabs": (
-        "phoneNumber\tname\n077\thush\n",
-        "the header of the plan 'people.csv' has no commas: separate its cells with commas",
+    "a column twice, in two spellings": (
+        "Phone Number,phoneNumber\n",
+        "the header of the plan 'people.csv' has a name twice: keep one",
     ),
     "JSON": (
         '{"key": "hush"}',
         "the plan 'people.csv' is JSON, not CSV: pass it as a plan, with a message in each line",
     ),
-    "UTF-16": (
-        people("077").encode("utf-16"),
-        "the plan 'people.csv' is UTF-16, as PowerShell and Notepad may write it: save it as UTF-8",
+    "UTF-16 without a byte order mark": (
+        people("077").encode("utf-16-le"),
+        "the plan 'people.csv' is UTF-16 without a byte order mark: save it as UTF-8",
     ),
     "a header alone": ("phoneNumber\n\n", "the plan 'people.csv' holds no contacts, only a header"),
 }
@@ -304,7 +425,22 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "a header with an open quote": ('"phoneNumber', [f"line 1: {NO_CSV}"]),
     "Latin-1": (
         b"phoneNumber,name\n077,Zo" + b"\xeb\n",
-        ["line 2: is not UTF-8 from byte 7 on: save the file as UTF-8"],
+        ["line 2: cannot be decoded from character 7 on: save the file as UTF-8 (in Excel: CSV UTF-8)"],
+    ),
+    "UTF-16 with a lone surrogate": (
+        "phoneNumber,name\n077,A\n078,\ud83d\n".encode("utf-16", "surrogatepass"),
+        ["line 3: cannot be decoded from character 5 on: save the file as UTF-8 (in Excel: CSV UTF-8)"],
+    ),
+    "a cell beyond the header": (
+        "phoneNumber;name;;\n077;A;;\n078;A;;hush\n",
+        ["line 3: has 4 cells, but the header has 2: does a cell contain a semicolon without quotes around it?"],
+    ),
+    "a destroyed number, and what is none": (
+        people("077", '"4,47701E+11"', "hush"),
+        [
+            f"line 3: phoneNumber: {DESTROYED}",
+            f"line 4: phoneNumber: {UNREADABLE}",
+        ],
     ),
     "a quote that swallows the file": ('phoneNumber,name\n077,"' + "hush\n" * 40_000, [f"line 2: {NO_CSV}"]),
     "an endless line": (
@@ -312,7 +448,7 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
         ["line 2: is longer than 1,048,576 bytes: is a quote never closed?"],
     ),
     "a NUL far into the file": (
-        people(*range(2000)) + "07\x00\n",
+        people(*range(10_000, 12_000)) + "07\x00\n",
         ["line 2002: contains a NUL byte: is the file damaged?"],
     ),
     "lines of an old Mac": (
@@ -398,22 +534,17 @@ def test_memory_is_that_of_a_split_and_a_few_bytes_a_number(tmp_path: Path) -> N
 
 
 NUMBER = st.sampled_from(
-    ["07700900001", "+447700900001", "+44 7700 900001", "447700900002", "07700900002", "x", " x", "1"]
+    ["07700900001", "+447700900001", "+44 7700 900001", "447700900002", "07700900002", "12", " 12", "1"]
 )
 
 
 @given(st.lists(NUMBER | st.integers(447700900000, 447700900040).map(str) | st.integers(1, 10**15 - 1).map(str)))
 def test_a_list_and_a_file_have_the_same_duplicates(numbers: list[str]) -> None:
-    collector = _NumberCollector()
-    for cut in (slice(0, 3), slice(3, None)):
-        collector.add(canonicalize(numbers[cut]))
-    from campaigns_async._phone_numbers import to_international
-
     first: dict[str, int] = {}
     plainly = {
         at: earlier
         for at, number in enumerate(numbers)
         if (earlier := first.setdefault(to_international(number) or number.strip(), at)) != at
     }
-    assert set(collector.find_duplicates()) == {canonicalize(numbers)[at] for at in plainly}
-    assert find_duplicates(numbers) == plainly
+    assert set(find_repeated(map(int, read_numbers(numbers)))) == {read_numbers(numbers)[at] for at in plainly}
+    assert find_duplicates(read_numbers(numbers)) == plainly

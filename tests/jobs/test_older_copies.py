@@ -217,7 +217,7 @@ def test_a_kill_between_a_commit_and_the_lock_file_makes_no_older_copy(journal: 
         assert Path(f"{journal}.lock").read_bytes() > before
     Path(f"{journal}.lock").write_bytes(before)
     with JournalFile.open(journal) as opened:
-        assert opened.add_plan(plan_of_rows(), {}) == 0
+        assert opened.add_plan(plan_of_rows(), {}).restored == 0
 
 
 def test_a_kill_while_an_older_copy_is_opened_leaves_an_older_copy(journal: Path) -> None:
@@ -227,9 +227,9 @@ def test_a_kill_while_an_older_copy_is_opened_leaves_an_older_copy(journal: Path
     for _ in range(2):
         JournalFile.open(journal).close()
     with JournalFile.open(journal) as opened:
-        assert opened.add_plan(plan_of_rows(), {}) == ROWS
+        assert opened.add_plan(plan_of_rows(), {}).restored == ROWS
         assert {row.first_claim for row in opened.rows()} == {2}
-        assert opened.add_plan(plan_of_rows(), {}) == 0
+        assert opened.add_plan(plan_of_rows(), {}).restored == 0
 
 
 def test_an_older_copy_knows_the_ids_that_it_held_and_no_later_ones(journal: Path, copy: Path) -> None:
@@ -242,7 +242,7 @@ def test_an_older_copy_knows_the_ids_that_it_held_and_no_later_ones(journal: Pat
     copy.replace(journal)
     remove(journal, "-wal", "-shm")
     with JournalFile.open(journal) as opened:
-        assert opened.add_plan(plan_of_rows(), {}) == ROWS
+        assert opened.add_plan(plan_of_rows(), {}).restored == ROWS
         seen = opened.record_seen(["early", "late"])
         for row in opened.rows():
             assert row.first_claim is not None

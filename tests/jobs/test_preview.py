@@ -55,7 +55,7 @@ def test_invalid_numbers_long_senders_and_passed_starts_are_named_by_their_place
     rows = [
         campaign(sender="x" * 11, start_date_time=NOW),
         campaign(sender="x" * 12, start_date_time=NOW - dt.timedelta(milliseconds=1)),
-        campaign(contacts=[FINE, NewContact("hush"), NewContact("0770090000")]),
+        campaign(contacts=[FINE, NewContact("1234"), NewContact("0770090000")]),
     ]
     preview = make_preview(rows_plan(rows))
     assert preview.long_senders.places == ["line 2: sender"]
@@ -69,12 +69,13 @@ def test_invalid_numbers_long_senders_and_passed_starts_are_named_by_their_place
         "gsm_7": 3,
         "ucs_2": 0,
         "lengthened": 0,
+        "left_out": {"count": 0, "places": []},
         "invalid_numbers": {"count": 2, "places": preview.invalid_numbers.places},
         "long_senders": {"count": 1, "places": ["line 2: sender"]},
         "passed_starts": {"count": 1, "places": ["line 2: startDateTime"]},
     }
     assert orjson.dumps(preview.as_dict())
-    assert "hush" not in repr(preview) + str(preview.as_dict())
+    assert "1234" not in repr(preview) + str(preview.as_dict())
 
 
 def test_the_first_20_places_are_kept_and_all_are_counted() -> None:
@@ -84,12 +85,12 @@ def test_the_first_20_places_are_kept_and_all_are_counted() -> None:
 
 def test_a_place_is_the_contact_s_line_in_the_file(tmp_path: Path) -> None:
     file = tmp_path / "people.csv"
-    file.write_text("phoneNumber,name\n07700900001,\n+44 7700 900001,\n07700900002,\nhush,\n")
+    file.write_text("phoneNumber,name\n07700900001,\n+44 7700 900001,\n07700900002,\n1234,\n")
     plan = contacts_plan(file, message="Hello", sender="Golf", start=NOW, split=2, duplicates="drop")
     preview = make_preview(plan)
     assert preview.invalid_numbers.places == ["line 5: phoneNumber"]
     assert (preview.campaigns, preview.contacts, preview.dropped) == (2, 3, 1)
-    people = [FINE, FINE, NewContact("hush")]
+    people = [FINE, FINE, NewContact("1234")]
     preview = make_preview(rows_plan([campaign(contacts=people)], duplicates="drop"))
     assert preview.invalid_numbers.places == ["line 1: contacts[2].phoneNumber"]
     assert (preview.contacts, preview.dropped, preview.parts) == (2, 1, 2)

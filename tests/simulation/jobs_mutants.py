@@ -138,7 +138,6 @@ JOB_MUTANTS = (
         "_reconcile.creates",
         "is_mine, is_other = is_settled and fits[0], ",
         "is_mine, is_other = fits[0], ",
-        test="jobs/test_duplicate_ids.py",
     ),
     # What a run does in an outage
     Mutant(
@@ -305,13 +304,6 @@ JOB_MUTANTS = (
         "CREATE UNIQUE INDEX owners",
         "CREATE INDEX owners",
         test="jobs/test_duplicate_ids.py",
-    ),
-    Mutant(
-        "another key is not noticed",
-        "jobs.job",
-        "if fingerprint is not None and await journal.record_key(fingerprint):",
-        "if False:",
-        test="jobs/test_account.py",
     ),
     Mutant(
         "a campaign whose id was given twice is the first create's",
