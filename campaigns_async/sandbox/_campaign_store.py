@@ -64,11 +64,7 @@ class Store:
         self._hidden: dict[Row, Callable[[], bool]] = {}
 
     def seed(self, wire: WireRow, contacts: Iterable[WireRow], at: int | None) -> None:
-        """Add a campaign without validating it: at the end, or at an index from 0.
-
-        Raises:
-            ValueError: If there is a campaign with that id already.
-        """
+        """Add a campaign without validating it: at the end, or at an index from 0."""
         row = Row.of_campaign(dict(wire))
         campaign_id = str(row.wire["id"])
         if campaign_id in self._by_id:

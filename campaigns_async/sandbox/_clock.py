@@ -92,11 +92,7 @@ class Clock:
                 self._stopped_at = moved
 
     def reset(self, now: datetime | None = None) -> None:
-        """Show the machine's time again, or stop the clock at `now`.
-
-        Raises:
-            ValueError: As in `set`.
-        """
+        """Show the machine's time again, or stop the clock at `now`."""
         with self._lock:
             self._offset = timedelta()
             self._stopped_at = None

@@ -78,36 +78,31 @@ class ControlError(Exception):
         self.answer: Final = Answer.of_json(body, status, PROBLEM, headers={**_HEADERS, **headers})
 
 
-class Control:
-    """Answers to requests under ``/_sandbox``, without I/O."""
+def answer_control(state: State, request: ControlRequest) -> Answer:
+    """Answer a request under ``/_sandbox``, or refuse it, without I/O."""
+    try:
+        _check_access(request, host=state.settings.host, api_key=state.api_key)
+        return _answer(state, request)
+    except ControlError as error:
+        return error.answer
 
-    def __init__(self, state: State) -> None:
-        self._state = state
 
-    def answer(self, request: ControlRequest) -> Answer:
-        """Answer a request, or refuse it."""
-        try:
-            _check_access(request, host=self._state.settings.host, api_key=self._state.api_key)
-            return self._serve(request)
-        except ControlError as error:
-            return error.answer
-
-    def _serve(self, request: ControlRequest) -> Answer:
-        path = request.path.lower().rstrip("/")
-        route = _ROUTES.get(path)
-        if route is None:
-            raise ControlError(404, f"the control has no such path: GET {CONTROL} lists the paths")
-        respond = route.responders.get("GET" if request.method == "HEAD" else request.method)
-        if respond is None:
-            methods = ", ".join(route.responders).replace("GET", "GET, HEAD")
-            raise ControlError(405, f"{CONTROL}{path} has the methods {methods}", Allow=methods)
-        _check_body(request)
-        try:
-            value = respond(self._state, request)
-        except ValueError as error:
-            raise ControlError(400, f"{error}: {route.hint}") from None
-        created = route.creates and request.method == "POST"
-        return Answer.of_json(value, 201 if created else 200, headers=_HEADERS)
+def _answer(state: State, request: ControlRequest) -> Answer:
+    path = request.path.lower().rstrip("/")
+    route = _ROUTES.get(path)
+    if route is None:
+        raise ControlError(404, f"the control has no such path: GET {CONTROL} lists the paths")
+    respond = route.responders.get("GET" if request.method == "HEAD" else request.method)
+    if respond is None:
+        methods = ", ".join(route.responders).replace("GET", "GET, HEAD")
+        raise ControlError(405, f"{CONTROL}{path} has the methods {methods}", Allow=methods)
+    _check_body(request)
+    try:
+        value = respond(state, request)
+    except ValueError as error:
+        raise ControlError(400, f"{error}: {route.hint}") from None
+    created = route.creates and request.method == "POST"
+    return Answer.of_json(value, 201 if created else 200, headers=_HEADERS)
 
 
 def _list_paths(state: State, _: ControlRequest) -> Any:
@@ -313,11 +308,8 @@ def _write_request(request: RecordedRequest, key: str) -> dict[str, Any]:
 
 
 def _write_body(content: bytes) -> Any:
-    """Return JSON as it was sent, otherwise text; None without a body."""
-    if not content:
-        return None
     try:
         read_json(content)
     except ValueError:
-        return content.decode("utf-8", "replace")
+        return content.decode("utf-8", "replace") or None
     return msgspec.Raw(content)

@@ -39,11 +39,6 @@ _END_OF_TIME: Final = ((datetime(9999, 12, 31, tzinfo=UTC) - _YEAR_ONE).days + 1
 
 
 def read_json(content: bytes) -> Any:
-    """Read JSON.
-
-    Raises:
-        ValueError: If it is not JSON, not UTF-8, or nested too deeply.
-    """
     try:
         return msgspec.json.decode(content)
     except msgspec.DecodeError as error:

@@ -59,7 +59,6 @@ class Exchange:
     content: bytes | None
 
     def execute(self) -> Answer:
-        """Execute the request, or refuse it."""
         answer = self._execute()
         if answer.acted:
             self.state.log.mark_acted(self.record)
@@ -78,7 +77,6 @@ class Exchange:
         return state.operations.execute(routed, content_type=headers.get("Content-Type", ""), body=self.content)
 
     def send(self, answer: Answer) -> SentResponse:
-        """Send the whole answer at once."""
         if not self.transport.is_closing():
             self.record.status = answer.status
         return send(answer, self.request, self.transport, self.content)

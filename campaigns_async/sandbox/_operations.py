@@ -89,7 +89,6 @@ class Operations:
     parse_number: Callable[[object], str | None] = parse_mobile
 
     def execute(self, request: RoutedRequest, *, content_type: str, body: bytes) -> Answer:
-        """Execute a request, if it is valid."""
         self.store.advance()
         if request.operation in {"create", "update"} and not _is_json(content_type) and body:
             return self.build_problem(415)
@@ -119,15 +118,18 @@ class Operations:
                 return self._change(campaign_id, lambda: store.delete(campaign_id))
             case "list":
                 page = self._build_page(request, store.list_visible(), CAMPAIGN_COLUMNS, self._write_campaign)
-                return _build_ok([page] if self.quirks.list_in_array else page)
+                return Answer.of_json([page] if self.quirks.list_in_array else page, acted=True)
             case "contacts":
                 rows = store.get_contacts(campaign_id)
                 if rows is None:
                     return self.build_problem(404)
-                return _build_ok(self._build_page(request, rows, CONTACT_COLUMNS, lambda row: row.wire))
+                page = self._build_page(request, rows, CONTACT_COLUMNS, lambda row: row.wire)
+                return Answer.of_json(page, acted=True)
             case _:
                 row = store.get(campaign_id)
-                return self.build_problem(404) if row is None else _build_ok(self._write_campaign(row))
+                if row is None:
+                    return self.build_problem(404)
+                return Answer.of_json(self._write_campaign(row), acted=True)
 
     def _create(self, request: RoutedRequest, body: bytes) -> Answer:
         new = read_create(body, ignore_invalid=request.ignore_invalid, parse_number=self.parse_number)
@@ -172,10 +174,6 @@ class Operations:
         if style is None or row.ticks is None:
             return row.wire
         return {**row.wire, "startDateTime": write_ticks(row.ticks, style)}
-
-
-def _build_ok(value: Any) -> Answer:
-    return Answer.of_json(value, acted=True)
 
 
 def _is_json(content_type: str) -> bool:

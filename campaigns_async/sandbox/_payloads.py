@@ -106,11 +106,7 @@ _CONVERTER: Final = _make_converter()
 
 
 def structure(value: Any, cls: type[T]) -> T:
-    """Build an object from a JSON value.
-
-    Raises:
-        ValueError: If the value does not fit, with the path of each wrong value and what is allowed there.
-    """
+    """Build an object from a JSON value. The error has the path of each wrong value, and what is allowed there."""
     try:
         return _CONVERTER.structure(value, cls)
     except BaseValidationError as error:

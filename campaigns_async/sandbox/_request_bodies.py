@@ -46,11 +46,6 @@ class CreateBody:
 
 
 def read_update(body: bytes) -> Wire:
-    """Read the body of an update.
-
-    Raises:
-        InvalidRequestError: If a field is missing, or of another type.
-    """
     errors: dict[str, list[str]] = {}
     fields = _read_fields(_read_object(body), errors)
     if errors:
@@ -64,11 +59,7 @@ def read_create(
     ignore_invalid: bool,
     parse_number: Callable[[object], str | None] = parse_mobile,
 ) -> CreateBody:
-    """Read the body of a create, with `ignore_invalid` without the contacts that have an invalid number.
-
-    Raises:
-        InvalidRequestError: If a field is missing or of another type, or a number is invalid.
-    """
+    """Read the body of a create, with `ignore_invalid` without the contacts that have an invalid number."""
     new = _read_object(body)
     errors: dict[str, list[str]] = {}
     fields = _read_fields(new, errors)
@@ -97,7 +88,6 @@ def read_recipients(content: bytes) -> tuple[str, ...]:
 
 
 def _get_value(item: object, name: str) -> object:
-    """Return the value that an object has under a name in any case; None without one."""
     return _normalize_names(item).get(name) if _is_object(item) else None
 
 

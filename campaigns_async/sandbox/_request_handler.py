@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ._control import CONTROL, Control, ControlRequest
+from ._control import CONTROL, ControlRequest, answer_control
 from ._exchange import CLOSE, Exchange, SentResponse, send
 from ._operations import Answer
 from ._request_bodies import read_recipients
@@ -59,7 +59,6 @@ class RequestHandler:
     def __init__(self, state: State) -> None:
         settings = state.settings
         self._state = state
-        self._control = Control(state)
         self._router = Router(settings.update_method, settings.delete_method, settings.prefix)
 
     async def start(self) -> None:
@@ -111,10 +110,8 @@ class RequestHandler:
         path, _, query = request.raw_path.partition("?")
         control_path = self._router.strip_base(CONTROL, path)
         if control_path is not None:
-            answer = self._control.answer(
-                ControlRequest(request.method, control_path, read_query(query), request.headers, content)
-            )
-            return send(answer, request, transport, content)
+            control = ControlRequest(request.method, control_path, read_query(query), request.headers, content)
+            return send(answer_control(state, control), request, transport, content)
         routed = self._router.route(request.method, request.raw_path, has_body=content != b"")
         record = RecordedRequest(
             number=len(state.log.requests) + 1,

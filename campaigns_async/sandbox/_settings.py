@@ -77,7 +77,6 @@ class RateLimit:
 
 
 def to_rate_limit(limit: RateLimit | float | None) -> RateLimit | None:
-    """Return a rate limit. A bare number is a rate."""
     if limit is None or isinstance(limit, RateLimit):
         return limit
     if isinstance(limit, bool) or not isinstance(limit, (int, float)):

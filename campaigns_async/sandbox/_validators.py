@@ -24,7 +24,6 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def wrong_type(name: str, wanted: str, value: object) -> ValueError:
-    """Return the error about a value of another type."""
     return ValueError(f"{name} must be {wanted}, not {'None' if value is None else type(value).__name__}")
 
 
@@ -59,13 +58,11 @@ seconds: Final = and_(of_type("a number of seconds", int, float), ge(0), lt(floa
 
 
 def seconds_or_event(instance: object, attribute: Attribute[Any], value: object) -> None:
-    """Accept a number of seconds or an `asyncio.Event`."""
     if not isinstance(value, asyncio.Event):
         seconds(instance, attribute, value)
 
 
 def line(instance: object, attribute: Attribute[Any], value: object) -> None:
-    """Accept a line of Latin-1 text."""
     text(instance, attribute, value)
     if not _LINE.fullmatch(str(value)):
         raise ValueError(f"{attribute.name} must be one line, in Latin-1")
@@ -84,7 +81,6 @@ def headers(instance: object, attribute: Attribute[Any], value: Mapping[str, str
 
 
 def mobile(instance: object, attribute: Attribute[Any], value: object) -> None:
-    """Accept a mobile number."""
     text(instance, attribute, value)
     if parse_mobile(value) is None:
         raise ValueError(f"{attribute.name} must be a phone number, such as 07700 900123")

@@ -1,4 +1,4 @@
-"""Faults: the requests that they apply to, and their effects. `_fault_timing` applies a fault to a request."""
+"""Faults: the requests that they apply to, and their effects. `_exchange` applies a fault to a request."""
 
 from __future__ import annotations
 

@@ -111,11 +111,7 @@ class SandboxBase:
 
     @in_loop
     def contacts(self, campaign_id: str) -> list[Wire]:
-        """Return the contacts of a campaign.
-
-        Raises:
-            KeyError: If there is no such campaign.
-        """
+        """Return the contacts of a campaign, or raise a KeyError if there is no such campaign."""
         rows = self._state.store.get_contacts(campaign_id)
         if rows is None:
             raise KeyError(campaign_id)
@@ -143,11 +139,7 @@ class SandboxBase:
 
     @in_loop
     def remove(self, campaign_id: str) -> None:
-        """Remove a campaign.
-
-        Raises:
-            KeyError: If there is no such campaign.
-        """
+        """Remove a campaign, or raise a KeyError if there is no such campaign."""
         if not self._state.store.delete(campaign_id):
             raise KeyError(campaign_id)
 

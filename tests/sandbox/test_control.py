@@ -16,7 +16,7 @@ import pytest
 from multidict import CIMultiDict
 
 from campaigns_async.sandbox import Fault, RateLimit, Sandbox, ThreadedSandbox
-from campaigns_async.sandbox._control import Control, ControlRequest
+from campaigns_async.sandbox._control import ControlRequest, answer_control
 from campaigns_async.sandbox._operations import Answer
 from campaigns_async.sandbox._routing import read_query
 
@@ -66,7 +66,7 @@ def ask_directly(
 ) -> Answer:
     """Pass a request to the control of a sandbox whose address this machine does not have."""
     given = CIMultiDict({"Host": "127.0.0.1:8080", **(headers or {})})
-    return Control(sandbox._state).answer(ControlRequest(method, path, read_query(urlencode(query or {})), given, b""))
+    return answer_control(sandbox._state, ControlRequest(method, path, read_query(urlencode(query or {})), given, b""))
 
 
 def read(answer: Answer) -> Any:
@@ -614,7 +614,7 @@ class TestOtherSites:
         assert ask(ThreadedSandbox(host=bound), path="/journal", headers={"Host": host}).status == 200
 
     def test_a_request_without_a_host_is_refused(self) -> None:
-        answer = Control(Sandbox()._state).answer(ControlRequest("GET", "/journal", {}, {}, b""))
+        answer = answer_control(Sandbox()._state, ControlRequest("GET", "/journal", {}, {}, b""))
         assert "header Host" in read_refusal(answer, 403)
 
     @pytest.mark.parametrize("path", ["", "/journal", "/nowhere", "/reset"])
