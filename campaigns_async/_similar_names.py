@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import SequenceMatcher
 from typing import Final
 
@@ -16,6 +16,16 @@ _SYNONYMS: Final = {
     "text": "message",
     "token": "key",
 }
+
+
+def suggest(name: str, names: Sequence[str], plural: str = "") -> str:
+    """Return `; did you mean 'NAME'?` for the names that are similar.
+
+    If none is similar, return the list of all names, or nothing without the plural noun that the list needs.
+    """
+    if similar := find_similar(name, names):
+        return f"; did you mean {' or '.join(map(repr, similar))}?"
+    return f"; the {plural} are {', '.join(names)}" if plural else ""
 
 
 def find_similar(name: str, names: Iterable[str]) -> list[str]:

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import click
 
-from campaigns_async._similar_names import find_similar
-
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
@@ -77,16 +75,6 @@ def printable(text: str) -> str:
 def format_count(count: int, one: str, many: str | None = None) -> str:
     """Return a count with its noun: `1 row`, `1,200 rows`."""
     return f"1 {one}" if count == 1 else f"{count:,} {many or f'{one}s'}"
-
-
-def suggest(name: str, names: Sequence[str], plural: str = "") -> str:
-    """Return `; did you mean 'NAME'?` for the names that are similar.
-
-    If none is similar, return the list of all names, or nothing without the plural noun that the list needs.
-    """
-    if similar := find_similar(name, names):
-        return f"; did you mean {' or '.join(map(repr, similar))}?"
-    return f"; the {plural} are {', '.join(names)}" if plural else ""
 
 
 def describe_unexpected(error: BaseException) -> str:

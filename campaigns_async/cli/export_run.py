@@ -230,7 +230,8 @@ class ExportCommand:
             return shown if isinstance(shown, OutputClosed) else self._make_failure(f"{shown.message}{so_far}", 1, None)
         shown = click.ClickException(error.message) if isinstance(error, ExportError) else to_click_error(error)
         code = 2 if isinstance(error, _WRONG_USE) else shown.exit_code
-        return self._make_failure(shown.message, code, self._advise_next_step(error))
+        place = "--out: " if isinstance(error, ExportWriteError) and error.errno in _WRONG_PLACE else ""
+        return self._make_failure(f"{place}{shown.message}", code, self._advise_next_step(error))
 
     def _make_failure(self, line: str, exit_code: int, step: str | None) -> RunFailed:
         lines = [] if step is None else [step]

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import click
 
-from campaigns_async.cli.console import PROGRAM, get_invocation, is_terminal, print_output, print_rich, suggest
+from campaigns_async._similar_names import suggest
+from campaigns_async.cli.console import PROGRAM, get_invocation, is_terminal, print_output, print_rich
 from campaigns_async.cli.options import Command
 
 _COMMENT = re.compile(r"^<!-- .* -->\n", re.MULTILINE)

@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import click
 
+from campaigns_async._similar_names import suggest
 from campaigns_async._version import __version__
-from campaigns_async.cli.console import PROGRAM, Invocation, print_output, suggest
+from campaigns_async.cli.console import PROGRAM, Invocation, print_output
 
 Decorator: TypeAlias = Callable[[Callable[..., Any]], Callable[..., Any]]
 

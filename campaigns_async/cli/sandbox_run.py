@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from campaigns_async._similar_names import suggest
 from campaigns_async.cli.arguments import check_setting, read_bytes, read_key
-from campaigns_async.cli.console import print_note, print_output, suggest
+from campaigns_async.cli.console import print_note, print_output
 from campaigns_async.cli.options import SANDBOX_QUIRKS
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 

@@ -16,7 +16,7 @@ from typing import Final, Generic, TypeAlias, TypeVar
 from attrs import field, frozen
 
 from campaigns_async._checks import LONE_SURROGATE, is_utf8
-from campaigns_async._similar_names import find_similar
+from campaigns_async._similar_names import suggest
 from campaigns_async.errors import QueryError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.query import _syntax
@@ -150,7 +150,8 @@ def _explain_sort(piece: str, known: ColumnsByName) -> str:
     column = None if word is None else _find_column(word[0], known)
     if column is not None:
         return f"write {column.wire} or -{column.wire}, without blanks or anything else"
-    return describe_unknown_field(piece.strip(_syntax.BLANKS).removeprefix("-"), _wire_names(known), "this")
+    names = [column.wire for column in known.values()]
+    return describe_unknown_field(piece.strip(_syntax.BLANKS).removeprefix("-"), names, "this")
 
 
 def _check_utf8(text: str) -> None:
@@ -192,7 +193,8 @@ def _find_columns(where: str, term: _syntax.ParsedTerm, known: ColumnsByName, ad
     for name in term.names:
         column = _find_column(name, known)
         if column is None:
-            reason = describe_unknown_field(name, _wire_names(known), f"the text before {term.operator}")
+            names = [column.wire for column in known.values()]
+            reason = describe_unknown_field(name, names, f"the text before {term.operator}")
             raise QueryError(f"{where}: {reason}{advice}")
         yield column
 
@@ -201,17 +203,10 @@ def _find_column(name: str, known: ColumnsByName) -> Column | None:
     return known.get(name.lower()) if name.isascii() else None
 
 
-def _wire_names(columns: ColumnsByName) -> list[str]:
-    return [column.wire for column in columns.values()]
-
-
 def describe_unknown_field(name: str, fields: Sequence[str], description: str) -> str:
     """Describe a name that no field has. The name is quoted only if it looks like the name of a field."""
-    similar = find_similar(name, fields)
     fault = f"unknown field '{name}'" if _WORD.fullmatch(name) else f"{description} is not a field"
-    if similar:
-        return f"{fault}; did you mean {' or '.join(map(repr, similar))}?"
-    return f"{fault}; the fields are {', '.join(fields)}"
+    return f"{fault}{suggest(name, fields, 'fields')}"
 
 
 def _check_operator(where: str, column: Column, operator: str) -> None:

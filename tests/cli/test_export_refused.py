@@ -129,7 +129,11 @@ def test_pyarrow_is_asked_for_if_it_is_missing(
 
 
 @pytest.mark.parametrize(
-    ("out", "expected"), [("folder/../folder.csv/x.csv", "the folder does not exist"), ("folder.csv", "is a folder")]
+    ("out", "expected"),
+    [
+        ("folder/../folder.csv/x.csv", "--out: the folder does not exist"),
+        ("folder.csv", "--out: the output is a folder"),
+    ],
 )
 def test_an_impossible_path_is_one_line(out: str, expected: str, here: Path, command: Command) -> None:
     if out == "folder.csv":

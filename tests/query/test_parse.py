@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import example, given, strategies as st
 
+from campaigns_async._similar_names import find_similar
 from campaigns_async.errors import QueryError
 from campaigns_async.models import Campaign, Contact
 from campaigns_async.query import _syntax
@@ -217,3 +218,16 @@ class TestSorts:
             passed = False
 
         assert server.find([], None, text, CAMPAIGN_COLUMNS).failed is not passed
+
+
+@pytest.mark.parametrize("model", [Campaign, Contact])
+def test_a_misspelled_field_suggests_the_field(model: type[Campaign | Contact]) -> None:
+    fields = [column.wire for column in columns_of(model).values() if len(column.wire) > 2]
+    for name in fields:
+        snake = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+        slips = {f"{name[:at]}{name[at + 1 :]}" for at in range(len(name))}
+        slips |= {f"{name[:at]}{name[at : at + 2][::-1]}{name[at + 2 :]}" for at in range(len(name))}
+        for wrong in {*slips, snake, snake.replace("_", "-"), name.upper(), f"{name}s"} - {*fields}:
+            similar = find_similar(wrong, fields)
+            assert name in similar, wrong
+            assert all(each[:6] == name[:6] for each in similar), wrong
