@@ -200,7 +200,6 @@ def _columns_that_fit(widths: Mapping[str, int]) -> list[str]:
 
 
 def _print_campaign(campaign: Campaign, columns: Sequence[Column]) -> None:
-    """Print a campaign with a field a line."""
     from rich.table import Table
     from rich.text import Text
 

@@ -208,7 +208,6 @@ class Demo:
         return Comparison(f"campaigns listed, of {_LISTED} senders", listed, None, expected)
 
     async def _read_contacts(self, client: CampaignsClient) -> Comparison:
-        """Read the contacts of some campaigns."""
         chosen = sorted(self.ids)[:: max(1, len(self.ids) // _READ)][:_READ]
         self.progress = ProgressFigures("reading contacts", 0, len(chosen), "campaigns")
         count = 0

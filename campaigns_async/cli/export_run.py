@@ -291,6 +291,5 @@ class ExportCommand:
 
     @property
     def _is_kept(self) -> bool:
-        """True if the export can be resumed."""
         # Path.exists raises if the name is too long.
         return self._path is not None and os.path.exists(f"{os.path.realpath(self._path)}.part.progress")  # noqa: PTH110

@@ -144,7 +144,6 @@ def resolve_row(file: Path, key: str, state: State, campaign_id: str | None, *, 
 
 
 def _evidence_lines(row: JournalRow) -> Iterator[str]:
-    """Yield what the journal knows of a row."""
     yield f"{printable(row.key)}: {row.state.name.lower()}, {MEANING[row.state]}; {format_count(row.attempts, 'attempt')}"
     facts = [
         ("latest attempt", format_time(row.attempted_at)),

@@ -319,5 +319,4 @@ _COLUMNS: Final[Mapping[type, ColumnsByName]] = {
 
 
 def columns_of(model: type[Campaign | Contact]) -> ColumnsByName:
-    """Return the columns of a model by name."""
     return _COLUMNS[model]

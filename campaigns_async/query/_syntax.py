@@ -62,7 +62,6 @@ def split_terms(text: str) -> list[str]:
 
 
 def parse(text: str) -> tuple[ParsedTerm, ...]:
-    """Parse all terms of a filter."""
     return tuple(map(_parse_term, split_terms(text)))
 
 
