@@ -45,6 +45,9 @@ _BASELINE_REQUESTS: Final = 100
 """The number of requests up to which all campaigns of the account are listed."""
 _READ_BACK: Final = 20
 """The number of the journal's campaigns that are read back until one is found."""
+_SIZES: Final = 5
+"""The number of page sizes that attempts take turns with: a server that refuses an order ignores the page number, and its whole
+list may be just one page."""
 _RECENT: Final = timedelta(days=7)
 _REFUSED: Final = FINAL_STATUSES - {401}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -73,6 +76,7 @@ class Preflight:
     near: int = field(init=False, default=0)
     stopped_by: CampaignsError | None = field(init=False, default=None)
     _requests: int = field(init=False, default=0)
+    _attempts: int = field(init=False, default=0)
     _digests: Digests = field(init=False)
 
     async def run(self, step: Callable[[], Awaitable[T]]) -> T | None:
@@ -95,6 +99,7 @@ class Preflight:
                         f"the plan could not be compared with the server: {error}. Do without it with preflight=False "
                         "(--no-preflight); nothing was sent"
                     ) from error
+                self._attempts += 1
                 self.backoff.record_failure(error)
                 if classify_error(0, error)[1] is not RunAction.STOP:
                     await self.runtime.clock.sleep(max(0.001, self.backoff.remaining_pause or 0.0))
@@ -190,7 +195,8 @@ class Preflight:
         return rows
 
     async def _walk(self, filters: Filters) -> list[Campaign]:
-        listing = self.runtime.listings.campaigns(filters, sorts="id")
+        listings = self.runtime.listings
+        listing = listings.campaigns(filters, sorts="id", page_size=max(1, listings.page_size - self._attempts % _SIZES))
         rows: list[Campaign] = []
         async for page in listing.pages():
             self._count_request()

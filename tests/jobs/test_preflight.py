@@ -159,6 +159,14 @@ async def test_a_journal_whose_latest_campaigns_are_gone_is_refused_unless_told(
         assert len(sandbox.created) == 2
 
 
+async def test_a_server_that_refuses_the_order_is_compared_though_its_list_is_one_page(tmp_path: Path) -> None:
+    async with Sandbox(quirks=Quirks(refused_sort="id")) as sandbox, soon(sandbox, page_size=4) as client:
+        for number in range(4):
+            put(sandbox, f"x{number}", new(number))
+        summary = await send(client, rows(5), tmp_path / "j.sqlite", give_up_after=5.0)
+    assert (summary.adopted, summary.created_now, summary.ok) == (4, 1, True)
+
+
 async def test_an_unknown_row_is_not_looked_for_on_another_account(sandbox: Sandbox, tmp_path: Path) -> None:
     journal = tmp_path / "j.sqlite"
     async with soon(sandbox) as client:
