@@ -196,7 +196,9 @@ class Preflight:
 
     async def _walk(self, filters: Filters) -> list[Campaign]:
         listings = self.runtime.listings
-        listing = listings.campaigns(filters, sorts="id", page_size=max(1, listings.page_size - self._attempts % _SIZES))
+        listing = listings.campaigns(
+            filters, sorts="id", page_size=max(1, listings.page_size - self._attempts % _SIZES)
+        )
         rows: list[Campaign] = []
         async for page in listing.pages():
             self._count_request()

@@ -65,7 +65,13 @@ def make_stranger(number: int, like: NewCampaign) -> Foreign:
 
 
 def draw_foreign(
-    dice: random.Random, ours: Sequence[NewCampaign], *, drops_invalid: bool, share_of_half: float, until: float
+    dice: random.Random,
+    ours: Sequence[NewCampaign],
+    *,
+    drops_invalid: bool,
+    share_of_half: float,
+    half_before: bool,
+    until: float,
 ) -> tuple[Foreign, ...]:
     """Draw campaigns of others.
 
@@ -75,12 +81,13 @@ def draw_foreign(
         drops_invalid: True if the server leaves out invalid numbers: then few strangers prove nothing.
         share_of_half: The share of campaigns that have half or more of our recipients, and are made after our first
             attempt: these may keep a create unknown.
+        half_before: True for campaigns that have half or more of our recipients, and are made before the run.
         until: The time of the loop before which they appear.
     """
     weights = {
         "foreign: other people": 1.0,
         "foreign: few of ours": 1.0,
-        "foreign: half of ours before": 0.5,
+        "foreign: half of ours before": 0.5 * half_before,
         "foreign: half of ours later": share_of_half,
     }
     drawn = {kind: weight for kind, weight in weights.items() if kind in kinds.DRAWN and weight}

@@ -12,7 +12,7 @@ from attrs import evolve
 from campaigns_async.effects import State
 from simulation import kinds
 from simulation.jobs_journal import Files
-from simulation.jobs_life import Orders, Point
+from simulation.jobs_life import Life, Orders, Point
 from simulation.jobs_script import JobScript
 
 _SHARE: Final = 0.3
@@ -36,17 +36,19 @@ class Meddler:
         self._names = [name for name in kinds.JOURNALS if name in kinds.DRAWN and name not in but]
         self._distrusts = False
 
-    def meddle(self, point: Point, orders: Orders, backups: Sequence[Files]) -> tuple[Point, Orders]:
+    def meddle(self, life: Life, point: Point, orders: Orders, backups: Sequence[Files]) -> tuple[Point, Orders]:
         """Return the point from which the next life begins, and its orders.
 
         Args:
-            point: The end of the life before.
+            life: The life before.
+            point: Its end.
             orders: The orders of the next life.
             backups: What the disk held at earlier moments.
         """
-        # A journal that was put back is trusted again when a run has ended by itself.
-        self._distrusts = self._distrusts and point.kind != "end"
-        if self._names and self._dice.random() < _SHARE:
+        # A journal that was put back is trusted again when a run has sent all that it had to.
+        is_done = point.kind == "end" and life.summary is not None and life.summary.stopped is None
+        self._distrusts = self._distrusts and not is_done
+        if not orders.calm and self._names and self._dice.random() < _SHARE:
             name = self._dice.choice(self._names)
             changed = self._apply(name, point, orders, backups)
             if changed is not None:

@@ -156,6 +156,7 @@ def _put_into_surroundings(script: JobScript, strangers: int) -> JobScript:
         drops_invalid=script.ignore_invalid is not False,
         latest=script.latest,
         share_of_half=_SHARE_OF_HALF,
+        half_before=script.preflight,  # without it no run knows that they are older than its rows
     )
     script = evolve(script, others_come=bool(around.foreign))
     dice = source(seed, "strangers")

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from attrs import define, evolve, field
 
 from campaigns_async.effects import State
-from campaigns_async.jobs import JournalRow
+from campaigns_async.jobs import JournalRow, Mark
 from simulation.jobs_invariants import check_last
 from simulation.jobs_journal import Files
 from simulation.jobs_lies import Meddler
@@ -75,8 +75,7 @@ class Story:
                 looks_first=dice.random() < 0.15,
                 set_back=dice.choice((1.0, 3600.0)) * (number + 1) if dice.random() < 0.2 else 0.0,
             )
-            if wild:
-                point, orders = meddler.meddle(point, orders, backups)
+            point, orders = meddler.meddle(life, point, orders, backups)
             before = point
             life = self._live(point, orders)
             point = dice.choice(life.points) if wild and dice.random() < _AGAIN else life.points[-1]
@@ -89,13 +88,16 @@ class Story:
         except AssertionError as error:
             error.add_note(f"seed {self.script.seed}, branch {path}")
             raise
-        if self.script.is_live and was_unknown:
-            states = life.states
+        states, rows = life.states, life.journal.rows.values()
+        if any(row.mark is Mark.HELD for row in rows):  # never sent: a person decides
+            self.counts["stories with a row that is held"] += 1
+        elif self.script.is_live and was_unknown:
             self.counts[AMONG_OTHERS] += 1
             self.counts[ALL_CREATED] += states[State.CREATED] + states[State.FAILED] == len(self.script.rows)
         looked = "reconciled" if self.script.reconcile else "not looked for"
         for state in State:
-            self.counts[f"in the end {state.name}, {looked}"] += life.states[state]
+            self.counts[f"in the end {state.name}, {looked}"] += states[state]
+        self.counts["in the end adopted"] += sum(row.mark is Mark.ADOPTED for row in rows)
 
     def _live(self, point: Point, orders: Orders) -> Life:
         life = Life(self.script, point, orders)
@@ -112,8 +114,10 @@ class Story:
 def _is_settled(life: Life) -> bool:
     """Return True if all is done, or another life in fair weather would change nothing."""
     summary, before = life.summary, life.before
-    if summary is None or summary.ok:
-        return summary is not None
+    if summary is None or life.orders.elsewhere:
+        return False
+    if summary.ok:
+        return True
     fair = life.orders.calm and life.orders.interruption is None
     return fair and summary.stopped is None and _states(before.rows.values()) == _states(life.journal.rows.values())
 

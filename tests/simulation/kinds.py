@@ -1,6 +1,6 @@
 """The kinds of worlds: what the server does to campaigns and lists, and what others do beside us.
 
-`SIM_KINDS` names the kinds to draw, or says `all`; without it those that the package is known to survive are drawn.
+`SIM_KINDS` names the kinds to draw, or none of them; without it all are drawn.
 """
 
 from __future__ import annotations
@@ -52,14 +52,11 @@ JOURNALS: Final = (
 )
 """What people do to a journal between two runs or during one, and a run for another account."""
 ALL: Final = (*ALTERED, *LISTS, *FOREIGN, *OTHERS, *JOURNALS)
-_SURVIVED: Final = frozenset({*ALTERED, *LISTS, *FOREIGN, *OTHERS} - {"foreign: half of ours before", "capped totals"})
 
 
 def _read_switch() -> frozenset[str]:
     text = os.environ.get("SIM_KINDS")
-    if text is None:
-        return _SURVIVED
-    return frozenset(ALL) if text == "all" else frozenset(filter(None, text.split(",")))
+    return frozenset(ALL if text is None else filter(None, text.split(",")))
 
 
 DRAWN: Final = _read_switch()

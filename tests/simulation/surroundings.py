@@ -53,6 +53,7 @@ def draw_surroundings(
     drops_invalid: bool,
     latest: float,
     share_of_half: float = 1.0,
+    half_before: bool = True,
     until: float = 30.0,
 ) -> Surroundings:
     """Draw the surroundings of a seed.
@@ -63,6 +64,7 @@ def draw_surroundings(
         drops_invalid: True if the server may leave out invalid numbers.
         latest: Seconds after its departure within which a request has acted and its campaign shows in lists.
         share_of_half: The share of foreign campaigns that may keep a create unknown.
+        half_before: True if others may have made campaigns to half of our recipients before the run.
         until: Seconds from the start of the run within which others make campaigns.
     """
     altered, lists = _keep(kinds.ALTERED), _keep(kinds.LISTS)
@@ -77,7 +79,12 @@ def draw_surroundings(
         fault = ListFault(kind, latest * 0.45, dice.choice((1, 2, 3, 7)))
     if dice.random() < _FOREIGN:
         foreign = draw_foreign(
-            dice, ours, drops_invalid=drops_invalid, share_of_half=share_of_half, until=dice.choice((5.0, until))
+            dice,
+            ours,
+            drops_invalid=drops_invalid,
+            share_of_half=share_of_half,
+            half_before=half_before,
+            until=dice.choice((5.0, until)),
         )
     if dice.random() < _JUMPS and "clock jumps" in kinds.DRAWN:
         choices = (-20_000.0, -3600.0, -60.0, 60.0, 3600.0, 20_000.0)  # three of them stay within the margin, 15 hours
