@@ -8,14 +8,7 @@ from difflib import SequenceMatcher
 from typing import Final
 
 _WORD: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+")
-_SYNONYMS: Final = {
-    "columns": "fields",
-    "order": "sort",
-    "query": "filter",
-    "status": "state",
-    "text": "message",
-    "token": "key",
-}
+_SYNONYMS: Final = {"columns": "fields", "order": "sort", "status": "state", "text": "message", "token": "key"}
 
 
 def suggest(name: str, names: Sequence[str], plural: str = "") -> str:
