@@ -5,6 +5,8 @@ Internal: users have `CampaignsClient`. `campaigns_async.client.runtime_of` retu
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from attrs import frozen
 
 from campaigns_async._engine.call import Clock
@@ -26,6 +28,7 @@ class Runtime:
         max_concurrency: The concurrency limit.
         base_url: The API's address.
         read_timeout: `Timeouts.read`, in seconds.
+        fingerprint_key: Returns a digest of the API key with a salt.
     """
 
     clock: Clock
@@ -36,3 +39,4 @@ class Runtime:
     max_concurrency: int
     base_url: str
     read_timeout: float
+    fingerprint_key: Callable[[bytes], Awaitable[bytes]]

@@ -217,6 +217,7 @@ class CampaignsClient:
             max_concurrency=self._pool.limiter.limit,
             base_url=self._base_url,
             read_timeout=self._caller.timeouts.read,
+            fingerprint_key=self._pool.credentials.fingerprint,
         )
 
     async def __aenter__(self) -> Self:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from hashlib import blake2b
 from typing import TypeAlias
 
 from campaigns_async._http.api_key import Credentials, build_credentials, check_api_key
@@ -54,6 +55,14 @@ class CredentialStore:
             ConfigurationError: If the callable raised an error (chained), or did not return a key.
         """
         return self.current or await self._fetch_once()
+
+    async def fingerprint(self, salt: bytes) -> bytes:
+        """Return 16 bytes by which the current key is recognised under the same salt, of at most 16 bytes.
+
+        Raises:
+            ConfigurationError: As `load`.
+        """
+        return blake2b((await self.load()).key.encode(), digest_size=16, salt=salt).digest()
 
     async def renew(self, refused: Credentials) -> Credentials:
         """Return another key than the refused one, if there is another.

@@ -44,8 +44,9 @@ def check_api_key(name: str, value: object) -> str:
 
 @frozen
 class Credentials:
-    """The headers and the part of the query that carry the API key."""
+    """The API key, and the headers and the part of the query that carry it."""
 
+    key: str
     headers: Mapping[str, str]
     query: str = ""
 
@@ -59,7 +60,7 @@ def build_credentials(auth: Auth, key: str, also: Mapping[str, str] | None = Non
     if "user-agent" not in map(str.lower, headers):
         headers["User-Agent"] = f"campaigns-async/{__version__}"
     if auth is Auth.BEARER:
-        return Credentials({**headers, "Authorization": f"Bearer {key}"})
+        return Credentials(key, {**headers, "Authorization": f"Bearer {key}"})
     if auth is Auth.HEADER:
-        return Credentials({**headers, "api-key": key})
-    return Credentials(headers, f"api-key={quote(key, safe='')}")
+        return Credentials(key, {**headers, "api-key": key})
+    return Credentials(key, headers, f"api-key={quote(key, safe='')}")

@@ -33,7 +33,17 @@ _SHOWN: Final = 20
 _TO_SEND: Final = "campaigns to send"
 _LEFT_OUT: Final = "left out"
 _ALWAYS_SHOWN: Final = frozenset({State.CREATED, State.FAILED, State.UNKNOWN})
-_NOT_IN_JOURNAL: Final = ("found", "absent", "adopted", "held", "near", "restored", "accepted", "recipients")
+_NOT_IN_JOURNAL: Final = (
+    "found",
+    "absent",
+    "adopted",
+    "held",
+    "near",
+    "restored",
+    "accepted",
+    "recipients",
+    "warnings",
+)
 """Counts that are lost when a run is cut off."""
 
 
@@ -62,6 +72,7 @@ def read_summary(path: Path, latest: Progress | None, *, elapsed: float, stopped
             elapsed=elapsed,
             held_back=0.0 if latest is None else latest.held_back,
             left_out=Finding() if latest is None else latest.left_out,
+            warnings=(),
             stopped=stopped,
             failures=tuple(islice(journal.rows(State.FAILED), _SHOWN)),
             unknown_rows=tuple(islice(journal.rows(State.SENDING, State.UNKNOWN), _SHOWN)),
@@ -150,6 +161,8 @@ def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bo
         _print_some(_LEFT_OUT, summary.left_out.places, summary.left_out.count)
     if summary.restored:
         print_line(describe_restored(summary.restored))
+    for warning in summary.warnings:
+        print_line(f"warning: {printable(warning)}")
     if summary.stopped is not None:
         print_line(f"stopped: {printable(summary.stopped)}")
     for step in steps:

@@ -43,7 +43,7 @@ def purge(connection: sqlite3.Connection, now: float) -> None:
                 connection.create_function("digest_of", 1, partial(digest_key, salt), deterministic=True)
                 for statement in _PURGE:
                     connection.execute(statement)
-                connection.execute("UPDATE journal SET purged_at = ?", (now,))
+                connection.execute("UPDATE journal SET purged_at = ?, api_key_fingerprint = NULL", (now,))
         # The content is in old pages of the file, and of the write-ahead log, until both are written again.
         connection.execute("VACUUM")
         ((is_busy, *_),) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()

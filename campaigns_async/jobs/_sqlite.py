@@ -185,6 +185,18 @@ class JournalFile(JournalReader):
         self._check_files()
         purge(self._connection, now)
 
+    def record_key(self, fingerprint: bytes) -> bool:
+        """Record the fingerprint of an API key; see `Journal.record_key`."""
+        with reading():
+            ((known,),) = self._connection.execute("SELECT coalesce(api_key_fingerprint, x'') FROM journal").fetchall()
+        size = len(fingerprint)
+        if fingerprint in {known[at : at + size] for at in range(0, len(known), size)}:
+            return False
+        self._check_files()
+        with writing():
+            self._connection.execute("UPDATE journal SET api_key_fingerprint = ?", (known + fingerprint,))
+        return bool(known)
+
     def record_seen(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
         """Record campaigns that the server listed; see `Journal.record_seen`."""
         digests = {each: self._digest_id(each) for each in campaign_ids}
@@ -360,6 +372,7 @@ class SqliteJournal:
     find_owner = _in_thread(JournalReader.find_owner)
     owners = _in_thread(JournalReader.owners)
     record_seen = _in_thread(JournalFile.record_seen)
+    record_key = _in_thread(JournalFile.record_key)
     drop_payloads = _in_thread(JournalFile.drop_payloads)
 
     async def close(self) -> None:

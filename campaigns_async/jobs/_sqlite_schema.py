@@ -63,7 +63,7 @@ _TABLES: Final = (
         restored_at INTEGER,             -- the generation of the file when it was last found to be an older copy
         restoring INTEGER NOT NULL DEFAULT 0, -- 1 from then on until a plan has been loaded
         api_key_salt BLOB,               -- unused
-        api_key_fingerprint BLOB         -- unused: salted digest of the API key
+        api_key_fingerprint BLOB         -- a digest of 16 bytes for each API key, salted with the journal's identity
     ) STRICT
     """,
     # Keyed digests of the campaign ids that were seen on the server, each with the generation of the commit that added it.

@@ -228,6 +228,8 @@ class Job:
         counts = await journal.counts()
         self._tracker.counts.update(counts)
         self._identity = await journal.identity()
+        if any(counts[state] for state in _OPEN):
+            await self._check_key(journal)
         preflight = Preflight(journal, self._runtime, self._backoff, self._ignore_invalid, self._preflight_limit)
         if self._preflight and not self._accept_missing and not self._stopping:
             # First: on another account every unknown row would be absent.
@@ -254,6 +256,17 @@ class Job:
         self._why_rows_remain = (
             f"rows were sent {_ROUNDS} times and were absent each time: look at the server, then start again"
         )
+
+    async def _check_key(self, journal: Journal) -> None:
+        """Warn if the journal was sent with another API key before."""
+        fingerprint = None
+        with suppress(ConfigurationError):  # of a key callable, which the first request calls again
+            fingerprint = await self._search(self._runtime.fingerprint_key(self._identity))
+        if fingerprint is not None and await journal.record_key(fingerprint):
+            self._tracker.warn(
+                f"the journal {self._path.name} was sent with another API key before: rows that another account has are "
+                "not found, and may be sent twice"
+            )
 
     async def _compare(self, preflight: Preflight, step: Callable[[], Awaitable[T]]) -> T | None:
         """Return the result of a step of the preflight; None if the run stops."""

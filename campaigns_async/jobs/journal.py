@@ -256,6 +256,14 @@ class Journal(Protocol):
         """Return bytes that only this journal has, wherever its file is."""
         ...
 
+    async def record_key(self, fingerprint: bytes) -> bool:
+        """Record the API key of a run by its fingerprint; return True if all earlier runs had other keys.
+
+        Raises:
+            JournalWriteError: If the journal cannot be written.
+        """
+        ...
+
     async def counts(self) -> Mapping[State, int]:
         """Count the rows in each state. The mapping has every state."""
         ...

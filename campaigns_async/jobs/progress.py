@@ -88,6 +88,7 @@ class Summary:
         recipients: The recipients that were sent in the created rows whose campaigns the server lists. Counted only with
             `ignore_invalid_phone_numbers=True`.
         accepted: The recipients that the server lists for these rows; None if they were not counted.
+        warnings: What you should know, such as that the journal was sent with another API key before.
     """
 
     planned: int
@@ -110,6 +111,7 @@ class Summary:
     left_out: Finding = field(factory=Finding)
     recipients: int = 0
     accepted: int | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -135,6 +137,7 @@ class ProgressTracker:
         left_out: As in `Summary`.
         recipients: As in `Summary`.
         accepted: As in `Summary`.
+        warnings: As in `Summary`.
     """
 
     backoff: Backoff
@@ -150,6 +153,7 @@ class ProgressTracker:
     left_out: Finding = field(factory=Finding)
     recipients: int = 0
     accepted: int | None = None
+    warnings: list[str] = field(factory=list[str])
 
     def count_preflight(self, transitions: Iterable[Transition], *, near: int) -> None:
         """Count the rows that are adopted or held."""
@@ -209,6 +213,11 @@ class ProgressTracker:
         if count:
             _log.warning(describe_restored(count))
 
+    def warn(self, text: str) -> None:
+        """Note a warning, and log it."""
+        self.warnings.append(text)
+        _log.warning(text)
+
     async def summary(
         self, journal: Journal, counts: Mapping[State, int], *, elapsed: float, stopped: str | None
     ) -> Summary:
@@ -219,6 +228,7 @@ class ProgressTracker:
             found=self.found,
             absent=self.absent,
             restored=self.restored,
+            warnings=tuple(self.warnings),
             elapsed=elapsed,
             held_back=self.backoff.waited,
             adopted=self.adopted,

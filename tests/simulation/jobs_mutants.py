@@ -306,6 +306,13 @@ JOB_MUTANTS = (
         test="jobs/test_duplicate_ids.py",
     ),
     Mutant(
+        "another key is not noticed",
+        "jobs.job",
+        "if fingerprint is not None and await journal.record_key(fingerprint):",
+        "if False:",
+        test="jobs/test_account.py",
+    ),
+    Mutant(
         "a campaign whose id was given twice is the first create's",
         "_reconcile.ledger",
         "return len(given) > 1 and len(self.find_makers(campaign.id, campaign)) != 1",
