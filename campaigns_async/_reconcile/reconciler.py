@@ -88,6 +88,8 @@ class Reconciler:
         get: Reads one campaign.
         record_seen: Records the ids of a look, and returns their positions in the order in which the journal saw them. None
             without a journal.
+        find_surplus: Takes the number of all campaigns and the ids of a look, and returns how many campaigns neither these
+            nor what is known explains. If there are any, the look reads the list of all campaigns. None to skip this check.
         quota: The quota that each look draws on, so that a failing server is not overloaded. None for no quota.
         concurrency: The number of campaigns whose contacts are read concurrently, from 1.
         rate: The client's rate limit in requests per second; None for no limit.
@@ -105,6 +107,7 @@ class Reconciler:
     get: Callable[[str], Awaitable[Campaign]]
     newest: Callable[[], Awaitable[Collection[str]]] | None = None
     record_seen: Callable[[Collection[str]], Awaitable[Mapping[str, int]]] | None = None
+    find_surplus: Callable[[int, Collection[str]], Awaitable[int]] | None = None
     quota: RetryQuota | None = None
     concurrency: int = 1
     rate: float | None = None
@@ -115,6 +118,7 @@ class Reconciler:
         init=False, factory=set[Campaign]
     )  # campaigns that were read, and match no target
     _requests: int = field(init=False, default=0)  # of the latest look
+    _surplus: int = field(init=False, default=0)  # likewise
     _deadline: asyncio.Timeout | None = field(init=False, default=None)
     _stalled: bool = field(init=False, default=False)  # responses bring no progress, so they do not extend the deadline
 
@@ -210,7 +214,7 @@ class Reconciler:
         if self.quota is not None and not self.quota.acquire():
             raise _UnansweredError("the retry quota is spent")  # many requests have failed: do not overload the server
         self.looks += 1
-        self._requests = 0
+        self._requests = self._surplus = 0
         try:
             verdicts = await self._look(targets)
         except CampaignsError as error:
@@ -263,6 +267,12 @@ class Reconciler:
                 if row not in self._ruled_out:
                     matches[row] = None
         await self._check_newest(ids)
+        if self.find_surplus is not None:
+            self._surplus = await self.find_surplus(await self._count_all(), ids)
+            if self._surplus > 0:
+                everything = await self._walk(self._build_filter_for_all())
+                ids.update(row.id for row in everything)
+                matches |= dict.fromkeys(row for row in everything if row not in self._ruled_out)
         if self.record_seen is not None:
             assignment.positions = await self.record_seen(ids)
         return [row for row in matches if not assignment.was_known_to_all(row.id)]
@@ -321,13 +331,24 @@ class Reconciler:
 
         They come first in the order of starts. In a filter, Sieve refuses null for a column that has no nulls.
         """
-        # No campaign has this id: it makes the URL another one each time, as the bounds do.
-        nobody = str(UUID(int=int(self.clock.now().timestamp() * 1000)))
+        everything = self._build_filter_for_all()
         try:
-            rows = await self._walk(campaign.id != nobody, "startDateTime,id", _has_start)
+            rows = await self._walk(everything, "startDateTime,id", _has_start)
         except PagingError:  # a server that refuses the order ignores paging too
-            rows = await self._walk(campaign.id != nobody)
+            rows = await self._walk(everything)
         return [row for row in rows if not _has_start(row)]
+
+    async def _count_all(self) -> int:
+        """Return the number of all campaigns; 0 if the server does not show it."""
+        self._count_request()
+        try:
+            return await self.listings.campaigns(self._build_filter_for_all()).count()
+        except PagingError:
+            return 0
+
+    def _build_filter_for_all(self) -> Filters:
+        # No campaign has this id: it makes the URL another one each time, as the bounds do.
+        return campaign.id != str(UUID(int=int(self.clock.now().timestamp() * 1000)))
 
     async def _check_newest(self, ids: Collection[str]) -> None:
         """Check that the campaigns that were created last are in a list.
@@ -403,8 +424,9 @@ class Reconciler:
         self._requests += 1
         self._extend_deadline()
         if self._requests > self.policy.search_limit:
-            limit = self.policy.search_limit
-            raise _UnansweredError(f"a look takes more than {limit} requests (ReconcilePolicy.search_limit)")
+            why = f"{self._surplus:,} campaigns more than expected are on the server, and " if self._surplus > 0 else ""
+            limit = f"{self.policy.search_limit:,} requests (ReconcilePolicy.search_limit)"
+            raise _UnansweredError(f"{why}a look takes more than {limit}")
 
 
 def _has_start(row: Campaign) -> bool:

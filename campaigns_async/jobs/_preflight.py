@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeVar
 
 from attrs import define, field
 
+from campaigns_async._ids import normalize_id
 from campaigns_async._reconcile.matching import Candidate, SearchTarget, compare, normalize, resembles
 from campaigns_async._reconcile.recipients import Match
 from campaigns_async._reconcile.reconciler import FINAL_STATUSES
@@ -65,6 +66,7 @@ class Preflight:
         limit: The limit of requests, from 1.
         near: The number of campaigns that start with a row and share recipients with it, and are neither adopted nor hold
             it back.
+        surplus: How many campaigns the account has got since this comparison that neither the journal nor this client knows.
         stopped_by: The error that every request of the run would meet, or that an outage ended with.
     """
 
@@ -74,7 +76,11 @@ class Preflight:
     ignore_invalid: bool | None
     limit: int
     near: int = field(init=False, default=0)
+    surplus: int = field(init=False, default=0)
     stopped_by: CampaignsError | None = field(init=False, default=None)
+    _total: int | None = field(init=False, default=None)
+    _baseline: frozenset[str] | None = field(init=False, default=None)
+    _created: int = field(init=False, default=0)  # rows of the journal at the time of the baseline
     _requests: int = field(init=False, default=0)
     _attempts: int = field(init=False, default=0)
     _digests: Digests = field(init=False)
@@ -177,7 +183,26 @@ class Preflight:
                 if outcome.value is not None:
                     candidates.append(outcome.value)
         candidates.sort(key=lambda each: each.campaign.id)
-        return [each async for each in self._decide(candidates, starts)]
+        transitions = [each async for each in self._decide(candidates, starts)]
+        self._created = (await self.journal.counts())[State.CREATED]
+        self._created += sum(each.state is State.CREATED for each in transitions)
+        return transitions
+
+    async def find_surplus(self, total: int, listed: Collection[str]) -> int:
+        """Return how many campaigns are new to this comparison, and neither listed nor known; 0 unless it listed all.
+
+        Args:
+            total: The number of all campaigns.
+            listed: The ids of a search.
+        """
+        if self._total is None:
+            return 0
+        made = (await self.journal.counts())[State.CREATED] - self._created
+        if self._baseline is None:
+            self.surplus = max(self.surplus, total - self._total - made)
+            return 0
+        others = {normalize_id(each) for each in (*listed, *self.runtime.ledger.given)} - self._baseline
+        return total - len(self._baseline) - made - len(others) + len(await self.journal.owners(others))
 
     async def _list(self, starts: Sequence[int]) -> list[Campaign]:
         """Return the campaigns that start with a planned row; all campaigns of an account that is not large.
@@ -185,9 +210,11 @@ class Preflight:
         A search for an unknown row later excludes all campaigns that existed before the row was sent.
         """
         self._count_request()
-        total = await self.runtime.listings.campaigns().count()
+        total = self._total = await self.runtime.listings.campaigns().count()
         if total <= _BASELINE_REQUESTS * self.runtime.listings.page_size:
-            return await self._walk(None)
+            everything = await self._walk(None)
+            self._baseline = frozenset(normalize_id(each.id) for each in everything)
+            return everything
         rows: list[Campaign] = []
         for first, last in _find_ranges(starts):
             earliest, latest = (_EPOCH + timedelta(milliseconds=each) for each in (first - _SECOND, last + _SECOND))

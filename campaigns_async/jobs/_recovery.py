@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
+from typing import Final
 
 from attrs import define, frozen
 
@@ -18,6 +19,8 @@ from campaigns_async.jobs.journal import Journal, JournalRow, Mark, PossibleMatc
 from campaigns_async.jobs.plans import decode_campaign
 from campaigns_async.models import Campaign
 from campaigns_async.settings import ReconcilePolicy
+
+_LOOKED_FOR: Final = "; looked for: "
 
 
 @frozen
@@ -46,6 +49,7 @@ class Recovery:
         runtime: The client's clock, ledger and listings.
         policy: The settling time, the timeout and so on.
         ignore_invalid: The run's `ignore_invalid_phone_numbers`.
+        find_surplus: As in `Reconciler`.
     """
 
     journal: Journal
@@ -53,6 +57,7 @@ class Recovery:
     runtime: Runtime
     policy: ReconcilePolicy
     ignore_invalid: bool | None
+    find_surplus: Callable[[int, Collection[str]], Awaitable[int]] | None = None
 
     async def run(
         self,
@@ -107,6 +112,7 @@ class Recovery:
             runtime.creator.read,
             self._latest_campaigns,
             self.journal.record_seen,
+            self.find_surplus,
             concurrency=runtime.max_concurrency,
             rate=runtime.rate_limit,
         )
@@ -142,11 +148,16 @@ def _decide(row: JournalRow, verdict: Verdict) -> Transition:
         return Transition(row.row_id, State.CREATED, campaign_id=verdict.campaign_id, reason="found on the server")
     if isinstance(verdict, Absent) and not row.created_without_id:
         return Transition(row.row_id, State.PLANNED)
-    candidates = row.candidates if isinstance(verdict, Absent) else tuple(map(PossibleMatch.of, verdict.candidates))
+    reason = (row.reason or "cut off").partition(_LOOKED_FOR)[0]
+    if isinstance(verdict, Absent):
+        candidates = row.candidates
+    else:
+        candidates = tuple(map(PossibleMatch.of, verdict.candidates))
+        reason += "" if verdict.reason is None else f"{_LOOKED_FOR}{verdict.reason}"
     return Transition(
         row.row_id,
         State.UNKNOWN,
-        reason=row.reason or "cut off",
+        reason=reason,
         candidates=candidates,
         created_without_id=row.created_without_id,
     )

@@ -243,6 +243,7 @@ class Job:
             if transitions is not None:
                 await journal.commit(transitions, claim=0, now=self._now())
                 self._tracker.count_preflight(transitions, near=preflight.near)
+            recovery.find_surplus = preflight.find_surplus
         for sent in range(_ROUNDS):
             mark = self._runtime.ledger.seen.snapshot()
             unknown = await self._send(journal, preflight)
@@ -251,11 +252,20 @@ class Job:
             # Rows that were absent and sent again became unknown again: the server may be slower than was assumed.
             settle = self._runtime.read_timeout if self._policy.settle is None else self._policy.settle
             recovery.policy = evolve(self._policy, settle=settle * 4**sent)
-            if not await self._reconcile(recovery, unknown, known_before=mark):
+            is_any_absent = await self._reconcile(recovery, unknown, known_before=mark)
+            self._warn_of_surplus(preflight.surplus)
+            if not is_any_absent:
                 return
         self._why_rows_remain = (
             f"rows were sent {_ROUNDS} times and were absent each time: look at the server, then start again"
         )
+
+    def _warn_of_surplus(self, count: int) -> None:
+        if count > 0:
+            new, them = (
+                ("1 new campaign that is", "it") if count == 1 else (f"{count:,} new campaigns that are", "them")
+            )
+            self._tracker.warn(f"the account has {new} not this run's: others may have made {them}")
 
     async def _check_key(self, journal: Journal) -> None:
         """Warn if the journal was sent with another API key before."""

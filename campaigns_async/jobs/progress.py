@@ -215,8 +215,9 @@ class ProgressTracker:
 
     def warn(self, text: str) -> None:
         """Note a warning, and log it."""
-        self.warnings.append(text)
-        _log.warning(text)
+        if text not in self.warnings:
+            self.warnings.append(text)
+            _log.warning(text)
 
     async def summary(
         self, journal: Journal, counts: Mapping[State, int], *, elapsed: float, stopped: str | None

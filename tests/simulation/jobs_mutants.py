@@ -306,6 +306,13 @@ JOB_MUTANTS = (
         test="jobs/test_duplicate_ids.py",
     ),
     Mutant(
+        "more campaigns than the lists explain are taken for nothing",
+        "_reconcile.reconciler",
+        "            if self._surplus > 0:\n                everything",
+        "            if False:\n                everything",
+        test="jobs/test_surplus.py",
+    ),
+    Mutant(
         "another key is not noticed",
         "jobs.job",
         "if fingerprint is not None and await journal.record_key(fingerprint):",
