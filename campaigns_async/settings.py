@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Literal, TypeAlias
 
 from attrs import field, frozen
 
-from campaigns_async._checks import check_int, check_seconds
+from campaigns_async._checks import check_choice, check_int, check_seconds
 from campaigns_async.errors import ConfigurationError
 
 
@@ -25,6 +26,7 @@ class Auth(StrEnum):
     QUERY = "query"
 
 
+MarkerField: TypeAlias = Literal["custom1", "custom2"]
 _WEEK = 7 * 24 * 3600.0
 
 
@@ -74,6 +76,8 @@ class ReconcilePolicy:
         pause: The pause between two looks after `settle`, above 0.
         remember: The number of campaign ids that the client remembers, from 1, at eight bytes each: those that it read
             or created. A search never mistakes a remembered campaign for the one that it looks for.
+        marker: A field of contacts that you do not use. A create that may be searched for has a token in this field of each
+            contact: a campaign that shows it is the create's, whatever else the server altered.
 
     Raises:
         ConfigurationError: If a value is out of range or not a number.
@@ -85,8 +89,11 @@ class ReconcilePolicy:
     search_limit: int = 1_000
     pause: float = 1.0
     remember: int = 1_000_000
+    marker: MarkerField | None = None
 
     def __attrs_post_init__(self) -> None:
+        if self.marker is not None:
+            check_choice("ReconcilePolicy.marker", self.marker, ("custom1", "custom2"))
         if self.settle is not None:
             check_seconds("ReconcilePolicy.settle", self.settle, ge=0.0)
         check_seconds("ReconcilePolicy.timeout", self.timeout)

@@ -75,6 +75,7 @@ class Assignment:
             for suffix in group.target.recipients.suffixes:
                 self._by_suffix[suffix].append(index)
         self._suffix_lengths = {len(suffix) for suffix in self._by_suffix}
+        self._by_token = {group.target.token: index for index, group in enumerate(self._groups) if group.target.token}
 
     def was_known_to_all(self, campaign_id: str) -> bool:
         """Return True if a campaign was known before any of the creates was sent, so that none of them made it."""
@@ -86,8 +87,8 @@ class Assignment:
     def add(self, candidate: Candidate) -> Match:
         """Add a candidate, and return how well it matches the create that it matches best."""
         campaign = candidate.campaign
-        matches: dict[int, Match] = {}
-        for index in self._find_groups(candidate):
+        matches = {self._by_token[token]: Match.MARKED for token in candidate.tokens & self._by_token.keys()}
+        for index in () if matches else self._find_groups(candidate):
             group = self._groups[index]
             match = matching.compare(group.target, candidate)
             if match is not Match.NONE and not self._was_known_at(campaign.id, group.known_before, group.first_claim):
@@ -96,7 +97,9 @@ class Assignment:
         if before is not None and before != matches:
             # Two readings of the campaign differ, so it is changing, and neither reading can be trusted.
             differ = {index for index in before | matches if before.get(index) is not matches.get(index)}
+            marked = [index for index in differ if Match.MARKED in (before.get(index), matches.get(index))]
             matches = {index: Match.POSSIBLE if index in differ else before[index] for index in before | matches}
+            matches.update(dict.fromkeys(marked, Match.MARKED))
         self._matches[campaign.id] = matches
         self._campaigns[campaign.id] = max(campaign, self._campaigns.get(campaign.id, campaign), key=_sort_key)
         return max(matches.values(), default=Match.NONE)
@@ -105,6 +108,15 @@ class Assignment:
         """Drop candidates that are known to belong to other creates."""
         for campaign_id in campaign_ids:
             self._matches.pop(campaign_id, None)
+
+    @property
+    def marked(self) -> Mapping[str, Collection[int]]:
+        """The groups of creates whose token a campaign has, by its id."""
+        found = {
+            campaign_id: [index for index, match in matches.items() if match is Match.MARKED]
+            for campaign_id, matches in self._matches.items()
+        }
+        return {campaign_id: indexes for campaign_id, indexes in found.items() if indexes}
 
     @property
     def campaigns(self) -> Collection[Campaign]:
@@ -128,7 +140,7 @@ class Assignment:
     def decide(self) -> dict[int, Verdict]:
         """Return the verdict on each create, by its key.
 
-        - Found: a campaign certainly matches this content and no other content. Of creates with equal content, as many
+        - Found: a campaign has the create's token, or without such a campaign, one certainly matches this content and no other content. Of creates with equal content, as many
           are found as there are such campaigns; it does not matter which.
         - Absent: no campaign matches, except campaigns that are found for other creates.
         - Unknown: otherwise.
@@ -136,10 +148,13 @@ class Assignment:
         certain: list[set[str]] = [set() for _ in self._groups]
         possible: list[set[str]] = [set() for _ in self._groups]
         owners: dict[str, list[int]] = defaultdict(list)
+        marked = {index for indexes in self.marked.values() for index in indexes}
         for campaign_id, matches in self._matches.items():
             for index, match in matches.items():
-                (certain if match is Match.CERTAIN else possible)[index].add(campaign_id)
-                if match is Match.CERTAIN:
+                if index in marked and match is not Match.MARKED:
+                    continue
+                (possible if match is Match.POSSIBLE else certain)[index].add(campaign_id)
+                if match is not Match.POSSIBLE:
                     owners[campaign_id].append(index)
         assigned = {
             index

@@ -13,7 +13,7 @@ from attrs import evolve
 from campaigns_async._engine.caller import Caller
 from campaigns_async._engine.effect_record import CURRENT
 from campaigns_async._http.body_forms import find_created_form
-from campaigns_async._http.request import CreateRequest, build_encoded_create, build_get
+from campaigns_async._http.request import CreateRequest, build_create, build_encoded_create, build_get
 from campaigns_async._http.response import Response, read_campaign, read_created_id, read_documented_id
 from campaigns_async._ids import normalize_id
 from campaigns_async._paginators import Paginators
@@ -198,13 +198,29 @@ class Creator:
         request: CreateRequest,
         read: Callable[[Response], str] = read_created_id,
     ) -> str:
-        """Send a create. While its outcome is unknown, look for it, and send it again only if it is absent."""
-        search = partial(self._create_and_search, new, ignore_invalid, request, read)
+        """Send a create. While its outcome is unknown, look for it, and send it again only if it is absent.
+
+        Raises:
+            InvalidArgumentError: If the field of `ReconcilePolicy.marker` is in use. Nothing was sent.
+        """
+        token = None
+        if self._policy.marker is not None:
+            from campaigns_async._reconcile.markers import mark  # noqa: PLC0415  # few programs mark
+
+            token = f"{self._caller.pool.random.getrandbits(64):016x}"
+            new = mark(new, self._policy.marker, token)
+            request = build_create(new, ignore_invalid)
+        search = partial(self._create_and_search, new, token, ignore_invalid, request, read)
         record = CURRENT.get()
         return await (search() if record is None else record.run(request.operation, search))
 
     async def _create_and_search(
-        self, new: NewCampaign, ignore_invalid: bool | None, request: CreateRequest, read: Callable[[Response], str]
+        self,
+        new: NewCampaign,
+        token: str | None,
+        ignore_invalid: bool | None,
+        request: CreateRequest,
+        read: Callable[[Response], str],
     ) -> str:
         # All that a search needs is imported before the create is sent: an ImportError in the middle of the search
         # (EMFILE) would replace the OutcomeUnknownError.
@@ -241,7 +257,7 @@ class Creator:
                     quota=pool.quota,
                     serves_caller=True,
                 ),
-                SearchTarget(new, ignore_invalid, now, settled_at, known_before, owner=owner),
+                SearchTarget(new, ignore_invalid, now, settled_at, known_before, owner=owner, token=token),
                 unknown_since=clock.monotonic(),
             )
             if isinstance(verdict, Found):

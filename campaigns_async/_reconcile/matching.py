@@ -38,6 +38,7 @@ class SearchTarget:
             lower position is not the create's.
         is_applied: True if the create was certainly carried out, and its campaign's id is unknown.
         owner: The create's identity in the ledger. All searches for the same create have an equal owner.
+        token: The text in the marker's field of each contact; None without a marker.
     """
 
     new: NewCampaign
@@ -48,6 +49,7 @@ class SearchTarget:
     first_claim: int = 0
     is_applied: bool = False
     owner: Hashable = None
+    token: str | None = None
 
     @cached_property
     def start(self) -> datetime:
@@ -83,11 +85,13 @@ class Candidate:
         campaign: The campaign.
         contacts: The contacts that were read, maybe not all; None if none were read.
         complete: True if `contacts` are all that the server lists.
+        tokens: The texts in the marker's field of the contacts.
     """
 
     campaign: Campaign
     contacts: tuple[Contact, ...] | None = field(default=None, repr=_show_count)
     complete: bool = False
+    tokens: frozenset[str] = field(default=frozenset(), repr=False)
 
 
 @frozen

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
-from datetime import MINYEAR, UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final, TypeAlias
-from uuid import UUID
 
 from attrs import define, evolve, field
 
@@ -19,20 +18,16 @@ from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.assignment import Assignment
 from campaigns_async._reconcile.ledger import Ledger, digest_content
+from campaigns_async._reconcile.look import FIRST, Look, UnansweredError
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, SearchTarget, Unknown, Verdict
 from campaigns_async._reconcile.recipients import Match
-from campaigns_async.effects import is_own_form
 from campaigns_async.errors import (
     APIError,
     CampaignsError,
     ClientClosedError,
-    NotFoundError,
-    PagingError,
 )
 from campaigns_async.fanout import FanOut
-from campaigns_async.models import Campaign, Contact
-from campaigns_async.query import campaign
-from campaigns_async.query._parse import Filters
+from campaigns_async.models import Campaign
 from campaigns_async.settings import ReconcilePolicy
 
 Targets: TypeAlias = Mapping[int, SearchTarget]
@@ -47,11 +42,8 @@ _MAX_DOUBLINGS = 6
 """The pause between failed looks doubles up to this many times."""
 _MOST_FAILED: Final = 20
 """The number of failed looks after which responses no longer extend the timeout."""
-_SIZES: Final = 5
-"""The number of different page sizes that looks take turns with."""
 _READS: Final = 2.0
 """The time in which a server may act on a request, in read timeouts, from the moment at which it was sent."""
-_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def settling_end(policy: ReconcilePolicy, read: float, *, sent: float, ended: float) -> float:
@@ -64,10 +56,6 @@ def settling_end(policy: ReconcilePolicy, read: float, *, sent: float, ended: fl
         ended: The time at which the create ended.
     """
     return max(sent + _READS * read, ended + (read if policy.settle is None else policy.settle))
-
-
-class _UnansweredError(Exception):
-    """Raised if another look would fail as well."""
 
 
 @define(eq=False)
@@ -117,8 +105,6 @@ class Reconciler:
     _ruled_out: set[Campaign] = field(
         init=False, factory=set[Campaign]
     )  # campaigns that were read, and match no target
-    _requests: int = field(init=False, default=0)  # of the latest look
-    _surplus: int = field(init=False, default=0)  # likewise
     _deadline: asyncio.Timeout | None = field(init=False, default=None)
     _stalled: bool = field(init=False, default=False)  # responses bring no progress, so they do not extend the deadline
 
@@ -148,7 +134,7 @@ class Reconciler:
                 verdicts, reason = await self._search(targets, settled_at), None
         except TimeoutError:
             verdicts = self.confirmed_verdicts
-        except _UnansweredError as error:
+        except UnansweredError as error:
             verdicts, reason = self.confirmed_verdicts, str(error)
         for key, verdict in verdicts.items():
             if isinstance(verdict, Found):
@@ -209,19 +195,18 @@ class Reconciler:
         """Return the verdicts of one look, or None if it failed.
 
         Raises:
-            _UnansweredError: If another look would fail too.
+            UnansweredError: If another look would fail too.
         """
         if self.quota is not None and not self.quota.acquire():
-            raise _UnansweredError("the retry quota is spent")  # many requests have failed: do not overload the server
+            raise UnansweredError("the retry quota is spent")  # many requests have failed: do not overload the server
         self.looks += 1
-        self._requests = self._surplus = 0
         try:
             verdicts = await self._look(targets)
         except CampaignsError as error:
             if isinstance(error, ClientClosedError):
-                raise _UnansweredError("the client was closed") from None
+                raise UnansweredError("the client was closed") from None
             if isinstance(error, APIError) and error.status in FINAL_STATUSES:
-                raise _UnansweredError(f"the server refused to list campaigns ({error.status})") from None
+                raise UnansweredError(f"the server refused to list campaigns ({error.status})") from None
             return None
         if self.quota is not None:
             self.quota.release(retried=True)
@@ -230,16 +215,32 @@ class Reconciler:
     async def _look(self, targets: Targets) -> Verdicts:
         """List the campaigns that may match, read their contacts, and decide."""
         assignment = Assignment(targets, self.ledger.seen.contains)
-        campaigns = await self._list(assignment, targets)
+        look = Look(
+            self.listings,
+            self.policy,
+            self.clock,
+            self.get,
+            self.newest,
+            self.find_surplus,
+            self.looks,
+            sorted(target.token for target in targets.values() if target.token is not None),
+            self._extend_deadline,
+        )
+        listed, ids = await look.list_campaigns(targets.values())
+        if self.record_seen is not None:
+            assignment.positions = await self.record_seen(ids)
+        campaigns = [
+            each for each in listed if each not in self._ruled_out and not assignment.was_known_to_all(each.id)
+        ]
         others = await self.exclude_known(campaigns)
-        candidates = await self._read_all([each for each in campaigns if each.id not in others])
+        candidates = await self._read_all(look, [each for each in campaigns if each.id not in others])
         self._add_all(assignment, candidates, targets)
         # Other creates may have received their ids while the contacts were read.
         assignment.discard(await self.exclude_known(assignment.campaigns))
         verdicts = assignment.decide()
         for key, target in targets.items():
             verdict = verdicts[key]
-            if isinstance(verdict, Found):
+            if isinstance(verdict, Found) and verdict.campaign_id not in assignment.marked:
                 found = tuple(each for each in campaigns if each.id == verdict.campaign_id)[-1:]
                 if (
                     self.ledger.has_duplicate_in_flight(target.new)
@@ -249,141 +250,17 @@ class Reconciler:
                     verdicts[key] = Unknown(found)
         return verdicts
 
-    async def _list(self, assignment: Assignment, targets: Targets) -> list[Campaign]:
-        """List the campaigns that start around the creates' starts, around the current time, or at no time.
-
-        Raises:
-            PagingError: If a list is incomplete.
-        """
-        matches: dict[Campaign, None] = {}  # both versions of a campaign that is listed twice because it is changing
-        ids: set[str] = set()
-        filters: list[Filters] = [
-            (campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest)
-            for earliest, latest in self._windows(targets)
-        ]
-        for each in (*filters, None):
-            for row in await (self._walk_without_start() if each is None else self._walk(each)):
-                ids.add(row.id)
-                if row not in self._ruled_out:
-                    matches[row] = None
-        await self._check_newest(ids)
-        if self.find_surplus is not None:
-            self._surplus = await self.find_surplus(await self._count_all(), ids)
-            if self._surplus > 0:
-                everything = await self._walk(self._build_filter_for_all())
-                ids.update(row.id for row in everything)
-                matches |= dict.fromkeys(row for row in everything if row not in self._ruled_out)
-        if self.record_seen is not None:
-            assignment.positions = await self.record_seen(ids)
-        return [row for row in matches if not assignment.was_known_to_all(row.id)]
-
-    def _windows(self, targets: Targets) -> Iterator[tuple[datetime, datetime]]:
-        # Each look has bounds of its own, up to a minute further: a cache keeps a list by its URL, so that a look could
-        # be answered with the list of an earlier one. Varnish does so for two minutes unless the key is a bearer token.
-        now = self.clock.now()
-        minute, millisecond = divmod(int(now.timestamp() * 1000), 60_000)
-        reach = timedelta(seconds=self.policy.margin + 1)
-        before, after = reach + timedelta(milliseconds=millisecond), reach + timedelta(milliseconds=minute % 1440)
-        starts = [target.start for target in targets.values()]
-        attempts = [now, *(target.attempted for target in targets.values() if target.attempted is not None)]
-        ranges = sorted(
-            # Clamped first: a datetime before year 1 or after year 9999 raises OverflowError.
-            (max(min(times), _FIRST + before) - before, min(max(times), _LAST - after) + after)
-            for times in (starts, attempts)
-        )
-        if ranges[1][0] <= ranges[0][1]:
-            ranges = [(ranges[0][0], max(ranges[0][1], ranges[1][1]))]
-        yield from ranges
-
-    async def _walk(
-        self,
-        filters: Filters,
-        sorts: str = "id",
-        is_beyond: Callable[[Campaign], bool] | None = None,
-    ) -> list[Campaign]:
-        """Return the campaigns of a list.
-
-        Args:
-            filters: The filter.
-            sorts: The order.
-            is_beyond: Returns True for a campaign after which no more are needed.
-
-        Raises:
-            PagingError: If the list is incomplete.
-        """
-        size = max(1, self.listings.page_size - self.looks % _SIZES)  # as the bounds
-        listing = self.listings.campaigns(filters, sorts=sorts, page_size=size)
-        rows: list[Campaign] = []
-        async for page in listing.pages():
-            self._count_request()
-            rows.extend(page.items)
-            if is_beyond is not None and any(map(is_beyond, page.items)):
-                return rows
-        end = listing.checkpoint
-        if end.rows < (end.total or 0):
-            raise PagingError("the list ended before all of its rows were read")
-        if end.total is None and not end.rows:  # `{"items": []}`, as a cache or another service may answer
-            raise PagingError("the list is empty and has no total")
-        return rows
-
-    async def _walk_without_start(self) -> list[Campaign]:
-        """Return the campaigns that have no start, or .NET's default date.
-
-        They come first in the order of starts. In a filter, Sieve refuses null for a column that has no nulls.
-        """
-        everything = self._build_filter_for_all()
-        try:
-            rows = await self._walk(everything, "startDateTime,id", _has_start)
-        except PagingError:  # a server that refuses the order ignores paging too
-            rows = await self._walk(everything)
-        return [row for row in rows if not _has_start(row)]
-
-    async def _count_all(self) -> int:
-        """Return the number of all campaigns; 0 if the server does not show it."""
-        self._count_request()
-        try:
-            return await self.listings.campaigns(self._build_filter_for_all()).count()
-        except PagingError:
-            return 0
-
-    def _build_filter_for_all(self) -> Filters:
-        # No campaign has this id: it makes the URL another one each time, as the bounds do.
-        return campaign.id != str(UUID(int=int(self.clock.now().timestamp() * 1000)))
-
-    async def _check_newest(self, ids: Collection[str]) -> None:
-        """Check that the campaigns that were created last are in a list.
-
-        Raises:
-            PagingError: If the list lags.
-        """
-        for campaign_id in () if self.newest is None else await self.newest():
-            if campaign_id in ids:
-                continue
-            self._count_request()
-            try:
-                start = (await self.get(campaign_id)).start_date_time
-            except NotFoundError as error:
-                if not is_own_form(error.body_form):
-                    raise PagingError("a campaign cannot be read") from None
-                continue  # it was deleted
-            if start is None:
-                continue
-            reach = timedelta(seconds=1, microseconds=self.clock.now().microsecond)  # as the bounds
-            around = (campaign.start_date_time >= start - reach) & (campaign.start_date_time <= start + reach)
-            if campaign_id not in {row.id for row in await self._walk(around)}:
-                raise PagingError("the list lacks a campaign that is on the server")
-
-    async def _read_all(self, campaigns: Sequence[Campaign]) -> list[Candidate]:
+    async def _read_all(self, look: Look, campaigns: Sequence[Campaign]) -> list[Candidate]:
         # Under a rate limit, no more requests at once than can be sent within their deadlines.
         limit = self.concurrency if self.rate is None else max(1, min(self.concurrency, int(_MAX_WAIT * self.rate)))
         if limit == 1:  # within this task, so that a cancelled create ends at once
-            return [await self._read(each) for each in campaigns]
+            return [await look.read(each) for each in campaigns]
         candidates: list[Candidate] = []
-        async with FanOut(self._read, campaigns, limit=limit, grace=0.0) as outcomes:
+        async with FanOut(look.read, campaigns, limit=limit, grace=0.0) as outcomes:
             async for outcome in outcomes:
                 if outcome.error is not None:
                     cause = outcome.error.__cause__  # such as a SystemExit that an observer raised
-                    if cause is None or (isinstance(cause, Exception) and not isinstance(cause, _UnansweredError)):
+                    if cause is None or (isinstance(cause, Exception) and not isinstance(cause, UnansweredError)):
                         raise outcome.error
                     raise cause
                 if outcome.value is not None:
@@ -405,33 +282,6 @@ class Reconciler:
             if len(ids) <= count and digest not in own:  # they belong to creates of this content that are unknown too
                 assignment.discard(ids)
 
-    async def _read(self, row: Campaign) -> Candidate:
-        contacts: list[Contact] = []
-        try:
-            async for page in self.listings.contacts(row.id).pages():
-                self._count_request()
-                contacts.extend(page.items)
-        except NotFoundError:
-            raise PagingError("a campaign disappeared while its contacts were read") from None
-        return Candidate(row, tuple(contacts), complete=True)
-
-    def _count_request(self) -> None:
-        """Count a request of this look.
-
-        Raises:
-            _UnansweredError: If the look has sent as many as it may.
-        """
-        self._requests += 1
-        self._extend_deadline()
-        if self._requests > self.policy.search_limit:
-            why = f"{self._surplus:,} campaigns more than expected are on the server, and " if self._surplus > 0 else ""
-            limit = f"{self.policy.search_limit:,} requests (ReconcilePolicy.search_limit)"
-            raise _UnansweredError(f"{why}a look takes more than {limit}")
-
-
-def _has_start(row: Campaign) -> bool:
-    return row.start_date_time is not None and row.start_date_time.year != MINYEAR  # .NET's default date
-
 
 def _combine(before: Verdicts, now: Verdicts) -> Verdicts:
     """Combine the verdicts of two looks: those of the second, but a create is absent only if it is absent in both."""
@@ -451,7 +301,7 @@ def _group_by_time(targets: Targets, margin: float) -> Iterator[Targets]:
     """Group creates whose time ranges overlap, so that campaigns between two distant creates are not listed."""
     reach = timedelta(seconds=2 * margin + 2)
     group: dict[int, SearchTarget] = {}
-    latest = _FIRST
+    latest = FIRST
     for key, target in sorted(targets.items(), key=lambda each: each[1].start):
         if group and target.start - latest > reach:
             yield group

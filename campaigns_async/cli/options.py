@@ -25,7 +25,7 @@ AUTH_WAYS: Final = ("bearer", "header", "query")
 EXPORT_FORMATS: Final = ("csv", "ndjson", "parquet")
 JOURNAL_STATES: Final = ("planned", "sending", "created", "failed", "unknown")
 SANDBOX_QUIRKS: Final = (
-    "bare_id", "list_in_array", "dates", "phones", "default_page_size", "max_page_size", "max_total", "refused_sort",
+    "bare_id", "list_in_array", "dates", "phones", "drops_custom", "default_page_size", "max_page_size", "max_total", "refused_sort",
     "strict_filters",
 )  # fmt: skip
 

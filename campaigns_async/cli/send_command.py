@@ -69,6 +69,12 @@ from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOption
     help="Time after which a row that is not found counts as absent, and is sent again.",
 )
 @click.option(
+    "--marker",
+    type=click.Choice(["custom1", "custom2"]),
+    help="Field of contacts that the plan does not use, for tokens by which a search recognises campaigns. Must not change "
+    "between runs.",
+)
+@click.option(
     "--ignore-invalid-phone-numbers/--validate-phone-numbers",
     default=None,
     help="Whether the server drops invalid numbers or refuses the campaign. Default: the server's. Must not change between runs.",

@@ -23,6 +23,7 @@ from campaigns_async.cli.console import UsageFailure, print_line
 from campaigns_async.cli.options import DEFAULT_SPLIT, ConnectionOptions
 from campaigns_async.cli.signals import Interrupted, run as run_loop
 from campaigns_async.errors import CampaignsError, ConfigurationError, InvalidArgumentError
+from campaigns_async.settings import ReconcilePolicy
 
 if TYPE_CHECKING:
     from campaigns_async.cli.bars import ProgressView
@@ -176,6 +177,7 @@ def _run_dry(plan: PlanOptions, journal: Path, options: Mapping[str, Any], *, as
                 journal,
                 preview,
                 ignore_invalid_phone_numbers=options["ignore_invalid_phone_numbers"],
+                marker=options["marker"],
                 retry_failed=options["retry_failed"],
                 stopping=lambda: bool(signals),
             )
@@ -243,9 +245,12 @@ class SendCommand:
         from campaigns_async.jobs.job import Job
 
         plan = self._plan.open()
+        options = dict(self._options)
+        policy = ReconcilePolicy(marker=options.pop("marker"))
         async with self._make_client() as client:
             self._figures = figures = SendFigures(client.stats)
-            self._job = Job(client, plan, journal=self._journal, on_progress=self._update, **self._options)
+            view = client.with_options(reconcile=policy)
+            self._job = Job(view, plan, journal=self._journal, on_progress=self._update, **options)
             if self._signal is not None:
                 self._job.stop()
             async with show_progress(figures.now) as self._view:

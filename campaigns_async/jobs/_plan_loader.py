@@ -16,6 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 from attrs import define, field
 
+from campaigns_async._reconcile.markers import describe_use, find_placeholder
 from campaigns_async.effects import State
 from campaigns_async.jobs._plan_rules import Finding, LeftOut, UnreadableNumber
 from campaigns_async.jobs._sqlite_files import reading, writing
@@ -24,6 +25,7 @@ from campaigns_async.jobs.journal import Digests, LoadedPlan, compress
 from campaigns_async.jobs.plans import Line, Plan, PlanRow, digest
 
 SERVER: Final = "server"
+MARKER: Final = "marker"
 """The option that holds the server's address. A dry run has none."""
 _BATCH: Final = 500
 _BATCH_BYTES: Final = 8 * 1024 * 1024
@@ -113,7 +115,8 @@ def add_plan(
             is_unchanged = plan.has_content_digest and bool(recorded)
             # An unchanged plan is read to report what it leaves out, which no row has.
             if sink is not None or not is_unchanged or "invalidNumbers" in options or _lacks_payloads(connection):
-                loader = _Loader(connection, stopping, sink, retry_failed and not plan.is_positional, is_unchanged)
+                may_change = retry_failed and not plan.is_positional
+                loader = _Loader(connection, stopping, sink, may_change, is_unchanged, settings.get(MARKER))
                 loader.run(plan)
                 left_out = loader.left_out
                 _check_unchanged(plan, plan_options)
@@ -198,6 +201,7 @@ class _Loader:
     _sink: RowSink | None
     _may_change_failed: bool
     _is_unchanged: bool
+    _marker: str | None
     left_out: Finding = field(init=False, factory=Finding)
     _faults: _Faults = field(init=False, factory=_Faults)
     _digests: Digests = field(init=False)
@@ -281,6 +285,10 @@ class _Loader:
             self._note(row.faults, is_known=bool(known), is_accepted=(1,) in known)
         if not row.numbers:  # all contacts are left out
             return
+        if self._marker is not None and (reason := find_placeholder(row.message)) is not None:
+            self._faults.add(BadLine(line.number, "message", reason))
+        if self._marker is not None and f'"{self._marker}":'.encode() in row.body:  # in a text its quotes are escaped
+            self._faults.add(BadLine(line.number, "contacts", describe_use(self._marker)))
         self._rows.append(_PendingRow(line, row))
         self._pending_bytes += len(row.body)
 

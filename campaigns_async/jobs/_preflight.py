@@ -9,12 +9,14 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 
 from campaigns_async._ids import normalize_id
+from campaigns_async._reconcile.markers import RowMarker, find_tokens
 from campaigns_async._reconcile.matching import Candidate, SearchTarget, compare, normalize, resembles
 from campaigns_async._reconcile.recipients import Match
 from campaigns_async._reconcile.reconciler import FINAL_STATUSES
@@ -34,7 +36,7 @@ from campaigns_async.jobs.job_errors import JobError, PreflightError
 from campaigns_async.jobs.journal import ClaimedRow, Digests, Journal, Mark, PossibleMatch, StartGroup, Transition
 from campaigns_async.jobs.plans import decode_campaign
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign
-from campaigns_async.query import campaign
+from campaigns_async.query import campaign, contact
 from campaigns_async.query._parse import Filters
 
 T = TypeVar("T")
@@ -64,8 +66,10 @@ class Preflight:
         backoff: The pauses of the run.
         ignore_invalid: The run's `ignore_invalid_phone_numbers`.
         limit: The limit of requests, from 1.
+        marker: The marker of the journal's rows.
         near: The number of campaigns that start with a row and share recipients with it, and are neither adopted nor hold
             it back.
+        loses_marker: True if the first campaign of the run, read back, does not show its token.
         surplus: How many campaigns the account has got since this comparison that neither the journal nor this client knows.
         stopped_by: The error that every request of the run would meet, or that an outage ended with.
     """
@@ -75,7 +79,9 @@ class Preflight:
     backoff: Backoff
     ignore_invalid: bool | None
     limit: int
+    marker: RowMarker | None = None
     near: int = field(init=False, default=0)
+    loses_marker: bool = field(init=False, default=False)
     surplus: int = field(init=False, default=0)
     stopped_by: CampaignsError | None = field(init=False, default=None)
     _total: int | None = field(init=False, default=None)
@@ -133,6 +139,12 @@ class Preflight:
                 f"the server altered the first campaign ({campaign_id}): {', '.join(differences)}. If that is right, pass "
                 "accept_altered=True (--accept-altered)"
             )
+        if self.marker is not None:
+            with suppress(CampaignsError):
+                filters = getattr(contact, self.marker.field) == self.marker.token(row.row_id)
+                first = await self.runtime.listings.contacts(campaign_id, filters).first()
+                shown = find_tokens(() if first is None else (first,), self.marker.field)
+                self.loses_marker = self.marker.token(row.row_id) not in shown
         return True
 
     async def check_account(self) -> None:
@@ -250,6 +262,9 @@ class Preflight:
         async for page in self.runtime.listings.contacts(row.id).pages():
             self._count_request()
             contacts.extend(page.items)
+        if self.marker is not None:  # another journal's
+            unmarked: dict[str, Any] = {self.marker.field: None}
+            contacts = [evolve(each, **unmarked) for each in contacts]
         return Candidate(row, tuple(contacts), complete=True)
 
     async def _decide(self, candidates: Sequence[Candidate], starts: Sequence[int]) -> AsyncIterator[Transition]:

@@ -12,6 +12,7 @@ from attrs import define, field
 from campaigns_async._phone_numbers import are_british_mobiles
 from campaigns_async.effects import State
 from campaigns_async.errors import InvalidArgumentError
+from campaigns_async.jobs._plan_loader import MARKER
 from campaigns_async.jobs._plan_rules import Finding
 from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.plans import Line, Plan, PlanRow
@@ -135,6 +136,7 @@ def preview_plan(
     preview: Preview,
     *,
     ignore_invalid_phone_numbers: bool | None,
+    marker: str | None = None,
     retry_failed: bool,
     stopping: Callable[[], bool],
 ) -> Mapping[State, int]:
@@ -145,6 +147,7 @@ def preview_plan(
         journal: The path of the journal, which need not exist.
         preview: Counts the rows.
         ignore_invalid_phone_numbers: As in `send`.
+        marker: The field of `ReconcilePolicy.marker`.
         retry_failed: As in `send`.
         stopping: Called for each line; return True to give up.
 
@@ -157,6 +160,8 @@ def preview_plan(
     """
     with JournalFile.scratch_copy(journal) as scratch:
         settings = {"ignore_invalid_phone_numbers": str(ignore_invalid_phone_numbers)}
+        if marker is not None:
+            settings[MARKER] = marker
         loaded = scratch.add_plan(plan, settings, retry_failed=retry_failed, stopping=stopping, sink=preview)
         preview.left_out = loaded.left_out
         return scratch.counts()

@@ -11,13 +11,15 @@ from attrs import define, frozen
 
 from campaigns_async._reconcile.creates import CANARIES
 from campaigns_async._reconcile.ledger import RowOwner
+from campaigns_async._reconcile.markers import RowMarker
 from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Verdict
 from campaigns_async._reconcile.reconciler import Reconciler, settling_end
 from campaigns_async._runtime import Runtime
-from campaigns_async.effects import State
+from campaigns_async.effects import Effect, State
+from campaigns_async.jobs._sender import DuplicateId
 from campaigns_async.jobs.journal import Journal, JournalRow, Mark, PossibleMatch, Transition
 from campaigns_async.jobs.plans import decode_campaign
-from campaigns_async.models import Campaign
+from campaigns_async.models import Campaign, NewCampaign
 from campaigns_async.settings import ReconcilePolicy
 
 _LOOKED_FOR: Final = "; looked for: "
@@ -49,6 +51,7 @@ class Recovery:
         runtime: The client's clock, ledger and listings.
         policy: The settling time, the timeout and so on.
         ignore_invalid: The run's `ignore_invalid_phone_numbers`.
+        marker: The marker of the journal's rows.
         find_surplus: As in `Reconciler`.
     """
 
@@ -57,6 +60,7 @@ class Recovery:
     runtime: Runtime
     policy: ReconcilePolicy
     ignore_invalid: bool | None
+    marker: RowMarker | None = None
     find_surplus: Callable[[int, Collection[str]], Awaitable[int]] | None = None
 
     async def run(
@@ -93,8 +97,9 @@ class Recovery:
                 continue
             await asyncio.sleep(0)  # decoding thousands of bodies must not block the event loop
             sent, ended = times.get(row.row_id, (ended_by, ended_by))
+            new = decode_campaign(row.payload)
             targets[row.row_id] = SearchTarget(
-                decode_campaign(row.payload),
+                new if self.marker is None else self.marker.mark(new, row.row_id),
                 self.ignore_invalid,
                 _to_datetime(row.attempted_at, now),
                 settling_end(self.policy, runtime.read_timeout, sent=sent, ended=ended),
@@ -102,6 +107,7 @@ class Recovery:
                 row.first_claim or 0,
                 row.created_without_id,
                 RowOwner(self.identity, row.row_id),
+                None if self.marker is None else self.marker.token(row.row_id),
             )
         reconciler = Reconciler(
             runtime.listings,
@@ -161,3 +167,39 @@ def _decide(row: JournalRow, verdict: Verdict) -> Transition:
         candidates=candidates,
         created_without_id=row.created_without_id,
     )
+
+
+async def settle_duplicates(
+    journal: Journal,
+    duplicates: Collection[DuplicateId],
+    runtime: Runtime,
+    identity: bytes,
+    ignore_invalid: bool | None,
+    stopping: Callable[[], bool],
+) -> frozenset[int]:
+    """Read the campaigns whose ids were given twice. Return the ids of the rows that are proven to be created."""
+    settled: set[int] = set()
+    rows = {row.row_id: row for row in await journal.rows(State.UNKNOWN, payload=True)} if duplicates else {}
+
+    def content_of(row_id: int | None) -> NewCampaign | None:
+        payload = None if row_id is None else rows[row_id].payload if row_id in rows else None
+        return None if payload is None else decode_campaign(payload)
+
+    for each in duplicates:
+        if stopping():
+            break
+        later = content_of(each.row_id)
+        if later is None:
+            continue
+        effects = await runtime.creator.settle_duplicate(
+            each.campaign_id, later, content_of(each.earlier_row_id), ignore_invalid
+        )
+        for row_id, effect in zip((each.row_id, each.earlier_row_id), effects, strict=True):
+            if row_id is not None and effect is Effect.APPLIED:
+                reason = "the server gave its id to another create too; the campaign is equal to this row alone"
+                proven = Transition(row_id, State.CREATED, each.campaign_id, reason=reason)
+                await journal.commit([proven], claim=0, now=runtime.clock.now().timestamp())
+                if row_id == each.row_id:
+                    runtime.ledger.resume_unknown(later, RowOwner(identity, row_id))
+                settled.add(row_id)
+    return frozenset(settled)

@@ -14,22 +14,23 @@ from typing import Final, TypeVar
 from attrs import evolve
 
 from campaigns_async._checks import check_instance, check_int, check_seconds
+from campaigns_async._http.codec import encode_model
 from campaigns_async._ids import normalize_id
 from campaigns_async._reconcile.ledger import RowOwner
+from campaigns_async._reconcile.markers import RowMarker
 from campaigns_async.client import CampaignsClient, runtime_of
-from campaigns_async.effects import Effect, State
+from campaigns_async.effects import State
 from campaigns_async.errors import CampaignsError, ConfigurationError
 from campaigns_async.jobs._backpressure import Backoff
-from campaigns_async.jobs._plan_loader import SERVER, StoppedError
+from campaigns_async.jobs._plan_loader import MARKER, SERVER, StoppedError
 from campaigns_async.jobs._preflight import Preflight
-from campaigns_async.jobs._recovery import Recovery
-from campaigns_async.jobs._sender import DuplicateId, Sender
+from campaigns_async.jobs._recovery import Recovery, settle_duplicates
+from campaigns_async.jobs._sender import Sender
 from campaigns_async.jobs._sqlite import SqliteJournal
 from campaigns_async.jobs.job_errors import JournalWriteError
 from campaigns_async.jobs.journal import ClaimedRow, Journal, JournalRow, Transition
 from campaigns_async.jobs.plans import AnyPlan, Plan, as_plan, decode_campaign
 from campaigns_async.jobs.progress import Phase, Progress, ProgressTracker, Summary
-from campaigns_async.models import NewCampaign
 from campaigns_async.query import campaign
 from campaigns_async.settings import ReconcilePolicy
 
@@ -168,6 +169,7 @@ class Job:
         self._opened = 0.0  # the same moment on the monotonic clock
         self._times: dict[int, tuple[float, float]] = {}  # when creates that failed were sent, and when they ended
         self._identity = b""
+        self._marker: RowMarker | None = None
         self._revoked: set[int] = set()  # rows that were created until their id was given to another row
         self._stopping = False
         self._stop_step: Callable[[], object] | None = None
@@ -215,26 +217,16 @@ class Job:
         # This run has the lock, so an earlier run has ended: rows that it left *sending* were sent before now.
         self._opened_at, self._opened = self._now(), self._clock.monotonic()
         self._tracker.report(Phase.CHECKING)
-        settings = {"ignore_invalid_phone_numbers": str(self._ignore_invalid), SERVER: self._runtime.base_url}
-        try:
-            loaded = await journal.add_plan(
-                self._plan, settings, retry_failed=self._retry_failed, stopping=lambda: self._stopping
-            )
-        except StoppedError:
+        counts = await self._load_plan(journal)
+        if counts is None:
             return
-        self._is_checked = True
-        self._tracker.note_restored(loaded.restored)
-        self._tracker.left_out = loaded.left_out
-        counts = await journal.counts()
-        self._tracker.counts.update(counts)
-        self._identity = await journal.identity()
-        if any(counts[state] for state in _OPEN):
-            await self._check_key(journal)
-        preflight = Preflight(journal, self._runtime, self._backoff, self._ignore_invalid, self._preflight_limit)
+        preflight = Preflight(
+            journal, self._runtime, self._backoff, self._ignore_invalid, self._preflight_limit, self._marker
+        )
         if self._preflight and not self._accept_missing and not self._stopping:
             # First: on another account every unknown row would be absent.
             await self._compare(preflight, preflight.check_account)
-        recovery = Recovery(journal, self._identity, self._runtime, self._policy, self._ignore_invalid)
+        recovery = Recovery(journal, self._identity, self._runtime, self._policy, self._ignore_invalid, self._marker)
         if self._may_reconcile and (counts[State.SENDING] or counts[State.UNKNOWN]):
             await self._reconcile(recovery, None, known_before=0)
         if self._preflight and not self._stopping:
@@ -259,6 +251,29 @@ class Job:
         self._why_rows_remain = (
             f"rows were sent {_ROUNDS} times and were absent each time: look at the server, then start again"
         )
+
+    async def _load_plan(self, journal: Journal) -> Mapping[State, int] | None:
+        """Add the plan to the journal; return the number of rows in each state, or None if the run was stopped."""
+        settings = {"ignore_invalid_phone_numbers": str(self._ignore_invalid), SERVER: self._runtime.base_url}
+        if self._policy.marker is not None:  # before the first row is sent
+            settings[MARKER] = self._policy.marker
+        try:
+            loaded = await journal.add_plan(
+                self._plan, settings, retry_failed=self._retry_failed, stopping=lambda: self._stopping
+            )
+        except StoppedError:
+            return None
+        self._is_checked = True
+        self._tracker.note_restored(loaded.restored)
+        self._tracker.left_out = loaded.left_out
+        counts = await journal.counts()
+        self._tracker.counts.update(counts)
+        self._identity = await journal.identity()
+        if self._policy.marker is not None:
+            self._marker = RowMarker(self._policy.marker, self._identity)
+        if any(counts[state] for state in _OPEN):
+            await self._check_key(journal)
+        return counts
 
     def _warn_of_surplus(self, count: int) -> None:
         if count > 0:
@@ -317,46 +332,25 @@ class Job:
         )
         await self._run_stoppable(sender.run(), sender.stop)
         self._is_verified = sender.verify is None
+        if preflight.loses_marker:
+            self._tracker.warn(
+                f"the server does not show {self._policy.marker} of contacts: the marker proves nothing here"
+            )
         if sender.stopped_by is not None:
             self._stopped_by = sender.stopped_by
             self._stopping = True
-        settled = await self._settle(journal, sender.duplicates)
-        return frozenset(unknown) - settled
-
-    async def _settle(self, journal: Journal, duplicates: Collection[DuplicateId]) -> frozenset[int]:
-        """Read the campaigns whose ids were given twice. Return the ids of the rows that are proven to be created."""
-        if not duplicates:
-            return frozenset()
-        settled: set[int] = set()
-        rows = {row.row_id: row for row in await journal.rows(State.UNKNOWN, payload=True)}
-
-        def content_of(row_id: int | None) -> NewCampaign | None:
-            payload = None if row_id is None else rows[row_id].payload if row_id in rows else None
-            return None if payload is None else decode_campaign(payload)
-
-        for each in duplicates:
-            if self._stopping:
-                break
-            later = content_of(each.row_id)
-            if later is None:
-                continue
-            effects = await self._runtime.creator.settle_duplicate(
-                each.campaign_id, later, content_of(each.earlier_row_id), self._ignore_invalid
-            )
-            for row_id, effect in zip((each.row_id, each.earlier_row_id), effects, strict=True):
-                if row_id is not None and effect is Effect.APPLIED:
-                    reason = "the server gave its id to another create too; the campaign is equal to this row alone"
-                    proven = Transition(row_id, State.CREATED, each.campaign_id, reason=reason)
-                    await journal.commit([proven], claim=0, now=self._now())
-                    self._tracker.count_proven()
-                    if row_id == each.row_id:
-                        self._runtime.ledger.resume_unknown(later, RowOwner(self._identity, row_id))
-                    settled.add(row_id)
+        settled = await settle_duplicates(
+            journal, sender.duplicates, self._runtime, self._identity, self._ignore_invalid, lambda: self._stopping
+        )
+        for _ in settled:
+            self._tracker.count_proven()
         self._tracker.report(Phase.SENDING)
-        return frozenset(settled)
+        return frozenset(unknown) - settled
 
     async def _create(self, row: ClaimedRow, on_attempt: Callable[[], None]) -> str:
         body, owner = row.body(), RowOwner(self._identity, row.row_id)  # `Recovery` uses the same owner
+        if self._marker is not None:
+            body = encode_model(self._marker.mark(decode_campaign(body), row.row_id))
         sent = self._clock.monotonic()
 
         def begin() -> None:

@@ -195,6 +195,8 @@ class Store:
         style = self._quirks.phones
         if style is not None and contact.digits is not None:
             contact.wire["phoneNumber"] = write_mobile(contact.digits, style)
+        if self._quirks.drops_custom:
+            contact.wire.update(custom1=None, custom2=None)
         contact.wire["id"] = f"{self._random.getrandbits(48):012x}"
         return Row(contact.wire)
 

@@ -33,6 +33,7 @@ class Quirks:
             None for the form in which they are stored.
         phones: The notation in which numbers of created contacts are stored: ``+447…``
             (plus), ``447…`` (digits) or ``07…`` (national). None to store them unchanged.
+        drops_custom: Store no `custom1` and `custom2` of contacts.
         message_text: A function that is applied to each message before it is stored, such as ``str.rstrip``.
         default_page_size: Rows per page if the request has no page size, from 1.
         max_page_size: The maximum number of rows on a page. It does not change the number of rows that earlier pages
@@ -48,6 +49,7 @@ class Quirks:
     list_in_array: bool = field(default=False, validator=valid.flag)
     dates: DateStyle | None = field(default=None, validator=optional(valid.one_of(get_args(DateStyle))))
     phones: PhoneStyle | None = field(default=None, validator=optional(valid.one_of(get_args(PhoneStyle))))
+    drops_custom: bool = field(default=False, validator=valid.flag)
     message_text: Callable[[str], str] | None = None
     default_page_size: int = field(default=10, validator=valid.count)
     max_page_size: int | None = field(default=None, validator=optional(valid.count))

@@ -82,6 +82,15 @@ class TestEndings:
         assert done.returncode == 0
         assert len(sandbox.created) == 12
 
+    def test_a_marker_is_in_each_contact(self, folder: Path, sandbox: ThreadedSandbox) -> None:
+        arguments = [*SEND, "--marker", "custom2"]
+        assert completed([*arguments, "--dry-run"], folder, None).returncode == 0
+        assert completed(arguments, folder, sandbox).returncode == 0
+        marked = [{contact.get("custom2") for contact in each["contacts"]} for each in sandbox.created]
+        assert len(set.union(*marked)) == len(marked) == 12
+        other = completed([*SEND, "--dry-run"], folder, None)
+        assert (other.returncode, "another marker" in other.stderr) == (2, True)
+
     def test_some_refused_is_1_and_the_printed_command_sends_them_again(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:

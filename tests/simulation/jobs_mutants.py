@@ -307,10 +307,24 @@ JOB_MUTANTS = (
     ),
     Mutant(
         "more campaigns than the lists explain are taken for nothing",
-        "_reconcile.reconciler",
-        "            if self._surplus > 0:\n                everything",
-        "            if False:\n                everything",
+        "_reconcile.look",
+        "            if self._surplus > 0:",
+        "            if False:",
         test="jobs/test_surplus.py",
+    ),
+    Mutant(
+        "rows of one journal have one token",
+        "_reconcile.markers",
+        'blake2b(b"%d" % row_id,',
+        'blake2b(b"0",',
+        test="jobs/test_markers.py",
+    ),
+    Mutant(
+        "a marker may change between runs",
+        "jobs.job",
+        "        if self._policy.marker is not None:  # before the first row is sent",
+        "        if False:",
+        test="jobs/test_markers.py",
     ),
     Mutant(
         "another key is not noticed",

@@ -407,6 +407,20 @@ MUTANTS = (
     ),
     # The search for unknown creates
     Mutant(
+        "a token decides nothing",
+        "_reconcile.assignment",
+        "        matches = {self._by_token[token]: Match.MARKED for token in candidate.tokens & self._by_token.keys()}",
+        "        matches: dict[int, Match] = {}",
+        test="client/test_markers.py",
+    ),
+    Mutant(
+        "another campaign outweighs the token",
+        "_reconcile.assignment",
+        "if index in marked and match is not Match.MARKED:",
+        "if False:",
+        test="client/test_markers.py",
+    ),
+    Mutant(
         "one campaign is claimed by two",
         "_reconcile.reconciler",
         "                self.ledger.claim(verdict.campaign_id, owner=targets[key].owner, is_found=True)\n",
@@ -526,21 +540,21 @@ MUTANTS = (
     ),
     Mutant(
         "only campaigns around the start are listed",
-        "_reconcile.reconciler",
+        "_reconcile.look",
         "for times in (starts, attempts)",
         "for times in (starts, starts)",
         test=_ABSENCE,
     ),
     Mutant(
         "campaigns without a start are not listed",
-        "_reconcile.reconciler",
+        "_reconcile.look",
         "for each in (*filters, None):",
         "for each in filters:",
         test=_ABSENCE,
     ),
     Mutant(
         "each look has the URL of the one before",
-        "_reconcile.reconciler",
+        "_reconcile.look",
         "minute, millisecond = divmod(int(now.timestamp() * 1000), 60_000)",
         "minute = millisecond = 0",
         test=_SEARCH,
@@ -561,14 +575,14 @@ MUTANTS = (
     ),
     Mutant(
         "a list that ended early proves absence",
-        "_reconcile.reconciler",
+        "_reconcile.look",
         '            raise PagingError("the list ended before all of its rows were read")',
         "            pass",
         test=_SEARCH,
     ),
     Mutant(
         "a canary that no list shows proves nothing",
-        "_reconcile.reconciler",
+        "_reconcile.look",
         '                raise PagingError("the list lacks a campaign that is on the server")',
         "                pass",
         test=_SEARCH,
@@ -589,8 +603,8 @@ MUTANTS = (
     Mutant(
         "the known campaigns are those known when a create has failed",
         "_reconcile.creates",
-        "settled_at, known_before, owner=owner)",
-        "settled_at, ledger.seen.snapshot(), owner=owner)",
+        "settled_at, known_before, owner=owner, token",
+        "settled_at, ledger.seen.snapshot(), owner=owner, token",
         test=f"{_CLIENT_SEARCH} -k in_flight",
     ),
     Mutant(
