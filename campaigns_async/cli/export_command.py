@@ -91,7 +91,7 @@ def campaigns(context: click.Context, /, connection: ConnectionOptions, **given:
 @click.option(
     "--campaign-filter", metavar="TEXT", help="Only matching campaigns, such as 'status==5' (with --all-campaigns)."
 )
-@click.option("--campaign-sort", metavar="NAME,...", help="Order of the campaigns (with --all-campaigns). Default: id.")
+@click.option("--campaign-sort", metavar="NAME,...", help="Their order (with --all-campaigns). Default: id.")
 @_file_options
 @click.option("--filter", "filters", metavar="TEXT", help="Only matching contacts, such as 'name_=S'.")
 @click.option("--sort", "sorts", metavar="NAME,...", default="id", help="Order of the contacts of a campaign.")

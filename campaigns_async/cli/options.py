@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial, reduce, wraps
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeAlias
 
@@ -115,13 +115,7 @@ class Group(Command, click.Group):
 
 def options(*each: Decorator) -> Decorator:
     """Return one decorator for several options; help shows them in this order."""
-
-    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for option in reversed(each):
-            command = option(command)
-        return command
-
-    return decorate
+    return lambda command: reduce(lambda made, option: option(made), reversed(each), command)
 
 
 concurrency_option: Final = click.option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -35,6 +36,7 @@ def test_it_fits_a_terminal_of_80_columns(words: Words, command: Call, monkeypat
         ended = command(*words, "--help")
         assert (ended.code, ended.err) == (0, "")
         assert max(map(len, ended.out.splitlines())) <= 80
+        assert not re.search(r"--[a-z-]*-$", ended.out, re.MULTILINE)  # no option is broken at a hyphen
         assert "..." not in ended.out.partition("Commands:")[2]  # no summary is cut off
 
 
