@@ -138,6 +138,7 @@ JOB_MUTANTS = (
         "_reconcile.creates",
         "is_mine, is_other = is_settled and fits[0], ",
         "is_mine, is_other = fits[0], ",
+        test="jobs/test_duplicate_ids.py",
     ),
     # What a run does in an outage
     Mutant(
