@@ -31,7 +31,7 @@ _DESTROYED = re.compile(
 )
 # What spreadsheets and address books add: `="07…"`, `'+44…`, `Mob: 07…`, `tel:+44…`, `07…;`. Other words may mean `not`.
 _WRAPPED = re.compile(
-    r"[='\"`]*(?:(?:mobile?|mob|cell|telephone|tel|phone|ph|handy|gsm|sms|whatsapp|[mtp])(?:number|num|no|nr)?[.:#]*)*"
+    r"[='\"`]*(?:(?:mobile?|mob|cell|telephone|tel|phone|ph|handy|gsm|sms|whatsapp|[mtp])(?:number|num|no|nr)?[.:#]{0,2}){0,3}"
     r"([(+0-9][0-9()+./-]*)['\"`;,]*",
     re.ASCII | re.IGNORECASE,
 )
