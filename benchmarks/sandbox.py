@@ -158,7 +158,7 @@ async def _connect(url: str, count: int = 1) -> AsyncIterator[list[Stream]]:
 
 
 async def _listings(url: str, cpu: Callable[[], float], size: Size) -> list[Measured]:
-    rows = [Row.of_campaign(_campaign(number)) for number in range(size.rows)]
+    rows = [Row(_campaign(number)) for number in range(size.rows)]
     async with _connect(url) as (stream,):
 
         async def in_process(filters: str, sorts: str) -> int:

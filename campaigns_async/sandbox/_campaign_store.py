@@ -65,7 +65,7 @@ class Store:
 
     def seed(self, wire: WireRow, contacts: Iterable[WireRow], at: int | None) -> None:
         """Add a campaign without validating it: at the end, or at an index from 0."""
-        row = Row.of_campaign(dict(wire))
+        row = Row(dict(wire))
         campaign_id = str(row.wire["id"])
         if campaign_id in self._by_id:
             raise ValueError(f"there is a campaign {campaign_id!r} already")
@@ -79,7 +79,7 @@ class Store:
         contacts = [self._make_contact_row(contact) for contact in new.contacts]
         fields = self._convert_fields(new.fields)
         wire: Wire = {"id": campaign_id, **fields, "recipientCount": len(contacts), "status": 0}
-        row = Row.of_campaign(wire)
+        row = Row(wire)
         self._rows.append(row)
         self._by_id[campaign_id] = row
         self._contacts[campaign_id] = contacts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, TypeGuard
 
 from attrs import define, frozen
@@ -53,18 +53,18 @@ def read_update(body: bytes) -> Wire:
     return fields
 
 
-def read_create(
-    body: bytes,
-    *,
-    ignore_invalid: bool,
-    parse_number: Callable[[object], str | None] = parse_mobile,
-) -> CreateBody:
+def read_create(body: bytes, *, ignore_invalid: bool, parse_number: Callable[[object], str | None]) -> CreateBody:
     """Read the body of a create, with `ignore_invalid` without the contacts that have an invalid number."""
     new = _read_object(body)
     errors: dict[str, list[str]] = {}
     fields = _read_fields(new, errors)
+    items = new.get("contacts")
+    if items is None:
+        errors["Contacts"] = ["The Contacts field is required."]
+    elif not _is_list(items):
+        raise _wrong_type("$.contacts", "an array")
     contacts: list[NewContact] = []
-    for index, item in enumerate(_read_contacts(new, errors)):
+    for index, item in enumerate(items or ()):
         wire = _read_contact(item, index)
         contact = NewContact(wire, parse_number(wire["phoneNumber"]))
         if contact.digits is not None:
@@ -125,9 +125,7 @@ def _wrong_type(path: str, kind: str) -> InvalidRequestError:
 
 def _read_fields(item: Body, errors: dict[str, list[str]]) -> Wire:
     fields: Wire = {name: item.get(name) for name in _UPDATE_FIELDS}
-    for name in ("startDateTime", "sender", "message", "trackLinkUrl"):
-        if fields[name] is not None and not isinstance(fields[name], str):
-            raise _wrong_type(f"$.{name}", "System.String")
+    _check_texts(fields, ("startDateTime", "sender", "message", "trackLinkUrl"), "$")
     start = fields["startDateTime"]
     if start is not None and parse_iso_ticks(start) is None:
         raise _wrong_type("$.startDateTime", "System.DateTime")
@@ -137,6 +135,12 @@ def _read_fields(item: Body, errors: dict[str, list[str]]) -> Wire:
             title = name[0].upper() + name[1:]
             errors[title] = [f"The {title} field is required."]
     return fields
+
+
+def _check_texts(fields: Wire, names: Iterable[str], path: str) -> None:
+    for name in names:
+        if fields[name] is not None and not isinstance(fields[name], str):
+            raise _wrong_type(f"{path}.{name}", "System.String")
 
 
 def _read_link(value: object) -> int | None:
@@ -153,26 +157,12 @@ def _read_link(value: object) -> int | None:
     return value
 
 
-def _read_contacts(item: Body, errors: dict[str, list[str]]) -> list[Any]:
-    contacts = item.get("contacts")
-    if contacts is None:
-        errors["Contacts"] = ["The Contacts field is required."]
-        return []
-    if not _is_list(contacts):
-        raise _wrong_type("$.contacts", "an array")
-    return contacts
-
-
 def _read_contact(item: object, index: int) -> Wire:
     if not _is_object(item):
         raise _wrong_type(f"$.contacts[{index}]", "an object")
     contact = _normalize_names(item)
-    wire: Wire = {}
-    for name in _CONTACT_TEXTS:
-        value = contact.get(name)
-        if value is not None and not isinstance(value, str):
-            raise _wrong_type(f"$.contacts[{index}].{name}", "System.String")
-        wire[name] = value
+    wire: Wire = {name: contact.get(name) for name in _CONTACT_TEXTS}
+    _check_texts(wire, _CONTACT_TEXTS, f"$.contacts[{index}]")
     group = contact.get("contactGroupId")
     if group is not None and not (isinstance(group, str) and _UUID.fullmatch(group)):
         raise _wrong_type(f"$.contacts[{index}].contactGroupId", "System.Guid")

@@ -35,22 +35,17 @@ class Row:
     """
 
     wire: Wire = field(repr=False)
-    ticks: int | None = field(default=None, repr=False)
+    ticks: int | None = field(init=False, repr=False)
     deleted: bool = False
 
-    @classmethod
-    def of_campaign(cls, wire: Wire) -> Row:
-        return cls(wire, _parse_start(wire))
+    def __attrs_post_init__(self) -> None:
+        self.replace(self.wire)
 
     def replace(self, wire: Wire) -> None:
         """Replace the fields. The previous dict is not changed."""
+        text = wire.get("startDateTime")
         self.wire = wire
-        self.ticks = _parse_start(wire)
-
-
-def _parse_start(wire: Wire) -> int | None:
-    text = wire.get("startDateTime")
-    return parse_iso_ticks(text) if isinstance(text, str) else None
+        self.ticks = parse_iso_ticks(text) if isinstance(text, str) else None
 
 
 class Kind(enum.Enum):

@@ -95,11 +95,10 @@ def _list_requests(sandbox: ThreadedSandbox) -> str:
 
 def _describe_request(request: RecordedRequest) -> str:
     path = _NUMBER.sub("(number)", request.path)
-    status = "no answer" if request.status is None else str(request.status)
-    done = "carried out" if request.acted else "not carried out"
-    parts = [status, done]
-    if request.fault is not None:
-        parts.append(f"fault {request.fault}")
-    if request.problem:
-        parts.append(request.problem)
-    return f"{request.number}. {request.method} {path}: {', '.join(parts)}"
+    parts = [
+        str(request.status or "no answer"),
+        "carried out" if request.acted else "not carried out",
+        "" if request.fault is None else f"fault {request.fault}",
+        request.problem,
+    ]
+    return f"{request.number}. {request.method} {path}: {', '.join(filter(None, parts))}"

@@ -281,7 +281,7 @@ class TestRowsThatAServerFinds:
         expression = data.draw(EXPRESSIONS)
         wires = data.draw(st.lists(WIRES, min_size=1, max_size=6))
         zone = dt.timezone(dt.timedelta(hours=data.draw(st.integers(-14, 14))))
-        rows = [Row.of_campaign({"id": str(index), **wire}) for index, wire in enumerate(wires)]
+        rows = [Row({"id": str(index), **wire}) for index, wire in enumerate(wires)]
 
         found = server.find(rows, str(expression), None, CAMPAIGN_COLUMNS, zone)
 
@@ -328,7 +328,7 @@ class TestRowsThatAServerFinds:
         wire = {"id": "x", "startDateTime": (START + dt.timedelta(seconds=seconds)).isoformat()}
         filters = f"startDateTime{operator}2031-05-01T09:30:00Z"
 
-        if server.find([Row.of_campaign(wire)], filters, None, CAMPAIGN_COLUMNS, zone).rows:
+        if server.find([Row(wire)], filters, None, CAMPAIGN_COLUMNS, zone).rows:
             assert not contradicts_text(filters, read_model(wire, Campaign))
 
 

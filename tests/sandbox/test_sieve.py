@@ -22,7 +22,7 @@ UNPAGED = [case for case in DATA["cases"] if case["query"].keys() <= {"filters",
 
 
 def campaign_rows(*wires: dict[str, Any]) -> list[Row]:
-    return [Row.of_campaign(wire) for wire in wires or DATA["datasets"]["campaigns"]]
+    return [Row(wire) for wire in wires or DATA["datasets"]["campaigns"]]
 
 
 def ids(rows: Any) -> list[str]:
@@ -39,7 +39,7 @@ def is_refused(filters: str) -> bool:
 
 @pytest.mark.parametrize("case", UNPAGED, ids=lambda case: case["id"])
 def test_results_are_those_of_the_library(case: dict[str, Any]) -> None:
-    rows = [Row.of_campaign(wire) for wire in DATA["datasets"][case["dataset"]]]
+    rows = [Row(wire) for wire in DATA["datasets"][case["dataset"]]]
     query = case["query"]
 
     result = find(rows, query.get("filters"), query.get("sorts"), COLUMNS[case["dataset"]])
