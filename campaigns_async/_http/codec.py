@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
+from itertools import repeat
 from typing import Any, TypeGuard, TypeVar
 
 import attrs
@@ -93,36 +94,28 @@ class _UnreadableError(ValueError):
     """A reason that names the expected value, and does not quote the value found."""
 
 
-def read_model(value: object, cls: type[M], *, where: str = "$") -> M:
-    """Return the model that a JSON value encodes.
-
-    Raises:
-        DecodeError: If the value does not fit. Its `where` is the place.
-    """
-    hook = _readers()[cls]
-    with suppress(Exception):  # the detailed converter names the fault
-        return hook(value, cls)  # type: ignore[no-any-return]  # cattrs types its hooks so
-    raise _explain(value, cls, where)
+def read_model(value: object, cls: type[M]) -> M:
+    """Return the model that a JSON value encodes. A `DecodeError` says where the value does not fit."""
+    try:
+        return _build_reader().structure(value, cls)
+    except Exception as error:
+        fault = _explain(error, "$")
+    raise fault
 
 
-def read_models(values: Sequence[object], cls: type[M], *, where: str = "$") -> tuple[M, ...]:
-    """Return the models of a JSON array.
-
-    Raises:
-        DecodeError: If a value does not fit. Its `where` is the place.
-    """
-    hook = _readers()[cls]
-    with suppress(Exception):
-        return tuple([hook(value, cls) for value in values])
-    return tuple([read_model(value, cls, where=f"{where}[{index}]") for index, value in enumerate(values)])
+def read_models(values: Sequence[object], cls: type[M], *, where: str) -> tuple[M, ...]:
+    """Return the models of a JSON array, as `read_model` does. `where` is the place of the array."""
+    rows: list[M] = []
+    try:
+        rows.extend(map(_build_reader().get_structure_hook(cls), values, repeat(cls)))
+        return tuple(rows)
+    except Exception as error:
+        fault = _explain(error, f"{where}[{len(rows)}]")
+    raise fault
 
 
 def read_status(value: object, _: object = None) -> CampaignStatus | None:
-    """Return the status with a number or a name.
-
-    Raises:
-        ValueError: If `value` is neither a number nor a known name. Does not quote it.
-    """
+    """Return the status with a number or a name. An error does not quote the value."""
     if value is None:
         return None
     if type(value) is int and _LEAST <= value <= _MOST:
@@ -136,11 +129,7 @@ def read_status(value: object, _: object = None) -> CampaignStatus | None:
 
 
 def read_date(value: object, _: object = None) -> datetime | None:
-    """Return the moment that a text names, in UTC. A seventh fractional digit is cut.
-
-    Raises:
-        ValueError: If `value` is not an ISO 8601 date. Does not quote it.
-    """
+    """Return the moment that a text of ISO 8601 names, in UTC. A seventh fractional digit is cut."""
     if value is None:
         return None
     with suppress(TypeError, ValueError):
@@ -175,8 +164,9 @@ def _read_optional_int(value: object, _: object = None) -> int | None:
     raise _UnreadableError("expected a whole number")
 
 
-def _make_reader(*, detailed: bool) -> Converter:
-    converter = Converter(detailed_validation=detailed)
+@cache  # built on first use: many programs read no models
+def _build_reader() -> Converter:
+    converter = Converter()
     # The optional types have hooks of their own: cattrs' would cost a second call for each field.
     converter.register_structure_hook(str, _read_text)
     converter.register_structure_hook(str | None, _read_optional_text)
@@ -199,27 +189,14 @@ def _only_objects(structure: Callable[[Any, Any], M]) -> Callable[[object, Any],
     return hook
 
 
-@cache  # built on first use: many programs read no models
-def _readers() -> dict[type, Callable[[object, Any], Any]]:
-    converter = _make_reader(detailed=False)  # stops at the first fault
-    return {cls: converter.get_structure_hook(cls) for cls in (Campaign, Contact)}
-
-
-@cache
-def _build_detailed_reader() -> Converter:
-    return _make_reader(detailed=True)
-
-
-def _explain(value: object, cls: type[M], where: str) -> DecodeError:
-    try:
-        _build_detailed_reader().structure(value, cls)
-    except BaseValidationError as error:
+def _explain(error: Exception, where: str) -> DecodeError:
+    """Return the error of a value that does not fit. It is not chained: the error of cattrs holds the value."""
+    if isinstance(error, BaseValidationError):
         text = transform_error(error, path=where, format_exception=_describe)[0]
         reason, _, path = text.rpartition(" @ ")
         return DecodeError(f"{camel(path)}: {reason}", where=camel(path))
-    except _UnreadableError as error:
-        return DecodeError(f"{where}: {error}", where=where)
-    return DecodeError(f"{where}: cannot be read", where=where)  # the two converters disagree
+    reason = str(error) if isinstance(error, _UnreadableError) else "cannot be read"
+    return DecodeError(f"{where}: {reason}", where=where)
 
 
 def _describe(error: BaseException, _: type | None) -> str:
