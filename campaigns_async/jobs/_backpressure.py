@@ -41,18 +41,12 @@ class Backoff:
     An outage begins with a failure and ends with a documented response to a create that was sent after its beginning.
     Until then, every pause is twice as long as the pause before. After a pause, one row shows if the server has
     recovered. If the outage left rows unknown, a probe goes before the row: a row that is lost may be on the server.
-
-    Attributes:
-        give_up_after: The length of an outage, in seconds, at which the run gives up, above 0.
-        clock: Returns monotonic seconds.
-        error: The latest failure.
-        waited: The total of all pauses, in seconds.
     """
 
-    give_up_after: float
-    clock: Callable[[], float]
+    give_up_after: float  # the length of an outage, in seconds, at which the run gives up, above 0
+    clock: Callable[[], float]  # returns monotonic seconds
     error: BaseException | None = None
-    waited: float = 0.0
+    waited: float = 0.0  # the total of all pauses, in seconds
     _since: float | None = field(init=False, default=None)
     _until: float = field(init=False, default=0.0)
     _step: float = field(init=False, default=_FIRST)
@@ -77,9 +71,7 @@ class Backoff:
     def record_failure(self, error: BaseException, *, unknown: bool = False) -> None:
         """Record that a request failed: the server is down, could not be reached, or throttled.
 
-        Args:
-            error: The failure.
-            unknown: True if the request was a create, and it is unknown if it was carried out.
+        `unknown` says that the request was a create, and that it may have been carried out.
         """
         now = self.clock()
         self.error = error
@@ -108,9 +100,7 @@ class Backoff:
     def record_response(self, *, after_outage: bool = True) -> None:
         """Record a documented response to a create.
 
-        Args:
-            after_outage: False if the create was in flight when the outage began, so that its response says nothing
-                about the server's present state.
+        Without `after_outage`, the create was in flight when the outage began: its response does not show that it is over.
         """
         if self._since is None:
             self._unknown = 0

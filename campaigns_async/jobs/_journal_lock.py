@@ -15,25 +15,19 @@ from pathlib import Path
 from typing import Final
 
 from campaigns_async._file_lock import FileLock
-from campaigns_async.jobs._sqlite_files import check_identity, identify
+from campaigns_async.jobs._sqlite_files import find_stat
 from campaigns_async.jobs.job_errors import JournalError, JournalWriteError
 
 _CONTENT: Final = re.compile(rb"([0-9a-f]{16}) ([0-9]{20})\n")
 
 
 class JournalLock:
-    """The lock of an open journal.
-
-    Args:
-        path: The path of the journal.
-        lock: The lock on its lock file.
-        identity: The journal's identity, since a lock file may be another journal's.
-    """
+    """The lock of an open journal. A lock file with another `identity` is another journal's."""
 
     def __init__(self, path: Path, lock: FileLock, identity: bytes) -> None:
         self._path = path
         self._lock = lock
-        self._file = identify(path)
+        self._file = find_stat(path)
         self._identity = identity.hex()
         self._error: OSError | None = None
 
@@ -56,16 +50,17 @@ class JournalLock:
             JournalError: If a file was removed or replaced, or the lock file cannot be written.
         """
         self.check()
-        check_identity(self._path, self._file)
+        found = find_stat(self._path)
+        if self._file is None or found is None or not os.path.samestat(found, self._file):
+            # The next run would not find rows that are written to another file.
+            raise JournalWriteError("the journal was moved, deleted or replaced while it was in use")
         if self._error is not None:
             raise JournalWriteError(f"the journal's .lock file cannot be written: {self._error.strerror}")
 
     def find_newer(self, generation: int, *, has_rows: Callable[[], bool]) -> int | None:
         """Return the generation that the journal must surpass if it is an older copy; None if it is the latest.
 
-        Args:
-            generation: The journal's generation.
-            has_rows: Returns True if the journal has rows. One that was just made has none, and its lock file is empty.
+        A journal that was just made has no rows, and its lock file is empty.
         """
         found = _CONTENT.match(os.pread(self._lock.descriptor, 64, 0))
         if found is None:

@@ -48,17 +48,11 @@ class _HeldBackError(CampaignsError):
 
 @frozen
 class DuplicateId:
-    """A campaign's id that the server gave to two creates. Both are unknown.
+    """A campaign's id that the server gave to two creates. Both are unknown."""
 
-    Attributes:
-        campaign_id: The id.
-        row_id: The row that was given the id later.
-        earlier_row_id: The row that was given the id first; None if it was a create outside of the journal.
-    """
-
-    campaign_id: str
-    row_id: int
-    earlier_row_id: int | None
+    campaign_id: str  # the id
+    row_id: int  # the row that was given the id later
+    earlier_row_id: int | None  # the row that was given the id first; None if it was a create outside of the journal
 
 
 @define(eq=False)

@@ -129,13 +129,8 @@ class JournalFile(JournalReader):
     ) -> LoadedPlan:
         """Compare a plan with the journal and add the new rows; see `Journal.add_plan`.
 
-        Args:
-            plan: The plan. It is read once.
-            settings: Options that must be equal in every run, besides the plan's own.
-            retry_failed: Plan failed rows again.
-            stopping: Called for each line; return True to give up.
-            sink: Receives each row that would be sent. Only for a scratch copy, which then stores no payloads. The file of
-                a plan is locked until any other journal is closed.
+        `sink` receives each row that would be sent. It is only for a scratch copy, which then stores no payloads. The
+        file of a plan is locked until any other journal is closed.
         """
         self._check_files()
         if self._lock is not None and isinstance(plan, FilePlan):

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -54,19 +54,14 @@ def check_sqlite() -> None:
 
 
 def open_to_write(path: Path, connect: Connect, make: Callable[[sqlite3.Connection], None]) -> sqlite3.Connection:
-    """Open a journal for writing, or create it. The caller holds its lock.
-
-    Args:
-        path: The path of the file.
-        connect: `sqlite3.connect`, or a function that replaces it.
-        make: Creates the tables of a new journal.
+    """Open a journal for writing, or create it by `make`. The caller holds its lock.
 
     Raises:
         JournalInUseError: If another SQLite program has locked the file.
         JournalWriteError: If the file cannot be written.
         JournalError: If the file is not a usable journal. It was left unchanged.
     """
-    found = _stat(path)
+    found = find_stat(path)
     if found is not None and stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
         # Each name would have its own lock and its own write-ahead log.
         raise JournalError("the journal has several hard links, each of which would be another journal: keep one")
@@ -108,17 +103,10 @@ def copy(path: Path, to: Path) -> None:
     Raises:
         JournalError: If the file is not a usable journal, or cannot be copied.
     """
-    source = open_to_read(path, sqlite3.connect)
-    try:
+    with closing(open_to_read(path, sqlite3.connect)) as source:
         _touch(to)
-        with writing():
-            target = _connect(sqlite3.connect, to, mode="rw")
-            try:
-                source.backup(target)
-            finally:
-                close(target)
-    finally:
-        close(source)
+        with writing(), closing(_connect(sqlite3.connect, to, mode="rw")) as target:
+            source.backup(target)
 
 
 def close(connection: sqlite3.Connection) -> None:
@@ -154,27 +142,12 @@ def lock(path: Path) -> FileLock:
         ) from None
 
 
-def identify(path: Path) -> os.stat_result:
-    """Return the identity of the file at a path, for `check_identity`.
-
-    Raises:
-        JournalWriteError: If the file does not exist.
-    """
-    found = _stat(path)
-    if found is None:
-        raise JournalWriteError("the journal was moved or deleted while it was opened")
-    return found
-
-
-def check_identity(path: Path, identity: os.stat_result) -> None:
-    """Check that the path still leads to the file: the next run would not find rows written to another one.
-
-    Raises:
-        JournalWriteError: If the file was moved, deleted or replaced.
-    """
-    found = _stat(path)
-    if found is None or not os.path.samestat(found, identity):
-        raise JournalWriteError("the journal was moved, deleted or replaced while it was in use")
+def find_stat(path: Path) -> os.stat_result | None:
+    """Return the status of the file at a path; None if there is no such file."""
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 @contextmanager
@@ -223,15 +196,8 @@ def _lock_path(path: Path) -> str:
     return os.path.realpath(path) + ".lock"  # symbolic links to one file are one journal
 
 
-def _stat(path: Path) -> os.stat_result | None:
-    try:
-        return path.stat()
-    except OSError:
-        return None
-
-
 def _size(path: str) -> int:
-    found = _stat(Path(path))
+    found = find_stat(Path(path))
     return 0 if found is None else found.st_size
 
 

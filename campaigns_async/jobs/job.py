@@ -32,7 +32,6 @@ from campaigns_async.jobs.journal import ClaimedRow, Journal, JournalRow, Transi
 from campaigns_async.jobs.plans import AnyPlan, Plan, as_plan, decode_campaign
 from campaigns_async.jobs.progress import Phase, Progress, ProgressTracker, Summary
 from campaigns_async.query import campaign
-from campaigns_async.settings import ReconcilePolicy
 
 T = TypeVar("T")
 _log = logging.getLogger("campaigns_async")
@@ -154,7 +153,9 @@ class Job:
         self._ignore_invalid = ignore_invalid_phone_numbers
         if on_progress is not None and not callable(on_progress):
             raise ConfigurationError("on_progress must be a function of a Progress", parameter="on_progress")
-        self._policy = _override_settle(client.reconcile, settle)
+        self._policy = client.reconcile
+        if settle is not None:
+            self._policy = evolve(self._policy, settle=check_seconds("settle", settle, ge=0.0))
         self._preflight = check_instance("preflight", preflight, bool)
         self._preflight_limit = check_int("preflight_limit", preflight_limit, ge=1)
         self._accept_missing = check_instance("accept_missing", accept_missing, bool)
@@ -442,9 +443,3 @@ async def _return_fatal(work: Awaitable[T]) -> T | BaseException:
         return await work
     except (SystemExit, KeyboardInterrupt) as error:
         return error
-
-
-def _override_settle(policy: ReconcilePolicy, settle: float | None) -> ReconcilePolicy:
-    if settle is None:
-        return policy
-    return evolve(policy, settle=check_seconds("settle", settle, ge=0.0))

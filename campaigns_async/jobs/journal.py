@@ -67,17 +67,11 @@ class Mark(IntEnum):
 
 
 class StartGroup(NamedTuple):
-    """The planned rows with one start.
+    """The planned rows with one start."""
 
-    Attributes:
-        starts_at: The start in milliseconds since 1970.
-        texts: Digests of the messages.
-        counts: The numbers of contacts.
-    """
-
-    starts_at: int
-    texts: set[int]
-    counts: set[int]
+    starts_at: int  # the start in milliseconds since 1970
+    texts: set[int]  # digests of the messages
+    counts: set[int]  # the numbers of contacts
 
 
 @frozen
@@ -136,20 +130,12 @@ class ClaimedRow:
 
 @frozen
 class Transition:
-    """A row's next state, with the columns that belong to it. The columns of the previous state are cleared.
+    """A row's next state, with the fields of `JournalRow` that belong to it. Those of the previous state are cleared.
 
     Attributes:
-        row_id: The row's id.
-        state: The next state.
-        campaign_id: As in `JournalRow`.
-        reason: As in `JournalRow`.
-        candidates: As in `JournalRow`.
-        created_without_id: As in `JournalRow`. Once True, it stays so while the row is unknown.
+        created_without_id: Once True, it stays so while the row is unknown.
         exceptional: True to allow a move that no run makes by itself: to adopt a campaign, to restore a journal, to
             revoke an id that two rows were given, or a user's decision on a created row.
-        refused_contacts: As in `JournalRow`.
-        server_reason: As in `JournalRow`.
-        mark: As in `JournalRow`.
     """
 
     row_id: int

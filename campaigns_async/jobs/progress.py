@@ -121,28 +121,11 @@ class Summary:
 
 @define(eq=False)
 class ProgressTracker:
-    """The counts of a run in progress.
-
-    Attributes:
-        backoff: The pauses of the run.
-        on_progress: Called with each report; None to report nothing.
-        counts: The number of rows in each state.
-        created_now: As in `Summary`.
-        found: As in `Summary`.
-        absent: As in `Summary`.
-        restored: As in `Summary`.
-        adopted: As in `Summary`.
-        held: As in `Summary`.
-        near: As in `Summary`.
-        left_out: As in `Summary`.
-        recipients: As in `Summary`.
-        accepted: As in `Summary`.
-        warnings: As in `Summary`.
-    """
+    """The counts of a run in progress, by the names of `Summary`."""
 
     backoff: Backoff
     on_progress: Callable[[Progress], object] | None
-    counts: Counter[State] = field(factory=Counter[State])
+    counts: Counter[State] = field(factory=Counter[State])  # of the rows in each state
     created_now: int = 0
     found: int = 0
     absent: int = 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
@@ -32,8 +32,19 @@ _COLUMNS: Final = (
     "id, key, content, state, attempts, attempted_at, ended_at, campaign_id, reason, candidates, created_without_id, "
     "refused, first_claim, server_reason, mark"
 )
-_STATES: Final[dict[int, State]] = {int(state): state for state in State}  # faster than State(number)
-_MARKS: Final[dict[int, Mark]] = {int(mark): mark for mark in Mark}
+_FIELDS: Final = (
+    *("row_id", "key", "content", "state", "attempts", "attempted_at", "ended_at", "campaign_id", "reason"),
+    *("candidates", "created_without_id", "refused_contacts", "first_claim", "server_reason", "mark", "payload"),
+)
+"""The fields of a row, in the order of the columns."""
+_CONVERTERS: Final[dict[str, Callable[[Any], object]]] = {
+    "state": {int(state): state for state in State}.__getitem__,  # faster than State(number)
+    "candidates": lambda text: tuple(PossibleMatch(*each) for each in msgspec.json.decode(text)) if text else (),
+    "created_without_id": bool,
+    "refused_contacts": lambda text: tuple(msgspec.json.decode(text)) if text else (),
+    "mark": {int(mark): mark for mark in Mark}.__getitem__,
+    "payload": lambda payload: None if payload is None else decompress(payload),
+}
 
 
 def open_journal(path: str | Path) -> JournalReader:
@@ -108,7 +119,7 @@ class JournalReader:
         which = f"AND state IN ({among})" if states else ""
         if states and UNSETTLED.issuperset(states):
             which += f" AND {UNSETTLED_WHERE}"
-        return (_to_row(*row) for row in self._read_pages(f"SELECT {source} WHERE id > ? {which} ORDER BY id"))
+        return (_to_row(row) for row in self._read_pages(f"SELECT {source} WHERE id > ? {which} ORDER BY id"))
 
     def row(self, key: str) -> JournalRow | None:
         """Return the row with a key, without its request body; None if there is no such row."""
@@ -117,7 +128,7 @@ class JournalReader:
             ((salt, purged_at),) = self._connection.execute("SELECT digest_key, purged_at FROM journal").fetchall()
             stored = key if purged_at is None else digest_key(salt, key)
             for row in self._connection.execute(query, (stored,)).fetchall():
-                return _to_row(*row)
+                return _to_row(row)
         return None
 
     def find_owner(self, campaign_id: str) -> JournalRow | None:
@@ -125,7 +136,7 @@ class JournalReader:
         query = f"SELECT {_COLUMNS} FROM rows WHERE {NORMALIZED} = ? AND state = 2"  # noqa: S608 - a constant
         with reading():
             for row in self._connection.execute(query, (normalize_id(campaign_id),)).fetchall():
-                return _to_row(*row)
+                return _to_row(row)
         return None
 
     def owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
@@ -206,39 +217,8 @@ def to_json(values: Iterable[str | int]) -> str:
     return msgspec.json.encode(list(values)).decode()
 
 
-def _to_row(
-    row_id: int,
-    key: str,
-    content: int,
-    state: int,
-    attempts: int,
-    attempted_at: float | None,
-    ended_at: float | None,
-    campaign_id: str | None,
-    reason: str | None,
-    candidates: str | None,
-    created_without_id: int,
-    refused: str | None,
-    first_claim: int | None,
-    server_reason: str | None,
-    mark: int,
-    payload: bytes | None = None,
-) -> JournalRow:
-    return JournalRow(
-        row_id,
-        key,
-        content,
-        _STATES[state],
-        attempts,
-        attempted_at,
-        ended_at,
-        campaign_id,
-        reason,
-        tuple(PossibleMatch(*candidate) for candidate in msgspec.json.decode(candidates)) if candidates else (),
-        bool(created_without_id),
-        tuple(msgspec.json.decode(refused)) if refused else (),
-        first_claim,
-        None if payload is None else decompress(payload),
-        server_reason,
-        _MARKS[mark],
-    )
+def _to_row(row: Sequence[Any]) -> JournalRow:
+    values = dict(zip(_FIELDS, row, strict=False))  # the payload may not have been read
+    for name in values.keys() & _CONVERTERS.keys():
+        values[name] = _CONVERTERS[name](values[name])
+    return JournalRow(**values)
