@@ -73,11 +73,7 @@ def find_date_fault(value: object) -> str | None:
 def check_int(
     name: str, value: object, *, ge: int, le: int | None = None, error: type[CampaignsError] = ConfigurationError
 ) -> int:
-    """Return an int within a range.
-
-    Raises:
-        ConfigurationError: If `value` is not an int from `ge` to `le`. Another class where `error` names it.
-    """
+    """Return an int from `ge` to `le`; raise `error` for another value."""
     if not is_int(value):
         raise error(f"{name} must be a whole number, not {_describe(value)}", parameter=name)
     if value < ge:
@@ -88,11 +84,7 @@ def check_int(
 
 
 def check_seconds(name: str, value: object, *, ge: float | None = None, le: float | None = None) -> float:
-    """Return a finite number of seconds.
-
-    Raises:
-        ConfigurationError: If `value` is not a finite number above 0, or from `ge`, and up to `le`.
-    """
+    """Return a finite number of seconds above 0, or from `ge`, and up to `le`; raise an error for another value."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
         raise ConfigurationError(f"{name} must be a finite number, not {_describe(value)}", parameter=name)
     if ge is not None:
@@ -108,11 +100,7 @@ def check_seconds(name: str, value: object, *, ge: float | None = None, le: floa
 def check_choice(
     name: str, value: object, allowed: tuple[C, ...], *, error: type[CampaignsError] = ConfigurationError
 ) -> C:
-    """Return the allowed value that equals `value`.
-
-    Raises:
-        ConfigurationError: If no allowed value equals `value`. Another class where `error` names it.
-    """
+    """Return the allowed value that equals `value`; raise `error` if none does."""
     for choice in allowed:
         if value == choice:
             return choice
@@ -121,22 +109,14 @@ def check_choice(
 
 
 def check_instance(name: str, value: object, cls: type[C], *, error: type[CampaignsError] = ConfigurationError) -> C:
-    """Return `value`.
-
-    Raises:
-        ConfigurationError: If `value` is not a `cls`. Another class where `error` names it.
-    """
+    """Return `value`; raise `error` if it is no `cls`."""
     if not isinstance(value, cls):
         raise error(f"{name} must be a {cls.__name__}, not {type(value).__name__}", parameter=name)
     return value
 
 
 def check_base_url(name: str, value: object) -> str:
-    """Return an http or https URL without query, fragment and credentials. Remove slashes at its end.
-
-    Raises:
-        ConfigurationError: If `value` is not such a URL.
-    """
+    """Return an http or https URL without query, fragment and credentials, without slashes at its end."""
     if not isinstance(value, str):
         raise ConfigurationError(f"{name} must be text, not {type(value).__name__}", parameter=name)
     if (fault := _find_url_fault(value)) is not None:

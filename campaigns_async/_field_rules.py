@@ -35,7 +35,6 @@ def camel(name: str) -> str:
 
 
 def check_text(value: object, *, allow_blank: bool = False) -> str | None:
-    """Return why a value cannot be sent as a text."""
     if value is None:
         return MISSING
     if not isinstance(value, str):
@@ -46,24 +45,20 @@ def check_text(value: object, *, allow_blank: bool = False) -> str | None:
 
 
 def check_optional_text(value: object) -> str | None:
-    """Return why a value cannot be sent as a text that may be absent or blank."""
     return None if value is None else check_text(value, allow_blank=True)
 
 
 def check_phone_number(value: object) -> str | None:
-    """Return why a value cannot be sent as a phone number."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return NOT_A_PHONE_NUMBER
     return check_text(value)
 
 
 def check_link_id(value: object) -> str | None:
-    """Return why a value cannot be sent as the id of an opt-out link."""
     return None if value is None or (is_int(value) and -(2**63) <= value < 2**63) else NOT_AN_INT
 
 
 def check_link(value: object) -> str | None:
-    """Return why a value cannot be sent as a link to track."""
     if value is None:
         return None
     if not isinstance(value, str) or not _LINK.match(value):
@@ -72,7 +67,6 @@ def check_link(value: object) -> str | None:
 
 
 def check_group(value: object) -> str | None:
-    """Return why a value cannot be sent as the id of a contact group."""
     return None if value is None or isinstance(value, UUID) else f"must be a uuid.UUID, not {type(value).__name__}"
 
 
@@ -82,7 +76,6 @@ def check_braces(message: object) -> str | None:
 
 
 def check_start(value: object) -> str | None:
-    """Return why a value cannot be sent as the start of a campaign."""
     reason = find_date_fault(value)
     return f"{reason}: {ADD_ZONE}" if reason == NO_ZONE else reason
 

@@ -10,14 +10,10 @@ from typing import Final, Self
 
 
 class FileLock:
-    """A lock on an open file. Get one with `lock_file`; the end of its `with` block releases it.
-
-    Attributes:
-        name: The path that was passed to `lock_file`.
-    """
+    """A lock on an open file. Get one with `lock_file`; the end of its `with` block releases it."""
 
     def __init__(self, descriptor: int, name: str) -> None:
-        self.name = name
+        self.name = name  # the path that was passed to `lock_file`
         self._descriptor = descriptor
         self._file = os.fstat(descriptor)
         _LOCKS.add(self)
@@ -58,10 +54,6 @@ _LOCKS: Final[set[FileLock]] = set()
 
 def lock_file(descriptor: int, name: str) -> FileLock:
     """Lock an open file against all other descriptors of it, in every process. Close the file on a failure.
-
-    Args:
-        descriptor: The descriptor of the open file.
-        name: The path of the file.
 
     Raises:
         BlockingIOError: If the file is locked.

@@ -33,19 +33,12 @@ class ListOptions(TypedDict, total=False):
 
 @define(eq=False, repr=False)
 class Paginators:
-    """The paginators of a client.
-
-    Attributes:
-        caller: Sends the requests for pages.
-        page_size: The client's setting.
-        remember: The client's setting.
-        record_ids: Called with the ids of each page of campaigns.
-    """
+    """The paginators of a client."""
 
     caller: Caller
     page_size: int
     remember: int
-    record_ids: Callable[[Iterable[str]], None]
+    record_ids: Callable[[Iterable[str]], None]  # called with the ids of each page of campaigns
 
     def for_search(self) -> Paginators:
         """Return paginators for the search for a create that has started."""

@@ -17,26 +17,14 @@ from campaigns_async._reconcile.ledger import Ledger
 
 @frozen(eq=False, repr=False)
 class Runtime:
-    """A snapshot of a client's shared state and operations.
-
-    Attributes:
-        clock: The client's clock.
-        ledger: Campaign ids that the client knows, and creates in flight.
-        listings: The listings of campaigns and contacts that a search reads.
-        creator: Sends creates.
-        rate_limit: Requests per second; None for no limit.
-        max_concurrency: The concurrency limit.
-        base_url: The API's address.
-        read_timeout: `Timeouts.read`, in seconds.
-        fingerprint_key: Returns a digest of the API key with a salt.
-    """
+    """A snapshot of a client's shared state and operations."""
 
     clock: Clock
-    ledger: Ledger
-    listings: Paginators
+    ledger: Ledger  # campaign ids that the client knows, and creates in flight
+    listings: Paginators  # as a search reads them
     creator: Creator
-    rate_limit: float | None
+    rate_limit: float | None  # requests per second; None for no limit
     max_concurrency: int
     base_url: str
-    read_timeout: float
-    fingerprint_key: Callable[[bytes], Awaitable[bytes]]
+    read_timeout: float  # `Timeouts.read`, in seconds
+    fingerprint_key: Callable[[bytes], Awaitable[bytes]]  # returns a digest of the API key with a salt

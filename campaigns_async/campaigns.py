@@ -5,6 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from attrs import define
+
 from campaigns_async._checks import check_choice
 from campaigns_async._engine.caller import Caller
 from campaigns_async._http.request import build_create, build_delete, build_get, build_update
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from campaigns_async.query._parse import Filters, Sorts
 
 
+@define(eq=False, repr=False, slots=False)
 class Campaigns:
     """The campaigns of an account: `client.campaigns`.
 
@@ -31,24 +34,13 @@ class Campaigns:
         campaign_id = await client.campaigns.create(NewCampaign(start, sender, message, contacts))
     """
 
-    def __init__(
-        self,
-        caller: Caller,
-        *,
-        ledger: Ledger,
-        creator: Creator,
-        paginators: Paginators,
-        base_url: str,
-        update_method: str,
-        delete_method: str,
-    ) -> None:
-        self._caller = caller
-        self._ledger = ledger
-        self._creator = creator
-        self._paginators = paginators
-        self._base_url = base_url
-        self._update_method = update_method
-        self._delete_method = delete_method
+    _caller: Caller
+    _ledger: Ledger
+    _creator: Creator
+    _paginators: Paginators
+    _base_url: str
+    _update_method: str
+    _delete_method: str
 
     def __repr__(self) -> str:
         return f"<Campaigns of {self._base_url}>"
@@ -127,12 +119,8 @@ class Campaigns:
             ConflictError: If sending has begun.
             OutcomeUnknownError: If the response was not the documented 204, and the campaign is not gone.
         """
-        await self._caller.run(
-            build_delete(campaign_id, self._delete_method), read_nothing, confirm=partial(self._is_deleted, campaign_id)
-        )
-
-    async def _is_deleted(self, campaign_id: str, *_: object) -> bool:
-        return await self._creator.is_gone(campaign_id)
+        request = build_delete(campaign_id, self._delete_method)
+        await self._caller.run(request, read_nothing, confirm=lambda _, __: self._creator.is_gone(campaign_id))
 
     def list(
         self,

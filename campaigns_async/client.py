@@ -13,7 +13,7 @@ from campaigns_async._checks import check_base_url, check_choice, check_instance
 from campaigns_async._engine.call import Clock
 from campaigns_async._engine.caller import Caller
 from campaigns_async._engine.credentials import CredentialStore, KeySource
-from campaigns_async._engine.instrumentation import Stats
+from campaigns_async._engine.instrumentation import Instrumentation, Stats
 from campaigns_async._engine.limiter import CapacityLimiter, RateLimiter
 from campaigns_async._engine.pool import Pool
 from campaigns_async._engine.retry import RetryQuota
@@ -186,7 +186,7 @@ class CampaignsClient:
             clock=clock,
             random=source,
             quota=RetryQuota(retry.quota),
-            observer=observer,
+            instrumentation=None if observer is None else Instrumentation(observer, clock),
         )
         self._use(check_instance("timeouts", timeouts, Timeouts), retry, reconcile)
 
@@ -198,12 +198,12 @@ class CampaignsClient:
         self._creator = Creator(self._caller, self._ledger, paginators, self._reconcile)
         self.__dict__["campaigns"] = Campaigns(  # an attribute of the instance is read without a call of the descriptor
             self._caller,
-            ledger=self._ledger,
-            creator=self._creator,
-            paginators=paginators,
-            base_url=self._base_url,
-            update_method=self._update_method,
-            delete_method=self._delete_method,
+            self._ledger,
+            self._creator,
+            paginators,
+            self._base_url,
+            self._update_method,
+            self._delete_method,
         )
 
     def _runtime(self) -> Runtime:

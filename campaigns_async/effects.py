@@ -137,23 +137,14 @@ class Met(Enum):
 
 @frozen
 class _AttemptBelief:
-    """A line of table 1.
+    """A line of table 1."""
 
-    Attributes:
-        actions: The actions of requests; None for any.
-        met: Statuses of complete responses, or other ends; None for any.
-        forms: The forms of the body; None for any.
-        effect: The effect of the request.
-        transient: True if the same request may succeed later.
-        read_back: True if reading the campaign can prove that the request was carried out.
-    """
-
-    actions: Container[Action] | None
-    met: Container[int | Met] | None
-    forms: Container[BodyForm] | None
+    actions: Container[Action] | None  # the actions of requests; None for any
+    met: Container[int | Met] | None  # statuses of complete responses, or other ends; None for any
+    forms: Container[BodyForm] | None  # the forms of the body; None for any
     effect: Effect
-    transient: bool = False
-    read_back: bool = False
+    transient: bool = False  # True if the same request may succeed later
+    read_back: bool = False  # True if reading the campaign can prove that the request was carried out
 
 
 _SUCCESSES: Final = range(200, 300)
@@ -199,17 +190,13 @@ class AttemptOutcome:
     """The conclusion from one attempt.
 
     Attributes:
-        effect: The effect of the request.
-        retryable: True if the same request may be sent again.
-        renew_key: True if the request may be sent again with another API key.
-        read_back: True if reading the campaign can prove that the request was carried out, while the effect of the call
-            is unknown.
+        read_back: True if reading the campaign can prove that the request was carried out, while the effect of the call is unknown.
         reusable: True if the response is a documented success, so that its connection may carry another request.
     """
 
-    effect: Effect
-    retryable: bool
-    renew_key: bool = False
+    effect: Effect  # the effect of the request
+    retryable: bool  # True if the same request may be sent again
+    renew_key: bool = False  # True if the request may be sent again with another API key
     read_back: bool = False
     reusable: bool = False
 
@@ -332,18 +319,14 @@ class _RowBelief:
     """A line of table 2.
 
     Attributes:
-        effect: The effect of the create.
-        met: Statuses, or causes of errors without a response; None for any.
-        state: The row's new state.
         action: The run's next step. An unknown row with BACK_OFF is an outage: further creates would be unknown too.
-        forms: The forms of the response's body; None for any.
     """
 
     effect: Effect
-    met: Container[int | Cause] | None
-    state: State
+    met: Container[int | Cause] | None  # statuses, or causes of errors without a response; None for any
+    state: State  # the row's new state
     action: RunAction
-    forms: Container[BodyForm | None] | None = None
+    forms: Container[BodyForm | None] | None = None  # the forms of the response's body; None for any
 
 
 _OTHER_4XX: Final = tuple(status for status in range(400, 500) if status != 408)

@@ -26,48 +26,27 @@ class Clock:
             return time.monotonic()
 
     def now(self) -> datetime:
-        """Return the date and time, in UTC."""
         return datetime.now(UTC)
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for `seconds`."""
         await asyncio.sleep(seconds)
 
 
 class Call:
-    """The state of one call while it runs.
-
-    Attributes:
-        id: The call's number among the calls of the client, from 1; 0 without an observer.
-        request: The request to send.
-        started: The start of the call, in seconds of the clock.
-        give_up: The moment of the deadline, in seconds of the clock; None for no deadline.
-        on_attempt: Called before each attempt.
-        judge: Returns the form of a 2xx response's body; None if it does not matter.
-        attempts: Attempts so far, the current one included.
-        effect: The effect of all attempts that have ended.
-        marker: The marker of the current attempt; None between attempts.
-        outcome: The outcome of the latest attempt.
-        form: The form of the latest response's body; None if it was not looked at.
-        retry_after: Seconds to wait by the latest response; None if it did not say.
-        request_id: The server's id of the latest request; None without an observer.
-        key_renewed: True if the API key was renewed for this call.
-        retry_paid: True if the latest retry of this call was taken from the quota.
-        out_of_time: True if another attempt was due, but only after the deadline.
-    """
+    """The state of one call while it runs."""
 
     # Defaults are on the class: setting them in each instance costs as much as the rest of its construction.
-    id: int = 0
-    attempts: int = 0
-    effect: Effect = _NOT_SENT
-    marker: SendMarker | None = None
-    outcome: AttemptOutcome | None = None
-    form: BodyForm | None = None
-    retry_after: float | None = None
-    request_id: str | None = None
+    id: int = 0  # the call's number among the calls of the client, from 1; 0 without an observer
+    attempts: int = 0  # so far, the current one included
+    effect: Effect = _NOT_SENT  # of all attempts that have ended
+    marker: SendMarker | None = None  # of the current attempt
+    outcome: AttemptOutcome | None = None  # of the latest attempt
+    form: BodyForm | None = None  # of the latest response's body; None if it was not looked at
+    retry_after: float | None = None  # seconds, by the latest response
+    request_id: str | None = None  # the server's, of the latest request; None without an observer
     key_renewed: bool = False
-    retry_paid: bool = False
-    out_of_time: bool = False
+    retry_paid: bool = False  # True if the latest retry was taken from the quota
+    out_of_time: bool = False  # True if another attempt was due, but only after the deadline
 
     def __init__(
         self,
@@ -78,10 +57,10 @@ class Call:
         judge: Callable[[Response], BodyForm] | None,
     ) -> None:
         self.request = request
-        self.started = started
-        self.give_up = give_up
-        self.on_attempt = on_attempt
-        self.judge = judge
+        self.started = started  # in seconds of the clock
+        self.give_up = give_up  # the moment of the deadline
+        self.on_attempt = on_attempt  # called before each attempt
+        self.judge = judge  # returns the form of a 2xx response's body, if it matters
 
     def effect_if_aborted(self) -> Effect:
         """Return the effect of the call if it is aborted at this moment."""

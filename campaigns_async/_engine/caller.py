@@ -276,15 +276,7 @@ class Caller:
                 self._report_finish(call, call.effect, None)
             pool.quota.release(retried=call.retry_paid)
             return value
-        failure = exception_for(
-            call.request,
-            result,
-            call.effect,
-            form=call.form,
-            retry_after=call.retry_after,
-            out_of_time=call.out_of_time,
-            unconfirmed=outcome is not None and outcome.read_back,
-        )
+        failure = exception_for(call, result)
         self._annotate(failure, call)
         self._report_finish(call, call.effect, type(failure).__name__)
         raise failure
@@ -331,33 +323,15 @@ def _must_return(request: Request, response: Response) -> bool:
     return request.operation.resource == "raw" and 200 <= response.status < 300
 
 
-def exception_for(
-    request: Request,
-    result: Response | Failure,
-    effect: Effect,
-    *,
-    form: BodyForm | None = None,
-    retry_after: float | None = None,
-    out_of_time: bool = False,
-    unconfirmed: bool = False,
-) -> CampaignsError:
-    """Return the error of a call that ends with this result.
-
-    Args:
-        request: The request.
-        result: The result of the last attempt.
-        effect: The effect of all attempts.
-        form: The form of the response's body; None if it was not looked at.
-        retry_after: Seconds to wait by the last response; None if it did not say.
-        out_of_time: True if another attempt was due, but only after the deadline.
-        unconfirmed: True if the response proves nothing, and neither did reading the campaign.
-    """
+def exception_for(call: Call, result: Response | Failure) -> CampaignsError:
+    """Return the error of a call that ends with this result of its last attempt."""
+    request, effect, form = call.request, call.effect, call.form
     error: CampaignsError
     if isinstance(result, Response):
         if 200 <= result.status < 300:
             error = build_unproven(request, result, form)
         else:
-            error = build_error(request, result, retry_after=retry_after)
+            error = build_error(request, result, retry_after=call.retry_after)
         error.body_form = form
     elif effect is _APPLIED and result.status is not None:
         error = DecodeError(
@@ -370,12 +344,13 @@ def exception_for(
         error = cls(f"{message} ({result.detail})" if result.detail else message)
         if isinstance(error, ConnectionFailedError):
             error.is_permanent = result.kind.is_permanent
+    unconfirmed = call.outcome is not None and call.outcome.read_back  # nor did reading the campaign prove anything
     if effect is Effect.UNKNOWN and (unconfirmed or is_non_idempotent(request.operation)):
         unknown = _build_outcome_unknown(error)
         if form is BodyForm.GIVEN_ID and isinstance(result, Response):
             unknown.duplicate_id = read_created_id(result)
         return unknown
-    if out_of_time:
+    if call.out_of_time:
         late = DeadlineExceededError(f"no time for another attempt (Timeouts.deadline) after: {error.message}")
         late.__cause__ = error
         late.copy_response(error)

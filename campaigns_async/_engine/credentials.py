@@ -22,18 +22,10 @@ class CredentialStore:
         key: Text, or a callable that returns it.
         timeout: Seconds that the callable may take; None for no limit.
         headers: Headers that go with every request beside the key.
-
-    Attributes:
-        current: The current key; None before the first fetch.
     """
 
     def __init__(
-        self,
-        auth: Auth,
-        key: str | KeySource,
-        *,
-        timeout: float | None = None,
-        headers: Mapping[str, str] | None = None,
+        self, auth: Auth, key: str | KeySource, *, timeout: float | None, headers: Mapping[str, str] | None
     ) -> None:
         self._headers = headers
         self._timeout = timeout
@@ -65,11 +57,7 @@ class CredentialStore:
         return blake2b((await self.load()).key.encode(), digest_size=16, salt=salt).digest()
 
     async def renew(self, refused: Credentials) -> Credentials:
-        """Return another key than the refused one, if there is another.
-
-        Raises:
-            ConfigurationError: As `load`.
-        """
+        """Return another key than the refused one, if there is another."""
         if self.current is not refused and self.current is not None:
             return self.current  # another call got the same 401, and has already fetched a new key
         return await self._fetch_once()

@@ -16,8 +16,7 @@ T = TypeVar("T")
 class EffectRecord:
     """The effects of the requests that are made while it is current: in one item of `client.map`.
 
-    Args:
-        parent: The record of the operation around this one, which records the same requests.
+    `parent` is the record of the operation around this one, which records the same requests.
     """
 
     def __init__(self, parent: EffectRecord | None = None) -> None:
@@ -51,13 +50,11 @@ class EffectRecord:
             self.end(operation, effect)
 
     def begin(self, operation: Operation) -> None:
-        """Record that a call has begun."""
         self._in_flight += changes_something(operation)
         if self._parent is not None:
             self._parent.begin(operation)
 
     def end(self, operation: Operation, effect: Effect) -> None:
-        """Record the effect of a call that began."""
         is_change = changes_something(operation)
         self._in_flight -= is_change
         (self._changes if is_change else self._reads).append(effect)

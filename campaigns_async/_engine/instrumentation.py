@@ -87,7 +87,6 @@ class Instrumentation:
             return None
 
     def finish_attempt(self, call: Call, status: int | None, failure: str | None, effect: Effect) -> None:
-        """Report the end of an attempt."""
         self._emit(
             AttemptFinished(
                 *self._describe(call), call.attempts, status, failure, effect, self._seconds_of(call), call.request_id
@@ -95,11 +94,9 @@ class Instrumentation:
         )
 
     def start_wait(self, call: Call, seconds: float, reason: str) -> None:
-        """Report that a call is about to wait."""
         self._emit(Waiting(next(self._event_ids), call.id, call.request.operation, reason, seconds))
 
     def finish_call(self, call: Call, effect: Effect, error_type: str | None) -> None:
-        """Report the end of a call."""
         self._emit(
             CallFinished(
                 *self._describe(call), call.attempts, self._seconds_of(call), effect, error_type, call.request_id
@@ -107,11 +104,9 @@ class Instrumentation:
         )
 
     def report_reconciliation(self, verdict: str, looks: int, elapsed: float) -> None:
-        """Report the end of a search for a create whose outcome was unknown."""
         self._emit(Reconciled(next(self._event_ids), verdict, looks, elapsed))
 
     def report_duplicate(self, campaign_id: str, effect: Effect, earlier_effect: Effect) -> None:
-        """Report that the server gave one id to two creates."""
         self._emit(DuplicateId(next(self._event_ids), campaign_id, effect, earlier_effect))
 
     def _describe(self, call: Call) -> tuple[int, int, Operation, str, str]:

@@ -59,7 +59,6 @@ class RateLimiter:
         self._reserved -= 1
 
     def count_last_second(self, now: float) -> int:
-        """Return the number of requests sent within the last second."""
         return sum(moment > now - 1.0 for moment in self._sent)
 
 
@@ -76,10 +75,6 @@ class CapacityLimiter:
         rate: The limit of requests per second; None for no limit.
         stagger: Seconds over which the queue starts again after a pause, to avoid a stampede.
         max_waiting: Calls that may wait; None for no limit.
-
-    Attributes:
-        in_flight: Slots in use.
-        waiting: Calls in the queue.
     """
 
     def __init__(
@@ -93,8 +88,8 @@ class CapacityLimiter:
         max_waiting: int | None = None,
     ) -> None:
         self.limit = limit
-        self.in_flight: int = 0
-        self.waiting: int = 0
+        self.in_flight: int = 0  # slots in use
+        self.waiting: int = 0  # calls in the queue
         self.rate = rate
         self._clock = clock
         self._random = random
@@ -156,7 +151,6 @@ class CapacityLimiter:
             raise
 
     def release(self, slot: SendMarker) -> None:
-        """Release a slot."""
         if self.rate is not None and not slot.sent:
             self.rate.cancel()
         self.in_flight -= 1

@@ -6,6 +6,8 @@ import asyncio
 from contextlib import suppress
 from random import Random
 
+from attrs import define, field
+
 from campaigns_async._engine.call import Clock
 from campaigns_async._engine.credentials import CredentialStore
 from campaigns_async._engine.instrumentation import Instrumentation, Stats
@@ -14,47 +16,29 @@ from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._http.deadlines import TimeoutQueues
 from campaigns_async._http.transport import Transport
 from campaigns_async.errors import ClientClosedError, ConfigurationError
-from campaigns_async.events import Observer
 
 
+@define(eq=False, repr=False, slots=False, kw_only=True)
 class Pool:
-    """The state that all calls of a client share. `Caller` makes the calls.
+    """The state that all calls of a client share. `Caller` makes the calls."""
 
-    Attributes:
-        calls: Calls started.
-        attempts: Requests sent.
-        retries: Requests sent that were not the first of their call.
-        throttled: Responses that asked the client to slow down.
-        instrumentation: The source of events for the observer; None without an observer.
-        closed: True if no call may start any more.
-        deadlines: The deadlines of the calls.
-    """
-
-    def __init__(
-        self,
-        *,
-        transport: Transport,
-        credentials: CredentialStore,
-        limiter: CapacityLimiter,
-        clock: Clock,
-        random: Random,
-        quota: RetryQuota,
-        observer: Observer | None = None,
-    ) -> None:
-        self.transport = transport
-        self.credentials = credentials
-        self.limiter = limiter
-        self.clock = clock
-        self.random = random
-        self.quota = quota
-        self.calls = self.attempts = self.retries = self.throttled = 0
-        self.instrumentation: Instrumentation | None = None if observer is None else Instrumentation(observer, clock)
-        self.closed: bool = False
-        self.deadlines: TimeoutQueues = TimeoutQueues()
-        self._closed_event = asyncio.Event()
-        self._skip_grace = asyncio.Event()  # set when the task that closes the pool is cancelled
-        self._closing: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+    transport: Transport
+    credentials: CredentialStore
+    limiter: CapacityLimiter
+    clock: Clock
+    random: Random
+    quota: RetryQuota
+    instrumentation: Instrumentation | None  # None without an observer
+    calls: int = field(init=False, default=0)
+    attempts: int = field(init=False, default=0)
+    retries: int = field(init=False, default=0)  # attempts that were not the first of their call
+    throttled: int = field(init=False, default=0)  # responses that asked the client to slow down
+    closed: bool = field(init=False, default=False)  # True if no call may start any more
+    deadlines: TimeoutQueues = field(init=False, factory=TimeoutQueues)
+    _closed_event: asyncio.Event = field(init=False, factory=asyncio.Event)
+    _skip_grace: asyncio.Event = field(init=False, factory=asyncio.Event)  # set if the task that closes is cancelled
+    _closing: asyncio.Task[None] | None = field(init=False, default=None)
+    _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
 
     def enter(self) -> None:
         """Check that a call may start.

@@ -22,11 +22,7 @@ SUCCESS_RETURNS = 1
 
 
 class RetryQuota:
-    """The tokens for retries that all calls of a client share; full at first.
-
-    Attributes:
-        left: Tokens left.
-    """
+    """The tokens for retries that all calls of a client share; full at first."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -46,13 +42,7 @@ class RetryQuota:
 
 
 def backoff(policy: RetryPolicy, attempt: int, random: Random) -> float:
-    """Return a random number of seconds from 0 to min(cap, base * 2 ** (attempt - 1)): full jitter.
-
-    Args:
-        policy: The base and the cap.
-        attempt: The number of the attempt that failed, from 1.
-        random: The source of randomness.
-    """
+    """Return a random number of seconds from 0 to min(cap, base * 2 ** (attempt - 1)): full jitter."""
     # The exponent is bounded: 2.0 ** 1024 raises OverflowError.
     return random.uniform(0.0, min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 60)))
 
@@ -69,7 +59,6 @@ class RetryAfterOrBackoff:
     random: Random
 
     def __call__(self, _: RetryCallState | None = None) -> float:
-        """Return seconds to wait before the next attempt."""
         pause = backoff(self.policy, self.call.attempts, self.random)
         if self.call.retry_after is None:
             return pause
@@ -89,7 +78,6 @@ class BudgetSpent:
     clock: Clock
 
     def __call__(self, state: RetryCallState) -> bool:
-        """Return True if there is no further attempt."""
         call, policy, pause = self.call, self.policy, state.upcoming_sleep
         if call.attempts >= policy.attempts:
             return True

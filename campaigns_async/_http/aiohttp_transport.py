@@ -85,7 +85,8 @@ class AiohttpTransport:
         self._read_timeouts = TimeoutQueues()
         self._timeouts: tuple[Timeouts, tuple[aiohttp.ClientTimeout, TimeoutQueue]] | None = None
         self._build_url = lru_cache(maxsize=8)(partial(_build_url, base_url))  # almost all creates go to one URL
-        self._unproven: set[object] = set() if session is None else _find_unproven(session)
+        connector = None if session is None else session.connector
+        self._unproven: set[object] = set() if connector is None else _UNPROVEN.setdefault(connector, set())
         self._is_first_contact = True
 
     async def send(
@@ -96,7 +97,6 @@ class AiohttpTransport:
         marker: SendMarker,
         headers: Mapping[str, str] | None = None,
     ) -> Response | Failure:
-        """Send a request once and read the whole response."""
         session = self._borrowed or self._sessions.get(request.method in _BODILESS) or self._open(request, credentials)
         timeout, read_timeouts = self._timeouts_for(timeouts)
         middlewares: tuple[aiohttp.ClientMiddlewareType, ...] = ()
@@ -150,7 +150,6 @@ class AiohttpTransport:
             raise failure  # not within `except`: the error of aiohttp may hold the key
 
     def reuse(self, response: Response) -> None:
-        """Let the response's connection carry another request."""
         self._unproven.discard(response.connection)
         response.connection = None
 
@@ -172,7 +171,6 @@ class AiohttpTransport:
             )
 
     async def close(self) -> None:
-        """Close the sessions, but not a borrowed one."""
         for session in self._sessions.values():
             await session.close()
 
@@ -263,10 +261,6 @@ def _build_url(base_url: str, path: str, query: str, key: str) -> URL:
     return URL(f"{base_url}{path}{'?' if query else ''}{query}", encoded=True)
 
 
-def _find_unproven(session: aiohttp.ClientSession) -> set[object]:
-    return set() if session.connector is None else _UNPROVEN.setdefault(session.connector, set())
-
-
 class _Writer(AbstractStreamWriter):
     """The type of aiohttp's writer, which has what its abstract class does not declare."""
 
@@ -277,23 +271,14 @@ class _Body(Payload):
     """A JSON body that marks its request as sent just before the first byte leaves.
 
     aiohttp buffers the headers until the first write of the body, so that this covers the headers too.
-
-    Attributes:
-        connection: The connection that the request went out over; None before.
-        is_refused: True if the connection that aiohttp chose could not carry the request, and nothing was sent.
-        is_early: True if that was because of an earlier request over that connection, and not because of a stray response.
-        is_writing: True while a body of several chunks is written.
-        is_unfinished: True until the last of several chunks is handed to the connection.
-        is_in_flight: True while a middleware waits for the response.
-        marker: The record of the request's leaving.
     """
 
-    connection: ResponseHandler | None = None
-    is_refused: bool = False
-    is_early: bool = False
-    is_writing: bool = False
-    is_unfinished: bool = False
-    is_in_flight: bool = False
+    connection: ResponseHandler | None = None  # that the request went out over
+    is_refused: bool = False  # True if the connection that aiohttp chose could not carry the request: nothing was sent
+    is_early: bool = False  # True if that was because of an earlier request over it, and not of a stray response
+    is_writing: bool = False  # True while a body of several chunks is written
+    is_unfinished: bool = False  # True until the last of several chunks is handed to the connection
+    is_in_flight: bool = False  # True while a middleware waits for the response
     headers: CIMultiDict[str] = _HEADERS  # pyright: ignore[reportIncompatibleMethodOverride]  # a property costs calls
     _headers = _HEADERS
     _autoclose = True  # nothing is open

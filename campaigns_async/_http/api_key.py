@@ -25,11 +25,7 @@ _FAULTS = (  # patterns as text, which `re` compiles on first use
 
 
 def check_api_key(name: str, value: object) -> str:
-    """Return an API key that fits in a header: visible ASCII without blanks.
-
-    Raises:
-        ConfigurationError: If the key does not fit. The message does not quote the key.
-    """
+    """Return an API key that fits in a header: visible ASCII without blanks. No error quotes the key."""
     if not isinstance(value, str):
         raise ConfigurationError(
             f"{name} must be text or an async callable that returns text, not {type(value).__name__}", parameter=name

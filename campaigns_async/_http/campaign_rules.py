@@ -48,17 +48,11 @@ _START: Final = re.compile(
 
 
 class Fault(NamedTuple):
-    """A reason why a campaign cannot be sent.
+    """A reason why a campaign cannot be sent."""
 
-    Attributes:
-        name: The field's name on the wire; empty for the campaign, or the contact, as a whole.
-        reason: Why the field cannot be sent, and what to do.
-        contact: The index of the contact, from 0; None for a field of the campaign.
-    """
-
-    name: str
-    reason: str
-    contact: int | None = None
+    name: str  # the field's name on the wire; empty for the campaign, or the contact, as a whole
+    reason: str  # why the field cannot be sent, and what to do
+    contact: int | None = None  # the index of the contact, from 0; None for a field of the campaign
 
     @property
     def path(self) -> str:

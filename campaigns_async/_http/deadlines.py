@@ -16,26 +16,18 @@ _ITERATIONS = 3
 
 
 class Deadline:
-    """The timeout of one task.
-
-    Attributes:
-        when: The moment of expiry, in the loop's time, once the timeout has begun.
-        expired: True if the deadline has cancelled its task.
-        consumed: True if that cancellation was taken back.
-        stopped: True if the timeout is over.
-        cancelling: Cancellations that were requested of the task before.
-    """
+    """The timeout of one task."""
 
     # Defaults are on the class: setting them in each instance costs as much as the rest of its construction.
-    when: float = 0.0
-    expired: bool = False
-    consumed: bool = False
+    when: float = 0.0  # the moment of expiry, in the loop's time, once the timeout has begun
+    expired: bool = False  # True if the deadline has cancelled its task
+    consumed: bool = False  # True if that cancellation was taken back
     stopped: bool = False
 
     def __init__(self, queue: TimeoutQueue, task: asyncio.Task[object]) -> None:
         self.queue = queue
         self.task = task
-        self.cancelling: int = task.cancelling()
+        self.cancelling: int = task.cancelling()  # cancellations that were requested of the task before
 
     def begin(self, now: float) -> None:
         """Start the timeout at `now`, in the loop's time. Does nothing after `stop`."""
@@ -68,18 +60,13 @@ class Deadline:
 
 
 class TimeoutQueue:
-    """The timeouts of one length, in one event loop.
-
-    Attributes:
-        seconds: The length.
-        running: Timeouts that have begun and are neither over nor expired, in the order in which they began.
-        timer: A timer for the first of them, or for an earlier one that is over.
-    """
+    """The timeouts of one length, in one event loop."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        # Those that have begun and are neither over nor expired, in the order in which they began.
         self.running: OrderedDict[Deadline, None] = OrderedDict()
-        self.timer: asyncio.TimerHandle | None = None
+        self.timer: asyncio.TimerHandle | None = None  # for the first of them, or for an earlier one that is over
 
     def start(self, now: float) -> Deadline:
         """Return a timeout of the current task that begins at `now`, in the loop's time."""

@@ -64,13 +64,7 @@ _DEEPEST_ERROR = 4
 
 
 def build_error(request: Request, response: Response, *, retry_after: float | None) -> APIError:
-    """Return the error of a response that is not a success.
-
-    Args:
-        request: The request.
-        response: The response.
-        retry_after: Seconds to wait by the Retry-After header; None without one.
-    """
+    """Return the error of a response that is not a success."""
     status = response.status
     problem = read_problem(response.body)
     cls, text = _classify(status, retry_after)
@@ -96,13 +90,7 @@ def build_error(request: Request, response: Response, *, retry_after: float | No
 
 
 def build_unproven(request: Request, response: Response, form: BodyForm | None) -> DecodeError:
-    """Return the error of a success that does not prove that the request was carried out.
-
-    Args:
-        request: The request.
-        response: The response.
-        form: The form of its body; None if it does not matter.
-    """
+    """Return the error of a success that does not prove that the request was carried out."""
     documented = "201 with the new id" if request.operation is Operation.CREATE else "204"
     found = f" {_FORMS[form]}" if form in _FORMS else ""
     error = DecodeError(

@@ -24,20 +24,12 @@ from campaigns_async.values import Operation
 
 @define
 class Request:
-    """A request without the host and the API key.
-
-    Attributes:
-        operation: The request's operation.
-        method: The HTTP method.
-        path: The percent-encoded path, from the root: `/api/Campaigns/abc`.
-        query: The percent-encoded query, without the question mark.
-        body: The body; None for a request without one.
-    """
+    """A request without the host and the API key."""
 
     operation: Operation
     method: str
-    path: str
-    query: str = field(default="", repr=False)
+    path: str  # the percent-encoded path, from the root: `/api/Campaigns/abc`
+    query: str = field(default="", repr=False)  # the percent-encoded query, without the question mark
     body: bytes | None = field(default=None, repr=False)
 
 
@@ -51,11 +43,14 @@ class CreateRequest(Request):
 
     Attributes:
         content: The campaign in the body.
-        drops_invalid: True if the server leaves out contacts with an invalid number.
     """
 
     content: Content = field(kw_only=True, repr=False)
-    drops_invalid: bool = field(kw_only=True)
+
+    @property
+    def drops_invalid(self) -> bool:
+        """True if the server leaves out contacts with an invalid number."""
+        return self.path == _CREATE_PATHS[True]
 
 
 CAMPAIGNS_PATH = "/api/Campaigns"
@@ -96,16 +91,15 @@ def build_create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = N
     check_instance("new", new, NewCampaign, error=InvalidArgumentError)
     if ignore_invalid_phone_numbers is not None:
         check_instance("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool, error=InvalidArgumentError)
-    path, drops_invalid = _CREATE_PATHS[ignore_invalid_phone_numbers], ignore_invalid_phone_numbers is True
-    return CreateRequest(_CREATE, "POST", path, "", encode_model(new), content=new, drops_invalid=drops_invalid)
+    path = _CREATE_PATHS[ignore_invalid_phone_numbers]
+    return CreateRequest(_CREATE, "POST", path, "", encode_model(new), content=new)
 
 
 def build_encoded_create(
     body: bytes, content: Callable[[], NewCampaign], ignore_invalid_phone_numbers: bool | None = None
 ) -> CreateRequest:
     """Build the request of a create from an encoded body."""
-    path, drops_invalid = _CREATE_PATHS[ignore_invalid_phone_numbers], ignore_invalid_phone_numbers is True
-    return CreateRequest(_CREATE, "POST", path, "", body, content=content, drops_invalid=drops_invalid)
+    return CreateRequest(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", body, content=content)
 
 
 def build_update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:
@@ -126,11 +120,7 @@ def build_raw(
     params: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
     json: object = None,
 ) -> Request:
-    """Build any request below the base URL.
-
-    Raises:
-        InvalidArgumentError: If the method is unknown, or the path or the body cannot be sent.
-    """
+    """Build any request below the base URL."""
     check_instance("method", method, str, error=InvalidArgumentError)
     verb = method.upper()
     if verb not in _RAW_OPERATIONS:
@@ -150,11 +140,7 @@ def build_raw(
 
 
 def check_campaign_id(campaign_id: str, method: str = "GET") -> None:
-    """Raise an error for an id that would not stay within one segment of the path.
-
-    Raises:
-        InvalidArgumentError: If a server could read the id as another path.
-    """
+    """Raise an error for an id that a server could read as another path than one segment."""
     check_instance("campaign_id", campaign_id, str, error=InvalidArgumentError)
     reason = None
     if len(campaign_id) > _LONGEST_ID:

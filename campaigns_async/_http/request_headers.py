@@ -28,11 +28,7 @@ def find_header_fault(name: object, value: object) -> str | None:
 
 
 def check_headers(headers: object) -> dict[str, str]:
-    """Return the headers of every request.
-
-    Raises:
-        ConfigurationError: If one of them must not be sent.
-    """
+    """Return the headers of every request; raise an error if one of them must not be sent."""
     if not isinstance(headers, Mapping):
         raise ConfigurationError(f"headers must be a mapping, not {type(headers).__name__}", parameter="headers")
     checked = dict(cast("Mapping[str, str]", headers))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from codecs import BOM_UTF8
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from attrs import define, field
@@ -154,15 +155,7 @@ def find_possible_id(body: bytes) -> str | None:
 
 
 def read_campaign(response: Response, campaign_id: str | None = None) -> Campaign:
-    """Return a campaign.
-
-    Args:
-        response: The response.
-        campaign_id: The id that was asked for; None if any campaign will do.
-
-    Raises:
-        DecodeError: If the body is not a campaign, or is another one: then it answers another request.
-    """
+    """Return a campaign. One with another id than `campaign_id` answers another request, and is refused."""
     found = read_model(single(response.json()), Campaign)
     _check_read_status(response)
     if campaign_id is None or normalize_id(found.id) == normalize_id(campaign_id):
@@ -172,30 +165,17 @@ def read_campaign(response: Response, campaign_id: str | None = None) -> Campaig
     )
 
 
-def read_campaigns(response: Response) -> Page[Campaign]:
-    """Return a page of campaigns.
-
-    Raises:
-        DecodeError: If the body is not a page of campaigns.
-    """
-    return _read_page(response, Campaign)
-
-
-def read_contacts(response: Response) -> Page[Contact]:
-    """Return a page of contacts.
-
-    Raises:
-        DecodeError: If the body is not a page of contacts.
-    """
-    return _read_page(response, Contact)
-
-
 def _read_page(response: Response, cls: type[M]) -> Page[M]:
+    """Return a page of campaigns or contacts."""
     if response.status == 200 and (page := pages.read_page(response.body, cls)) is not None:
         return page
     page = _read_envelope(single(response.json()), cls)
     _check_read_status(response)
     return page
+
+
+read_campaigns: Callable[[Response], Page[Campaign]] = partial(_read_page, cls=Campaign)
+read_contacts: Callable[[Response], Page[Contact]] = partial(_read_page, cls=Contact)
 
 
 def _check_read_status(response: Response) -> None:

@@ -21,11 +21,7 @@ _LONGEST_WAIT = 1e9  # in seconds: a longer Retry-After is cut
 def read_retry_after(response: Response, *, now: datetime) -> float | None:
     """Return seconds to wait by the Retry-After header (RFC 9110, 10.2.3), from 0; None if it cannot be read.
 
-    A date is measured from the response's own Date header, since the two clocks may differ.
-
-    Args:
-        response: The response.
-        now: The local time, for a response without a Date.
+    A date is measured from the response's own Date header, since the two clocks may differ; without one, from `now`.
     """
     text = response.headers.get("Retry-After", "").strip()
     if not text:

@@ -48,36 +48,24 @@ class FailureKind(StrEnum):
 
 @frozen
 class Failure:
-    """The end of a request without a complete response.
-
-    Attributes:
-        kind: The reason.
-        sent: True if any byte of the request may have gone out.
-        detail: The reason in the words of the operating system or the HTTP library; never an address or a value.
-        status: The HTTP status if the head of a response arrived and its body was cut; else None.
-        form: The form of the part of the body that arrived: CUT if it may be a part of a new id.
-    """
+    """The end of a request without a complete response."""
 
     kind: FailureKind
-    sent: bool
-    detail: str = ""
-    status: int | None = None
-    form: BodyForm = BodyForm.CUT
+    sent: bool  # True if any byte of the request may have gone out
+    detail: str = ""  # the reason in the words of the operating system or the HTTP library; never an address or a value
+    status: int | None = None  # the HTTP status if the head of a response arrived and its body was cut; else None
+    form: BodyForm = BodyForm.CUT  # the form of the part of the body that arrived: CUT if it may be a part of a new id
 
 
 class SendMarker:
     """A record of whether a request has begun to leave.
 
     The transport marks it. The caller reads it if the attempt is aborted.
-
-    Attributes:
-        sent: True if any byte of the request may have gone out.
-        on_sent: Called once, just before the first byte leaves.
     """
 
     # Defaults are on the class: most markers need no more than one of them.
-    sent: bool = False
-    on_sent: Callable[[], None] | None = None
+    sent: bool = False  # True if any byte of the request may have gone out
+    on_sent: Callable[[], None] | None = None  # called once, just before the first byte leaves
 
     def mark(self) -> None:
         """Record that the first byte is about to leave."""
@@ -98,15 +86,7 @@ class Transport(Protocol):
         marker: SendMarker,
         headers: Mapping[str, str] | None = None,
     ) -> Response | Failure:
-        """Send a request and read the whole response.
-
-        Args:
-            request: The request.
-            credentials: The API key.
-            timeouts: The bounds of connecting and reading.
-            marker: Marked before the first byte may leave.
-            headers: Further headers, already validated.
-        """
+        """Send a request and read the whole response. Mark the marker before the first byte may leave."""
         ...
 
     def reuse(self, response: Response) -> None:

@@ -28,13 +28,11 @@ class Source(Generic[T]):
     Attributes:
         fetch: Fetches a page, by its number from 1 and the page size.
         ids: Returns the ids of all rows of a page. One call for a page costs less than one for each row.
-        path: The path of the request, for errors.
-        order: The order of the rows.
     """
 
     fetch: Callable[[int, int], Coroutine[None, None, Page[T]]]
     ids: Callable[[Sequence[T]], list[str]]
-    path: str = ""
+    path: str = ""  # the path of the request, for errors
     order: Order = FIXED
 
 
@@ -215,17 +213,11 @@ class Pages(Generic[T]):
 
 
 class _Fetch(Generic[T]):
-    """A task that fetches a page.
-
-    Attributes:
-        started: The time of the request, in ticks of the iterator's clock.
-        ended: The time of the response, in ticks of the iterator's clock.
-        task: The task.
-    """
+    """A task that fetches a page."""
 
     def __init__(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], clock: Iterator[int]) -> None:
-        self.started: int = next(clock)
-        self.ended: int = self.started
+        self.started: int = next(clock)  # the time of the request, in ticks of the iterator's clock
+        self.ended: int = self.started  # the time of the response, in ticks of the iterator's clock
         self.task: asyncio.Task[Page[T]] = asyncio.create_task(self._run(fetch, clock))
         self.task.add_done_callback(_retrieve_exception)
 

@@ -55,13 +55,10 @@ class RememberedIds:
         least: The number of latest ids that are kept as text.
         most: The number of ids that are kept in all, earlier ones as digests; 0 to forget earlier ones.
         complete: True if no row was handed out before.
-
-    Attributes:
-        complete: True if no id was forgotten.
     """
 
     def __init__(self, ids: Sequence[str], least: int, most: int = 0, *, complete: bool) -> None:
-        self.complete: bool = complete
+        self.complete: bool = complete  # True if no id was forgotten
         self._least = least
         self._left = self._most = most
         self._chunks: deque[list[str]] = deque()

@@ -21,10 +21,7 @@ def is_capped(page: Page[T], index: int, size: int) -> bool:
 def find_last_page(page: Page[T], size: int, end: int = 0) -> int | None:
     """Return the number of the last page; None if the server reports no totals, or totals that contradict the rows.
 
-    Args:
-        page: A page.
-        size: Rows per page.
-        end: The number of rows up to the end of the page.
+    `size` is the number of rows per page, `end` that of rows up to the end of the page.
     """
     total = page.total_records
     if total is None:
@@ -34,18 +31,12 @@ def find_last_page(page: Page[T], size: int, end: int = 0) -> int | None:
 
 
 class Resync(Generic[T]):
-    """A run of neighbouring pages, all read with the same total.
-
-    Attributes:
-        next_page: The number of the page to read next.
-        total: The total that the pages report.
-        pages: The pages in order: number, page, ids of its rows.
-    """
+    """A run of neighbouring pages, all read with the same total."""
 
     def __init__(self, next_page: int) -> None:
-        self.next_page = next_page
-        self.total: int | None = None
-        self.pages: list[tuple[int, Page[T], list[str]]] = []
+        self.next_page = next_page  # the number of the page to read next
+        self.total: int | None = None  # the total that the pages report
+        self.pages: list[tuple[int, Page[T], list[str]]] = []  # the pages in order: number, page, ids of its rows
 
     @property
     def ids(self) -> list[str]:

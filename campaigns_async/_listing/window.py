@@ -42,14 +42,12 @@ class Order:
     """The order of a listing, as far as it matters when rows are inserted, deleted or moved.
 
     Attributes:
-        is_by_id: True if rows are sorted by id first.
         can_change: True if a row may move to another place. Without that, a row in front of the place is new.
-        remember: The maximum number of ids that are remembered if rows may move.
     """
 
-    is_by_id: bool = False
+    is_by_id: bool = False  # True if rows are sorted by id first
     can_change: bool = False
-    remember: int = 1_000_000
+    remember: int = 1_000_000  # the maximum number of ids that are remembered if rows may move
 
 
 FIXED: Final = Order()
@@ -62,15 +60,11 @@ class Window(Generic[T]):
         start: The checkpoint.
         ids: Returns the ids of rows.
         order: The order of the rows.
-
-    Attributes:
-        page_size: Rows to request per page. Shrinks if the server returns fewer.
-        generation: A number that changes when prefetched pages become useless.
     """
 
     def __init__(self, start: Checkpoint, ids: Callable[[Sequence[T]], list[str]], order: Order = FIXED) -> None:
-        self.page_size: int = start.page_size
-        self.generation: int = 0
+        self.page_size: int = start.page_size  # rows to request per page. Shrinks if the server returns fewer
+        self.generation: int = 0  # a number that changes when prefetched pages become useless
         self._start = start
         self._ids = ids
         self._order = order

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from campaigns_async import Effect, Operation, OutcomeUnknownError, Response, errors as e
+from campaigns_async._engine.call import Call
 from campaigns_async._engine.caller import exception_for
 from campaigns_async._http.request import Request
 from campaigns_async._http.response_headers import read_retry_after
@@ -37,8 +38,10 @@ def build_error_for(
     result: Response | Failure, effect: Effect, operation: Operation = Operation.CREATE, *, late: bool = False
 ) -> e.CampaignsError:
     """Return the error of a call with this result."""
-    wait = read_retry_after(result, now=NOW) if isinstance(result, Response) else None
-    return exception_for(request(operation), result, effect, retry_after=wait, out_of_time=late)
+    call = Call(request(operation), 0.0, None, None, None)
+    call.effect, call.out_of_time = effect, late
+    call.retry_after = read_retry_after(result, now=NOW) if isinstance(result, Response) else None
+    return exception_for(call, result)
 
 
 @pytest.mark.parametrize("operation", Operation)
