@@ -14,7 +14,6 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Final
 
 GB: Final = "GB"
@@ -50,7 +49,10 @@ _MOBILES_IN_ONE_NOTATION = re.compile(rf"(?:44{_MOBILE}\n)+|(?:0{_MOBILE}\n)+|(?
 _REPLACED_PREFIXES = {"4": ("", 0), "0": ("44", 1), "+": ("", 1), "7": ("44", 0)}
 _BRITISH_LENGTHS = (11, 12)
 _SUFFIX_LENGTH = 7
-_MAY_HAVE_TRUNK = re.compile(r"[2-689][0-9]{0,2}0[0-9]*|375[0-9]*|54[0-9]{12}", re.ASCII)  # such as +49 0171, +375 8
+_TWO_DIGITS = "2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]"  # the country codes that have two
+_MAY_HAVE_TRUNK = re.compile(  # such as +49 0171…, +375 8…, +54 11 15…
+    rf"(?:{_TWO_DIGITS}|(?!{_TWO_DIGITS})[2-9][0-9]{{2}})0[0-9]*|37[05]8[0-9]*|54[0-9]{{12}}", re.ASCII
+)
 # Digits that some write and others leave out: +7 8912…, +52 1 55…, +54 9 11…
 _OPTIONAL = re.compile(r"(?:(7)8|(52)1|(54)9)([0-9]{10})", re.ASCII)
 
@@ -87,7 +89,6 @@ def to_international(text: str) -> str | None:
     return "".join(filter(None, optional.groups())) if (optional := _OPTIONAL.fullmatch(digits)) else digits
 
 
-@lru_cache(maxsize=8192)
 def _parse(text: str, region: str | None = None) -> str | None:
     """Return the digits of a valid number; None if it is not valid, or phonenumbers is not installed."""
     with suppress(ModuleNotFoundError):

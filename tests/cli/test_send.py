@@ -20,7 +20,7 @@ from campaigns_async import CampaignsClient
 from campaigns_async.cli.send_report import name_csv_lines, read_summary
 from campaigns_async.cli.send_run import SendCommand
 from campaigns_async.effects import State
-from campaigns_async.jobs import BadLine, JournalRow, Summary, contacts_plan, ndjson_plan
+from campaigns_async.jobs import BadLine, JournalRow, Phase, Progress, Summary, contacts_plan, ndjson_plan
 from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.plans import digest
 from campaigns_async.sandbox.threaded import ThreadedSandbox
@@ -367,6 +367,55 @@ class TestContacts:
         )
         assert ended.code == 0
         assert [each["message"] for each in sandbox.created] == [sent]
+
+    def test_contacts_that_are_left_out_are_counted_and_named_by_their_lines(
+        self, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        self.CSV = "Mobile;Notes\n07700900101;x\n4,47701E+11;x\n07700900102;x\nN/A;x\n"
+        text = ["--message", "Fore!", "--column", "phoneNumber=Mobile"]
+        refused = self.send(folder, sandbox, *text)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert "line 3: phoneNumber: was changed by a spreadsheet" in refused.stderr
+        assert "the plan has 2 faults; nothing was sent" in refused.stderr
+        text += ["--invalid-numbers", "report"]
+        counted = {"count": 2, "places": ["line 3: phoneNumber", "line 5: phoneNumber"]}
+        dry = self.send(folder, sandbox, *text, "--dry-run")
+        assert "left out, since the number cannot be read\t2\n" in dry.stdout
+        assert "left out, since the number cannot be read: line 5: phoneNumber" in dry.stdout
+        assert summary(self.send(folder, sandbox, *text, "--dry-run", "--json"))["left_out"] == counted
+        for _ in range(2):
+            done = self.send(folder, sandbox, *text)
+            assert done.returncode == 0
+            assert "left out 2 contacts that are not sent: their phone numbers cannot be read" in squeezed(done.stdout)
+            assert "left out: line 3: phoneNumber\nleft out: line 5: phoneNumber\n" in done.stdout
+        assert summary(self.send(folder, sandbox, *text, "--json"))["left_out"] == counted
+        (created,) = sandbox.created
+        assert [contact["phoneNumber"] for contact in created["contacts"]] == ["07700900101", "07700900102"]
+        self.CSV += "07700900103;x\n"
+        assert "started with another file" in self.send(folder, sandbox, *text).stderr
+
+    def test_a_run_that_is_cut_off_says_what_it_left_out(self, folder: Path) -> None:
+        (folder / "people.csv").write_text(self.CSV + "N/A,\n", encoding="utf-8")
+        start = datetime(2031, 6, 27, tzinfo=UTC)
+        plan = contacts_plan(
+            folder / "people.csv", message="Fore!", sender="Golf", start=start, invalid_numbers="report"
+        )
+        with JournalFile.open(folder / "run.sqlite") as journal:
+            left_out = journal.add_plan(plan, {}).left_out
+        latest = Progress(Phase.SENDING, 1, 0, 0, 0, 0, 0, 0.0, left_out)
+        cut = read_summary(folder / "run.sqlite", latest, elapsed=1.0, stopped="cut off")
+        assert cut.left_out.places == ["line 5: phoneNumber"]
+
+    def test_the_summary_says_how_many_of_how_many_the_server_accepted(
+        self, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        self.CSV += "12345,Mallory\n"
+        text = ["--message", "Fore!", "--split", "2", "--ignore-invalid-phone-numbers"]
+        done = self.send(folder, sandbox, *text)
+        assert done.returncode == 0
+        assert "accepted 3 of 4 recipients: the server left 1 out" in squeezed(done.stdout)
+        result = summary(self.send(folder, sandbox, *text, "--json"))
+        assert (result["accepted"], result["recipients"]) == (3, 4)
 
     def test_a_refused_contact_is_named_by_its_line(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         self.CSV = "phoneNumber,name\n07700900101,Siân\n07700900102,Bob\n12345,Eve\n\n12346,Mallory\n"
