@@ -120,9 +120,10 @@ def read_blocks(
         at = after
         if fault is not None and fault.reason is _NOT_CSV:
             fault = BadLine(at, "", _NOT_CSV)
-        block = yield from _make_block(names, rows, starts, separator, rules)
-        if block.rows:
-            yield block
+        if set(map(len, rows)) != {len(names)}:
+            starts, rows = yield from _cut_rows(len(names), rows, starts, separator)
+        if rows:
+            yield from _make_block(names, rows, starts, rules)
     if fault is not None:
         yield fault
 
@@ -132,11 +133,9 @@ def _to_fault(error: csv.Error | BadTextError, line: int) -> BadLine:
 
 
 def _make_block(
-    names: Sequence[str], rows: list[list[str]], lines: Sequence[int], separator: str, rules: PlanRules
-) -> Generator[BadLine, None, Block]:
-    """Yield the faults of rows, and return the rows without blank ones, contacts that are left out, and ignored columns."""
-    if set(map(len, rows)) != {len(names)}:
-        lines, rows = yield from _cut_rows(len(names), rows, lines, separator)
+    names: Sequence[str], rows: list[list[str]], lines: Sequence[int], rules: PlanRules
+) -> Iterator[Block | BadLine]:
+    """Yield the faults of rows, and the rows without blank ones, contacts that are left out, and ignored columns."""
     if "" in names:
         used = [index for index, name in enumerate(names) if name]
         names, rows = [names[index] for index in used], [[row[index] for index in used] for row in rows]
@@ -148,7 +147,8 @@ def _make_block(
             row[column] = number
     canonical = read_numbers(numbers)
     if "" not in canonical:
-        return Block(names, rows, lines, canonical)
+        yield Block(names, rows, lines, canonical)
+        return
     kept: list[int] = []
     for index, (number, text, line) in enumerate(zip(canonical, texts, lines, strict=True)):
         is_blank = len(names) > 1 and not (number or text.strip() or "".join(rows[index]).strip())
@@ -157,8 +157,9 @@ def _make_block(
             yield BadLine(line, "phoneNumber", missing) if missing else rules.to_fault(line, "phoneNumber", text)
         if number or not (is_blank or rules.leaves_out):
             kept.append(index)
-    rows, lines = [rows[index] for index in kept], [lines[index] for index in kept]
-    return Block(names, rows, lines, [canonical[index] for index in kept])
+    if kept:
+        rows, lines = [rows[index] for index in kept], [lines[index] for index in kept]
+        yield Block(names, rows, lines, [canonical[index] for index in kept])
 
 
 def _cut_rows(

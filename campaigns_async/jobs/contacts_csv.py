@@ -92,6 +92,7 @@ class ContactsPlan:
                 if self.rules.duplicates == "refuse":
                     numbers.extend(map(int, filter(None, block.numbers)))
                 yield from splitter.add(block)
+                del block  # before the next one is read
             yield from splitter.finish()
             if empty:
                 raise PlanError(f"{describe(self.path)} holds no contacts, only a header")

@@ -430,6 +430,13 @@ class TestContacts:
             "400: line 6 of the CSV was refused",
         ]
 
+    def test_the_line_of_a_refused_contact_is_right_after_one_that_is_left_out(
+        self, folder: Path, sandbox: ThreadedSandbox
+    ) -> None:
+        self.CSV = "phoneNumber\n07700900101\nN/A\n12345\n"
+        done = self.send(folder, sandbox, "--message", "Fore!", "--split", "1", "--invalid-numbers", "report")
+        assert "failed: 2: 400: line 4 of the CSV was refused" in done.stdout
+
     @pytest.mark.parametrize("changed", ["another person", "another row", "no CSV", "gone"])
     def test_no_line_is_named_if_the_csv_has_changed(self, changed: str, folder: Path) -> None:
         path = folder / "people.csv"

@@ -217,6 +217,12 @@ def test_a_column_that_the_header_has_not_once_is_refused_in_the_users_words(tmp
         )
 
 
+def test_a_row_whose_number_has_no_region_is_not_blank(tmp_path: Path) -> None:
+    assert faults_of(plan_of(tmp_path, "phoneNumber,name\nN/A,\n", default_region="FR")) == [
+        f"line 2: phoneNumber: {UNREADABLE}"
+    ]
+
+
 def test_columns_belong_to_the_plan(tmp_path: Path) -> None:
     content = "phoneNumber,Home\n077,078\n"
     plain = plan_of(tmp_path, "phoneNumber\n077\n").options()
@@ -409,6 +415,7 @@ NO_CSV = "is not CSV from here on: is a quote never closed, or a quote inside a 
 ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "no number": ("phoneNumber,name\n,hush\n", ["line 2: phoneNumber: is missing"]),
     "a blank number": (people("077", " "), ["line 3: phoneNumber: must not be blank"]),
+    "no number, but a group": (f"phoneNumber,contactGroupId\n,{GROUP}\n", ["line 2: phoneNumber: is missing"]),
     "an invalid group": (
         "phoneNumber,contactGroupId\n077,hush\n",
         ["line 2: contactGroupId: must be a UUID, such as 3fa85f64-5717-4562-b3fc-2c963f66afa6"],

@@ -162,6 +162,8 @@ def test_a_line_that_is_too_long_is_reported_and_the_next_is_read(
     assert (second, fourth) == (BadLine(2, "", expected), BadLine(4, "", expected))
     assert not isinstance(first, BadLine)
     assert not isinstance(third, BadLine)
+    [last] = plan_of(tmp_path, fits, max_line=len(fits)).lines()
+    assert not isinstance(last, BadLine)
 
 
 def _peak(plan: Plan) -> int:
