@@ -24,21 +24,16 @@ T = TypeVar("T")
 _PYTHON_ONLY: Final = frozenset({"when", "hold", "message_text", "zone"})
 
 
-def _require(kind: type, wanted: str) -> Callable[[Any, Any], Any]:
-    """Return a hook that accepts values of a type. cattrs would convert other types: the text "1" to a number."""
+def _require(wanted: str, *kinds: type) -> Callable[[Any, Any], Any]:
+    """Return a hook that accepts values of these types. cattrs would convert other types: the text "1" to a number."""
 
     def read(value: Any, _: Any) -> Any:
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        is_infinite = float in kinds and isinstance(value, (int, float)) and not math.isfinite(value)
+        if is_infinite or not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
             raise ValueError(f"must be {wanted}")
         return value
 
     return read
-
-
-def _read_number(value: Any, _: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError("must be a number")
-    return value
 
 
 def _read_time(value: Any, _: Any) -> datetime:
@@ -81,19 +76,17 @@ def _write_body(body: bytes) -> str | dict[str, str]:
 def _make_object_hook(cls: type[Any], converter: Converter) -> Callable[[Any, Any], Any]:
     overrides: dict[str, Any] = {name: override(omit=True) for name in _PYTHON_ONLY & attrs.fields_dict(cls).keys()}
     read = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True, **overrides)
-    check = _require(dict, "an object")
+    check = _require("an object", dict)
     return lambda value, type_: read(check(value, type_), type_)
 
 
 def _make_converter() -> Converter:
     converter = Converter(forbid_extra_keys=True, omit_if_default=True)
-    converter.register_structure_hook(str, _require(str, "text"))
-    converter.register_structure_hook(bool, _require(bool, "true or false"))
-    converter.register_structure_hook(int, _require(int, "a whole number"))
-    converter.register_structure_hook(float, _read_number)
-    converter.register_structure_hook(
-        float | asyncio.Event | None, lambda value, _: None if value is None else _read_number(value, float)
-    )
+    converter.register_structure_hook(str, _require("text", str))
+    converter.register_structure_hook(bool, _require("true or false", bool))
+    converter.register_structure_hook(int, _require("a whole number", int))
+    converter.register_structure_hook(float, _require("a number", int, float))
+    converter.register_structure_hook(float | asyncio.Event | None, _require("a number", int, float, type(None)))
     converter.register_structure_hook(bytes, _read_body)
     converter.register_structure_hook(datetime, _read_time)
     converter.register_structure_hook_func(_is_literal, _read_choice)

@@ -97,6 +97,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a fraction": ({"times": 1.5}, r"must be a whole number @ \$\.times$"),
     "out of range": ({"nth": 0}, r"'nth' must be >= 1: 0 @ \$$"),
     "nothing where there must be something": ({"delay": None}, r"must be a number @ \$\.delay$"),
+    "more seconds than a float holds": ({"delay": 10**400}, r"too large .* @ \$\.delay$"),
     "no time at all": ({"delay": float("nan")}, r"must be a number @ \$\.delay$"),
     "a share beyond all": ({"share": 2}, "'share' must be <= 1: 2"),
     "a number for a switch": ({"hang": 1}, r"must be true or false @ \$\.hang$"),
