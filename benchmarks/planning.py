@@ -6,7 +6,7 @@ Three comparisons of CPU time, and of the peak of memory where it grows with the
 - a dry run of a plan of ten recipients a row, against reading the file and parsing its lines;
 - the same plan, planned in a new journal and resumed with that journal, until the first request leaves.
 
-Each figure is measured in a process of its own. No process is pin_process.
+Each figure is measured in a process of its own. No process is pinned to a core.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """`python -m benchmarks.sandbox`: the speed at which the sandbox filters campaigns and creates new ones on one core.
 
-The sandbox runs in a process of its own, pin_process to one core. The client is pin_process to another one, and writes bare HTTP
+The sandbox runs in a process of its own, pinned to one core. The client is pinned to another one, and writes bare HTTP
 to connections that stay open, so that the sandbox is the bottleneck.
 """
 
@@ -34,7 +34,7 @@ Stream: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Measured: TypeAlias = tuple[str | int | float, ...]
 Way: TypeAlias = tuple[Callable[[str, str], Awaitable[int]], Callable[[], float], str]
 
-_KEY = "benchmark"
+KEY = "benchmark"
 _PEOPLE = 10
 _PAGE = 50
 _SORTS = "-startDateTime,id"
@@ -125,7 +125,7 @@ async def _serve(rows: int, core: int) -> None:
     """Serve until standard input ends; answer each of its lines with the CPU seconds so far."""
     if core >= 0:
         os.sched_setaffinity(0, {core})
-    async with Sandbox(map(_campaign, range(rows)), api_key=_KEY) as sandbox:
+    async with Sandbox(map(_campaign, range(rows)), api_key=KEY) as sandbox:
         print(sandbox.url, flush=True)
         while await asyncio.to_thread(sys.stdin.readline):
             print(time.process_time(), flush=True)
@@ -248,7 +248,7 @@ def _create(number: int, form: Callable[[int], str]) -> bytes:
 
 
 def _request(method: str, target: str, body: bytes = b"") -> bytes:
-    head = f"{method} {target} HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer {_KEY}\r\n"
+    head = f"{method} {target} HTTP/1.1\r\nHost: sandbox\r\nAuthorization: Bearer {KEY}\r\n"
     if body:
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return f"{head}\r\n".encode() + body

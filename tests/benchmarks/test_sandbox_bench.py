@@ -58,7 +58,7 @@ def test_the_process_reports_its_cpu_time(monkeypatch: pytest.MonkeyPatch) -> No
 async def test_an_unexpected_status_ends_the_measurement(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     with bench.run_sandbox(3) as (url, _):
-        async with aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {bench._KEY}"}) as session:
+        async with aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {bench.KEY}"}) as session:
             page = await (await session.get("/api/Campaigns")).json()
         assert page["totalRecords"] == 3
         async with bench._connect(url) as (stream,):
