@@ -166,7 +166,7 @@ def suffix_of(number: str) -> str:
 def _strip(text: str) -> str | None:
     """Return the digits, with the plus sign if there is one, or None if the text has more in it than one number."""
     plain = _to_plain(text)
-    if wrapped := _WRAPPED.fullmatch(plain):
+    if not _SHAPE.fullmatch(plain) and (wrapped := _WRAPPED.fullmatch(plain)):
         plain = wrapped[1]
     if not _SHAPE.fullmatch(plain) or _MASKED.search(plain) or _DESTROYED.fullmatch(plain):
         return None

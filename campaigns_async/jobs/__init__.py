@@ -8,6 +8,7 @@ it is not there.
 """
 
 from campaigns_async.effects import State
+from campaigns_async.jobs._plan_rules import Finding
 from campaigns_async.jobs.contacts_csv import contacts_plan
 from campaigns_async.jobs.job import Job, send
 from campaigns_async.jobs.job_errors import (
@@ -30,6 +31,7 @@ __all__ = [
     "AnyPlan",
     "BadLine",
     "BadLineError",
+    "Finding",
     "Job",
     "JobError",
     "JournalError",

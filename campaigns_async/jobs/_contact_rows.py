@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import suppress
 from io import BufferedReader
 from itertools import accumulate, chain, islice
 from pathlib import Path
@@ -110,7 +111,7 @@ def read_blocks(
         try:
             rows.extend(islice(reader, _BLOCK))  # in place, so that the rows before an error are kept
         except (csv.Error, BadTextError) as error:
-            fault = _to_fault(error, at)
+            fault = _to_fault(error, at, names, separator)
         if not rows:
             break
         starts: Sequence[int] = range(at, at + len(rows))
@@ -128,8 +129,13 @@ def read_blocks(
         yield fault
 
 
-def _to_fault(error: csv.Error | BadTextError, line: int) -> BadLine:
-    return BadLine(error.number, "", error.reason) if isinstance(error, BadTextError) else BadLine(line, "", _NOT_CSV)
+def _to_fault(error: csv.Error | BadTextError, line: int, names: Sequence[str] = (), separator: str = ",") -> BadLine:
+    if not isinstance(error, BadTextError):
+        return BadLine(line, "", _NOT_CSV)
+    before: Sequence[str] = ()
+    with suppress(csv.Error):
+        before = next(csv.reader([error.before], delimiter=separator), ())
+    return BadLine(error.number, names[len(before) - 1] if 0 < len(before) <= len(names) else "", error.reason)
 
 
 def _make_block(

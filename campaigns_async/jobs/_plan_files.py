@@ -35,12 +35,14 @@ class BadTextError(Exception):
     Attributes:
         number: The line number, from 1.
         reason: The fault.
+        before: The line up to a character that cannot be decoded.
     """
 
-    def __init__(self, number: int, reason: str) -> None:
+    def __init__(self, number: int, reason: str, before: str = "") -> None:
         super().__init__(number, reason)
         self.number = number
         self.reason = reason
+        self.before = before
 
 
 @runtime_checkable
@@ -196,9 +198,11 @@ def _check_lines(block: bytes, first: int) -> Iterator[str]:
         try:
             text = raw.decode()
         except UnicodeDecodeError as error:
-            at = len(raw[: error.start].decode()) + 1
-            reason = f"cannot be decoded from character {at} on: save the file as UTF-8 (in Excel: CSV UTF-8)"
-            raise BadTextError(number, reason) from None
+            before = raw[: error.start].decode()
+            reason = (
+                f"cannot be decoded from character {len(before) + 1} on: save the file as UTF-8 (in Excel: CSV UTF-8)"
+            )
+            raise BadTextError(number, reason, before) from None
         if "\0" in text:
             raise BadTextError(number, "contains a NUL byte: is the file damaged?")
         if "\r" in text[:-1]:

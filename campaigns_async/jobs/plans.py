@@ -92,10 +92,10 @@ class Line(Protocol):
         ...
 
     def read(self) -> PlanRow:
-        """Return the campaign.
+        """Return the campaign, with the faults of its phone numbers.
 
         Raises:
-            BadLineError: If the line cannot be sent. It has all faults of the line.
+            BadLineError: If the line cannot be sent. It has all other faults of the line.
         """
         ...
 

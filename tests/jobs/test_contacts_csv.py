@@ -432,11 +432,23 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "a header with an open quote": ('"phoneNumber', [f"line 1: {NO_CSV}"]),
     "Latin-1": (
         b"phoneNumber,name\n077,Zo" + b"\xeb\n",
-        ["line 2: cannot be decoded from character 7 on: save the file as UTF-8 (in Excel: CSV UTF-8)"],
+        ["line 2: name: cannot be decoded from character 7 on: save the file as UTF-8 (in Excel: CSV UTF-8)"],
+    ),
+    "Windows-1252 with semicolons": (
+        'phoneNumber;custom1;name\n077;"A;B";Zo\xeb\n'.encode("cp1252"),
+        ["line 2: name: cannot be decoded from character 13 on: save the file as UTF-8 (in Excel: CSV UTF-8)"],
+    ),
+    "Windows-1252 in the header": (
+        "phoneNumber;Pr\xe9nom\n077;x\n".encode("cp1252"),
+        ["line 1: cannot be decoded from character 15 on: save the file as UTF-8 (in Excel: CSV UTF-8)"],
+    ),
+    "Windows-1252 in an endless cell": (
+        b"phoneNumber,name\n077," + b"x" * 200_000 + b"\xeb\n",
+        ["line 2: cannot be decoded from character 200005 on: save the file as UTF-8 (in Excel: CSV UTF-8)"],
     ),
     "UTF-16 with a lone surrogate": (
         "phoneNumber,name\n077,A\n078,\ud83d\n".encode("utf-16", "surrogatepass"),
-        ["line 3: cannot be decoded from character 5 on: save the file as UTF-8 (in Excel: CSV UTF-8)"],
+        ["line 3: name: cannot be decoded from character 5 on: save the file as UTF-8 (in Excel: CSV UTF-8)"],
     ),
     "a cell beyond the header": (
         "phoneNumber;name;;\n077;A;;\n078;A;;hush\n",
