@@ -41,6 +41,7 @@ class Assignment:
         was_known: Returns True if a campaign id was known at a snapshot of the ledger.
 
     Attributes:
+        marked: The groups of creates whose token a campaign has, by its id.
         positions: The positions at which the journal saw campaigns, by their ids.
     """
 
@@ -75,6 +76,7 @@ class Assignment:
             for suffix in group.target.recipients.suffixes:
                 self._by_suffix[suffix].append(index)
         self._suffix_lengths = {len(suffix) for suffix in self._by_suffix}
+        self.marked: dict[str, set[int]] = {}
         self._by_token = {group.target.token: index for index, group in enumerate(self._groups) if group.target.token}
 
     def was_known_to_all(self, campaign_id: str) -> bool:
@@ -87,8 +89,11 @@ class Assignment:
     def add(self, candidate: Candidate) -> Match:
         """Add a candidate, and return how well it matches the create that it matches best."""
         campaign = candidate.campaign
-        matches = {self._by_token[token]: Match.MARKED for token in candidate.tokens & self._by_token.keys()}
-        for index in () if matches else self._find_groups(candidate):
+        if marked := {self._by_token[token] for token in candidate.tokens & self._by_token.keys()}:
+            self.marked[campaign.id], self._campaigns[campaign.id] = marked, campaign
+            return Match.CERTAIN
+        matches: dict[int, Match] = {}
+        for index in self._find_groups(candidate):
             group = self._groups[index]
             match = matching.compare(group.target, candidate)
             if match is not Match.NONE and not self._was_known_at(campaign.id, group.known_before, group.first_claim):
@@ -97,9 +102,7 @@ class Assignment:
         if before is not None and before != matches:
             # Two readings of the campaign differ, so it is changing, and neither reading can be trusted.
             differ = {index for index in before | matches if before.get(index) is not matches.get(index)}
-            marked = [index for index in differ if Match.MARKED in (before.get(index), matches.get(index))]
             matches = {index: Match.POSSIBLE if index in differ else before[index] for index in before | matches}
-            matches.update(dict.fromkeys(marked, Match.MARKED))
         self._matches[campaign.id] = matches
         self._campaigns[campaign.id] = max(campaign, self._campaigns.get(campaign.id, campaign), key=_sort_key)
         return max(matches.values(), default=Match.NONE)
@@ -108,15 +111,7 @@ class Assignment:
         """Drop candidates that are known to belong to other creates."""
         for campaign_id in campaign_ids:
             self._matches.pop(campaign_id, None)
-
-    @property
-    def marked(self) -> Mapping[str, Collection[int]]:
-        """The groups of creates whose token a campaign has, by its id."""
-        found = {
-            campaign_id: [index for index, match in matches.items() if match is Match.MARKED]
-            for campaign_id, matches in self._matches.items()
-        }
-        return {campaign_id: indexes for campaign_id, indexes in found.items() if indexes}
+            self.marked.pop(campaign_id, None)
 
     @property
     def campaigns(self) -> Collection[Campaign]:
@@ -148,13 +143,18 @@ class Assignment:
         certain: list[set[str]] = [set() for _ in self._groups]
         possible: list[set[str]] = [set() for _ in self._groups]
         owners: dict[str, list[int]] = defaultdict(list)
-        marked = {index for indexes in self.marked.values() for index in indexes}
+        for campaign_id, indexes in self.marked.items():
+            for index in indexes:
+                certain[index].add(campaign_id)
+                owners[campaign_id].append(index)
+        marked = set().union(*self.marked.values())
         for campaign_id, matches in self._matches.items():
-            for index, match in matches.items():
-                if index in marked and match is not Match.MARKED:
-                    continue
-                (possible if match is Match.POSSIBLE else certain)[index].add(campaign_id)
-                if match is not Match.POSSIBLE:
+            if campaign_id in self.marked:
+                continue
+            for index in matches.keys() - marked:
+                is_certain = matches[index] is Match.CERTAIN
+                (certain if is_certain else possible)[index].add(campaign_id)
+                if is_certain:
                     owners[campaign_id].append(index)
         assigned = {
             index

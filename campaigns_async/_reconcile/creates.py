@@ -226,6 +226,7 @@ class Creator:
         # (EMFILE) would replace the OutcomeUnknownError.
         from campaigns_async._reconcile import reconciler  # noqa: PLC0415  # few programs search
         from campaigns_async._reconcile.matching import Absent, Found, SearchTarget  # noqa: PLC0415  # likewise
+        from campaigns_async._reconcile.search_reader import SearchReader  # noqa: PLC0415  # likewise
 
         self.listings.load()
         pool, ledger, policy = self._caller.pool, self._ledger, self._policy
@@ -247,13 +248,9 @@ class Creator:
             settled_at = reconciler.settling_end(policy, self._caller.timeouts.read, sent=sent, ended=clock.monotonic())
             verdict = await self._search(
                 reconciler.Reconciler(
-                    self.listings,
+                    SearchReader(self.listings, policy, clock, self.read, self._list_newest),
                     ledger,
-                    policy,
-                    clock,
                     partial(self._exclude_claimed, mine),
-                    self.read,
-                    self._list_newest,
                     quota=pool.quota,
                     serves_caller=True,
                 ),
@@ -292,7 +289,7 @@ class Creator:
             verdict = reconciler.confirmed_verdicts[_ONLY]
         if pool.instrumentation is not None:
             pool.instrumentation.report_reconciliation(
-                verdict.word, reconciler.looks, pool.clock.monotonic() - unknown_since
+                verdict.word, reconciler.reader.looks, pool.clock.monotonic() - unknown_since
             )
         return verdict
 

@@ -66,12 +66,6 @@ class SearchTarget:
         """The overlapping pieces of the message, by which an altered message is distinguished from a different one."""
         return _shingles(self.new.message)
 
-    @property
-    def fields(self) -> tuple[object, ...]:
-        """The values of all fields but the contacts."""
-        new = self.new
-        return new.start_date_time, new.sender, new.message, new.opt_out_link_id, new.track_link_url
-
 
 def _show_count(contacts: tuple[Contact, ...] | None) -> str:
     return "None" if contacts is None else f"<{len(contacts)}>"

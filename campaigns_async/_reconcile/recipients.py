@@ -30,13 +30,11 @@ class Match(IntEnum):
         NONE: The campaign cannot be the one that was sent.
         POSSIBLE: The campaign may be the one that was sent, but there is no proof.
         CERTAIN: The campaign is the one that was sent, as far as a client can see.
-        MARKED: The campaign has the token of the one that was sent.
     """
 
     NONE = 0
     POSSIBLE = 1
     CERTAIN = 2
-    MARKED = 3
 
 
 def _show_count(items: frozenset[object]) -> str:

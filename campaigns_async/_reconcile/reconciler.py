@@ -13,14 +13,12 @@ from typing import Final, TypeAlias
 
 from attrs import define, evolve, field
 
-from campaigns_async._engine.call import Clock
 from campaigns_async._engine.retry import RetryQuota
-from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.assignment import Assignment
 from campaigns_async._reconcile.ledger import Ledger, digest_content
-from campaigns_async._reconcile.look import FIRST, Look, UnansweredError
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, SearchTarget, Unknown, Verdict
 from campaigns_async._reconcile.recipients import Match
+from campaigns_async._reconcile.search_reader import FIRST, SearchReader, UnansweredError
 from campaigns_async.errors import (
     APIError,
     CampaignsError,
@@ -66,41 +64,27 @@ class Reconciler:
     absent after two successive looks without a match, both after the settling time.
 
     Attributes:
-        listings: The listings of campaigns and contacts.
+        reader: Reads lists and contacts.
         ledger: The campaigns and creates that the client knows of.
-        policy: The timeout, the pause between looks, and the limits.
-        clock: The client's clock.
         exclude_known: Takes campaigns, and returns the ids of those known to belong to other creates.
-        newest: Returns the ids of the latest campaigns that were created. If one of them is on the server and not in the
-            list, the list lags. None to skip this check.
-        get: Reads one campaign.
         record_seen: Records the ids of a look, and returns their positions in the order in which the journal saw them. None
             without a journal.
-        find_surplus: Takes the number of all campaigns and the ids of a look, and returns how many campaigns neither these
-            nor what is known explains. If there are any, the look reads the list of all campaigns. None to skip this check.
         quota: The quota that each look draws on, so that a failing server is not overloaded. None for no quota.
         concurrency: The number of campaigns whose contacts are read concurrently, from 1.
         rate: The client's rate limit in requests per second; None for no limit.
         serves_caller: True if a caller waits for one create. Then a look before the end of the settling time counts if
             it finds the create, and `policy.timeout` bounds the whole search. Otherwise the timeout starts again with each
             response, because a large account or a low rate limit takes long.
-        looks: The number of looks so far.
     """
 
-    listings: Paginators
+    reader: SearchReader
     ledger: Ledger
-    policy: ReconcilePolicy
-    clock: Clock
     exclude_known: Callable[[Collection[Campaign]], Awaitable[Collection[str]]]
-    get: Callable[[str], Awaitable[Campaign]]
-    newest: Callable[[], Awaitable[Collection[str]]] | None = None
     record_seen: Callable[[Collection[str]], Awaitable[Mapping[str, int]]] | None = None
-    find_surplus: Callable[[int, Collection[str]], Awaitable[int]] | None = None
     quota: RetryQuota | None = None
     concurrency: int = 1
     rate: float | None = None
     serves_caller: bool = False
-    looks: int = field(init=False, default=0)
     _latest: Verdicts = field(init=False, factory=dict[int, Verdict])
     _ruled_out: set[Campaign] = field(
         init=False, factory=set[Campaign]
@@ -115,7 +99,7 @@ class Reconciler:
         for target in targets.values():
             self.ledger.resume_unknown(target.new, target.owner)
         try:
-            for group in _group_by_time(targets, self.policy.margin):
+            for group in _group_by_time(targets, self.reader.policy.margin):
                 verdicts.update(await self._decide(group))
         finally:
             for key, target in targets.items():
@@ -127,10 +111,10 @@ class Reconciler:
         self._latest, self._stalled = dict.fromkeys(targets, Unknown()), False
         self._ruled_out.clear()
         settled_at = max(target.settled_at for target in targets.values())
-        settling = max(0.0, settled_at - self.clock.monotonic())
+        settling = max(0.0, settled_at - self.reader.clock.monotonic())
         reason: str | None = "the search timed out (ReconcilePolicy.timeout)"
         try:
-            async with asyncio.timeout(settling + self.policy.timeout) as self._deadline:
+            async with asyncio.timeout(settling + self.reader.policy.timeout) as self._deadline:
                 verdicts, reason = await self._search(targets, settled_at), None
         except TimeoutError:
             verdicts = self.confirmed_verdicts
@@ -153,7 +137,7 @@ class Reconciler:
         before: Verdicts | None = None
         failed = all_failed = early = 0
         while True:
-            settled = self.clock.monotonic() >= settled_at
+            settled = self.reader.clock.monotonic() >= settled_at
             if settled or self.serves_caller:
                 verdicts = await self._try_to_look(targets)
                 if verdicts is None:
@@ -170,12 +154,12 @@ class Reconciler:
                         return _combine(before or verdicts, verdicts)
                     else:
                         before = verdicts
-            unsettled = settled_at - self.clock.monotonic()
-            pause = self.policy.pause * 2 ** min(failed, _MAX_DOUBLINGS)
+            unsettled = settled_at - self.reader.clock.monotonic()
+            pause = self.reader.policy.pause * 2 ** min(failed, _MAX_DOUBLINGS)
             if unsettled > 0:  # a caller waits: the campaign may show long before the end of the settling time
                 early += 1
                 pause = min(unsettled, pause * 2 ** min(early, _MAX_DOUBLINGS)) if self.serves_caller else unsettled
-            await self.clock.sleep(pause)
+            await self.reader.clock.sleep(pause)
             if unsettled > 0:
                 self._extend_deadline()
 
@@ -189,7 +173,7 @@ class Reconciler:
     def _extend_deadline(self) -> None:
         timer = self._deadline
         if timer is not None and not (self.serves_caller or self._stalled or timer.expired()):
-            timer.reschedule(max(timer.when() or 0.0, asyncio.get_running_loop().time() + self.policy.timeout))
+            timer.reschedule(max(timer.when() or 0.0, asyncio.get_running_loop().time() + self.reader.policy.timeout))
 
     async def _try_to_look(self, targets: Targets) -> Verdicts | None:
         """Return the verdicts of one look, or None if it failed.
@@ -199,7 +183,7 @@ class Reconciler:
         """
         if self.quota is not None and not self.quota.acquire():
             raise UnansweredError("the retry quota is spent")  # many requests have failed: do not overload the server
-        self.looks += 1
+        self.reader.begin(targets.values(), self._extend_deadline)
         try:
             verdicts = await self._look(targets)
         except CampaignsError as error:
@@ -215,25 +199,14 @@ class Reconciler:
     async def _look(self, targets: Targets) -> Verdicts:
         """List the campaigns that may match, read their contacts, and decide."""
         assignment = Assignment(targets, self.ledger.seen.contains)
-        look = Look(
-            self.listings,
-            self.policy,
-            self.clock,
-            self.get,
-            self.newest,
-            self.find_surplus,
-            self.looks,
-            sorted(target.token for target in targets.values() if target.token is not None),
-            self._extend_deadline,
-        )
-        listed, ids = await look.list_campaigns(targets.values())
+        listed, ids = await self.reader.list_campaigns(targets.values())
         if self.record_seen is not None:
             assignment.positions = await self.record_seen(ids)
         campaigns = [
             each for each in listed if each not in self._ruled_out and not assignment.was_known_to_all(each.id)
         ]
         others = await self.exclude_known(campaigns)
-        candidates = await self._read_all(look, [each for each in campaigns if each.id not in others])
+        candidates = await self._read_all([each for each in campaigns if each.id not in others])
         self._add_all(assignment, candidates, targets)
         # Other creates may have received their ids while the contacts were read.
         assignment.discard(await self.exclude_known(assignment.campaigns))
@@ -250,13 +223,13 @@ class Reconciler:
                     verdicts[key] = Unknown(found)
         return verdicts
 
-    async def _read_all(self, look: Look, campaigns: Sequence[Campaign]) -> list[Candidate]:
+    async def _read_all(self, campaigns: Sequence[Campaign]) -> list[Candidate]:
         # Under a rate limit, no more requests at once than can be sent within their deadlines.
         limit = self.concurrency if self.rate is None else max(1, min(self.concurrency, int(_MAX_WAIT * self.rate)))
         if limit == 1:  # within this task, so that a cancelled create ends at once
-            return [await look.read(each) for each in campaigns]
+            return [await self.reader.read(each) for each in campaigns]
         candidates: list[Candidate] = []
-        async with FanOut(look.read, campaigns, limit=limit, grace=0.0) as outcomes:
+        async with FanOut(self.reader.read, campaigns, limit=limit, grace=0.0) as outcomes:
             async for outcome in outcomes:
                 if outcome.error is not None:
                     cause = outcome.error.__cause__  # such as a SystemExit that an observer raised

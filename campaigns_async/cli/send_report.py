@@ -26,7 +26,7 @@ from campaigns_async.jobs.contacts_csv import ContactsPlan
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JobError
 from campaigns_async.jobs.journal import JournalRow
 from campaigns_async.jobs.plans import Plan, digest
-from campaigns_async.jobs.progress import Progress, Summary, describe_restored
+from campaigns_async.jobs.progress import Progress, Summary
 from campaigns_async.jobs.sqlite_reader import open_journal
 
 _SHOWN: Final = 20
@@ -159,10 +159,8 @@ def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bo
         _print_some("failed", _describe_rows(summary.failures), summary.failed)
         _print_some("unknown", _describe_rows(summary.unknown_rows), summary.sending + summary.unknown)
         _print_some(_LEFT_OUT, summary.left_out.places, summary.left_out.count)
-    if summary.restored:
-        print_line(describe_restored(summary.restored))
     for warning in summary.warnings:
-        print_line(f"warning: {printable(warning)}")
+        print_line(printable(warning))
     if summary.stopped is not None:
         print_line(f"stopped: {printable(summary.stopped)}")
     for step in steps:

@@ -14,6 +14,7 @@ from campaigns_async._reconcile.ledger import RowOwner
 from campaigns_async._reconcile.markers import RowMarker
 from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Verdict
 from campaigns_async._reconcile.reconciler import Reconciler, settling_end
+from campaigns_async._reconcile.search_reader import SearchReader
 from campaigns_async._runtime import Runtime
 from campaigns_async.effects import Effect, State
 from campaigns_async.jobs._sender import DuplicateId
@@ -52,7 +53,7 @@ class Recovery:
         policy: The settling time, the timeout and so on.
         ignore_invalid: The run's `ignore_invalid_phone_numbers`.
         marker: The marker of the journal's rows.
-        find_surplus: As in `Reconciler`.
+        find_surplus: As in `SearchReader`.
     """
 
     journal: Journal
@@ -109,16 +110,12 @@ class Recovery:
                 RowOwner(self.identity, row.row_id),
                 None if self.marker is None else self.marker.token(row.row_id),
             )
+        read, newest = runtime.creator.read, self._latest_campaigns
         reconciler = Reconciler(
-            runtime.listings,
+            SearchReader(runtime.listings, self.policy, runtime.clock, read, newest, self.find_surplus),
             runtime.ledger,
-            self.policy,
-            runtime.clock,
             self._exclude_known,
-            runtime.creator.read,
-            self._latest_campaigns,
             self.journal.record_seen,
-            self.find_surplus,
             concurrency=runtime.max_concurrency,
             rate=runtime.rate_limit,
         )

@@ -278,10 +278,7 @@ class Job:
 
     def _warn_of_surplus(self, count: int) -> None:
         if count > 0:
-            new, them = (
-                ("1 new campaign that is", "it") if count == 1 else (f"{count:,} new campaigns that are", "them")
-            )
-            self._tracker.warn(f"the account has {new} not this run's: others may have made {them}")
+            self._tracker.warn(f"campaigns that are new and not this run's: {count:,}; others may have made them")
 
     async def _check_key(self, journal: Journal) -> None:
         """Warn if the journal was sent with another API key before."""

@@ -191,10 +191,15 @@ class ProgressTracker:
             _log.warning("on_progress raised %s", type(error).__name__)
 
     def note_restored(self, count: int) -> None:
-        """Note the rows that may have been sent after the journal's copy was made, and log them."""
+        """Note the rows that may have been sent after the journal's copy was made."""
         self.restored = count
         if count:
-            _log.warning(describe_restored(count))
+            rows = "1 row" if count == 1 else f"{count:,} rows"
+            self.warn(
+                f"the journal is an older copy than its .lock file says, or has no .lock file: {rows} may have been sent "
+                "since, and are searched for before anything is sent. If you moved the journal, move its .lock file too; "
+                "without it the run is as safe, but slower"
+            )
 
     def warn(self, text: str) -> None:
         """Note a warning, and log it."""
@@ -225,16 +230,6 @@ class ProgressTracker:
             recipients=self.recipients,
             accepted=self.accepted,
         )
-
-
-def describe_restored(count: int) -> str:
-    """Return why rows are searched for before they are sent."""
-    rows = "1 row" if count == 1 else f"{count:,} rows"
-    return (
-        f"the journal is an older copy than its .lock file says, or has no .lock file: {rows} may have been sent since, "
-        "and are searched for before anything is sent. If you moved the journal, move its .lock file too; without it the "
-        "run is as safe, but slower"
-    )
 
 
 def counts_by_field(counts: Mapping[State, int]) -> dict[str, int]:

@@ -25,7 +25,7 @@ from campaigns_async._reconcile.matching import (
 )
 from campaigns_async._reconcile.recipients import Match
 
-OTHER, MAYBE, OURS, _ = Match
+OTHER, MAYBE, OURS = Match
 START = datetime(2031, 1, 11, 16, 0, 0, 492_000, tzinfo=UTC)
 TEXT = "Nail trim, ears and a biscuit: £9, no appointment. Café’s open.\nReply STOP to opt out."
 ANN, BEN, CAT = "07700900101", "07700900202", "07700900303"

@@ -16,6 +16,7 @@ from campaigns_async._engine.retry import RetryQuota
 from campaigns_async._reconcile.ledger import Ledger, fields_of
 from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Unknown, Verdict
 from campaigns_async._reconcile.reconciler import Reconciler, settling_end
+from campaigns_async._reconcile.search_reader import SearchReader
 from campaigns_async.effects import BodyForm
 from campaigns_async.errors import APIError, ClientClosedError, NotFoundError, PagingError
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign, NewContact, Page
@@ -173,8 +174,10 @@ class Bench:
         async def find_claimed(campaigns: Collection[Campaign]) -> Collection[str]:
             return {each.id for each in campaigns if self.ledger.is_claimed(each, fields_of(new("1")))}
 
-        given = {"policy": POLICY, "exclude_known": find_claimed, "get": self.server.get, **options}
-        return Reconciler(listings=self.server, ledger=self.ledger, clock=self.clock, **given)
+        reads = {name: options.pop(name) for name in ("newest", "find_surplus") if name in options}
+        policy, get = options.pop("policy", POLICY), options.pop("get", self.server.get)
+        reader = SearchReader(self.server, policy, self.clock, get, **reads)  # type: ignore[arg-type]  # fakes
+        return Reconciler(reader, self.ledger, **{"exclude_known": find_claimed, **options})
 
     async def run(self, *sent: NewCampaign, known_before: int = 0, **options: Any) -> list[Verdict]:
         """Return the verdicts on creates that became unknown now."""

@@ -102,7 +102,7 @@ async def test_in_a_large_account_a_surplus_is_told_and_proves_nothing(
             sandbox, tmp_path / "journal", lambda: put(sandbox, "other", new_campaign(99), START - MONTH)
         )
         assert summary.ok
-        assert summary.warnings == ("the account has 1 new campaign that is not this run's: others may have made it",)
+        assert summary.warnings == ("campaigns that are new and not this run's: 1; others may have made them",)
         assert count_whole_lists(sandbox) == 0
 
 

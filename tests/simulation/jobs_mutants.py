@@ -308,7 +308,7 @@ JOB_MUTANTS = (
     ),
     Mutant(
         "more campaigns than the lists explain are taken for nothing",
-        "_reconcile.look",
+        "_reconcile.search_reader",
         "            if self._surplus > 0:",
         "            if False:",
         test="jobs/test_surplus.py",

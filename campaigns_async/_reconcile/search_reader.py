@@ -1,4 +1,4 @@
-"""One look at the server: the lists and the contacts that a search for unknown creates reads."""
+"""Read the lists and the contacts that a search for unknown creates needs."""
 
 from __future__ import annotations
 
@@ -32,32 +32,37 @@ class UnansweredError(Exception):
 
 
 @define(eq=False)
-class Look:
-    """A look, which sends at most `ReconcilePolicy.search_limit` requests.
+class SearchReader:
+    """The requests of a search, of which a look sends at most `ReconcilePolicy.search_limit`.
 
     Attributes:
         listings: The listings of campaigns and contacts.
-        policy: The margin, the marker and the limit.
+        policy: The policy of the search.
         clock: The client's clock.
         get: Reads one campaign.
-        newest: As in `Reconciler`.
-        find_surplus: As in `Reconciler`.
-        number: The number of the look, from 1.
-        tokens: The tokens of the creates, sorted.
-        on_request: Called with each request.
+        newest: Returns the ids of the latest campaigns that were created. If one of them is on the server and not in the
+            list, the list lags. None to skip this check.
+        find_surplus: Takes the number of all campaigns and the ids of a look, and returns how many campaigns neither these
+            nor what is known explains. If there are any, the look reads the list of all campaigns. None to skip this check.
+        looks: The number of looks so far.
     """
 
     listings: Paginators
     policy: ReconcilePolicy
     clock: Clock
     get: Callable[[str], Awaitable[Campaign]]
-    newest: Callable[[], Awaitable[Collection[str]]] | None
-    find_surplus: Callable[[int, Collection[str]], Awaitable[int]] | None
-    number: int
-    tokens: list[str]
-    on_request: Callable[[], object]
+    newest: Callable[[], Awaitable[Collection[str]]] | None = None
+    find_surplus: Callable[[int, Collection[str]], Awaitable[int]] | None = None
+    looks: int = field(init=False, default=0)
+    _tokens: list[str] = field(init=False, factory=list[str])  # this and the following: of the latest look
+    _on_request: Callable[[], object] = field(init=False, default=int)
     _requests: int = field(init=False, default=0)
     _surplus: int = field(init=False, default=0)
+
+    def begin(self, targets: Collection[SearchTarget], on_request: Callable[[], object]) -> None:
+        """Begin a look for these creates. `on_request` is called with each of its requests."""
+        self.looks, self._requests, self._surplus, self._on_request = self.looks + 1, 0, 0, on_request
+        self._tokens = sorted(target.token for target in targets if target.token is not None)
 
     async def list_campaigns(self, targets: Collection[SearchTarget]) -> tuple[Collection[Campaign], set[str]]:
         """Return the campaigns that start around the creates' starts, around the current time, or at no time; and all ids.
@@ -117,7 +122,7 @@ class Look:
         Raises:
             PagingError: If the list is incomplete.
         """
-        size = max(1, self.listings.page_size - self.number % _SIZES)  # as the bounds
+        size = max(1, self.listings.page_size - self.looks % _SIZES)  # as the bounds
         listing = self.listings.campaigns(filters, sorts=sorts, page_size=size)
         rows: list[Campaign] = []
         async for page in listing.pages():
@@ -187,7 +192,7 @@ class Look:
         """
         contacts: list[Contact] = []
         marker = self.policy.marker
-        if marker is not None and self.tokens and (tokens := await self._read_tokens(row, marker)):
+        if marker is not None and self._tokens and (tokens := await self._read_tokens(row, marker)):
             return Candidate(row, tokens=tokens)
         try:
             async for page in self.listings.contacts(row.id).pages():
@@ -203,12 +208,12 @@ class Look:
 
         None are returned if the server does not filter by the field: then all contacts are read.
         """
-        field, beginning = getattr(contact, marker), commonprefix(self.tokens)  # a journal's have one
-        filters = field == beginning if beginning in self.tokens else field.startswith(beginning)
+        field, beginning = getattr(contact, marker), commonprefix(self._tokens)  # a journal's have one
+        filters = field == beginning if beginning in self._tokens else field.startswith(beginning)
         self._count_request()
         with suppress(CampaignsError):
             first = await self.listings.contacts(row.id, filters).first()
-            return find_tokens(() if first is None else (first,), marker) & set(self.tokens)
+            return find_tokens(() if first is None else (first,), marker) & set(self._tokens)
         return frozenset()
 
     def _count_request(self) -> None:
@@ -218,7 +223,7 @@ class Look:
             UnansweredError: If the look has sent as many as it may.
         """
         self._requests += 1
-        self.on_request()
+        self._on_request()
         if self._requests > self.policy.search_limit:
             why = f"{self._surplus:,} campaigns more than expected are on the server, and " if self._surplus > 0 else ""
             limit = f"{self.policy.search_limit:,} requests (ReconcilePolicy.search_limit)"
