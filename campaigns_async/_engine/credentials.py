@@ -49,11 +49,7 @@ class CredentialStore:
         return self.current or await self._fetch_once()
 
     async def fingerprint(self, salt: bytes) -> bytes:
-        """Return 16 bytes by which the current key is recognised under the same salt, of at most 16 bytes.
-
-        Raises:
-            ConfigurationError: As `load`.
-        """
+        """Return 16 bytes by which the current key is recognised under the same salt, of at most 16 bytes."""
         return blake2b((await self.load()).key.encode(), digest_size=16, salt=salt).digest()
 
     async def renew(self, refused: Credentials) -> Credentials:

@@ -52,17 +52,20 @@ class RowMarker:
     """The marker of the rows of a journal.
 
     Attributes:
-        field: The field of each contact that has the token.
+        field: The field of each contact that has the token; None without a marker.
         journal: The journal's identity. It is in the journal before the first row is sent, so each row's token is too.
     """
 
-    field: MarkerField
+    field: MarkerField | None
     journal: bytes
 
-    def token(self, row_id: int) -> str:
+    def token(self, row_id: int) -> str | None:
         """Return the token of a row. All tokens of a journal have one beginning."""
+        if self.field is None:
+            return None
         return self.journal.hex()[:8] + blake2b(b"%d" % row_id, digest_size=6, key=self.journal).hexdigest()
 
     def mark(self, new: NewCampaign, row_id: int) -> NewCampaign:
         """Return the campaign of a row with its token."""
-        return mark(new, self.field, self.token(row_id))
+        token = self.token(row_id)
+        return new if self.field is None or token is None else mark(new, self.field, token)

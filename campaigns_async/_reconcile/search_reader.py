@@ -185,11 +185,7 @@ class SearchReader:
                 raise PagingError("the list lacks a campaign that is on the server")
 
     async def read(self, row: Campaign) -> Candidate:
-        """Return a campaign with its contacts, or with the token of a create that it shows.
-
-        Raises:
-            PagingError: If the campaign disappeared.
-        """
+        """Return a campaign with its contacts, or with the token of a create that it shows."""
         contacts: list[Contact] = []
         marker = self.policy.marker
         if marker is not None and self._tokens and (tokens := await self._read_tokens(row, marker)):

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from attrs import define, evolve, field
 
 from campaigns_async._ids import normalize_id
-from campaigns_async._reconcile.markers import RowMarker, find_tokens
+from campaigns_async._reconcile.markers import RowMarker
 from campaigns_async._reconcile.matching import Candidate, SearchTarget, compare, normalize, resembles
 from campaigns_async._reconcile.recipients import Match
 from campaigns_async._reconcile.reconciler import FINAL_STATUSES
@@ -36,7 +36,7 @@ from campaigns_async.jobs.job_errors import JobError, PreflightError
 from campaigns_async.jobs.journal import ClaimedRow, Digests, Journal, Mark, PossibleMatch, StartGroup, Transition
 from campaigns_async.jobs.plans import decode_campaign
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign
-from campaigns_async.query import campaign, contact
+from campaigns_async.query import campaign
 from campaigns_async.query._parse import Filters
 
 T = TypeVar("T")
@@ -67,10 +67,9 @@ class Preflight:
         ignore_invalid: The run's `ignore_invalid_phone_numbers`.
         limit: The limit of requests, from 1.
         marker: The marker of the journal's rows.
+        warn: Called with what the user should know.
         near: The number of campaigns that start with a row and share recipients with it, and are neither adopted nor hold
             it back.
-        loses_marker: True if the first campaign of the run, read back, does not show its token.
-        surplus: How many campaigns the account has got since this comparison that neither the journal nor this client knows.
         stopped_by: The error that every request of the run would meet, or that an outage ended with.
     """
 
@@ -79,10 +78,9 @@ class Preflight:
     backoff: Backoff
     ignore_invalid: bool | None
     limit: int
-    marker: RowMarker | None = None
+    marker: RowMarker
+    warn: Callable[[str], object]
     near: int = field(init=False, default=0)
-    loses_marker: bool = field(init=False, default=False)
-    surplus: int = field(init=False, default=0)
     stopped_by: CampaignsError | None = field(init=False, default=None)
     _total: int | None = field(init=False, default=None)
     _baseline: frozenset[str] | None = field(init=False, default=None)
@@ -139,12 +137,11 @@ class Preflight:
                 f"the server altered the first campaign ({campaign_id}): {', '.join(differences)}. If that is right, pass "
                 "accept_altered=True (--accept-altered)"
             )
-        if self.marker is not None:
-            with suppress(CampaignsError):
-                filters = getattr(contact, self.marker.field) == self.marker.token(row.row_id)
-                first = await self.runtime.listings.contacts(campaign_id, filters).first()
-                shown = find_tokens(() if first is None else (first,), self.marker.field)
-                self.loses_marker = self.marker.token(row.row_id) not in shown
+        with suppress(CampaignsError):
+            marker = self.marker.field
+            first = None if marker is None else await self.runtime.listings.contacts(campaign_id).first()
+            if marker is not None and first is not None and not getattr(first, marker):
+                self.warn(f"the server does not show {marker} of contacts: the marker proves nothing here")
         return True
 
     async def check_account(self) -> None:
@@ -201,17 +198,13 @@ class Preflight:
         return transitions
 
     async def find_surplus(self, total: int, listed: Collection[str]) -> int:
-        """Return how many campaigns are new to this comparison, and neither listed nor known; 0 unless it listed all.
-
-        Args:
-            total: The number of all campaigns.
-            listed: The ids of a search.
-        """
+        """Return how many campaigns are new to this comparison; see `SearchReader`. 0 unless it listed all."""
         if self._total is None:
             return 0
         made = (await self.journal.counts())[State.CREATED] - self._created
         if self._baseline is None:
-            self.surplus = max(self.surplus, total - self._total - made)
+            if (surplus := total - self._total - made) > 0:
+                self.warn(f"campaigns that are new and not this run's: {surplus:,}; others may have made them")
             return 0
         others = {normalize_id(each) for each in (*listed, *self.runtime.ledger.given)} - self._baseline
         return total - len(self._baseline) - made - len(others) + len(await self.journal.owners(others))
@@ -262,7 +255,7 @@ class Preflight:
         async for page in self.runtime.listings.contacts(row.id).pages():
             self._count_request()
             contacts.extend(page.items)
-        if self.marker is not None:  # another journal's
+        if self.marker.field is not None:  # another journal's
             unmarked: dict[str, Any] = {self.marker.field: None}
             contacts = [evolve(each, **unmarked) for each in contacts]
         return Candidate(row, tuple(contacts), complete=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from attrs import define, frozen
+from attrs import define
 
 from campaigns_async._reconcile.creates import CANARIES
 from campaigns_async._reconcile.ledger import RowOwner
@@ -24,22 +24,6 @@ from campaigns_async.models import Campaign, NewCampaign
 from campaigns_async.settings import ReconcilePolicy
 
 _LOOKED_FOR: Final = "; looked for: "
-
-
-@frozen
-class RecoveryResult:
-    """The transitions of unknown rows.
-
-    Attributes:
-        transitions: The transitions, each with the row's previous state.
-    """
-
-    transitions: tuple[tuple[Transition, State], ...]
-
-    @property
-    def any_absent(self) -> bool:
-        """True if some rows are absent on the server, and so planned again."""
-        return any(each.state is State.PLANNED for each, _ in self.transitions)
 
 
 @define(eq=False)
@@ -61,7 +45,7 @@ class Recovery:
     runtime: Runtime
     policy: ReconcilePolicy
     ignore_invalid: bool | None
-    marker: RowMarker | None = None
+    marker: RowMarker
     find_surplus: Callable[[int, Collection[str]], Awaitable[int]] | None = None
 
     async def run(
@@ -72,8 +56,8 @@ class Recovery:
         ended_by: float,
         known_before: int,
         revoked: Collection[int] = (),
-    ) -> RecoveryResult:
-        """Search for rows, and record the verdicts.
+    ) -> Sequence[tuple[Transition, State]]:
+        """Search for rows, record the verdicts, and return the transitions, each with the row's previous state.
 
         Args:
             rows: The ids of the rows; None for all rows that are *sending* or unknown.
@@ -98,9 +82,8 @@ class Recovery:
                 continue
             await asyncio.sleep(0)  # decoding thousands of bodies must not block the event loop
             sent, ended = times.get(row.row_id, (ended_by, ended_by))
-            new = decode_campaign(row.payload)
             targets[row.row_id] = SearchTarget(
-                new if self.marker is None else self.marker.mark(new, row.row_id),
+                self.marker.mark(decode_campaign(row.payload), row.row_id),
                 self.ignore_invalid,
                 _to_datetime(row.attempted_at, now),
                 settling_end(self.policy, runtime.read_timeout, sent=sent, ended=ended),
@@ -108,7 +91,7 @@ class Recovery:
                 row.first_claim or 0,
                 row.created_without_id,
                 RowOwner(self.identity, row.row_id),
-                None if self.marker is None else self.marker.token(row.row_id),
+                self.marker.token(row.row_id),
             )
         read, newest = runtime.creator.read, self._latest_campaigns
         reconciler = Reconciler(
@@ -126,7 +109,7 @@ class Recovery:
             if each.state is State.UNKNOWN and isinstance(verdicts[each.row_id], Absent):
                 target = targets[each.row_id]
                 runtime.ledger.leave_unknown(target.new, target.owner)
-        return RecoveryResult(tuple((each, unknown[each.row_id].state) for each in transitions))
+        return [(each, unknown[each.row_id].state) for each in transitions]
 
     async def _exclude_known(self, campaigns: Collection[Campaign]) -> Collection[str]:
         """Return the ids of campaigns that are another row's, or another create's of this client.

@@ -170,7 +170,7 @@ class Job:
         self._opened = 0.0  # the same moment on the monotonic clock
         self._times: dict[int, tuple[float, float]] = {}  # when creates that failed were sent, and when they ended
         self._identity = b""
-        self._marker: RowMarker | None = None
+        self._marker = RowMarker(None, b"")
         self._revoked: set[int] = set()  # rows that were created until their id was given to another row
         self._stopping = False
         self._stop_step: Callable[[], object] | None = None
@@ -222,7 +222,13 @@ class Job:
         if counts is None:
             return
         preflight = Preflight(
-            journal, self._runtime, self._backoff, self._ignore_invalid, self._preflight_limit, self._marker
+            journal,
+            self._runtime,
+            self._backoff,
+            self._ignore_invalid,
+            self._preflight_limit,
+            self._marker,
+            self._tracker.warn,
         )
         if self._preflight and not self._accept_missing and not self._stopping:
             # First: on another account every unknown row would be absent.
@@ -245,9 +251,7 @@ class Job:
             # Rows that were absent and sent again became unknown again: the server may be slower than was assumed.
             settle = self._runtime.read_timeout if self._policy.settle is None else self._policy.settle
             recovery.policy = evolve(self._policy, settle=settle * 4**sent)
-            is_any_absent = await self._reconcile(recovery, unknown, known_before=mark)
-            self._warn_of_surplus(preflight.surplus)
-            if not is_any_absent:
+            if not await self._reconcile(recovery, unknown, known_before=mark):
                 return
         self._why_rows_remain = (
             f"rows were sent {_ROUNDS} times and were absent each time: look at the server, then start again"
@@ -270,15 +274,10 @@ class Job:
         counts = await journal.counts()
         self._tracker.counts.update(counts)
         self._identity = await journal.identity()
-        if self._policy.marker is not None:
-            self._marker = RowMarker(self._policy.marker, self._identity)
+        self._marker = RowMarker(self._policy.marker, self._identity)
         if any(counts[state] for state in _OPEN):
             await self._check_key(journal)
         return counts
-
-    def _warn_of_surplus(self, count: int) -> None:
-        if count > 0:
-            self._tracker.warn(f"campaigns that are new and not this run's: {count:,}; others may have made them")
 
     async def _check_key(self, journal: Journal) -> None:
         """Warn if the journal was sent with another API key before."""
@@ -330,10 +329,6 @@ class Job:
         )
         await self._run_stoppable(sender.run(), sender.stop)
         self._is_verified = sender.verify is None
-        if preflight.loses_marker:
-            self._tracker.warn(
-                f"the server does not show {self._policy.marker} of contacts: the marker proves nothing here"
-            )
         if sender.stopped_by is not None:
             self._stopped_by = sender.stopped_by
             self._stopping = True
@@ -347,7 +342,7 @@ class Job:
 
     async def _create(self, row: ClaimedRow, on_attempt: Callable[[], None]) -> str:
         body, owner = row.body(), RowOwner(self._identity, row.row_id)  # `Recovery` uses the same owner
-        if self._marker is not None:
+        if self._marker.field is not None:
             body = encode_model(self._marker.mark(decode_campaign(body), row.row_id))
         sent = self._clock.monotonic()
 
@@ -376,9 +371,9 @@ class Job:
         result = await self._search(search)
         if result is None:
             return False
-        self._tracker.count_recovery(result.transitions)
+        self._tracker.count_recovery(result)
         self._tracker.report(Phase.RECONCILING)
-        return result.any_absent
+        return any(each.state is State.PLANNED for each, _ in result)
 
     async def _count_accepted(self, journal: Journal) -> None:
         """Count the recipients that the server accepted, in one list of the campaigns that start with created rows."""

@@ -243,11 +243,7 @@ class Journal(Protocol):
         ...
 
     async def record_key(self, fingerprint: bytes) -> bool:
-        """Record the API key of a run by its fingerprint; return True if all earlier runs had other keys.
-
-        Raises:
-            JournalWriteError: If the journal cannot be written.
-        """
+        """Record the API key of a run by its fingerprint; return True if all earlier runs had other keys."""
         ...
 
     async def counts(self) -> Mapping[State, int]:
