@@ -147,7 +147,7 @@ class Assignment:
             for index in indexes:
                 certain[index].add(campaign_id)
                 owners[campaign_id].append(index)
-        marked = set().union(*self.marked.values())
+        marked = set[int]().union(*self.marked.values())
         for campaign_id, matches in self._matches.items():
             if campaign_id in self.marked:
                 continue
