@@ -49,6 +49,13 @@ def test_one_key_has_other_fingerprints_in_other_journals(tmp_path: Path) -> Non
         ]  # fmt: skip
 
 
+def test_a_purge_removes_the_fingerprints(tmp_path: Path) -> None:
+    with JournalFile.open(tmp_path / "journal") as journal:
+        journal.record_key(b"1" * 16)
+        journal.purge(now=1.0)
+        assert not journal.record_key(b"2" * 16), "no key is known"
+
+
 async def test_the_fingerprint_is_salted_by_the_journal(sandbox: Sandbox) -> None:
     from campaigns_async.client import runtime_of
 
