@@ -44,6 +44,7 @@ class SearchReader:
             list, the list lags. None to skip this check.
         find_surplus: Takes the number of all campaigns and the ids of a look, and returns how many campaigns neither these
             nor what is known explains. If there are any, the look reads the list of all campaigns. None to skip this check.
+        limit: The limit of requests of a look; None for that of the policy.
         looks: The number of looks so far.
     """
 
@@ -53,6 +54,7 @@ class SearchReader:
     get: Callable[[str], Awaitable[Campaign]]
     newest: Callable[[], Awaitable[Collection[str]]] | None = None
     find_surplus: Callable[[int, Collection[str]], Awaitable[int]] | None = None
+    limit: int | None = None
     looks: int = field(init=False, default=0)
     _tokens: list[str] = field(init=False, factory=list[str])  # this and the following: of the latest look
     _on_request: Callable[[], object] = field(init=False, default=int)
@@ -78,13 +80,13 @@ class SearchReader:
             for earliest, latest in self._windows(targets)
         ]
         for each in (*filters, None):
-            rows += await (self._walk_without_start() if each is None else self._walk(each))
+            rows += await (self._walk_without_start() if each is None else self.walk(each))
         ids = {row.id for row in rows}
         await self._check_newest(ids)
         if self.find_surplus is not None:
             self._surplus = await self.find_surplus(await self._count_all(), ids)
             if self._surplus > 0:
-                rows += await self._walk(self._build_filter_for_all())
+                rows += await self.walk(self._build_filter_for_all())
                 ids.update(row.id for row in rows)
         return dict.fromkeys(rows), ids
 
@@ -106,7 +108,7 @@ class SearchReader:
             ranges = [(ranges[0][0], max(ranges[0][1], ranges[1][1]))]
         yield from ranges
 
-    async def _walk(
+    async def walk(
         self,
         filters: Filters,
         sorts: str = "id",
@@ -126,7 +128,7 @@ class SearchReader:
         listing = self.listings.campaigns(filters, sorts=sorts, page_size=size)
         rows: list[Campaign] = []
         async for page in listing.pages():
-            self._count_request()
+            self.count_request()
             rows.extend(page.items)
             if is_beyond is not None and any(map(is_beyond, page.items)):
                 return rows
@@ -144,14 +146,14 @@ class SearchReader:
         """
         everything = self._build_filter_for_all()
         try:
-            rows = await self._walk(everything, "startDateTime,id", _has_start)
+            rows = await self.walk(everything, "startDateTime,id", _has_start)
         except PagingError:  # a server that refuses the order ignores paging too
-            rows = await self._walk(everything)
+            rows = await self.walk(everything)
         return [row for row in rows if not _has_start(row)]
 
     async def _count_all(self) -> int:
         """Return the number of all campaigns; 0 if the server does not show it."""
-        self._count_request()
+        self.count_request()
         try:
             return await self.listings.campaigns(self._build_filter_for_all()).count()
         except PagingError:
@@ -170,7 +172,7 @@ class SearchReader:
         for campaign_id in () if self.newest is None else await self.newest():
             if campaign_id in ids:
                 continue
-            self._count_request()
+            self.count_request()
             try:
                 start = (await self.get(campaign_id)).start_date_time
             except NotFoundError as error:
@@ -181,7 +183,7 @@ class SearchReader:
                 continue
             reach = timedelta(seconds=1, microseconds=self.clock.now().microsecond)  # as the bounds
             around = (campaign.start_date_time >= start - reach) & (campaign.start_date_time <= start + reach)
-            if campaign_id not in {row.id for row in await self._walk(around)}:
+            if campaign_id not in {row.id for row in await self.walk(around)}:
                 raise PagingError("the list lacks a campaign that is on the server")
 
     async def read(self, row: Campaign) -> Candidate:
@@ -192,7 +194,7 @@ class SearchReader:
             return Candidate(row, tokens=tokens)
         try:
             async for page in self.listings.contacts(row.id).pages():
-                self._count_request()
+                self.count_request()
                 contacts.extend(page.items)
         except NotFoundError:
             raise PagingError("a campaign disappeared while its contacts were read") from None
@@ -206,13 +208,13 @@ class SearchReader:
         """
         field, beginning = getattr(contact, marker), commonprefix(self._tokens)  # a journal's have one
         filters = field == beginning if beginning in self._tokens else field.startswith(beginning)
-        self._count_request()
+        self.count_request()
         with suppress(CampaignsError):
             first = await self.listings.contacts(row.id, filters).first()
             return find_tokens(() if first is None else (first,), marker) & set(self._tokens)
         return frozenset()
 
-    def _count_request(self) -> None:
+    def count_request(self) -> None:
         """Count a request of this look.
 
         Raises:
@@ -220,9 +222,10 @@ class SearchReader:
         """
         self._requests += 1
         self._on_request()
-        if self._requests > self.policy.search_limit:
+        most = self.policy.search_limit if self.limit is None else self.limit
+        if self._requests > most:
             why = f"{self._surplus:,} campaigns more than expected are on the server, and " if self._surplus > 0 else ""
-            limit = f"{self.policy.search_limit:,} requests (ReconcilePolicy.search_limit)"
+            limit = f"{most:,} requests (ReconcilePolicy.search_limit)"
             raise UnansweredError(f"{why}a look takes more than {limit}")
 
 

@@ -20,6 +20,7 @@ from campaigns_async._reconcile.markers import RowMarker
 from campaigns_async._reconcile.matching import Candidate, SearchTarget, compare, normalize, resembles
 from campaigns_async._reconcile.recipients import Match
 from campaigns_async._reconcile.reconciler import FINAL_STATUSES
+from campaigns_async._reconcile.search_reader import SearchReader, UnansweredError
 from campaigns_async._runtime import Runtime
 from campaigns_async.effects import RunAction, State, is_own_form
 from campaigns_async.errors import (
@@ -35,9 +36,9 @@ from campaigns_async.jobs._sender import classify_error
 from campaigns_async.jobs.job_errors import JobError, PreflightError
 from campaigns_async.jobs.journal import ClaimedRow, Digests, Journal, Mark, PossibleMatch, StartGroup, Transition
 from campaigns_async.jobs.plans import decode_campaign
-from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign
+from campaigns_async.models import Campaign, CampaignStatus, NewCampaign
 from campaigns_async.query import campaign
-from campaigns_async.query._parse import Filters
+from campaigns_async.settings import ReconcilePolicy
 
 T = TypeVar("T")
 _SECOND: Final = 1000
@@ -48,9 +49,6 @@ _BASELINE_REQUESTS: Final = 100
 """The number of requests up to which all campaigns of the account are listed."""
 _READ_BACK: Final = 20
 """The number of the journal's campaigns that are read back until one is found."""
-_SIZES: Final = 5
-"""The number of page sizes that attempts take turns with: a server that refuses an order ignores the page number, and its whole
-list may be just one page."""
 _RECENT: Final = timedelta(days=7)
 _REFUSED: Final = FINAL_STATUSES - {401}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -85,9 +83,13 @@ class Preflight:
     _total: int | None = field(init=False, default=None)
     _baseline: frozenset[str] | None = field(init=False, default=None)
     _created: int = field(init=False, default=0)  # rows of the journal at the time of the baseline
-    _requests: int = field(init=False, default=0)
-    _attempts: int = field(init=False, default=0)
+    _reader: SearchReader = field(init=False)
     _digests: Digests = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        runtime = self.runtime
+        policy = ReconcilePolicy()  # none of it counts for these reads
+        self._reader = SearchReader(runtime.listings, policy, runtime.clock, runtime.creator.read, limit=self.limit)
 
     async def run(self, step: Callable[[], Awaitable[T]]) -> T | None:
         """Return the result of a step, which an outage delays. None if `stopped_by` stops the run.
@@ -95,13 +97,19 @@ class Preflight:
         Raises:
             PreflightError: If the step raises one, or the server refuses a list.
         """
-        requests = self._requests
         while True:
-            self._requests, self.near = requests, 0
+            self.near = 0
+            self._reader.begin((), int)
             try:
                 result = await step()
             except (JobError, ClientClosedError):
                 raise
+            except UnansweredError:
+                raise PreflightError(
+                    f"the comparison of the plan with the server takes more than {self.limit:,} requests: raise "
+                    "preflight_limit (--preflight-limit), or do without it: preflight=False (--no-preflight); nothing was "
+                    "sent"
+                ) from None
             except CampaignsError as error:
                 is_refused = getattr(error, "status", None) in _REFUSED and is_own_form(error.body_form)
                 if is_refused or isinstance(error, InvalidArgumentError):
@@ -109,7 +117,6 @@ class Preflight:
                         f"the plan could not be compared with the server: {error}. Do without it with preflight=False "
                         "(--no-preflight); nothing was sent"
                     ) from error
-                self._attempts += 1
                 self.backoff.record_failure(error)
                 if classify_error(0, error)[1] is not RunAction.STOP:
                     await self.runtime.clock.sleep(max(0.001, self.backoff.remaining_pause or 0.0))
@@ -153,7 +160,7 @@ class Preflight:
         since = self.runtime.clock.now() - _RECENT
         campaign_ids = await self.journal.latest_campaigns(_READ_BACK, since=since.timestamp())
         for campaign_id in campaign_ids:
-            self._count_request()
+            self._reader.count_request()
             try:
                 await self.runtime.creator.read(campaign_id)
             except NotFoundError as error:
@@ -188,7 +195,7 @@ class Preflight:
             async for outcome in outcomes:
                 if outcome.error is not None:
                     cause = outcome.error.__cause__
-                    raise cause if isinstance(cause, PreflightError) else outcome.error
+                    raise cause if isinstance(cause, UnansweredError) else outcome.error
                 if outcome.value is not None:
                     candidates.append(outcome.value)
         candidates.sort(key=lambda each: each.campaign.id)
@@ -214,30 +221,18 @@ class Preflight:
 
         A search for an unknown row later excludes all campaigns that existed before the row was sent.
         """
-        self._count_request()
+        self._reader.count_request()
         total = self._total = await self.runtime.listings.campaigns().count()
         if total <= _BASELINE_REQUESTS * self.runtime.listings.page_size:
-            everything = await self._walk(None)
+            everything = await self._reader.walk(None)
             self._baseline = frozenset(normalize_id(each.id) for each in everything)
             return everything
         rows: list[Campaign] = []
         for first, last in _find_ranges(starts):
             earliest, latest = (_EPOCH + timedelta(milliseconds=each) for each in (first - _SECOND, last + _SECOND))
-            rows += await self._walk((campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest))
-        return rows
-
-    async def _walk(self, filters: Filters) -> list[Campaign]:
-        listings = self.runtime.listings
-        listing = listings.campaigns(
-            filters, sorts="id", page_size=max(1, listings.page_size - self._attempts % _SIZES)
-        )
-        rows: list[Campaign] = []
-        async for page in listing.pages():
-            self._count_request()
-            rows.extend(page.items)
-        end = listing.checkpoint
-        if end.rows < (end.total or 0) or (end.total is None and not end.rows):
-            raise PagingError("the list ended before all of its rows were read")
+            rows += await self._reader.walk(
+                (campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest)
+            )
         return rows
 
     def _may_match(self, row: Campaign, starts: Sequence[int], groups: Mapping[int, StartGroup]) -> bool:
@@ -251,14 +246,11 @@ class Preflight:
         )
 
     async def _read(self, row: Campaign) -> Candidate:
-        contacts: list[Contact] = []
-        async for page in self.runtime.listings.contacts(row.id).pages():
-            self._count_request()
-            contacts.extend(page.items)
-        if self.marker.field is not None:  # another journal's
-            unmarked: dict[str, Any] = {self.marker.field: None}
-            contacts = [evolve(each, **unmarked) for each in contacts]
-        return Candidate(row, tuple(contacts), complete=True)
+        candidate = await self._reader.read(row)
+        if self.marker.field is None:
+            return candidate
+        unmarked: dict[str, Any] = {self.marker.field: None}  # it may have the token of another journal
+        return evolve(candidate, contacts=tuple(evolve(each, **unmarked) for each in candidate.contacts or ()))
 
     async def _decide(self, candidates: Sequence[Candidate], starts: Sequence[int]) -> AsyncIterator[Transition]:
         """Yield the transitions of the rows that share at least half of their recipients with a campaign."""
@@ -313,14 +305,6 @@ class Preflight:
         reason = "held: a campaign like it is on the server"
         matches = tuple(map(PossibleMatch.of, like))
         return Transition(row_id, State.UNKNOWN, reason=reason, candidates=matches, exceptional=True, mark=Mark.HELD)
-
-    def _count_request(self) -> None:
-        self._requests += 1
-        if self._requests > self.limit:
-            raise PreflightError(
-                f"the comparison of the plan with the server takes more than {self.limit:,} requests: raise preflight_limit "
-                "(--preflight-limit), or do without it: preflight=False (--no-preflight); nothing was sent"
-            )
 
 
 def find_differences(new: NewCampaign, there: Campaign, now: datetime, ignore_invalid: bool | None) -> list[str]:
