@@ -12,6 +12,7 @@ from campaigns_async._engine.caller import Caller
 from campaigns_async._http.request import build_create, build_delete, build_get, build_update
 from campaigns_async._http.response import Response, read_campaign, read_created_id, read_nothing
 from campaigns_async._http.response_headers import read_request_id
+from campaigns_async._ids import normalize_id
 from campaigns_async._paginators import Paginators
 from campaigns_async._reconcile.creates import Creator
 from campaigns_async._reconcile.ledger import Ledger, describes, fields_of
@@ -87,7 +88,7 @@ class Campaigns:
             DecodeError: If the response is not the campaign with this id.
         """
         campaign = await self._caller.run(build_get(campaign_id), partial(read_campaign, campaign_id=campaign_id))
-        self._ledger.seen.add(campaign.id)
+        self._ledger.seen.add(normalize_id(campaign.id))
         return campaign
 
     async def update(self, campaign_id: str, changed: CampaignUpdate) -> None:

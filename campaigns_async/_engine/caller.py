@@ -113,8 +113,7 @@ class Caller:
             again = partial(self.run, request, read, on_attempt=on_attempt, judge=judge, confirm=confirm)
             return await record.run(request.operation, again)
         pool = self.pool
-        pool.enter()
-        started = pool.clock.monotonic()
+        started = pool.enter()
         deadline = None if self._deadlines is None else self._deadlines.start(started)
         pool.calls += 1
         call = Call(request, started, deadline.when if deadline else None, on_attempt, judge)

@@ -40,8 +40,8 @@ class Pool:
     _closing: asyncio.Task[None] | None = field(init=False, default=None)
     _loop: asyncio.AbstractEventLoop | None = field(init=False, default=None)
 
-    def enter(self) -> None:
-        """Check that a call may start.
+    def enter(self) -> float:
+        """Check that a call may start, and return the time of the loop.
 
         Raises:
             ClientClosedError: If the pool is closed.
@@ -49,8 +49,10 @@ class Pool:
         """
         if self.closed:
             raise ClientClosedError("the client is closed: create a new one")
-        if self._loop is not asyncio.get_running_loop():
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
             self._bind()
+        return loop.time()
 
     def _bind(self) -> None:
         """Reserve the pool for the running loop, unless it was used in another one."""

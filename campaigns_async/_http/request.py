@@ -46,11 +46,7 @@ class CreateRequest(Request):
     """
 
     content: Content = field(kw_only=True, repr=False)
-
-    @property
-    def drops_invalid(self) -> bool:
-        """True if the server leaves out contacts with an invalid number."""
-        return self.path == _CREATE_PATHS[True]
+    drops_invalid: bool = field(kw_only=True)  # True if the server leaves out contacts with an invalid number
 
 
 CAMPAIGNS_PATH = "/api/Campaigns"
@@ -91,15 +87,16 @@ def build_create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = N
     check_instance("new", new, NewCampaign, error=InvalidArgumentError)
     if ignore_invalid_phone_numbers is not None:
         check_instance("ignore_invalid_phone_numbers", ignore_invalid_phone_numbers, bool, error=InvalidArgumentError)
-    path = _CREATE_PATHS[ignore_invalid_phone_numbers]
-    return CreateRequest(_CREATE, "POST", path, "", encode_model(new), content=new)
+    path, drops_invalid = _CREATE_PATHS[ignore_invalid_phone_numbers], ignore_invalid_phone_numbers is True
+    return CreateRequest(_CREATE, "POST", path, "", encode_model(new), content=new, drops_invalid=drops_invalid)
 
 
 def build_encoded_create(
     body: bytes, content: Callable[[], NewCampaign], ignore_invalid_phone_numbers: bool | None = None
 ) -> CreateRequest:
     """Build the request of a create from an encoded body."""
-    return CreateRequest(_CREATE, "POST", _CREATE_PATHS[ignore_invalid_phone_numbers], "", body, content=content)
+    path, drops_invalid = _CREATE_PATHS[ignore_invalid_phone_numbers], ignore_invalid_phone_numbers is True
+    return CreateRequest(_CREATE, "POST", path, "", body, content=content, drops_invalid=drops_invalid)
 
 
 def build_update(campaign_id: str, changed: CampaignUpdate, method: str = "PUT") -> Request:

@@ -81,7 +81,7 @@ class Creator:
             form = find_created_form(response)
             if form is _POSSIBLE_ID:
                 campaign_id = read_created_id(response)
-        return _GIVEN_ID if campaign_id is not None and self._ledger.was_given(campaign_id) else form
+        return _GIVEN_ID if campaign_id is not None and normalize_id(campaign_id) in self._ledger.given else form
 
     async def _confirm(self, request: CreateRequest, response: Response) -> bool:
         """Return True if the campaign with the id of a response is the one that was sent, and no other create's."""

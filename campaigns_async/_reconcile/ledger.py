@@ -83,8 +83,8 @@ class KnownIds:
         self._indexed = 0
 
     def add(self, campaign_id: Hashable) -> None:
-        """Add an id that became known now. It may be any hashable value."""
-        self._digests.append(_hash(campaign_id))
+        """Add a normalized id, or another hashable value, that became known now."""
+        self._digests.append(hash(campaign_id))
         if len(self._digests) > self._capacity:
             self._forget()
 
@@ -145,16 +145,20 @@ class Ledger:
             owner: The owner of the create, as for `leave_unknown`.
             is_found: True if a search found the campaign, whatever creates its id was given to.
         """
+        campaign_id = normalize_id(campaign_id)
         if is_found:
-            self.given.pop(normalize_id(campaign_id), None)
+            self.given.pop(campaign_id, None)
         self._claimed.add(campaign_id)
         if owner is not None and isinstance(owner, RowOwner):
-            self._claimed_by_journals.add((normalize_id(campaign_id), owner.journal))
-        self.give(campaign_id, fields)
+            self._claimed_by_journals.add((campaign_id, owner.journal))
+        self._give(campaign_id, fields)
 
     def give(self, campaign_id: str, fields: SentFields | None) -> None:
         """Record that the server gave this id to a create, which need not have made the campaign."""
-        given, campaign_id = self.given, normalize_id(campaign_id)
+        self._give(normalize_id(campaign_id), fields)
+
+    def _give(self, campaign_id: str, fields: SentFields | None) -> None:
+        given = self.given
         if campaign_id not in given:
             given[campaign_id] = (fields,)
             if len(given) >= _MOST_GIVEN + _BATCH:

@@ -152,7 +152,7 @@ MUTANTS = (
     Mutant(
         "an id that another create was given is believed",
         "_reconcile.creates",
-        "_GIVEN_ID if campaign_id is not None and self._ledger.was_given(campaign_id) else form",
+        "_GIVEN_ID if campaign_id is not None and normalize_id(campaign_id) in self._ledger.given else form",
         "form",
     ),
     Mutant(
