@@ -204,23 +204,14 @@ def explain_line(line: bytes, *, allow_braces: bool = False) -> Faults:
         return (Fault("", f"is {kind}, not a JSON object: write each campaign as an object, in braces"),)
     given = cast("dict[str, object]", value)
     key = check_key(given.get("key"))
-    faults = find_faults_in_json(given, allow_braces=allow_braces)
+    faults = tuple(find_faults_in_json(given, allow_braces=allow_braces))
     if key is not None:
         return (Fault("key", key), *faults)
     return faults or (Fault("", _UNREADABLE),)  # the two readers disagree
 
 
-def find_faults_in_json(given: Mapping[str, object], *, allow_braces: bool = False) -> Faults:
-    """Return all reasons why a campaign in JSON cannot be sent.
-
-    Args:
-        given: The campaign by the wire's names. A key is ignored.
-        allow_braces: Accept a message with { or }.
-    """
-    return tuple(_faults_in_json(given, allow_braces=allow_braces))
-
-
-def _faults_in_json(given: Mapping[str, object], *, allow_braces: bool) -> Iterator[Fault]:
+def find_faults_in_json(given: Mapping[str, object], *, allow_braces: bool = False) -> Iterator[Fault]:
+    """Yield all reasons why a campaign in JSON, by the wire's names, cannot be sent. A key is ignored."""
     if not given.keys() <= _KNOWN:
         yield Fault("", describe_unknown(given, CAMPAIGN_NAMES))
     if isinstance(start := parse_start(given.get("startDateTime")), Fault):

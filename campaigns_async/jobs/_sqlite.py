@@ -21,6 +21,7 @@ from types import CoroutineType
 from typing import Any, Concatenate, Final, NoReturn, ParamSpec, Self, TypeVar
 
 import msgspec
+from attrs import astuple
 
 from campaigns_async._ids import normalize_id
 from campaigns_async._threads import wait_to_end, wait_until_done
@@ -396,10 +397,7 @@ def _encode_commit(claimed: Sequence[ClaimedRow], transitions: Sequence[Transiti
             created[str(each.row_id)] = each.campaign_id
             n_created += 1
             continue
-        candidates = [
-            (candidate.campaign_id, candidate.recipient_count, candidate.status, candidate.start)
-            for candidate in each.candidates
-        ]
+        candidates = list(map(astuple, each.candidates))
         others.append(
             (
                 each.row_id,

@@ -84,25 +84,21 @@ class JournalReader:
 
     def options(self) -> Mapping[str, str]:
         """Return the options that every run of this journal must be given. A new journal has none."""
-        with reading():
-            return dict(self._connection.execute("SELECT name, value FROM options ORDER BY name").fetchall())
+        return dict(self._query("SELECT name, value FROM options ORDER BY name"))
 
     def identity(self) -> bytes:
         """Return bytes that only this journal has, wherever its file is."""
-        with reading():
-            ((key,),) = self._connection.execute("SELECT digest_key FROM journal").fetchall()
+        ((key,),) = self._query("SELECT digest_key FROM journal")
         return blake2b(key, digest_size=8).digest()
 
     def purge_time(self) -> float | None:
         """Return when the journal was purged, in seconds since 1970; None if it was not. It then refuses every send."""
-        with reading():
-            ((purged_at,),) = self._connection.execute("SELECT purged_at FROM journal").fetchall()
+        ((purged_at,),) = self._query("SELECT purged_at FROM journal")
         return None if purged_at is None else float(purged_at)
 
     def counts(self) -> Mapping[State, int]:
         """Count the rows in each state. The mapping has every state."""
-        with reading():
-            found = dict(self._connection.execute("SELECT state, count(*) FROM rows GROUP BY +state").fetchall())
+        found = dict(self._query("SELECT state, count(*) FROM rows GROUP BY +state"))
         return {state: found.get(int(state), 0) for state in State}
 
     def rows(self, *states: State, payload: bool = False) -> Iterator[JournalRow]:
@@ -124,20 +120,14 @@ class JournalReader:
     def row(self, key: str) -> JournalRow | None:
         """Return the row with a key, without its request body; None if there is no such row."""
         query = f"SELECT {_COLUMNS} FROM rows WHERE key = ?"  # noqa: S608 - a constant
-        with reading():
-            ((salt, purged_at),) = self._connection.execute("SELECT digest_key, purged_at FROM journal").fetchall()
-            stored = key if purged_at is None else digest_key(salt, key)
-            for row in self._connection.execute(query, (stored,)).fetchall():
-                return _to_row(row)
-        return None
+        ((salt, purged_at),) = self._query("SELECT digest_key, purged_at FROM journal")
+        stored = key if purged_at is None else digest_key(salt, key)
+        return next(map(_to_row, self._query(query, stored)), None)
 
     def find_owner(self, campaign_id: str) -> JournalRow | None:
         """Return the created row that has a campaign, without its request body; None if there is no such row."""
         query = f"SELECT {_COLUMNS} FROM rows WHERE {NORMALIZED} = ? AND state = 2"  # noqa: S608 - a constant
-        with reading():
-            for row in self._connection.execute(query, (normalize_id(campaign_id),)).fetchall():
-                return _to_row(row)
-        return None
+        return next(map(_to_row, self._query(query, normalize_id(campaign_id))), None)
 
     def owners(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
         """Map each of the campaigns that is a created row's to that row's content digest."""
@@ -148,15 +138,13 @@ class JournalReader:
             WHERE {NORMALIZED} IN (SELECT value FROM json_each(?)) AND state = 2 ORDER BY id
         """  # noqa: S608 - a constant
         normalized = {each: normalize_id(each) for each in campaign_ids}
-        with reading():
-            found = dict(self._connection.execute(query, (to_json(normalized.values()),)).fetchall())
+        found = dict(self._query(query, to_json(normalized.values())))
         return {each: found[same] for each, same in normalized.items() if same in found}
 
     def latest_campaigns(self, limit: int, *, since: float | None = None) -> list[str]:
         """Return the ids of the campaigns that were created last; see `Journal.latest_campaigns`."""
         query = "SELECT campaign_id FROM rows WHERE campaign_id IS NOT NULL AND starts_at > ? ORDER BY id DESC LIMIT ?"
-        with reading():
-            found = self._connection.execute(query, (_EARLIEST if since is None else since * 1000, limit)).fetchall()
+        found = self._query(query, _EARLIEST if since is None else since * 1000, limit)
         return [campaign_id for (campaign_id,) in found]
 
     def list_created(self) -> list[tuple[str, int, int]]:
@@ -165,18 +153,16 @@ class JournalReader:
             SELECT campaign_id, starts_at, planned_count FROM rows
             WHERE state = 2 AND campaign_id IS NOT NULL ORDER BY starts_at
         """
-        with reading():
-            return self._connection.execute(query).fetchall()
+        return self._query(query)
 
     def list_starts(self) -> list[StartGroup]:
         """Return the planned rows by their starts; see `Journal.list_starts`."""
         query = "SELECT DISTINCT starts_at, text, planned_count FROM rows WHERE state = 0"
         groups: dict[int, StartGroup] = {}
-        with reading():
-            for start, text, count in self._connection.execute(query).fetchall():
-                group = groups.setdefault(start, StartGroup(start, set(), set()))
-                group.texts.add(text)
-                group.counts.add(count)
+        for start, text, count in self._query(query):
+            group = groups.setdefault(start, StartGroup(start, set(), set()))
+            group.texts.add(text)
+            group.counts.add(count)
         return list(groups.values())
 
     def list_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
@@ -185,27 +171,26 @@ class JournalReader:
             SELECT id, starts_at, recipients FROM rows JOIN contents ON row_id = id WHERE id > ? AND +state = 0
             AND starts_at IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT {_PAGE}
         """  # noqa: S608 - a constant
-        with reading():
-            return self._connection.execute(query, (after, msgspec.json.encode(list(starts)).decode())).fetchall()
+        return self._query(query, after, to_json(starts))
 
     def load_payload(self, row_id: int) -> bytes | None:
         """Return a row's request body; None if it was dropped."""
-        with reading():
-            query = "SELECT payload FROM contents WHERE row_id = ?"
-            ((payload,),) = self._connection.execute(query, (row_id,)).fetchall()
+        ((payload,),) = self._query("SELECT payload FROM contents WHERE row_id = ?", row_id)
         return None if payload is None else decompress(payload)
 
     def digests(self) -> Digests:
         """Return the digests that the journal has of texts and numbers."""
-        with reading():
-            ((key,),) = self._connection.execute("SELECT digest_key FROM journal").fetchall()
+        ((key,),) = self._query("SELECT digest_key FROM journal")
         return Digests(key)
+
+    def _query(self, query: str, *parameters: object) -> list[Any]:
+        with reading():
+            return self._connection.execute(query, parameters).fetchall()
 
     def _read_pages(self, query: str) -> Iterator[Any]:
         last = 0
         while True:
-            with reading():
-                rows = self._connection.execute(f"{query} LIMIT {_PAGE}", (last,)).fetchall()
+            rows = self._query(f"{query} LIMIT {_PAGE}", last)
             yield from rows
             if len(rows) < _PAGE:
                 return
