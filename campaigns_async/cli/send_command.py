@@ -40,7 +40,13 @@ from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOption
     show_default=True,
     help="Treatment of a number that occurs twice in a campaign, or in the CSV.",
 )
-@click.option("--default-region", default="GB", show_default=True, help="Country of numbers without a country code.")
+@click.option(
+    "--default-region",
+    default="GB",
+    show_default=True,
+    metavar="CODE",
+    help="Country of numbers without a country code, such as FR.",
+)
 @click.option(
     "--invalid-numbers",
     type=click.Choice(["refuse", "report"]),

@@ -391,6 +391,6 @@ def _check_options(recorded: Mapping[str, str], options: Mapping[str, str], *, i
     hint = " (its rows are identified by their positions in the file)" if is_positional else ""
     corrected = "; corrected contacts of failed rows need a CSV and a journal of their own" if "file" in names else ""
     raise JournalError(
-        f"the journal was started with another {', '.join(names)}{hint}: "
-        f"use the same, or another journal for another job{corrected}; nothing was sent"
+        f"the journal was started with other values of {', '.join(names)}{hint}: "
+        f"use the same ones, or another journal for another job{corrected}; nothing was sent"
     )

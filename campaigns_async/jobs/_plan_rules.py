@@ -66,8 +66,8 @@ class PlanRules:
         check_choice("invalid_numbers", self.invalid_numbers, ("refuse", "report"))
         if not is_region(check_instance("default_region", self.default_region, str)):
             raise ConfigurationError(
-                'default_region must be a country code in two capital letters, such as "GB"; any other needs phonenumbers: '
-                'pip install "campaigns-async[cli]"',
+                'default_region must be a country code of ISO 3166 in two capital letters: "GB", or another such as "FR" if '
+                'phonenumbers is installed, as with pip install "campaigns-async[cli]"',
                 parameter="default_region",
             )
 
@@ -102,5 +102,5 @@ def describe_duplicate(first: str) -> str:
     """Return the reason to refuse a duplicate number, which first occurs at the place `first`."""
     return (
         f"is also the number of {first}, which would be texted twice: remove one, "
-        'or drop (duplicates="drop") or keep (duplicates="keep") the later ones'
+        'or drop (duplicates="drop", --duplicates drop) or keep (duplicates="keep", --duplicates keep) the later ones'
     )

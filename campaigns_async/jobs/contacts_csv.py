@@ -17,9 +17,10 @@ from attrs import define, field, frozen
 from msgspec.structs import replace
 
 from campaigns_async import _field_rules as rules
-from campaigns_async._checks import check_choice, check_int
+from campaigns_async._checks import check_int
 from campaigns_async._http.campaign_rules import CONTACT_NAMES, CampaignBody, ContactBody, find_faults_in_json
 from campaigns_async._phone_numbers import GB
+from campaigns_async.errors import ConfigurationError
 from campaigns_async.jobs._contact_rows import Block, read_blocks
 from campaigns_async.jobs._plan_files import describe, open_plan, read_head
 from campaigns_async.jobs._plan_rules import Duplicates, InvalidNumbers, PlanRules, describe_duplicate
@@ -303,8 +304,10 @@ def contacts_plan(
         track_link_url=rules.check_link(track_link_url),
     )
     shared = CampaignBody(rules.format_start(start), sender, message, [], opt_out_link_id, track_link_url)
-    for name in columns or ():
-        check_choice("columns", name, CONTACT_NAMES)
+    if not (columns or {}).keys() <= set(CONTACT_NAMES):
+        raise ConfigurationError(
+            f"columns must map {', '.join(CONTACT_NAMES)} to headers, as phoneNumber=Mobile does", parameter="columns"
+        )
     plan = ContactsPlan(Path(path), shared, start, split, plan_rules, dict(columns or {}))
     plan.check_head()
     return plan

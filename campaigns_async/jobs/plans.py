@@ -258,7 +258,7 @@ class _NdjsonPlan:
             raise PlanError(f"{name} is a JSON array: write one object per line, as jq -c '.[]' does")
         if first == b"{":
             raise PlanError(f"{name} has an object over several lines: write one object per line, as jq -c does")
-        if b"phoneNumber" in first and not first.startswith(b"{"):
+        if not first.startswith(b"{") and (b"phoneNumber" in first or self.path.suffix.lower() == ".csv"):
             raise PlanError(f"{name} is a CSV of contacts: pass it to contacts_plan (--contacts), with a message")
 
     def options(self) -> Mapping[str, str]:

@@ -89,7 +89,7 @@ class TestEndings:
         marked = [{contact.get("custom2") for contact in each["contacts"]} for each in sandbox.created]
         assert len(set.union(*marked)) == len(marked) == 12
         other = completed([*SEND, "--dry-run"], folder, None)
-        assert (other.returncode, "another marker" in other.stderr) == (2, True)
+        assert (other.returncode, "other values of marker" in other.stderr) == (2, True)
 
     def test_some_refused_is_1_and_the_printed_command_sends_them_again(
         self, folder: Path, sandbox: ThreadedSandbox
@@ -392,7 +392,7 @@ class TestContacts:
         (created,) = sandbox.created
         assert [contact["phoneNumber"] for contact in created["contacts"]] == ["07700900101", "07700900102"]
         self.CSV += "07700900103;x\n"
-        assert "started with another file" in self.send(folder, sandbox, *text).stderr
+        assert "started with other values of file" in self.send(folder, sandbox, *text).stderr
 
     def test_a_run_that_is_cut_off_says_what_it_left_out(self, folder: Path) -> None:
         (folder / "people.csv").write_text(self.CSV + "N/A,\n", encoding="utf-8")
@@ -507,7 +507,7 @@ class TestDryRun:
         assert (folder / "run.sqlite").read_bytes() == before
         refused = completed([*SEND, "--validate-phone-numbers", "--dry-run"], folder, None)
         assert refused.returncode == 2
-        assert "another ignore_invalid_phone_numbers" in refused.stderr
+        assert "other values of ignore_invalid_phone_numbers" in refused.stderr
 
     def test_phonenumbers_is_asked_for_if_it_is_missing(
         self, folder: Path, command: Command, monkeypatch: pytest.MonkeyPatch

@@ -167,8 +167,8 @@ WRONG = {
     "two texts": ([*FULL, "--message-file", "text"], "and not both"),
     "a column of a plan": ([*PLAN, "--column", "name=x"], "--column goes with --contacts"),
     "a column without a header": ([*FULL, "--column", "phoneNumber"], "--column must be NAME=HEADER"),
-    "a column of no field": ([*FULL, "--column", "phone=Mobile"], "--column must be one of 'phoneNumber'"),
-    "no such region": ([*FULL, "--default-region", "UK"], "--default-region must be a country code"),
+    "a column of no field": ([*FULL, "--column", "phone=Mobile"], "--column must map phoneNumber, name, "),
+    "no such region": ([*FULL, "--default-region", "UK"], "--default-region must be a country code of ISO 3166"),
     "no sender": ([*CONTACTS, "--message", "x", "--start", "x"], "--contacts needs --sender"),
     "no start": ([*CONTACTS, "--message", "x", "--sender", "x"], "--contacts needs --start"),
     "a start without a zone": ([*FULL, "--start", "2031-06-27T09:30"], "--start has no time zone"),
@@ -246,5 +246,5 @@ def test_a_journal_of_another_job_is_refused(here: Path, sandbox: ThreadedSandbo
     assert command(*FULL).code == 0
     ended = command(*FULL, "--split", "7")
     assert (ended.code, ended.out) == (2, "")
-    assert "another split" in ended.err
+    assert "other values of split" in ended.err
     assert len(sandbox.created) == 1

@@ -30,7 +30,7 @@ START = dt.datetime(2031, 6, 27, 9, 30, tzinfo=dt.UTC)
 GROUP = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
 TWICE = (
     "is also the number of line {}, which would be texted twice: remove one, "
-    'or drop (duplicates="drop") or keep (duplicates="keep") the later ones'
+    'or drop (duplicates="drop", --duplicates drop) or keep (duplicates="keep", --duplicates keep) the later ones'
 )
 
 DESTROYED = "was changed by a spreadsheet, and digits may be lost: format the column as text and enter the number again"

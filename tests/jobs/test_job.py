@@ -142,7 +142,7 @@ class TestSending:
         async with quick(sandbox) as client:
             summary = await send(client, [("a", mixed)], journal, ignore_invalid_phone_numbers=choice)
             assert (summary.created, summary.failed) == ((1, 0) if choice else (0, 1))
-            with pytest.raises(JournalError, match="another ignore_invalid_phone_numbers"):
+            with pytest.raises(JournalError, match="other values of ignore_invalid_phone_numbers"):
                 await send(client, [("a", mixed)], journal, ignore_invalid_phone_numbers=not choice)
 
     @pytest.mark.parametrize(
@@ -656,7 +656,7 @@ class TestJournals:
         async with quick(sandbox) as client:
             assert (await send(client, rows(2), journal)).ok
         async with Sandbox() as other, quick(other) as client:
-            with pytest.raises(JournalError, match="another server"):
+            with pytest.raises(JournalError, match="other values of server"):
                 await send(client, rows(2), journal)
             assert other.requests == ()
 

@@ -63,7 +63,7 @@ async def test_another_marker_than_before_is_refused(sandbox: Sandbox, tmp_path:
         assert (await send(client, PLAN[:1], tmp_path / "journal")).ok
     for field in ("custom2", None):
         async with marking(sandbox, field) as client:
-            with pytest.raises(JournalError, match="another marker"):
+            with pytest.raises(JournalError, match="other values of marker"):
                 await send(client, PLAN, tmp_path / "journal")
     assert len(sandbox.created) == 1
 

@@ -37,7 +37,7 @@ BRACES = (
 def twice(first: int) -> str:
     return (
         f"is also the number of contacts[{first}], which would be texted twice: remove one, "
-        'or drop (duplicates="drop") or keep (duplicates="keep") the later ones'
+        'or drop (duplicates="drop", --duplicates drop) or keep (duplicates="keep", --duplicates keep) the later ones'
     )
 
 
@@ -285,6 +285,19 @@ def test_a_file_that_is_not_a_plan_is_refused(tmp_path: Path, make: Any, expecte
         list(ndjson_plan(path).lines())
     assert str(caught.value) == f"the plan 'my.plan' {expected}"
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("name", ["people.csv", "PEOPLE.CSV"])
+def test_a_csv_of_other_columns_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("Mobile;Name\n07700900100;hush\n", encoding="utf-8")
+    with pytest.raises(PlanError, match="is a CSV of contacts: pass it to contacts_plan") as caught:
+        ndjson_plan(tmp_path / name)
+    assert "hush" not in str(caught.value)
+
+
+def test_a_plan_may_have_any_name(tmp_path: Path) -> None:
+    (tmp_path / "plan.csv").write_bytes(GOOD)
+    assert len(list(ndjson_plan(tmp_path / "plan.csv").lines())) == 1
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="nothing is forbidden here")
