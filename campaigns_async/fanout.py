@@ -228,8 +228,8 @@ class _WorkerPool(Generic[T, R]):
                 item = next(self._items)
             except StopIteration:
                 self._exhausted = True
-            except Exception as error:  # `next` raises it after the outcomes of the requests in flight
-                self._error, self._exhausted = error, True
+            except BaseException as error:  # such as pytest's Failed: an event loop would log it, or end at once
+                self._end_input(error)
             else:
                 self._start(item)
 
@@ -247,15 +247,19 @@ class _WorkerPool(Generic[T, R]):
                 self._start(item)
         except StopAsyncIteration:
             pass
-        except asyncio.CancelledError as error:
-            if not self._exhausted:  # not cancelled by `finish`
-                self._error = RuntimeError("the input was cancelled before its end")
-                self._error.__cause__ = error
         except BaseException as error:
-            self._error = error
+            if not (self._exhausted and isinstance(error, asyncio.CancelledError)):  # not cancelled by `finish`
+                self._end_input(error)
         finally:
             self._exhausted = True
             self._changed.set()
+
+    def _end_input(self, error: BaseException) -> None:
+        """Read no further item, and have `next` raise the error after the outcomes of the requests in flight."""
+        self._error, self._exhausted = error, True
+        if isinstance(error, asyncio.CancelledError):  # it must not look like a cancellation of the caller
+            self._error = RuntimeError("the input was cancelled before its end")
+            self._error.__cause__ = error
 
     def _start(self, item: T) -> None:
         worker = asyncio.create_task(self._work(self._count, item))

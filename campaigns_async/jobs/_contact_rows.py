@@ -142,6 +142,7 @@ def _make_block(
     names: Sequence[str], rows: list[list[str]], lines: Sequence[int], rules: PlanRules
 ) -> Iterator[Block | BadLine]:
     """Yield the faults of rows, and the rows without blank ones, contacts that are left out, and ignored columns."""
+    whole = rows
     if "" in names:
         used = [index for index, name in enumerate(names) if name]
         names, rows = [names[index] for index in used], [[row[index] for index in used] for row in rows]
@@ -157,7 +158,8 @@ def _make_block(
         return
     kept: list[int] = []
     for index, (number, text, line) in enumerate(zip(canonical, texts, lines, strict=True)):
-        is_blank = len(names) > 1 and not (number or text.strip() or "".join(rows[index]).strip())
+        # A row with a text in an ignored column is a contact without a number.
+        is_blank = len(whole[index]) > 1 and not (number or text.strip() or "".join(whole[index]).strip())
         if not number and not is_blank:
             missing = None if rules.leaves_out else check_text(text or None)
             yield BadLine(line, "phoneNumber", missing) if missing else rules.to_fault(line, "phoneNumber", text)
@@ -174,8 +176,10 @@ def _cut_rows(
     """Yield the faults of rows that are not as long as the header, and return the other rows without empty cells after it."""
     kept: list[int] = []
     for index, (line, row) in enumerate(zip(lines, rows, strict=True)):
+        if len(row) != width and not any(row):
+            continue
         if len(row) == width or (len(row) > width and not any(row[width:])):
             kept.append(index)
-        elif row:
+        else:
             yield BadLine(line, "", _WRONG_LENGTH.format(len(row), width, _SEPARATORS[separator]))
     return [lines[index] for index in kept], [rows[index][:width] for index in kept]

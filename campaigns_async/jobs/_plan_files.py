@@ -178,6 +178,8 @@ def read_text_lines(file: BufferedReader) -> Iterator[Iterator[str]]:
             number += block.count(b"\n")
         if len(rest) > LONGEST_CSV_LINE:
             break
+    if recoded is not file and file.tell() % 2:  # it was cut off within a character: digits may be missing
+        rest += b"\xff"
     if rest:
         yield _split_block(rest + b"\n", number)
 

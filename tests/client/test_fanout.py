@@ -247,20 +247,26 @@ class Fatal(BaseException):
     """An error that is not an `Exception`."""
 
 
-@pytest.mark.parametrize("error", [asyncio.CancelledError, Fatal])
+@pytest.mark.parametrize("error", [asyncio.CancelledError, Fatal, SystemExit])
+@pytest.mark.parametrize("kind", ["sync", "async"])
 async def test_an_aborted_input_is_never_taken_for_its_end(
-    client: CampaignsClient, sandbox: Sandbox, error: type[BaseException]
+    client: CampaignsClient, sandbox: Sandbox, error: type[BaseException], kind: str
 ) -> None:
-    async def news() -> AsyncIterator[NewCampaign]:
-        for number in range(10):
-            yield new_campaign(number)
+    def news() -> Iterator[NewCampaign]:
+        yield from (new_campaign(number) for number in range(40))
         raise error
 
+    async def later() -> AsyncIterator[NewCampaign]:
+        for new in news():
+            yield new
+
     outcomes = []
-    with pytest.raises((RuntimeError, Fatal)):
-        async for outcome in client.campaigns.create_many(news()):
-            outcomes.append(outcome)
-    assert len(outcomes) == len(sandbox.created) == 10
+    with pytest.raises((RuntimeError, Fatal, SystemExit)):
+        async with client.campaigns.create_many(news() if kind == "sync" else later()) as creating:
+            async for outcome in creating:
+                outcomes.append(outcome)
+                await asyncio.sleep(0)  # so that items are read while the caller works
+    assert len(outcomes) == len(sandbox.created) == 40
 
 
 async def test_an_operation_that_raises_a_base_exception_still_has_its_outcome(client: CampaignsClient) -> None:

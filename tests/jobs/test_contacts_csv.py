@@ -180,6 +180,11 @@ SAVED: dict[str, tuple[str | bytes, dict[str, str]]] = {
     "other spellings": ("Phone Number;NAME\n07700900001;A, B\n07700900002;\n", {}),
     "a comma in a header": ('"Last, first";mobile\nA, B;07700900001\n;07700900002\n', {"phoneNumber": "mobile", "name": "Last, first"}),
     "empty columns and rows at the end": ("phoneNumber;name;;\n07700900001;A, B;;\n07700900002;;;\n;;;\n ; ;;\n", {}),
+    "a row of separators that is shorter": ("phoneNumber;name;custom1\n07700900001;A, B;\n;\n07700900002;;\n", {}),
+    "empty rows under ignored columns": (
+        "Id;Mobile;name\n1;07700900001;A, B\n;;\n2;07700900002;\n;;\n",
+        {"phoneNumber": "Mobile"},
+    ),
     "more empty cells than the header": ("phoneNumber;name\n07700900001;A, B;;\n07700900002;;;\n", {}),
     "other columns": (
         "Id;phoneNumber;Mobile;name;Notes\n1;x;07700900001;A, B;y\n2;x;07700900002;;z\n",
@@ -215,6 +220,22 @@ def test_a_column_that_the_header_has_not_once_is_refused_in_the_users_words(tmp
             str(caught.value)
             == f"'First', of --column name=First (columns), is {found} in the header of the plan 'people.csv'"
         )
+
+
+def test_a_number_alone_among_ignored_columns_has_blank_rows_too(tmp_path: Path) -> None:
+    for content in ("Id;Mobile\n1;07700900001\n;\n", "Mobile;\n07700900001;\n;\n"):
+        [line] = lines_of(plan_of(tmp_path, content, columns={"phoneNumber": "Mobile"}))
+        assert [contact.phone_number for contact in line.campaign.contacts] == ["07700900001"]
+
+
+@pytest.mark.parametrize("used", [{"phoneNumber": "Mobile"}, {"phoneNumber": "Mobile", "name": "First"}])
+def test_a_contact_without_a_number_is_no_blank_row_whatever_columns_are_ignored(
+    tmp_path: Path, used: dict[str, str]
+) -> None:
+    content = "Id;Mobile;First\n17;;\n18;07700900001;A\n"
+    assert faults_of(plan_of(tmp_path, content, columns=used)) == ["line 2: phoneNumber: is missing"]
+    plan = plan_of(tmp_path, content, columns=used, invalid_numbers="report")
+    assert [type(each).__name__ for each in plan.lines()] == ["LeftOut", "ContactsLine"]
 
 
 def test_a_row_whose_number_has_no_region_is_not_blank(tmp_path: Path) -> None:
@@ -449,6 +470,10 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "UTF-16 with a lone surrogate": (
         "phoneNumber,name\n077,A\n078,\ud83d\n".encode("utf-16", "surrogatepass"),
         ["line 3: name: cannot be decoded from character 5 on: save the file as UTF-8 (in Excel: CSV UTF-8)"],
+    ),
+    "UTF-16 that is cut off within a character": (
+        "phoneNumber\n07700900001\n0770090000".encode("utf-16") + b"2",
+        ["line 3: phoneNumber: cannot be decoded from character 11 on: save the file as UTF-8 (in Excel: CSV UTF-8)"],
     ),
     "a cell beyond the header": (
         "phoneNumber;name;;\n077;A;;\n078;A;;hush\n",
