@@ -72,7 +72,8 @@ class Meddler:
             case "journal doubled" if self._is_quiet(point):
                 self._distrusts = True
                 return evolve(point, files=Files()), orders
-            case "lock file lost" if files.lock is not None:
+            # A journal without rows, as an early backup is, is a new one without its lock file: only a preflight tells.
+            case "lock file lost" if files.lock is not None and (point.rows or self._script.preflight):
                 return evolve(point, files=evolve(files, lock=None)), orders
             case "lock file lost in a run":
                 return point, evolve(orders, loses_lock=self._dice.random() ** 2 * 5.0)
