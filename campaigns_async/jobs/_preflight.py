@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final, TypeVar
 
 from attrs import define, evolve, field
@@ -83,13 +84,13 @@ class Preflight:
     _total: int | None = field(init=False, default=None)
     _baseline: frozenset[str] | None = field(init=False, default=None)
     _created: int = field(init=False, default=0)  # rows of the journal at the time of the baseline
-    _reader: SearchReader = field(init=False)
     _digests: Digests = field(init=False)
 
-    def __attrs_post_init__(self) -> None:
+    @cached_property
+    def _reader(self) -> SearchReader:
         runtime = self.runtime
         policy = ReconcilePolicy()  # none of it counts for these reads
-        self._reader = SearchReader(runtime.listings, policy, runtime.clock, runtime.creator.read, limit=self.limit)
+        return SearchReader(runtime.listings, policy, runtime.clock, runtime.creator.read, limit=self.limit)
 
     async def run(self, step: Callable[[], Awaitable[T]]) -> T | None:
         """Return the result of a step, which an outage delays. None if `stopped_by` stops the run.

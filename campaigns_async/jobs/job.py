@@ -332,6 +332,8 @@ class Job:
         if sender.stopped_by is not None:
             self._stopped_by = sender.stopped_by
             self._stopping = True
+        if not sender.duplicates:
+            return frozenset(unknown)
         settled = await settle_duplicates(
             journal, sender.duplicates, self._runtime, self._identity, self._ignore_invalid, lambda: self._stopping
         )
