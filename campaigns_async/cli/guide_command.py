@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
@@ -11,10 +12,16 @@ from campaigns_async._similar_names import suggest
 from campaigns_async.cli.console import PROGRAM, get_invocation, is_terminal, print_output, print_rich
 from campaigns_async.cli.options import Command
 
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.markdown import Markdown
+
 _COMMENT = re.compile(r"^<!-- .* -->\n", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\((?:([\w-]+)\.md)?(?:#[^)]*)?\)")
 _VARIABLE = f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"
 """The variable by which the script asks the program for completions; click's `main` reads it."""
+_FEW_COLUMNS = 3
+_WIDE = 100
 _CODE_OR_HEADING = re.compile(r"^```.*?^```$|^(#+) ([^\n]+)\n", re.MULTILINE | re.DOTALL)
 
 
@@ -66,10 +73,39 @@ def guide(words: Sequence[str]) -> None:
     if not is_terminal():
         print_output(text, newline=False)
         return
-    from rich.markdown import Markdown
-
     shown = _LINK.sub(lambda found: f"{found[1]} (see: guide {found[2]})" if found[2] else found[1], text)
-    print_rich(Markdown(shown, code_theme="bw" if get_invocation().no_color else "ansi_dark"))
+    print_rich(_make_markdown(shown))
+
+
+def _make_markdown(text: str) -> Markdown:
+    from rich.markdown import Markdown, TableElement
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    class WholeTable(TableElement):
+        """A table whose words are never cut off. One with many columns is a list in a narrow terminal."""
+
+        def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+            (table,) = super().__rich_console__(console, options)
+            assert isinstance(table, Table)
+            if len(table.columns) <= _FEW_COLUMNS or options.max_width >= _WIDE:
+                for column in table.columns:
+                    column.overflow = "fold"
+                table.columns[0].no_wrap = not any(" " in str(cell) for cell in table.columns[0].cells)
+                yield table
+                return
+            for row in zip(*(column.cells for column in table.columns), strict=True):
+                yield ""
+                yield row[0]
+                for column, cell in zip(table.columns[1:], row[1:], strict=True):
+                    if isinstance(cell, Text) and cell.plain:
+                        yield Padding(Text(f"{column.header}: ") + cell, (0, 0, 0, 2))
+
+    class WholeMarkdown(Markdown):
+        elements: ClassVar = {**Markdown.elements, "table_open": WholeTable}
+
+    return WholeMarkdown(text, code_theme="bw" if get_invocation().no_color else "ansi_dark")
 
 
 @click.command("completion", cls=Command)

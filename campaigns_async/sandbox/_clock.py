@@ -57,6 +57,7 @@ class Clock:
                 return _END if self._offset > timedelta() else _START
 
     def now_ticks(self) -> int:
+        """Return the current time as .NET ticks."""
         return to_ticks(self.now())
 
     def set(self, moment: datetime) -> None:

@@ -74,3 +74,13 @@ def test_a_terminal_shows_the_guide_without_markup(tmp_path: Path) -> None:
     assert "](" not in shown
     assert "<!--" not in shown
     assert "```" not in shown
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("columns", [60, 80, 120])
+def test_no_table_of_a_guide_is_cut_off(columns: int, tmp_path: Path) -> None:
+    shown = on_terminal(["guide", "settings"], tmp_path, os.environ, columns=columns).text
+    assert "…" not in shown
+    for name in ("max_concurrency", "Timeouts.connect", "RetryPolicy.max_retry_after", "ReconcilePolicy.search_limit"):
+        assert name in shown
+    assert ("default: 54000.0" in shown) == (columns < 100)
