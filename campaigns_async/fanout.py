@@ -129,9 +129,7 @@ class FanOut(Generic[T, R]):
 class _WorkerPool(Generic[T, R]):
     """The state that the tasks share. They hold no reference to the `FanOut`: its finalizer stops them."""
 
-    def __init__(
-        self, operation: ItemOperation[T, R], items: Items[T], limit: int, *, records_effects: bool = False
-    ) -> None:
+    def __init__(self, operation: ItemOperation[T, R], items: Items[T], limit: int, *, records_effects: bool) -> None:
         self._operation = operation
         self._records_effects = records_effects
         self._outer_record = CURRENT.get()
@@ -301,7 +299,7 @@ def _effect_of(error: BaseException, record: EffectRecord | None) -> Effect:
     return (record.effect if record is not None else None) or effect_of(error)
 
 
-def _build_success(index: int, item: T, value: R | Result[R], record: EffectRecord | None = None) -> Outcome[T, R]:
+def _build_success(index: int, item: T, value: R | Result[R], record: EffectRecord | None) -> Outcome[T, R]:
     if isinstance(value, Result):
         result = cast("Result[R]", value)
         return Outcome(index, item, result.value, None, _APPLIED, result.request_id)

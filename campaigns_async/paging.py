@@ -230,10 +230,7 @@ def paginate(
     # Nothing changes the contacts of a campaign, so the order of the server, whatever it is, does not change either.
     can_change = not by_id and (order is not None or model is Campaign)
     return Paginator(
-        Source(fetch, _ids, path, Order(by_id, can_change, remember)),
-        start,
-        rows=operation.resource,
-        prefetch=prefetch,
+        Source(fetch, _ids, path, Order(by_id, can_change, remember)), start, rows=operation.resource, prefetch=prefetch
     )
 
 

@@ -1,8 +1,8 @@
 """The number of SMS segments of a text (3GPP TS 23.038 and 23.040). No I/O, no state.
 
 A text in the GSM 7-bit alphabet fits in one segment up to 160 units; a longer one has 153 units in each segment. Any
-other text is sent as UCS-2, where the limits are 70 and 67 units. A gateway that shortens or transliterates texts, or uses national shift tables, may
-need fewer segments.
+other text is sent as UCS-2, where the limits are 70 and 67 units. A gateway that shortens or transliterates texts, or
+uses national shift tables, may need fewer segments.
 """
 
 from __future__ import annotations

@@ -306,11 +306,7 @@ class _Body(Payload):
     async def write(self, writer: AbstractStreamWriter) -> None:
         await self.write_with_length(writer, None)
 
-    async def write_with_length(
-        self,
-        writer: AbstractStreamWriter,
-        content_length: int | None,
-    ) -> None:
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         connection = cast("_Writer", writer).protocol
         if connection in self._unproven:
             await self._wait_for_verdict(connection)

@@ -33,10 +33,8 @@ _BY_REASON = {  # of OpenSSL
 _CUT = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)  # the handshake was cut: it may pass
 _PASSING_REASONS = ("UNEXPECTED_EOF_WHILE_READING", "TLSV1_ALERT_INTERNAL_ERROR", "TLSV1_ALERT_USER_CANCELLED")
 _NO_SUCH_HOST = (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
-_ARES_NO_SUCH_HOST = (
-    (1,),
-    (4,),
-)  # ARES_ENODATA and ARES_ENOTFOUND, of the resolver that aiohttp uses if aiodns is installed
+_ARES_NO_SUCH_HOST = ((1,), (4,))
+"""ARES_ENODATA and ARES_ENOTFOUND, of the resolver that aiohttp uses if aiodns is installed."""
 _LONGEST_REASON = 100
 
 

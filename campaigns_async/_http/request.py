@@ -111,11 +111,7 @@ def build_delete(campaign_id: str, method: str = "DELETE") -> Request:
 
 
 def build_raw(
-    method: str,
-    path: str,
-    *,
-    params: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
-    json: object = None,
+    method: str, path: str, *, params: Mapping[str, str] | Iterable[tuple[str, str]] | None = None, json: object = None
 ) -> Request:
     """Build any request below the base URL."""
     check_instance("method", method, str, error=InvalidArgumentError)

@@ -49,13 +49,7 @@ class Pages(Generic[T]):
     """
 
     def __init__(
-        self,
-        source: Source[T],
-        window: Window[T],
-        prefetch: int,
-        limit: int | None = None,
-        *,
-        keep_full: bool = False,
+        self, source: Source[T], window: Window[T], prefetch: int, limit: int | None = None, *, keep_full: bool = False
     ) -> None:
         self._source = source
         self._window = window

@@ -297,9 +297,8 @@ class Window(Generic[T]):
         low, high = resync.pages[0][0], resync.pages[-1][0]
         if low == 1 and at_end:
             if self._recent.complete:
-                return self._finish_resync(
-                    resync, 0
-                )  # all rows that were handed out have been deleted, so these rows are new
+                # All rows that were handed out have been deleted, so these rows are new.
+                return self._finish_resync(resync, 0)
             raise self._shift_error("none of the rows handed out last is in the list any more")
         if len(resync.pages) >= _MAX_RESYNC_PAGES:
             raise self._shift_error(f"none of the rows handed out last is on {_MAX_RESYNC_PAGES} pages around it")

@@ -135,8 +135,8 @@ class Assignment:
     def decide(self) -> dict[int, Verdict]:
         """Return the verdict on each create, by its key.
 
-        - Found: a campaign has the create's token, or without such a campaign, one certainly matches this content and no other content. Of creates with equal content, as many
-          are found as there are such campaigns; it does not matter which.
+        - Found: a campaign has the create's token; or none has, and one certainly matches this content and no other
+          content. Of creates with equal content, as many are found as there are such campaigns; it does not matter which.
         - Absent: no campaign matches, except campaigns that are found for other creates.
         - Unknown: otherwise.
         """

@@ -29,11 +29,8 @@ if TYPE_CHECKING:
     from campaigns_async._reconcile.reconciler import Reconciler
 
 _log = logging.getLogger("campaigns_async")
-_ID, _GIVEN_ID, _POSSIBLE_ID = (
-    BodyForm.ID,
-    BodyForm.GIVEN_ID,
-    BodyForm.POSSIBLE_ID,
-)  # Python 3.11 looks up a member slowly
+# Python 3.11 looks up a member slowly.
+_ID, _GIVEN_ID, _POSSIBLE_ID = BodyForm.ID, BodyForm.GIVEN_ID, BodyForm.POSSIBLE_ID
 CANARIES: Final = 3
 """The number of the latest campaigns that a list must show, so that it is believed."""
 _ONLY = 0
@@ -151,7 +148,7 @@ class Creator:
     async def is_gone(self, campaign_id: str) -> bool:
         """Return True if the API itself says that there is no campaign with this id."""
         try:
-            await self._reader.run(build_get(campaign_id), partial(read_campaign, campaign_id=campaign_id))
+            await self.read(campaign_id)
         except NotFoundError as error:
             return is_own_form(error.body_form)
         except CampaignsError:
@@ -305,7 +302,8 @@ def _with_verdict(error: OutcomeUnknownError | DecodeError, verdict: Unknown) ->
         if verdict.reason is not None:
             error.message += f". It was looked for: {verdict.reason}"
         return error
-    message = f"{error.message}. {len(candidates)} campaigns on the server may be it: see .candidates"
+    count = "1 campaign" if len(candidates) == 1 else f"{len(candidates)} campaigns"
+    message = f"{error.message}. {count} on the server may be this one: see .candidates"
     if isinstance(error, OutcomeUnknownError):
         error.candidates, error.message = candidates, message
         return error

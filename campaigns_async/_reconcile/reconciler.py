@@ -19,11 +19,7 @@ from campaigns_async._reconcile.ledger import Ledger, digest_content
 from campaigns_async._reconcile.matching import Absent, Candidate, Found, SearchTarget, Unknown, Verdict
 from campaigns_async._reconcile.recipients import Match
 from campaigns_async._reconcile.search_reader import FIRST, SearchReader, UnansweredError
-from campaigns_async.errors import (
-    APIError,
-    CampaignsError,
-    ClientClosedError,
-)
+from campaigns_async.errors import APIError, CampaignsError, ClientClosedError
 from campaigns_async.fanout import FanOut
 from campaigns_async.models import Campaign
 from campaigns_async.settings import ReconcilePolicy
@@ -86,9 +82,7 @@ class Reconciler:
     rate: float | None = None
     serves_caller: bool = False
     _latest: Verdicts = field(init=False, factory=dict[int, Verdict])
-    _ruled_out: set[Campaign] = field(
-        init=False, factory=set[Campaign]
-    )  # campaigns that were read, and match no target
+    _ruled_out: set[Campaign] = field(init=False, factory=set[Campaign])  # they were read, and match no target
     _deadline: asyncio.Timeout | None = field(init=False, default=None)
     _stalled: bool = field(init=False, default=False)  # responses bring no progress, so they do not extend the deadline
 

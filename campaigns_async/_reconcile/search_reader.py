@@ -69,18 +69,15 @@ class SearchReader:
     async def list_campaigns(self, targets: Collection[SearchTarget]) -> tuple[Collection[Campaign], set[str]]:
         """Return the campaigns that start around the creates' starts, around the current time, or at no time; and all ids.
 
-        Both versions of a campaign are returned that is listed twice because it is changing.
+        A campaign that is listed twice because it is changing is returned in both versions.
 
         Raises:
             PagingError: If a list is incomplete.
         """
         rows: list[Campaign] = []
-        filters: list[Filters] = [
-            (campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest)
-            for earliest, latest in self._windows(targets)
-        ]
-        for each in (*filters, None):
-            rows += await (self._walk_without_start() if each is None else self.walk(each))
+        for earliest, latest in self._windows(targets):
+            rows += await self.walk((campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest))
+        rows += await self._walk_without_start()
         ids = {row.id for row in rows}
         await self._check_newest(ids)
         if self.find_surplus is not None:
@@ -109,10 +106,7 @@ class SearchReader:
         yield from ranges
 
     async def walk(
-        self,
-        filters: Filters,
-        sorts: str = "id",
-        is_beyond: Callable[[Campaign], bool] | None = None,
+        self, filters: Filters, sorts: str = "id", is_beyond: Callable[[Campaign], bool] | None = None
     ) -> list[Campaign]:
         """Return the campaigns of a list.
 

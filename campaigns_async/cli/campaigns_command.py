@@ -27,9 +27,7 @@ def campaigns() -> None:
     help="Order of the campaigns; - before a name puts the greatest first.",
 )
 @click.option(
-    "--fields",
-    metavar="NAME,...",
-    help="Fields to show, in this order. Default: those that fit a terminal, else all.",
+    "--fields", metavar="NAME,...", help="Fields to show, in this order. Default: those that fit a terminal, else all."
 )
 @click.option(
     "--limit",

@@ -33,18 +33,8 @@ _SHOWN: Final = 20
 _TO_SEND: Final = "campaigns to send"
 _LEFT_OUT: Final = "left out"
 _ALWAYS_SHOWN: Final = frozenset({State.CREATED, State.FAILED, State.UNKNOWN})
-_NOT_IN_JOURNAL: Final = (
-    "found",
-    "absent",
-    "adopted",
-    "held",
-    "near",
-    "restored",
-    "accepted",
-    "recipients",
-    "warnings",
-)
-"""Counts that are lost when a run is cut off."""
+_LOST: Final = ("found", "absent", "adopted", "held", "near", "restored", "accepted", "recipients", "warnings")
+"""The parts of a summary that are lost when a run is cut off, since the journal has none of them."""
 
 
 class Step(NamedTuple):
@@ -144,16 +134,10 @@ def print_ending(summary: Summary, journal: Path, *, is_cut: bool, reconcile: bo
     """
     steps = list(list_next_steps(summary, journal, reconcile=reconcile))
     if as_json:
-        lost = dict.fromkeys(_NOT_IN_JOURNAL) if is_cut else {}
+        lost = dict.fromkeys(_LOST) if is_cut else {}
         rows = {name: [row_to_dict(row) for row in getattr(summary, name)] for name in ("failures", "unknown_rows")}
-        ending = {
-            "ok": summary.ok,
-            **asdict(summary, recurse=False),
-            "left_out": asdict(summary.left_out),
-            **lost,
-            **rows,
-        }
-        print_output(json.dumps({**ending, "next": [step._asdict() for step in steps]}))
+        fields = {**asdict(summary, recurse=False), "left_out": asdict(summary.left_out), **lost, **rows}
+        print_output(json.dumps({"ok": summary.ok, **fields, "next": [step._asdict() for step in steps]}))
     else:
         print_table(_list_counts(summary, is_cut=is_cut), "state", ">rows", "meaning")
         _print_some("failed", _describe_rows(summary.failures), summary.failed)

@@ -186,10 +186,7 @@ def _check_ids(campaign_ids: Iterable[str]) -> tuple[str, ...]:
 
 
 async def _run(
-    output: Output,
-    identity: dict[str, str],
-    on_progress: OnProgress | None,
-    walk: Callable[[Position | None], Walk],
+    output: Output, identity: dict[str, str], on_progress: OnProgress | None, walk: Callable[[Position | None], Walk]
 ) -> ExportSummary:
     """Write all rows of a walk, which starts at the position where the unfinished export ended."""
     if on_progress is not None and not callable(on_progress):

@@ -42,12 +42,7 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
-_SUFFIXES: Final = {
-    ".csv": Format.CSV,
-    ".ndjson": Format.NDJSON,
-    ".jsonl": Format.NDJSON,
-    ".parquet": Format.PARQUET,
-}
+_SUFFIXES: Final = {".csv": Format.CSV, ".ndjson": Format.NDJSON, ".jsonl": Format.NDJSON, ".parquet": Format.PARQUET}
 _GZIP: Final = ".gz"
 
 

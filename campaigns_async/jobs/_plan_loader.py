@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -19,14 +18,15 @@ from attrs import define, field
 from campaigns_async._reconcile.markers import describe_use, find_placeholder
 from campaigns_async.effects import State
 from campaigns_async.jobs._plan_rules import Finding, LeftOut, UnreadableNumber
-from campaigns_async.jobs._sqlite_files import reading, writing
+from campaigns_async.jobs._sqlite_files import reading, transaction, writing
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JournalError, PlanChangedError, PlanError
 from campaigns_async.jobs.journal import Digests, LoadedPlan, compress
 from campaigns_async.jobs.plans import Line, Plan, PlanRow, digest
 
 SERVER: Final = "server"
-MARKER: Final = "marker"
 """The option that holds the server's address. A dry run has none."""
+MARKER: Final = "marker"
+"""The option that holds `ReconcilePolicy.marker`, if there is one."""
 _BATCH: Final = 500
 _BATCH_BYTES: Final = 8 * 1024 * 1024
 _SHOWN: Final = 20
@@ -103,31 +103,23 @@ def add_plan(
     if purged_at is not None:
         raise JournalError("the journal was purged, so it cannot say what was sent: use another; nothing was sent")
     _check_options(recorded, options, is_positional=plan.is_positional)
-    with writing(in_use_if_busy=True):
-        connection.execute("BEGIN IMMEDIATE")
-    with writing():
-        try:
-            if recorded != options:
-                connection.execute("DELETE FROM options")
-                connection.executemany("INSERT INTO options (name, value) VALUES (?, ?)", list(options.items()))
-            if retry_failed:
-                connection.execute(_PLAN_FAILED)
-            is_unchanged = plan.has_content_digest and bool(recorded)
-            # An unchanged plan is read to report what it leaves out, which no row has.
-            if sink is not None or not is_unchanged or "invalidNumbers" in options or _lacks_payloads(connection):
-                may_change = retry_failed and not plan.is_positional
-                loader = _Loader(connection, stopping, sink, may_change, is_unchanged, settings.get(MARKER))
-                loader.run(plan)
-                left_out = loader.left_out
-                _check_unchanged(plan, plan_options)
-            if restoring or retry_failed:
-                suspected = connection.execute(_SUSPECT).rowcount
-            connection.execute("UPDATE journal SET generation = generation + 1, restoring = 0")
-            connection.execute("COMMIT")
-        except BaseException:  # on an interrupt too: all or nothing
-            with suppress(sqlite3.Error):  # SQLite may have rolled back by itself
-                connection.execute("ROLLBACK")
-            raise
+    with writing(in_use_if_busy=True), transaction(connection):
+        if recorded != options:
+            connection.execute("DELETE FROM options")
+            connection.executemany("INSERT INTO options (name, value) VALUES (?, ?)", list(options.items()))
+        if retry_failed:
+            connection.execute(_PLAN_FAILED)
+        is_unchanged = plan.has_content_digest and bool(recorded)
+        # An unchanged plan is read to report what it leaves out, which no row has.
+        if sink is not None or not is_unchanged or "invalidNumbers" in options or _lacks_payloads(connection):
+            may_change = retry_failed and not plan.is_positional
+            loader = _Loader(connection, stopping, sink, may_change, is_unchanged, settings.get(MARKER))
+            loader.run(plan)
+            left_out = loader.left_out
+            _check_unchanged(plan, plan_options)
+        if restoring or retry_failed:
+            suspected = connection.execute(_SUSPECT).rowcount
+        connection.execute("UPDATE journal SET generation = generation + 1, restoring = 0")
     return LoadedPlan(suspected, left_out)
 
 

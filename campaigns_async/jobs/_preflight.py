@@ -24,13 +24,7 @@ from campaigns_async._reconcile.reconciler import FINAL_STATUSES
 from campaigns_async._reconcile.search_reader import SearchReader, UnansweredError
 from campaigns_async._runtime import Runtime
 from campaigns_async.effects import RunAction, State, is_own_form
-from campaigns_async.errors import (
-    CampaignsError,
-    ClientClosedError,
-    InvalidArgumentError,
-    NotFoundError,
-    PagingError,
-)
+from campaigns_async.errors import CampaignsError, ClientClosedError, InvalidArgumentError, NotFoundError, PagingError
 from campaigns_async.fanout import FanOut
 from campaigns_async.jobs._backpressure import Backoff
 from campaigns_async.jobs._sender import classify_error

@@ -141,11 +141,7 @@ def _decide(row: JournalRow, verdict: Verdict) -> Transition:
         candidates = tuple(map(PossibleMatch.of, verdict.candidates))
         reason += "" if verdict.reason is None else f"{_LOOKED_FOR}{verdict.reason}"
     return Transition(
-        row.row_id,
-        State.UNKNOWN,
-        reason=reason,
-        candidates=candidates,
-        created_without_id=row.created_without_id,
+        row.row_id, State.UNKNOWN, reason=reason, candidates=candidates, created_without_id=row.created_without_id
     )
 
 

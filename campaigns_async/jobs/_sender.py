@@ -27,14 +27,7 @@ from campaigns_async.errors import (
 from campaigns_async.jobs._backpressure import Backoff, Pace
 from campaigns_async.jobs._server_reason import describe_refusal
 from campaigns_async.jobs.job_errors import JournalError
-from campaigns_async.jobs.journal import (
-    ClaimedRow,
-    DuplicateIdError,
-    Journal,
-    JournalRow,
-    PossibleMatch,
-    Transition,
-)
+from campaigns_async.jobs.journal import ClaimedRow, DuplicateIdError, Journal, JournalRow, PossibleMatch, Transition
 from campaigns_async.jobs.plans import decode_campaign
 from campaigns_async.outcome_unknown import OutcomeUnknownError
 

@@ -17,13 +17,7 @@ from attrs import define, field, frozen
 
 from campaigns_async._checks import check_int
 from campaigns_async._field_rules import check_braces
-from campaigns_async._http.campaign_rules import (
-    CampaignBody,
-    PlanCampaign,
-    check_key,
-    parse_campaign,
-    parse_start,
-)
+from campaigns_async._http.campaign_rules import CampaignBody, PlanCampaign, check_key, parse_campaign, parse_start
 from campaigns_async._http.codec import to_body
 from campaigns_async._phone_numbers import GB, localize, read_numbers
 from campaigns_async.errors import InvalidArgumentError

@@ -45,12 +45,7 @@ class Store:
     """Campaigns in their order, each with its contacts."""
 
     def __init__(
-        self,
-        *,
-        seed: int | None,
-        quirks: Quirks,
-        clock: Clock | None = None,
-        lifecycle: Lifecycle | None = None,
+        self, *, seed: int | None, quirks: Quirks, clock: Clock | None = None, lifecycle: Lifecycle | None = None
     ) -> None:
         self._random = random.Random(seed)
         self._quirks = quirks

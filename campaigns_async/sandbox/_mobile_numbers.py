@@ -12,8 +12,7 @@ try:
     from phonenumbers import NumberParseException, PhoneNumberFormat, PhoneNumberType
 except ModuleNotFoundError as _error:
     raise ModuleNotFoundError(
-        'the sandbox needs phonenumbers: install it with: pip install "campaigns-async[sandbox]"',
-        name=_error.name,
+        'the sandbox needs phonenumbers: install it with: pip install "campaigns-async[sandbox]"', name=_error.name
     ) from None
 
 PhoneStyle = Literal["plus", "digits", "national"]

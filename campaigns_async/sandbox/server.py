@@ -28,9 +28,7 @@ S = TypeVar("S", bound="SandboxBase")
 T = TypeVar("T")
 
 
-def with_parameters_of(
-    make: Callable[P, T],
-) -> Callable[[Callable[[S, T], None]], Callable[Concatenate[S, P], None]]:
+def with_parameters_of(make: Callable[P, T]) -> Callable[[Callable[[S, T], None]], Callable[Concatenate[S, P], None]]:
     """Replace the only parameter of an initializer, an object, by the parameters that build the object."""
     itself = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
     signature = inspect.Signature([itself, *inspect.signature(make).parameters.values()])

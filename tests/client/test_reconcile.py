@@ -222,7 +222,7 @@ async def test_two_that_both_match_are_unknown_and_are_listed(sandbox: Sandbox) 
         with pytest.raises(OutcomeUnknownError) as unknown:
             await client.campaigns.create(new_campaign(), on_unknown="reconcile")
     assert {one.id for one in unknown.value.candidates} == {created["id"] for created in sandbox.created}
-    assert "2 campaigns on the server may be it" in str(unknown.value)
+    assert "2 campaigns on the server may be this one" in str(unknown.value)
     assert sum(request.operation == "create" for request in sandbox.requests) == 2
 
 

@@ -217,8 +217,8 @@ JOB_MUTANTS = (
     Mutant(
         "what was sending is planned again on a rerun",
         "jobs._plan_loader",
-        "            if retry_failed:\n",
-        '            connection.execute("UPDATE rows SET state = 0 WHERE state = 1")\n            if retry_failed:\n',
+        "        if retry_failed:\n",
+        '        connection.execute("UPDATE rows SET state = 0 WHERE state = 1")\n        if retry_failed:\n',
     ),
     Mutant(
         "a rerun forgets what was sending",
@@ -438,8 +438,8 @@ JOB_MUTANTS = (
     Mutant(
         "rows that the plan adds to an older copy are sent as they are",
         "jobs._plan_loader",
-        "            if restoring or retry_failed:\n",
-        "            if retry_failed:\n",
+        "        if restoring or retry_failed:\n",
+        "        if retry_failed:\n",
         test="jobs/test_older_copies.py",
     ),
     Mutant(
