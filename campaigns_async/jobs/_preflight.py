@@ -7,8 +7,8 @@ its row back, for a person to decide.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -42,6 +42,8 @@ _GAP: Final = 24 * 3600 * _SECOND
 """Campaigns between two starts of the plan are not listed if the starts are further apart, in milliseconds."""
 _BASELINE_REQUESTS: Final = 100
 """The number of requests up to which all campaigns of the account are listed."""
+_MOST_CANDIDATES: Final = 20
+"""The limit of campaigns that are recorded with a row that is held, those with most of its recipients first."""
 _READ_BACK: Final = 20
 """The number of the journal's campaigns that are read back until one is found."""
 _RECENT: Final = timedelta(days=7)
@@ -248,7 +250,10 @@ class Preflight:
         return evolve(candidate, contacts=tuple(evolve(each, **unmarked) for each in candidate.contacts or ()))
 
     async def _decide(self, candidates: Sequence[Candidate], starts: Sequence[int]) -> AsyncIterator[Transition]:
-        """Yield the transitions of the rows that share at least half of their recipients with a campaign."""
+        """Yield the transitions of the rows that share at least half of their recipients with campaigns.
+
+        A plan that is sent again in larger campaigns shares a small part with each campaign, and all with them together.
+        """
         by_number: dict[bytes, list[int]] = defaultdict(list)
         wanted: set[int] = set()
         for index, candidate in enumerate(candidates):
@@ -260,14 +265,13 @@ class Preflight:
         adopted: set[int] = set()
         async for row_id, start, recipients in self._list_rows(sorted(wanted)):
             numbers_of_row = _split(recipients)
-            shared = Counter(index for number in numbers_of_row for index in by_number.get(number, ()))
-            near = [
-                index
-                for index, count in shared.items()
-                if 2 * count >= len(numbers_of_row) and starts_at(candidates[index].campaign, start)
-            ]
-            if near:
-                transition = await self._judge(row_id, {index: candidates[index] for index in near}, adopted)
+            shared: dict[int, set[int]] = defaultdict(set)  # the positions of the recipients, by the campaign's index
+            for position, number in enumerate(numbers_of_row):
+                for index in by_number.get(number, ()):
+                    shared[index].add(position)
+            near = {index: each for index, each in shared.items() if starts_at(candidates[index].campaign, start)}
+            if near and _are_half(near.values(), numbers_of_row):
+                transition = await self._judge(row_id, numbers_of_row, near, candidates, adopted)
                 if transition is not None:
                     yield transition
 
@@ -278,27 +282,35 @@ class Preflight:
                 yield row
             after = rows[-1][0]
 
-    async def _judge(self, row_id: int, near: Mapping[int, Candidate], adopted: set[int]) -> Transition | None:
+    async def _judge(
+        self,
+        row_id: int,
+        recipients: Sequence[bytes],
+        near: Mapping[int, set[int]],
+        candidates: Sequence[Candidate],
+        adopted: set[int],
+    ) -> Transition | None:
         payload = await self.journal.load_payload(row_id)
         if payload is None:
             return None
         target = SearchTarget(decode_campaign(payload), self.ignore_invalid)
-        left = {index: each for index, each in near.items() if index not in adopted}
-        for index, each in left.items():
+        left = {index: candidates[index] for index in near if index not in adopted}
+        large = [index for index in left if _are_half([near[index]], recipients)]
+        for index in large:
+            each = left[index]
             if compare(target, each) is Match.CERTAIN:
                 adopted.add(index)
                 reason = "adopted: it was on the server before this row was sent"
                 return Transition(
                     row_id, State.CREATED, each.campaign.id, reason=reason, exceptional=True, mark=Mark.ADOPTED
                 )
-        like = [
-            each.campaign for each in left.values() if not each.campaign.message or resembles(target, each.campaign)
-        ]
-        self.near += len(left) - len(like)
-        if not like:
+        like = [index for index, each in left.items() if not each.campaign.message or resembles(target, each.campaign)]
+        self.near += len(set(large).difference(like))
+        if not like or not _are_half([near[index] for index in like], recipients):
             return None
+        most = sorted(like, key=lambda index: -len(near[index]))[:_MOST_CANDIDATES]
         reason = "held: a campaign like it is on the server"
-        matches = tuple(map(PossibleMatch.of, like))
+        matches = tuple(PossibleMatch.of(left[index].campaign) for index in most)
         return Transition(row_id, State.UNKNOWN, reason=reason, candidates=matches, exceptional=True, mark=Mark.HELD)
 
 
@@ -318,6 +330,11 @@ def find_differences(new: NewCampaign, there: Campaign, now: datetime, ignore_in
     if count is not None and (count > planned or (count < planned and ignore_invalid is False)):
         found.append(f"recipientCount (planned {planned:,}, on the server {count:,})")
     return found
+
+
+def _are_half(shared: Iterable[Collection[int]], recipients: Sequence[bytes]) -> bool:
+    """Return True if positions that are shared are at least half of a row's recipients."""
+    return 2 * len(set[int]().union(*shared)) >= len(recipients)
 
 
 def _find_ranges(starts: Sequence[int]) -> Iterator[tuple[int, int]]:

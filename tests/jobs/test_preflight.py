@@ -11,7 +11,7 @@ from attrs import evolve
 from support.made import START, client_of
 
 from campaigns_async import Campaign, CampaignsClient, CampaignStatus, NewCampaign, NewContact, ReconcilePolicy
-from campaigns_async.jobs import Mark, PreflightError, State, open_journal, send
+from campaigns_async.jobs import Mark, Plan, PreflightError, State, contacts_plan, open_journal, send
 from campaigns_async.jobs._preflight import find_differences
 from campaigns_async.sandbox import Quirks, Sandbox
 
@@ -45,6 +45,35 @@ def put(sandbox: Sandbox, campaign_id: str, sent: NewCampaign, **fields: Any) ->
 
 def soon(sandbox: Sandbox, **settings: Any) -> CampaignsClient:
     return client_of(sandbox, reconcile=SOON, **settings)
+
+
+@pytest.mark.parametrize(("before", "now"), [(3, 10), (7, 30), (10, 30), (10, 3)])
+async def test_people_who_were_sent_in_campaigns_of_another_size_are_not_texted_again(
+    sandbox: Sandbox, tmp_path: Path, before: int, now: int
+) -> None:
+    people = tmp_path / "people.csv"
+    people.write_text("phoneNumber\n" + "".join(f"07700900{person:03}\n" for person in range(30)))
+
+    def plan(split: int) -> Plan:
+        return contacts_plan(people, message=TEXT, sender="Golf", start=START, split=split)
+
+    async with soon(sandbox) as client:
+        sent = await send(client, plan(before), tmp_path / "a.sqlite")
+        summary = await send(client, plan(now), tmp_path / "b.sqlite")
+    assert (summary.created, summary.held) == (0, -(-30 // now))
+    assert len(sandbox.created) == sent.created
+    sandbox.assert_no_double_send()
+
+
+async def test_campaigns_to_less_than_half_of_a_row_together_or_with_another_text_hold_nothing(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    put(sandbox, "c1", new(0, 1))
+    put(sandbox, "c2", new(1, 2, message="The course is closed: come another day, please."))
+    put(sandbox, "c3", new(3, message="The course is closed: come another day, please."))
+    async with soon(sandbox) as client:
+        summary = await send(client, [("row", new(0, 1, 2, 3, 4))], tmp_path / "journal")
+    assert (summary.created_now, summary.held, summary.near) == (1, 0, 0)
 
 
 async def test_a_plan_that_another_journal_sent_is_not_sent_twice(sandbox: Sandbox, tmp_path: Path) -> None:
