@@ -14,10 +14,11 @@ from campaigns_async._reconcile.ledger import RowOwner
 from campaigns_async._reconcile.markers import RowMarker
 from campaigns_async._reconcile.matching import Absent, Found, SearchTarget, Verdict
 from campaigns_async._reconcile.reconciler import Reconciler, settling_end
-from campaigns_async._reconcile.search_reader import SearchReader
+from campaigns_async._reconcile.search_reader import SearchReader, UnansweredError
 from campaigns_async._runtime import Runtime
 from campaigns_async.effects import Effect, State
 from campaigns_async.jobs._sender import DuplicateId
+from campaigns_async.jobs.job_errors import JournalWriteError
 from campaigns_async.jobs.journal import Journal, JournalRow, Mark, PossibleMatch, Transition
 from campaigns_async.jobs.plans import decode_campaign
 from campaigns_async.models import Campaign, NewCampaign
@@ -98,7 +99,7 @@ class Recovery:
             SearchReader(runtime.listings, self.policy, runtime.clock, read, newest, self.find_surplus),
             runtime.ledger,
             self._exclude_known,
-            self.journal.record_seen,
+            self._record_seen,
             concurrency=runtime.max_concurrency,
             rate=runtime.rate_limit,
         )
@@ -110,6 +111,12 @@ class Recovery:
                 target = targets[each.row_id]
                 runtime.ledger.leave_unknown(target.new, target.owner)
         return [(each, unknown[each.row_id].state) for each in transitions]
+
+    async def _record_seen(self, campaign_ids: Collection[str]) -> Mapping[str, int]:
+        try:
+            return await self.journal.record_seen(campaign_ids)
+        except JournalWriteError as error:  # no other look can be recorded on a full disk
+            raise UnansweredError(error.message) from None
 
     async def _exclude_known(self, campaigns: Collection[Campaign]) -> Collection[str]:
         """Return the ids of campaigns that are another row's, or another create's of this client.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from support.made import client_of, new_campaign
 
 from campaigns_async import OutcomeUnknownError, ReconcilePolicy
 from campaigns_async.jobs import JournalWriteError, send
-from campaigns_async.jobs._sqlite import JournalFile
+from campaigns_async.jobs._sqlite import JournalFile, SqliteJournal
 from campaigns_async.jobs.journal import ClaimedRow, Transition
 from campaigns_async.sandbox import Sandbox
 
@@ -92,6 +92,26 @@ async def test_a_campaign_that_a_journal_could_not_record_is_found_by_the_next_r
         (tmp_path / "journal").rename(tmp_path / "moved")
         summary = await send(client, [("a", new_campaign())], tmp_path / "moved")
     assert (summary.created, summary.found) == (1, 1)
+    assert len(sandbox.created) == 1
+
+
+async def test_a_search_that_cannot_be_recorded_ends_at_its_first_look(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> NoReturn:
+        raise JournalWriteError("the disk is full")
+
+    sandbox.fault(operation="create", times=1, drop="close", act=True)
+    async with client_of(sandbox, reconcile=SOON) as client:
+        assert (await send(client, [("a", new_campaign())], tmp_path / "journal", reconcile=False)).unknown == 1
+        before = len(sandbox.requests)
+        with monkeypatch.context() as patched:
+            patched.setattr(SqliteJournal, "record_seen", fail)
+            summary = await send(client, [("a", new_campaign())], tmp_path / "journal")
+        (row,) = summary.unknown_rows
+        assert str(row.reason).endswith("looked for: the disk is full")
+        assert len(sandbox.requests) - before <= 3, "the lists of one look"
+        assert (await send(client, [("a", new_campaign())], tmp_path / "journal")).found == 1
     assert len(sandbox.created) == 1
 
 
