@@ -91,7 +91,7 @@ class CampaignsClient:
         retry: The retry policy of requests that are safe to send again.
         reconcile: The policy of a search for a create with unknown outcome, with `on_unknown="reconcile"`.
         page_size: Rows per page of a listing, from 1 to 1,000,000.
-        remember: Rows of a listing whose ids are remembered, from 1, if its order can change: about 16 bytes each. With
+        remember: Rows of a listing whose ids are remembered, from 1, if its order can change: about 19 bytes each. With
             them, rows that others pulled to pages already read are found; without, `PageShiftedError` is raised.
         update_method: The HTTP method of updates: PUT or POST.
         delete_method: The HTTP method of deletes: DELETE or POST.

@@ -24,7 +24,7 @@ from campaigns_async.jobs._plan_rules import Finding
 from campaigns_async.jobs._preview import LENGTHENED, Preview
 from campaigns_async.jobs.contacts_csv import ContactsPlan
 from campaigns_async.jobs.job_errors import BadLine, BadLineError, JobError
-from campaigns_async.jobs.journal import JournalRow
+from campaigns_async.jobs.journal import JournalRow, Mark
 from campaigns_async.jobs.plans import Plan, digest
 from campaigns_async.jobs.progress import Progress, Summary
 from campaigns_async.jobs.sqlite_reader import open_journal
@@ -106,10 +106,11 @@ def list_next_steps(summary: Summary, journal: Path, *, reconcile: bool) -> Iter
     if left:
         yield Step("to continue", advise_same_command())
     elif unknown:
-        why = "to search the server for the unknown rows"
-        yield (
-            Step(f"{why} again", advise_same_command()) if reconcile else Step(why, advise_same_command("--reconcile"))
-        )
+        if any(row.mark is not Mark.HELD for row in summary.unknown_rows):  # no search settles those
+            why = "to search the server for the unknown rows"
+            yield Step(
+                f"{why} again" if reconcile else why, advise_same_command(*(() if reconcile else ("--reconcile",)))
+            )
         states = ("--state", "unknown", "--state", "sending")
         yield Step(
             "to see the unknown rows, and the campaigns that may be theirs",

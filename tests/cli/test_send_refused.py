@@ -242,6 +242,17 @@ def test_what_is_no_file_is_no_plan(name: str, here: Path, sandbox: ThreadedSand
     assert not sandbox.requests
 
 
+def test_a_row_that_is_held_is_for_a_person_to_settle_and_no_search_is_advised(
+    here: Path, sandbox: ThreadedSandbox, command: Command
+) -> None:
+    assert command(*FULL).code == 0
+    ended = command(*FULL, "--sender", "Tennis", "--journal", "other.sqlite")
+    assert ended.code == 1
+    assert "held\t1\t" in ended.out
+    assert "journal resolve --created CAMPAIGN-ID other.sqlite 1" in ended.err
+    assert "search the server" not in ended.err
+
+
 def test_a_journal_of_another_job_is_refused(here: Path, sandbox: ThreadedSandbox, command: Command) -> None:
     assert command(*FULL).code == 0
     ended = command(*FULL, "--split", "7")
