@@ -196,6 +196,20 @@ async def test_a_server_that_refuses_the_order_is_compared_though_its_list_is_on
     assert (summary.adopted, summary.created_now, summary.ok) == (4, 1, True)
 
 
+async def test_a_campaign_to_fewer_than_half_of_a_row_s_people_holds_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
+    put(sandbox, "x", new(1, 2, 9))
+    async with soon(sandbox) as client:
+        summary = await send(client, [("a", new(1, 3, 4, 5, 6))], tmp_path / "j.sqlite")
+    assert (summary.created_now, summary.held, summary.ok) == (1, 0, True)
+
+
+async def test_a_campaign_of_the_journal_is_not_compared_with_its_other_rows(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with soon(sandbox) as client:
+        await send(client, [("a", new(1))], tmp_path / "j.sqlite")
+        summary = await send(client, [("a", new(1)), ("b", new(1))], tmp_path / "j.sqlite")
+    assert (summary.created_now, summary.adopted, summary.held, summary.ok) == (1, 0, 0, True)
+
+
 async def test_an_unknown_row_is_not_looked_for_on_another_account(sandbox: Sandbox, tmp_path: Path) -> None:
     journal = tmp_path / "j.sqlite"
     async with soon(sandbox) as client:

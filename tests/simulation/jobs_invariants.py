@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from campaigns_async._http import codec
+from campaigns_async._http.response import Response
 from campaigns_async.effects import State
 from campaigns_async.jobs import JournalError, JournalRow, Mark, PreflightError
 from simulation.foreign import Foreign
@@ -48,8 +49,10 @@ class Watch:
         *,
         distrusts: bool = False,
         elsewhere: bool = False,
+        verifies: bool = False,
     ) -> None:
         self._elsewhere = elsewhere
+        self._verifies = verifies
         self.lock_lost_at = math.inf
         self._distrusts = distrusts
         self._script = script
@@ -123,6 +126,8 @@ class Watch:
         """Check a create that is about to leave."""
         assert not self._elsewhere, "a row was sent to another account"
         assert sent.began <= self.lock_lost_at, "a row was sent though the lock file is lost"
+        if self._verifies:
+            self._check_first(sent)
         content = sameness(sent.request.body or b"")
         self._departed[content] += 1
         sending = [row for row in self.sending_here() if row.key in self._keys(content)]
@@ -133,6 +138,18 @@ class Watch:
         )
         assert under_way <= len(sending), f"a request left, and the journal calls {len(sending)} rows sending"
         self.check_no_duplicates()
+
+    def _check_first(self, sent: Sent) -> None:
+        """Check that one row goes at a time, and is read back, until a campaign of this run was read."""
+        earlier = [one for one in self._server.sent if one is not sent]
+        creates = [one for one in earlier if one.request.body]
+        ids = {_read_id(one) for one in creates} - {None}
+        reads = [one for one in earlier if one.ended and _last_part(one) in ids]
+        if any(one.result is not None and one.result.status == 200 for one in reads):
+            return
+        assert all(one.ended for one in creates), "a row left beside the first"
+        unread = {_read_id(one) for one in creates if one.got_its_own_reply} - {None} - set(map(_last_part, reads))
+        assert not unread, f"a row left, and {unread} was not read back"
 
     def check_no_duplicates(self) -> None:
         """Check that what the server has, and what will reach it yet, is never more than there are rows of it that may have been
@@ -213,6 +230,18 @@ class Watch:
 def _find_sent(rows: Mapping[int, JournalRow]) -> set[tuple[int, State]]:
     """Return the states of the rows that may be on the server."""
     return {(row_id, row.state) for row_id, row in rows.items() if row.state not in {State.PLANNED, State.FAILED}}
+
+
+def _read_id(sent: Sent) -> str | None:
+    """Return the id that a 201 to a create names."""
+    if not isinstance(sent.result, Response) or sent.result.status != 201:
+        return None
+    return sent.result.body.decode().strip('"')
+
+
+def _last_part(sent: Sent) -> str:
+    """Return the id in the path of a request for a campaign."""
+    return sent.request.path.rpartition("/")[2]
 
 
 def _was_refused(sent: Sent) -> bool:

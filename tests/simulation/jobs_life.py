@@ -126,7 +126,14 @@ class Life:
             on_ended=outage.note_end,
         )
         self.server.given = [row.campaign_id for row in before.rows.values() if row.campaign_id is not None]
-        self.watch = Watch(script, self.journal, self.server, distrusts=orders.distrusts, elsewhere=orders.elsewhere)
+        self.watch = Watch(
+            script,
+            self.journal,
+            self.server,
+            distrusts=orders.distrusts,
+            elsewhere=orders.elsewhere,
+            verifies=not self._accepts_altered,
+        )
         try:
             loop.run(self._main())
         finally:
@@ -136,6 +143,10 @@ class Life:
         self.watch.check_end(self)
         assert not loop.faults, f"raised where nobody saw it: {loop.faults}"
         return self.points[-1]
+
+    @property
+    def _accepts_altered(self) -> bool:
+        return self.script.accept_altered or self.orders.calm  # a person has looked
 
     async def _main(self) -> None:
         self.server.begin(Standing() if self.orders.elsewhere else self.before.standing)
@@ -153,7 +164,7 @@ class Life:
             reconcile=self.script.reconcile,
             ignore_invalid_phone_numbers=self.script.ignore_invalid,
             preflight=self.script.preflight,
-            accept_altered=self.script.accept_altered or self.orders.calm,  # a person has looked
+            accept_altered=self._accepts_altered,
             retry_failed=self.orders.retry_failed,
             give_up_after=self.script.give_up_after,
             group=self.script.group,

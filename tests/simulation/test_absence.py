@@ -5,6 +5,7 @@ These scenes are without random choices; the sweep has the same kinds in worlds 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,12 +14,14 @@ from support.made import START
 
 from campaigns_async import CampaignsError, NewCampaign, NewContact, OutcomeUnknownError, ReconcilePolicy, Timeouts
 from campaigns_async._http import codec
+from campaigns_async._http.request import Request
 from simulation import kinds
 from simulation.altering import Alteration
 from simulation.faults import Plan
 from simulation.foreign import make_stranger
 from simulation.lists import ListFault
 from simulation.people import write_number
+from simulation.server import ModelTransport
 from simulation.surroundings import Surroundings
 from simulation.test_scenes import FINE, ScriptedWeather, scene
 from simulation.world import World
@@ -54,6 +57,12 @@ async def create_in(world: World, new: NewCampaign = NEW) -> str | CampaignsErro
         return error
 
 
+def put_strangers(world: World) -> None:
+    for number in range(6):
+        stranger = make_stranger(number, NEW)
+        world.server.store.seed(stranger.wire, stranger.contacts, None)
+
+
 def count_made(world: World, new: NewCampaign = NEW) -> int:
     return len(world.server.acts.get(codec.encode_model(new), ()))
 
@@ -75,9 +84,7 @@ def test_what_a_server_has_altered_is_not_sent_again(kind: str, variant: int) ->
 def test_whatever_is_wrong_with_lists_it_ends_created_once(kind: str, there: bool) -> None:
     around = Surroundings(list_fault=ListFault(kind, lag=1.5, cap=2))
     world = build(around, LOST if there else NEVER, page_size=5)
-    for number in range(6):
-        stranger = make_stranger(number, NEW)
-        world.server.store.seed(stranger.wire, stranger.contacts, None)
+    put_strangers(world)
     outcome = create(world)
     assert count_made(world) == 1
     assert isinstance(outcome, str)
@@ -97,6 +104,30 @@ def test_a_cache_does_not_answer_a_search_with_the_list_of_an_earlier_one(kind: 
 
     world.loop.run(main())
     assert count_made(world) == 1
+
+
+@pytest.mark.parametrize("variant", [0, 1])
+def test_a_campaign_without_a_start_is_looked_for_though_the_server_refuses_every_order(variant: int) -> None:
+    world = build(Surroundings(Alteration("start null", variant), ListFault("refused order")), LOST, page_size=5)
+    put_strangers(world)
+    outcome = create(world)
+    assert count_made(world) == 1
+    assert isinstance(outcome, OutcomeUnknownError)
+
+
+def test_a_search_asks_for_lists_that_come_from_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Mapping[str, str] | None] = []
+
+    async def send(self: ModelTransport, request: Request, *others: Any) -> Any:
+        if request.method == "GET":
+            asked.append(others[-1])
+        return await original(self, request, *others)
+
+    original = ModelTransport.send
+    monkeypatch.setattr(ModelTransport, "send", send)
+    assert isinstance(create(build(Surroundings(), LOST)), str)
+    assert asked
+    assert all(headers == {"Cache-Control": "no-cache"} for headers in asked)
 
 
 @pytest.mark.parametrize("drops_after", [0.01, None], ids=["dropped", "silent"])
