@@ -684,14 +684,14 @@ MUTANTS = (
     ),
     Mutant(
         "a server that refuses the order by start is not searched for what has no start",
-        "_reconcile.reconciler",
-        "            rows = await self._walk(campaign.id != nobody)\n",
+        "_reconcile.search_reader",
+        "            rows = await self._walk(everything)\n",
         "            rows = []\n",
         test=_ABSENCE,
     ),
     Mutant(
         "a deleted canary keeps creates unknown",
-        "_reconcile.reconciler",
+        "_reconcile.search_reader",
         "                continue  # it was deleted\n",
         '                raise PagingError("it was deleted") from None\n',
         test=_SEARCH,
@@ -699,8 +699,8 @@ MUTANTS = (
     Mutant(
         "the timeout begins before the end of settling",
         "_reconcile.reconciler",
-        "asyncio.timeout(settling + self.policy.timeout)",
-        "asyncio.timeout(self.policy.timeout)",
+        "asyncio.timeout(settling + self.reader.policy.timeout)",
+        "asyncio.timeout(self.reader.policy.timeout)",
         test=_SEARCH,
     ),
     Mutant(
