@@ -49,6 +49,8 @@ MOODS: tuple[Mapping[str, float], ...] = (
     {"fine": 20, "refusal": 3, "blocked": 3, "unread": 2, "redirect": 1, "untrusted": 1},
     *([{"fine": 12, "late acts": 4, "dropped": 1, "status": 1}] if "late acts" in DRAWN else []),
 )
+LOSSES: Mapping[str, float] = {"fine": 8, "dropped": 4, "silent": 2, "status": 3}
+"""A mood in which only responses are lost."""
 _BROKEN = ("refused", "connect_timeout", "dropped", "silent", "unread", "status", "throttled")
 _LYING = ("unavailable", "maintenance", "foreign", "blocked", "redirect")
 OUTAGES = (*_BROKEN, *_LYING)
@@ -156,6 +158,7 @@ class Weather:
         lag: Seconds within that time for which lists lack every new campaign.
         skew: Seconds by which the server's clock is ahead of the client's.
         calm: True while nothing goes wrong.
+        reads_fail: False if only creates go wrong.
     """
 
     random: random.Random
@@ -167,6 +170,7 @@ class Weather:
     skew: float = 0.0
     calm: bool = False
     lag: float = 0.0
+    reads_fail: bool = True
     _kinds: tuple[str, ...] = field(init=False)
     _weights: tuple[float, ...] = field(init=False)
 
@@ -177,7 +181,7 @@ class Weather:
         """Draw the plan of a request that starts now; spare most reads, or no search would ever end."""
         draw, method = self.random.random, request.method
         spared = 0.4 if request.operation is Operation.GET else 0.75
-        kind = self._kind(now, spared=method == "GET" and draw() < spared)
+        kind = self._kind(now, spared=method == "GET" and (draw() < spared or not self.reads_fail))
         if method != "POST":
             kind = (_FOR_READS if method == "GET" else _FOR_CHANGES).get(kind, kind)
         slow_connection = draw() < 0.2

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from campaigns_async import NewCampaign
 from simulation import kinds
-from simulation.people import write_stranger
+from simulation.people import INVALID, write_stranger
 from simulation.server_time import write_start
 
 _TEXTS: Final = (
@@ -102,7 +102,8 @@ def draw_foreign(
 def _draw_one(
     dice: random.Random, number: int, kind: str, like: NewCampaign, *, drops_invalid: bool, until: float
 ) -> Foreign:
-    ours = list(dict.fromkeys("".join(one.phone_number.split()) for one in like.contacts))
+    numbers = dict.fromkeys("".join(one.phone_number.split()) for one in like.contacts)
+    ours = [number for number in numbers if number != INVALID]
     few = (len(ours) - 1) // 2  # fewer than half
     if kind == "foreign: few of ours" and not few:
         kind = "foreign: other people"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import accumulate, islice
@@ -26,6 +27,7 @@ from campaigns_async import (
 )
 from campaigns_async._engine.retry import RETRY_COST, SUCCESS_RETURNS
 from campaigns_async._http.transport import FailureKind
+from simulation.people import INVALID
 from simulation.script import Create
 from simulation.server import Sent
 from simulation.setting import CHANGED
@@ -45,6 +47,11 @@ def find_violations(world: World) -> Iterator[str]:
     yield from _check_nothing_left(world)
     yield from _check_each_at_most_once(world)
     yield from _check_documented(world)
+    yield from _check_candidates(world)
+    for create in find_unended(world):
+        error = create.error
+        if not isinstance(error, OutcomeUnknownError) or not _is_shadowed(world, create, error):
+            yield f"create {create.number} has not ended, though no campaign of others can be it: {error!r}"
     yield from _check_changes(world)
     yield from _check_runs(world)
     yield from _check_starts_and_ends(world)
@@ -125,6 +132,58 @@ def _check_documented(world: World) -> Iterator[str]:
             continue
         if all(one.departed is None or one.got_its_own_reply for one in sent[create.body]):
             yield f"create {create.number} is unknown, though the server answered as documented: {create.error!r}"
+
+
+def _check_candidates(world: World) -> Iterator[str]:
+    """Check that no create is left unknown for a campaign of others to fewer than half of its people.
+
+    A server that alters nothing is assumed. What else may be a create's is what was made for our people, in the run or before.
+    """
+    if not world.script.is_plain:
+        return
+    for create in world.script.creates:
+        if not isinstance(create.error, OutcomeUnknownError):
+            continue
+        people = find_people(create)
+        by_id = {each.campaign_id: each for each in world.script.around.foreign}
+        for candidate in create.error.candidates:
+            foreign = by_id.get(candidate.id)
+            if foreign is not None and 2 * len(people.intersection(foreign.people)) < len(people):
+                yield f"create {create.number} is unknown because of {foreign}"
+
+
+def find_unended(world: World) -> list[Create]:
+    """Return the creates of a live world that were looked for, have no equal one, and ended neither created nor refused."""
+    if not world.script.is_live:
+        return []
+    equal = Counter(create.shared_content for create in world.script.creates)
+    return [
+        create
+        for create in world.script.creates
+        if create.reconcile
+        and equal[create.shared_content] == 1
+        and create.effect not in (Effect.APPLIED, Effect.REJECTED)
+    ]
+
+
+def _is_shadowed(world: World, create: Create, error: OutcomeUnknownError) -> bool:
+    """Return True if others made a campaign to half of a create's people after its first attempt, and it is a candidate."""
+    people, candidates = find_people(create), {each.id for each in error.candidates}
+    first = min(
+        (one.departed or math.inf for one in world.server.sent if one.request.body == create.body), default=math.inf
+    )
+    return any(
+        foreign.campaign_id in candidates
+        and foreign.appears > first
+        and 2 * len(people.intersection(foreign.people)) >= len(people)
+        for foreign in world.script.around.foreign
+    )
+
+
+def find_people(create: Create) -> frozenset[str]:
+    """Return the valid numbers of a create, without blanks."""
+    numbers = ("".join(one.phone_number.split()) for one in create.new.contacts)
+    return frozenset(number for number in numbers if len(number) > len(INVALID))
 
 
 def _check_changes(world: World) -> Iterator[str]:

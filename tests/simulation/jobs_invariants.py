@@ -17,8 +17,9 @@ from campaigns_async.effects import State
 from campaigns_async.jobs import JournalError, JournalRow, Mark, PreflightError
 from simulation.foreign import Foreign
 from simulation.jobs_journal import JournalOnDisk
-from simulation.jobs_script import INVALID, JobScript
+from simulation.jobs_script import JobScript
 from simulation.jobs_server import JobServer
+from simulation.people import INVALID
 from simulation.server import Sent
 
 if TYPE_CHECKING:
@@ -299,7 +300,6 @@ def _is_shadowed(row: JournalRow, content: bytes, life: Life) -> bool:
     new = msgspec.json.decode(content)
     people, first = frozenset(one["phoneNumber"] for one in new["contacts"]), _find_first(content, life)
     candidates = {each.campaign_id for each in row.candidates}
-    was_put_back = (row.reason or "").startswith("may have been sent after this copy")
 
     def is_like(foreign: Foreign) -> bool:
         start, ours = (datetime.fromisoformat(each["startDateTime"]) for each in (foreign.wire, new))
@@ -308,9 +308,14 @@ def _is_shadowed(row: JournalRow, content: bytes, life: Life) -> bool:
     return any(
         foreign.campaign_id in candidates
         and 2 * len(people.intersection(foreign.people)) >= len(people)
-        and (is_like(foreign) if row.mark is Mark.HELD else was_put_back or foreign.appears > first)
+        and (is_like(foreign) if row.mark is Mark.HELD else was_put_back(row) or foreign.appears > first)
         for foreign in life.script.around.foreign
     )
+
+
+def was_put_back(row: JournalRow) -> bool:
+    """Return True if a row was planned in an older copy of the journal: no run knows which campaigns are older than it."""
+    return (row.reason or "").startswith("may have been sent after this copy")
 
 
 def _find_first(content: bytes, life: Life) -> float:

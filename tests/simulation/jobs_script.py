@@ -13,7 +13,7 @@ from campaigns_async.jobs import Plan, rows_plan
 from campaigns_async.sandbox import Quirks
 from simulation import faults, kinds
 from simulation.foreign import make_stranger
-from simulation.people import write_number
+from simulation.people import INVALID, write_number
 from simulation.server import source
 from simulation.surroundings import NOTHING, Surroundings, draw_surroundings
 
@@ -26,8 +26,6 @@ _TEXTS = (
 )
 _SHARE_OF_HALF = 0.02
 """The weight of foreign campaigns that may keep a row unknown, beside those that may not."""
-INVALID = "0771"
-"""A number that the server refuses."""
 
 
 @frozen

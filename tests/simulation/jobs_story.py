@@ -10,7 +10,7 @@ from attrs import define, evolve, field
 
 from campaigns_async.effects import State
 from campaigns_async.jobs import JournalRow, Mark
-from simulation.jobs_invariants import check_last
+from simulation.jobs_invariants import check_last, was_put_back
 from simulation.jobs_journal import Files
 from simulation.jobs_lies import Meddler
 from simulation.jobs_life import BIRTH, Interruption, Life, Orders, Point
@@ -91,6 +91,8 @@ class Story:
         states, rows = life.states, life.journal.rows.values()
         if any(row.mark is Mark.HELD for row in rows):  # never sent: a person decides
             self.counts["stories with a row that is held"] += 1
+        elif any(row.state is State.UNKNOWN and was_put_back(row) for row in rows):
+            self.counts["stories with a row that an older copy of the journal leaves unknown"] += 1
         elif self.script.is_live and was_unknown:
             self.counts[AMONG_OTHERS] += 1
             self.counts[ALL_CREATED] += states[State.CREATED] + states[State.FAILED] == len(self.script.rows)

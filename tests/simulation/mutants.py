@@ -701,7 +701,7 @@ MUTANTS = (
         "_reconcile.reconciler",
         "asyncio.timeout(settling + self.reader.policy.timeout)",
         "asyncio.timeout(self.reader.policy.timeout)",
-        test=_SEARCH,
+        test=_ABSENCE,
     ),
     Mutant(
         "a campaign to most of ours is clearly another",
@@ -730,6 +730,12 @@ MUTANTS = (
         "        and abs((_to_utc(start) - target.start).total_seconds()) <= _SAME_TIME\n",
         "",
         test="_reconcile",
+    ),
+    Mutant(
+        "another text to another audience keeps creates unknown",
+        "_reconcile.matching",
+        "        return Match.NONE\n",
+        "        pass\n",
     ),
     # Outside the simulation
     Mutant(

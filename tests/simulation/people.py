@@ -5,6 +5,8 @@ Each differs from all others in its last seven digits, and none has a run of zer
 
 from __future__ import annotations
 
+INVALID = "0771"
+"""A number that the server refuses."""
 _FIRST = 1111
 _STRANGERS = 5111
 

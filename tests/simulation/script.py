@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta, timezone
+from datetime import UTC, timedelta, timezone
 
 from attrs import define, evolve, field, frozen
 from support.made import START
@@ -13,11 +13,15 @@ from campaigns_async._http import codec
 from campaigns_async.effects import Effect
 from campaigns_async.sandbox import Quirks
 from simulation import faults, kinds
-from simulation.people import write_number
+from simulation.altering import UNALTERED
+from simulation.foreign import draw_foreign
+from simulation.people import INVALID, write_number
 from simulation.server import source
 from simulation.surroundings import NOTHING, Surroundings, draw_surroundings
 
 CALLS = 50
+_LIVE = 0.1
+"""The share of the worlds in which each create that is looked for must end."""
 _DAYS = 7
 """The number of days on which campaigns start: too far apart to be listed together, or no search would ever end."""
 _GAPS = 10
@@ -116,6 +120,7 @@ class Script:
         changes: Updates and deletions.
         strangers: Times at which somebody else creates a campaign like one of these, to other people.
         around: What the server does to campaigns and lists, and what others do.
+        is_live: True if each create that is looked for must end, though others make campaigns: see `_make_live`.
         former: Creates for which the server holds an equal campaign from before, which the client has seen.
     """
 
@@ -141,11 +146,18 @@ class Script:
     strangers: list[tuple[float, Create]] = field(factory=list)
     former: list[Create] = field(factory=list)
     around: Surroundings = NOTHING
+    is_live: bool = False
 
     @property
     def creates(self) -> list[Create]:
         """All creates, by number."""
         return sorted([*self.singles, *(one for fan in self.fan_outs for one in fan.creates)], key=lambda c: c.number)
+
+    @property
+    def is_plain(self) -> bool:
+        """True if the server stores and shows campaigns as they were sent."""
+        as_sent = self.quirks.message_text is None and self.around.alteration.kind is None
+        return as_sent and self.quirks.zone.utcoffset(None) == timedelta(0)
 
     def settles_in(self, timeouts: Timeouts) -> float:
         """Return the seconds from a create's first byte in which its campaign shows, as is assumed of a server."""
@@ -206,9 +218,39 @@ def draw_script(seed: int, calls: int = CALLS) -> Script:
         drops_invalid=any(create.ignore_invalid is not False for create in script.creates),
         latest=script.weather.latest,
     )
+    if source(seed, "live").random() < _LIVE:
+        _make_live(script)
     if script.around.list_fault.kind == "lagging lists":
         script.weather.lag = script.around.list_fault.lag
     return script
+
+
+def _make_live(script: Script) -> None:
+    """Change a script to one in which only responses to creates are lost, on a server that alters nothing, while others come and go.
+
+    A campaign to half or more of a create's people may leave it unknown, so such campaigns are rare.
+    """
+    dice = source(script.seed, "foreign")
+    script.is_live = True
+    script.retry = evolve(script.retry, attempts=30, quota=5000)
+    script.timeouts = tuple(evolve(each, deadline=None) for each in script.timeouts)
+    script.reconcile = evolve(script.reconcile, timeout=300.0)
+    script.quirks = evolve(script.quirks, message_text=None, zone=UTC)
+    script.rate_limit = script.max_waiting = script.server_limit = script.rotations = script.close_at = None
+    script.snatched, script.strangers = 0.0, []  # their numbers end like ours
+    script.weather = evolve(script.weather, mood=faults.LOSSES, outages=(), reads_fail=False)
+    for create in script.creates:
+        create.cut_after = create.timeout = None
+    script.fan_outs = [evolve(fan, stop_after=None, dropped=False, cut_after=None) for fan in script.fan_outs]
+    foreign = draw_foreign(
+        dice,
+        [create.new for create in script.creates],
+        drops_invalid=True,
+        share_of_half=0.02,
+        half_before=False,
+        until=30.0,
+    )
+    script.around = evolve(script.around, alteration=UNALTERED, foreign=foreign)
 
 
 def _timeouts(dice: random.Random, deadline: float | None) -> Timeouts:
@@ -299,11 +341,11 @@ def _content(dice: random.Random, number: int, original: Create | None) -> tuple
         start, message = START + timedelta(days=2 * (number % _DAYS), hours=dice.choice((0, 2))), dice.choice(_TEXTS)
         people = [write_number(number, index) for index in range(dice.randint(1, 3))]
         if dice.random() < 0.05:
-            people.append("0771")
+            people.append(INVALID)
     # The blanks in the first number encode the number of the create.
     contacts = [NewContact(_insert_blanks(people[0], number), name=people[0]), *(NewContact(one) for one in people[1:])]
     new = NewCampaign(start, "Golf", message, tuple(contacts))
-    return new, (start, message, frozenset(one for one in people if len(one) > len("0771")))
+    return new, (start, message, frozenset(one for one in people if len(one) > len(INVALID)))
 
 
 def _digits(text: str) -> str:

@@ -17,11 +17,16 @@ from concurrent.futures import ProcessPoolExecutor
 
 from campaigns_async import Reconciled
 from simulation.faults import KINDS
+from simulation.invariants import find_unended
 from simulation.kinds import JOURNALS
 from simulation.world import World, run
 
 _CHUNK = 50
 IN_SEEDS = "seeds with "
+AMONG_OTHERS = "worlds in which creates are lost and looked for among others' campaigns"
+ALL_ENDED = "worlds in which creates are lost and looked for among others' campaigns, and all of them end"
+LIVE = 0.99
+"""The share of these worlds in which all of them must end."""
 
 
 def tally(world: World) -> Counter[str]:
@@ -32,6 +37,13 @@ def tally(world: World) -> Counter[str]:
         counts["creates"] += create.taken
         counts["left unknown"] += create.effect is not None and create.effect.name == "UNKNOWN"
         counts["cancelled"] += create.cut
+    if (
+        world.script.is_live
+        and world.script.around.foreign
+        and any(create.reconcile for create in world.script.creates)
+    ):
+        counts[AMONG_OTHERS] += 1
+        counts[ALL_ENDED] += not find_unended(world)
     for events in world.events.values():
         counts.update(event.verdict for event in events if isinstance(event, Reconciled))
     counts["requests"] = len(world.server.sent)
@@ -69,6 +81,8 @@ def main(arguments: list[str] | None = None) -> int:
     rare = find_rare_kinds(counts, but=JOURNALS)
     if rare and failure is None and counts["seeds"] >= 100:
         failure = f"in less than 1 % of the seeds: {', '.join(rare)}"
+    if counts[ALL_ENDED] < LIVE * counts[AMONG_OTHERS]:
+        failure = failure or f"in {counts[ALL_ENDED]} of {counts[AMONG_OTHERS]} worlds among others all creates ended"
     if failure is not None:
         print(failure, file=sys.stderr)
     return int(failure is not None)

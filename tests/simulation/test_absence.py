@@ -146,6 +146,12 @@ def test_a_server_may_act_a_settling_time_after_the_create_has_ended() -> None:
     assert count_made(world) == 1
 
 
+def test_the_timeout_begins_at_the_end_of_settling() -> None:
+    world = build(Surroundings(), NEVER, reconcile=ReconcilePolicy(settle=20.0, timeout=5.0, pause=0.5))
+    assert isinstance(create(world), str)
+    assert count_made(world) == 1
+
+
 @pytest.mark.parametrize("jump", [-86_400.0, -3600.0, 3600.0, 86_400.0])
 def test_a_clock_that_is_set_in_a_search_shortens_nothing(jump: float) -> None:
     late = Plan("late acts", 0.0, 1.9 * READ, 0.01, drops_after=0.01)
