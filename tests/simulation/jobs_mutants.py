@@ -540,8 +540,8 @@ JOB_MUTANTS = (
     ),
     Mutant(
         "the comparison takes any number of requests",
-        "jobs._preflight",
-        "        if self._requests > self.limit:\n",
+        "_reconcile.search_reader",
+        "        if self._requests > most:\n",
         "        if False:\n",
         test="jobs/test_preflight.py",
     ),
@@ -554,9 +554,9 @@ JOB_MUTANTS = (
     ),
     Mutant(
         "each attempt to compare has the same page size",
-        "jobs._preflight",
-        "max(1, listings.page_size - self._attempts % _SIZES)",
-        "listings.page_size",
+        "_reconcile.search_reader",
+        "max(1, self.listings.page_size - self.looks % _SIZES)",
+        "self.listings.page_size",
         test="jobs/test_preflight.py",
     ),
     Mutant(

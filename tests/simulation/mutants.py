@@ -685,7 +685,7 @@ MUTANTS = (
     Mutant(
         "a server that refuses the order by start is not searched for what has no start",
         "_reconcile.search_reader",
-        "            rows = await self._walk(everything)\n",
+        "            rows = await self.walk(everything)\n",
         "            rows = []\n",
         test=_ABSENCE,
     ),
