@@ -11,7 +11,7 @@ from attrs import evolve
 
 from campaigns_async.effects import State
 from simulation import kinds
-from simulation.jobs_journal import Files
+from simulation.jobs_journal import Files, JournalOnDisk
 from simulation.jobs_life import Life, Orders, Point
 from simulation.jobs_script import JobScript
 
@@ -62,13 +62,9 @@ class Meddler:
         match name:
             case "journal restored":
                 older = [each for each in backups if each.database and each.database != files.database]
-                if not older:
-                    return None
-                self._distrusts = True
-                return evolve(point, files=evolve(self._dice.choice(older), lock=files.lock)), orders
+                return self._put_back(point, self._dice.choice(older), orders) if older else None
             case "journal without its log" if files.log:
-                self._distrusts = True
-                return evolve(point, files=evolve(files, log=b"")), orders
+                return self._put_back(point, evolve(files, log=b""), orders)
             case "journal doubled" if self._is_quiet(point):
                 self._distrusts = True
                 return evolve(point, files=Files()), orders
@@ -82,8 +78,20 @@ class Meddler:
             case _:
                 return None
 
+    def _put_back(self, point: Point, copy: Files, orders: Orders) -> tuple[Point, Orders] | None:
+        if point.files.lock is None and not _has_rows(copy):
+            return None  # nothing tells it from a new journal
+        self._distrusts = True
+        return evolve(point, files=evolve(copy, lock=point.files.lock)), orders
+
     def _is_quiet(self, point: Point) -> bool:
         """Return True if all that was sent shows in lists, as it was sent."""
         standing = point.standing
         shows = all(made.hidden_until <= point.at for made in standing.made) and not standing.coming
         return point.kind == "end" and shows and self._script.is_plain and self._script.around.list_fault.kind is None
+
+
+def _has_rows(files: Files) -> bool:
+    journal = JournalOnDisk(files)
+    journal.delete()
+    return bool(journal.rows)
