@@ -144,7 +144,8 @@ class Watch:
         """Check that one row goes at a time, and is read back, until a campaign of this run was read."""
         earlier = [one for one in self._server.sent if one is not sent]
         creates = [one for one in earlier if one.request.body]
-        ids = {_read_id(one) for one in creates} - {None}
+        made = {act.campaign_id for acts in self._server.acts.values() for act in acts}
+        ids = made | {_read_id(one) for one in creates}
         reads = [one for one in earlier if one.ended and _last_part(one) in ids]
         if any(one.result is not None and one.result.status == 200 for one in reads):
             return
