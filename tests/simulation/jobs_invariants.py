@@ -306,11 +306,13 @@ def _is_shadowed(row: JournalRow, content: bytes, life: Life) -> bool:
         start, ours = (datetime.fromisoformat(each["startDateTime"]) for each in (foreign.wire, new))
         return abs((start - ours).total_seconds()) <= 1 and foreign.wire["message"] == new["message"]
 
+    theirs = [foreign for foreign in life.script.around.foreign if foreign.campaign_id in candidates]
+    if row.mark is Mark.HELD:  # by all that are like it together
+        shared = people.intersection({number for foreign in theirs if is_like(foreign) for number in foreign.people})
+        return 2 * len(shared) >= len(people)
     return any(
-        foreign.campaign_id in candidates
-        and 2 * len(people.intersection(foreign.people)) >= len(people)
-        and (is_like(foreign) if row.mark is Mark.HELD else was_put_back(row) or foreign.appears > first)
-        for foreign in life.script.around.foreign
+        2 * len(people.intersection(foreign.people)) >= len(people) and (was_put_back(row) or foreign.appears > first)
+        for foreign in theirs
     )
 
 

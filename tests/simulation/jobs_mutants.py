@@ -501,15 +501,15 @@ JOB_MUTANTS = (
     Mutant(
         "a campaign like a row does not hold it",
         "jobs._preflight",
-        "        if not like:\n",
+        "        if not like or not _are_half([near[index] for index in like], recipients):\n",
         "        if True:\n",
         test="jobs/test_preflight.py",
     ),
     Mutant(
         "a campaign to one of a row's people holds it",
         "jobs._preflight",
-        "2 * count >= len(numbers_of_row) and ",
-        "",
+        "return 2 * len(set[int]().union(*shared)) >= len(recipients)",
+        "return True",
         test="jobs/test_preflight.py",
     ),
     Mutant(
