@@ -243,6 +243,9 @@ class Job:
                 await journal.commit(transitions, claim=0, now=self._now())
                 self._tracker.count_preflight(transitions, near=preflight.near)
             recovery.find_surplus = preflight.find_surplus
+        if any(counts[state] for state in _OPEN) and not self._stopping:
+            # Not earlier: a key that the server or the comparison refused has sent nothing, and its warning would be lost.
+            await self._check_key(journal)
         for sent in range(_ROUNDS):
             mark = self._runtime.ledger.seen.snapshot()
             unknown = await self._send(journal, preflight)
@@ -275,8 +278,6 @@ class Job:
         self._tracker.counts.update(counts)
         self._identity = await journal.identity()
         self._marker = RowMarker(self._policy.marker, self._identity)
-        if any(counts[state] for state in _OPEN):
-            await self._check_key(journal)
         return counts
 
     async def _check_key(self, journal: Journal) -> None:

@@ -9,7 +9,7 @@ import pytest
 from support.made import client_of, new_campaign
 
 from campaigns_async import ReconcilePolicy
-from campaigns_async.jobs import send
+from campaigns_async.jobs import PreflightError, send
 from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.sandbox import Sandbox
 
@@ -39,6 +39,26 @@ async def test_each_other_key_is_warned_of_once_and_is_never_stored(
     assert [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING] == [warning]
     assert await send_with(sandbox, first, journal, 4) == ()
     assert [b"key-1" in journal.read_bytes(), b"key-2" in journal.read_bytes()] == [False, False]
+
+
+async def test_a_key_that_was_refused_is_warned_of_by_the_run_that_sends_with_it(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    journal, (first, other) = tmp_path / "run.sqlite", KEYS
+    async with client_of(sandbox, reconcile=SOON) as client:
+        right, sandbox.api_key = sandbox.api_key, "some-other-key"
+        assert (await send(client, PLAN, journal)).created == 0
+        sandbox.api_key = right
+    assert await send_with(sandbox, first, journal, 4) == (), "the refused key sent nothing"
+    for each in list(sandbox.campaigns):  # as on another account
+        sandbox.remove(each["id"])
+    sandbox.api_key = other.replace(" ", "-")
+    more = [*PLAN, ("row 4", new_campaign(4))]
+    async with client_of(sandbox, reconcile=SOON) as client:
+        with pytest.raises(PreflightError):
+            await send(client, more, journal)
+        (warning,) = (await send(client, more, journal, accept_missing=True)).warnings
+    assert "another API key" in warning
 
 
 def test_one_key_has_other_fingerprints_in_other_journals(tmp_path: Path) -> None:
