@@ -42,8 +42,12 @@ def build_schema(
         core_schema.typed_dict_schema(fields, extra_behavior="forbid", cls_name=model.__name__),
         metadata={"pydantic_js_updates": {"title": model.__name__}},
     )
-    return core_schema.json_or_python_schema(
-        json_schema=from_dict,
-        python_schema=core_schema.union_schema([core_schema.is_instance_schema(model), from_dict]),
+
+    def accept(value: object, read: Callable[[object], object]) -> object:
+        return value if isinstance(value, model) else read(value)
+
+    return core_schema.no_info_wrap_validator_function(  # a union would report each fault twice
+        accept,
+        from_dict,
         serialization=core_schema.plain_serializer_function_ser_schema(model.to_dict),
     )

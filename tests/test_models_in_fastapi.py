@@ -88,6 +88,13 @@ async def test_models_are_read_from_bodies_and_what_is_wrong_is_422(app: Any) ->
         {"sendr": "Golf"},
     ):
         assert (await send(app, "POST", "/campaign", json={**NEW.to_dict(), **wrong})).status_code == 422
+    faults = (await send(app, "POST", "/campaign", json={**NEW.to_dict(), "contacts": [{"phone": "1"}]})).json()[
+        "detail"
+    ]
+    assert [(fault["type"], fault["loc"]) for fault in faults] == [
+        ("missing", ["body", "contacts", 0, "phoneNumber"]),
+        ("extra_forbidden", ["body", "contacts", 0, "phone"]),
+    ]
     update = {"startDateTime": "2031-06-27T09:30:00Z", "sender": "Golf", "message": "Hi"}
     assert (await send(app, "PUT", "/campaign", json=update)).status_code == 200
     assert app.state.received[1:] == [CampaignUpdate(START, "Golf", "Hi")]

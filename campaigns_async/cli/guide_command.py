@@ -63,9 +63,9 @@ def guide(words: Sequence[str]) -> None:
         return
     wanted = topic.lower()
     text = guides.get(wanted, "") or "".join(
-        part
+        each if level == 1 else part
         for each in guides.values()
-        for _, heading, part in split_sections(each)
+        for level, heading, part in split_sections(each)
         if wanted in heading.replace("`", "").lower()
     )
     if not text:

@@ -58,6 +58,10 @@ def test_a_section_ends_where_the_next_heading_begins_and_code_has_no_headings(c
     assert "## The statuses" not in shown
 
 
+def test_the_title_of_a_guide_shows_all_of_it(command: Command) -> None:
+    assert command("guide", "quick", "start") == command("guide", "quickstart")
+
+
 def test_an_unknown_topic_is_refused_and_a_similar_one_is_suggested(command: Command) -> None:
     ended = command("guide", "limitts")
     assert (ended.code, ended.out) == (2, "")
