@@ -66,6 +66,7 @@ class JournalFile(JournalReader):
         self._lock = lock  # None for a scratch copy
         self._plan_lock = resources.enter_context(ExitStack())
         self._claimed_up_to = 0  # an id: no planned row up to it is left unclaimed
+        self._claimed_at: dict[int, int] = {}  # the generations of the commits that claimed rows, until their outcomes
         with reading():
             ((self._digest_key, self._generation),) = connection.execute(
                 "SELECT digest_key, generation FROM journal"
@@ -151,6 +152,8 @@ class JournalFile(JournalReader):
         if not claimed and not transitions:
             return []
         self._check_files()
+        if earlier := self._find_earlier(transitions):
+            raise DuplicateIdError(earlier)
         generation = self._generation + 1
         try:
             self._connection.execute(RECORD, (*_encode_commit(claimed, transitions, now), generation))
@@ -160,7 +163,10 @@ class JournalFile(JournalReader):
             with writing():
                 raise error from None
         self._record_generation(generation)
+        for each in transitions:
+            self._claimed_at.pop(each.row_id, None)
         if claimed:
+            self._claimed_at.update((row.row_id, generation) for row in claimed)
             self._claimed_up_to = claimed[-1].row_id
         requeued = [each.row_id for each in transitions if each.state is State.PLANNED]
         if requeued:
@@ -206,6 +212,16 @@ class JournalFile(JournalReader):
             self._record_generation(generation)
             known = {**dict.fromkeys(new, generation), **known}
         return {each: known[digest] for each, digest in digests.items()}
+
+    def _find_earlier(self, transitions: Sequence[Transition]) -> frozenset[int]:
+        """Return the rows whose response has the id of a campaign that was on the server before they were sent."""
+        given = {
+            self._digest_id(each.campaign_id): each.row_id
+            for each in transitions
+            if each.campaign_id is not None and each.row_id in self._claimed_at
+        }
+        seen = self._find_seen(given) if given else {}
+        return frozenset(given[each] for each in seen if seen[each] < self._claimed_at[given[each]])
 
     def _find_seen(self, digests: Collection[int]) -> dict[int, int]:
         with reading():

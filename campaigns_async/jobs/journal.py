@@ -151,7 +151,7 @@ class Transition:
 
 
 class DuplicateIdError(ValueError):
-    """Rows of a commit have a campaign's id that another row has. Nothing was written.
+    """Rows of a commit have a campaign's id that another row has, or that was on the server before. Nothing was written.
 
     Attributes:
         row_ids: The ids of these rows. Of two rows of the commit that have the same id, the later one.
@@ -232,7 +232,8 @@ class Journal(Protocol):
             The claimed rows.
 
         Raises:
-            DuplicateIdError: If another created row has the campaign of a row that becomes created. Nothing was written.
+            DuplicateIdError: If another created row has the campaign of a row that becomes created, or if the response of
+                a create has the id of a campaign that was seen before the row was sent. Nothing was written.
             ValueError: If a row does not exist, has two transitions, or cannot make the move. Nothing was written.
             JournalWriteError: If the journal cannot be written. A later commit may succeed.
         """

@@ -10,7 +10,7 @@ import pytest
 from attrs import evolve
 from support.made import client_of, new_campaign
 
-from campaigns_async import NewCampaign, OutcomeUnknownError, ReconcilePolicy
+from campaigns_async import NewCampaign, NewContact, OutcomeUnknownError, ReconcilePolicy
 from campaigns_async.effects import State
 from campaigns_async.jobs import Summary, open_journal, send
 from campaigns_async.jobs._sqlite import JournalFile
@@ -120,6 +120,21 @@ async def test_an_id_of_a_create_outside_of_the_job_proves_nothing(sandbox: Sand
         assert await client.campaigns.create(new_campaign(99)) == ID
         summary = await send(client, rows(2), tmp_path / "journal", reconcile=False)
     assert (summary.created, summary.unknown) == (1, 1)
+
+
+@pytest.mark.preflight
+@pytest.mark.parametrize("reconcile", [False, True])
+async def test_an_id_that_was_on_the_server_before_the_row_was_sent_proves_nothing(
+    sandbox: Sandbox, tmp_path: Path, *, reconcile: bool
+) -> None:
+    plan = rows(3)
+    put(sandbox, new_campaign(99, contacts=[NewContact("07700900777")]))  # the preflight lists it
+    sandbox.fault(operation="create", nth=2, times=1, **GIVEN)
+    summary = await send_rows(sandbox, tmp_path / "journal", plan, reconcile=reconcile)
+    assert (summary.created, summary.unknown) == ((3, 0) if reconcile else (2, 1))
+    assert ID not in {campaign_id for _, campaign_id in states(tmp_path / "journal").values()}
+    assert len(sandbox.created) == 3
+    sandbox.assert_no_double_send()
 
 
 SHIFTED = {"status": 201, "body": f'"{ID}"'}  # a response that answers another create

@@ -134,6 +134,13 @@ JOB_MUTANTS = (
         "        if duplicates := self._find_duplicates(()):\n",
     ),
     Mutant(
+        "an id that was on the server before the row was sent is new",
+        "jobs._sqlite",
+        "if earlier := self._find_earlier(transitions):",
+        "if earlier := self._find_earlier(()):",
+        test="jobs/test_duplicate_ids.py",
+    ),
+    Mutant(
         "a campaign that is like two rows belongs to the later one",
         "_reconcile.creates",
         "is_mine, is_other = is_settled and fits[0], ",
