@@ -123,3 +123,14 @@ def test_a_payload_is_the_body_again(size: int) -> None:
 def test_reprs_show_no_key_and_no_text() -> None:
     assert KEY not in repr(row_of(1).row)
     assert "Hello" not in repr([row_of(1).row, ClaimedRow(1, row_of(1).row.body)])
+
+
+def test_a_row_that_is_claimed_again_keeps_the_place_of_its_first_claim(path: Path) -> None:
+    with JournalFile.open(path) as journal:
+        journal.add_plan(plan_of(1), {})
+        [row] = journal.commit([], claim=1, now=1.0)
+        first = next(iter(journal.rows())).first_claim
+        journal.commit([Transition(row.row_id, State.UNKNOWN)], now=2.0)
+        journal.commit([Transition(row.row_id, State.PLANNED)], now=3.0)
+        assert journal.commit([], claim=1, now=4.0)
+        assert next(iter(journal.rows())).first_claim == first

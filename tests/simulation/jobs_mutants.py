@@ -401,6 +401,20 @@ JOB_MUTANTS = (
         "settle=settle",
         test=f"{_JOB} -k four_times",
     ),
+    Mutant(
+        "a campaign that was seen after a row's first attempt is older than the row",
+        "jobs._sqlite_schema",
+        "first_claim = coalesce(first_claim, NEW.generation)",
+        "first_claim = NEW.generation",
+        test="jobs/test_journal.py",
+    ),
+    Mutant(
+        "a run does not notice that lists lag",
+        "jobs._recovery",
+        "runtime.creator.read, self._latest_campaigns",
+        "runtime.creator.read, None",
+        test=f"{_JOB} -k leaves_out",
+    ),
     # Who gets which
     Mutant(
         "more campaigns than equal rows are theirs",
