@@ -13,7 +13,7 @@ from campaigns_async._http.request import build_create, build_delete, build_get,
 from campaigns_async._http.response import Response, read_campaign, read_created_id, read_nothing
 from campaigns_async._http.response_headers import read_request_id
 from campaigns_async._ids import normalize_id
-from campaigns_async._paginators import Paginators
+from campaigns_async._paginators import ListOptions, Paginators
 from campaigns_async._reconcile.creates import Creator
 from campaigns_async._reconcile.ledger import Ledger, describes, fields_of
 from campaigns_async.errors import InvalidArgumentError
@@ -147,15 +147,12 @@ class Campaigns:
         Raises:
             QueryError: If the server would not understand the filters or sorts, and so silently ignore all of them.
             InvalidArgumentError: If another argument is out of range or of the wrong type.
+            PageShiftedError: If rows had moved before `resume_from`, so that earlier rows are missing.
         """
-        return self._paginators.campaigns(
-            filters=filters,
-            sorts=sorts,
-            page_size=page_size,
-            prefetch=prefetch,
-            resume_from=resume_from,
-            check_filters=check_filters,
+        options = ListOptions(
+            sorts=sorts, page_size=page_size, prefetch=prefetch, resume_from=resume_from, check_filters=check_filters
         )
+        return self._paginators.campaigns(filters, **options)
 
     def contacts(
         self,
@@ -168,16 +165,11 @@ class Campaigns:
         resume_from: Checkpoint | None = None,
         check_filters: bool = True,
     ) -> Paginator[Contact]:
-        """List the contacts of a campaign (GET Campaign Contacts). The arguments are those of `list`."""
-        return self._paginators.contacts(
-            campaign_id,
-            filters=filters,
-            sorts=sorts,
-            page_size=page_size,
-            prefetch=prefetch,
-            resume_from=resume_from,
-            check_filters=check_filters,
+        """List the contacts of a campaign (GET Campaign Contacts). The arguments and errors are those of `list`."""
+        options = ListOptions(
+            sorts=sorts, page_size=page_size, prefetch=prefetch, resume_from=resume_from, check_filters=check_filters
         )
+        return self._paginators.contacts(campaign_id, filters, **options)
 
     def create_many(
         self,
@@ -194,6 +186,9 @@ class Campaigns:
 
         Returns:
             An async iterator of `Outcome`, best used in an `async with` block.
+
+        Raises:
+            InvalidArgumentError: If `news` cannot be iterated, or `on_unknown` is another text.
         """
         create = partial(self._create_item, ignore_invalid_phone_numbers, _must_reconcile(on_unknown))
         return FanOut(create, news, limit=self._caller.pool.limiter.limit, grace=self._caller.timeouts.grace)

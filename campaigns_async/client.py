@@ -101,7 +101,8 @@ class CampaignsClient:
         observer: An object whose `on_event` receives an event for each call, attempt and wait. Its `headers`, if it has this
             method, may add headers to attempts.
         session: Your own aiohttp session. The client never closes it. Its middlewares may send each request once. The
-            client's own timeouts, redirects and `raise_for_status` count. A session that could harm a request is refused.
+            client's settings for timeouts, redirects and `raise_for_status` apply. A session that could harm a request is
+            refused.
         trust_env: True to use the proxy that the environment names (HTTPS_PROXY, HTTP_PROXY, NO_PROXY). An entry of
             .netrc for the proxy is used, one for the API is not.
         proxy: The URL of an HTTP proxy, with the user and password that it may need: `http://user:password@host:port`.
@@ -296,6 +297,9 @@ class CampaignsClient:
                 `Outcome.effect` is UNKNOWN if one that changes something is, else APPLIED, REJECTED, NOT_SENT in this
                 order; reads count only if nothing else was sent.
             items: An iterable or async iterable. It is read only as fast as items are processed.
+
+        Raises:
+            InvalidArgumentError: If `items` cannot be iterated.
         """
         return FanOut(
             operation, items, limit=self._pool.limiter.limit, grace=self._caller.timeouts.grace, records_effects=True

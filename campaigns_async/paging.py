@@ -23,11 +23,7 @@ T = TypeVar("T")
 
 
 class Paginator(Generic[T]):
-    """A listing. Iterate it for its rows; `pages()` iterates by the page. Each iteration starts from the beginning.
-
-    Attributes:
-        checkpoint: The position after the latest row that was returned, for `resume_from=`. It can be pickled.
-    """
+    """A listing. Iterate it for its rows; `pages()` iterates by the page. Each iteration starts from the beginning."""
 
     def __init__(self, source: Source[T], start: Checkpoint, *, rows: str = "rows", prefetch: int) -> None:
         self._source = source
@@ -41,7 +37,10 @@ class Paginator(Generic[T]):
 
     @property
     def checkpoint(self) -> Checkpoint:
-        """The position after the latest row that was returned; of the latest iteration, if there are several."""
+        """The position after the latest row that was returned, for `resume_from=`. It can be pickled.
+
+        If there are several iterations, it is that of the latest.
+        """
         return self._window.checkpoint
 
     def __aiter__(self) -> Rows[T]:

@@ -80,7 +80,7 @@ class ReconcilePolicy:
             contact: a campaign that shows it is the create's, whatever else the server altered.
 
     Raises:
-        ConfigurationError: If a value is out of range or not a number.
+        ConfigurationError: If a value is out of range or of the wrong type.
     """
 
     settle: float | None = None

@@ -55,5 +55,5 @@ def read_request_id(response: Response) -> str | None:
 
 
 def is_request_id(text: str) -> bool:
-    """Return whether a text can be an id, and nothing that a log must not hold."""
+    """Return True if a text can be an id, and is nothing that a log must not hold."""
     return bool(re.match(_ID, text))

@@ -264,7 +264,7 @@ class Creator:
             if attempts >= self._caller.retry.attempts or not pool.quota.acquire():
                 ledger.leave_unknown(new)  # it may be carried out yet, and a later create must not take it for its own
                 error.message += (
-                    ". It was looked for and is not there; it is not sent again: attempts or retry quota are spent"
+                    ". The campaign is not on the server; no attempt, or no retry quota, is left to send it again"
                 )
                 raise error
 
@@ -300,7 +300,7 @@ def _with_verdict(error: OutcomeUnknownError | DecodeError, verdict: Unknown) ->
     candidates = verdict.candidates
     if not candidates:
         if verdict.reason is not None:
-            error.message += f". It was looked for: {verdict.reason}"
+            error.message += f". The campaign was looked for: {verdict.reason}"
         return error
     count = "1 campaign" if len(candidates) == 1 else f"{len(candidates)} campaigns"
     message = f"{error.message}. {count} on the server may be this one: see .candidates"

@@ -118,7 +118,7 @@ class Ledger:
     """The campaigns and creates of a client, shared by all of its calls.
 
     The fields of the last 10,000 creates are kept by the ids that they were given, so that an id that is given twice is
-    noticed. They take no contacts, but their texts. At most 1,000 more are kept, since they are dropped in batches.
+    noticed. They include the texts, but no contacts. At most 1,000 more are kept, since they are dropped in batches.
 
     Attributes:
         seen: Ids that were read from the server, in any call.

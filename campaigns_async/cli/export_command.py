@@ -55,7 +55,7 @@ def export() -> None:
     "sorts",
     metavar="NAME,...",
     default="id",
-    help="Order. Only in that of the id a moving row cannot be missed.",
+    help="Order of the rows. In any other than id, a row that moves meanwhile can be missed.",
 )
 @_page_options
 @connection_options
@@ -91,7 +91,7 @@ def campaigns(context: click.Context, /, connection: ConnectionOptions, **given:
 @click.option(
     "--campaign-filter", metavar="TEXT", help="Only matching campaigns, such as 'status==5' (with --all-campaigns)."
 )
-@click.option("--campaign-sort", metavar="NAME,...", help="Their order (with --all-campaigns). Default: id.")
+@click.option("--campaign-sort", metavar="NAME,...", help="Campaign order (with --all-campaigns). Default: id.")
 @_file_options
 @click.option("--filter", "filters", metavar="TEXT", help="Only matching contacts, such as 'name_=S'.")
 @click.option("--sort", "sorts", metavar="NAME,...", default="id", help="Order of the contacts of a campaign.")
@@ -106,7 +106,8 @@ def contacts(
 
     Rows come campaign by campaign. Columns have the names of the API: campaignId, id, phoneNumber,
     name, custom1, custom2; filters and sorts too, except campaignId. Filters are in the server's
-    language, and are checked before they are sent. --campaign-filter and --campaign-sort take the names that campaigns have.
+    language, and are checked before they are sent. --campaign-filter and --campaign-sort take the
+    names that campaigns have.
 
     Exits with 0 if the file is complete, 1 if the server or the disk failed, 2 for a wrong option
     or an unfinished export in the way, 130 or 143 if it was interrupted, 141 if its output

@@ -83,9 +83,9 @@ from campaigns_async.cli.options import DEFAULT_SPLIT, Command, ConnectionOption
 @click.option(
     "--ignore-invalid-phone-numbers/--validate-phone-numbers",
     default=None,
-    help="Whether the server drops invalid numbers or refuses the campaign. Default: the server's. Must not change between runs.",
+    help="Have the server drop invalid numbers, or refuse the campaign. Default: the server's. Must not change between runs.",
 )
-@click.option("--retry-failed", is_flag=True, help="Send the rows that the server refused in an earlier run again.")
+@click.option("--retry-failed", is_flag=True, help="Send again the rows that the server refused in an earlier run.")
 @click.option(
     "--give-up-after",
     type=float,

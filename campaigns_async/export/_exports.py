@@ -77,6 +77,7 @@ async def export_campaigns(
         QueryError: If the filters or sorts are wrong. No request was sent, and no file was created.
         ExportError: If the file cannot be written, or the unfinished export cannot be resumed.
         CampaignsError: If a page cannot be read. The rows that were written can be resumed.
+        ModuleNotFoundError: If the format is Parquet, and pyarrow is not installed.
     """
     output = check_output(CAMPAIGN_COLUMNS, out, format, fields, unfinished, excel=excel)
     campaigns = ListOptions(filters, sorts, page_size, prefetch)

@@ -165,8 +165,8 @@ async def settle_duplicates(
     rows = {row.row_id: row for row in await journal.rows(State.UNKNOWN, payload=True)} if duplicates else {}
 
     def content_of(row_id: int | None) -> NewCampaign | None:
-        payload = None if row_id is None else rows[row_id].payload if row_id in rows else None
-        return None if payload is None else decode_campaign(payload)
+        row = None if row_id is None else rows.get(row_id)
+        return None if row is None or row.payload is None else decode_campaign(row.payload)
 
     for each in duplicates:
         if stopping():

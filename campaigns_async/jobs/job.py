@@ -90,6 +90,7 @@ async def send(
         JournalWriteError: If the journal cannot be written. The next run searches for rows that were sent but not
             recorded.
         PreflightError: If the plan cannot be compared with the server. Nothing was sent.
+        InvalidArgumentError: If `plan` is not a plan.
         ConfigurationError: If an option is out of range.
     """
     job = Job(
@@ -121,6 +122,7 @@ class Job:
     Raises:
         ConfigurationError: If an option is out of range.
         InvalidArgumentError: If `plan` is not a plan.
+        PlanError: If the file of the plan cannot be read, or the plan is empty.
     """
 
     def __init__(

@@ -243,7 +243,7 @@ class Sandbox(SandboxBase):
         magic_recipients: True if the numbers 07700 9000NX determine the status of messages to them.
         lifecycle: The time that a created campaign stays in each status after its start time.
         now: The time at which the sandbox's clock is stopped; None for a clock that shows the machine's time.
-        max_body: The largest accepted body, in bytes.
+        max_body: The largest accepted body, in bytes, from 1.
         keep_bodies: False to drop the bodies of `requests`.
         seed: The seed of the generated ids; None for different ids in each run.
         quirks: The form of answers where the documentation leaves it open.
