@@ -48,7 +48,12 @@ async def test_the_django_app_creates_reads_and_maps_errors(tmp_path: Path) -> N
                     assert (answer.status, (await answer.json())["recipients"]) == (200, 1)
                 async with browser.get("/campaigns/other") as answer:
                     assert answer.status == 404
-                assert await post(numbers=[]) == (422, "not_sent")
+                for wrong in ({"numbers": []}, {"numbers": None}, {"start": "tomorrow"}, {"sender": None}):
+                    assert await post(**wrong) == (422, None)
+                for body, said in ((b"{}", "'start' is missing"), (b"no JSON", "not an order: Expecting value")):
+                    async with browser.post("/campaigns", data=body) as answer:
+                        assert answer.status == 422
+                        assert (await answer.json())["error"].startswith(said)
                 for status, expected in ((504, (502, "unknown")), (401, (502, "rejected")), (400, (422, "rejected"))):
                     sandbox.fault(times=1, status=status)
                     assert await post() == expected
