@@ -19,7 +19,8 @@ from campaigns_async.jobs._plan_rules import PlanRules
 from campaigns_async.jobs.job_errors import BadLine, PlanError
 
 _NOT_CSV: Final = "is not CSV from here on: is a quote never closed, or a quote inside a cell not doubled?"
-_WRONG_LENGTH: Final = "has {} cells, but the header has {}: does a cell contain a {} without quotes around it?"
+_TOO_LONG: Final = "has {} cells, but the header has {}: does a cell contain a {} without quotes around it?"
+_TOO_SHORT: Final = "has fewer cells than the header, {} of {}: put a {} in place of each empty cell too"
 _SEPARATORS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 _QUOTED: Final = re.compile('"[^"]*"')
 _BLOCK: Final = 5_000
@@ -181,5 +182,6 @@ def _cut_rows(
         if len(row) == width or (len(row) > width and not any(row[width:])):
             kept.append(index)
         else:
-            yield BadLine(line, "", _WRONG_LENGTH.format(len(row), width, _SEPARATORS[separator]))
+            reason = _TOO_LONG if len(row) > width else _TOO_SHORT
+            yield BadLine(line, "", reason.format(len(row), width, _SEPARATORS[separator]))
     return [lines[index] for index in kept], [rows[index][:width] for index in kept]

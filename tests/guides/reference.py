@@ -66,7 +66,8 @@ def write_guides(package: Path) -> None:
     package.mkdir()
     names: list[str] = []
     lines = ["# The guides", ""]
-    for file in sorted(files("campaigns_async").joinpath("guides").iterdir(), key=lambda file: file.name):
+    guides = files("campaigns_async").joinpath("guides").iterdir()
+    for file in sorted(guides, key=lambda file: (file.name != "quickstart.md", file.name)):
         if not file.name.endswith(".md"):
             continue
         text = _COMMENT.sub("", file.read_text("utf-8"))

@@ -445,7 +445,7 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
         "phoneNumber,name\n077,hush,hush\n078,A\n079\n",
         [
             "line 2: has 3 cells, but the header has 2: does a cell contain a comma without quotes around it?",
-            "line 4: has 1 cells, but the header has 2: does a cell contain a comma without quotes around it?",
+            "line 4: has fewer cells than the header, 1 of 2: put a comma in place of each empty cell too",
         ],
     ),
     "a quote that is not closed": ('phoneNumber,name\n077,A\n078,"hush\n079,A\n', [f"line 3: {NO_CSV}"]),
