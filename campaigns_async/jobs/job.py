@@ -206,7 +206,7 @@ class Job:
         try:
             await self._run(journal)
             if self._ignore_invalid and not self._stopping:
-                await self._search(self._count_accepted(journal))
+                await self._search(lambda: self._count_accepted(journal))
             with suppress(JournalWriteError):  # payloads of created rows are only dropped to save space
                 await journal.drop_payloads()
             counts = await journal.counts()
@@ -286,7 +286,7 @@ class Job:
         """Warn if the journal was sent with another API key before."""
         fingerprint = None
         with suppress(ConfigurationError):  # of a key callable, which the first request calls again
-            fingerprint = await self._search(self._runtime.fingerprint_key(self._identity))
+            fingerprint = await self._search(lambda: self._runtime.fingerprint_key(self._identity))
         if fingerprint is not None and await journal.record_key(fingerprint):
             self._tracker.warn(
                 f"the journal {self._path.name} was sent with another API key before: rows that another account has are "
@@ -295,7 +295,7 @@ class Job:
 
     async def _compare(self, preflight: Preflight, step: Callable[[], Awaitable[T]]) -> T | None:
         """Return the result of a step of the preflight; None if the run stops."""
-        result = await self._search(preflight.run(step))
+        result = await self._search(lambda: preflight.run(step))
         if preflight.stopped_by is not None:
             self._stopped_by, self._stopping = preflight.stopped_by, True
         return result
@@ -370,10 +370,11 @@ class Job:
             return False
         self._tracker.report(Phase.RECONCILING)
         ended_by = self._opened if rows is None else self._clock.monotonic()
-        search = recovery.run(
-            rows, times=self._times, ended_by=ended_by, known_before=known_before, revoked=self._revoked
+        result = await self._search(
+            lambda: recovery.run(
+                rows, times=self._times, ended_by=ended_by, known_before=known_before, revoked=self._revoked
+            )
         )
-        result = await self._search(search)
         if result is None:
             return False
         self._tracker.count_recovery(result)
@@ -400,7 +401,7 @@ class Job:
         self._tracker.accepted = sum(accepted.values())
         self._tracker.recipients = sum(planned[each] for each in accepted)
 
-    async def _search(self, search: Awaitable[T]) -> T | None:
+    async def _search(self, search: Callable[[], Awaitable[T]]) -> T | None:
         """Return the result of reads, which `stop` cancels; then None."""
         searching = asyncio.ensure_future(_return_fatal(search))
         try:
@@ -434,9 +435,9 @@ class Job:
         return self._why_rows_remain if counts[State.PLANNED] else None
 
 
-async def _return_fatal(work: Awaitable[T]) -> T | BaseException:
+async def _return_fatal(work: Callable[[], Awaitable[T]]) -> T | BaseException:
     """Return the result of the work, or a `SystemExit` and the like: a task that raised it would end the event loop."""
     try:
-        return await work
+        return await work()
     except (SystemExit, KeyboardInterrupt) as error:
         return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import itertools
 import json
 import time
@@ -578,6 +579,22 @@ class TestStopping:
             job = Job(client, rows(50), journal=journal, on_progress=stop)
             summary = await job.run()
         assert (summary.stopped, summary.created, len(sandbox.requests)) == ("interrupted", 0, 0)
+
+    @pytest.mark.preflight
+    @pytest.mark.parametrize("phase", [Phase.CHECKING, Phase.COMPARING, Phase.SENDING])
+    async def test_a_stop_as_a_step_begins_leaves_nothing_behind(
+        self, sandbox: Sandbox, journal: Path, phase: Phase
+    ) -> None:
+        async with quick(sandbox) as client:
+
+            def stop(progress: Progress) -> None:
+                if progress.phase is phase:
+                    job.stop()
+
+            job = Job(client, rows(5), journal=journal, on_progress=stop)
+            summary = await job.run()
+        gc.collect()  # a coroutine that nothing awaits says so now
+        assert (summary.stopped, summary.created) == ("interrupted", 0)
 
     async def test_one_that_was_stopped_before_it_ran_sends_nothing(self, sandbox: Sandbox, journal: Path) -> None:
         async with quick(sandbox) as client:
