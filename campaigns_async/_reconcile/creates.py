@@ -17,7 +17,7 @@ from campaigns_async._http.request import CreateRequest, build_create, build_enc
 from campaigns_async._http.response import Response, read_campaign, read_created_id, read_documented_id
 from campaigns_async._ids import normalize_id
 from campaigns_async._paginators import Paginators
-from campaigns_async._reconcile.ledger import Ledger, SentFields, describes, fields_of
+from campaigns_async._reconcile.ledger import Ledger, describes, fields_of
 from campaigns_async.effects import BodyForm, Effect, effect_of, is_own_form, note_effect
 from campaigns_async.errors import CampaignsError, DecodeError, NotFoundError
 from campaigns_async.models import Campaign, NewCampaign
@@ -227,7 +227,7 @@ class Creator:
 
         self.listings.load()
         pool, ledger, policy = self._caller.pool, self._ledger, self._policy
-        clock, mine = pool.clock, fields_of(new, drops_invalid=request.drops_invalid)
+        clock = pool.clock
         now, owner, attempts, known_before, sent = clock.now(), object(), 0, -1, 0.0
 
         def begin() -> None:
@@ -247,7 +247,7 @@ class Creator:
                 reconciler.Reconciler(
                     SearchReader(self.listings, policy, clock, self.read, self._list_newest),
                     ledger,
-                    partial(self._exclude_claimed, mine),
+                    partial(self._exclude_claimed, new, request.drops_invalid),
                     quota=pool.quota,
                     serves_caller=True,
                 ),
@@ -268,7 +268,10 @@ class Creator:
                 )
                 raise error
 
-    async def _exclude_claimed(self, mine: SentFields, campaigns: Collection[Campaign]) -> Collection[str]:
+    async def _exclude_claimed(
+        self, new: NewCampaign, drops_invalid: bool, campaigns: Collection[Campaign]
+    ) -> Collection[str]:
+        mine = fields_of(new, drops_invalid=drops_invalid)  # here: in a traceback, the fields would show texts
         return {each.id for each in campaigns if self._ledger.is_claimed(each, mine)}
 
     async def _list_newest(self) -> Collection[str]:

@@ -63,7 +63,14 @@ def _read_header(reader: Iterator[list[str]], path: Path, columns: Mapping[str, 
     cells = [cell.strip() for cell in next(rows, ())]
     while cells and not cells[-1]:
         cells.pop()
-    name = describe(path)
+    try:
+        return _name_columns(cells, describe(path), columns)
+    except PlanError as error:
+        del cells  # which may be a contact's: tools such as Sentry show the variables of a traceback
+        raise error.with_traceback(None) from None
+
+
+def _name_columns(cells: list[str], name: str, columns: Mapping[str, str]) -> list[str]:
     for known, given in columns.items():
         if cells.count(given) != 1:
             found = "twice" if given in cells else "not"

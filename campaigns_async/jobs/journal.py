@@ -173,8 +173,8 @@ class LoadedPlan(NamedTuple):
 class Digests:
     """Keyed digests of 8 bytes each, as in the journal's columns."""
 
-    _key: bytes
-    _by_text: dict[str, int] = field(init=False, factory=dict[str, int])
+    _key: bytes = field(repr=False)
+    _by_text: dict[str, int] = field(init=False, factory=dict[str, int], repr=False)
 
     def of_text(self, text: str) -> int:
         """Return the digest of a message or a sender ID. Most rows share them."""

@@ -245,15 +245,9 @@ class _NdjsonPlan:
         self._check_head()
 
     def _check_head(self) -> None:
-        head = read_head(self.path)
-        first = head.split(b"\n", 1)[0].rstrip()
-        name = describe(self.path)
-        if head.startswith(b"["):
-            raise PlanError(f"{name} is a JSON array: write one object per line, as jq -c '.[]' does")
-        if first == b"{":
-            raise PlanError(f"{name} has an object over several lines: write one object per line, as jq -c does")
-        if not first.startswith(b"{") and (b"phoneNumber" in first or self.path.suffix.lower() == ".csv"):
-            raise PlanError(f"{name} is a CSV of contacts: pass it to contacts_plan (--contacts), with a message")
+        fault = _find_head_fault(read_head(self.path), is_csv=self.path.suffix.lower() == ".csv")
+        if fault is not None:
+            raise PlanError(f"{describe(self.path)} {fault}")
 
     def options(self) -> Mapping[str, str]:
         return {"plan": "keys"}
@@ -272,6 +266,17 @@ class _NdjsonPlan:
                     yield _NdjsonLine(number, known_by, len(raw), rules, raw)
         if empty:
             raise PlanError(f"{describe(self.path)} has no campaign: write one JSON object per line")
+
+
+def _find_head_fault(head: bytes, *, is_csv: bool) -> str | None:
+    first = head.split(b"\n", 1)[0].rstrip()
+    if head.startswith(b"["):
+        return "is a JSON array: write one object per line, as jq -c '.[]' does"
+    if first == b"{":
+        return "has an object over several lines: write one object per line, as jq -c does"
+    if not first.startswith(b"{") and (b"phoneNumber" in first or is_csv):
+        return "is a CSV of contacts: pass it to contacts_plan (--contacts), with a message"
+    return None
 
 
 def ndjson_plan(

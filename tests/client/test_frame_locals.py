@@ -25,8 +25,12 @@ from campaigns_async import (
     InvalidArgumentError,
     NewCampaign,
     NewContact,
+    OutcomeUnknownError,
+    ReconcilePolicy,
+    Timeouts,
     query,
 )
+from campaigns_async.jobs import PlanError, contacts_plan, ndjson_plan, send
 from campaigns_async.sandbox import Sandbox
 
 PACKAGE = str(Path(campaigns_async.__file__).parent)
@@ -200,3 +204,32 @@ async def test_what_a_raw_request_sends_is_in_no_frame() -> None:
         with pytest.raises(CampaignsError) as failed:
             await client.request("POST", "/api/none", json={"message": SECRET})
         assert find_leaks(failed.value) == []
+
+
+async def test_an_unknown_create_that_was_searched_for_leaves_no_values_in_frames(sandbox: Sandbox) -> None:
+    sandbox.fault(operation="create", drop="close", act=True)
+    sandbox.fault(operation="list", status=403)
+    policy = ReconcilePolicy(settle=0.0, timeout=1, pause=0.02)
+    async with client_of(sandbox, reconcile=policy, timeouts=Timeouts(read=0.05)) as client:
+        with pytest.raises(OutcomeUnknownError) as unknown:
+            await client.campaigns.create(new_campaign(contacts=[NewContact("07700900123")]), on_unknown="reconcile")
+    assert find_leaks(unknown.value) == []
+
+
+@pytest.mark.parametrize("text", [f"{SECRET},x\n", f"phoneNumber,{SECRET}\n07700900123,\n", "phoneNumber\n077\n077\n"])
+async def test_a_refused_plan_leaves_no_contacts_and_texts_in_frames(
+    sandbox: Sandbox, tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "people.csv").write_text(text)
+    async with client_of(sandbox) as client:
+        with pytest.raises(PlanError) as refused:
+            plan = contacts_plan(tmp_path / "people.csv", message=SECRET, sender=SECRET, start=START)
+            await send(client, plan, tmp_path / "journal")
+    assert find_leaks(refused.value) == []
+
+
+def test_a_csv_that_is_taken_for_a_plan_leaves_no_contacts_in_frames(tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text(f"{SECRET},x\n")
+    with pytest.raises(PlanError) as refused:
+        ndjson_plan(tmp_path / "people.csv")
+    assert find_leaks(refused.value) == []
