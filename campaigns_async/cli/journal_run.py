@@ -30,7 +30,7 @@ from campaigns_async.cli.console import (
 from campaigns_async.effects import State
 from campaigns_async.jobs._sqlite import JournalFile
 from campaigns_async.jobs.job_errors import JobError
-from campaigns_async.jobs.journal import JournalRow, Transition
+from campaigns_async.jobs.journal import JournalRow, Mark, Transition
 from campaigns_async.jobs.sqlite_reader import JournalReader, open_journal
 
 _TERMINAL_LIMIT: Final = 100
@@ -132,7 +132,8 @@ def resolve_row(file: Path, key: str, state: State, campaign_id: str | None, *, 
         if campaign_id is not None:
             _check_not_given(journal, row, campaign_id)
         reason = f"settled by hand: {_WORDS[state]}"
-        settled = Transition(row.row_id, state, campaign_id, reason=reason, exceptional=True)
+        mark = row.mark if state is State.PLANNED else Mark.NONE  # a row that was held is not held again
+        settled = Transition(row.row_id, state, campaign_id, reason=reason, exceptional=True, mark=mark)
         journal.commit([settled], now=time.time())
         after = journal.row(key)
     if as_json:

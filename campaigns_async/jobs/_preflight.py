@@ -263,7 +263,7 @@ class Preflight:
             for each in set(_split(self._digests.of_numbers(numbers))):
                 by_number[each].append(index)
         adopted: set[int] = set()
-        async for row_id, start, recipients in self._list_rows(sorted(wanted)):
+        async for row_id, start, recipients, mark in self._list_rows(sorted(wanted)):
             numbers_of_row = _split(recipients)
             shared: dict[int, set[int]] = defaultdict(set)  # the positions of the recipients, by the campaign's index
             for position, number in enumerate(numbers_of_row):
@@ -272,10 +272,10 @@ class Preflight:
             near = {index: each for index, each in shared.items() if starts_at(candidates[index].campaign, start)}
             if near and _are_half(near.values(), numbers_of_row):
                 transition = await self._judge(row_id, numbers_of_row, near, candidates, adopted)
-                if transition is not None:
+                if transition is not None and not (transition.mark is Mark.HELD and mark == Mark.HELD):
                     yield transition
 
-    async def _list_rows(self, starts: Sequence[int]) -> AsyncIterator[tuple[int, int, bytes]]:
+    async def _list_rows(self, starts: Sequence[int]) -> AsyncIterator[tuple[int, int, bytes, int]]:
         after = 0
         while starts and (rows := await self.journal.list_recipients(starts, after)):
             for row in rows:

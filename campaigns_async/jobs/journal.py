@@ -59,6 +59,7 @@ class Mark(IntEnum):
         NONE: Nothing.
         ADOPTED: A created row whose campaign was on the server before the row was sent.
         HELD: An unknown row that was not sent, because a campaign like it is on the server. Only a person settles it.
+            A planned row with this mark is sent: a person settled it as not sent.
     """
 
     NONE = 0
@@ -267,8 +268,8 @@ class Journal(Protocol):
         """Return the planned rows by their starts."""
         ...
 
-    async def list_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
-        """Return the next planned rows with one of these starts: id, start, and the digests of the recipients."""
+    async def list_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes, int]]:
+        """Return the next planned rows with one of these starts: id, start, the digests of the recipients, and mark."""
         ...
 
     async def load_payload(self, row_id: int) -> bytes | None:

@@ -165,10 +165,10 @@ class JournalReader:
             group.counts.add(count)
         return list(groups.values())
 
-    def list_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes]]:
+    def list_recipients(self, starts: Sequence[int], after: int) -> list[tuple[int, int, bytes, int]]:
         """Return the next planned rows with one of these starts; see `Journal.list_recipients`."""
         query = f"""
-            SELECT id, starts_at, recipients FROM rows JOIN contents ON row_id = id WHERE id > ? AND +state = 0
+            SELECT id, starts_at, recipients, mark FROM rows JOIN contents ON row_id = id WHERE id > ? AND +state = 0
             AND starts_at IN (SELECT value FROM json_each(?)) ORDER BY id LIMIT {_PAGE}
         """  # noqa: S608 - a constant
         return self._query(query, after, to_json(starts))

@@ -11,6 +11,7 @@ from attrs import evolve
 from support.made import START, client_of
 
 from campaigns_async import Campaign, CampaignsClient, CampaignStatus, NewCampaign, NewContact, ReconcilePolicy
+from campaigns_async.cli.journal_run import resolve_row
 from campaigns_async.jobs import Mark, Plan, PreflightError, State, contacts_plan, open_journal, send
 from campaigns_async.jobs._preflight import find_differences
 from campaigns_async.sandbox import Quirks, Sandbox
@@ -120,6 +121,16 @@ async def test_a_row_like_a_campaign_on_the_server_is_held_until_a_person_decide
             assert [each.campaign_id for each in summary.unknown_rows[0].candidates] == ["x"]
     assert summary.unknown_rows[0].mark is Mark.HELD
     assert [len(created["contacts"]) for created in sandbox.created] == [2]
+
+
+async def test_a_held_row_that_a_person_settled_as_not_sent_is_sent(sandbox: Sandbox, tmp_path: Path) -> None:
+    put(sandbox, "x", new(1, 2, 3, message=TEXT + "!"))
+    journal = tmp_path / "j.sqlite"
+    async with soon(sandbox) as client:
+        assert (await send(client, [("a", new(1, 2, 3))], journal)).held == 1
+        resolve_row(journal, "a", State.PLANNED, None, force=False, as_json=True)
+        summary = await send(client, [("a", new(1, 2, 3))], journal)
+    assert (summary.ok, summary.created_now, summary.held) == (True, 1, 0)
 
 
 async def test_campaigns_that_cannot_be_the_plan_s_hold_nothing_back(sandbox: Sandbox, tmp_path: Path) -> None:
