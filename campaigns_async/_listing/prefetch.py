@@ -202,8 +202,7 @@ class Pages(Generic[T]):
 
     def __del__(self) -> None:
         # After a `break` in the reader's loop, the garbage collector calls this, in any thread.
-        if self._ahead:
-            self._drop()
+        self._drop()
 
 
 class _Fetch(Generic[T]):
