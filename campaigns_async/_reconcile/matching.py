@@ -90,14 +90,9 @@ class Candidate:
 
 @frozen
 class Found:
-    """The verdict on a create whose campaign is on the server.
+    """The verdict on a create whose campaign is on the server."""
 
-    Attributes:
-        word: The verdict's name in events.
-        campaign_id: The campaign's id.
-    """
-
-    word: ClassVar[str] = "found"
+    word: ClassVar[str] = "found"  # the verdict's name in events
     campaign_id: str
 
 
@@ -113,8 +108,6 @@ class Unknown:
     """The verdict on a create that may have made one of these campaigns, the likeliest first, or none.
 
     Attributes:
-        word: The verdict's name in events.
-        candidates: The campaigns.
         reason: Why the search ended without an answer, if it is not the candidates.
     """
 

@@ -76,7 +76,6 @@ class _Cursor:
         checkpoint: The place after the rows that were taken.
         listing: The place after the campaign in the list of campaigns.
         total: All rows of the listing, by the server's count at the last page that was taken.
-        error: The error that ended the task before its end.
     """
 
     campaign_id: str | None

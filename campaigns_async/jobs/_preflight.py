@@ -56,7 +56,6 @@ class Preflight:
     """A comparison of the planned rows with the server's campaigns.
 
     Attributes:
-        journal: The journal.
         runtime: The client's clock and listings.
         backoff: The pauses of the run.
         ignore_invalid: The run's `ignore_invalid_phone_numbers`.

@@ -59,9 +59,8 @@ class Preview:
 
     Attributes:
         now: The current time, with a time zone.
-        campaigns: The number of campaigns.
         contacts: The number of contacts, without the dropped ones.
-        dropped: The number of contacts that are dropped as duplicates.
+        dropped: The contacts that are dropped as duplicates.
         parts: The number of SMS parts: the segments of each text, times its contacts.
         gsm_7: The number of campaigns whose text is encoded as GSM-7.
         ucs_2: The number of campaigns whose text is encoded as UCS-2, which fits less than half as many characters.

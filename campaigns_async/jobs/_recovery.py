@@ -32,10 +32,8 @@ class Recovery:
     """A search for unknown rows.
 
     Attributes:
-        journal: The journal.
         identity: The journal's identity, by which its rows are known in the ledger.
         runtime: The client's clock, ledger and listings.
-        policy: The settling time, the timeout and so on.
         ignore_invalid: The run's `ignore_invalid_phone_numbers`.
         marker: The marker of the journal's rows.
         find_surplus: As in `SearchReader`.

@@ -53,7 +53,6 @@ class Sender:
     """One pass over the planned rows.
 
     Attributes:
-        journal: The journal.
         create: Sends a row and returns the campaign's id. The second argument is called before each attempt, and raises
             an error if nothing may be sent.
         probe: Sends a request that changes nothing.

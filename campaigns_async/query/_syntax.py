@@ -43,7 +43,6 @@ class ParsedTerm:
     """One term of a filter, as the server parses it.
 
     Attributes:
-        names: The names of the columns.
         operator: The operator. None if the server reads the whole term as a name, and so ignores it.
         values: The values. None is null, which only `==` and `!=` compare with.
         trouble: The reason why the server certainly reads the term in another way than a person does, or None.

@@ -46,6 +46,10 @@ def _read_time(value: Any, _: Any) -> datetime:
     raise ValueError("must be a date and time with a zone, such as 2031-06-27T09:30:00Z")
 
 
+def _is_literal(type_: Any) -> bool:
+    return get_origin(type_) is Literal
+
+
 def _read_choice(value: Any, type_: Any) -> Any:
     if value not in get_args(type_) or isinstance(value, bool):
         raise ValueError(f"must be one of {', '.join(map(str, get_args(type_)))}")
@@ -85,7 +89,7 @@ def _make_converter() -> Converter:
     converter.register_structure_hook(float | asyncio.Event | None, _require("a number", int, float, type(None)))
     converter.register_structure_hook(bytes, _read_body)
     converter.register_structure_hook(datetime, _read_time)
-    converter.register_structure_hook_func(lambda type_: get_origin(type_) is Literal, _read_choice)
+    converter.register_structure_hook_func(_is_literal, _read_choice)
     converter.register_structure_hook_factory(attrs.has, _make_object_hook)
     converter.register_unstructure_hook(bytes, _write_body)
     return converter
