@@ -223,6 +223,10 @@ class Preflight:
             everything = await self._reader.walk(None)
             self._baseline = frozenset(normalize_id(each.id) for each in everything)
             return everything
+        return await self._list_near(starts)
+
+    async def _list_near(self, starts: Sequence[int]) -> list[Campaign]:
+        """Return the campaigns that start within a second of these times, which are sorted, and some others between."""
         rows: list[Campaign] = []
         for first, last in _find_ranges(starts):
             earliest, latest = (_EPOCH + timedelta(milliseconds=each) for each in (first - _SECOND, last + _SECOND))
@@ -230,6 +234,25 @@ class Preflight:
                 (campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest)
             )
         return rows
+
+    async def count_accepted(self) -> tuple[int, int] | None:
+        """Return the recipients that the server accepted, and those sent, of all created campaigns that its lists show.
+
+        None without created campaigns.
+
+        Raises:
+            UnansweredError: If it takes more requests than allowed.
+            CampaignsError: If a list cannot be read.
+        """
+        created = await self.journal.list_created()
+        if not created:
+            return None
+        self._reader.begin((), int)
+        sent = {normalize_id(campaign_id): count for campaign_id, _, count in created}
+        rows = {normalize_id(each.id): each for each in await self._list_near([start for _, start, _ in created])}
+        counts = {each: rows[each].recipient_count for each in sent.keys() & rows.keys()}
+        accepted = {each: count for each, count in counts.items() if count is not None}
+        return sum(accepted.values()), sum(sent[each] for each in accepted)
 
     def _may_match(self, row: Campaign, starts: Sequence[int], groups: Mapping[int, StartGroup]) -> bool:
         """Return True if a campaign starts with a row, and has its text or its number of recipients."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Final, TypeVar
@@ -15,9 +15,9 @@ from attrs import evolve
 
 from campaigns_async._checks import check_instance, check_int, check_seconds
 from campaigns_async._http.codec import encode_model
-from campaigns_async._ids import normalize_id
 from campaigns_async._reconcile.ledger import RowOwner
 from campaigns_async._reconcile.markers import RowMarker
+from campaigns_async._reconcile.search_reader import UnansweredError
 from campaigns_async.client import CampaignsClient, runtime_of
 from campaigns_async.effects import State
 from campaigns_async.errors import CampaignsError, ConfigurationError
@@ -31,7 +31,6 @@ from campaigns_async.jobs.job_errors import JournalWriteError
 from campaigns_async.jobs.journal import ClaimedRow, Journal, JournalRow, Transition
 from campaigns_async.jobs.plans import AnyPlan, Plan, as_plan, decode_campaign
 from campaigns_async.jobs.progress import Phase, Progress, ProgressTracker, Summary
-from campaigns_async.query import campaign
 
 T = TypeVar("T")
 _log = logging.getLogger("campaigns_async")
@@ -204,9 +203,9 @@ class Job:
         started_at = self._clock.monotonic()
         journal = await SqliteJournal.open(self._path)
         try:
-            await self._run(journal)
-            if self._ignore_invalid and not self._stopping:
-                await self._search(lambda: self._count_accepted(journal))
+            preflight = await self._run(journal)
+            if preflight is not None and self._ignore_invalid and not self._stopping:
+                await self._search(partial(self._count_accepted, preflight))
             with suppress(JournalWriteError):  # payloads of created rows are only dropped to save space
                 await journal.drop_payloads()
             counts = await journal.counts()
@@ -216,13 +215,13 @@ class Job:
         finally:
             await journal.close()  # the lock must be free when `run` returns
 
-    async def _run(self, journal: Journal) -> None:
+    async def _run(self, journal: Journal) -> Preflight | None:
         # This run has the lock, so an earlier run has ended: rows that it left *sending* were sent before now.
         self._opened_at, self._opened = self._now(), self._clock.monotonic()
         self._tracker.report(Phase.CHECKING)
         counts = await self._load_plan(journal)
         if counts is None:
-            return
+            return None
         preflight = Preflight(
             journal,
             self._runtime,
@@ -252,15 +251,16 @@ class Job:
             mark = self._runtime.ledger.seen.snapshot()
             unknown = await self._send(journal, preflight)
             if not unknown or not self._may_reconcile or self._stopping:
-                return
+                return preflight
             # Rows that were absent and sent again became unknown again: the server may be slower than was assumed.
             settle = self._runtime.read_timeout if self._policy.settle is None else self._policy.settle
             recovery.policy = evolve(self._policy, settle=settle * 4**sent)
             if not await self._reconcile(recovery, unknown, known_before=mark):
-                return
+                return preflight
         self._why_rows_remain = (
             f"rows were sent {_ROUNDS} times and were absent each time: look at the server, then start again"
         )
+        return preflight
 
     async def _load_plan(self, journal: Journal) -> Mapping[State, int] | None:
         """Add the plan to the journal; return the number of rows in each state, or None if the run was stopped."""
@@ -381,25 +381,12 @@ class Job:
         self._tracker.report(Phase.RECONCILING)
         return any(each.state is State.PLANNED for each, _ in result)
 
-    async def _count_accepted(self, journal: Journal) -> None:
-        """Count the recipients that the server accepted, in one list of the campaigns that start with created rows."""
-        created = await journal.list_created()
-        if not created:
-            return
-        planned = {normalize_id(campaign_id): count for campaign_id, _, count in created}
-        margin = timedelta(seconds=1)  # a server may cut or round a start
-        accepted: dict[str, int] = {}
+    async def _count_accepted(self, preflight: Preflight) -> None:
         try:
-            first, last = (datetime.fromtimestamp(start / 1000, UTC) for _, start, _ in (created[0], created[-1]))
-            within = (campaign.start_date_time >= first - margin) & (campaign.start_date_time <= last + margin)
-            async for row in self._runtime.listings.campaigns(within, sorts="id"):
-                if row.recipient_count is not None and (campaign_id := normalize_id(row.id)) in planned:
-                    accepted[campaign_id] = row.recipient_count
-        except (CampaignsError, OverflowError) as error:
+            if (counted := await preflight.count_accepted()) is not None:
+                self._tracker.accepted, self._tracker.recipients = counted
+        except (CampaignsError, UnansweredError, OverflowError) as error:
             _log.warning("the recipients that the server accepted could not be counted: %s", type(error).__name__)
-            return
-        self._tracker.accepted = sum(accepted.values())
-        self._tracker.recipients = sum(planned[each] for each in accepted)
 
     async def _search(self, search: Callable[[], Awaitable[T]]) -> T | None:
         """Return the result of reads, which `stop` cancels; then None."""

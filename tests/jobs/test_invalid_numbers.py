@@ -165,3 +165,15 @@ async def test_recipients_are_not_counted_if_the_server_refuses_invalid_numbers_
         job = Job(client, {"a": new("07700900001")}, journal=journal.with_name("b"), ignore_invalid_phone_numbers=True)
         summary = await job.run()
         assert (summary.ok, summary.accepted) == (True, None)
+
+
+@pytest.mark.parametrize("limit", [1, 2])
+async def test_recipients_are_counted_in_lists_around_the_starts_within_the_limit_of_requests(
+    sandbox: Sandbox, journal: Path, limit: int
+) -> None:
+    plan = {"a": new("07700900001", "1"), "b": evolve(new("07700900002"), start_date_time=START.replace(month=9))}
+    async with client_of(sandbox) as client:
+        summary = await send(client, plan, journal, ignore_invalid_phone_numbers=True, preflight_limit=limit)
+    assert summary.ok
+    assert (summary.accepted, summary.recipients) == ((None, 0) if limit == 1 else (2, 3))
+    assert sum(request.operation == "list" for request in sandbox.requests) == 2
