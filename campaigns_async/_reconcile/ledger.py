@@ -5,6 +5,7 @@ Ids are stored as 64-bit digests in arrays: eight bytes each, so that a job with
 
 from __future__ import annotations
 
+import unicodedata
 from array import array
 from collections.abc import Hashable, Iterable
 from datetime import UTC, datetime
@@ -28,6 +29,11 @@ opt-out link, tracking link, the number of contacts (None for an update), and Tr
 with an invalid number. A plain tuple: each create makes one."""
 
 
+def normalize(text: str) -> str:
+    """Return a text as servers that store it unaltered may show it: with other line ends, or composed otherwise."""
+    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
+
+
 def describes(fields: SentFields, campaign: Campaign) -> bool:
     """Return True if a campaign has these fields."""
     start, sender, message, opt_out_link_id, track_link_url, contacts, drops_invalid = fields
@@ -37,7 +43,8 @@ def describes(fields: SentFields, campaign: Campaign) -> bool:
     return (
         theirs is not None
         and abs((theirs - start).total_seconds()) <= _SAME_TIME
-        and (campaign.sender, campaign.message) == (sender, message)
+        and campaign.sender == sender
+        and normalize(campaign.message or "") == normalize(message)
         and (campaign.opt_out_link_id or 0) == (opt_out_link_id or 0)  # a server may show 0 or "" for none
         and (campaign.track_link_url or "") == (track_link_url or "")
     )

@@ -16,6 +16,7 @@ from typing import ClassVar, TypeAlias
 
 from attrs import field, frozen
 
+from campaigns_async._reconcile.ledger import normalize
 from campaigns_async._reconcile.recipients import Match, RecipientIndex, compare_recipients, index_recipients
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign
 
@@ -153,11 +154,6 @@ def _compare_fields(target: SearchTarget, campaign: Campaign) -> Match:
 
 def _to_utc(moment: datetime) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def normalize(text: str) -> str:
-    """Return a text as servers that store it unaltered may show it: with other line ends, or composed otherwise."""
-    return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def resembles(target: SearchTarget, campaign: Campaign) -> bool:

@@ -17,8 +17,9 @@ from typing import Any, Final, TypeVar
 from attrs import define, evolve, field
 
 from campaigns_async._ids import normalize_id
+from campaigns_async._reconcile.ledger import normalize
 from campaigns_async._reconcile.markers import RowMarker
-from campaigns_async._reconcile.matching import Candidate, SearchTarget, compare, normalize, resembles
+from campaigns_async._reconcile.matching import Candidate, SearchTarget, compare, resembles
 from campaigns_async._reconcile.recipients import Match
 from campaigns_async._reconcile.reconciler import FINAL_STATUSES
 from campaigns_async._reconcile.search_reader import SearchReader, UnansweredError

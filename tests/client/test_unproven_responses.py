@@ -229,6 +229,15 @@ async def test_each_field_of_the_campaign_that_is_read_back_must_be_equal(name: 
             await client.campaigns.create(new)
 
 
+@pytest.mark.parametrize("shown", ["Tee time\r\nat the café", "Tee time\nat the cafe\u0301"])
+async def test_a_text_with_other_line_ends_or_composed_otherwise_is_equal(shown: str) -> None:
+    new = evolve(new_campaign(), message="Tee time\nat the café")
+    async with serving() as (server, client):
+        server.answer(CREATE, in_json({"id": "abc"}, 201))
+        server.answer("GET /api/Campaigns/abc", campaign("abc", new, message=shown))
+        assert await client.campaigns.create(new) == "abc"
+
+
 @pytest.mark.parametrize(("drops", "count", "is_proven"), [(True, 1, True), (True, 3, False), (False, 1, False)])
 async def test_fewer_recipients_are_equal_where_invalid_numbers_are_left_out(
     drops: bool, count: int, is_proven: bool
