@@ -30,7 +30,7 @@ SANDBOX_QUIRKS: Final = (
 )  # fmt: skip
 
 
-FilePath = partial(click.Path, path_type=Path)
+FilePath: Callable[..., click.Path] = partial(click.Path, path_type=Path)
 
 
 def _set_flag(context: click.Context, parameter: click.Parameter, value: bool) -> None:
