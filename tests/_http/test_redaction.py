@@ -220,6 +220,7 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+@pytest.mark.slow
 async def test_no_error_shows_what_the_server_wrote(body: bytes) -> None:
     async with hostile() as (server, client):
         for status in (307, *range(400, 430), *range(500, 505)):

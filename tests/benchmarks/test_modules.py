@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
 from support.benchmarks import ROOT, run_benchmark
 
 CEILINGS = {"create": 19, "durable row": 37, "export row": 36}
@@ -21,6 +22,7 @@ def test_an_item_enters_no_more_modules_than_its_ceiling() -> None:
     assert all(5 < modules <= CEILINGS[name] for name, modules in counted.items()), done.stdout
 
 
+@pytest.mark.slow
 def test_the_names_of_the_modules_are_printed_on_request() -> None:
     done = run_benchmark("benchmarks.modules", "--names")
 
@@ -30,6 +32,7 @@ def test_the_names_of_the_modules_are_printed_on_request() -> None:
         assert "_http/aiohttp_transport.py" in names
 
 
+@pytest.mark.slow
 def test_calls_count_in_every_thread_and_imports_do_not() -> None:
     code = """
 import asyncio, importlib

@@ -106,6 +106,7 @@ class TestList:
             (120, ["id", "startDateTime", "sender", "recipientCount", "message", "status"]),
         ],
     )
+    @pytest.mark.slow
     def test_empty_columns_go_first_and_a_message_can_be_read(
         self, columns: int, names: list[str], shared: ThreadedSandbox, tmp_path: Path
     ) -> None:
@@ -128,6 +129,7 @@ class TestList:
             assert "caf\u00e9 \U0001f600 [b]bold[/b]" in shown.text
         assert json.loads(shown.terminal.split("\n")[0])["message"] == STEERS
 
+    @pytest.mark.slow
     def test_fields_that_were_asked_for_are_cut_and_not_left_out(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
         names = ["id", "message", "trackLinkUrl", "startDateTime"]
         shown = on_terminal(
@@ -139,6 +141,7 @@ class TestList:
         assert "\u2026" in first
         assert max(map(len, shown.text.split("\n")[:5])) <= 80
 
+    @pytest.mark.slow
     def test_an_id_stands_in_one_piece_however_little_room_there_is(
         self, shared: ThreadedSandbox, tmp_path: Path
     ) -> None:
@@ -175,6 +178,7 @@ class TestList:
         assert done.stderr.count("\n") == 1
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    @pytest.mark.slow
     def test_a_signal_is_a_word(self, number: int, code: int, tmp_path: Path) -> None:
         with ThreadedSandbox(rows(3), api_key=KEY) as sandbox:
             sandbox.fault(operation="list", hang=True)

@@ -114,6 +114,7 @@ class TestWhole:
         assert parquet.read_table(tmp_path / "data").num_rows == CAMPAIGNS * CONTACTS
 
     @pytest.mark.parametrize("way", ["arguments", "file", "stdin"])
+    @pytest.mark.slow
     def test_ids_can_come_in_three_ways(self, way: str, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         (tmp_path / "ids").write_text("c007\n\n c003 \r\nc011")
         given = {
@@ -159,6 +160,7 @@ class TestStreams:
         assert "exporting: 30 of 30 campaigns" in done.stderr
         assert "\x1b" not in done.stderr
 
+    @pytest.mark.slow
     def test_json_can_be_looked_at_on_a_terminal_and_nothing_in_it_steers_it(
         self, tmp_path: Path, sandbox: ThreadedSandbox
     ) -> None:
@@ -170,6 +172,7 @@ class TestStreams:
         assert "\x1b" not in shown.terminal
 
     @pytest.mark.parametrize("form", ["csv", "parquet"])
+    @pytest.mark.slow
     def test_what_is_not_for_a_terminal_is_refused(self, form: str, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         given = ["export", "campaigns", "--out", "-", "--format", form]
         shown = on_terminal(given, tmp_path, environment(sandbox))
@@ -251,6 +254,7 @@ class TestCutOff:
         assert {path.name for path in tmp_path.iterdir()} == {name, "undisturbed"}
 
     @pytest.mark.parametrize("old", [False, True], ids=["no file", "an old file"])
+    @pytest.mark.slow
     def test_before_anything_came_nothing_is_kept(self, old: bool, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         if old:
             (tmp_path / "all.csv").write_bytes(b"old")

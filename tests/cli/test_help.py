@@ -79,6 +79,7 @@ def test_the_version_can_be_asked_for_anywhere(words: Words, command: Call) -> N
 
 
 @pytest.mark.parametrize("words", ALL, ids=name_of)
+@pytest.mark.slow
 def test_it_imports_click_alone(words: Words) -> None:
     code = (
         "import sys\nfrom campaigns_async.cli import main\ntry:\n    main([*sys.argv[1:], '--help'])\n"

@@ -102,6 +102,7 @@ class TestStarted:
             assert sandbox.ask("GET", "/_sandbox/openapi.json")[1]["servers"][0]["url"] == sandbox.places["url"]
             assert sandbox.stop() == (0, "", "")
 
+    @pytest.mark.slow
     def test_or_in_one_line_of_json(self) -> None:
         with running("--json", "--prefix", "/tenant") as sandbox:
             assert list(sandbox.places) == ["url", "api_key", "control", "openapi"]
@@ -165,6 +166,7 @@ class TestOptions:
         with running("--faults", path) as sandbox:
             assert sandbox.ask("GET", "/api/Campaigns")[0] == 503
 
+    @pytest.mark.slow
     def test_a_seed_makes_the_same_ids(self) -> None:
         ids: list[Any] = []
         for _ in range(2):
@@ -187,6 +189,7 @@ class TestOptions:
 
 class TestStopped:
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    @pytest.mark.slow
     def test_it_stops_at_once_whatever_is_open(self, number: int) -> None:
         with running("--faults", '[{"operation": "list", "hang": true}]') as sandbox:
             kept = sandbox.connect()

@@ -170,6 +170,7 @@ class TestEndings:
         assert len(sandbox.created) == 3000
         sandbox.assert_no_double_send()
 
+    @pytest.mark.slow
     def test_no_room_for_the_plan_is_1_and_nothing_is_sent(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         write_many(folder / "plan.ndjson", 3000)
         done = in_shell(f"ulimit -f 160; {sys.executable} -m campaigns_async {' '.join(SEND)}", folder, sandbox)
@@ -254,6 +255,7 @@ class TestSignals:
         summary = read_summary(folder / "run.sqlite", None, elapsed=1.0, stopped="cut off")
         assert (summary.stopped, summary.sending, summary.ok) == (expected, begun, False)
 
+    @pytest.mark.slow
     def test_during_the_check_of_the_plan_nothing_is_sent(self, folder: Path, sandbox: ThreadedSandbox) -> None:
         write_many(folder / "plan.ndjson", 100_000)
         with running(SEND, folder, sandbox) as process:
@@ -307,6 +309,7 @@ class TestSignals:
         assert ended.err == "interrupted; nothing was sent, and the journal is unchanged\n"
         assert len(seen) < 100_000
 
+    @pytest.mark.slow
     def test_a_signal_that_was_ignored_by_a_background_job_s_shell_works(
         self, folder: Path, sandbox: ThreadedSandbox
     ) -> None:

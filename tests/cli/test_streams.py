@@ -96,6 +96,7 @@ def test_a_closed_pipe_ends_a_command_silently_with_141(
 
 
 @pytest.mark.parametrize("arguments", _CASES)
+@pytest.mark.slow
 def test_a_full_disk_is_one_line_about_standard_output(
     arguments: list[str], folder: Path, sandbox: ThreadedSandbox
 ) -> None:
@@ -134,6 +135,7 @@ def test_quiet_still_shows_errors(folder: Path, sandbox: ThreadedSandbox) -> Non
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
 
 
+@pytest.mark.slow
 def test_quiet_on_a_terminal_shows_no_bar_and_no_notes(folder: Path, sandbox: ThreadedSandbox) -> None:
     for arguments in (["campaigns", "list"], ["export", "campaigns", "--out", "y.csv"]):
         shown = on_terminal([*arguments, "-q"], folder, environment(sandbox))
@@ -164,6 +166,7 @@ def test_no_color_before_or_after_the_command_or_in_the_environment(
         assert plain.text == styled.text
 
 
+@pytest.mark.slow
 def test_no_color_takes_the_colors_from_a_bar_too(folder: Path, sandbox: ThreadedSandbox) -> None:
     arguments = ["export", "campaigns", "--out", "x.csv"]
     assert STYLE.search(on_terminal(arguments, folder, environment(sandbox)).terminal)

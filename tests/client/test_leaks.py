@@ -105,6 +105,7 @@ async def calls(client: CampaignsClient) -> list[str]:
 
 @pytest.mark.parametrize("auth", list(Auth))
 @pytest.mark.parametrize("fault", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.slow
 async def test_the_texts_of_a_hostile_server_are_not_shown(fault: dict[str, Any], auth: Auth, lines: list[str]) -> None:
     asyncio.get_running_loop().set_debug(True)
     recorder = Recorder()

@@ -218,6 +218,7 @@ def run(action: str) -> tuple[str, str]:
     return done.stdout.strip(), done.stderr
 
 
+@pytest.mark.slow
 def test_a_client_that_was_never_closed_says_so_by_its_own_name() -> None:
     for action in ("await client.campaigns.create(NEW)", "await client.with_options().campaigns.create(NEW)"):
         url, said = run(action)

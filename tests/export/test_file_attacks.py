@@ -326,6 +326,7 @@ def _unpack(part: Path, name: str) -> bytes:
     return gzip.decompress(data) if name.endswith(".gz") and data else data
 
 
+@pytest.mark.slow
 async def test_a_sync_that_failed_is_never_trusted(
     many: Callable[[], Path], client: CampaignsClient, undisturbed: bytes, name: str
 ) -> None:

@@ -158,6 +158,7 @@ sys.exit(asyncio.run(main()))
 
 @pytest.mark.parametrize("mode", ["wb", "ab"])
 @pytest.mark.parametrize("flag", ["-u", "-B"])
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_holds_whole_chunks_alone(tmp_path: Path, mode: str, flag: str) -> None:
     out = tmp_path / "out"
     out.write_bytes(b"kept\n")

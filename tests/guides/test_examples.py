@@ -113,6 +113,7 @@ async def test_the_export_goes_on_where_it_was_stopped_and_writes_no_row_twice(t
     assert read_files(tmp_path).keys() == {"export.py", "campaigns.csv", "contacts.ndjson.gz"}
 
 
+@pytest.mark.slow
 async def test_the_export_leaves_a_finished_one_as_it_is(tmp_path: Path) -> None:
     async with Sandbox(rows(3), {"c000": people(2)}) as sandbox:
         returned, _, complaint = await run_program("export", tmp_path, sandbox)
@@ -126,6 +127,7 @@ async def test_the_export_leaves_a_finished_one_as_it_is(tmp_path: Path) -> None
     assert read_files(tmp_path) == before
 
 
+@pytest.mark.slow
 async def test_the_export_touches_nothing_without_a_key(tmp_path: Path) -> None:
     async with Sandbox(rows(250), CONTACTS) as sandbox:
         sandbox.fault(operation="contacts", nth=100, times=1, status=403)
@@ -143,6 +145,7 @@ def read_files(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
 
 
+@pytest.mark.slow
 async def test_the_durable_job_is_killed_and_started_again_until_all_are_created_once(tmp_path: Path) -> None:
     async with Sandbox() as sandbox:
         sandbox.fault(operation="create", nth=60, hang=True, times=1)
@@ -196,6 +199,7 @@ async def test_the_job_sends_nothing_if_there_are_outcomes_already(tmp_path: Pat
 @pytest.mark.parametrize(
     ("number", "code_given"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 1)], ids=["Ctrl-C", "SIGTERM"]
 )
+@pytest.mark.slow
 async def test_the_job_loses_no_outcome_when_it_is_interrupted(
     number: signal.Signals, code_given: int, tmp_path: Path
 ) -> None:
