@@ -213,6 +213,7 @@ JOB_MUTANTS = (
         "jobs._backpressure",
         "        if self._since is None:\n            self._since = now\n",
         "        self._since = now\n",
+        test="jobs/test_outages.py",
     ),
     Mutant(
         "the reads of a search share connections",
