@@ -33,6 +33,16 @@ async def test_what_a_create_beside_the_job_may_have_made_is_not_taken_for_a_row
     assert [candidate.campaign_id for candidate in summary.unknown_rows[0].candidates] == [created["id"]]
 
 
+async def test_a_row_of_this_run_whose_create_is_carried_out_late_is_not_sent_again(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.fault(operation="create", times=1, status=504, act_after=0.2)
+    policy = ReconcilePolicy(settle=0.6, timeout=5, pause=0.02)
+    async with client_of(sandbox, reconcile=policy) as client:
+        summary = await send(client, [("a", new_campaign())], tmp_path / "journal")
+    assert (summary.created, len(sandbox.created)) == (1, 1)
+
+
 async def test_what_a_create_may_have_made_is_not_taken_for_a_row_of_an_earlier_run(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

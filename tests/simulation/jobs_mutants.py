@@ -272,6 +272,7 @@ JOB_MUTANTS = (
         "jobs._recovery",
         "sent, ended = times.get(row.row_id, (ended_by, ended_by))",
         "sent, ended = (0.0, 0.0) if row.row_id in times else (ended_by, ended_by)",
+        test="jobs/test_recovery.py",
     ),
     Mutant(
         "an unreadable id is sent again when absent",
