@@ -137,6 +137,7 @@ ANSWERS: dict[str, tuple[Callable[[str], Response], Call]] = {
 
 
 @pytest.mark.parametrize(("made", "call"), ANSWERS.values(), ids=ANSWERS)
+@pytest.mark.slow
 async def test_a_flood_from_the_server_is_read_or_refused(made: Callable[[str], Response], call: Call) -> None:
     async with answers() as server, CampaignsClient(server.url, "key", retry=ONCE) as client:
         for piece in PIECES:
@@ -178,6 +179,7 @@ GIVEN: dict[str, Callable[[CampaignsClient, str], Awaitable[object] | None]] = {
 
 
 @pytest.mark.parametrize("call", GIVEN.values(), ids=GIVEN)
+@pytest.mark.slow
 async def test_a_flood_from_the_caller_is_sent_or_refused(
     call: Callable[[CampaignsClient, str], Awaitable[object] | None], unused_tcp_port: int
 ) -> None:

@@ -42,6 +42,7 @@ async def test_each_row_that_is_not_deleted_comes_once_or_it_raises(prefetch: in
 
 @pytest.mark.parametrize("keep_full", [False, True])
 @pytest.mark.parametrize("prefetch", [0, 1, 4])
+@pytest.mark.slow
 async def test_by_the_page_each_row_that_is_not_deleted_comes_once_or_it_raises(prefetch: int, keep_full: bool) -> None:
     exact = 0
     for seed in range(SEEDS):

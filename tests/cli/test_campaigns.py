@@ -121,6 +121,7 @@ class TestList:
         assert "trackLinkUrl" not in shown.text
         assert notes[-2:] == ["1 campaign", ""]
 
+    @pytest.mark.slow
     def test_nothing_in_a_message_reaches_a_terminal_raw(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
         for arguments in (["--fields", "message"], ["--json"]):
             shown = on_terminal(["campaigns", "list", "--limit", "1", *arguments], tmp_path, environment(shared))
@@ -171,6 +172,7 @@ class TestList:
             )  # fmt: skip
         assert (done.returncode, done.stderr) == (141, b"")
 
+    @pytest.mark.slow
     def test_no_room(self, shared: ThreadedSandbox, tmp_path: Path) -> None:
         done = in_shell(f"{sys.executable} -m campaigns_async campaigns list > /dev/full", tmp_path, shared)
         assert done.returncode == 1

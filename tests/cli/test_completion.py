@@ -51,6 +51,7 @@ def complete(line: str, folder: Path, command: Command) -> list[str]:
         ("campaigns-async send --no-c", ["--no-color"]),
     ],
 )
+@pytest.mark.slow
 def test_bash_sources_the_script_and_completes(
     line: str, expected: list[str], tmp_path: Path, command: Command
 ) -> None:

@@ -140,6 +140,7 @@ class TestWhole:
 
 class TestStreams:
     @pytest.mark.parametrize("out", [True, False], ids=["a terminal", "a pipe"])
+    @pytest.mark.slow
     def test_standard_output_carries_data_alone(self, out: bool, tmp_path: Path, sandbox: ThreadedSandbox) -> None:
         shown = on_terminal(
             [*ALL, "--out", "-" if not out else "all.csv", "--format", "csv"], tmp_path, environment(sandbox), out=out

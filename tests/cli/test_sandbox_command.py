@@ -125,6 +125,7 @@ class TestStarted:
         with running("--api-key-file", path) as sandbox:
             assert sandbox.ask("GET", "/api/Campaigns", key="a-key-of-mine")[0] == 200
 
+    @pytest.mark.slow
     def test_bound_to_more_than_this_machine_it_warns_and_keeps_the_control_for_who_has_the_key(self) -> None:
         with running("--host", "0.0.0.0") as sandbox:  # noqa: S104 - to see it warn
             assert sandbox.ask("GET", "/_sandbox/journal")[0] == 200

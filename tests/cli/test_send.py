@@ -198,6 +198,7 @@ class TestSignals:
     ARGUMENTS = (*SEND, "--concurrency", "4", *SOON)
 
     @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+    @pytest.mark.slow
     def test_the_first_lets_what_is_in_flight_finish(
         self, number: int, code: int, folder: Path, sandbox: ThreadedSandbox
     ) -> None:

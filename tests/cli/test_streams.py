@@ -88,6 +88,7 @@ def closed_pipe() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("arguments", _CASES)
+@pytest.mark.slow
 def test_a_closed_pipe_ends_a_command_silently_with_141(
     arguments: list[str], folder: Path, sandbox: ThreadedSandbox
 ) -> None:

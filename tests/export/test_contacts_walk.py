@@ -110,6 +110,7 @@ async def test_it_goes_on_behind_any_step_and_fetches_no_page_again(named: bool,
                     assert int(request.query["page"]) > seen[request.path.split("/")[3]] // 10
 
 
+@pytest.mark.slow
 async def test_cut_off_again_and_again_it_loses_and_repeats_nothing(contacts: Any, steps: Any) -> None:
     for seed in range(5):
         dice = random.Random(seed)

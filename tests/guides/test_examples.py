@@ -172,6 +172,7 @@ async def test_the_durable_job_is_killed_and_started_again_until_all_are_created
     assert (tmp_path / "tee.sqlite").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 async def test_the_job_writes_the_outcome_of_each_create(tmp_path: Path) -> None:
     async with Sandbox() as sandbox:
         sandbox.fault(operation="create", nth=3, times=1, status=403)

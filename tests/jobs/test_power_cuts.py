@@ -136,6 +136,7 @@ def test_the_cuts_find_a_journal_that_is_not_synced_at_every_commit(folder: Path
     assert all("acknowledged groups are lost" in line for line in wrong)
 
 
+@pytest.mark.slow
 def test_the_cuts_find_a_journal_that_is_never_synced(folder: Path) -> None:
     careless = run(Disk(folder / "run", synchronous="OFF"), steps(20, 5))
     _, wrong = cut_everywhere(careless, folder, 1)

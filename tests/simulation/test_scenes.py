@@ -72,6 +72,7 @@ async def ignore_errors(call: Coroutine[Any, Any, object]) -> None:
 
 @pytest.mark.parametrize("kind", PLANS)
 @pytest.mark.parametrize("reading", [False, True], ids=["creates", "reads"])
+@pytest.mark.slow
 def test_an_outage_costs_at_most_a_tenth_more_requests_than_calls(kind: str, reading: bool) -> None:
     world = scene(ScriptedWeather(then=PLANS[kind]), max_concurrency=8, observer=None)
     new, calls = world.script.creates[0].new, 2000
