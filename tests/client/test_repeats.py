@@ -144,7 +144,9 @@ async def test_a_short_retry_after_is_waited_for_and_a_senseless_one_backed_off_
         await client.campaigns.get("c000")
         assert len(sandbox.requests) == 2
     named = wait in ("0", "0.01", "date")
-    assert [waited.reason for waited in recorder.waits] == ["retry_after" if named else "backoff"]
+    # The rest of the client's hold, if the timer of the pause fires a little early, is a wait of its own.
+    reasons = [waited.reason for waited in recorder.waits if waited.reason != "hold"]
+    assert reasons == ["retry_after" if named else "backoff"]
     assert recorder.waits[0].seconds >= (0.01 if wait == "0.01" else 0)
 
 
