@@ -234,7 +234,8 @@ def _make_live(script: Script) -> None:
     script.is_live = True
     script.retry = evolve(script.retry, attempts=30, quota=5000)
     script.timeouts = tuple(evolve(each, deadline=None) for each in script.timeouts)
-    script.reconcile = evolve(script.reconcile, timeout=300.0)
+    # Searches of fifty creates that share one slot, in pages of two rows, take over 300 s.
+    script.reconcile = evolve(script.reconcile, timeout=3000.0)
     script.quirks = evolve(script.quirks, message_text=None, zone=UTC)
     script.rate_limit = script.max_waiting = script.server_limit = script.rotations = script.close_at = None
     script.snatched, script.strangers = 0.0, []  # their numbers end like ours
