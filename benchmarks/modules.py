@@ -10,7 +10,7 @@ Counted by this tracer:
 | one item    | the first layout, of 215 modules | version 0.1.0 |
 |-------------|----------------------------------|---------------|
 | create      | 16                               | 19            |
-| durable row | 38                               | 37            |
+| durable row | 38                               | 36            |
 | export row  | 46                               | 35            |
 """
 

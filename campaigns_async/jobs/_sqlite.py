@@ -30,7 +30,7 @@ from campaigns_async.jobs import _sqlite_files as sqlite_files
 from campaigns_async.jobs._journal_lock import JournalLock
 from campaigns_async.jobs._plan_files import FilePlan, lock_plan
 from campaigns_async.jobs._plan_loader import RowSink, StoppedError, add_plan
-from campaigns_async.jobs._retention import drop_payloads, purge
+from campaigns_async.jobs._purge import purge
 from campaigns_async.jobs._sqlite_files import DAMAGED, Connect, reading, transaction, writing
 from campaigns_async.jobs._sqlite_schema import RECORD, create_trigger, make_tables
 from campaigns_async.jobs.job_errors import JobError, JournalWriteError
@@ -42,10 +42,13 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _ADD_SEEN: Final = "INSERT INTO seen_ids (position, digest) SELECT ?, value FROM json_each(?)"
 _FIND_SEEN: Final = "SELECT digest, position FROM seen_ids WHERE digest IN (SELECT value FROM json_each(?))"
-_RESTORE: Final = """
-    UPDATE journal SET restored_at = iif(restoring, restored_at, generation), restoring = 1, generation = ?
+_RESTORE: Final = (
+    "UPDATE journal SET restored_at = iif(restoring, restored_at, generation), restoring = 1, generation = ?"
+)
+_DROP_PAYLOADS: Final = """
+    UPDATE contents SET payload = NULL WHERE row_id BETWEEN ?1 AND ?1 + 9999 AND payload IS NOT NULL
+        AND (SELECT state FROM rows WHERE id = row_id) IN (2, 3)
 """
-
 # One row of JSON, since sqlite3 releases the GIL for each row.
 _FIND_PLANNED: Final = """
     SELECT json_group_array(json_array(id, hex(payload)))
@@ -175,7 +178,10 @@ class JournalFile(JournalReader):
 
     def drop_payloads(self) -> None:
         """Drop the payloads of settled rows; see `Journal.drop_payloads`."""
-        drop_payloads(self._connection)
+        with writing():
+            ((last,),) = self._connection.execute("SELECT coalesce(max(id), 0) FROM rows").fetchall()
+            for first in range(1, last + 1, 10_000):
+                self._connection.execute(_DROP_PAYLOADS, (first,))
 
     def purge(self, now: float) -> None:
         """Remove texts, numbers and their digests for good; keep states, ids, starts, counts and digests of keys.

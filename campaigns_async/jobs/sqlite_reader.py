@@ -14,7 +14,7 @@ import msgspec
 from campaigns_async._ids import normalize_id
 from campaigns_async.effects import State
 from campaigns_async.jobs import _sqlite_files as sqlite_files
-from campaigns_async.jobs._retention import digest_key
+from campaigns_async.jobs._purge import digest_key
 from campaigns_async.jobs._sqlite_files import reading
 from campaigns_async.jobs.journal import Digests, JournalRow, Mark, PossibleMatch, StartGroup, decompress
 

@@ -85,9 +85,9 @@ JOB_MUTANTS = (
     ),
     Mutant(
         "payloads of rows that are sending are dropped",
-        "jobs._retention",
-        '"AND (SELECT state FROM rows WHERE id = row_id) IN (2, 3)",',
-        '"AND (SELECT state FROM rows WHERE id = row_id) IN (1, 2, 3)",',
+        "jobs._sqlite",
+        "AND (SELECT state FROM rows WHERE id = row_id) IN (2, 3)",
+        "AND (SELECT state FROM rows WHERE id = row_id) IN (1, 2, 3)",
     ),
     Mutant(
         "eight rows go first to a server that was down",

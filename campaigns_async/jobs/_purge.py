@@ -1,4 +1,4 @@
-"""Remove from a journal what it holds of texts, numbers and keys, once its rows are settled."""
+"""Remove from a journal what it holds of texts, numbers and keys, when a person asks for it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Final
 from campaigns_async.jobs._sqlite_files import transaction, writing
 from campaigns_async.jobs.job_errors import JournalError, JournalInUseError
 
-_DROPPED_AT_ONCE: Final = 10_000
 _PURGE: Final = (
     "DELETE FROM contents",
     "DELETE FROM options",  # among them digests of the file and of the text
@@ -19,18 +18,6 @@ _PURGE: Final = (
         candidates = NULL, server_reason = NULL
     """,
 )
-
-
-def drop_payloads(connection: sqlite3.Connection) -> None:
-    """Drop the payloads of settled rows; see `Journal.drop_payloads`."""
-    with writing():
-        ((last,),) = connection.execute("SELECT coalesce(max(id), 0) FROM rows").fetchall()
-        for first in range(1, last + 1, _DROPPED_AT_ONCE):
-            connection.execute(
-                "UPDATE contents SET payload = NULL WHERE row_id BETWEEN ? AND ? AND payload IS NOT NULL "
-                "AND (SELECT state FROM rows WHERE id = row_id) IN (2, 3)",
-                (first, first + _DROPPED_AT_ONCE - 1),
-            )
 
 
 def purge(connection: sqlite3.Connection, now: float) -> None:
