@@ -34,20 +34,24 @@ def normalize(text: str) -> str:
     return unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
 
 
-def describes(fields: SentFields, campaign: Campaign) -> bool:
-    """Return True if a campaign has these fields."""
+def find_differences(fields: SentFields, campaign: Campaign) -> set[str]:
+    """Return the fields in which a campaign differs from what was sent, by the API's names."""
     start, sender, message, opt_out_link_id, track_link_url, contacts, drops_invalid = fields
     theirs, count = campaign.start_date_time, campaign.recipient_count
-    if contacts is not None and (count is None or count > contacts or (count < contacts and not drops_invalid)):
-        return False
-    return (
-        theirs is not None
-        and abs((theirs - start).total_seconds()) <= _SAME_TIME
-        and campaign.sender == sender
-        and normalize(campaign.message or "") == normalize(message)
-        and (campaign.opt_out_link_id or 0) == (opt_out_link_id or 0)  # a server may show 0 or "" for none
-        and (campaign.track_link_url or "") == (track_link_url or "")
-    )
+    are_equal = {
+        "startDateTime": theirs is not None and abs((_to_utc(theirs) - start).total_seconds()) <= _SAME_TIME,
+        "sender": campaign.sender == sender,
+        "message": normalize(campaign.message or "") == normalize(message),
+        "optOutLinkId": (campaign.opt_out_link_id or 0) == (opt_out_link_id or 0),  # a server may show 0 or "" for none
+        "trackLinkUrl": (campaign.track_link_url or "") == (track_link_url or ""),
+        "recipientCount": contacts in (None, count) or (drops_invalid and count is not None and count < contacts),
+    }
+    return {name for name, is_equal in are_equal.items() if not is_equal}
+
+
+def describes(fields: SentFields, campaign: Campaign) -> bool:
+    """Return True if a campaign has these fields."""
+    return not find_differences(fields, campaign)
 
 
 def fields_of(sent: NewCampaign | CampaignUpdate, *, drops_invalid: bool = False) -> SentFields:
@@ -292,5 +296,8 @@ def _text_of(content: Content) -> _Text:
 
 def _cut(start: datetime) -> datetime:
     """Return a start in UTC without its fraction of a second, which a server may cut."""
-    zoned = start.replace(tzinfo=UTC) if start.tzinfo is None else start.astimezone(UTC)
-    return zoned.replace(microsecond=0)
+    return _to_utc(start).replace(microsecond=0)
+
+
+def _to_utc(start: datetime) -> datetime:
+    return start.replace(tzinfo=UTC) if start.tzinfo is None else start.astimezone(UTC)

@@ -16,11 +16,10 @@ from typing import ClassVar, TypeAlias
 
 from attrs import field, frozen
 
-from campaigns_async._reconcile.ledger import normalize
+from campaigns_async._reconcile.ledger import fields_of, find_differences
 from campaigns_async._reconcile.recipients import Match, RecipientIndex, compare_recipients, index_recipients
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign
 
-_SAME_TIME = 1.0  # seconds: a server may cut or round milliseconds
 _SHINGLE = 3
 
 
@@ -55,7 +54,7 @@ class SearchTarget:
     @cached_property
     def start(self) -> datetime:
         """The start time, in UTC."""
-        return _to_utc(self.new.start_date_time)
+        return self.new.start_date_time.astimezone(UTC)
 
     @cached_property
     def recipients(self) -> RecipientIndex:
@@ -132,28 +131,11 @@ def compare(target: SearchTarget, candidate: Candidate) -> Match:
     )
     if audience.is_clearly_other and campaign.message and not resembles(target, campaign):
         return Match.NONE
-    return min(audience.match, _compare_fields(target, campaign))
-
-
-def _compare_fields(target: SearchTarget, campaign: Campaign) -> Match:
-    """Return CERTAIN if the fields are equal. Fields alone exclude no campaign: a server may have altered any of them."""
-    new, start = target.new, campaign.start_date_time
-    are_equal = (
-        start is not None
-        and abs((_to_utc(start) - target.start).total_seconds()) <= _SAME_TIME
-        and new.sender == campaign.sender
-        and normalize(new.message) == normalize(campaign.message or "")
-        # A server may set a default for a missing field.
-        and (new.opt_out_link_id or 0) == (campaign.opt_out_link_id or 0)
-        and (new.track_link_url or "") == (campaign.track_link_url or "")
-        # A cancelled campaign may be an earlier one that ours replaces.
-        and campaign.status != CampaignStatus.CANCELLED
-    )
-    return Match.CERTAIN if are_equal else Match.POSSIBLE
-
-
-def _to_utc(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    # Fields alone exclude no campaign: a server may have altered any of them. The recipients were compared above.
+    differences = find_differences(fields_of(target.new), campaign) - {"recipientCount"}
+    # A cancelled campaign may be an earlier one that ours replaces.
+    is_certain = not differences and campaign.status != CampaignStatus.CANCELLED
+    return min(audience.match, Match.CERTAIN if is_certain else Match.POSSIBLE)
 
 
 def resembles(target: SearchTarget, campaign: Campaign) -> bool:

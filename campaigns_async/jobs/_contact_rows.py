@@ -19,6 +19,7 @@ from campaigns_async.jobs._plan_rules import PlanRules
 from campaigns_async.jobs.job_errors import BadLine, PlanError
 
 _NOT_CSV: Final = "is not CSV from here on: is a quote never closed, or a quote inside a cell not doubled?"
+_SWALLOWED: Final = "contains what seems to be further rows of the file: is a quote never closed?"
 _TOO_LONG: Final = "has {} cells, but the header has {}: does a cell contain a {} without quotes around it?"
 _TOO_SHORT: Final = "has fewer cells than the header, {} of {}: put a {} in place of each empty cell too"
 _SEPARATORS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -126,6 +127,7 @@ def read_blocks(
         after = at + len(rows)
         if fault is not None or reader.line_num + 1 != after:  # a cell contains a line break
             *starts, after = accumulate((1 + sum(cell.count("\n") for cell in row) for row in rows), initial=at)
+            yield from _find_swallowed_rows(names, rows, starts, separator)
         at = after
         if fault is not None and fault.reason is _NOT_CSV:
             fault = BadLine(at, "", _NOT_CSV)
@@ -135,6 +137,17 @@ def read_blocks(
             yield from _make_block(names, rows, starts, rules)
     if fault is not None:
         yield fault
+
+
+def _find_swallowed_rows(
+    names: Sequence[str], rows: Sequence[list[str]], lines: Sequence[int], separator: str
+) -> Iterator[BadLine]:
+    """Yield a fault for each cell that contains lines with as many cells as the header: a quote may have swallowed rows."""
+    fewest = max(len(names) - 1, 1)
+    for line, row in zip(lines, rows, strict=True):
+        for name, cell in zip(names, row, strict=False):
+            if any(each.count(separator) >= fewest for each in cell.split("\n")[1:]):
+                yield BadLine(line, name, _SWALLOWED)
 
 
 def _to_fault(error: csv.Error | BadTextError, line: int, names: Sequence[str] = (), separator: str = ",") -> BadLine:

@@ -111,7 +111,7 @@ def add_plan(
             connection.execute(_PLAN_FAILED)
         is_unchanged = plan.has_content_digest and bool(recorded)
         # An unchanged plan is read to report what it leaves out, which no row has.
-        if sink is not None or not is_unchanged or "invalidNumbers" in options or _lacks_payloads(connection):
+        if sink is not None or not is_unchanged or "invalid_numbers" in options or _lacks_payloads(connection):
             may_change = retry_failed and not plan.is_positional
             loader = _Loader(connection, stopping, sink, may_change, is_unchanged, settings.get(MARKER))
             loader.run(plan)

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from attrs import define, evolve, field
 
 from campaigns_async._ids import normalize_id
-from campaigns_async._reconcile.ledger import normalize
+from campaigns_async._reconcile.ledger import fields_of, find_differences
 from campaigns_async._reconcile.markers import RowMarker
 from campaigns_async._reconcile.matching import Candidate, SearchTarget, compare, resembles
 from campaigns_async._reconcile.recipients import Match
@@ -135,7 +135,7 @@ class Preflight:
         there = await self.runtime.creator.read_back(campaign_id)
         if there is None:
             return False
-        differences = find_differences(decode_campaign(row.body()), there, now, self.ignore_invalid)
+        differences = describe_differences(decode_campaign(row.body()), there, now, self.ignore_invalid)
         if differences:
             raise JobError(
                 f"the server altered the first campaign ({campaign_id}): {', '.join(differences)}. If that is right, pass "
@@ -337,22 +337,23 @@ class Preflight:
         return Transition(row_id, State.UNKNOWN, reason=reason, candidates=matches, exceptional=True, mark=Mark.HELD)
 
 
-def find_differences(new: NewCampaign, there: Campaign, now: datetime, ignore_invalid: bool | None) -> list[str]:
+def describe_differences(new: NewCampaign, there: Campaign, now: datetime, ignore_invalid: bool | None) -> list[str]:
     """Return the fields in which the server's campaign differs from what was sent, with times and counts but no texts.
 
     Fields that the server does not show are not compared, nor is a start that had passed when it was sent.
     """
-    start, count, planned = there.start_date_time, there.recipient_count, len(new.contacts)
-    found: list[str] = []
-    if start is not None and new.start_date_time > now and not starts_at(there, _to_milliseconds(new.start_date_time)):
-        found.append(f"startDateTime (planned {new.start_date_time.isoformat()}, on the server {start.isoformat()})")
-    if there.message is not None and normalize(there.message) != normalize(new.message):
-        found.append("message")
-    if there.sender is not None and there.sender != new.sender:
-        found.append("sender")
-    if count is not None and (count > planned or (count < planned and ignore_invalid is False)):
-        found.append(f"recipientCount (planned {planned:,}, on the server {count:,})")
-    return found
+    start, theirs, count = new.start_date_time, there.start_date_time, there.recipient_count
+    shown: dict[str, str] = {}
+    if theirs is not None and start > now:
+        shown["startDateTime"] = f" (planned {start.isoformat()}, on the server {theirs.isoformat()})"
+    if there.message is not None:
+        shown["message"] = ""
+    if there.sender is not None:
+        shown["sender"] = ""
+    if count is not None:
+        shown["recipientCount"] = f" (planned {len(new.contacts):,}, on the server {count:,})"
+    differences = find_differences(fields_of(new, drops_invalid=ignore_invalid is not False), there)
+    return [f"{name}{values}" for name, values in shown.items() if name in differences]
 
 
 def _are_half(shared: Iterable[Collection[int]], recipients: Sequence[bytes]) -> bool:

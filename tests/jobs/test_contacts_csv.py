@@ -432,6 +432,7 @@ def test_a_file_that_is_not_a_csv_of_contacts_is_refused(tmp_path: Path, content
     assert str(caught.value) == expected
 
 
+SWALLOWED = "contains what seems to be further rows of the file: is a quote never closed?"
 NO_CSV = "is not CSV from here on: is a quote never closed, or a quote inside a cell not doubled?"
 ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "no number": ("phoneNumber,name\n,hush\n", ["line 2: phoneNumber: is missing"]),
@@ -449,6 +450,18 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
         ],
     ),
     "a quote that is not closed": ('phoneNumber,name\n077,A\n078,"hush\n079,A\n', [f"line 3: {NO_CSV}"]),
+    "a quote that swallows rows": (
+        'phoneNumber,name\n077,"A\n078,hush\n079,B"\n070,C\n',
+        [f"line 2: name: {SWALLOWED}"],
+    ),
+    "a quote that swallows rows with semicolons": (
+        'phoneNumber;custom1;name\n070;"D, E\nF, G";x\n077;"A\n078;;hush\n079;B";x\n"071;C";;\n',
+        [f"line 4: custom1: {SWALLOWED}", f"line 7: phoneNumber: {UNREADABLE}"],
+    ),
+    "a quote that swallows rows of one cell": (
+        'phoneNumber\n077\n"07700900001\n07700900002"\n',
+        [f"line 3: phoneNumber: {UNREADABLE}"],
+    ),
     "a quote in a cell": ('phoneNumber,name\n077,"hush" hush\n', [f"line 2: {NO_CSV}"]),
     "a header with an open quote": ('"phoneNumber', [f"line 1: {NO_CSV}"]),
     "Latin-1": (

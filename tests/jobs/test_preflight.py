@@ -13,7 +13,7 @@ from support.made import START, client_of
 from campaigns_async import Campaign, CampaignsClient, CampaignStatus, NewCampaign, NewContact, ReconcilePolicy
 from campaigns_async.cli.journal_run import resolve_row
 from campaigns_async.jobs import Mark, Plan, PreflightError, State, contacts_plan, open_journal, send
-from campaigns_async.jobs._preflight import find_differences
+from campaigns_async.jobs._preflight import describe_differences
 from campaigns_async.sandbox import Quirks, Sandbox
 
 pytestmark = pytest.mark.preflight
@@ -285,12 +285,12 @@ def test_what_the_server_shows_is_compared_with_what_was_sent(
     there = evolve(Campaign("x", START, "Golf", 3, TEXT + "\n"), **fields)
     if "message" in fields and fields["message"] and not fields["message"].endswith("\n"):
         sent = new(1, 2, 3)
-    assert [each.partition(" ")[0] for each in find_differences(sent, there, NOW, ignore)] == expected
+    assert [each.partition(" ")[0] for each in describe_differences(sent, there, NOW, ignore)] == expected
 
 
 def test_a_start_that_had_passed_is_not_compared() -> None:
     there = Campaign("x", START + dt.timedelta(hours=5), "Golf", 1, TEXT)
-    assert find_differences(new(1), there, START + dt.timedelta(seconds=1), None) == []
+    assert describe_differences(new(1), there, START + dt.timedelta(seconds=1), None) == []
 
 
 # Campaigns that existed before a row was sent

@@ -42,7 +42,7 @@ class Mutant:
         return text.replace(self.old, self.new)
 
 
-_POSSIBLE = "return Match.CERTAIN if are_equal else Match.POSSIBLE"
+_POSSIBLE = "return min(audience.match, Match.CERTAIN if is_certain else Match.POSSIBLE)"
 _SAFE = "belief.effect in _NOTHING_DONE or not is_non_idempotent(operation)"
 _ABSENCE = "simulation/test_absence.py"
 _SEARCH = "_reconcile/test_reconciler.py"
@@ -465,28 +465,28 @@ MUTANTS = (
         "another sender excludes a campaign",
         "_reconcile.matching",
         _POSSIBLE,
-        f"{_POSSIBLE} if new.sender == campaign.sender else Match.NONE",
+        f'{_POSSIBLE} if "sender" not in differences else Match.NONE',
         test=_ABSENCE,
     ),
     Mutant(
         "another start excludes a campaign",
         "_reconcile.matching",
         _POSSIBLE,
-        f"{_POSSIBLE} if start is None or abs((_to_utc(start) - target.start).total_seconds()) < 60 else Match.NONE",
+        f'{_POSSIBLE} if {{"startDateTime"}} - differences or not campaign.start_date_time else Match.NONE',
         test=_ABSENCE,
     ),
     Mutant(
         "no start excludes a campaign",
         "_reconcile.matching",
         _POSSIBLE,
-        f"{_POSSIBLE} if start is not None else Match.NONE",
+        f"{_POSSIBLE} if campaign.start_date_time is not None else Match.NONE",
         test=_ABSENCE,
     ),
     Mutant(
         "another link excludes a campaign",
         "_reconcile.matching",
         _POSSIBLE,
-        f'{_POSSIBLE} if (new.track_link_url or "") == (campaign.track_link_url or "") else Match.NONE',
+        f'{_POSSIBLE} if "trackLinkUrl" not in differences else Match.NONE',
         test=_ABSENCE,
     ),
     Mutant(
@@ -719,16 +719,16 @@ MUTANTS = (
     ),
     Mutant(
         "a campaign of another sender is found",
-        "_reconcile.matching",
-        "        and new.sender == campaign.sender\n",
-        "",
+        "_reconcile.ledger",
+        '"sender": campaign.sender == sender,',
+        '"sender": True,',
         test="_reconcile",
     ),
     Mutant(
         "a campaign at another time is found",
-        "_reconcile.matching",
-        "        and abs((_to_utc(start) - target.start).total_seconds()) <= _SAME_TIME\n",
-        "",
+        "_reconcile.ledger",
+        '"startDateTime": theirs is not None and abs((_to_utc(theirs) - start).total_seconds()) <= _SAME_TIME,',
+        '"startDateTime": True,',
         test="_reconcile",
     ),
     Mutant(
