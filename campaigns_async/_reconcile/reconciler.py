@@ -36,6 +36,8 @@ _MAX_DOUBLINGS = 6
 """The pause between failed looks doubles up to this many times."""
 _MOST_FAILED: Final = 20
 """The number of failed looks after which responses no longer extend the timeout."""
+_MOST_PARTIAL: Final = 3
+"""The number of looks, each after a longer pause, that wait until all contacts of a candidate are listed."""
 _READS: Final = 2.0
 """The time in which a server may act on a request, in read timeouts, from the moment at which it was sent."""
 
@@ -83,6 +85,9 @@ class Reconciler:
     serves_caller: bool = False
     _latest: Verdicts = field(init=False, factory=dict[int, Verdict])
     _ruled_out: set[Campaign] = field(init=False, factory=set[Campaign])  # they were read, and match no target
+    _partial: set[str] = field(
+        init=False, factory=set[str]
+    )  # candidates of the latest look without all of their contacts
     _deadline: asyncio.Timeout | None = field(init=False, default=None)
     _stalled: bool = field(init=False, default=False)  # responses bring no progress, so they do not extend the deadline
 
@@ -138,8 +143,10 @@ class Reconciler:
                     failed, all_failed, before = failed + 1, all_failed + 1, None
                     self._stalled = failed > _MAX_DOUBLINGS or all_failed > _MOST_FAILED
                 else:
-                    failed, self._latest = 0, verdicts
-                    must_wait = self._awaits_duplicate(targets)
+                    self._latest = verdicts
+                    is_partial = settled and failed < _MOST_PARTIAL and self._awaits_contacts(verdicts)
+                    failed = failed + 1 if is_partial else 0
+                    must_wait = is_partial or self._awaits_duplicate(targets)
                     self._stalled = must_wait or all_failed > _MOST_FAILED
                     any_absent = any(isinstance(each, Absent) for each in verdicts.values())
                     if must_wait or not (settled or all(isinstance(each, Found) for each in verdicts.values())):
@@ -163,6 +170,11 @@ class Reconciler:
             isinstance(self._latest[key], Unknown) and self.ledger.has_text_in_flight(target.new)
             for key, target in targets.items()
         )
+
+    def _awaits_contacts(self, verdicts: Verdicts) -> bool:
+        """Return True if a create is unknown for a campaign whose contacts may not all be listed yet."""
+        candidates = (row.id for each in verdicts.values() if isinstance(each, Unknown) for row in each.candidates)
+        return not self._partial.isdisjoint(candidates)
 
     def _extend_deadline(self) -> None:
         timer = self._deadline
@@ -236,7 +248,10 @@ class Reconciler:
 
     def _add_all(self, assignment: Assignment, candidates: Sequence[Candidate], targets: Targets) -> None:
         pending: dict[int, tuple[int, list[str]]] = {}
+        self._partial.clear()
         for candidate in candidates:
+            if len(candidate.contacts or ()) < (candidate.campaign.recipient_count or 0):
+                self._partial.add(candidate.campaign.id)
             match = assignment.add(candidate)
             if match is Match.NONE:
                 self._ruled_out.add(candidate.campaign)

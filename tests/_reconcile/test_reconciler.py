@@ -448,6 +448,29 @@ async def test_the_contacts_of_a_campaign_to_others_are_read_once(bench: Bench) 
     assert (bench.server.contacts_read, len(bench.server.looks)) == (100, 2)
 
 
+@both
+@pytest.mark.parametrize("looks", [1, 3])
+async def test_contacts_that_are_listed_late_are_waited_for(bench: Bench, serves_caller: bool, looks: int) -> None:
+    stranger = new("07700903001", "07700903002", "07700903003")
+    bench.server.add("c", stranger)
+    listed, after = bench.server.contacts_["c"], []
+
+    def show(_look: int) -> None:
+        after.extend([bench.clock.time] if bench.clock.time >= 1000.0 + SETTLE else [])
+        bench.server.contacts_["c"] = listed[:1] if len(after) <= looks else listed
+
+    bench.server.on_look = show
+    assert await bench.run(new(), serves_caller=serves_caller) == [Absent()]
+
+
+@both
+async def test_contacts_that_are_never_listed_leave_a_create_unknown(bench: Bench, serves_caller: bool) -> None:
+    bench.server.add("c", new("07700903001", "07700903002", "07700903003"))
+    bench.server.contacts_["c"] = bench.server.contacts_["c"][:1]
+    assert await bench.run(new(), serves_caller=serves_caller) == [Unknown((bench.server.campaigns_["c"],))]
+    assert bench.server.looks[-1] == 1000.0 + SETTLE + 2 + 4 + 8
+
+
 async def test_creates_that_lie_a_year_apart_are_looked_for_apart(bench: Bench) -> None:
     sent = [new(), new(days=365)]
     bench.server.add("c", sent[1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import accumulate, islice
@@ -167,15 +166,13 @@ def find_unended(world: World) -> list[Create]:
 
 
 def _is_shadowed(world: World, create: Create, error: OutcomeUnknownError) -> bool:
-    """Return True if others made a campaign to half of a create's people after its first attempt, and it is a candidate."""
+    """Return True if others made a campaign to half of a create's people, and it is a candidate.
+
+    It may be older than the create: no list was read before the create was sent, as a job reads one.
+    """
     people, candidates = find_people(create), {each.id for each in error.candidates}
-    first = min(
-        (one.departed or math.inf for one in world.server.sent if one.request.body == create.body), default=math.inf
-    )
     return any(
-        foreign.campaign_id in candidates
-        and foreign.appears > first
-        and 2 * len(people.intersection(foreign.people)) >= len(people)
+        foreign.campaign_id in candidates and 2 * len(people.intersection(foreign.people)) >= len(people)
         for foreign in world.script.around.foreign
     )
 

@@ -140,7 +140,7 @@ MUTANTS = (
     Mutant(
         "a campaign that is read back need not be equal",
         "_reconcile.ledger",
-        "each is None or (campaign is not None and describes(each, campaign))",
+        "each is None or (campaign is not None and not find_differences(each, campaign))",
         "True",
     ),
     Mutant(
@@ -176,7 +176,7 @@ MUTANTS = (
     Mutant(
         "an update that is read back need not be equal",
         "campaigns",
-        "return campaign is not None and describes(fields_of(changed), campaign)",
+        "return campaign is not None and not find_differences(fields_of(changed), campaign)",
         "return campaign is not None",
     ),
     Mutant(
@@ -441,6 +441,20 @@ MUTANTS = (
         test=f"{_CLIENT_SEARCH} -k first_look",
     ),
     Mutant(
+        "contacts that may be listed later are not waited for",
+        "_reconcile.reconciler",
+        "is_partial = settled and failed",
+        "is_partial = False and failed",
+        test=_SEARCH,
+    ),
+    Mutant(
+        "contacts that are never listed are waited for until the timeout",
+        "_reconcile.reconciler",
+        "and failed < _MOST_PARTIAL and",
+        "and",
+        test=_SEARCH,
+    ),
+    Mutant(
         "the settling time is ignored",
         "_reconcile.reconciler",
         "settled_at = max(target.settled_at for target in targets.values())",
@@ -681,6 +695,13 @@ MUTANTS = (
         "index == 1 and len(page.items) == page.total_records",
         "False",
         test=_ABSENCE,
+    ),
+    Mutant(
+        "a list that refuses its order and has one full page has no end",
+        "paging",
+        "if is_first_page or (len(found.items)",
+        "if (len(found.items)",
+        test="_listing/test_shifts_over_http.py",
     ),
     Mutant(
         "a server that refuses the order by start is not searched for what has no start",
