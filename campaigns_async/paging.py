@@ -214,16 +214,22 @@ def paginate(
     contradicts = where.contradicts if check_filters else None
 
     by_id = is_by_id(order)
+    first_page: list[str] = []
 
     async def fetch(page: int, size: int) -> Page[M]:
-        nonlocal order
+        nonlocal order, first_page
         request = build_page(operation, path, page=page, page_size=size, filters=where.text, sorts=order)
         found = await caller.run(request, read)
         if contradicts is not None:
             _check_rows(found, contradicts, path)
-        if by_id and order is not None and len(found.items) > size and len(found.items) != found.total_records:
-            order = None  # the server refuses the order, and answers with less than the list
-            return await fetch(page, size)
+        if by_id and order is not None:
+            ids = _ids(found.items) if page <= 2 else []
+            is_first_page = page == 2 and ids == first_page != []
+            first_page = ids
+            # A server that refuses the order drops the paging too, and may answer with less than the list.
+            if is_first_page or (len(found.items) > size and len(found.items) != found.total_records):
+                order = None
+                return await fetch(page, size)
         return found
 
     # Nothing changes the contacts of a campaign, so the order of the server, whatever it is, does not change either.

@@ -228,3 +228,19 @@ async def test_a_refused_order_with_less_than_the_list_is_left_out() -> None:
         body = orjson.dumps({"totalRecords": 600, "totalPages": 6, "items": STARTS[:250]})
         sandbox.fault(when=lambda request: "sorts" in request.query, status=200, body=body)
         assert len(await client.campaigns.list(sorts="id").collect()) == 600
+
+
+@pytest.mark.parametrize("prefetch", [0, 3])
+@pytest.mark.parametrize("count", [1, 2, 100])
+async def test_a_refused_order_on_a_list_of_one_full_page_is_left_out(count: int, prefetch: int) -> None:
+    async with Sandbox(STARTS[:count], quirks=Quirks(refused_sort="id")) as sandbox, client_of(sandbox) as client:
+        read = await client.campaigns.list(sorts="id", page_size=count, prefetch=prefetch).collect()
+        assert len({row.id for row in read}) == len(read) == count
+
+
+async def test_a_server_that_ignores_the_page_number_without_an_order_too_raises() -> None:
+    async with Sandbox(STARTS) as sandbox, client_of(sandbox) as client:
+        body = orjson.dumps({"totalRecords": 100, "totalPages": 1, "items": STARTS[:100]})
+        sandbox.fault(operation="list", status=200, body=body)
+        with pytest.raises(PagingError, match="ignores the page number"):
+            await client.campaigns.list(sorts="id", page_size=100).collect()
