@@ -71,11 +71,7 @@ if TYPE_CHECKING:
         RetryPolicy as RetryPolicy,
         Timeouts as Timeouts,
     )
-    from campaigns_async.values import (
-        Action as Action,
-        Checkpoint as Checkpoint,
-        Operation as Operation,
-    )
+    from campaigns_async.values import Action as Action, Checkpoint as Checkpoint, Operation as Operation
 
 _MODULES = {
     "_engine.instrumentation": "Stats",

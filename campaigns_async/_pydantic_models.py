@@ -47,7 +47,5 @@ def build_schema(
         return value if isinstance(value, model) else read(value)
 
     return core_schema.no_info_wrap_validator_function(  # a union would report each fault twice
-        accept,
-        from_dict,
-        serialization=core_schema.plain_serializer_function_ser_schema(model.to_dict),
+        accept, from_dict, serialization=core_schema.plain_serializer_function_ser_schema(model.to_dict)
     )

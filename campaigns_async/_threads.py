@@ -19,10 +19,15 @@ async def wait_to_end(work: Awaitable[T]) -> T:
     try:
         await wait_until_done([task])
     except asyncio.CancelledError:
-        if not task.cancelled():
-            task.exception()  # retrieved: asyncio logs an exception that nobody has retrieved
+        retrieve_exception(task)
         raise
     return task.result()
+
+
+def retrieve_exception(task: asyncio.Future[Any]) -> None:
+    """Mark a task's exception as retrieved: asyncio logs an exception that nobody has retrieved."""
+    if not task.cancelled():
+        task.exception()
 
 
 async def wait_until_done(tasks: Collection[asyncio.Future[Any]]) -> None:

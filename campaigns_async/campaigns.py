@@ -15,7 +15,7 @@ from campaigns_async._http.response_headers import read_request_id
 from campaigns_async._ids import normalize_id
 from campaigns_async._paginators import ListOptions, Paginators
 from campaigns_async._reconcile.creates import Creator
-from campaigns_async._reconcile.ledger import Ledger, describes, fields_of
+from campaigns_async._reconcile.ledger import Ledger, fields_of, find_differences
 from campaigns_async.errors import InvalidArgumentError
 from campaigns_async.fanout import FanOut, Items, Result
 from campaigns_async.models import Campaign, CampaignUpdate, Contact, NewCampaign
@@ -109,7 +109,7 @@ class Campaigns:
 
     async def _is_updated(self, campaign_id: str, changed: CampaignUpdate, *_: object) -> bool:
         campaign = await self._creator.read_back(campaign_id)
-        return campaign is not None and describes(fields_of(changed), campaign)
+        return campaign is not None and not find_differences(fields_of(changed), campaign)
 
     async def delete(self, campaign_id: str) -> None:
         """Delete a campaign (DELETE, or POST by `delete_method`).

@@ -253,7 +253,10 @@ class Caller:
     def _finish(self, call: Call, result: Response | Failure, read: Callable[[Response], T]) -> T:
         """Return the value of a successful response, or raise the call's error."""
         pool, outcome = self.pool, call.outcome
-        if isinstance(result, Response) and (call.effect is _APPLIED or _must_return(call.request, result)):
+        if isinstance(result, Response) and (
+            # A raw request's success is returned whatever it proves.
+            call.effect is _APPLIED or (call.request.operation.resource == "raw" and 200 <= result.status < 300)
+        ):
             try:
                 value = read(result)
             except BaseException as error:
@@ -315,11 +318,6 @@ def _classify_failure(operation: Operation, failure: Failure) -> AttemptOutcome:
     if failure.status == 201 and failure.form is not BodyForm.HTML and is_non_idempotent(operation):
         return classify_attempt(operation, failure.status, failure.form)
     return classify_attempt(operation, None, sent=failure.sent, misconfigured=failure.kind.is_permanent)
-
-
-def _must_return(request: Request, response: Response) -> bool:
-    """Return True if a response is returned whatever it proves: a raw request's success."""
-    return request.operation.resource == "raw" and 200 <= response.status < 300
 
 
 def exception_for(call: Call, result: Response | Failure) -> CampaignsError:

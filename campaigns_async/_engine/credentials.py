@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import TypeAlias
 
 from campaigns_async._http.api_key import Credentials, build_credentials, check_api_key
+from campaigns_async._threads import retrieve_exception
 from campaigns_async.errors import ClientClosedError, ConfigurationError
 from campaigns_async.settings import Auth
 
@@ -102,8 +103,7 @@ class CredentialStore:
 
     def _on_fetched(self, task: asyncio.Task[Credentials | BaseException]) -> None:
         self._fetching = None
-        if not task.cancelled():
-            task.exception()  # retrieved: asyncio logs an exception that nobody has retrieved
+        retrieve_exception(task)
 
     def _build(self, key: object) -> Credentials:
         return build_credentials(self._auth, check_api_key("api_key", key), self._headers)

@@ -94,7 +94,11 @@ def build_create(new: NewCampaign, ignore_invalid_phone_numbers: bool | None = N
 def build_encoded_create(
     body: bytes, content: Callable[[], NewCampaign], ignore_invalid_phone_numbers: bool | None = None
 ) -> CreateRequest:
-    """Build the request of a create from an encoded body."""
+    """Build the request of a create from an encoded body.
+
+    `content` returns the campaign that the body encodes. It is called only if another create is compared with this one, or
+    if the outcome is unknown.
+    """
     path, drops_invalid = _CREATE_PATHS[ignore_invalid_phone_numbers], ignore_invalid_phone_numbers is True
     return CreateRequest(_CREATE, "POST", path, "", body, content=content, drops_invalid=drops_invalid)
 

@@ -14,6 +14,7 @@ from typing import Generic, Self, TypeVar
 from attrs import frozen
 
 from campaigns_async._listing.window import FIXED, Order, Window
+from campaigns_async._threads import retrieve_exception
 from campaigns_async.effects import Effect
 from campaigns_async.errors import PagingError
 from campaigns_async.models import Page
@@ -212,7 +213,7 @@ class _Fetch(Generic[T]):
         self.started: int = next(clock)  # the time of the request, in ticks of the iterator's clock
         self.ended: int = self.started  # the time of the response, in ticks of the iterator's clock
         self.task: asyncio.Task[Page[T]] = asyncio.create_task(self._run(fetch, clock))
-        self.task.add_done_callback(_retrieve_exception)
+        self.task.add_done_callback(retrieve_exception)  # it is raised when the page is read, if it is
 
     async def _run(self, fetch: Callable[[], Coroutine[None, None, Page[T]]], clock: Iterator[int]) -> Page[T]:
         try:
@@ -225,9 +226,3 @@ class _Fetch(Generic[T]):
 def _fetch_more(pages: weakref.ref[Pages[T]], fetch: _Fetch[T], _task: asyncio.Task[Page[T]]) -> None:
     if (iterator := pages()) is not None:
         iterator.on_fetched(fetch)
-
-
-def _retrieve_exception(task: asyncio.Task[Page[T]]) -> None:
-    """Mark the exception as retrieved. It is raised when the page is read; if it is never read, asyncio would log it."""
-    if not task.cancelled():
-        task.exception()

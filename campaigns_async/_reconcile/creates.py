@@ -13,11 +13,11 @@ from attrs import evolve
 from campaigns_async._engine.caller import Caller
 from campaigns_async._engine.effect_record import CURRENT
 from campaigns_async._http.body_forms import find_created_form
-from campaigns_async._http.request import CreateRequest, build_create, build_encoded_create, build_get
+from campaigns_async._http.request import CreateRequest, build_create, build_get
 from campaigns_async._http.response import Response, read_campaign, read_created_id, read_documented_id
 from campaigns_async._ids import normalize_id
 from campaigns_async._paginators import Paginators
-from campaigns_async._reconcile.ledger import Ledger, describes, fields_of
+from campaigns_async._reconcile.ledger import Ledger, fields_of, find_differences
 from campaigns_async.effects import BodyForm, Effect, effect_of, is_own_form, note_effect
 from campaigns_async.errors import CampaignsError, DecodeError, NotFoundError
 from campaigns_async.models import Campaign, NewCampaign
@@ -54,7 +54,14 @@ class Creator:
         on_attempt: Callable[[], None] | None = None,
         owner: Hashable = None,
     ) -> str:
-        """Send a create and return the new id; an unknown outcome raises."""
+        """Send a create and return the new id; an unknown outcome raises.
+
+        Args:
+            request: The request.
+            read: Returns the id of a response.
+            on_attempt: Called before each attempt. If it raises a `CampaignsError`, the attempt is not sent.
+            owner: Identifies the create in the ledger if it is looked for later; see `Ledger.leave_unknown`.
+        """
         ledger, content = self._ledger, request.content
         number = ledger.begin(content)
         try:
@@ -127,7 +134,10 @@ class Creator:
         else:
             earlier = (fields_of(other, drops_invalid=drops),)
         campaign = await self.read_back(campaign_id)
-        fits = [each is None or (campaign is not None and describes(each, campaign)) for each in (fields, *earlier)]
+        fits = [
+            each is None or (campaign is not None and not find_differences(each, campaign))
+            for each in (fields, *earlier)
+        ]
         is_settled = sum(fits) == 1
         is_mine, is_other = is_settled and fits[0], is_settled and not fits[0] and None not in earlier
         effects = _effect_if(is_mine), _effect_if(is_other)
@@ -163,30 +173,6 @@ class Creator:
         )
         if self._caller.pool.instrumentation is not None:
             self._caller.pool.instrumentation.report_duplicate(campaign_id, effect, earlier)
-
-    async def create_encoded(
-        self,
-        body: bytes,
-        content: Callable[[], NewCampaign],
-        ignore_invalid_phone_numbers: bool | None = None,
-        owner: Hashable = None,
-        on_attempt: Callable[[], None] | None = None,
-    ) -> str:
-        """Send a create whose body is already encoded, with all guarantees of `Campaigns.create`; return the new id.
-
-        Args:
-            body: The JSON body, sent as it is.
-            content: Returns the campaign that `body` encodes. Called only if another create is compared with this one,
-                or if the outcome is unknown.
-            ignore_invalid_phone_numbers: As for `Campaigns.create`.
-            owner: Identifies the create in the ledger if it is looked for later; see `Ledger.leave_unknown`.
-            on_attempt: Called before each attempt. If it raises a `CampaignsError`, the attempt is not sent.
-
-        Raises:
-            CampaignsError: As for `Campaigns.create`.
-        """
-        request = build_encoded_create(body, content, ignore_invalid_phone_numbers)
-        return await self.create(request, on_attempt=on_attempt, owner=owner)
 
     async def create_reconciled(
         self,

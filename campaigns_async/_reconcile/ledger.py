@@ -49,11 +49,6 @@ def find_differences(fields: SentFields, campaign: Campaign) -> set[str]:
     return {name for name, is_equal in are_equal.items() if not is_equal}
 
 
-def describes(fields: SentFields, campaign: Campaign) -> bool:
-    """Return True if a campaign has these fields."""
-    return not find_differences(fields, campaign)
-
-
 def fields_of(sent: NewCampaign | CampaignUpdate, *, drops_invalid: bool = False) -> SentFields:
     """Return the fields of a create or an update."""
     return (
@@ -194,7 +189,9 @@ class Ledger:
     def find_makers(self, campaign_id: str, campaign: Campaign | None) -> list[SentFields | None]:
         """Return the creates that were given this id and may have made this campaign, by their fields."""
         given = self.given.get(normalize_id(campaign_id), ())
-        return [each for each in given if each is None or (campaign is not None and describes(each, campaign))]
+        return [
+            each for each in given if each is None or (campaign is not None and not find_differences(each, campaign))
+        ]
 
     def newest(self, limit: int) -> list[str]:
         """Return the ids that the server gave to the latest creates."""
@@ -208,7 +205,7 @@ class Ledger:
         if self.is_disputed(campaign):
             return False
         if self.was_given(campaign.id) and not self.find_makers(campaign.id, campaign):
-            return not describes(mine, campaign)
+            return bool(find_differences(mine, campaign))
         return self._claimed.contains(campaign.id)
 
     def is_claimed_outside(self, campaign: Campaign, journal: bytes) -> bool:

@@ -143,10 +143,9 @@ def _find_swallowed_rows(
     names: Sequence[str], rows: Sequence[list[str]], lines: Sequence[int], separator: str
 ) -> Iterator[BadLine]:
     """Yield a fault for each cell that contains lines with as many cells as the header: a quote may have swallowed rows."""
-    fewest = max(len(names) - 1, 1)
     for line, row in zip(lines, rows, strict=True):
         for name, cell in zip(names, row, strict=False):
-            if any(each.count(separator) >= fewest for each in cell.split("\n")[1:]):
+            if any(each.count(separator) >= max(len(names) - 1, 1) for each in cell.split("\n")[1:]):
                 yield BadLine(line, name, _SWALLOWED)
 
 

@@ -116,16 +116,12 @@ def add_plan(
             loader = _Loader(connection, stopping, sink, may_change, is_unchanged, settings.get(MARKER))
             loader.run(plan)
             left_out = loader.left_out
-            _check_unchanged(plan, plan_options)
+            if plan.has_content_digest and plan.options() != plan_options:
+                raise PlanError("the plan was changed while it was read: start again; nothing was sent")
         if restoring or retry_failed:
             suspected = connection.execute(_SUSPECT).rowcount
         connection.execute("UPDATE journal SET generation = generation + 1, restoring = 0")
     return LoadedPlan(suspected, left_out)
-
-
-def _check_unchanged(plan: Plan, options: Mapping[str, str]) -> None:
-    if plan.has_content_digest and plan.options() != options:
-        raise PlanError("the plan was changed while it was read: start again; nothing was sent")
 
 
 def _lacks_payloads(connection: sqlite3.Connection) -> bool:

@@ -343,17 +343,16 @@ def describe_differences(new: NewCampaign, there: Campaign, now: datetime, ignor
     Fields that the server does not show are not compared, nor is a start that had passed when it was sent.
     """
     start, theirs, count = new.start_date_time, there.start_date_time, there.recipient_count
-    shown: dict[str, str] = {}
-    if theirs is not None and start > now:
-        shown["startDateTime"] = f" (planned {start.isoformat()}, on the server {theirs.isoformat()})"
-    if there.message is not None:
-        shown["message"] = ""
-    if there.sender is not None:
-        shown["sender"] = ""
-    if count is not None:
-        shown["recipientCount"] = f" (planned {len(new.contacts):,}, on the server {count:,})"
+    shown = {
+        "startDateTime": f" (planned {start.isoformat()}, on the server {theirs.isoformat()})"
+        if theirs and start > now
+        else None,
+        "message": None if there.message is None else "",
+        "sender": None if there.sender is None else "",
+        "recipientCount": None if count is None else f" (planned {len(new.contacts):,}, on the server {count:,})",
+    }
     differences = find_differences(fields_of(new, drops_invalid=ignore_invalid is not False), there)
-    return [f"{name}{values}" for name, values in shown.items() if name in differences]
+    return [f"{name}{values}" for name, values in shown.items() if values is not None and name in differences]
 
 
 def _are_half(shared: Iterable[Collection[int]], recipients: Sequence[bytes]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from attrs import define
@@ -92,7 +93,7 @@ class Recovery:
                 RowOwner(self.identity, row.row_id),
                 self.marker.token(row.row_id),
             )
-        read, newest = runtime.creator.read, self._latest_campaigns
+        read, newest = runtime.creator.read, partial(self.journal.latest_campaigns, CANARIES)
         reconciler = Reconciler(
             SearchReader(runtime.listings, self.policy, runtime.clock, read, newest, self.find_surplus),
             runtime.ledger,
@@ -124,9 +125,6 @@ class Recovery:
         owned = await self.journal.owners([each.id for each in campaigns])
         is_claimed_outside = self.runtime.ledger.is_claimed_outside
         return {*owned, *(each.id for each in campaigns if is_claimed_outside(each, self.identity))}
-
-    async def _latest_campaigns(self) -> Collection[str]:
-        return await self.journal.latest_campaigns(CANARIES)
 
 
 def _to_datetime(seconds: float | None, latest: datetime) -> datetime:

@@ -55,7 +55,7 @@ class ContactsPlan:
         with open_plan(self.path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         fields = {**structs.asdict(self.shared), "columns": sorted(self.columns.items()) or None}
-        del fields["contacts"]
+        del fields["contacts"], fields["start_date_time"]
         return {
             "plan": "contacts",
             "file": digest,
@@ -64,7 +64,7 @@ class ContactsPlan:
             "allow_braces": str(self.rules.allow_braces).lower(),
             **({} if self.rules.default_region == GB else {"default_region": self.rules.default_region}),
             **({"invalid_numbers": "report"} if self.rules.leaves_out else {}),
-            "start": fields.pop("start_date_time"),
+            "start": self.shared.start_date_time,
             **{
                 name: hashlib.sha256(str(each).encode()).hexdigest()
                 for name, each in fields.items()

@@ -15,6 +15,7 @@ from attrs import evolve
 
 from campaigns_async._checks import check_instance, check_int, check_seconds
 from campaigns_async._http.codec import encode_model
+from campaigns_async._http.request import build_encoded_create
 from campaigns_async._reconcile.ledger import RowOwner
 from campaigns_async._reconcile.markers import RowMarker
 from campaigns_async._reconcile.search_reader import UnansweredError
@@ -357,9 +358,8 @@ class Job:
             sent = self._clock.monotonic()
 
         try:
-            return await self._runtime.creator.create_encoded(
-                body, lambda: decode_campaign(body), self._ignore_invalid, owner, begin
-            )
+            request = build_encoded_create(body, lambda: decode_campaign(body), self._ignore_invalid)
+            return await self._runtime.creator.create(request, on_attempt=begin, owner=owner)
         except BaseException:
             self._times[row.row_id] = sent, self._clock.monotonic()
             raise

@@ -97,7 +97,10 @@ def parse_term(text: str) -> Term:
     names = tuple(name.strip(BLANKS) for name in _split_unescaped(parts[0], "|"))
     if len(parts) == 1:
         return Term(names, "", None)
-    return Term(names, parts[1], tuple(map(_unescape, _split_unescaped(_unescape_operators(parts[2]), "|"))))
+    values = (
+        each.replace("\\|", "|").replace("\\\\", "\\") for each in _split_unescaped(_unescape_operators(parts[2]), "|")
+    )
+    return Term(names, parts[1], tuple(values))
 
 
 def _split_unescaped(text: str, separator: str) -> list[str]:
@@ -126,10 +129,6 @@ def _unescape_operators(value: str) -> str:
     for match in _ESCAPED_OPERATOR.findall(value):
         value = value.replace("\\" + match, match)
     return value
-
-
-def _unescape(value: str) -> str:
-    return value.replace("\\|", "|").replace("\\\\", "\\")
 
 
 def compile_filters(filters: str, columns: Columns, zone: tzinfo = UTC) -> list[Predicate]:

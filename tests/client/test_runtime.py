@@ -8,6 +8,7 @@ from support.made import client_of, new_campaign
 
 from campaigns_async import CampaignsClient, Effect, NewCampaign, OutcomeUnknownError
 from campaigns_async._http import codec
+from campaigns_async._http.request import build_encoded_create
 from campaigns_async.client import runtime_of
 from campaigns_async.sandbox import Sandbox
 
@@ -18,15 +19,13 @@ def never() -> NewCampaign:
 
 async def test_an_encoded_body_goes_out_as_it_is(sandbox: Sandbox, client: CampaignsClient) -> None:
     body = codec.encode_model(new_campaign())
-    campaign_id = await runtime_of(client).creator.create_encoded(body, never)
+    campaign_id = await runtime_of(client).creator.create(build_encoded_create(body, never))
     assert campaign_id == sandbox.created[0]["id"]
     assert sandbox.requests[0].body == orjson.loads(body)
 
 
 async def test_an_encoded_body_may_leave_out_invalid_numbers(sandbox: Sandbox, client: CampaignsClient) -> None:
-    await runtime_of(client).creator.create_encoded(
-        codec.encode_model(new_campaign()), never, ignore_invalid_phone_numbers=True
-    )
+    await runtime_of(client).creator.create(build_encoded_create(codec.encode_model(new_campaign()), never, True))
     assert sandbox.requests[0].path.lower() == "/api/campaigns/true"
 
 
@@ -40,7 +39,7 @@ async def test_an_encoded_create_of_unknown_outcome_is_sent_once_and_remembered(
 
     async with client_of(sandbox) as client:
         with pytest.raises(OutcomeUnknownError) as failed:
-            await runtime_of(client).creator.create_encoded(codec.encode_model(new), content)
+            await runtime_of(client).creator.create(build_encoded_create(codec.encode_model(new), content))
         assert failed.value.effect is Effect.UNKNOWN
         assert len(sandbox.requests) == 1
         assert asked, "a later create of the same content must not take the campaign for its own"

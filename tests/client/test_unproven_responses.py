@@ -32,6 +32,7 @@ from campaigns_async import (
     Timeouts,
     ValidationFailedError,
 )
+from campaigns_async._http.request import build_encoded_create
 from campaigns_async._reconcile.ledger import Ledger, fields_of
 from campaigns_async.client import runtime_of
 from campaigns_async.effects import BodyForm
@@ -400,9 +401,9 @@ async def test_rows_of_a_journal_with_one_id_are_left_to_their_journal() -> None
         server.answer(CREATE, in_json("abc123", 201))
         server.answer("GET /api/Campaigns/abc123", campaign("abc123", second))
         creator = runtime_of(client).creator
-        assert await creator.create_encoded(b"{}", lambda: first) == "abc123"
+        assert await creator.create(build_encoded_create(b"{}", lambda: first)) == "abc123"
         with pytest.raises(OutcomeUnknownError) as unknown:
-            await creator.create_encoded(b"{}", lambda: second)
+            await creator.create(build_encoded_create(b"{}", lambda: second))
         assert unknown.value.duplicate_id == "abc123"
         assert server.count("GET") == 0
         for mine, other, effects in [

@@ -413,7 +413,7 @@ JOB_MUTANTS = (
     Mutant(
         "a run does not notice that lists lag",
         "jobs._recovery",
-        "runtime.creator.read, self._latest_campaigns",
+        "runtime.creator.read, partial(self.journal.latest_campaigns, CANARIES)",
         "runtime.creator.read, None",
         test=f"{_JOB} -k leaves_out",
     ),
