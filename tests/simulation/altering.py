@@ -18,6 +18,7 @@ from campaigns_async.sandbox._rows import Row
 from campaigns_async.sandbox._settings import Quirks
 from simulation.people import write_stranger
 from simulation.server_time import write_start
+from simulation.tokens import NO_MARKER, Marking
 
 Wire = dict[str, Any]
 _MASKS: Final[tuple[Callable[[str], str | None], ...]] = (
@@ -103,6 +104,7 @@ class AlteringStore(Store):
         alteration: What it does to campaigns that are created.
         now: Returns the server's time of day.
         counts: Counts how often each kind altered a campaign.
+        marking: What it does to the tokens of creates.
         others: The arguments of a store.
     """
 
@@ -112,10 +114,12 @@ class AlteringStore(Store):
         now: Callable[[], datetime],
         counts: Counter[str],
         *,
+        marking: Marking = NO_MARKER,
         seed: int | None,
         quirks: Quirks,
     ) -> None:
         super().__init__(seed=seed, quirks=quirks)
+        self._marking = marking
         self._alteration = alteration
         self._now = now
         self._counts = counts
@@ -123,14 +127,15 @@ class AlteringStore(Store):
     def create(self, new: CreateBody) -> Row:
         """Store a campaign, altered."""
         row = super().create(new)
-        alteration = self._alteration
+        alteration, campaign_id = self._alteration, row.wire["id"]
+        self._contacts[campaign_id] = [Row(self._marking.store(each.wire)) for each in self._contacts[campaign_id]]
         if alteration.kind is None or zlib.crc32(repr(new).encode()) % 100 >= 100 * alteration.share:
             return row
-        contacts = [dict(each.wire) for each in self._contacts[row.wire["id"]]]
+        contacts = [dict(each.wire) for each in self._contacts[campaign_id]]
         before = ({**row.wire}, [dict(each) for each in contacts])
         changed = alteration.apply(row.wire, contacts, self._now())
         row.replace({**row.wire, **changed})
-        self._contacts[row.wire["id"]] = [Row(each) for each in contacts]
+        self._contacts[campaign_id] = [Row(each) for each in contacts]
         if before != (row.wire, contacts):
             self._counts[alteration.kind] += 1
         return row

@@ -123,9 +123,9 @@ def _find_ids_given_twice(world: World) -> set[str]:
 
 def _check_documented(world: World) -> Iterator[str]:
     """Check that no create is left unknown if the server always answered as it is documented."""
-    sent: dict[bytes | None, list[Sent]] = defaultdict(list)
+    sent: dict[bytes, list[Sent]] = defaultdict(list)
     for one in world.server.sent:
-        sent[one.request.body].append(one)
+        sent[one.content].append(one)
     for create in world.script.creates:
         if create.value is not None or not isinstance(create.error, (OutcomeUnknownError, DecodeError)):
             continue
@@ -152,7 +152,10 @@ def _check_candidates(world: World) -> Iterator[str]:
 
 
 def find_unended(world: World) -> list[Create]:
-    """Return the creates of a live world that were looked for, have no equal one, and ended neither created nor refused."""
+    """Return the creates of a live world that were looked for, have no equal one, and ended neither created nor refused.
+
+    On a server that alters campaigns only a token shows that a create was carried out, and nothing that it was not.
+    """
     if not world.script.is_live:
         return []
     equal = Counter(create.shared_content for create in world.script.creates)
@@ -162,6 +165,7 @@ def find_unended(world: World) -> list[Create]:
         if create.reconcile
         and equal[create.shared_content] == 1
         and create.effect not in (Effect.APPLIED, Effect.REJECTED)
+        and (world.script.is_plain or world.server.acts.get(create.body))
     ]
 
 

@@ -21,6 +21,7 @@ from simulation.jobs_script import JobScript
 from simulation.jobs_server import JobServer
 from simulation.people import INVALID
 from simulation.server import Sent
+from simulation.tokens import strip_tokens
 
 if TYPE_CHECKING:
     from simulation.jobs_life import Life
@@ -31,11 +32,11 @@ _BODIES: dict[bytes, bytes] = {}
 
 
 def sameness(body: bytes) -> bytes:
-    """Return the body with its names in order, which equal campaigns have in common."""
+    """Return the body without its token and with its names in order, which equal campaigns have in common."""
     if body not in _BODIES:
         if len(_BODIES) > 10_000:
             _BODIES.clear()
-        _BODIES[body] = msgspec.json.encode(msgspec.json.decode(body), order="sorted")
+        _BODIES[body] = msgspec.json.encode(msgspec.json.decode(strip_tokens(body)), order="sorted")
     return _BODIES[body]
 
 

@@ -16,6 +16,7 @@ from simulation.foreign import make_stranger
 from simulation.people import INVALID, write_number
 from simulation.server import source
 from simulation.surroundings import NOTHING, Surroundings, draw_surroundings
+from simulation.tokens import draw_marking
 
 _TEXTS = (
     "Tee time, 20% off",
@@ -148,6 +149,8 @@ def _put_into_surroundings(script: JobScript, strangers: int) -> JobScript:
             settle = None
         latest = 0.95 * max(2 * read, read if settle is None else settle)
         script = evolve(script, policy=evolve(script.policy, settle=settle), latest=latest)
+    marking = draw_marking(source(seed, "marking"))
+    script = evolve(script, policy=evolve(script.policy, marker=marking.field))
     around = draw_surroundings(
         source(seed, "surroundings"),
         [new for _, new in script.rows],
@@ -159,7 +162,7 @@ def _put_into_surroundings(script: JobScript, strangers: int) -> JobScript:
     script = evolve(script, others_come=bool(around.foreign))
     dice = source(seed, "strangers")
     others = (make_stranger(number, dice.choice(script.rows)[1]) for number in range(strangers))
-    return evolve(script, around=evolve(around, foreign=(*around.foreign, *others)))
+    return evolve(script, around=evolve(around, foreign=(*around.foreign, *others), marking=marking))
 
 
 def _quirks(dice: random.Random) -> Quirks:

@@ -56,7 +56,7 @@ def run_all(points: int, *, first: int = 0, processes: int = 1) -> Outcome:
 def find_weakness(counts: Counter[str]) -> str | None:
     """Return why these seeds, all of which hold, show too little; None if they do not."""
     # The sweep of the client has enough seeds to draw each of these often.
-    rare = find_rare_kinds(counts, but=("foreign: half of ours later", *kinds.ALTERED, *kinds.LISTS))
+    rare = find_rare_kinds(counts, but=("foreign: half of ours later", *kinds.ALTERED, *kinds.LISTS, *kinds.MARKERS))
     if rare:
         return f"in less than 1 % of the seeds: {', '.join(rare)}"
     if counts[ALL_CREATED] < _LIVE * counts[AMONG_OTHERS]:

@@ -41,6 +41,8 @@ FOREIGN: Final = (
     "foreign: gone",
 )
 """Campaigns that others make, and delete."""
+MARKERS: Final = ("marker kept", "marker dropped", "marker not filtered")
+"""What a server does to the tokens in the contacts of creates."""
 OTHERS: Final = ("late acts", "clock jumps")
 JOURNALS: Final = (
     "journal restored",
@@ -51,7 +53,7 @@ JOURNALS: Final = (
     "wrong account",
 )
 """What people do to a journal between two runs or during one, and a run for another account."""
-ALL: Final = (*ALTERED, *LISTS, *FOREIGN, *OTHERS, *JOURNALS)
+ALL: Final = (*ALTERED, *LISTS, *FOREIGN, *MARKERS, *OTHERS, *JOURNALS)
 
 
 def _read_switch() -> frozenset[str]:

@@ -411,7 +411,6 @@ MUTANTS = (
         "_reconcile.assignment",
         "if marked := {self._by_token[token] for token in candidate.tokens & self._by_token.keys()}:",
         "if marked := set():",
-        test="client/test_markers.py",
     ),
     Mutant(
         "another campaign outweighs the token",

@@ -18,6 +18,7 @@ from simulation.foreign import draw_foreign
 from simulation.people import INVALID, write_number
 from simulation.server import source
 from simulation.surroundings import NOTHING, Surroundings, draw_surroundings
+from simulation.tokens import draw_marking
 
 CALLS = 50
 _LIVE = 0.1
@@ -218,6 +219,9 @@ def draw_script(seed: int, calls: int = CALLS) -> Script:
         drops_invalid=any(create.ignore_invalid is not False for create in script.creates),
         latest=script.weather.latest,
     )
+    marking = draw_marking(source(seed, "marking"))
+    script.around = evolve(script.around, marking=marking)
+    script.reconcile = evolve(script.reconcile, marker=marking.field)
     if source(seed, "live").random() < _LIVE:
         _make_live(script)
     if script.around.list_fault.kind == "lagging lists":
@@ -226,7 +230,8 @@ def draw_script(seed: int, calls: int = CALLS) -> Script:
 
 
 def _make_live(script: Script) -> None:
-    """Change a script to one in which only responses to creates are lost, on a server that alters nothing, while others come and go.
+    """Change a script to one in which only responses to creates are lost, on a server that alters nothing or shows the tokens, while others
+    come and go.
 
     A campaign to half or more of a create's people may leave it unknown, so such campaigns are rare.
     """
@@ -251,7 +256,8 @@ def _make_live(script: Script) -> None:
         half_before=False,
         until=30.0,
     )
-    script.around = evolve(script.around, alteration=UNALTERED, foreign=foreign)
+    alteration = script.around.alteration if script.around.marking.decides else UNALTERED
+    script.around = evolve(script.around, alteration=alteration, foreign=foreign)
 
 
 def _timeouts(dice: random.Random, deadline: float | None) -> Timeouts:

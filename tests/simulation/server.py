@@ -35,6 +35,7 @@ from simulation.loop import VirtualLoop
 from simulation.replies import write_reply, write_response
 from simulation.server_time import time_of_day
 from simulation.surroundings import NOTHING, Surroundings
+from simulation.tokens import strip_tokens
 
 _ROUTER = Router()
 
@@ -77,6 +78,11 @@ class Sent:
     was_given_anothers_id: bool = False
     ended: float = 0.0
     ended_turn: int = 0
+
+    @property
+    def content(self) -> bytes:
+        """The body, as its create was given it."""
+        return strip_tokens(self.request.body or b"")
 
     @property
     def got_its_own_reply(self) -> bool:
@@ -149,7 +155,12 @@ class Server:
     def __attrs_post_init__(self) -> None:
         around, quirks = self.around, self.around.adapt(self.quirks)
         self.store = AlteringStore(
-            around.alteration, lambda: time_of_day(self.loop.time()), self.kinds, seed=self.seed, quirks=quirks
+            around.alteration,
+            lambda: time_of_day(self.loop.time()),
+            self.kinds,
+            marking=around.marking,
+            seed=self.seed,
+            quirks=quirks,
         )
         self.lists = Lists(around.list_fault, self.loop.time, self.kinds)
         self._operations = Operations(self.store, quirks)
@@ -164,7 +175,7 @@ class Server:
         path = request.path
         if plan.names == "other" and request.operation is Operation.GET and self.given:
             path = f"{path.rpartition('/')[0]}/{self.given[-1]}"  # the object of another campaign
-        query = self.lists.rewrite(request)
+        query = self.around.marking.rewrite(self.lists.rewrite(request))
         routed = _ROUTER.route(request.method, f"{path}?{query}", has_body=bool(request.body))
         if credentials.headers.get("Authorization") != f"Bearer {self.key}":
             return Answer(401)
@@ -176,7 +187,9 @@ class Server:
             made = self.store.all[-1]
             self.hide_made(made.wire["id"], plan.hidden)
             assert request.body is not None
-            self.acts[request.body].append(Act(sent.number, made.wire["id"]))
+            self.acts[sent.content].append(Act(sent.number, made.wire["id"]))
+            if sent.content != request.body and self.around.marking.kind is not None:
+                self.kinds[self.around.marking.kind] += 1
             self.note("act", made.wire["id"])
         return answer
 

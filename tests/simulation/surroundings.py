@@ -14,6 +14,7 @@ from simulation import kinds
 from simulation.altering import UNALTERED, Alteration
 from simulation.foreign import Foreign, draw_foreign
 from simulation.lists import RIGHT_LISTS, ListFault
+from simulation.tokens import NO_MARKER, Marking
 
 _ALTERED: Final = 0.35
 """The share of the worlds whose server alters campaigns."""
@@ -31,12 +32,14 @@ class Surroundings:
         list_fault: What is wrong with lists.
         foreign: The campaigns of others.
         jumps: Times of the loop at which the client's wall clock is set, each with the seconds.
+        marking: The marker of the client, and what the server does to it.
     """
 
     alteration: Alteration = UNALTERED
     list_fault: ListFault = RIGHT_LISTS
     foreign: tuple[Foreign, ...] = ()
     jumps: tuple[tuple[float, float], ...] = ()
+    marking: Marking = NO_MARKER
 
     def adapt(self, quirks: Quirks) -> Quirks:
         """Return the form of the server's answers in these surroundings."""
