@@ -17,7 +17,7 @@ from campaigns_async._http.request import CreateRequest, build_create, build_get
 from campaigns_async._http.response import Response, read_campaign, read_created_id, read_documented_id
 from campaigns_async._ids import normalize_id
 from campaigns_async._paginators import Paginators
-from campaigns_async._reconcile.ledger import Ledger, fields_of, find_differences
+from campaigns_async._reconcile.ledger import Ledger, fields_of, find_possible_makers
 from campaigns_async.effects import BodyForm, Effect, effect_of, is_own_form, note_effect
 from campaigns_async.errors import CampaignsError, DecodeError, NotFoundError
 from campaigns_async.models import Campaign, NewCampaign
@@ -107,7 +107,7 @@ class Creator:
                 ledger.take_back(campaign_id, fields)
         if was_given:
             is_earlier = len(makers) == 1 and not is_proven and makers[0] is not None
-            self._report_duplicate(campaign_id, _effect_if(is_proven), _effect_if(is_earlier))
+            self._report_duplicate(campaign_id, is_proven, is_earlier)
         return is_proven
 
     async def settle_duplicate(
@@ -134,15 +134,10 @@ class Creator:
         else:
             earlier = (fields_of(other, drops_invalid=drops),)
         campaign = await self.read_back(campaign_id)
-        fits = [
-            each is None or (campaign is not None and not find_differences(each, campaign))
-            for each in (fields, *earlier)
-        ]
+        fits = find_possible_makers((fields, *earlier), campaign)
         is_settled = sum(fits) == 1
         is_mine, is_other = is_settled and fits[0], is_settled and not fits[0] and None not in earlier
-        effects = _effect_if(is_mine), _effect_if(is_other)
-        self._report_duplicate(campaign_id, *effects)
-        return effects
+        return self._report_duplicate(campaign_id, is_mine, is_other)
 
     async def read_back(self, campaign_id: str) -> Campaign | None:
         """Return a campaign; None if it cannot be read."""
@@ -165,14 +160,16 @@ class Creator:
             pass
         return False
 
-    def _report_duplicate(self, campaign_id: str, effect: Effect, earlier: Effect) -> None:
+    def _report_duplicate(self, campaign_id: str, *are_certain: bool) -> tuple[Effect, Effect]:
+        """Report which of two creates, the later one first, certainly made a campaign, and return their effects."""
+        words = ("certain" if each else "unknown" for each in are_certain)
         _log.error(
-            "the server gave the id %s to two creates: the later one is %s, the earlier one is %s",
-            campaign_id,
-            *("certain" if each is Effect.APPLIED else "unknown" for each in (effect, earlier)),
+            "the server gave the id %s to two creates: the later one is %s, the earlier one is %s", campaign_id, *words
         )
+        later, earlier = (Effect.APPLIED if each else Effect.UNKNOWN for each in are_certain)
         if self._caller.pool.instrumentation is not None:
-            self._caller.pool.instrumentation.report_duplicate(campaign_id, effect, earlier)
+            self._caller.pool.instrumentation.report_duplicate(campaign_id, later, earlier)
+        return later, earlier
 
     async def create_reconciled(
         self,
@@ -278,10 +275,6 @@ class Creator:
                 verdict.word, reconciler.reader.looks, pool.clock.monotonic() - unknown_since
             )
         return verdict
-
-
-def _effect_if(is_proven: bool) -> Effect:
-    return Effect.APPLIED if is_proven else Effect.UNKNOWN
 
 
 def _with_verdict(error: OutcomeUnknownError | DecodeError, verdict: Unknown) -> CampaignsError:

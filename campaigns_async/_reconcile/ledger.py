@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import unicodedata
 from array import array
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import compress, islice
 from typing import NamedTuple, TypeAlias
 
 from campaigns_async._http.request import Content
@@ -47,6 +47,18 @@ def find_differences(fields: SentFields, campaign: Campaign) -> set[str]:
         "recipientCount": contacts in (None, count) or (drops_invalid and count is not None and count < contacts),
     }
     return {name for name, is_equal in are_equal.items() if not is_equal}
+
+
+def find_possible_makers(given: Sequence[SentFields | None], campaign: Campaign | None) -> list[bool]:
+    """Return for each of the creates that were given one id if it may have made the campaign.
+
+    If one of them let the server leave out contacts, a lower count speaks for none of them: contents may be equal.
+    """
+    drops_invalid = any(each is not None and each[-1] for each in given)
+    return [
+        each is None or (campaign is not None and not find_differences((*each[:-1], drops_invalid), campaign))
+        for each in given
+    ]
 
 
 def fields_of(sent: NewCampaign | CampaignUpdate, *, drops_invalid: bool = False) -> SentFields:
@@ -189,9 +201,7 @@ class Ledger:
     def find_makers(self, campaign_id: str, campaign: Campaign | None) -> list[SentFields | None]:
         """Return the creates that were given this id and may have made this campaign, by their fields."""
         given = self.given.get(normalize_id(campaign_id), ())
-        return [
-            each for each in given if each is None or (campaign is not None and not find_differences(each, campaign))
-        ]
+        return list(compress(given, find_possible_makers(given, campaign)))
 
     def newest(self, limit: int) -> list[str]:
         """Return the ids that the server gave to the latest creates."""

@@ -364,6 +364,20 @@ async def test_a_campaign_that_equals_one_of_two_creates_settles_them(equal: str
     assert (events[0].earlier_effect is Effect.APPLIED) == (equal == "earlier")
 
 
+@pytest.mark.parametrize("dropping", ["earlier", "later"])
+async def test_a_lower_count_does_not_tell_two_equal_creates_apart(dropping: str) -> None:
+    recorder, new = Recorder(), new_campaign(size=3)
+    async with serving(observer=recorder) as (server, client):
+        for path in (CREATE, "POST /api/campaigns/true"):
+            server.answer(path, in_json("abc123", 201))
+        server.answer("GET /api/Campaigns/abc123", campaign("abc123", evolve(new, contacts=new.contacts[:2])))
+        await client.campaigns.create(new, ignore_invalid_phone_numbers=dropping == "earlier" or None)
+        with pytest.raises(OutcomeUnknownError):
+            await client.campaigns.create(new, ignore_invalid_phone_numbers=dropping == "later" or None)
+    (event,) = [event for event in recorder.events if isinstance(event, DuplicateId)]
+    assert (event.effect, event.earlier_effect) == (Effect.UNKNOWN, Effect.UNKNOWN)
+
+
 async def test_of_many_creates_at_once_with_one_id_at_most_one_returns() -> None:
     new = new_campaign()
     async with serving() as (server, client):
