@@ -224,7 +224,7 @@ def paginate(
             _check_rows(found, contradicts, path)
         if by_id and order is not None:
             ids = _ids(found.items) if page <= 2 else []
-            is_first_page = page == 2 and ids == first_page != []
+            is_first_page = page == 2 and ids == first_page != [] and len(ids) == found.total_records
             first_page = ids
             # A server that refuses the order drops the paging too, and may answer with less than the list.
             if is_first_page or (len(found.items) > size and len(found.items) != found.total_records):

@@ -238,6 +238,15 @@ async def test_a_refused_order_on_a_list_of_one_full_page_is_left_out(count: int
         assert len({row.id for row in read}) == len(read) == count
 
 
+async def test_a_page_that_is_the_first_one_again_after_an_insert_keeps_the_order() -> None:
+    async with Sandbox(rows(40)) as sandbox, client_of(sandbox) as client:
+        before_read(sandbox, 2, lambda: add_first(sandbox, *(f"0-{number}" for number in range(10))))
+        read = [row.id async for row in client.campaigns.list(sorts="id", page_size=10, prefetch=0)]
+        assert set(read) >= set(IDS)
+        assert len(read) == len(set(read))
+        assert all(request.query["sorts"] == "id" for request in sandbox.requests)
+
+
 async def test_a_server_that_ignores_the_page_number_without_an_order_too_raises() -> None:
     async with Sandbox(STARTS) as sandbox, client_of(sandbox) as client:
         body = orjson.dumps({"totalRecords": 100, "totalPages": 1, "items": STARTS[:100]})

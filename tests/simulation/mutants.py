@@ -710,6 +710,13 @@ MUTANTS = (
         test="_listing/test_shifts_over_http.py",
     ),
     Mutant(
+        "a page that is the first one again refuses the order",
+        "paging",
+        " and len(ids) == found.total_records",
+        "",
+        test="_listing/test_shifts_over_http.py",
+    ),
+    Mutant(
         "a server that refuses the order by start is not searched for what has no start",
         "_reconcile.search_reader",
         "            rows = await self.walk(everything)\n",
