@@ -124,7 +124,7 @@ def localize(text: str, region: str) -> str:
 def read_numbers(numbers: Sequence[str]) -> Sequence[str]:
     """Return each number's international digits, or an empty text if it cannot be parsed."""
     # Nearly all lists are British mobiles in one notation, which a single regular expression recognizes.
-    if _MOBILES_IN_ONE_NOTATION.fullmatch("\n".join([*numbers, ""])):
+    if _MOBILES_IN_ONE_NOTATION.fullmatch(_to_lines(numbers)):
         prefix, removed = _REPLACED_PREFIXES[numbers[0][0]]
         return [prefix + number[removed:] for number in numbers] if prefix or removed else numbers
     return [to_international(number) or "" for number in numbers]
@@ -137,7 +137,13 @@ def is_destroyed(text: str) -> bool:
 
 def are_british_mobiles(numbers: Iterable[str]) -> bool:
     """Return True if all numbers are British mobiles without separators: `+447…`, `00447…`, `447…` or `07…`."""
-    return _BRITISH_MOBILES.fullmatch("\n".join([*numbers, ""])) is not None
+    return _BRITISH_MOBILES.fullmatch(_to_lines([*numbers])) is not None
+
+
+def _to_lines(numbers: Sequence[str]) -> str:
+    """Return the numbers, one a line; nothing if one of them has a line break, which would make it two."""
+    text = "\n".join([*numbers, ""])
+    return text if text.count("\n") == len(numbers) else ""
 
 
 def may_be_mobile(number: str) -> bool:

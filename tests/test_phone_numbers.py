@@ -7,13 +7,15 @@ from contextlib import suppress
 
 import phonenumbers
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from campaigns_async._phone_numbers import (
+    are_british_mobiles,
     is_complete,
     is_region,
     localize,
     may_be_mobile,
+    read_numbers,
     suffix_of,
     to_international,
 )
@@ -206,6 +208,15 @@ def test_a_number_in_one_notation_stays_as_it_is(text: str) -> None:
     if number is not None and not number.startswith("440"):
         assert to_international("+" + number) == number
         assert to_international(number) in {number, None}
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(["07700900001", "447700900002", "\n", " "]), max_size=4).map("".join), max_size=4)
+)
+@example(["07700900001\n07700900002"])
+def test_numbers_are_read_together_as_each_alone(texts: list[str]) -> None:
+    assert list(read_numbers(texts)) == [to_international(text) or "" for text in texts]
+    assert are_british_mobiles(texts) <= all(map(to_international, texts))
 
 
 @given(st.integers(10_000_000, 10**13), st.integers(10_000_000, 10**13) | st.integers(1, 9))
