@@ -13,13 +13,12 @@ from typing import Final, NamedTuple
 
 from campaigns_async._field_rules import check_text
 from campaigns_async._http.campaign_rules import CONTACT_NAMES, fold_name
-from campaigns_async._phone_numbers import GB, localize, read_numbers
+from campaigns_async._phone_numbers import GB, is_complete, localize, read_numbers
 from campaigns_async.jobs._plan_files import BadTextError, describe, read_text_lines
 from campaigns_async.jobs._plan_rules import PlanRules
 from campaigns_async.jobs.job_errors import BadLine, PlanError
 
 _NOT_CSV: Final = "is not CSV from here on: is a quote never closed, or a quote inside a cell not doubled?"
-_SWALLOWED: Final = "contains what seems to be further rows of the file: is a quote never closed?"
 _TOO_LONG: Final = "has {} cells, but the header has {}: does a cell contain a {} without quotes around it?"
 _TOO_SHORT: Final = "has fewer cells than the header, {} of {}: put a {} in place of each empty cell too"
 _SEPARATORS: Final = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
@@ -142,11 +141,13 @@ def read_blocks(
 def _find_swallowed_rows(
     names: Sequence[str], rows: Sequence[list[str]], lines: Sequence[int], separator: str
 ) -> Iterator[BadLine]:
-    """Yield a fault for each cell that contains lines with as many cells as the header: a quote may have swallowed rows."""
+    """Yield a fault for each row of several lines of which two or more would be rows: a quote has swallowed them."""
+    column = names.index("phoneNumber")
     for line, row in zip(lines, rows, strict=True):
-        for name, cell in zip(names, row, strict=False):
-            if any(each.count(separator) >= max(len(names) - 1, 1) for each in cell.split("\n")[1:]):
-                yield BadLine(line, name, _SWALLOWED)
+        cells = [each.split(separator) for each in separator.join(row).split("\n")]
+        numbers = read_numbers([each[column] for each in cells if len(each) >= len(names)]) if len(cells) > 1 else ()
+        if sum(map(is_complete, numbers)) > 1:
+            yield BadLine(line, "", "has two numbers: is a quote never closed? If not, write each cell on one line")
 
 
 def _to_fault(error: csv.Error | BadTextError, line: int, names: Sequence[str] = (), separator: str = ",") -> BadLine:

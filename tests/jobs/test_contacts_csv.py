@@ -204,6 +204,16 @@ def test_a_file_is_read_as_spreadsheets_and_people_write_it(
     assert list(read_numbers([first.phone_number, second.phone_number])) == ["447700900001", "447700900002"]
 
 
+@pytest.mark.parametrize(
+    "cell", ["1 High Street\nLondon, UK", "Flat 2\n10, 12, London", "called\nthen, later, 07700900003"]
+)
+@pytest.mark.parametrize("header", ["phoneNumber,custom1", "phoneNumber,Notes"])
+def test_a_cell_of_several_lines_is_kept_if_none_of_them_is_a_row(tmp_path: Path, header: str, cell: str) -> None:
+    plan = plan_of(tmp_path, f'{header}\n07700900001,"{cell}"\n', columns={"phoneNumber": "phoneNumber"})
+    [contact] = lines_of(plan)[0].campaign.contacts
+    assert contact.custom1 == (cell if header.endswith("1") else None)
+
+
 def test_utf_16_is_read_wherever_the_reader_cuts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     content = "phoneNumber\tname\r\n07700900001\tZoë 😀\r\n".encode("utf-16")
     for chunk in range(2, 9):
@@ -432,7 +442,8 @@ def test_a_file_that_is_not_a_csv_of_contacts_is_refused(tmp_path: Path, content
     assert str(caught.value) == expected
 
 
-SWALLOWED = "contains what seems to be further rows of the file: is a quote never closed?"
+SWALLOWED = "has two numbers: is a quote never closed? If not, write each cell on one line"
+N = [f"0770090000{number}" for number in range(4)]
 NO_CSV = "is not CSV from here on: is a quote never closed, or a quote inside a cell not doubled?"
 ROWS: dict[str, tuple[str | bytes, list[str]]] = {
     "no number": ("phoneNumber,name\n,hush\n", ["line 2: phoneNumber: is missing"]),
@@ -450,17 +461,18 @@ ROWS: dict[str, tuple[str | bytes, list[str]]] = {
         ],
     ),
     "a quote that is not closed": ('phoneNumber,name\n077,A\n078,"hush\n079,A\n', [f"line 3: {NO_CSV}"]),
-    "a quote that swallows rows": (
-        'phoneNumber,name\n077,"A\n078,hush\n079,B"\n070,C\n',
-        [f"line 2: name: {SWALLOWED}"],
-    ),
-    "a quote that swallows rows with semicolons": (
-        'phoneNumber;custom1;name\n070;"D, E\nF, G";x\n077;"A\n078;;hush\n079;B";x\n"071;C";;\n',
-        [f"line 4: custom1: {SWALLOWED}", f"line 7: phoneNumber: {UNREADABLE}"],
-    ),
+    **{
+        f"a quote that swallows rows, {name}": (content, [f"line {line}: {SWALLOWED}"])
+        for name, line, content in (
+            ("last cell", 2, f'phoneNumber,name\n{N[0]},"A\n{N[1]},hush\n{N[2]},B"\n{N[3]},C\n'),
+            ("name in front", 2, f'name,phoneNumber\n"Ann,{N[0]}\nBob",{N[1]}\n'),
+            ("cell between", 3, f'phoneNumber;name;custom1\n{N[3]};a;b\n{N[0]};"Ann;x\n{N[1]};Bob";y\n'),
+            ("trailing cells", 2, f'phoneNumber,name\n{N[0]},"Ann\n{N[1]},Bob",\n'),
+        )
+    },
     "a quote that swallows rows of one cell": (
-        'phoneNumber\n077\n"07700900001\n07700900002"\n',
-        [f"line 3: phoneNumber: {UNREADABLE}"],
+        f'phoneNumber\n"{N[0]}\n{N[1]}"\n',
+        [f"line 2: {SWALLOWED}", f"line 2: phoneNumber: {UNREADABLE}"],
     ),
     "a quote in a cell": ('phoneNumber,name\n077,"hush" hush\n', [f"line 2: {NO_CSV}"]),
     "a header with an open quote": ('"phoneNumber', [f"line 1: {NO_CSV}"]),
