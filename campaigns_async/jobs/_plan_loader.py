@@ -7,6 +7,7 @@ one byte for each row of the journal.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -111,7 +112,7 @@ def add_plan(
             connection.execute(_PLAN_FAILED)
         is_unchanged = plan.has_content_digest and bool(recorded)
         # An unchanged plan is read to report what it leaves out, which no row has.
-        if sink is not None or not is_unchanged or "invalid_numbers" in options or _lacks_payloads(connection):
+        if sink is not None or not is_unchanged or "invalidNumbers" in options or _lacks_payloads(connection):
             may_change = retry_failed and not plan.is_positional
             loader = _Loader(connection, stopping, sink, may_change, is_unchanged, settings.get(MARKER))
             loader.run(plan)
@@ -375,7 +376,8 @@ def _check_options(recorded: Mapping[str, str], options: Mapping[str, str], *, i
         raise JournalError(
             f"the journal belongs to {kinds[0]}, and this is {kinds[1]}: use another journal; nothing was sent"
         )
-    names = sorted(name for name in recorded.keys() | options.keys() if recorded.get(name) != options.get(name))
+    changed = [name for name in recorded.keys() | options.keys() if recorded.get(name) != options.get(name)]
+    names = sorted(re.sub("(?=[A-Z])", "_", name).lower() for name in changed)  # as a caller writes them
     hint = " (its rows are identified by their positions in the file)" if is_positional else ""
     corrected = "; corrected contacts of failed rows need a CSV and a journal of their own" if "file" in names else ""
     raise JournalError(

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 from attrs import define, field, frozen
-from msgspec import structs
+from msgspec.structs import replace
 
 from campaigns_async import _field_rules as rules
 from campaigns_async._checks import check_int
@@ -54,22 +54,19 @@ class ContactsPlan:
         """Return the file's SHA-256 and the shared fields. Texts are replaced by digests."""
         with open_plan(self.path) as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        fields = {**structs.asdict(self.shared), "columns": sorted(self.columns.items()) or None}
-        del fields["contacts"], fields["start_date_time"]
+        fields = {name: str(value) for name, value in self.dump_shared().items()}
+        if self.columns:
+            fields["columns"] = str(sorted(self.columns.items()))
         return {
             "plan": "contacts",
             "file": digest,
             "split": str(self.split),
             "duplicates": self.rules.duplicates,
-            "allow_braces": str(self.rules.allow_braces).lower(),
-            **({} if self.rules.default_region == GB else {"default_region": self.rules.default_region}),
-            **({"invalid_numbers": "report"} if self.rules.leaves_out else {}),
-            "start": self.shared.start_date_time,
-            **{
-                name: hashlib.sha256(str(each).encode()).hexdigest()
-                for name, each in fields.items()
-                if each is not None
-            },
+            "allowBraces": str(self.rules.allow_braces).lower(),
+            **({} if self.rules.default_region == GB else {"defaultRegion": self.rules.default_region}),
+            **({"invalidNumbers": "report"} if self.rules.leaves_out else {}),
+            "startDateTime": fields.pop("startDateTime"),
+            **{name: hashlib.sha256(text.encode()).hexdigest() for name, text in fields.items()},
         }
 
     def dump_shared(self) -> dict[str, Any]:
@@ -181,7 +178,7 @@ class ContactsLine:
         if has_groups:
             for contact in contacts:
                 contact.contact_group_id = contact.contact_group_id and contact.contact_group_id.lower()
-        body = structs.replace(plan.shared, contacts=contacts)
+        body = replace(plan.shared, contacts=contacts)
         key = str(self._index)
         return PlanRow(
             key, body.encode(), plan.start, body.sender, body.message, numbers, self._dropped, has_link(body)

@@ -253,9 +253,20 @@ def test_a_row_that_is_held_is_for_a_person_to_settle_and_no_search_is_advised(
     assert "search the server" not in ended.err
 
 
-def test_a_journal_of_another_job_is_refused(here: Path, sandbox: ThreadedSandbox, command: Command) -> None:
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        (("--split", "7"), "split"),
+        (("--allow-braces",), "allow_braces"),
+        (("--invalid-numbers", "report"), "invalid_numbers"),
+        (("--opt-out-link-id", "5"), "opt_out_link_id"),
+    ],
+)
+def test_a_journal_of_another_job_is_refused(
+    here: Path, sandbox: ThreadedSandbox, command: Command, options: tuple[str, ...], name: str
+) -> None:
     assert command(*FULL).code == 0
-    ended = command(*FULL, "--split", "7")
+    ended = command(*FULL, *options)
     assert (ended.code, ended.out) == (2, "")
-    assert "other values of split" in ended.err
+    assert f"other values of {name} (" in ended.err
     assert len(sandbox.created) == 1
