@@ -37,7 +37,7 @@ _MAX_DOUBLINGS = 6
 _MOST_FAILED: Final = 20
 """The number of failed looks after which responses no longer extend the timeout."""
 _MOST_PARTIAL: Final = 3
-"""The number of looks, each after a longer pause, that wait until all contacts of a candidate are listed."""
+"""The number of looks of a search that are repeated because contacts of a candidate are not all listed."""
 _READS: Final = 2.0
 """The time in which a server may act on a request, in read timeouts, from the moment at which it was sent."""
 
@@ -85,9 +85,7 @@ class Reconciler:
     serves_caller: bool = False
     _latest: Verdicts = field(init=False, factory=dict[int, Verdict])
     _ruled_out: set[Campaign] = field(init=False, factory=set[Campaign])  # they were read, and match no target
-    _partial: set[str] = field(
-        init=False, factory=set[str]
-    )  # candidates of the latest look without all of their contacts
+    _partial: set[str] = field(init=False, factory=set[str])  # candidates whose contacts are not all listed
     _deadline: asyncio.Timeout | None = field(init=False, default=None)
     _stalled: bool = field(init=False, default=False)  # responses bring no progress, so they do not extend the deadline
 
@@ -134,7 +132,7 @@ class Reconciler:
 
     async def _search(self, targets: Targets, settled_at: float) -> Verdicts:
         before: Verdicts | None = None
-        failed = all_failed = early = 0
+        failed = all_failed = early = partial = 0
         while True:
             settled = self.reader.clock.monotonic() >= settled_at
             if settled or self.serves_caller:
@@ -144,12 +142,17 @@ class Reconciler:
                     self._stalled = failed > _MAX_DOUBLINGS or all_failed > _MOST_FAILED
                 else:
                     self._latest = verdicts
-                    is_partial = settled and failed < _MOST_PARTIAL and self._awaits_contacts(verdicts)
-                    failed = failed + 1 if is_partial else 0
-                    must_wait = is_partial or self._awaits_duplicate(targets)
+                    is_partial = settled and partial < _MOST_PARTIAL and self._awaits_contacts(verdicts)
+                    partial += is_partial
+                    failed = partial if is_partial else 0
+                    must_wait = self._awaits_duplicate(targets)
                     self._stalled = must_wait or all_failed > _MOST_FAILED
                     any_absent = any(isinstance(each, Absent) for each in verdicts.values())
-                    if must_wait or not (settled or all(isinstance(each, Found) for each in verdicts.values())):
+                    if (
+                        must_wait
+                        or is_partial
+                        or not (settled or all(isinstance(each, Found) for each in verdicts.values()))
+                    ):
                         before = None
                     elif not any_absent or (before is not None and _find_ids(before) == _find_ids(verdicts)):
                         return _combine(before or verdicts, verdicts)
@@ -173,8 +176,9 @@ class Reconciler:
 
     def _awaits_contacts(self, verdicts: Verdicts) -> bool:
         """Return True if a create is unknown for a campaign whose contacts may not all be listed yet."""
-        candidates = (row.id for each in verdicts.values() if isinstance(each, Unknown) for row in each.candidates)
-        return not self._partial.isdisjoint(candidates)
+        return any(
+            c.id in self._partial for each in verdicts.values() if isinstance(each, Unknown) for c in each.candidates
+        )
 
     def _extend_deadline(self) -> None:
         timer = self._deadline
@@ -250,7 +254,7 @@ class Reconciler:
         pending: dict[int, tuple[int, list[str]]] = {}
         self._partial.clear()
         for candidate in candidates:
-            if len(candidate.contacts or ()) < (candidate.campaign.recipient_count or 0):
+            if candidate.complete and len(candidate.contacts or ()) < (candidate.campaign.recipient_count or 0):
                 self._partial.add(candidate.campaign.id)
             match = assignment.add(candidate)
             if match is Match.NONE:

@@ -323,6 +323,16 @@ async def test_a_campaign_whose_id_another_create_was_given_is_no_match_unless_i
     assert not bench.ledger.is_claimed(bench.server.campaigns_["c"], mine)
 
 
+def test_a_lower_count_is_no_proof_for_a_create_that_may_leave_out_nobody() -> None:
+    ledger, third = Ledger(1000), new(message="Third.")
+    five = new(*(f"0770090000{number}" for number in range(5)), message="Third.")
+    ledger.give("c", fields_of(new(message="First."), drops_invalid=True))
+    ledger.give("c", fields_of(five))
+    there = Campaign("c", START, "Golf", 2, "Third.")
+    assert ledger.find_makers("c", there) == []
+    assert not ledger.is_claimed(there, fields_of(third))
+
+
 async def test_a_campaign_whose_id_two_creates_were_given_is_neither_s_unless_it_equals_one_alone(bench: Bench) -> None:
     first, second, third = (fields_of(new(*numbers)) for numbers in (("1", "2"), ("2", "3"), ("4",)))
     bench.server.add("c", new("2", "3"))
@@ -469,6 +479,31 @@ async def test_contacts_that_are_never_listed_leave_a_create_unknown(bench: Benc
     bench.server.contacts_["c"] = bench.server.contacts_["c"][:1]
     assert await bench.run(new(), serves_caller=serves_caller) == [Unknown((bench.server.campaigns_["c"],))]
     assert bench.server.looks[-1] == 1000.0 + SETTLE + 2 + 4 + 8
+
+
+@both
+async def test_own_contacts_that_are_listed_late_are_found(bench: Bench, serves_caller: bool) -> None:
+    sent = new("07700903001", "07700903002", "07700903003")
+    bench.server.add("c", sent)
+    listed = bench.server.contacts_["c"]
+
+    def show(_look: int) -> None:
+        bench.server.contacts_["c"] = listed if bench.clock.time > 1000.0 + SETTLE else listed[:1]
+
+    bench.server.on_look = show
+    assert await bench.run(sent, serves_caller=serves_caller) == [Found("c")]
+
+
+@pytest.mark.parametrize("failures", [0, 3])
+async def test_contacts_that_are_never_listed_do_not_keep_others_from_being_absent(bench: Bench, failures: int) -> None:
+    bench.server.add("c", new("07700903001", "07700903002", "07700903003"))
+    bench.server.contacts_["c"] = bench.server.contacts_["c"][:1]
+    bench.server.failures += [PagingError("moved")] * failures
+    bench.ledger.seen.update(["c"])
+    later = SearchTarget(new("07700904001"), settled_at=1005.0, known_before=bench.ledger.seen.snapshot())
+    verdicts = await bench.reconciler().run({0: SearchTarget(new(), settled_at=1005.0), 1: later})
+    assert verdicts == {0: Unknown((bench.server.campaigns_["c"],)), 1: Absent()}
+    assert len(bench.server.looks) == failures + 3 + 2
 
 
 async def test_creates_that_lie_a_year_apart_are_looked_for_apart(bench: Bench) -> None:
