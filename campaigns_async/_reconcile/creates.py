@@ -33,8 +33,6 @@ _log = logging.getLogger("campaigns_async")
 _ID, _GIVEN_ID, _POSSIBLE_ID = BodyForm.ID, BodyForm.GIVEN_ID, BodyForm.POSSIBLE_ID
 CANARIES: Final = 3
 """The number of the latest campaigns that a list must show, so that it is believed."""
-_ONLY = 0
-"""The key of a create in a search for one create."""
 
 
 class Creator:
@@ -107,7 +105,7 @@ class Creator:
                 ledger.take_back(campaign_id, fields)
         if was_given:
             is_earlier = len(makers) == 1 and not is_proven and makers[0] is not None
-            self._report_duplicate(campaign_id, is_proven, is_earlier)
+            self._report_duplicate(campaign_id, is_later=is_proven, is_earlier=is_earlier)
         return is_proven
 
     async def settle_duplicate(
@@ -136,8 +134,8 @@ class Creator:
         campaign = await self.read_back(campaign_id)
         fits = find_possible_makers((fields, *earlier), campaign)
         is_settled = sum(fits) == 1
-        is_mine, is_other = is_settled and fits[0], is_settled and not fits[0] and None not in earlier
-        return self._report_duplicate(campaign_id, is_mine, is_other)
+        is_other = is_settled and not fits[0] and None not in earlier
+        return self._report_duplicate(campaign_id, is_later=is_settled and fits[0], is_earlier=is_other)
 
     async def read_back(self, campaign_id: str) -> Campaign | None:
         """Return a campaign; None if it cannot be read."""
@@ -160,13 +158,13 @@ class Creator:
             pass
         return False
 
-    def _report_duplicate(self, campaign_id: str, *are_certain: bool) -> tuple[Effect, Effect]:
-        """Report which of two creates, the later one first, certainly made a campaign, and return their effects."""
-        words = ("certain" if each else "unknown" for each in are_certain)
+    def _report_duplicate(self, campaign_id: str, *, is_later: bool, is_earlier: bool) -> tuple[Effect, Effect]:
+        """Report which of two creates certainly made a campaign; return the effects of the later and the earlier one."""
+        later, earlier = (Effect.APPLIED if each else Effect.UNKNOWN for each in (is_later, is_earlier))
+        words = ("certain" if each else "unknown" for each in (is_later, is_earlier))
         _log.error(
             "the server gave the id %s to two creates: the later one is %s, the earlier one is %s", campaign_id, *words
         )
-        later, earlier = (Effect.APPLIED if each else Effect.UNKNOWN for each in are_certain)
         if self._caller.pool.instrumentation is not None:
             self._caller.pool.instrumentation.report_duplicate(campaign_id, later, earlier)
         return later, earlier
@@ -263,13 +261,13 @@ class Creator:
     async def _search(self, reconciler: Reconciler, target: SearchTarget, unknown_since: float) -> Verdict:
         pool = self._caller.pool
         try:
-            verdict = (await reconciler.run({_ONLY: target}))[_ONLY]
+            (verdict,) = (await reconciler.run({0: target})).values()
         except asyncio.CancelledError as stop:
             note_effect(stop, Effect.UNKNOWN)  # of the create, not of the requests that read lists
             raise
         except Exception as error:  # whatever it is, it must not replace the OutcomeUnknownError
             _log.warning("the search for a create whose outcome is unknown broke off: %s", type(error).__name__)
-            verdict = reconciler.confirmed_verdicts[_ONLY]
+            (verdict,) = reconciler.confirmed_verdicts.values()
         if pool.instrumentation is not None:
             pool.instrumentation.report_reconciliation(
                 verdict.word, reconciler.reader.looks, pool.clock.monotonic() - unknown_since

@@ -39,7 +39,7 @@ def find_differences(fields: SentFields, campaign: Campaign) -> set[str]:
     start, sender, message, opt_out_link_id, track_link_url, contacts, drops_invalid = fields
     theirs, count = campaign.start_date_time, campaign.recipient_count
     are_equal = {
-        "startDateTime": theirs is not None and abs((_to_utc(theirs) - start).total_seconds()) <= _SAME_TIME,
+        "startDateTime": theirs is not None and abs((to_utc(theirs) - to_utc(start)).total_seconds()) <= _SAME_TIME,
         "sender": campaign.sender == sender,
         "message": normalize(campaign.message or "") == normalize(message),
         "optOutLinkId": (campaign.opt_out_link_id or 0) == (opt_out_link_id or 0),  # a server may show 0 or "" for none
@@ -52,13 +52,10 @@ def find_differences(fields: SentFields, campaign: Campaign) -> set[str]:
 def find_possible_makers(given: Sequence[SentFields | None], campaign: Campaign | None) -> list[bool]:
     """Return for each of the creates that were given one id if it may have made the campaign.
 
-    If one of them let the server leave out contacts, a lower count speaks for none of them: contents may be equal.
+    Creates that differ only in `drops_invalid` are equal: a lower count does not show which of them made it.
     """
-    drops_invalid = any(each is not None and each[-1] for each in given)
-    return [
-        each is None or (campaign is not None and not find_differences((*each[:-1], drops_invalid), campaign))
-        for each in given
-    ]
+    equal = {each[:-1] for each in given if each and campaign is not None and not find_differences(each, campaign)}
+    return [each is None or each[:-1] in equal for each in given]
 
 
 def fields_of(sent: NewCampaign | CampaignUpdate, *, drops_invalid: bool = False) -> SentFields:
@@ -303,8 +300,9 @@ def _text_of(content: Content) -> _Text:
 
 def _cut(start: datetime) -> datetime:
     """Return a start in UTC without its fraction of a second, which a server may cut."""
-    return _to_utc(start).replace(microsecond=0)
+    return to_utc(start).replace(microsecond=0)
 
 
-def _to_utc(start: datetime) -> datetime:
+def to_utc(start: datetime) -> datetime:
+    """Return a time in UTC; a server's time without a zone is in UTC."""
     return start.replace(tzinfo=UTC) if start.tzinfo is None else start.astimezone(UTC)

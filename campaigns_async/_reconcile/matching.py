@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Hashable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import ClassVar, TypeAlias
 
 from attrs import field, frozen
 
-from campaigns_async._reconcile.ledger import fields_of, find_differences
+from campaigns_async._reconcile.ledger import fields_of, find_differences, to_utc
 from campaigns_async._reconcile.recipients import Match, RecipientIndex, compare_recipients, index_recipients
 from campaigns_async.models import Campaign, CampaignStatus, Contact, NewCampaign
 
@@ -54,7 +54,7 @@ class SearchTarget:
     @cached_property
     def start(self) -> datetime:
         """The start time, in UTC."""
-        return self.new.start_date_time.astimezone(UTC)
+        return to_utc(self.new.start_date_time)
 
     @cached_property
     def recipients(self) -> RecipientIndex:
@@ -131,11 +131,12 @@ def compare(target: SearchTarget, candidate: Candidate) -> Match:
     )
     if audience.is_clearly_other and campaign.message and not resembles(target, campaign):
         return Match.NONE
+    # A cancelled campaign may be an earlier one that ours replaces.
+    if audience.match is not Match.CERTAIN or campaign.status == CampaignStatus.CANCELLED:
+        return audience.match if audience.match is Match.NONE else Match.POSSIBLE
     # Fields alone exclude no campaign: a server may have altered any of them. The recipients were compared above.
     differences = find_differences(fields_of(target.new), campaign) - {"recipientCount"}
-    # A cancelled campaign may be an earlier one that ours replaces.
-    is_certain = not differences and campaign.status != CampaignStatus.CANCELLED
-    return min(audience.match, Match.CERTAIN if is_certain else Match.POSSIBLE)
+    return Match.POSSIBLE if differences else Match.CERTAIN
 
 
 def resembles(target: SearchTarget, campaign: Campaign) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeVar
 from attrs import define, evolve, field
 
 from campaigns_async._ids import normalize_id
-from campaigns_async._reconcile.ledger import fields_of, find_differences
+from campaigns_async._reconcile.ledger import fields_of, find_differences, to_utc
 from campaigns_async._reconcile.markers import RowMarker
 from campaigns_async._reconcile.matching import Candidate, SearchTarget, compare, resembles
 from campaigns_async._reconcile.recipients import Match
@@ -380,8 +380,7 @@ def starts_at(campaign_: Campaign, starts_at: int) -> bool:
 
 
 def _to_milliseconds(start: datetime) -> int:
-    zoned = start.replace(tzinfo=UTC) if start.tzinfo is None else start
-    return (zoned - _EPOCH) // timedelta(milliseconds=1)
+    return (to_utc(start) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _split(digests: bytes) -> list[bytes]:
