@@ -170,13 +170,12 @@ def find_unended(world: World) -> list[Create]:
 
 
 def _is_shadowed(world: World, create: Create, error: OutcomeUnknownError) -> bool:
-    """Return True if others made a campaign to half of a create's people, and it is a candidate.
-
-    It may be older than the create: no list was read before the create was sent, as a job reads one.
-    """
+    """Return True if others made a campaign to half of a create's people after it was listed, and it is a candidate."""
     people, candidates = find_people(create), {each.id for each in error.candidates}
     return any(
-        foreign.campaign_id in candidates and 2 * len(people.intersection(foreign.people)) >= len(people)
+        foreign.campaign_id in candidates
+        and foreign.appears >= create.listed_at
+        and 2 * len(people.intersection(foreign.people)) >= len(people)
         for foreign in world.script.around.foreign
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from datetime import UTC, timedelta, timezone
 
@@ -47,6 +48,7 @@ class Create:
         taken: True if the call has started, or a fan-out has read the item.
         cut: True if the simulation cancelled the call.
         lasted: Seconds that the call took, if it was a single one.
+        listed_at: The time at which the client listed all campaigns before the create, as a job does before its rows.
     """
 
     number: int
@@ -62,6 +64,7 @@ class Create:
     taken: bool = False
     cut: bool = False
     lasted: float = 0.0
+    listed_at: float = -math.inf
     ended: bool = False
     value: str | None = None
     error: BaseException | None = None
@@ -240,7 +243,7 @@ def _make_live(script: Script) -> None:
     script.retry = evolve(script.retry, attempts=30, quota=5000)
     script.timeouts = tuple(evolve(each, deadline=None) for each in script.timeouts)
     # Searches of fifty creates that share one slot, in pages of two rows, take over 300 s.
-    script.reconcile = evolve(script.reconcile, timeout=3000.0)
+    script.reconcile = evolve(script.reconcile, timeout=3000.0 if script.max_concurrency == 1 else 300.0)
     script.quirks = evolve(script.quirks, message_text=None, zone=UTC)
     script.rate_limit = script.max_waiting = script.server_limit = script.rotations = script.close_at = None
     script.snatched, script.strangers = 0.0, []  # their numbers end like ours

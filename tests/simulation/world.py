@@ -168,6 +168,7 @@ class World:
 
     async def _single(self, create: Create) -> None:
         await asyncio.sleep(create.after)
+        await self._list_before(create)
         create.taken = True
         began = self.loop.time()
         timer: asyncio.TimerHandle | None = None
@@ -193,6 +194,15 @@ class World:
         create.ended = True
         self.server.note("ended", create.number, create.value, type(create.error).__name__, create.effect)
 
+    async def _list_before(self, *creates: Create) -> None:
+        """List all campaigns in a live world, so that those of others are known to be older than the creates."""
+        if self.script.is_live and self.script.around.list_fault.kind != "stale lists":
+            began = self.loop.time()
+            with suppress(CampaignsError):
+                await self.client.campaigns.list(sorts="id", page_size=1000, prefetch=0).collect()
+                for create in creates:
+                    create.listed_at = began
+
     def _is_over(self, limit: asyncio.Timeout) -> bool:
         when = limit.when()
         return when is not None and when <= self.loop.time()
@@ -214,6 +224,7 @@ class World:
 
     async def _fan_out(self, fan: FanOut) -> None:
         await asyncio.sleep(fan.after)
+        await self._list_before(*fan.creates)
         task = asyncio.current_task()
         assert task is not None
         timer = None if fan.cut_after is None else self.loop.call_later(fan.cut_after, task.cancel)
