@@ -214,7 +214,7 @@ def paginate(
     contradicts = where.contradicts if check_filters else None
 
     by_id = is_by_id(order)
-    first_page: list[str] = []
+    first_page: Sequence[M] = ()
 
     async def fetch(page: int, size: int) -> Page[M]:
         nonlocal order, first_page
@@ -223,11 +223,10 @@ def paginate(
         if contradicts is not None:
             _check_rows(found, contradicts, path)
         if by_id and order is not None:
-            ids = _ids(found.items) if page <= 2 else []
-            is_first_page = page == 2 and ids == first_page != [] and len(ids) == found.total_records
-            first_page = ids
-            # A server that refuses the order drops the paging too, and may answer with less than the list.
-            if is_first_page or (len(found.items) > size and len(found.items) != found.total_records):
+            first_page = found.items if page == 1 else first_page
+            # A server that refuses the order drops the paging too: a page is a part of the list, or page 2 is page 1 again.
+            is_repeated = page == 2 and found.items == first_page and len(found.items) == found.total_records
+            if is_repeated or (len(found.items) > size and len(found.items) != found.total_records):
                 order = None
                 return await fetch(page, size)
         return found

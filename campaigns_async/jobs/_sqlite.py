@@ -45,8 +45,9 @@ _FIND_SEEN: Final = "SELECT digest, position FROM seen_ids WHERE digest IN (SELE
 _RESTORE: Final = (
     "UPDATE journal SET restored_at = iif(restoring, restored_at, generation), restoring = 1, generation = ?"
 )
+_DROPPED_AT_ONCE: Final = 10_000
 _DROP_PAYLOADS: Final = """
-    UPDATE contents SET payload = NULL WHERE row_id BETWEEN ?1 AND ?1 + 9999 AND payload IS NOT NULL
+    UPDATE contents SET payload = NULL WHERE row_id >= ? AND row_id < ? AND payload IS NOT NULL
         AND (SELECT state FROM rows WHERE id = row_id) IN (2, 3)
 """
 # One row of JSON, since sqlite3 releases the GIL for each row.
@@ -180,8 +181,8 @@ class JournalFile(JournalReader):
         """Drop the payloads of settled rows; see `Journal.drop_payloads`."""
         with writing():
             ((last,),) = self._connection.execute("SELECT coalesce(max(id), 0) FROM rows").fetchall()
-            for first in range(1, last + 1, 10_000):
-                self._connection.execute(_DROP_PAYLOADS, (first,))
+            for first in range(1, last + 1, _DROPPED_AT_ONCE):
+                self._connection.execute(_DROP_PAYLOADS, (first, first + _DROPPED_AT_ONCE))
 
     def purge(self, now: float) -> None:
         """Remove texts, numbers and their digests for good; keep states, ids, starts, counts and digests of keys.
