@@ -42,9 +42,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 _ADD_SEEN: Final = "INSERT INTO seen_ids (position, digest) SELECT ?, value FROM json_each(?)"
 _FIND_SEEN: Final = "SELECT digest, position FROM seen_ids WHERE digest IN (SELECT value FROM json_each(?))"
-_RESTORE: Final = (
-    "UPDATE journal SET restored_at = iif(restoring, restored_at, generation), restoring = 1, generation = ?"
-)
+_RESTORE: Final = """UPDATE journal
+    SET restored_at = iif(restoring, restored_at, generation), restoring = 1, generation = ?"""
 _DROPPED_AT_ONCE: Final = 10_000
 _DROP_PAYLOADS: Final = """
     UPDATE contents SET payload = NULL WHERE row_id >= ? AND row_id < ? AND payload IS NOT NULL

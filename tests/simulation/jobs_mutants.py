@@ -143,8 +143,8 @@ JOB_MUTANTS = (
     Mutant(
         "a campaign that is like two rows belongs to the later one",
         "_reconcile.creates",
-        "is_mine, is_other = is_settled and fits[0], ",
-        "is_mine, is_other = fits[0], ",
+        "is_later=is_settled and fits[0]",
+        "is_later=fits[0]",
         test="jobs/test_duplicate_ids.py",
     ),
     # What a run does in an outage
