@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from functools import partial
-from hashlib import blake2b
 from typing import Final
 
 from campaigns_async.jobs._sqlite_files import transaction, writing
 from campaigns_async.jobs.job_errors import JournalError, JournalInUseError
+from campaigns_async.jobs.sqlite_reader import digest_key
 
 _PURGE: Final = (
     "DELETE FROM contents",
@@ -46,8 +46,3 @@ def _check_settled(connection: sqlite3.Connection) -> None:
             f"{rows} planned, sending or unknown: finish the run, or settle them by `journal resolve`, before you purge "
             "the journal; nothing was changed"
         )
-
-
-def digest_key(salt: bytes, key: str) -> str:
-    """Return what a purged journal holds in place of a row's key."""
-    return blake2b(key.encode(), digest_size=16, key=salt).hexdigest()

@@ -14,7 +14,6 @@ import msgspec
 from campaigns_async._ids import normalize_id
 from campaigns_async.effects import State
 from campaigns_async.jobs import _sqlite_files as sqlite_files
-from campaigns_async.jobs._purge import digest_key
 from campaigns_async.jobs._sqlite_files import reading
 from campaigns_async.jobs.journal import Digests, JournalRow, Mark, PossibleMatch, StartGroup, decompress
 
@@ -207,3 +206,8 @@ def _to_row(row: Sequence[Any]) -> JournalRow:
     for name in values.keys() & _CONVERTERS.keys():
         values[name] = _CONVERTERS[name](values[name])
     return JournalRow(**values)
+
+
+def digest_key(salt: bytes, key: str) -> str:
+    """Return what a purged journal holds in place of a row's key."""
+    return blake2b(key.encode(), digest_size=16, key=salt).hexdigest()
