@@ -74,7 +74,9 @@ class JobScript:
     @property
     def is_plain(self) -> bool:
         """True if the server stores requests unchanged, so that only equal rows can stay unknown."""
-        as_sent = self.quirks.message_text is None and self.around.alteration.kind is None
+        as_sent = (
+            self.quirks.message_text is None and self.around.alteration.kind is None and self.around.marking.is_shown
+        )
         return as_sent and self.quirks.zone.utcoffset(None) == timedelta(0)
 
     @property

@@ -160,7 +160,9 @@ class Script:
     @property
     def is_plain(self) -> bool:
         """True if the server stores and shows campaigns as they were sent."""
-        as_sent = self.quirks.message_text is None and self.around.alteration.kind is None
+        as_sent = (
+            self.quirks.message_text is None and self.around.alteration.kind is None and self.around.marking.is_shown
+        )
         return as_sent and self.quirks.zone.utcoffset(None) == timedelta(0)
 
     def settles_in(self, timeouts: Timeouts) -> float:

@@ -5,6 +5,7 @@ These scenes are without random choices; the sweep has the same kinds in worlds 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,8 +47,14 @@ def build(around: Surroundings, *plans: Plan, **settings: Any) -> World:
 
 
 def create(world: World, new: NewCampaign = NEW) -> str | CampaignsError:
-    """Create the campaign, and return the id or the error."""
-    return world.loop.run(create_in(world, new))
+    """Create the campaign, and return the id or the error once all that was sent has been carried out."""
+
+    async def main() -> str | CampaignsError:
+        outcome = await create_in(world, new)
+        await asyncio.sleep(10.0)
+        return outcome
+
+    return world.loop.run(main())
 
 
 async def create_in(world: World, new: NewCampaign = NEW) -> str | CampaignsError:

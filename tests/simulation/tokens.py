@@ -30,6 +30,11 @@ class Marking:
     kind: str | None = None
 
     @property
+    def is_shown(self) -> bool:
+        """True if the server shows all that it is sent."""
+        return self.kind != "marker dropped"
+
+    @property
     def decides(self) -> bool:
         """True if the server shows the tokens."""
         return self.kind in ("marker kept", "marker not filtered")
