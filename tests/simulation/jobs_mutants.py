@@ -132,6 +132,7 @@ JOB_MUTANTS = (
         "jobs._sqlite",
         "        if duplicates := self._find_duplicates(transitions):\n",
         "        if duplicates := self._find_duplicates(()):\n",
+        test="jobs/test_duplicate_ids.py",
     ),
     Mutant(
         "an id that was on the server before the row was sent is new",
