@@ -577,11 +577,11 @@ JOB_MUTANTS = (
         test="jobs/test_preflight.py",
     ),
     Mutant(
-        "each attempt to compare has the same page size",
+        "each look has the same page size",
         "_reconcile.search_reader",
         "max(1, self.listings.page_size - self.looks % _SIZES)",
         "self.listings.page_size",
-        test="jobs/test_preflight.py",
+        test="_reconcile/test_reconciler.py",
     ),
     Mutant(
         "the campaigns that a comparison lists are not kept",
