@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from contextlib import suppress
-from datetime import MINYEAR, UTC, datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, UTC, datetime, timedelta
 from posixpath import commonprefix
 from typing import Final
 from uuid import UUID
@@ -173,7 +173,7 @@ class SearchReader:
                 if not is_own_form(error.body_form):
                     raise PagingError("a campaign cannot be read") from None
                 continue  # it was deleted
-            if start is None:
+            if start is None or start.year in (MINYEAR, MAXYEAR):  # .NET's default dates; a second beyond overflows
                 continue
             reach = timedelta(seconds=1, microseconds=self.clock.now().microsecond)  # as the bounds
             around = (campaign.start_date_time >= start - reach) & (campaign.start_date_time <= start + reach)

@@ -267,6 +267,18 @@ async def test_a_canary_that_no_list_shows_proves_the_list_wrong(bench: Bench, s
     assert len(bench.server.looks) == 4, "the two without the canary count for nothing"
 
 
+@both
+@pytest.mark.parametrize(
+    "start", [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC), None]
+)
+async def test_a_canary_that_the_server_shows_without_a_start_breaks_no_search(
+    bench: Bench, serves_caller: bool, start: datetime | None
+) -> None:
+    bench.server.add("canary", new("07700900009"), start_date_time=start)
+    bench.server.unlisted.add("canary")
+    assert await bench.run(new(), newest=canaries, serves_caller=serves_caller) == [Absent()]
+
+
 async def test_a_canary_is_gone_only_where_the_api_itself_says_so(bench: Bench) -> None:
     async def get(_campaign_id: str) -> Campaign:
         raise gone(BodyForm.HTML)
