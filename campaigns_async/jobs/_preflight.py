@@ -50,6 +50,7 @@ _READ_BACK: Final = 20
 _RECENT: Final = timedelta(days=7)
 _REFUSED: Final = FINAL_STATUSES - {401}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST, _LAST = -62_135_596_800_000, 253_402_300_799_999  # milliseconds of the years 1 and 9999, from _EPOCH
 
 
 @define(eq=False)
@@ -229,8 +230,8 @@ class Preflight:
     async def _list_near(self, starts: Sequence[int]) -> list[Campaign]:
         """Return the campaigns that start within a second of these times, which are sorted, and some others between."""
         rows: list[Campaign] = []
-        for first, last in _find_ranges(starts):
-            earliest, latest = (_EPOCH + timedelta(milliseconds=each) for each in (first - _SECOND, last + _SECOND))
+        for bounds in _find_ranges(starts):
+            earliest, latest = (_EPOCH + timedelta(milliseconds=each) for each in bounds)
             rows += await self._reader.walk(
                 (campaign.start_date_time >= earliest) & (campaign.start_date_time <= latest)
             )
@@ -364,10 +365,10 @@ def _find_ranges(starts: Sequence[int]) -> Iterator[tuple[int, int]]:
     first = last = starts[0]
     for each in starts:
         if each - last > _GAP:
-            yield first, last
+            yield max(first - _SECOND, _FIRST), min(last + _SECOND, _LAST)
             first = each
         last = each
-    yield first, last
+    yield max(first - _SECOND, _FIRST), min(last + _SECOND, _LAST)
 
 
 def _find_near(starts: Sequence[int], at: int) -> Sequence[int]:

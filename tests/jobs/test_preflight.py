@@ -207,6 +207,15 @@ async def test_a_server_that_refuses_the_order_is_compared_though_its_list_is_on
     assert (summary.adopted, summary.created_now, summary.ok) == (4, 1, True)
 
 
+async def test_a_start_in_the_last_second_of_the_calendar_is_compared(sandbox: Sandbox, tmp_path: Path) -> None:
+    latest = dt.datetime(9999, 12, 31, 23, 59, 59, 999_000, dt.UTC)
+    async with soon(sandbox, page_size=1) as client:
+        for number in range(101):  # more pages than the baseline reads
+            put(sandbox, f"x{number}", new(number))
+        summary = await send(client, [("a", evolve(new(1), start_date_time=latest))], tmp_path / "j.sqlite")
+    assert (summary.created_now, summary.ok) == (1, True)
+
+
 async def test_a_campaign_to_fewer_than_half_of_a_row_s_people_holds_nothing(sandbox: Sandbox, tmp_path: Path) -> None:
     put(sandbox, "x", new(1, 2, 9))
     async with soon(sandbox) as client:
