@@ -360,7 +360,7 @@ class Job:
         try:
             request = build_encoded_create(body, lambda: decode_campaign(body), self._ignore_invalid)
             return await self._runtime.creator.create(request, on_attempt=begin, owner=owner)
-        except BaseException:
+        except BaseException:  # a cancelled create too: a search counts from these times
             self._times[row.row_id] = sent, self._clock.monotonic()
             raise
 
